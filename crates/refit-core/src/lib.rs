@@ -1,1 +1,8 @@
-//! refit-core
+//! Refit's pure core: the policy language, facts, decisions, rollouts, plans.
+//!
+//! Values in, values out. Nothing here does IO, reads a clock, draws a random number, starts a thread or waits: time is an
+//! argument, and the same inputs give the same bytes. That is what makes planning, simulation, replay and testing the same
+//! code as production (design.md, section 2).
+
+pub mod facts;
+pub mod policy;
