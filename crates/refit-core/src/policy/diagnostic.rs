@@ -35,7 +35,7 @@ pub enum Severity {
 }
 
 /// A part of a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Index of the file in [`Files`].
     pub file: usize,
