@@ -1,0 +1,213 @@
+//! Windows: when changes may be made, as recurrence rules in the device's own time.
+
+use chrono::{DateTime, Datelike, Days, TimeZone as _, Timelike, Utc};
+use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use rrule::{Frequency, RRule, Tz, Unvalidated};
+use smol_str::SmolStr;
+use std::fmt;
+
+/// When changes may be made: from each occurrence of a rule, for a length of time.
+///
+/// The rule (RFC 5545) is read in the device's wall time, counted from Wednesday, 1 January 2020, 00:00; a moment that daylight
+/// saving skips is taken as the one an hour later, and of a moment that comes twice the first counts.
+#[derive(Clone)]
+pub struct Window {
+    text: SmolStr,
+    rule: RRule<Unvalidated>,
+    lasts: SignedDuration,
+}
+
+/// Why a rule is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no recurrence rule: {why}")]
+pub struct WindowError {
+    /// The rule as given.
+    pub text: SmolStr,
+    /// What is wrong with it.
+    pub why: SmolStr,
+}
+
+/// How many occurrences are looked at for one question: a rule that opens every second has 86,400 a day, and is refused.
+const OCCURRENCES_MOST: u16 = 2_000;
+
+impl Window {
+    /// Reads a recurrence rule.
+    pub fn parse(text: &str, lasts: SignedDuration) -> Result<Window, WindowError> {
+        let wrong = |why: String| WindowError { text: text.into(), why: why.into() };
+        if text.len() > 512 {
+            return Err(wrong("it is longer than 512 characters".into()));
+        }
+        let rule: RRule<Unvalidated> = text.parse().map_err(|error: rrule::RRuleError| wrong(error.to_string()))?;
+        if matches!(rule.get_freq(), Frequency::Secondly | Frequency::Minutely) {
+            return Err(wrong("a window opens hourly at the most often".into()));
+        }
+        if rule.get_count().is_some() {
+            return Err(wrong("COUNT is counted from a day that nobody wrote down; write UNTIL".into()));
+        }
+        if lasts <= SignedDuration::ZERO {
+            return Err(wrong("it has to last longer than nothing".into()));
+        }
+        let origin = utc(ORIGIN).ok_or_else(|| wrong("it has no beginning".into()))?;
+        rule.clone().validate(origin.with_timezone(&Tz::UTC)).map_err(|error| wrong(error.to_string()))?;
+        Ok(Window { text: text.into(), rule, lasts })
+    }
+
+    /// The rule as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How long it stays open.
+    pub fn lasts(&self) -> SignedDuration {
+        self.lasts
+    }
+
+    /// Until when it is open at `now` in a zone; `None` while it is shut.
+    pub fn open_until(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+        let local = zone.to_datetime(now);
+        let day = SignedDuration::from_hours(24);
+        // A day more on either side: daylight saving and changes of zone move wall time by less.
+        let from = local.checked_sub(self.lasts + day).ok()?;
+        let to = local.checked_add(day).ok()?;
+        self.occurrences(from, Some(to), OCCURRENCES_MOST)
+            .into_iter()
+            .filter_map(|start| moment(zone, start))
+            .filter(|start| *start <= now)
+            .filter_map(|start| start.checked_add(self.lasts).ok())
+            .filter(|end| now < *end)
+            .max()
+    }
+
+    /// When it opens next after `now` in a zone; `None` where it never does.
+    pub fn next_opening(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+        let from = zone.to_datetime(now).checked_sub(SignedDuration::from_hours(24)).ok()?;
+        self.occurrences(from, None, 100).into_iter().filter_map(|start| moment(zone, start)).find(|start| *start > now)
+    }
+
+    /// Occurrences from `from` on, in wall time.
+    fn occurrences(&self, from: civil::DateTime, to: Option<civil::DateTime>, most: u16) -> Vec<civil::DateTime> {
+        let (Some(from), Some(start)) = (utc(from), self.start_near(from)) else { return Vec::new() };
+        let Ok(set) = self.rule.clone().build(start.with_timezone(&Tz::UTC)) else { return Vec::new() };
+        let mut set = set.after(from.with_timezone(&Tz::UTC));
+        if let Some(to) = to.and_then(utc) {
+            set = set.before(to.with_timezone(&Tz::UTC));
+        }
+        set.all(most).dates.into_iter().filter_map(|at| wall(&at)).collect()
+    }
+
+    /// The last start of the rule's own rhythm before `from`: counting from 2020 each time would take thousands of steps.
+    fn start_near(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let origin = utc(ORIGIN)?;
+        let step = match self.rule.get_freq() {
+            Frequency::Hourly | Frequency::Daily => u64::from(self.rule.get_interval()),
+            Frequency::Weekly => u64::from(self.rule.get_interval()) * 7,
+            _ => return Some(origin),
+        };
+        // Hours are stepped in whole days as well, which keeps every rhythm that divides a day; others count from the origin.
+        if self.rule.get_freq() == Frequency::Hourly && 24 % self.rule.get_interval().max(1) != 0 {
+            return Some(origin);
+        }
+        let days = u64::try_from((from - origin).num_days()).ok()?.saturating_sub(2 * step);
+        origin.checked_add_days(Days::new(days / step.max(1) * step))
+    }
+}
+
+/// Wednesday, 1 January 2020, 00:00: what rules without a start of their own are counted from.
+const ORIGIN: civil::DateTime = civil::datetime(2020, 1, 1, 0, 0, 0, 0);
+
+/// Wall time as if it were UTC: rules are expanded without a zone.
+fn utc(local: civil::DateTime) -> Option<DateTime<Utc>> {
+    Utc.with_ymd_and_hms(
+        local.year().into(),
+        local.month().unsigned_abs().into(),
+        local.day().unsigned_abs().into(),
+        local.hour().unsigned_abs().into(),
+        local.minute().unsigned_abs().into(),
+        local.second().unsigned_abs().into(),
+    )
+    .single()
+}
+
+fn wall(at: &DateTime<Tz>) -> Option<civil::DateTime> {
+    let part = |number: u32| i8::try_from(number).ok();
+    civil::DateTime::new(
+        i16::try_from(at.year()).ok()?,
+        part(at.month())?,
+        part(at.day())?,
+        part(at.hour())?,
+        part(at.minute())?,
+        part(at.second())?,
+        0,
+    )
+    .ok()
+}
+
+fn moment(zone: &TimeZone, local: civil::DateTime) -> Option<Timestamp> {
+    zone.to_ambiguous_timestamp(local).compatible().ok()
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Window({}, {})", self.text, self.lasts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(rule: &str, hours: i64) -> Window {
+        Window::parse(rule, SignedDuration::from_hours(hours)).unwrap()
+    }
+
+    fn open(window: &Window, zone: &str, now: &str) -> Option<String> {
+        let zone = TimeZone::get(zone).unwrap();
+        window.open_until(&zone, now.parse().unwrap()).map(|until| until.to_string())
+    }
+
+    #[test]
+    fn a_window_is_open_in_the_devices_own_time() {
+        let overnight = window("FREQ=DAILY;BYHOUR=19", 10);
+        assert_eq!(open(&overnight, "Europe/Berlin", "2026-11-27T12:00:00Z"), None);
+        assert_eq!(open(&overnight, "Europe/Berlin", "2026-11-27T18:00:00Z").unwrap(), "2026-11-28T04:00:00Z");
+        assert_eq!(open(&overnight, "Europe/Berlin", "2026-11-28T03:59:59Z").unwrap(), "2026-11-28T04:00:00Z");
+        assert_eq!(open(&overnight, "Europe/Berlin", "2026-11-28T04:00:00Z"), None);
+        assert_eq!(open(&overnight, "Asia/Tokyo", "2026-11-27T12:00:00Z").unwrap(), "2026-11-27T20:00:00Z");
+    }
+
+    #[test]
+    fn weekly_and_monthly_rules_keep_their_day() {
+        let weekend = window("FREQ=WEEKLY;BYDAY=SA,SU;BYHOUR=8", 4);
+        assert!(open(&weekend, "UTC", "2026-11-28T09:00:00Z").is_some());
+        assert!(open(&weekend, "UTC", "2026-11-27T09:00:00Z").is_none());
+        let patch_tuesday = window("FREQ=MONTHLY;BYDAY=2TU;BYHOUR=2", 4);
+        assert!(open(&patch_tuesday, "UTC", "2026-11-10T03:00:00Z").is_some());
+        assert!(open(&patch_tuesday, "UTC", "2026-11-17T03:00:00Z").is_none());
+        let fortnight = window("FREQ=WEEKLY;INTERVAL=2;BYDAY=WE;BYHOUR=1", 2);
+        let opened = |day: &str| open(&fortnight, "UTC", &format!("{day}T01:30:00Z")).is_some();
+        assert_ne!(opened("2026-11-18"), opened("2026-11-25"));
+    }
+
+    #[test]
+    fn daylight_saving_moves_a_skipped_opening_an_hour_on() {
+        let night = window("FREQ=DAILY;BYHOUR=2;BYMINUTE=30", 1);
+        // On 29 March 2026 clocks in Berlin go from 02:00 to 03:00.
+        assert_eq!(open(&night, "Europe/Berlin", "2026-03-29T01:45:00Z").unwrap(), "2026-03-29T02:30:00Z");
+        assert_eq!(open(&night, "Europe/Berlin", "2026-03-29T01:15:00Z"), None);
+    }
+
+    #[test]
+    fn the_next_opening_is_after_now() {
+        let overnight = window("FREQ=DAILY;BYHOUR=19", 10);
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let next = overnight.next_opening(&berlin, "2026-11-27T18:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(next.to_string(), "2026-11-28T18:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in ["", "DAILY", "FREQ=SOMETIMES", "FREQ=SECONDLY", "FREQ=DAILY;COUNT=3", "FREQ=DAILY;BYHOUR=25"] {
+            assert!(Window::parse(text, SignedDuration::from_hours(1)).is_err(), "{text}");
+        }
+    }
+}

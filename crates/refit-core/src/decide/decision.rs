@@ -1,0 +1,588 @@
+//! What a decision says, with its whole derivation.
+//!
+//! Every "no" is a value with its reason. The types here hold what `explain` prints, the API returns and the console draws;
+//! they print nothing themselves.
+
+use crate::{
+    facts::FieldRef,
+    policy::{
+        document::{policy::Mode, test::GateAnswer},
+        repository::Origin,
+    },
+    world::SlotKey,
+};
+use jiff::{SignedDuration, Timestamp};
+use refit_model::{AdvisoryId, BranchName, DeviceId, Version};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+use smol_str::SmolStr;
+use std::collections::BTreeSet;
+
+/// What the policies say of one slot of one device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Decision {
+    /// The device.
+    pub device: DeviceId,
+    /// The slot.
+    #[serde(serialize_with = "as_text")]
+    pub slot: SlotKey,
+    /// The installed release; `None` where it is absent.
+    pub installed: Option<Version>,
+    /// The policy that decides; `None` where none surely applies.
+    pub policy: Option<SmolStr>,
+    /// What Refit does about it.
+    pub mode: Mode,
+    /// How it stands.
+    pub compliance: Compliance,
+    /// From when on it is overdue; `None` where nothing obliges, or nothing can yet be done.
+    pub due: Option<Timestamp>,
+    /// Where it has to go.
+    pub goal: Option<Goal>,
+    /// What may be installed now; `None` is nothing.
+    pub admitted: Option<Version>,
+    /// The rollout that brings it.
+    pub rollout: Option<SmolStr>,
+    /// The device's ring in that rollout.
+    pub ring: Option<SmolStr>,
+    /// What the gate after the last open ring says; `None` where no ring is open.
+    pub gate: Option<GateAnswer>,
+    /// How far it has come.
+    pub progress: Progress,
+    /// What keeps an outstanding change from being made now.
+    pub holds: BTreeSet<Hold>,
+    /// What has to be known about the answer.
+    pub marks: BTreeSet<Mark>,
+    /// How the answer came about.
+    pub derivation: Derivation,
+}
+
+/// How a slot stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compliance {
+    /// Nothing obliges it.
+    Compliant,
+    /// An obligation is open and its time has not come.
+    Due,
+    /// An obligation is open and its time has come.
+    Overdue,
+    /// No release that satisfies will ever be offered: the device has to be replaced.
+    Unsupported,
+    /// It was seen too long ago to say.
+    Unseen,
+    /// Whether a policy applies is unknown.
+    Undetermined,
+    /// The policy speaks of it where it is there, and it is not.
+    NotApplicable,
+    /// No policy speaks of it.
+    Unmanaged,
+}
+
+/// How far a change has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// Nothing is under way.
+    None,
+    /// A ring, a gate or an age has not come.
+    Waiting,
+    /// It is admitted, and its time is known.
+    Scheduled,
+    /// It is being made.
+    Running,
+    /// It is made, and a restart is still needed.
+    RestartPending,
+    /// It was tried, and did not succeed.
+    Failed,
+    /// The content to install is not there.
+    AwaitingContent,
+}
+
+/// What keeps an outstanding change from being made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// A block, or an exception's range, takes the release from this device.
+    Block,
+    /// The release was halted.
+    FailedGate,
+    /// A freeze.
+    Freeze,
+    /// The device is being set up.
+    Provisioning,
+    /// It has just returned.
+    Grace,
+    /// No window is open.
+    Window,
+}
+
+/// What has to be known about an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// It is above what the policy asks for.
+    AboveTarget,
+    /// The due time may move when a fact arrives.
+    Provisional,
+    /// Whether another policy applies is unknown.
+    Undetermined,
+    /// Two policies of equal priority contradict each other here.
+    Conflict,
+}
+
+/// Where a slot has to go.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// To this release.
+    Release {
+        /// Its version.
+        version: Version,
+        /// Its branch, where the title has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        branch: Option<BranchName>,
+    },
+    /// The title has to go.
+    Absent,
+}
+
+/// How an answer came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Derivation {
+    /// The policies that name the title, and why each does or does not decide.
+    pub policies: Vec<PolicyConsidered>,
+    /// What has to be done.
+    pub obligations: Vec<Obligation>,
+    /// Exposures that oblige nothing.
+    pub open_exposures: Vec<OpenExposure>,
+    /// The newer releases, newest first, and why each is or is not admitted.
+    pub releases: Vec<ReleaseConsidered>,
+    /// The rings, and why the device is in its own.
+    pub rings: Option<RingDerivation>,
+    /// The exceptions that were looked at.
+    pub exceptions: Vec<ExceptionConsidered>,
+    /// What holds, in the order of precedence.
+    pub holds: Vec<Held>,
+    /// The facts that expressions looked at.
+    pub facts: Vec<FactUsed>,
+    /// What would change the answer.
+    pub would_change: Vec<WouldChange>,
+}
+
+/// A policy that names the title.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PolicyConsidered {
+    /// Its name.
+    pub policy: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Why it does or does not decide.
+    pub verdict: PolicyVerdict,
+}
+
+/// Why a policy does or does not decide.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyVerdict {
+    /// It decides.
+    Decides,
+    /// It decides likewise, at the same priority.
+    DecidesLikewise,
+    /// It contradicts the one that decides, at the same priority.
+    Contradicts,
+    /// Another has a higher priority.
+    Outranked {
+        /// The one that decides.
+        by: SmolStr,
+    },
+    /// Its `where` does not hold.
+    DoesNotApply,
+    /// Whether its `where` holds is unknown.
+    Unknown {
+        /// The facts that are wanting.
+        wanting: Vec<FieldRef>,
+    },
+}
+
+/// Why an obligation is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// An exposure that the goal closes.
+    Exposure {
+        /// The advisory.
+        advisory: AdvisoryId,
+        /// Whether it is known to be exploited.
+        kev: bool,
+    },
+    /// The installed release no longer satisfies the policy.
+    Stale,
+    /// The title is absent though required.
+    Missing,
+    /// The title is present though forbidden.
+    Forbidden,
+}
+
+/// One thing that a slot has to do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Obligation {
+    /// Why it is there.
+    pub cause: Cause,
+    /// Since when; `None` is: always.
+    pub arose: Option<Timestamp>,
+    /// The first release that was offered and would have ended it; `None` where none is needed, or none was offered.
+    pub first_offer: Option<FirstOffer>,
+    /// Since when the slot has not complied; `None` is: always.
+    pub spell: Option<Timestamp>,
+    /// The entries of the deadline, in their order.
+    pub clocks: Vec<Clock>,
+    /// From when on it is overdue.
+    pub due: Option<Timestamp>,
+    /// Which of `clocks` gives the due time.
+    pub due_by: Option<usize>,
+    /// The exception that replaces its due time.
+    pub exception: Option<SmolStr>,
+}
+
+/// The first release that was offered and would have ended an obligation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FirstOffer {
+    /// Its version.
+    pub version: Version,
+    /// When it was first offered, or published where it never is.
+    pub at: Timestamp,
+}
+
+/// One entry of the deadline, and the due time that it gives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Clock {
+    /// Which entry, from 0.
+    pub entry: usize,
+    /// Its condition; `None` is: it always holds.
+    pub condition: Option<SmolStr>,
+    /// Whether it counts.
+    pub counts: ClockCounts,
+    /// When the clock started; `None` is: always.
+    pub start: Option<Timestamp>,
+    /// What the clock was waiting for last.
+    pub started_by: Option<StartedBy>,
+    /// How long it gives.
+    #[serde(serialize_with = "as_seconds", rename = "within_seconds")]
+    pub within: SignedDuration,
+    /// The time before which nothing is due, while a policy is phased in.
+    pub phase_in_until: Option<Timestamp>,
+    /// The due time that it gives.
+    pub due: Option<Timestamp>,
+}
+
+/// Whether an entry counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockCounts {
+    /// It holds for every obligation.
+    Always,
+    /// Its condition holds since then.
+    Holds {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its condition held then, and counts for ever.
+    Latched {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Whether its condition holds is unknown, so it is taken to.
+    Provisional {
+        /// The facts that are wanting.
+        wanting: Vec<FieldRef>,
+    },
+    /// Its condition does not hold.
+    No,
+}
+
+/// What a clock was waiting for last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartedBy {
+    /// The first release that ends the obligation was offered.
+    Offer,
+    /// The condition became true.
+    Condition,
+    /// The obligation arose.
+    Arose,
+    /// The slot was first seen not complying.
+    Spell,
+}
+
+/// An exposure that obliges nothing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OpenExposure {
+    /// The advisory.
+    pub advisory: AdvisoryId,
+    /// Why it obliges nothing.
+    pub because: NoObligation,
+}
+
+/// Why an exposure obliges nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoObligation {
+    /// The goal does not close it.
+    GoalDoesNotClose,
+    /// No policy obliges.
+    Unmanaged,
+}
+
+/// A release that was considered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReleaseConsidered {
+    /// Its version.
+    pub version: Version,
+    /// Its branch.
+    pub branch: Option<BranchName>,
+    /// When it was published.
+    pub published: Timestamp,
+    /// The goal, admitted, or why not.
+    pub verdict: ReleaseVerdict,
+}
+
+/// Whether a release is admitted, and every reason why not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseVerdict {
+    /// It is the one.
+    Admitted,
+    /// A newer one is.
+    Superseded,
+    /// It is not, for all of these reasons.
+    PassedOver(Vec<PassedOver>),
+}
+
+/// Why a release is not admitted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassedOver {
+    /// It is installed.
+    Installed,
+    /// The policy's target does not hold it.
+    NotWanted,
+    /// It is newer than the goal.
+    NewerThanGoal,
+    /// It is older than the installed one.
+    OlderThanInstalled,
+    /// The device's universe does not offer it yet.
+    NotOffered {
+        /// When it will be, where that is known.
+        until: Option<Timestamp>,
+    },
+    /// The device's universe never will.
+    NeverOffered,
+    /// It is too young.
+    TooYoung {
+        /// Old enough then.
+        until: Timestamp,
+    },
+    /// A block takes it away.
+    Blocked {
+        /// The block.
+        block: SmolStr,
+        /// Whether it is unknown if the block applies.
+        unknown: bool,
+    },
+    /// An exception keeps the device where it is.
+    HeldAt {
+        /// The exception.
+        exception: SmolStr,
+    },
+    /// It was halted.
+    Halted {
+        /// After this ring.
+        after: SmolStr,
+    },
+    /// The device's ring has not opened.
+    RingNotOpen {
+        /// The rollout.
+        rollout: SmolStr,
+        /// The device's ring.
+        ring: SmolStr,
+        /// What the gate before it says, where an earlier ring is open.
+        gate: Option<GateAnswer>,
+    },
+}
+
+/// The rings of a rollout, and the device's own.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RingDerivation {
+    /// The rollout.
+    pub rollout: SmolStr,
+    /// The release that it speaks of; `None` where no release is under way.
+    pub version: Option<Version>,
+    /// The device's ring.
+    pub ring: SmolStr,
+    /// Why.
+    pub because: RingReason,
+}
+
+/// Why a device is in its ring.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingReason {
+    /// The ring's condition, or its share, holds.
+    Holds,
+    /// It was a member when the ring opened.
+    Member,
+    /// The condition of an earlier ring is unknown, so it is in the last.
+    Unknown {
+        /// The ring whose condition is unknown.
+        ring: SmolStr,
+        /// The facts that are wanting.
+        wanting: Vec<FieldRef>,
+    },
+    /// Its identity is in doubt, so it is in the last.
+    IdentityInDoubt,
+    /// Whether another policy applies is unknown, so it is in the last.
+    Undetermined,
+    /// It is on a halted release, whose successor it receives first.
+    OnHaltedRelease,
+    /// No earlier ring holds.
+    Last,
+}
+
+/// An exception that was looked at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExceptionConsidered {
+    /// Its name.
+    pub exception: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Whether it acts, and if not why.
+    pub verdict: ExceptionVerdict,
+}
+
+/// Whether an exception acts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExceptionVerdict {
+    /// It acts, until then.
+    Acts {
+        /// Its end where the device is.
+        until: Timestamp,
+        /// The due time without it.
+        due_without: Option<Timestamp>,
+    },
+    /// It has run out.
+    RunOut {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its `where` does not hold.
+    DoesNotApply,
+    /// Whether its `where` holds is unknown; it gives nothing, and holds what it holds.
+    Unknown {
+        /// The facts that are wanting.
+        wanting: Vec<FieldRef>,
+    },
+}
+
+/// Something that holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Held {
+    /// The cause.
+    pub hold: Hold,
+    /// The name of the block, freeze, window or release.
+    pub name: SmolStr,
+    /// Until when, where that is known.
+    pub until: Option<Timestamp>,
+    /// Where it is written.
+    pub origin: Option<Origin>,
+    /// Whether it holds because it is unknown if it applies.
+    pub unknown: bool,
+}
+
+/// A fact that an expression looked at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FactUsed {
+    /// The field.
+    pub field: FieldRef,
+    /// Its value; `None` is unknown.
+    pub value: Option<crate::facts::Value>,
+    /// Who says so.
+    pub source: Option<SmolStr>,
+    /// When it was observed.
+    pub observed: Option<Timestamp>,
+    /// Why it is unknown.
+    pub unknown_because: Option<SmolStr>,
+}
+
+/// Something that would change the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WouldChange {
+    /// The due time comes.
+    DueTime {
+        /// Then.
+        at: Timestamp,
+    },
+    /// A release becomes old enough.
+    Age {
+        /// The release.
+        version: Version,
+        /// Then.
+        at: Timestamp,
+    },
+    /// A ring opens.
+    RingOpens {
+        /// The rollout.
+        rollout: SmolStr,
+        /// The ring.
+        ring: SmolStr,
+        /// The release.
+        version: Version,
+    },
+    /// A release is offered.
+    Offered {
+        /// The release.
+        version: Version,
+    },
+    /// A hold ends.
+    HoldEnds {
+        /// The hold.
+        hold: Hold,
+        /// Its name.
+        name: SmolStr,
+        /// Then, where that is known.
+        at: Option<Timestamp>,
+    },
+    /// A fact arrives.
+    Fact {
+        /// The field.
+        field: FieldRef,
+    },
+    /// The device is seen again.
+    Seen,
+    /// An exception ends.
+    ExceptionEnds {
+        /// Its name.
+        exception: SmolStr,
+        /// Then.
+        at: Timestamp,
+    },
+}
+
+impl Goal {
+    /// The version to go to; `None` where the title has to go.
+    pub fn version(&self) -> Option<&Version> {
+        match self {
+            Goal::Release { version, .. } => Some(version),
+            Goal::Absent => None,
+        }
+    }
+}
+
+fn as_text<S: Serializer>(slot: &SlotKey, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(slot)
+}
+
+fn as_seconds<S: Serializer>(duration: &SignedDuration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(duration.as_secs())
+}

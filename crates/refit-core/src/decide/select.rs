@@ -1,0 +1,198 @@
+//! Rule 1: which slots there are, and which policy decides.
+
+use super::{
+    answer,
+    case::Case,
+    decision::{Compliance, Decision, Mark, PolicyConsidered, PolicyVerdict},
+};
+use crate::{
+    policy::{
+        document::policy::Presence,
+        expr::Truth,
+        repository::{Policy, Selector},
+    },
+    world::{Install, SlotKey},
+};
+use refit_model::{Release, TitleId};
+use std::collections::BTreeSet;
+
+/// A slot of the device, and what is in it.
+pub(super) struct Slot<'a> {
+    pub key: SlotKey,
+    pub install: Option<&'a Install>,
+}
+
+/// A policy that names the slot's title.
+struct Candidate<'a> {
+    policy: &'a Policy,
+    truth: Truth,
+}
+
+/// Every slot: what is installed, and the titles that policies name and the device does not have.
+pub(super) fn slots<'a>(case: &Case<'a>) -> Vec<Slot<'a>> {
+    let mut slots: Vec<Slot<'a>> =
+        case.device.installs.iter().map(|install| Slot { key: install.slot(), install: Some(install) }).collect();
+    let installed: BTreeSet<&TitleId> = case.device.installs.iter().map(|install| &install.title).collect();
+    let named: BTreeSet<&TitleId> = case
+        .repository
+        .policies
+        .iter()
+        .flat_map(|policy| &policy.software)
+        .filter_map(|selector| match selector {
+            Selector::Title(title) if !installed.contains(title) => Some(title),
+            _ => None,
+        })
+        .collect();
+    slots.extend(named.into_iter().map(|title| Slot { key: SlotKey::of(title.clone()), install: None }));
+    slots.sort_by(|a, b| a.key.cmp(&b.key));
+    slots
+}
+
+/// The slots of one title.
+pub(super) fn slots_of<'a>(case: &Case<'a>, title: &TitleId) -> Vec<Slot<'a>> {
+    let mut slots: Vec<Slot<'a>> = case
+        .device
+        .installs
+        .iter()
+        .filter(|install| install.title == *title)
+        .map(|install| Slot { key: install.slot(), install: Some(install) })
+        .collect();
+    if slots.is_empty() {
+        slots.push(Slot { key: SlotKey::of(title.clone()), install: None });
+    }
+    slots
+}
+
+/// Decides one slot.
+pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
+    let mut candidates = candidates(case, slot);
+    candidates.sort_by(|a, b| b.policy.priority.cmp(&a.policy.priority).then(a.policy.name.cmp(&b.policy.name)));
+
+    let Some(first) = candidates.iter().find(|candidate| candidate.truth.is_true()) else {
+        let considered: Vec<_> = candidates.iter().map(|candidate| consider(case, candidate, None)).collect();
+        let undetermined = candidates.iter().any(|candidate| candidate.truth.is_unknown());
+        let mut decision = answer::without_policy(case, slot, undetermined);
+        decision.derivation.policies = considered;
+        return decision;
+    };
+
+    let priority = first.policy.priority;
+    let mut decision = answer::under(case, slot, first.policy, answer::Applies::Surely);
+    let mut rivals: Vec<(&Policy, Decision)> = Vec::new();
+    let mut undetermined = false;
+    for candidate in candidates.iter().filter(|candidate| candidate.policy.name != first.policy.name) {
+        match candidate.truth {
+            Truth::False => {}
+            Truth::True if candidate.policy.priority == priority => {
+                let other = answer::under(case, slot, candidate.policy, answer::Applies::Surely);
+                rivals.push((candidate.policy, other));
+            }
+            Truth::True => {}
+            // A policy that may apply matters where it would outrank, or contradict.
+            Truth::Unknown if candidate.policy.priority > priority => undetermined = true,
+            Truth::Unknown if candidate.policy.priority == priority => {
+                let other = answer::under(case, slot, candidate.policy, answer::Applies::Surely);
+                undetermined |= !same_outcome(&decision, &other);
+            }
+            Truth::Unknown => {}
+        }
+    }
+
+    let contradicting: Vec<&Policy> =
+        rivals.iter().filter(|(_, other)| !same_outcome(&decision, other)).map(|(policy, _)| *policy).collect();
+    let mut deciding = first.policy;
+    if !contradicting.is_empty() {
+        // A conflict that is first met here keeps the policy of the last good decision, and moves nothing.
+        if let Some(before) = case.device.decided_before.get(&slot.key.title) {
+            deciding = rivals.iter().map(|(policy, _)| *policy).find(|policy| policy.name == *before).unwrap_or(deciding);
+        }
+        decision = answer::under(case, slot, deciding, answer::Applies::InConflict);
+        decision.marks.insert(Mark::Conflict);
+    } else if undetermined {
+        decision = answer::under(case, slot, deciding, answer::Applies::PerhapsNot);
+        decision.marks.insert(Mark::Undetermined);
+    }
+
+    decision.derivation.policies = candidates
+        .iter()
+        .map(|candidate| {
+            let mut considered = consider(case, candidate, Some(deciding));
+            if candidate.truth.is_true() && candidate.policy.name != deciding.name && candidate.policy.priority == priority
+            {
+                let contradicts = contradicting.iter().any(|policy| policy.name == candidate.policy.name)
+                    || (!contradicting.is_empty() && candidate.policy.name == first.policy.name);
+                considered.verdict =
+                    if contradicts { PolicyVerdict::Contradicts } else { PolicyVerdict::DecidesLikewise };
+            }
+            considered
+        })
+        .collect();
+    decision
+}
+
+/// The policies that name the slot's title, with whether they apply.
+fn candidates<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<Candidate<'a>> {
+    let releases = case.world.releases(&slot.key.title);
+    let mut candidates = Vec::new();
+    for (index, policy) in case.repository.policies.iter().enumerate() {
+        if selecting(policy, &slot.key.title, releases, case).is_some() {
+            candidates.push(Candidate { policy, truth: case.applies(index, policy) });
+        }
+    }
+    candidates
+}
+
+/// The line of `software` that selects a title; one that names all its releases comes before `os/security`.
+pub(super) fn selecting<'p>(
+    policy: &'p Policy,
+    title: &TitleId,
+    releases: &[Release],
+    case: &Case<'_>,
+) -> Option<&'p Selector> {
+    let in_security_archive =
+        || releases.iter().any(|release| release.security && release.published <= case.now);
+    let mut security = None;
+    for selector in &policy.software {
+        if selector.selects(title, in_security_archive) {
+            if *selector != Selector::OsSecurity {
+                return Some(selector);
+            }
+            security = Some(selector);
+        }
+    }
+    security
+}
+
+fn consider(case: &Case<'_>, candidate: &Candidate<'_>, deciding: Option<&Policy>) -> PolicyConsidered {
+    let policy = candidate.policy;
+    let verdict = match candidate.truth {
+        Truth::False => PolicyVerdict::DoesNotApply,
+        Truth::Unknown => PolicyVerdict::Unknown { wanting: case.wanting(policy.condition.as_deref()) },
+        Truth::True => match deciding {
+            Some(deciding) if deciding.name != policy.name => PolicyVerdict::Outranked { by: deciding.name.clone() },
+            _ => PolicyVerdict::Decides,
+        },
+    };
+    PolicyConsidered { policy: policy.name.clone(), origin: policy.origin.clone(), verdict }
+}
+
+/// Whether two policies give a device the same decision.
+fn same_outcome(a: &Decision, b: &Decision) -> bool {
+    let key = |decision: &Decision| {
+        (
+            (decision.mode, decision.compliance, decision.due, decision.goal.clone(), decision.admitted.clone()),
+            (decision.rollout.clone(), decision.ring.clone(), decision.progress),
+            (decision.holds.clone(), decision.marks.clone()),
+        )
+    };
+    key(a) == key(b)
+}
+
+/// What a policy says of a title that the device does not have, and does not need.
+pub(super) fn absent(policy: &Policy) -> Option<Compliance> {
+    match policy.presence {
+        Presence::IfPresent => Some(Compliance::NotApplicable),
+        Presence::Forbidden => Some(Compliance::Compliant),
+        Presence::Required => None,
+    }
+}

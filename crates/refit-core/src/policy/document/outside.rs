@@ -1,0 +1,131 @@
+//! `source:`, `target:`, `identities:`, `goal:` and `guarantee:`: documents whose shape is checked here and whose meaning
+//! belongs to the parts of Refit that read from, write to, and promise to others.
+
+use super::scalars::{Duration, Expression, Share};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A system that facts come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDocument {
+    /// Its name.
+    pub source: String,
+    /// The connector that reads it.
+    #[serde(default)]
+    pub connector: Option<String>,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// What it says is unknown when older than this; without it 14d for devices and 2d for people.
+    #[serde(default)]
+    pub stale_after: Option<Duration>,
+    /// A reading with fewer records than the last, by more than this, is not believed.
+    #[serde(default)]
+    pub shrink_limit: Option<Share>,
+    /// Settings of the connector; secrets only by name.
+    #[serde(default)]
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// What its values are called here, by field: `person.department: { "Eng - Platform": Engineering }`.
+    #[serde(default)]
+    pub maps: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A system that configuration is written to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSystemDocument {
+    /// Its name.
+    pub target: String,
+    /// What kind of system it is.
+    pub kind: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// The devices that it is written for.
+    #[serde(default, rename = "where")]
+    pub condition: Option<Expression>,
+    /// What happens to changes that were made by hand.
+    #[serde(default)]
+    pub drift: Option<DriftResponse>,
+    /// Settings of the target; secrets only by name.
+    #[serde(default)]
+    pub settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// What happens to changes that were made by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftResponse {
+    /// They are shown.
+    Report,
+    /// They are undone.
+    Revert,
+}
+
+/// Settled identities: which records are one device or person, and which are not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitiesDocument {
+    /// A name for this list.
+    pub identities: String,
+    /// Records that are one: keys such as `serial:C02XK1` or `email:ada@acme.example`.
+    #[serde(default)]
+    pub same: Vec<Vec<String>>,
+    /// Records that are not.
+    #[serde(default)]
+    pub different: Vec<Vec<String>>,
+}
+
+/// What success is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GoalDocument {
+    /// Its name.
+    pub goal: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// The devices that it concerns.
+    #[serde(default, rename = "where")]
+    pub condition: Option<Expression>,
+    /// The titles that it concerns.
+    #[serde(default)]
+    pub software: Vec<String>,
+    /// The share of obligations that are met when they are due.
+    #[serde(default)]
+    pub within_due: Option<Share>,
+    /// How often a person may be asked in a month.
+    #[serde(default)]
+    pub prompts_per_person_and_month: Option<f64>,
+}
+
+/// A promise that Refit must be able to prove.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GuaranteeDocument {
+    /// Its name.
+    pub guarantee: String,
+    /// Who relies on it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// The devices that it concerns.
+    #[serde(default, rename = "where")]
+    pub condition: Option<Expression>,
+    /// The titles that it concerns.
+    #[serde(default)]
+    pub software: Vec<String>,
+    /// The exposures that it concerns.
+    #[serde(default, rename = "if")]
+    pub exposure: Option<Expression>,
+    /// They are due within this time of being known and fixed.
+    #[serde(default)]
+    pub within: Option<Duration>,
+    /// Changes are made only inside this window.
+    #[serde(default)]
+    pub only_in: Option<String>,
+    /// No device is restarted without being asked.
+    #[serde(default)]
+    pub never_forces_restart: Option<bool>,
+}

@@ -1,0 +1,401 @@
+//! The policy repository once every name is resolved and every expression compiled: what decisions read.
+
+use super::{
+    document::{
+        organization::BudgetDocument,
+        policy::{
+            AfterDue, AtDue, DisruptionDocument, ExperienceDocument, Mode, PackagesDocument, Presence, RestartMode,
+        },
+        scalars::{Day, Share, When},
+        title::TitleDocument,
+    },
+    expr::{Expr, Fields},
+};
+use crate::{calendar::Window, facts::{Authority, Staleness}};
+use jiff::SignedDuration;
+use refit_model::{BranchName, Scheme, TitleId, Version, VersionRange};
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// A checked policy repository.
+#[derive(Clone, Debug, Default)]
+pub struct Repository {
+    /// The organisation's name; empty where no document gives one.
+    pub organization: SmolStr,
+    /// The fields of the model, with the organisation's own.
+    pub fields: Fields,
+    /// Whom to believe.
+    pub authority: Authority,
+    /// From when on a fact is too old.
+    pub staleness: Staleness,
+    /// Rollouts by name.
+    pub rollouts: BTreeMap<SmolStr, Rollout>,
+    /// Freezes, in the order in which they are written.
+    pub freezes: Vec<Freeze>,
+    /// Budgets.
+    pub budgets: Vec<BudgetDocument>,
+    /// Policies by name.
+    pub policies: Vec<Policy>,
+    /// Blocks by name.
+    pub blocks: Vec<Block>,
+    /// Exceptions by name.
+    pub exceptions: Vec<Exception>,
+    /// Titles by id: the catalog's and the repository's own.
+    pub titles: Arc<BTreeMap<TitleId, Title>>,
+}
+
+/// Where something is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Origin {
+    /// The file, relative to the repository.
+    pub file: SmolStr,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// A title, as far as decisions need it.
+#[derive(Clone, Debug)]
+pub struct Title {
+    /// The document.
+    pub document: Arc<TitleDocument>,
+    /// Branches with the end of their support, where the document gives branches.
+    pub branches: Vec<Branch>,
+}
+
+/// A line of releases that is supported by itself.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// Its name.
+    pub name: BranchName,
+    /// The versions that belong to it.
+    pub versions: Option<VersionRange>,
+    /// Its last day of support; `None` where nobody has said.
+    pub supported_until: Option<Day>,
+}
+
+/// A policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its name.
+    pub name: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Who answers for it.
+    pub owner: Option<SmolStr>,
+    /// Why it is as it is.
+    pub why: Option<SmolStr>,
+    /// What Refit does about it.
+    pub mode: Mode,
+    /// Of several policies for one title, the highest decides.
+    pub priority: i64,
+    /// Which devices it concerns; `None` is all.
+    pub condition: Option<Expr>,
+    /// The titles.
+    pub software: Vec<Selector>,
+    /// Whether they have to be, may be, or must not be there.
+    pub presence: Presence,
+    /// Where to go.
+    pub target: Wanted,
+    /// What is tolerated; empty is: the target.
+    pub accept: Vec<Accepted>,
+    /// Whether a device above a pin is brought down to it.
+    pub allow_downgrade: bool,
+    /// How long a release must have been out to be admitted.
+    pub min_age: SignedDuration,
+    /// By when.
+    pub deadline: Vec<Deadline>,
+    /// Nothing is due earlier than this after the policy first obliged; `None` is an entry's `within`.
+    pub phase_in: Option<SignedDuration>,
+    /// How releases are introduced.
+    pub rollout: Option<SmolStr>,
+    /// How often a dated snapshot of an archive starts through the rings.
+    pub snapshot_every: Option<SignedDuration>,
+    /// When changes may be made.
+    pub window: Option<UsedWindow>,
+    /// What the person at the keyboard meets.
+    pub experience: ExperienceDocument,
+    /// How many devices of a group may be away at once.
+    pub disruption: Option<DisruptionDocument>,
+    /// What a package manager may change beyond the planned packages.
+    pub packages: PackagesDocument,
+    /// Whether it is carried out while a device is being set up.
+    pub provisioning: bool,
+}
+
+/// What a line of `software` selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// One title.
+    Title(TitleId),
+    /// `os/security`: distribution packages that the security archive offers.
+    OsSecurity,
+    /// `os/*`: every distribution package.
+    OsAll,
+    /// `deb/linux-image-*`: the packages of a namespace whose name starts so.
+    Packages {
+        /// The namespace.
+        namespace: SmolStr,
+        /// The start of the name; empty is all.
+        prefix: SmolStr,
+    },
+}
+
+/// A branch and a release of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// The branch.
+    pub branch: WantedBranch,
+    /// The release.
+    pub release: WantedRelease,
+}
+
+/// Which branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedBranch {
+    /// The one that is installed.
+    Installed,
+    /// The newest but so many.
+    Latest(usize),
+    /// The one of that name.
+    Named(BranchName),
+    /// Any (only for what is accepted).
+    Any,
+}
+
+/// Which release of the branch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WantedRelease {
+    /// The newest but so many.
+    Latest(usize),
+    /// Those in a range.
+    Range(RangeText),
+}
+
+/// A range as it is written, read in every scheme in which it makes sense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeText {
+    /// The text.
+    pub text: SmolStr,
+    ranges: Vec<VersionRange>,
+}
+
+/// What is tolerated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// Branch and release.
+    pub wanted: Wanted,
+    /// The last day; `None` is for good.
+    pub until: Option<Day>,
+}
+
+/// One entry of a deadline.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    /// The exposures that it counts for; `None` is every obligation.
+    pub condition: Option<Expr>,
+    /// How long after the clock has started.
+    pub within: SignedDuration,
+    /// Replaces the policy's `min_age`.
+    pub min_age: Option<SignedDuration>,
+    /// Replaces the policy's rollout.
+    pub rollout: Option<SmolStr>,
+    /// What happens at the due time where a gate is inconclusive.
+    pub at_due: AtDue,
+    /// The entry as text: what "a changed entry counts as new" compares.
+    pub text: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// A window, and what the due time does to it.
+#[derive(Clone, Debug)]
+pub struct UsedWindow {
+    /// The window's name.
+    pub name: SmolStr,
+    /// When it is open.
+    pub window: Window,
+    /// After the due time; `None` is `run` on people's devices and `wait` on servers.
+    pub after_due: Option<AfterDue>,
+}
+
+/// A staged introduction.
+#[derive(Clone, Debug)]
+pub struct Rollout {
+    /// Its name.
+    pub name: SmolStr,
+    /// The gate between its rings.
+    pub gate: Option<Gate>,
+    /// The rings, in the order in which they open.
+    pub rings: Vec<Ring>,
+}
+
+/// One ring of a rollout.
+#[derive(Clone, Debug)]
+pub struct Ring {
+    /// Its name.
+    pub name: SmolStr,
+    /// Who belongs to it.
+    pub condition: Option<Expr>,
+    /// The share of all devices that belongs to it.
+    pub share: Option<Share>,
+    /// How long a release has to be in use here before the gate can pass.
+    pub soak: SignedDuration,
+}
+
+/// What has to be true between two rings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    /// Its name.
+    pub name: SmolStr,
+    /// The failure rate that divides halt from pass, 0 to 1.
+    pub failure_rate: f64,
+    /// How sure the bounds are, over all looks together, 0 to 1.
+    pub confidence: f64,
+    /// The share of the ring whose reports without a failure suffice, 0 to 1; `None` where that is no way to pass.
+    pub enough: Option<f64>,
+    /// Inconclusive for longer asks a person.
+    pub patience: Option<SignedDuration>,
+}
+
+/// When changes may not be made.
+#[derive(Clone, Debug)]
+pub struct Freeze {
+    /// Its name.
+    pub name: SmolStr,
+    /// The first day.
+    pub from: Day,
+    /// The last day.
+    pub to: Day,
+    /// Whom it concerns; `None` is everybody.
+    pub condition: Option<Expr>,
+    /// It yields to a title with an open exposure for which this holds.
+    pub unless: Option<Expr>,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// Not this release, here.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Its name.
+    pub name: SmolStr,
+    /// The title.
+    pub title: TitleId,
+    /// The releases.
+    pub releases: RangeText,
+    /// Where; `None` is everywhere.
+    pub condition: Option<Expr>,
+    /// Why.
+    pub why: Option<SmolStr>,
+    /// The last day; `None` is for good.
+    pub until: Option<Day>,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// Other terms for some devices, for a time.
+#[derive(Clone, Debug)]
+pub struct Exception {
+    /// Its name.
+    pub name: SmolStr,
+    /// The titles that it concerns.
+    pub software: Vec<Selector>,
+    /// The devices that it concerns; `None` is all.
+    pub condition: Option<Expr>,
+    /// Replaces the due time.
+    pub due: Option<When>,
+    /// The releases to stay in.
+    pub hold_at: Option<RangeText>,
+    /// Replaces the window.
+    pub window: Option<UsedWindow>,
+    /// Replaces when the machine is restarted.
+    pub restart: Option<RestartMode>,
+    /// The last day.
+    pub until: Day,
+    /// Obligations for which this holds keep their terms.
+    pub unless: Expr,
+    /// Who asked for it, and why.
+    pub why: Option<SmolStr>,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+impl Repository {
+    /// How the versions of a title are written: as its document says, by its namespace, else generic.
+    pub fn scheme(&self, title: &TitleId) -> Scheme {
+        match title.package() {
+            Some(("deb", _)) => Scheme::Dpkg,
+            Some(("rpm", _)) => Scheme::Rpm,
+            _ => self.titles.get(title).map_or(Scheme::Generic, |title| title.document.scheme),
+        }
+    }
+
+    /// The policy of that name.
+    pub fn policy(&self, name: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == name)
+    }
+}
+
+impl Selector {
+    /// Reads a line of `software`.
+    pub fn parse(text: &str) -> Selector {
+        match text.split_once('/') {
+            Some(("os", "security")) => Selector::OsSecurity,
+            Some(("os", "*")) => Selector::OsAll,
+            Some((namespace, pattern)) if pattern.ends_with('*') => {
+                Selector::Packages { namespace: namespace.into(), prefix: pattern[..pattern.len() - 1].into() }
+            }
+            _ => Selector::Title(TitleId::new(text)),
+        }
+    }
+
+    /// Whether it selects a title; `in_security_archive` tells whether the device's security archive offers it.
+    pub fn selects(&self, title: &TitleId, in_security_archive: impl FnOnce() -> bool) -> bool {
+        match self {
+            Selector::Title(named) => named == title,
+            Selector::OsAll => title.package().is_some(),
+            Selector::OsSecurity => title.package().is_some() && in_security_archive(),
+            Selector::Packages { namespace, prefix } => title
+                .package()
+                .is_some_and(|(space, name)| space == namespace.as_str() && name.starts_with(prefix.as_str())),
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selector::Title(title) => title.fmt(f),
+            Selector::OsSecurity => f.write_str("os/security"),
+            Selector::OsAll => f.write_str("os/*"),
+            Selector::Packages { namespace, prefix } => write!(f, "{namespace}/{prefix}*"),
+        }
+    }
+}
+
+impl RangeText {
+    /// Reads a range in every scheme in which it makes sense; it may be none.
+    pub fn new(text: &str) -> RangeText {
+        let ranges = Scheme::ALL.into_iter().filter_map(|scheme| VersionRange::parse(scheme, text).ok()).collect();
+        RangeText { text: text.into(), ranges }
+    }
+
+    /// Whether it holds a version; false where it makes no sense in the version's scheme.
+    pub fn contains(&self, version: &Version) -> bool {
+        self.ranges.iter().any(|range| range.contains(version) == Some(true))
+    }
+
+    /// Whether it makes sense in a scheme.
+    pub fn reads_as(&self, scheme: Scheme) -> bool {
+        self.ranges.iter().any(|range| range.scheme() == scheme)
+    }
+}
+
+impl Title {
+    /// The branch that a version belongs to, where the title's document divides its versions.
+    pub fn branch_of(&self, version: &Version) -> Option<&Branch> {
+        self.branches.iter().find(|branch| {
+            branch.versions.as_ref().is_some_and(|versions| versions.contains(version) == Some(true))
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! What is so: releases, advisories, rollouts, devices. The input of every decision.
+//!
+//! A world is plain data that somebody else has gathered: a test document, this machine, the server's log. Everything that
+//! takes time to compute about a title is ordered once, when the world is built.
+
+mod device;
+
+pub use device::{Absence, Device, Install, SlotKey};
+
+use crate::policy::document::test::GateAnswer;
+use jiff::Timestamp;
+use refit_model::{Advisory, AdvisoryId, BranchName, DeviceId, Release, TitleId, Version};
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is so, apart from the devices.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    releases: BTreeMap<TitleId, Vec<Release>>,
+    advisories: BTreeMap<TitleId, Vec<Advisory>>,
+    /// What has opened, by title.
+    pub rollouts: BTreeMap<TitleId, Vec<RolloutState>>,
+    /// What gates said, or the evidence for it, by title.
+    pub gates: BTreeMap<TitleId, Vec<GateState>>,
+    /// When a condition on an advisory first became true.
+    pub latches: BTreeMap<(AdvisoryId, SmolStr), Timestamp>,
+    /// When policies first applied.
+    pub applied: Applied,
+}
+
+/// When policies, and the entries of their deadlines, first applied. What is not named has applied for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// What holds for every policy that is not named.
+    pub all: Option<Timestamp>,
+    /// By policy.
+    pub policies: BTreeMap<SmolStr, Timestamp>,
+    /// By policy and text of the entry.
+    pub entries: BTreeMap<(SmolStr, SmolStr), Timestamp>,
+}
+
+/// How far one release has come in one rollout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutState {
+    /// The rollout's name.
+    pub rollout: SmolStr,
+    /// The release.
+    pub version: Version,
+    /// The rings that have opened.
+    pub open: Vec<SmolStr>,
+    /// Who was in a ring when it opened; a ring that is not named took all who match.
+    pub members: BTreeMap<SmolStr, BTreeSet<DeviceId>>,
+}
+
+/// What is known of the gate after one ring, for one release.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GateState {
+    /// The release.
+    pub version: Version,
+    /// The ring before the gate.
+    pub after: SmolStr,
+    /// The platform that it speaks of; `None` is every platform.
+    pub platform: Option<SmolStr>,
+    /// What it said, or what it has to go by.
+    pub finding: GateFinding,
+}
+
+/// What a gate said, or what it has to go by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GateFinding {
+    /// Its answer, as the log has it.
+    Answered(GateAnswer),
+    /// The evidence so far.
+    Evidence(Evidence),
+}
+
+/// The evidence for a gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// When the first device reported; `None` while nobody has.
+    pub first_result: Option<Timestamp>,
+    /// Devices due in the ring.
+    pub devices: u64,
+    /// Devices that have reported.
+    pub reported: u64,
+    /// Devices on which it failed.
+    pub failed: u64,
+}
+
+impl World {
+    /// Orders releases and advisories by title.
+    pub fn new(releases: Vec<Release>, advisories: Vec<Advisory>) -> World {
+        let mut world = World::default();
+        for release in releases {
+            world.releases.entry(release.title.clone()).or_default().push(release);
+        }
+        for list in world.releases.values_mut() {
+            list.sort_by(|a, b| a.version.cmp(&b.version).then(a.branch.cmp(&b.branch)).then(a.published.cmp(&b.published)));
+        }
+        for advisory in advisories {
+            world.advisories.entry(advisory.title.clone()).or_default().push(advisory);
+        }
+        for list in world.advisories.values_mut() {
+            list.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        world
+    }
+
+    /// The releases of a title, oldest version first.
+    pub fn releases(&self, title: &TitleId) -> &[Release] {
+        self.releases.get(title).map_or(&[], Vec::as_slice)
+    }
+
+    /// The advisories that concern a title, by id.
+    pub fn advisories(&self, title: &TitleId) -> &[Advisory] {
+        self.advisories.get(title).map_or(&[], Vec::as_slice)
+    }
+
+    /// All titles that have releases.
+    pub fn titles(&self) -> impl Iterator<Item = &TitleId> {
+        self.releases.keys()
+    }
+}
+
+/// The newest release of each branch that was published by `now`, oldest branch first.
+pub fn branches(releases: &[Release], now: Timestamp) -> Vec<(Option<&BranchName>, &Release)> {
+    let mut newest: Vec<(Option<&BranchName>, &Release)> = Vec::new();
+    for release in releases.iter().filter(|release| release.published <= now) {
+        match newest.iter_mut().find(|(branch, _)| *branch == release.branch.as_ref()) {
+            Some(entry) => entry.1 = release,
+            None => newest.push((release.branch.as_ref(), release)),
+        }
+    }
+    newest.sort_by(|a, b| a.1.version.cmp(&b.1.version).then(a.0.cmp(&b.0)));
+    newest
+}
