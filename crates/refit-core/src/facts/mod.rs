@@ -1,5 +1,14 @@
-//! Facts of devices and people: typed values with their source and the time of their observation.
+//! Facts of devices and people: which fields there are, their typed values, and whom to believe.
+//!
+//! A [`Field`] is something that may be known of a device, a person or an exposure; a [`Value`] is what it is known to be.
+//! Expressions ask through [`Lookup`], and never learn where an answer comes from.
 
+mod fields;
+mod lookup;
+mod time;
 mod value;
 
+pub use fields::{Field, FieldError, FieldRef, Fields, Kind, Root};
+pub use lookup::Lookup;
+pub use time::{parse_duration, parse_time, write_duration};
 pub use value::Value;

@@ -1,4 +1,29 @@
 //! Expressions: CEL's syntax, our own types, three-valued evaluation.
+//!
+//! A text becomes tokens ([`lexical`]), CEL's tree ([`parse`]), and, typed, our own ([`check`], [`calls`]): an [`Expr`]. It is
+//! asked for its truth ([`evaluate`]), for the reason ([`explain`]), for when time alone will change it ([`change`]), and
+//! whether it can hold together with others ([`satisfy`]).
+//!
+//! What differs from CEL: fields may be unknown; versions and times compare with text constants; whole numbers compare with
+//! numbers; durations know days; there are `since`, `until` and `lowerAscii`; there are no maps, bytes, unsigned numbers, `map`
+//! and `filter`, since no condition on a device needs them.
+
+mod calls;
+mod check;
+mod compiled;
+mod compiler;
+mod error;
+mod evaluate;
+mod lexical;
+mod node;
+mod parse;
+mod types;
+
+pub use compiled::Expr;
+pub use compiler::{Compiler, Scope, compile};
+pub use error::ExprError;
+pub use evaluate::STEPS_MAX;
+pub use lexical::TEXT_BYTES_MAX;
 
 use smol_str::SmolStr;
 
@@ -13,5 +38,53 @@ pub enum Truth {
     Unknown,
 }
 
+impl Truth {
+    /// `None` for unknown.
+    pub fn known(self) -> Option<bool> {
+        match self {
+            Truth::True => Some(true),
+            Truth::False => Some(false),
+            Truth::Unknown => None,
+        }
+    }
+
+    /// Whether it surely holds.
+    pub fn is_true(self) -> bool {
+        self == Truth::True
+    }
+
+    /// Whether it surely does not hold.
+    pub fn is_false(self) -> bool {
+        self == Truth::False
+    }
+
+    /// Whether it depends on something that nobody has said.
+    pub fn is_unknown(self) -> bool {
+        self == Truth::Unknown
+    }
+}
+
+/// Unknown stays unknown.
+impl std::ops::Not for Truth {
+    type Output = Truth;
+
+    fn not(self) -> Truth {
+        match self {
+            Truth::True => Truth::False,
+            Truth::False => Truth::True,
+            Truth::Unknown => Truth::Unknown,
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(truth: bool) -> Self {
+        if truth { Truth::True } else { Truth::False }
+    }
+}
+
 /// The text of an expression as it was written; [`SmolStr`] because the same text is met for many devices.
 pub type Text = SmolStr;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! A compiled expression, and what it can be asked.
+
+use super::error::ExprError;
+use super::evaluate::{Found, Run, Source};
+use super::node::Node;
+use super::{Text, Truth};
+use crate::facts::{FieldRef, Kind, Lookup, Value};
+use jiff::Timestamp;
+use std::borrow::Cow;
+
+/// A condition that has been read and typed. It never fails: what can't be computed is unknown.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    pub(super) text: Text,
+    pub(super) root: Node,
+    /// The fields that it names, in the order of the text, each once.
+    pub(super) fields: Vec<FieldRef>,
+    /// Their kinds.
+    pub(super) kinds: Vec<Kind>,
+    pub(super) warnings: Vec<ExprError>,
+}
+
+impl Expr {
+    /// The text as it was written.
+    pub fn text(&self) -> &Text {
+        &self.text
+    }
+
+    /// The fields that it names, in the order of the text, each once.
+    pub fn fields(&self) -> &[FieldRef] {
+        &self.fields
+    }
+
+    /// What is probably not meant as it is written.
+    pub fn warnings(&self) -> &[ExprError] {
+        &self.warnings
+    }
+
+    /// Whether it holds for these facts. `now` matters where it says `since` or `until`.
+    ///
+    /// Logic is Kleene's: what is unknown makes a part unknown, and the whole only where the rest does not decide it. Whole
+    /// numbers that overflow, divisions by zero and times out of range are unknown, as is what would take more than
+    /// [`STEPS_MAX`](super::STEPS_MAX) steps.
+    pub fn truth(&self, facts: &dyn Lookup, now: Timestamp) -> Truth {
+        self.truth_of(&Facts { expr: self, facts }, now)
+    }
+
+    pub(super) fn truth_of(&self, source: &dyn Source, now: Timestamp) -> Truth {
+        Run::new(source, now).truth(&self.root)
+    }
+
+    /// What it says whatever the facts are: `Some(true)` for `true` or `1 < 2`. `None` where it names a field or a time.
+    pub fn constant(&self) -> Option<bool> {
+        if !self.fields.is_empty() || self.root.depends_on_now() {
+            return None;
+        }
+        self.truth_of(&NoFacts, Timestamp::UNIX_EPOCH).known()
+    }
+}
+
+/// The text decides: two expressions with one text mean the same (under the same fields).
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expr {}
+
+/// Facts under the numbers that an expression has for its fields.
+pub(super) struct Facts<'f> {
+    pub expr: &'f Expr,
+    pub facts: &'f dyn Lookup,
+}
+
+impl Source for Facts<'_> {
+    fn field(&self, index: usize) -> Found<'_> {
+        let (Some(field), Some(&kind)) = (self.expr.fields.get(index), self.expr.kinds.get(index)) else {
+            return Found::Absent;
+        };
+        match self.facts.get(field) {
+            Some(value) => of_kind(value, kind).map_or(Found::Absent, Found::Value),
+            None => Found::Absent,
+        }
+    }
+}
+
+fn of_kind(value: Cow<'_, Value>, kind: Kind) -> Option<Cow<'_, Value>> {
+    let fits = match value.as_ref() {
+        Value::Float(_) | Value::Version(_) => false,
+        value => value.kind() == Some(kind),
+    };
+    match &value {
+        _ if fits => Some(value),
+        Cow::Borrowed(Value::Float(number)) if kind == Kind::Float && !number.is_nan() => Some(value),
+        Cow::Borrowed(Value::Version(version))
+            if kind == Kind::Version && version.scheme() == refit_model::Scheme::Generic =>
+        {
+            Some(value)
+        }
+        _ => value.into_owned().into_kind(kind).map(Cow::Owned),
+    }
+}
+
+struct NoFacts;
+
+impl Source for NoFacts {
+    fn field(&self, _index: usize) -> Found<'_> {
+        Found::Absent
+    }
+}

@@ -1,0 +1,88 @@
+//! What is wrong with an expression.
+
+use crate::policy::diagnostic::Severity;
+use std::ops::Range;
+
+/// One finding in the text of an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExprError {
+    /// [`Severity::Error`] where the expression can't be used; [`Severity::Warning`] where it is probably not meant so.
+    pub severity: Severity,
+    /// Bytes of the expression's text. Empty, at its end, where something is missing.
+    pub range: Range<usize>,
+    /// A stable code that programs read: `expr/unknown-field`.
+    pub code: &'static str,
+    /// What is wrong, in few words that are the same each time.
+    pub message: &'static str,
+    /// The particulars, shown under the marked text.
+    pub label: String,
+    /// The way out.
+    pub help: Option<String>,
+}
+
+/// A kind of finding: its code and its message.
+pub(super) type Finding = (&'static str, &'static str);
+
+pub(super) const SYNTAX: Finding = ("expr/syntax", "this is not an expression");
+pub(super) const TOO_COMPLEX: Finding = ("expr/too-complex", "the expression is too complex");
+pub(super) const UNKNOWN_NAME: Finding = ("expr/unknown-name", "unknown name");
+pub(super) const UNKNOWN_FIELD: Finding = ("expr/unknown-field", "unknown field");
+pub(super) const UNKNOWN_FUNCTION: Finding = ("expr/unknown-function", "unknown function");
+pub(super) const OUT_OF_SCOPE: Finding = ("expr/out-of-scope", "not available here");
+pub(super) const TYPE: Finding = ("expr/type", "wrong type");
+pub(super) const ARGUMENTS: Finding = ("expr/arguments", "wrong arguments");
+pub(super) const BAD_CONSTANT: Finding = ("expr/bad-constant", "the constant can't be read");
+pub(super) const UNSUPPORTED: Finding = ("expr/unsupported", "not supported");
+pub(super) const UNKNOWN_VALUE: Finding = ("expr/unknown-value", "unknown value");
+pub(super) const TEXT_ORDER: Finding = ("expr/text-order", "compared letter by letter");
+
+impl ExprError {
+    pub(super) fn error((code, message): Finding, range: Range<usize>, label: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, range, code, message, label: label.into(), help: None }
+    }
+
+    pub(super) fn warning(finding: Finding, range: Range<usize>, label: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(finding, range, label) }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn help_if(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// Whether the expression can't be used because of it.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// The candidate that somebody who wrote `wrong` probably meant; `None` where nothing is close.
+pub(super) fn closest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // One slip in three letters, and at least one: `os` is not `id`, `platfrom` is `platform`. A swap counts as one slip.
+    let folded = fold(wrong);
+    let slips_max = (folded.chars().count() / 3).max(1);
+    let mut best = None;
+    for candidate in candidates {
+        let other = fold(candidate);
+        let slips = if folded == other { 0 } else { strsim::osa_distance(&folded, &other) };
+        let shares_a_letter = slips < other.chars().count().max(folded.chars().count());
+        if slips <= slips_max && shares_a_letter && best.is_none_or(|(least, _)| slips < least) {
+            best = Some((slips, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+fn fold(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+/// `did you mean ...?`, or nothing.
+pub(super) fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    closest(wrong, candidates).map(|meant| format!("did you mean `{meant}`?"))
+}
