@@ -4,5 +4,9 @@
 //! argument, and the same inputs give the same bytes. That is what makes planning, simulation, replay and testing the same
 //! code as production (design.md, section 2).
 
+pub mod calendar;
+pub mod decide;
 pub mod facts;
 pub mod policy;
+pub mod rollout;
+pub mod world;

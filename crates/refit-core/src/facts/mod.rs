@@ -5,10 +5,12 @@
 
 mod fields;
 mod lookup;
+mod set;
 mod time;
 mod value;
 
 pub use fields::{Field, FieldError, FieldRef, Fields, Kind, Root};
 pub use lookup::Lookup;
+pub use set::{Absent, Authority, Fact, FactSet, Resolved, Staleness};
 pub use time::{parse_duration, parse_time, write_duration};
 pub use value::Value;

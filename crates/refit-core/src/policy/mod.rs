@@ -4,5 +4,9 @@
 //! compiled ([`expr`]); every mistake on the way is a [`diagnostic::Diagnostic`], and all of them are reported at once.
 
 pub mod diagnostic;
+pub mod document;
 pub mod expr;
+pub mod load;
+pub mod repository;
+pub mod resolve;
 pub mod syntax;

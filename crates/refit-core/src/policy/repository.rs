@@ -9,9 +9,12 @@ use super::{
         scalars::{Day, Share, When},
         title::TitleDocument,
     },
-    expr::{Expr, Fields},
+    expr::Expr,
 };
-use crate::{calendar::Window, facts::{Authority, Staleness}};
+use crate::{
+    calendar::Window,
+    facts::{Authority, Fields, Staleness},
+};
 use jiff::SignedDuration;
 use refit_model::{BranchName, Scheme, TitleId, Version, VersionRange};
 use smol_str::SmolStr;
@@ -89,7 +92,7 @@ pub struct Policy {
     /// Of several policies for one title, the highest decides.
     pub priority: i64,
     /// Which devices it concerns; `None` is all.
-    pub condition: Option<Expr>,
+    pub condition: Option<Arc<Expr>>,
     /// The titles.
     pub software: Vec<Selector>,
     /// Whether they have to be, may be, or must not be there.
@@ -192,7 +195,7 @@ pub struct Accepted {
 #[derive(Clone, Debug)]
 pub struct Deadline {
     /// The exposures that it counts for; `None` is every obligation.
-    pub condition: Option<Expr>,
+    pub condition: Option<Arc<Expr>>,
     /// How long after the clock has started.
     pub within: SignedDuration,
     /// Replaces the policy's `min_age`.
@@ -235,7 +238,7 @@ pub struct Ring {
     /// Its name.
     pub name: SmolStr,
     /// Who belongs to it.
-    pub condition: Option<Expr>,
+    pub condition: Option<Arc<Expr>>,
     /// The share of all devices that belongs to it.
     pub share: Option<Share>,
     /// How long a release has to be in use here before the gate can pass.
@@ -267,9 +270,9 @@ pub struct Freeze {
     /// The last day.
     pub to: Day,
     /// Whom it concerns; `None` is everybody.
-    pub condition: Option<Expr>,
+    pub condition: Option<Arc<Expr>>,
     /// It yields to a title with an open exposure for which this holds.
-    pub unless: Option<Expr>,
+    pub unless: Option<Arc<Expr>>,
     /// Where it is written.
     pub origin: Origin,
 }
@@ -284,7 +287,7 @@ pub struct Block {
     /// The releases.
     pub releases: RangeText,
     /// Where; `None` is everywhere.
-    pub condition: Option<Expr>,
+    pub condition: Option<Arc<Expr>>,
     /// Why.
     pub why: Option<SmolStr>,
     /// The last day; `None` is for good.
@@ -301,7 +304,7 @@ pub struct Exception {
     /// The titles that it concerns.
     pub software: Vec<Selector>,
     /// The devices that it concerns; `None` is all.
-    pub condition: Option<Expr>,
+    pub condition: Option<Arc<Expr>>,
     /// Replaces the due time.
     pub due: Option<When>,
     /// The releases to stay in.
@@ -313,7 +316,7 @@ pub struct Exception {
     /// The last day.
     pub until: Day,
     /// Obligations for which this holds keep their terms.
-    pub unless: Expr,
+    pub unless: Arc<Expr>,
     /// Who asked for it, and why.
     pub why: Option<SmolStr>,
     /// Where it is written.

@@ -1,0 +1,219 @@
+//! Rules 6 and 7: the rollout, and the release that may be installed.
+
+use super::{
+    case::Case,
+    decision::{ClockCounts, PassedOver, ReleaseConsidered, ReleaseVerdict, RingDerivation},
+    goal::Standing,
+    obligations::{Duties, keeps_its_terms},
+    ring::{self, Placed},
+    select::Slot,
+};
+use crate::policy::{
+    document::{policy::AtDue, test::GateAnswer},
+    expr::Truth,
+    repository::{Deadline, Policy, Rollout},
+};
+use jiff::Timestamp;
+use refit_model::{Offer, Release, Version};
+use smol_str::SmolStr;
+
+/// What may be installed, and how it came to that.
+pub(super) struct Admission<'a> {
+    /// The decision's rollout.
+    pub rollout: Option<&'a Rollout>,
+    /// The release that may be installed.
+    pub admitted: Option<Version>,
+    /// The device's ring, and why.
+    pub ring: Option<RingDerivation>,
+    /// What the gate after the last open ring says.
+    pub gate: Option<GateAnswer>,
+    /// The releases that were looked at, newest first.
+    pub considered: Vec<ReleaseConsidered>,
+}
+
+/// The entries that surely count and name something, with the one that is due first in front.
+fn first_named<'p, T>(policy: &'p Policy, duties: &Duties<'_>, named: impl Fn(&'p Deadline) -> Option<T>) -> Option<T> {
+    let mut best: Option<((bool, Option<Timestamp>, usize), T)> = None;
+    for obligation in duties.obligations.iter().filter(|obligation| obligation.exception.is_none()) {
+        for clock in &obligation.clocks {
+            let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
+            let Some(name) = policy.deadline.get(clock.entry).filter(|_| sure).and_then(&named) else { continue };
+            let key = (clock.due.is_none(), clock.due, clock.entry);
+            if best.as_ref().is_none_or(|(first, _)| key < *first) {
+                best = Some((key, name));
+            }
+        }
+    }
+    best.map(|(_, name)| name)
+}
+
+/// Which of the releases that the slot may be moved to is admitted.
+pub(super) fn admit<'a>(
+    case: &Case<'a>,
+    slot: &Slot<'_>,
+    policy: &'a Policy,
+    standing: &Standing<'_>,
+    duties: &Duties<'_>,
+    placed: Placed,
+) -> Admission<'a> {
+    let named = |name: &SmolStr| case.repository.rollouts.get(name).filter(|rollout| !rollout.rings.is_empty());
+    let own = policy.rollout.as_ref().and_then(named);
+    let decided = first_named(policy, duties, |entry| entry.rollout.as_ref()).and_then(named).or(own);
+    let min_age = first_named(policy, duties, |entry| entry.min_age).unwrap_or(policy.min_age);
+
+    let context = Context { case, slot, policy, duties, placed, min_age, successor: successor(case, slot, standing) };
+    let mut considered = Vec::new();
+    let mut admitted: Option<&Release> = None;
+    for &release in standing.ways.iter().rev() {
+        let reasons = context.passed_over(release, decided, own);
+        let verdict = match (reasons.is_empty(), admitted) {
+            (true, None) => {
+                admitted = Some(release);
+                ReleaseVerdict::Admitted
+            }
+            (true, Some(_)) => ReleaseVerdict::Superseded,
+            (false, _) => ReleaseVerdict::PassedOver(reasons),
+        };
+        considered.push(ReleaseConsidered {
+            version: release.version.clone(),
+            branch: release.branch.clone(),
+            published: release.published,
+            verdict,
+        });
+    }
+    if placed == Placed::Undetermined {
+        if let Some(before) = case.device.admitted_before.get(&slot.key.title) {
+            admitted = standing.ways.iter().copied().find(|release| release.version == *before);
+        }
+    }
+
+    let speaks_of = admitted.or(standing.goal).map(|release| &release.version);
+    let ring = decided.map(|rollout| {
+        let state = speaks_of.and_then(|version| ring::state(case, slot, rollout, version));
+        let placed = speaks_of.map_or(placed, |version| context.placed_for(version));
+        let (index, because) = ring::ring_of(case, policy, rollout, state, placed);
+        RingDerivation {
+            rollout: rollout.name.clone(),
+            version: speaks_of.cloned(),
+            ring: rollout.rings[index].name.clone(),
+            because,
+        }
+    });
+    let gate = decided.and_then(|rollout| {
+        let newest_open = standing.goal.into_iter().chain(standing.ways.iter().rev().copied()).find_map(|release| {
+            let state = ring::state(case, slot, rollout, &release.version)?;
+            Some((ring::last_open(rollout, state)?, &release.version))
+        });
+        newest_open.map(|(open, version)| ring::gate_after(case, slot, rollout, &rollout.rings[open].name, version))
+    });
+    Admission { rollout: decided, admitted: admitted.map(|release| release.version.clone()), ring, gate, considered }
+}
+
+/// The next release that is not halted, where the installed one is.
+fn successor<'a>(case: &Case<'_>, slot: &Slot<'_>, standing: &Standing<'a>) -> Option<&'a Version> {
+    let installed = &slot.install?.version;
+    ring::halted_after(case, slot, installed)?;
+    let mut newer = standing.ways.iter().filter(|release| release.version > *installed);
+    newer.find(|release| ring::halted_after(case, slot, &release.version).is_none()).map(|release| &release.version)
+}
+
+struct Context<'c, 'a, 'd> {
+    case: &'c Case<'a>,
+    slot: &'c Slot<'c>,
+    policy: &'a Policy,
+    duties: &'c Duties<'d>,
+    placed: Placed,
+    min_age: jiff::SignedDuration,
+    successor: Option<&'c Version>,
+}
+
+impl Context<'_, '_, '_> {
+    fn placed_for(&self, version: &Version) -> Placed {
+        if self.successor == Some(version) { Placed::OnHaltedRelease } else { self.placed }
+    }
+
+    /// Every reason why a release is not admitted.
+    fn passed_over(&self, release: &Release, decided: Option<&Rollout>, own: Option<&Rollout>) -> Vec<PassedOver> {
+        let case = self.case;
+        let mut reasons = Vec::new();
+        if self.slot.install.is_some_and(|install| install.version == release.version) {
+            reasons.push(PassedOver::Installed);
+        }
+        match case.device.offer(release) {
+            Offer::Never => reasons.push(PassedOver::NeverOffered),
+            Offer::Since(at) if at > case.now => reasons.push(PassedOver::NotOffered { until: Some(at) }),
+            Offer::Since(_) => {}
+        }
+        let old_enough = release.published.checked_add(self.min_age).unwrap_or(Timestamp::MAX);
+        if old_enough > case.now {
+            reasons.push(PassedOver::TooYoung { until: old_enough });
+        }
+        for block in case.repository.blocks.iter().filter(|block| block.title == self.slot.key.title) {
+            let over = block.until.is_some_and(|until| until.end_in(&case.zone) <= case.now);
+            let truth = case.truth(block.condition.as_deref());
+            if !over && block.releases.contains(&release.version) && !truth.is_false() {
+                reasons.push(PassedOver::Blocked { block: block.name.clone(), unknown: truth == Truth::Unknown });
+            }
+        }
+        for acting in &self.duties.exceptions {
+            let Some(range) = &acting.exception.hold_at else { continue };
+            let lets_go = self.duties.exposures.iter().any(|exposure| keeps_its_terms(case, acting.exception, *exposure));
+            if !lets_go && !range.contains(&release.version) {
+                reasons.push(PassedOver::HeldAt { exception: acting.exception.name.clone() });
+            }
+        }
+        let halted = ring::halted_after(case, self.slot, &release.version);
+        if let Some(after) = &halted {
+            reasons.push(PassedOver::Halted { after: after.clone() });
+        }
+        if let Some(rollout) = decided {
+            let reached = self.reached(rollout, release) || own.is_some_and(|own| self.reached(own, release));
+            if !reached && (halted.is_some() || !self.goes_ahead(rollout, release)) {
+                reasons.push(self.not_open(rollout, release));
+            }
+        }
+        reasons
+    }
+
+    fn ring_index(&self, rollout: &Rollout, version: &Version) -> usize {
+        let state = ring::state(self.case, self.slot, rollout, version);
+        ring::ring_of(self.case, self.policy, rollout, state, self.placed_for(version)).0
+    }
+
+    /// Whether the opening of the device's ring is in the log.
+    fn reached(&self, rollout: &Rollout, release: &Release) -> bool {
+        let Some(state) = ring::state(self.case, self.slot, rollout, &release.version) else { return false };
+        let index = self.ring_index(rollout, &release.version);
+        rollout.rings.get(index).is_some_and(|ring| state.open.contains(&ring.name))
+    }
+
+    /// Whether a due time that has come carries the device past an inconclusive gate (rule 10).
+    fn goes_ahead(&self, rollout: &Rollout, release: &Release) -> bool {
+        let proceed = self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none()).any(|obligation| {
+            obligation.clocks.iter().any(|clock| {
+                let entry = self.policy.deadline.get(clock.entry);
+                let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
+                sure && entry.is_some_and(|entry| entry.at_due == AtDue::Proceed)
+                    && clock.due.is_some_and(|due| due <= self.case.now)
+            })
+        });
+        proceed && self.gate_before(rollout, release) == Some(GateAnswer::Inconclusive)
+    }
+
+    /// What the gate after the last ring that is open before the device's own says; `None` where none is open.
+    fn gate_before(&self, rollout: &Rollout, release: &Release) -> Option<GateAnswer> {
+        let state = ring::state(self.case, self.slot, rollout, &release.version)?;
+        let index = self.ring_index(rollout, &release.version);
+        let before = rollout.rings.get(..index)?.iter().rev().find(|ring| state.open.contains(&ring.name))?;
+        Some(ring::gate_after(self.case, self.slot, rollout, &before.name, &release.version))
+    }
+
+    fn not_open(&self, rollout: &Rollout, release: &Release) -> PassedOver {
+        let index = self.ring_index(rollout, &release.version);
+        PassedOver::RingNotOpen {
+            rollout: rollout.name.clone(),
+            ring: rollout.rings[index].name.clone(),
+            gate: self.gate_before(rollout, release),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Rule 5: by when. One entry of the deadline and one obligation give one due time.
+
+use super::{
+    case::Case,
+    decision::{Clock, ClockCounts, FirstOffer, StartedBy},
+};
+use crate::policy::{
+    expr::{Expr, Truth},
+    repository::{Deadline, Policy},
+};
+use jiff::Timestamp;
+use refit_model::Advisory;
+
+/// What an obligation brings to every entry.
+pub(super) struct Start<'a> {
+    /// When the obligation arose; `None` is: always.
+    pub arose: Option<Timestamp>,
+    /// The release that would end it.
+    pub offer: Offered,
+    /// When the spell began; `None` is: always.
+    pub spell: Option<Timestamp>,
+    /// The exposure, where it is one.
+    pub exposure: Option<&'a Advisory>,
+}
+
+/// The release that would end an obligation.
+pub(super) enum Offered {
+    /// None is needed.
+    NotNeeded,
+    /// None has been offered.
+    NotYet,
+    /// The first that was.
+    First(FirstOffer),
+}
+
+/// The due time that one entry of `policy` gives to an obligation.
+pub(super) fn clock(case: &Case<'_>, policy: &Policy, index: usize, entry: &Deadline, start: &Start<'_>) -> Clock {
+    let counts = counts(case, entry, start);
+    let condition = entry.condition.as_ref().map(|condition| condition.text().clone());
+    let since = match counts {
+        ClockCounts::Holds { since } | ClockCounts::Latched { since } => (Some(since), StartedBy::Condition),
+        _ => (start.arose, StartedBy::Arose),
+    };
+    let mut clock = Clock {
+        entry: index,
+        condition,
+        counts,
+        start: None,
+        started_by: None,
+        within: entry.within,
+        phase_in_until: phase_in_until(case, policy, entry),
+        due: None,
+    };
+    if clock.counts == ClockCounts::No {
+        return clock;
+    }
+    let offer = match &start.offer {
+        Offered::NotNeeded => None,
+        Offered::NotYet => return clock,
+        Offered::First(first) => Some(first.at),
+    };
+    let latest = [(since.0, since.1), (offer, StartedBy::Offer), (start.spell, StartedBy::Spell)]
+        .into_iter()
+        .filter_map(|(at, by)| at.map(|at| (at, by)))
+        .max_by_key(|(at, by)| (*at, *by == StartedBy::Offer));
+    clock.start = latest.map(|(at, _)| at);
+    clock.started_by = latest.map(|(_, by)| by);
+    let due = clock.start.unwrap_or(LONG_AGO).checked_add(entry.within).unwrap_or(Timestamp::MAX);
+    clock.due = Some(clock.phase_in_until.map_or(due, |floor| due.max(floor)));
+    clock
+}
+
+/// What stands for "always" in a sum: a clock that was never started by anything that Refit saw.
+const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// Whether an entry counts for an obligation, and since when its condition holds.
+fn counts(case: &Case<'_>, entry: &Deadline, start: &Start<'_>) -> ClockCounts {
+    let Some(condition) = &entry.condition else { return ClockCounts::Always };
+    // Conditions speak of exposures; what obliges for another reason has none.
+    let Some(advisory) = start.exposure else { return ClockCounts::No };
+    let latched = case.world.latches.get(&(advisory.id.clone(), condition.text().clone())).copied();
+    match case.exposure_truth(condition, advisory, case.now) {
+        Truth::True => {
+            let since = first_true(case, condition, advisory);
+            ClockCounts::Holds { since: latched.map_or(since, |latched| latched.min(since)) }
+        }
+        Truth::False | Truth::Unknown if latched.is_some_and(|since| since <= case.now) => {
+            ClockCounts::Latched { since: latched.unwrap_or(case.now) }
+        }
+        Truth::False => ClockCounts::No,
+        Truth::Unknown => ClockCounts::Provisional { wanting: case.exposure_wanting(condition, advisory) },
+    }
+}
+
+/// When a condition that holds now first became true, as far as the advisory's own dates tell: when it became known, when it was
+/// listed as exploited, or when time alone made it so. (What changed without a date, such as a score, is in the latches.)
+fn first_true(case: &Case<'_>, condition: &Expr, advisory: &Advisory) -> Timestamp {
+    let mut at = advisory.known_at.min(case.now);
+    // Bounded: time changes an expression only at the thresholds that its text names.
+    for _ in 0..CHANGES_MOST {
+        if case.exposure_truth(condition, advisory, at).is_true() {
+            return at;
+        }
+        let listed = advisory.kev.filter(|kev| *kev > at);
+        let by_time = case.exposure_change(condition, advisory, at).filter(|change| *change > at);
+        match [listed, by_time].into_iter().flatten().min() {
+            Some(next) if next <= case.now => at = next,
+            _ => return case.now,
+        }
+    }
+    case.now
+}
+
+/// How many moments are looked at to find when a condition became true.
+const CHANGES_MOST: usize = 64;
+
+/// The time before which an entry makes nothing due; `None` for a device that arrived after the entry, and for policies that
+/// have always applied.
+fn phase_in_until(case: &Case<'_>, policy: &Policy, entry: &Deadline) -> Option<Timestamp> {
+    let applied = &case.world.applied;
+    let since_policy = applied.policies.get(&policy.name).copied().or(applied.all);
+    let since_entry = applied.entries.get(&(policy.name.clone(), entry.text.clone())).copied();
+    let first_obliged = since_policy.max(since_entry)?;
+    if case.device.enrolled.is_some_and(|enrolled| enrolled > first_obliged) {
+        return None;
+    }
+    let phase_in = policy.phase_in.unwrap_or(entry.within);
+    Some(first_obliged.checked_add(phase_in).unwrap_or(Timestamp::MAX))
+}

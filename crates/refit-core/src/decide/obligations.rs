@@ -1,0 +1,207 @@
+//! Rules 2, 4 and 13: what a slot has to do, and the exceptions to it.
+
+use super::{
+    case::Case,
+    clock::{Offered, Start, clock},
+    decision::{
+        Cause, ClockCounts, ExceptionConsidered, ExceptionVerdict, FirstOffer, NoObligation, Obligation, OpenExposure,
+    },
+    goal::Standing,
+    select::Slot,
+};
+use crate::policy::{
+    document::policy::Presence,
+    expr::Truth,
+    repository::{Exception, Policy},
+};
+use jiff::Timestamp;
+use refit_model::{Advisory, Offer, Release, Version};
+
+/// What a slot has to do.
+pub(super) struct Duties<'a> {
+    pub obligations: Vec<Obligation>,
+    /// The exposure behind each obligation, at the same index.
+    pub exposures: Vec<Option<&'a Advisory>>,
+    /// Every open exposure, whether it obliges or not.
+    pub open: Vec<&'a Advisory>,
+    /// Those that oblige nothing.
+    pub idle: Vec<OpenExposure>,
+    /// Exceptions that act, or may.
+    pub exceptions: Vec<Acting<'a>>,
+    /// All that were looked at.
+    pub considered: Vec<ExceptionConsidered>,
+}
+
+/// An exception that acts, or, where its `where` is unknown, may.
+pub(super) struct Acting<'a> {
+    pub exception: &'a Exception,
+    pub surely: bool,
+}
+
+/// The exposures of what is installed: every advisory that is known, not withdrawn, and affects it.
+pub(super) fn exposures<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<&'a Advisory> {
+    let Some(install) = slot.install else { return Vec::new() };
+    case.world
+        .advisories(&slot.key.title)
+        .iter()
+        .filter(|advisory| advisory.known_at <= case.now)
+        .filter(|advisory| advisory.withdrawn.is_none_or(|withdrawn| withdrawn > case.now))
+        .filter(|advisory| advisory.affects(&install.version) == Some(true))
+        .collect()
+}
+
+/// What `policy` asks of a slot that stands so.
+pub(super) fn duties<'a>(case: &Case<'a>, slot: &Slot<'_>, policy: &Policy, standing: Option<&Standing<'_>>) -> Duties<'a> {
+    let open = exposures(case, slot);
+    let mut duties = Duties {
+        obligations: Vec::new(),
+        exposures: Vec::new(),
+        idle: Vec::new(),
+        exceptions: Vec::new(),
+        considered: Vec::new(),
+        open: open.clone(),
+    };
+
+    // First what obliges and since when, because the spell begins with the first of it.
+    let mut found: Vec<(Cause, Option<Timestamp>, Option<&'a Advisory>)> = Vec::new();
+    match (slot.install, standing) {
+        (Some(_), _) if policy.presence == Presence::Forbidden => found.push((Cause::Forbidden, None, None)),
+        (None, Some(_)) => found.push((Cause::Missing, None, None)),
+        (Some(install), Some(standing)) => {
+            for advisory in open {
+                if closes(standing, &install.version, advisory) {
+                    let kev = advisory.kev.is_some_and(|kev| kev <= case.now);
+                    let cause = Cause::Exposure { advisory: advisory.id.clone(), kev };
+                    found.push((cause, Some(advisory.known_at), Some(advisory)));
+                } else {
+                    let because = NoObligation::GoalDoesNotClose;
+                    duties.idle.push(OpenExposure { advisory: advisory.id.clone(), because });
+                }
+            }
+            if !standing.satisfies {
+                found.push((Cause::Stale, standing.ceased, None));
+            }
+        }
+        _ => {}
+    }
+    if found.is_empty() {
+        return duties;
+    }
+
+    let first_arose = found.iter().map(|(_, arose, _)| *arose).min().flatten();
+    let spell = spell(case, slot, first_arose);
+    for (cause, arose, exposure) in found {
+        let offer = match standing {
+            _ if cause == Cause::Forbidden => Offered::NotNeeded,
+            Some(standing) => first_offer(case, standing, exposure),
+            None => Offered::NotYet,
+        };
+        let start = Start { arose, offer, spell, exposure };
+        let clocks: Vec<_> = policy
+            .deadline
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| clock(case, policy, index, entry, &start))
+            .collect();
+        let provisional = |index: &usize| matches!(clocks[*index].counts, ClockCounts::Provisional { .. });
+        // Of equal due times one that is sure gives it.
+        let due_by = (0..clocks.len())
+            .filter(|index| clocks[*index].due.is_some())
+            .min_by_key(|index| (clocks[*index].due, provisional(index), *index));
+        let first_offer = match start.offer {
+            Offered::First(first) => Some(first),
+            _ => None,
+        };
+        let due = due_by.and_then(|index| clocks[index].due);
+        duties.obligations.push(Obligation { cause, arose, first_offer, spell, clocks, due, due_by, exception: None });
+        duties.exposures.push(exposure);
+    }
+    except(case, slot, &mut duties);
+    duties
+}
+
+/// Whether the goal closes an exposure: it can be gone to, and is not affected.
+fn closes(standing: &Standing<'_>, installed: &Version, advisory: &Advisory) -> bool {
+    let Some(goal) = standing.goal else { return false };
+    !standing.above && goal.version != *installed && advisory.affects(&goal.version) == Some(false)
+}
+
+/// The first release ever offered here that would have ended an obligation, of those that the slot may be moved to.
+///
+/// Halted, superseded and too young ones count: what matters is that the vendor had an answer.
+fn first_offer(case: &Case<'_>, standing: &Standing<'_>, exposure: Option<&Advisory>) -> Offered {
+    let offered = |release: &Release| match case.device.offer(release) {
+        Offer::Since(at) => Some(at),
+        // Where nothing will ever be offered, the publication stands for the offer.
+        Offer::Never => standing.unsupported.then_some(release.published),
+    };
+    standing
+        .ways
+        .iter()
+        .filter(|release| exposure.is_none_or(|advisory| advisory.affects(&release.version) == Some(false)))
+        .filter_map(|release| offered(release).map(|at| (at, &release.version)))
+        .filter(|(at, _)| *at <= case.now)
+        .min_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(b.1)))
+        .map_or(Offered::NotYet, |(at, version)| Offered::First(FirstOffer { version: version.clone(), at }))
+}
+
+/// When the spell of not complying began: as recorded, else when the first obligation arose, the release was first seen, or the
+/// device was, whichever came last. `None` is: always.
+fn spell(case: &Case<'_>, slot: &Slot<'_>, first_arose: Option<Timestamp>) -> Option<Timestamp> {
+    if let Some(recorded) = case.device.spells.get(&slot.key) {
+        return Some(*recorded);
+    }
+    let since = slot.install.and_then(|install| install.since);
+    first_arose.max(since).max(case.device.enrolled)
+}
+
+/// Lets exceptions replace due times, obligation by obligation.
+fn except<'a>(case: &Case<'a>, slot: &Slot<'_>, duties: &mut Duties<'a>) {
+    for exception in &case.repository.exceptions {
+        let security = || case.world.releases(&slot.key.title).iter().any(|release| release.security);
+        if !exception.software.iter().any(|selector| selector.selects(&slot.key.title, security)) {
+            continue;
+        }
+        let end = exception.until.end_in(&case.zone);
+        let truth = case.truth(exception.condition.as_deref());
+        let verdict = if end <= case.now {
+            ExceptionVerdict::RunOut { since: end }
+        } else {
+            match truth {
+                Truth::False => ExceptionVerdict::DoesNotApply,
+                Truth::Unknown => {
+                    duties.exceptions.push(Acting { exception, surely: false });
+                    ExceptionVerdict::Unknown { wanting: case.wanting(exception.condition.as_deref()) }
+                }
+                Truth::True => {
+                    duties.exceptions.push(Acting { exception, surely: true });
+                    let due_without = duties.obligations.iter().filter_map(|obligation| obligation.due).min();
+                    ExceptionVerdict::Acts { until: end, due_without }
+                }
+            }
+        };
+        let considered =
+            ExceptionConsidered { exception: exception.name.clone(), origin: exception.origin.clone(), verdict };
+        duties.considered.push(considered);
+    }
+    for index in 0..duties.obligations.len() {
+        let excepted = duties
+            .exceptions
+            .iter()
+            .filter(|acting| acting.surely && !keeps_its_terms(case, acting.exception, duties.exposures[index]))
+            .filter_map(|acting| acting.exception.due.map(|due| (due.in_zone(&case.zone), acting.exception)))
+            // Of several the strictest.
+            .min_by(|a, b| a.0.cmp(&b.0).then(a.1.name.cmp(&b.1.name)));
+        if let Some((due, exception)) = excepted {
+            let obligation = &mut duties.obligations[index];
+            obligation.due = Some(due);
+            obligation.due_by = None;
+            obligation.exception = Some(exception.name.clone());
+        }
+    }
+}
+
+/// Whether an exception lets an obligation be, because its `unless` surely holds for the exposure.
+pub(super) fn keeps_its_terms(case: &Case<'_>, exception: &Exception, exposure: Option<&Advisory>) -> bool {
+    exposure.is_some_and(|advisory| case.exposure_truth(&exception.unless, advisory, case.now).is_true())
+}

@@ -1,0 +1,150 @@
+//! Rules 8 and 9: which ring a device is in, how far a release has come, and what its gates say.
+
+use super::{
+    case::Case,
+    decision::RingReason,
+    select::Slot,
+};
+use crate::{
+    policy::{document::test::GateAnswer, expr::Truth, repository::{Policy, Rollout}},
+    rollout::{judge, position},
+    world::{GateFinding, GateState, RolloutState},
+};
+use refit_model::Version;
+use smol_str::SmolStr;
+
+/// What puts a device into a ring before its rings are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// Nothing: the rings decide.
+    ByRings,
+    /// Whether another policy applies is unknown.
+    Undetermined,
+    /// It is on a halted release, whose successor this is.
+    OnHaltedRelease,
+}
+
+/// The index of the device's ring, and why. A rollout has at least one ring.
+pub(super) fn ring_of(
+    case: &Case<'_>,
+    policy: &Policy,
+    rollout: &Rollout,
+    state: Option<&RolloutState>,
+    placed: Placed,
+) -> (usize, RingReason) {
+    let last = rollout.rings.len().saturating_sub(1);
+    if placed == Placed::OnHaltedRelease {
+        return (0, RingReason::OnHaltedRelease);
+    }
+    let members = |ring: &SmolStr| {
+        let state = state?;
+        if state.open.contains(ring) { state.members.get(ring) } else { None }
+    };
+    // A member of an open ring stays there, whatever has become known or unknown since.
+    for (index, ring) in rollout.rings.iter().enumerate() {
+        if members(&ring.name).is_some_and(|members| members.contains(&case.device.id)) {
+            return (index, RingReason::Member);
+        }
+    }
+    if placed == Placed::Undetermined {
+        return (last, RingReason::Undetermined);
+    }
+    if case.device.identity_in_doubt {
+        return (last, RingReason::IdentityInDoubt);
+    }
+    let at = position(&case.device.id, &policy.name);
+    let mut cut = 0.0;
+    for (index, ring) in rollout.rings.iter().enumerate() {
+        let inside = match ring.share {
+            Some(share) => {
+                let from = cut;
+                cut += share.0;
+                // Sums of shares such as 10 % and 50 % are not exact in binary; positions are multiples of 1/65,536.
+                at + 1e-9 >= from && at + 1e-9 < cut
+            }
+            None => true,
+        };
+        let holds = match case.truth(ring.condition.as_deref()) {
+            _ if !inside => Truth::False,
+            truth => truth,
+        };
+        match holds {
+            Truth::False => {}
+            Truth::Unknown => {
+                let wanting = case.wanting(ring.condition.as_deref());
+                return (last, RingReason::Unknown { ring: ring.name.clone(), wanting });
+            }
+            // Members were fixed when the ring opened: who would belong to it since goes to the next.
+            Truth::True if members(&ring.name).is_some() => {}
+            Truth::True => return (index, RingReason::Holds),
+        }
+    }
+    (last, RingReason::Last)
+}
+
+/// How far a release has come in a rollout.
+pub(super) fn state<'a>(
+    case: &Case<'a>,
+    slot: &Slot<'_>,
+    rollout: &Rollout,
+    version: &Version,
+) -> Option<&'a RolloutState> {
+    let states = case.world.rollouts.get(&slot.key.title)?;
+    states.iter().find(|state| state.rollout == rollout.name && state.version == *version)
+}
+
+/// What the gate after a ring says of a release; inconclusive while nothing is known.
+pub(super) fn gate_after(
+    case: &Case<'_>,
+    slot: &Slot<'_>,
+    rollout: &Rollout,
+    ring: &str,
+    version: &Version,
+) -> GateAnswer {
+    findings(case, slot, version)
+        .filter(|finding| finding.after == ring)
+        .map(|finding| answer(case, rollout, finding))
+        .next()
+        .unwrap_or(GateAnswer::Inconclusive)
+}
+
+/// The ring after which a release was halted, by any rollout that has such a ring: a halt belongs to the release.
+pub(super) fn halted_after(case: &Case<'_>, slot: &Slot<'_>, version: &Version) -> Option<SmolStr> {
+    findings(case, slot, version)
+        .find(|finding| match finding.finding {
+            GateFinding::Answered(answer) => answer == GateAnswer::Halt,
+            GateFinding::Evidence(_) => case
+                .repository
+                .rollouts
+                .values()
+                .filter(|rollout| rollout.rings.iter().any(|ring| ring.name == finding.after))
+                .any(|rollout| answer(case, rollout, finding) == GateAnswer::Halt),
+        })
+        .map(|finding| finding.after.clone())
+}
+
+fn findings<'a>(case: &Case<'a>, slot: &Slot<'_>, version: &Version) -> impl Iterator<Item = &'a GateState> {
+    let platform = case.device_text("platform").map(SmolStr::new);
+    let version = version.clone();
+    case.world.gates.get(&slot.key.title).into_iter().flatten().filter(move |finding| {
+        finding.version == version && (finding.platform.is_none() || finding.platform == platform)
+    })
+}
+
+fn answer(case: &Case<'_>, rollout: &Rollout, finding: &GateState) -> GateAnswer {
+    match &finding.finding {
+        GateFinding::Answered(answer) => *answer,
+        GateFinding::Evidence(evidence) => {
+            let ring = rollout.rings.iter().find(|ring| ring.name == finding.after);
+            match (&rollout.gate, ring) {
+                (Some(gate), Some(ring)) => judge(gate, ring.soak, evidence, case.now),
+                _ => GateAnswer::Inconclusive,
+            }
+        }
+    }
+}
+
+/// The last ring that has opened, in the order of the rollout.
+pub(super) fn last_open(rollout: &Rollout, state: &RolloutState) -> Option<usize> {
+    rollout.rings.iter().rposition(|ring| state.open.contains(&ring.name))
+}

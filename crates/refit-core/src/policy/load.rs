@@ -1,0 +1,172 @@
+//! From files to typed documents, each with its tree, so that later checks can still point at the text.
+
+use super::{
+    diagnostic::{Diagnostic, Files, Place},
+    document::{
+        Kind,
+        organization::OrganizationDocument,
+        outside::{GoalDocument, GuaranteeDocument, IdentitiesDocument, SourceDocument, TargetSystemDocument},
+        policy::{BlockDocument, ExceptionDocument, PolicyDocument},
+        test::TestDocument,
+        title::TitleDocument,
+    },
+    repository::Origin,
+    syntax::{self, Limits, Node, Shape, Step},
+};
+use serde::de::DeserializeOwned;
+use std::{ops::Range, sync::LazyLock};
+
+/// A document with its tree.
+#[derive(Clone, Debug)]
+pub struct Written<T> {
+    /// What it says.
+    pub document: T,
+    /// Index of its file.
+    pub file: usize,
+    /// Where each part of it is.
+    pub node: Node,
+}
+
+/// All documents of a repository, by kind, in the order of the files.
+#[derive(Clone, Debug, Default)]
+pub struct Documents {
+    /// `organization:`
+    pub organizations: Vec<Written<OrganizationDocument>>,
+    /// `policy:`
+    pub policies: Vec<Written<PolicyDocument>>,
+    /// `block:`
+    pub blocks: Vec<Written<BlockDocument>>,
+    /// `exception:`
+    pub exceptions: Vec<Written<ExceptionDocument>>,
+    /// `title:`
+    pub titles: Vec<Written<TitleDocument>>,
+    /// `source:`
+    pub sources: Vec<Written<SourceDocument>>,
+    /// `target:`
+    pub targets: Vec<Written<TargetSystemDocument>>,
+    /// `identities:`
+    pub identities: Vec<Written<IdentitiesDocument>>,
+    /// `goal:`
+    pub goals: Vec<Written<GoalDocument>>,
+    /// `guarantee:`
+    pub guarantees: Vec<Written<GuaranteeDocument>>,
+    /// `test:`
+    pub tests: Vec<Written<TestDocument>>,
+}
+
+/// Reads the documents of all files. What can be understood is returned, with everything that is wrong with the rest.
+pub fn load(files: &Files, limits: &Limits) -> (Documents, Vec<Diagnostic>) {
+    let mut documents = Documents::default();
+    let mut diagnostics = Vec::new();
+    for (file, source) in files.0.iter().enumerate() {
+        let (nodes, found) = syntax::parse(file, &source.text, limits);
+        diagnostics.extend(found);
+        for node in nodes {
+            documents.add(node, file, &mut diagnostics);
+        }
+    }
+    (documents, diagnostics)
+}
+
+impl Documents {
+    /// Decodes one document and puts it with its kind.
+    pub fn add(&mut self, node: Node, file: usize, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(kind) = kind_of(&node, file, diagnostics) else { return };
+        match kind {
+            Kind::Organization => decode(&mut self.organizations, kind, node, file, diagnostics),
+            Kind::Policy => decode(&mut self.policies, kind, node, file, diagnostics),
+            Kind::Block => decode(&mut self.blocks, kind, node, file, diagnostics),
+            Kind::Exception => decode(&mut self.exceptions, kind, node, file, diagnostics),
+            Kind::Title => decode(&mut self.titles, kind, node, file, diagnostics),
+            Kind::Source => decode(&mut self.sources, kind, node, file, diagnostics),
+            Kind::Target => decode(&mut self.targets, kind, node, file, diagnostics),
+            Kind::Identities => decode(&mut self.identities, kind, node, file, diagnostics),
+            Kind::Goal => decode(&mut self.goals, kind, node, file, diagnostics),
+            Kind::Guarantee => decode(&mut self.guarantees, kind, node, file, diagnostics),
+            Kind::Test => decode(&mut self.tests, kind, node, file, diagnostics),
+        }
+    }
+}
+
+fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Option<Kind> {
+    let keys = || Kind::ALL.map(|kind| format!("`{}:`", kind.key())).join(", ");
+    let Some(key) = node.first_key() else {
+        diagnostics.push(
+            Diagnostic::error("policy/not-a-document", "not a document")
+                .at(Place { file, span: node.span.clone() })
+                .label("a document is a list of keys and values")
+                .with_help(format!("start it with one of {}", keys())),
+        );
+        return None;
+    };
+    let kind = Kind::of_key(key);
+    if kind.is_none() {
+        let place = node.entries().first().map_or(node.span.clone(), |(key, _)| key.span.clone());
+        let known = node.entries().iter().filter_map(|(key, _)| key.text()).find_map(Kind::of_key);
+        let help = match known {
+            Some(kind) => format!("the first key decides the kind: move `{}:` to the top", kind.key()),
+            None => match super::diagnostic::did_you_mean(key, Kind::ALL.iter().map(|kind| kind.key())) {
+                Some(near) => format!("did you mean `{near}:`?"),
+                None => format!("start it with one of {}", keys()),
+            },
+        };
+        diagnostics.push(
+            Diagnostic::error("policy/unknown-kind", "unknown kind of document")
+                .at(Place { file, span: place })
+                .label(format!("no document starts with `{key}:`"))
+                .with_help(help),
+        );
+    }
+    kind
+}
+
+fn decode<T: DeserializeOwned>(
+    into: &mut Vec<Written<T>>,
+    kind: Kind,
+    node: Node,
+    file: usize,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let (document, found) = syntax::decode::<T>(&node, file, shape(kind));
+    diagnostics.extend(found);
+    if let Some(document) = document {
+        into.push(Written { document, file, node });
+    }
+}
+
+/// The shape of each kind, made once from its type.
+fn shape(kind: Kind) -> &'static Shape {
+    static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
+        Kind::ALL.iter().map(|kind| Shape::new(&kind.schema(), super::document::scalars::format_check)).collect()
+    });
+    let index = Kind::ALL.iter().position(|known| *known == kind).unwrap_or_default();
+    &SHAPES[index]
+}
+
+impl<T> Written<T> {
+    /// The place of a part of the document, or of the nearest part on the way to it that exists.
+    pub fn place(&self, path: &[Step<'_>]) -> Place {
+        Place { file: self.file, span: self.node.nearest(path).span.clone() }
+    }
+
+    /// The place of a key, where the field as a whole is meant.
+    pub fn key_place(&self, path: &[Step<'_>]) -> Place {
+        let node = self.node.key_at(path).unwrap_or_else(|| self.node.nearest(path));
+        Place { file: self.file, span: node.span.clone() }
+    }
+
+    /// The place of some bytes of the text of a part.
+    pub fn place_within(&self, path: &[Step<'_>], range: Range<usize>, files: &Files) -> Place {
+        let node = self.node.nearest(path);
+        let text = files.0.get(self.file).map_or("", |file| file.text.as_str());
+        Place { file: self.file, span: node.place_within(range, text) }
+    }
+
+    /// File and line of a part.
+    pub fn origin(&self, path: &[Step<'_>], files: &Files) -> Origin {
+        let Some(file) = files.0.get(self.file) else { return Origin::default() };
+        let at = self.node.nearest(path).span.start;
+        let line = file.text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
+        Origin { file: file.path.as_str().into(), line }
+    }
+}
