@@ -4,8 +4,8 @@
 //! in parentheses: `14.2 < 14.2.1 < 14.2.1 (a) < 14.2.1 (b) < 14.2.2`. Zeros at the end do not count: `14` is `14.0`.
 //!
 //! **Builds**: `23C71` is the major number of the system's core, a train (about one per minor release) and a count within
-//! the train, in that order. Apple does not document the count; the following holds for all releases and betas of the
-//! public feeds of 2021 to 2026, in the order of their dates, but for what is listed below:
+//! the train, in that order. Apple does not document the count; with these rules all releases and seeds of the public feeds
+//! of 2021 to 2026 order as their dates within a train, but for the limits listed below:
 //!
 //! - The thousands of a count of four digits are a variant for other hardware or channels; hundreds and less go on counting.
 //!   `24B2083` is `24B83` for newer Macs, `23F6077` is `23F77`; each pair is equal.
@@ -16,8 +16,10 @@
 //! - On macOS the count of a long-lived train goes on past 999: `20G1427`. Therefore counts from 1000 to 1999 and of five
 //!   digits are taken as they are, as are those of the last trains of macOS 10.10 to 10.15 (see [`counts_on`]).
 //!
-//! Limits: `23R8352` (watchOS 26.0.1 for one model) is equal to `23R352` (26.0), on which it is based. Trains are only in the
-//! order of release within one system: visionOS, tvOS, watchOS and iOS share major numbers.
+//! Limits: `23M8340` (visionOS 26.0.1 for a new model) came out after `23M341` but counts as before, and `23R8352` (watchOS
+//! 26.0.1 for one model) is equal to `23R352` (26.0), on which it is based. Seeds of a minor release can count in the train of
+//! the one before, so `23S5600d` (26.3 beta 2) is later than `23S314` (26.2.1), which came out after it. The systems share
+//! major numbers and trains: builds order within one system only.
 
 use super::key::{Key, split_run};
 use smol_str::{SmolStr, format_smolstr};
@@ -113,7 +115,10 @@ fn counts_on(major: u32, train: u8, count: u32) -> bool {
 }
 
 fn number(part: &str) -> Result<u32, SmolStr> {
-    if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+    if part.is_empty() {
+        return Err("a number is missing beside a dot".into());
+    }
+    if !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format_smolstr!(
             "`{part}` is no number; a version is written as 14.2.1 or 14.2.1 (a), a build as 23C71"
         ));

@@ -12,7 +12,10 @@ pub(super) fn key(text: &str) -> Result<Key, SmolStr> {
     }
     let mut key = Key::for_text(8);
     for part in text.split('.') {
-        if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        if part.is_empty() {
+            return Err("a number is missing beside a dot".into());
+        }
+        if !part.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format_smolstr!("`{part}` is no number; it must be four, such as 130.0.6723.58"));
         }
         if part.len() > 1 && part.starts_with('0') {

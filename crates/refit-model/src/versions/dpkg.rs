@@ -50,7 +50,10 @@ fn epoch_number(text: &str) -> Result<u32, SmolStr> {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if digits.is_empty() {
+        return Err("the epoch before the first colon is missing".into());
+    }
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format_smolstr!("what stands before the first colon, `{text}`, must be the epoch, a number"));
     }
     match digits.parse::<i32>() {

@@ -63,36 +63,40 @@ pub(super) fn key(text: &str) -> Result<Key, SmolStr> {
     // A number belongs to the word before it, and at the beginning there is nothing that a sign could set it apart from.
     let mut after_word = true;
     let mut after_update = false;
+    let mut after_digit = false;
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         if first.is_ascii_digit() {
             let (digits, tail) = split_run(rest, |byte| byte.is_ascii_digit());
-            rest = tail;
             if !after_word || sign > Sign::Other {
                 sequence.sign(sign);
             }
             sequence.number(digits);
-            (sign, after_word) = (Sign::Dot, false);
+            (sign, after_word, rest) = (Sign::Dot, false, tail);
         } else if first.is_ascii_alphabetic() {
             let (word, tail) = split_run(rest, |byte| byte.is_ascii_alphabetic());
-            rest = tail;
             let word = String::from_utf8_lossy(word).to_ascii_lowercase();
-            let number_follows = tail.first().is_some_and(u8::is_ascii_digit);
-            match meaning(&word, number_follows, after_update) {
-                Meaning::Nothing => continue,
-                Meaning::Early(rank) => sequence.early(rank),
-                Meaning::Other => sequence.word(&word),
+            let before_digit = tail.first().is_some_and(u8::is_ascii_digit);
+            rest = tail;
+            match meaning(&word, Place { after_digit, before_digit, after_update }) {
+                Meaning::Nothing => {}
+                Meaning::Early(rank) => {
+                    sequence.early(rank);
+                    (sign, after_word) = (Sign::Dot, true);
+                }
+                Meaning::Other => {
+                    sequence.word(&word);
+                    (sign, after_word) = (Sign::Dot, true);
+                    after_update |= matches!(&*word, "u" | "update");
+                }
             }
-            after_update |= matches!(&*word, "u" | "update");
-            (sign, after_word) = (Sign::Dot, true);
         } else if *first == b'~' {
-            rest = tail;
             sequence.early(TILDE);
-            (sign, after_word) = (Sign::Dot, true);
+            (sign, after_word, rest) = (Sign::Dot, true, tail);
         } else {
-            rest = tail;
-            sign = sign.max(Sign::of(*first));
+            (sign, rest) = (sign.max(Sign::of(*first)), tail);
         }
+        after_digit = first.is_ascii_digit();
     }
     Ok(sequence.end())
 }
@@ -138,13 +142,26 @@ enum Meaning {
     Other,
 }
 
-fn meaning(word: &str, number_follows: bool, after_update: bool) -> Meaning {
+/// Where a word stands.
+struct Place {
+    /// A digit stands directly before it: the `a` of `1.0a`.
+    after_digit: bool,
+    /// A digit stands directly behind it: the `a` of `a1`.
+    before_digit: bool,
+    /// The word update, or `u`, was read before: `8u392-b08`.
+    after_update: bool,
+}
+
+fn meaning(word: &str, place: Place) -> Meaning {
     let word = match word {
-        "b" if after_update => return Meaning::Other,
-        "a" if number_follows => "alpha",
-        "b" if number_follows => "beta",
-        "m" if number_follows => "milestone",
-        "ga" | "final" | "release" | "stable" | "lts" if number_follows => return Meaning::Other,
+        "b" if place.after_update => return Meaning::Other,
+        "a" if place.before_digit => "alpha",
+        "b" if place.before_digit => "beta",
+        "m" if place.before_digit => "milestone",
+        // The patch letter of OpenSSL's 1.1.1v.
+        "v" | "ver" | "version" if place.after_digit => return Meaning::Other,
+        // The beginning of a hash or of some other name.
+        "ga" | "final" | "release" | "stable" | "lts" if place.before_digit => return Meaning::Other,
         word => word,
     };
     if SILENT_WORDS.contains(&word) {

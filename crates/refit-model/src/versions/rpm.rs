@@ -44,7 +44,10 @@ pub(super) fn key(text: &str) -> Result<Key, SmolStr> {
 }
 
 fn epoch_number(text: &str) -> Result<u32, SmolStr> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if text.is_empty() {
+        return Err("the epoch before the colon is missing".into());
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format_smolstr!("what stands before the colon, `{text}`, must be the epoch, a number"));
     }
     text.parse().map_err(|_| format_smolstr!("its epoch is larger than {}", u32::MAX))

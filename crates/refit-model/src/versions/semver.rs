@@ -14,7 +14,7 @@ const WORD: u8 = 2;
 const RELEASE: u8 = 3;
 
 pub(super) fn key(text: &str) -> Result<Key, SmolStr> {
-    let version = semver::Version::parse(text).map_err(|error| format_smolstr!("{error}"))?;
+    let version = semver::Version::parse(text).map_err(|error| format_smolstr!("{error} (it is written as 1.2.3)"))?;
     let mut key = Key::for_text(text.len() + 16);
     for number in [version.major, version.minor, version.patch] {
         key.bytes(&number.to_be_bytes());

@@ -142,7 +142,7 @@ impl Serialize for Version {
 }
 
 fn article(scheme: Scheme) -> &'static str {
-    if scheme.name().starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }
+    if matches!(scheme, Scheme::Apple | Scheme::Rpm) { "an" } else { "a" }
 }
 
 /// `text`, or as much of it as an error should hold on to.

@@ -29,7 +29,10 @@ pub(super) fn key(text: &str) -> Result<Key, SmolStr> {
 }
 
 fn number(part: &str) -> Result<u32, SmolStr> {
-    if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+    if part.is_empty() {
+        return Err("a number is missing beside a dot".into());
+    }
+    if !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format_smolstr!("`{part}` is no number; a build is written as 10.0.26100.2314"));
     }
     part.parse().map_err(|_| format_smolstr!("`{part}` is larger than {}", u32::MAX))
