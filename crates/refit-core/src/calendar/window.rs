@@ -86,7 +86,9 @@ impl Window {
 
     /// Occurrences from `from` on, in wall time.
     fn occurrences(&self, from: civil::DateTime, to: Option<civil::DateTime>, most: u16) -> Vec<civil::DateTime> {
-        let (Some(from), Some(start)) = (utc(from), self.start_near(from)) else { return Vec::new() };
+        let Some((from, start)) = utc(from).and_then(|from| Some((from, self.start_near(from)?))) else {
+            return Vec::new();
+        };
         let Ok(set) = self.rule.clone().build(start.with_timezone(&Tz::UTC)) else { return Vec::new() };
         let mut set = set.after(from.with_timezone(&Tz::UTC));
         if let Some(to) = to.and_then(utc) {

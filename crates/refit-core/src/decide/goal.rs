@@ -1,10 +1,7 @@
 //! Rule 3: where a slot has to go, and since when it no longer satisfies.
 
 use super::{case::Case, select::Slot};
-use crate::{
-    policy::repository::{Policy, Wanted, WantedBranch, WantedRelease},
-    world::branches,
-};
+use crate::policy::repository::{Policy, Wanted, WantedBranch, WantedRelease};
 use jiff::Timestamp;
 use refit_model::{BranchName, Offer, Release, Version};
 

@@ -10,3 +10,4 @@ pub mod load;
 pub mod repository;
 pub mod resolve;
 pub mod syntax;
+pub mod testing;

@@ -9,7 +9,7 @@ pub use device::{Absence, Device, Install, SlotKey};
 
 use crate::policy::document::test::GateAnswer;
 use jiff::Timestamp;
-use refit_model::{Advisory, AdvisoryId, BranchName, DeviceId, Release, TitleId, Version};
+use refit_model::{Advisory, AdvisoryId, DeviceId, Release, TitleId, Version};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,17 +120,4 @@ impl World {
     pub fn titles(&self) -> impl Iterator<Item = &TitleId> {
         self.releases.keys()
     }
-}
-
-/// The newest release of each branch that was published by `now`, oldest branch first.
-pub fn branches(releases: &[Release], now: Timestamp) -> Vec<(Option<&BranchName>, &Release)> {
-    let mut newest: Vec<(Option<&BranchName>, &Release)> = Vec::new();
-    for release in releases.iter().filter(|release| release.published <= now) {
-        match newest.iter_mut().find(|(branch, _)| *branch == release.branch.as_ref()) {
-            Some(entry) => entry.1 = release,
-            None => newest.push((release.branch.as_ref(), release)),
-        }
-    }
-    newest.sort_by(|a, b| a.1.version.cmp(&b.1.version).then(a.0.cmp(&b.0)));
-    newest
 }

@@ -294,6 +294,9 @@ pub struct GateStateDocument {
     pub version: String,
     /// The ring before the gate.
     pub after: String,
+    /// The platform that it speaks of; every platform where it is left out.
+    #[serde(default)]
+    pub platform: Option<String>,
     /// What it said.
     #[serde(default)]
     pub answer: Option<GateAnswer>,

@@ -1,0 +1,154 @@
+//! Test documents: a small world, the decisions in it, and what was expected.
+
+mod compare;
+mod world;
+
+pub use compare::{Mismatch, Slot};
+
+use super::{
+    diagnostic::{Diagnostic, Files, Severity},
+    document::{policy::Mode, test::{Expectation, TestDocument}},
+    load::{Documents, Written},
+    repository::Repository,
+    resolve::{Titles, resolve},
+    syntax::{self, Node, Shape},
+};
+use crate::decide::{Decision, decide_title};
+use refit_model::DeviceId;
+use std::{collections::BTreeMap, sync::{Arc, LazyLock}};
+
+/// What became of one test.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What it shows.
+    pub name: String,
+    /// What was not as expected; empty is: it passed.
+    pub mismatches: Vec<Mismatch>,
+    /// What is wrong with the test itself, or with the documents that it brings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Outcome {
+    /// Whether everything was as expected.
+    pub fn passed(&self) -> bool {
+        self.mismatches.is_empty() && !self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+}
+
+/// Runs one test against the documents that it brings, or against those of the repository that it is in.
+///
+/// Policies are enforced, whatever their mode. Life cycles of branches come from the repository's own `title:` documents only,
+/// not from the catalog: a test says itself what is so.
+pub fn run(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Outcome {
+    let mut outcome =
+        Outcome { name: test.document.test.clone(), mismatches: Vec::new(), diagnostics: Vec::new() };
+    let catalog = without_life_cycles(catalog);
+    let inline;
+    let documents = match test.node.get("repository") {
+        Some(list) => {
+            inline = inline_documents(list, test.file, &mut outcome.diagnostics);
+            &inline
+        }
+        None => own,
+    };
+    let (mut repository, found) = resolve(documents, files, &catalog);
+    if test.document.repository.is_some() {
+        outcome.diagnostics.extend(found);
+    }
+    for policy in &mut repository.policies {
+        policy.mode = Mode::Enforce;
+    }
+    let built = world::build(test, &repository, files, &mut outcome.diagnostics);
+    let expected = expectations(test, &mut outcome.diagnostics);
+    if outcome.diagnostics.iter().any(|found| found.severity == Severity::Error) {
+        return outcome;
+    }
+    for (device, slots) in &expected {
+        let Some(found) = built.devices.iter().find(|known| known.id == *device) else { continue };
+        for (slot, (expectation, node)) in slots {
+            let decisions = decide_title(&repository, &built.world, found, &slot.title, built.now);
+            match pick(&decisions, slot) {
+                Some(decision) => {
+                    let context = compare::Context { test, files, device, slot, node };
+                    outcome.mismatches.extend(compare::compare(&context, expectation, decision, &repository));
+                }
+                None => outcome.mismatches.push(Mismatch::no_slot(test, files, device, slot, node)),
+            }
+        }
+    }
+    outcome
+}
+
+/// The decision about the slot that is meant: of the only branch, or of the one that is named.
+fn pick<'d>(decisions: &'d [Decision], slot: &Slot) -> Option<&'d Decision> {
+    match &slot.branch {
+        Some(branch) => decisions
+            .iter()
+            .find(|decision| decision.slot.branch.as_ref().is_some_and(|known| known.as_str() == branch.as_str())),
+        None => match decisions {
+            [only] => Some(only),
+            _ => None,
+        },
+    }
+}
+
+fn inline_documents(list: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Documents {
+    let mut documents = Documents::default();
+    for node in list.items() {
+        documents.add(node.clone(), file, diagnostics);
+    }
+    documents
+}
+
+type Expected<'n> = BTreeMap<DeviceId, Vec<(Slot, (Expectation, &'n Node))>>;
+
+/// What is expected of each device and slot.
+fn expectations<'n>(test: &'n Written<TestDocument>, diagnostics: &mut Vec<Diagnostic>) -> Expected<'n> {
+    let mut expected = Expected::new();
+    let Some(node) = test.node.get("expect") else { return expected };
+    let world = &test.document.world;
+    if world.devices.is_empty() {
+        let Some(device) = &world.device else { return expected };
+        expected.insert(DeviceId::new(&device.id), slots(node, test.file, diagnostics));
+        return expected;
+    }
+    for (key, value) in node.entries() {
+        let Some(id) = key.text() else { continue };
+        if !world.devices.iter().any(|device| device.id == id) {
+            let known: Vec<&str> = world.devices.iter().map(|device| device.id.as_str()).collect();
+            diagnostics.push(
+                Diagnostic::error("test/unknown-device", "unknown device")
+                    .at(super::diagnostic::Place { file: test.file, span: key.span.clone() })
+                    .label(format!("the world has no device `{id}`"))
+                    .with_help(format!("with `devices`, expectations are listed by device: {}", known.join(", "))),
+            );
+            continue;
+        }
+        expected.insert(DeviceId::new(id), slots(value, test.file, diagnostics));
+    }
+    expected
+}
+
+fn slots<'n>(node: &'n Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Vec<(Slot, (Expectation, &'n Node))> {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+        let schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Expectation>();
+        Shape::new(&schema, super::document::scalars::format_check)
+    });
+    let mut slots = Vec::new();
+    for (key, value) in node.entries() {
+        let Some(name) = key.text() else { continue };
+        let (expectation, found) = syntax::decode::<Expectation>(value, file, &SHAPE);
+        diagnostics.extend(found);
+        if let Some(expectation) = expectation {
+            slots.push((Slot::parse(name), (expectation, value)));
+        }
+    }
+    slots
+}
+
+fn without_life_cycles(catalog: &Titles) -> Titles {
+    let mut titles = (**catalog).clone();
+    titles.values_mut().for_each(|title| title.branches.clear());
+    Arc::new(titles)
+}
+
