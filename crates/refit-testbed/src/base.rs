@@ -76,8 +76,6 @@ struct Recipe {
     /// What mmdebstrap is called with, apart from the suite, the target and the sources.
     options: Vec<String>,
     sources: Vec<String>,
-    /// Run as `sh -eu` with the finished root as `$1`.
-    finish: String,
 }
 
 impl Recipe {
@@ -86,7 +84,6 @@ impl Recipe {
             name: "minimal",
             options: mmdebstrap_options(mirror),
             sources: vec![format!("deb {} bookworm main", mirror.archive)],
-            finish: String::new(),
         }
     }
 
@@ -129,7 +126,6 @@ impl Recipe {
         let mut mmdebstrap = Command::new("mmdebstrap");
         mmdebstrap.args(&self.options).arg("bookworm").arg(&root).args(&self.sources);
         run(&mut mmdebstrap)?;
-        run(Command::new("sh").args(["-euc", &self.finish, "finish"]).arg(&root))?;
         let stamp = stamp(&root).ok_or("mmdebstrap left no dpkg status file")?;
         fs::write(partial.join("stamp"), stamp).map_err(|error| format!("can't write the stamp: {error}"))?;
         fs::rename(&partial, entry).map_err(|error| format!("can't rename {}: {error}", partial.display()))
@@ -137,7 +133,7 @@ impl Recipe {
 
     fn key(&self) -> String {
         let mut text = String::new();
-        for line in self.options.iter().chain(&self.sources).chain([&self.finish]) {
+        for line in self.options.iter().chain(&self.sources) {
             let _ = writeln!(text, "{line}");
         }
         hex(&Sha256::digest(text))[..12].to_owned()

@@ -171,9 +171,9 @@ impl Running {
         self.stop()
     }
 
-    /// What it has printed to standard output until now.
-    pub fn stdout(&self) -> String {
-        fs::read(&self.stdout).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    /// The file of the host that collects its standard output, to be looked into while it runs.
+    pub fn stdout_path(&self) -> PathBuf {
+        self.stdout.clone()
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {
