@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::package::Package;
 use crate::root::Root;
@@ -62,7 +62,6 @@ impl Repository {
         for suite in &repository.suites {
             create_folders(&repository.pool(&suite.codename));
             create_folders(&repository.packages_folder(&suite.codename));
-            repository.release(suite, &repository.key);
         }
         repository
     }
@@ -84,6 +83,12 @@ impl Repository {
 
     /// Makes this the root's only source of packages, trusted by its key.
     pub fn attach(&self, root: &mut Root) {
+        for suite in &self.suites {
+            // What nothing was published in yet is there too, and empty.
+            if !self.suite_folder(&suite.codename).join("Release").exists() {
+                self.release(suite, &self.key);
+            }
+        }
         root.shell("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*").success();
         root.bind(self.served(), MOUNT);
         root.write(KEYRING, fs::read(&self.key.public).expect("exported when it was made"));
@@ -108,12 +113,10 @@ impl Repository {
         self.release(&Suite { valid_for, ..self.suite(codename).clone() }, &self.key);
     }
 
-    /// Takes the signatures away; the release file stays.
+    /// Takes the signed release file away; the unsigned one stays.
     pub fn unsign(&self, codename: &str) {
-        for name in ["InRelease", "Release.gpg"] {
-            let path = self.suite_folder(codename).join(name);
-            fs::remove_file(&path).unwrap_or_else(|error| panic!("can't remove {}: {error}", path.display()));
-        }
+        let path = self.suite_folder(codename).join("InRelease");
+        fs::remove_file(&path).unwrap_or_else(|error| panic!("can't remove {}: {error}", path.display()));
     }
 
     /// Signs a suite's present state with a key that nobody trusts.
@@ -171,7 +174,7 @@ impl Repository {
     /// it would hash itself.
     fn release(&self, suite: &Suite, key: &Key) {
         let folder = self.suite_folder(&suite.codename);
-        for name in ["InRelease", "Release.gpg", "Release"] {
+        for name in ["InRelease", "Release"] {
             let _ = fs::remove_file(folder.join(name));
         }
         let pool = format!("pool/{}", suite.codename);
@@ -190,16 +193,12 @@ impl Repository {
         // amd64 too, or apt warns that the suite does not support the device.
         field("Architectures", &format!("all {}", architecture()));
         if let Some(valid_for) = suite.valid_for {
-            let until =
-                jiff::fmt::rfc2822::to_string(&(Timestamp::now() + valid_for).to_zoned(jiff::tz::TimeZone::UTC));
-            field("ValidTime", "0");
-            field("Valid-Until", &until.expect("a date of this century"));
+            field("ValidTime", &valid_for.as_secs().to_string());
         }
         let text = run(release.arg("release").arg(&folder));
         let unsigned = self.folder.join("Release");
         fs::write(&unsigned, text).expect("the repository can be written to");
-        key.sign(&["--clear-sign"], &unsigned, &folder.join("InRelease"));
-        key.sign(&["--armor", "--detach-sign"], &unsigned, &folder.join("Release.gpg"));
+        key.sign(&unsigned, &folder.join("InRelease"));
         fs::rename(&unsigned, folder.join("Release")).expect("the same file system");
     }
 }
@@ -224,13 +223,11 @@ impl Key {
         let person = "Testbed <testbed@example.org>";
         run(key.gpg().args(["--passphrase", "", "--quick-generate-key", person, "ed25519", "sign", "never"]));
         run(key.gpg().arg("--output").arg(&key.public).arg("--export"));
-        key.end_agent();
         key
     }
 
-    fn sign(&self, how: &[&str], file: &Path, signed: &Path) {
-        run(self.gpg().args(how).arg("--output").arg(signed).arg(file));
-        self.end_agent();
+    fn sign(&self, file: &Path, signed: &Path) {
+        run(self.gpg().arg("--clear-sign").arg("--output").arg(signed).arg(file));
     }
 
     fn gpg(&self) -> Command {
@@ -238,10 +235,12 @@ impl Key {
         gpg.args(["--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--homedir"]).arg(&self.home);
         gpg
     }
+}
 
-    /// gpg leaves an agent running.
-    fn end_agent(&self) {
-        run(Command::new("gpgconf").arg("--homedir").arg(&self.home).args(["--kill", "all"]));
+impl Drop for Key {
+    /// gpg leaves an agent running. One that is forgotten here ends by itself once its folder is swept away.
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf").arg("--homedir").arg(&self.home).args(["--kill", "all"]).output();
     }
 }
 

@@ -116,10 +116,9 @@ pub fn killed_between_unpack_and_configure(base: &BaseRoot) -> Device {
 pub fn upgrade_that_waits(base: &BaseRoot) -> Device {
     let device = Device::new(base, [Package::new("alpha", "1.0"), Package::new("omega", "1.0")]);
     // What breaks the old alpha is unpacked after the new one.
-    let omega = Package::new("omega", "2.0").field("Breaks", "alpha (<< 2.0)").script(
-        Script::Preinst,
-        "test ! -p /run/gate || { touch /run/waiting; read answer </run/gate; }",
-    );
+    let omega = Package::new("omega", "2.0")
+        .field("Breaks", "alpha (<< 2.0)")
+        .script(Script::Preinst, "test ! -p /run/gate || { touch /run/waiting; read answer </run/gate; }");
     device.offer([Package::new("alpha", "2.0"), omega]);
     device.root.run("mkfifo", ["/run/gate"]).success();
     device
@@ -160,7 +159,8 @@ pub fn locked(device: &Device) -> Running {
         for my $path ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock") {
             open(my $file, ">>", $path) or die "$path: $!";
             # struct flock: the whole file, for writing. A record lock; flock(2) would lock out nobody here.
-            fcntl($file, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die "$path: $!";
+            my $whole = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0);
+            fcntl($file, F_SETLK, $whole) or die "$path: $!";
             push @held, $file;
         }
         $| = 1;
