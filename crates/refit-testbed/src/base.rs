@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::mirror::Mirror;
 use crate::needs::{available, skip};
+use crate::scratch;
 
 mod behind;
 
@@ -54,7 +55,7 @@ impl BaseRoot {
     fn cached(recipe: impl FnOnce(&Mirror) -> Recipe) -> Result<BaseRoot, String> {
         available()?;
         let recipe = recipe(&Mirror::configured()?);
-        recipe.get(&cache_folder()?)
+        recipe.get(&cache_folder()?, |partial| recipe.build(partial))
     }
 }
 
@@ -87,48 +88,33 @@ impl Recipe {
         }
     }
 
-    fn get(&self, cache: &Path) -> Result<BaseRoot, String> {
-        let io = |what: &str, path: &Path| {
-            let what = format!("can't {what} {}", path.display());
-            move |error: std::io::Error| format!("{what}: {error}")
-        };
-        fs::create_dir_all(cache).map_err(io("create", cache))?;
+    /// The cached root, built where there is none or a damaged one; `build` makes the folder `root` in the folder it gets.
+    fn get(&self, cache: &Path, build: impl Fn(&Path) -> Result<(), String>) -> Result<BaseRoot, String> {
+        fs::create_dir_all(cache).map_err(|error| format!("can't create {}: {error}", cache.display()))?;
         let entry = cache.join(format!("{}-{}", self.name, self.key()));
         let lock_path = entry.with_extension("lock");
-        let lock = OpenOptions::new().create(true).append(true).open(&lock_path).map_err(io("open", &lock_path))?;
+        let failed = |error| format!("can't lock {}: {error}", lock_path.display());
+        let lock = OpenOptions::new().create(true).append(true).open(&lock_path).map_err(failed)?;
         loop {
-            lock.lock_shared().map_err(io("lock", &lock_path))?;
+            lock.lock_shared().map_err(failed)?;
             if is_intact(&entry) {
                 return Ok(BaseRoot(Arc::new(Cached { folder: entry.join("root"), _in_use: lock })));
             }
-            lock.unlock().map_err(io("unlock", &lock_path))?;
-            lock.lock().map_err(io("lock", &lock_path))?;
+            lock.unlock().map_err(failed)?;
+            lock.lock().map_err(failed)?;
             // Somebody else may have built it while this process waited.
             if !is_intact(&entry) {
-                self.build(&entry)?;
+                eprintln!("building the base root `{}` in {} (once)", self.name, entry.display());
+                replace(&entry, &build)?;
             }
-            lock.unlock().map_err(io("unlock", &lock_path))?;
+            lock.unlock().map_err(failed)?;
         }
     }
 
-    /// Builds beside the entry and renames at the end: an entry is there completely or not at all.
-    fn build(&self, entry: &Path) -> Result<(), String> {
-        let partial = entry.with_extension("partial");
-        for leftover in [entry, &partial] {
-            if leftover.exists() {
-                fs::remove_dir_all(leftover)
-                    .map_err(|error| format!("can't remove {}: {error}", leftover.display()))?;
-            }
-        }
-        let root = partial.join("root");
-        fs::create_dir_all(&partial).map_err(|error| format!("can't create {}: {error}", partial.display()))?;
-        eprintln!("building the base root `{}` in {} (once)", self.name, entry.display());
+    fn build(&self, partial: &Path) -> Result<(), String> {
         let mut mmdebstrap = Command::new("mmdebstrap");
-        mmdebstrap.args(&self.options).arg("bookworm").arg(&root).args(&self.sources);
-        run(&mut mmdebstrap)?;
-        let stamp = stamp(&root).ok_or("mmdebstrap left no dpkg status file")?;
-        fs::write(partial.join("stamp"), stamp).map_err(|error| format!("can't write the stamp: {error}"))?;
-        fs::rename(&partial, entry).map_err(|error| format!("can't rename {}: {error}", partial.display()))
+        mmdebstrap.args(&self.options).arg("bookworm").arg(partial.join("root")).args(&self.sources);
+        run(&mut mmdebstrap)
     }
 
     fn key(&self) -> String {
@@ -138,6 +124,22 @@ impl Recipe {
         }
         hex(&Sha256::digest(text))[..12].to_owned()
     }
+}
+
+/// Builds beside the entry and renames at the end: an entry is there completely or not at all.
+fn replace(entry: &Path, build: impl Fn(&Path) -> Result<(), String>) -> Result<(), String> {
+    let failed = |what: &str, path: &Path, error: std::io::Error| format!("can't {what} {}: {error}", path.display());
+    let partial = entry.with_extension("partial");
+    for leftover in [entry, &partial] {
+        if leftover.exists() {
+            scratch::remove(leftover).map_err(|error| failed("remove", leftover, error))?;
+        }
+    }
+    fs::create_dir(&partial).map_err(|error| failed("create", &partial, error))?;
+    build(&partial)?;
+    let stamp = stamp(&partial.join("root")).ok_or("the new base root has no dpkg")?;
+    fs::write(partial.join("stamp"), stamp).map_err(|error| failed("write the stamp in", &partial, error))?;
+    fs::rename(&partial, entry).map_err(|error| failed("rename", &partial, error))
 }
 
 /// Options that all recipes share.
@@ -177,4 +179,61 @@ fn run(command: &mut Command) -> Result<(), String> {
     let lines: Vec<&str> = text.lines().collect();
     let end = lines[lines.len().saturating_sub(12)..].join("\n  ");
     Err(format!("no base root could be made: {program} ended with {}:\n  {end}", output.status))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const RECIPE: Recipe = Recipe { name: "fake", options: Vec::new(), sources: Vec::new() };
+
+    fn fake(partial: &Path) -> Result<(), String> {
+        fs::create_dir_all(partial.join("root/var/lib/dpkg")).unwrap();
+        fs::create_dir_all(partial.join("root/usr/bin")).unwrap();
+        fs::write(partial.join("root/usr/bin/dpkg"), "").unwrap();
+        fs::write(partial.join("root/var/lib/dpkg/status"), "as built").unwrap();
+        Ok(())
+    }
+
+    #[test]
+    fn those_who_want_a_root_at_the_same_time_build_it_once() {
+        let cache = tempfile::tempdir().unwrap();
+        let built = AtomicUsize::new(0);
+        let build = |partial: &Path| {
+            built.fetch_add(1, Ordering::Relaxed);
+            fake(partial)
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| RECIPE.get(cache.path(), build).unwrap());
+            }
+        });
+        assert_eq!(built.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_root_that_was_written_to_is_built_anew() {
+        let cache = tempfile::tempdir().unwrap();
+        let status = RECIPE.get(cache.path(), fake).unwrap().folder().join("var/lib/dpkg/status");
+        fs::write(&status, "changed").unwrap();
+        RECIPE.get(cache.path(), fake).unwrap();
+        assert_eq!(fs::read_to_string(status).unwrap(), "as built");
+    }
+
+    #[test]
+    fn a_build_that_was_broken_off_is_begun_anew() {
+        let cache = tempfile::tempdir().unwrap();
+        let broken_off = |partial: &Path| fake(partial).and(Err("no network".to_owned()));
+        assert_eq!(RECIPE.get(cache.path(), broken_off).err().as_deref(), Some("no network"));
+        let root = RECIPE.get(cache.path(), fake).unwrap();
+        assert!(root.folder().join("usr/bin/dpkg").exists());
+    }
+
+    #[test]
+    fn another_recipe_has_another_place() {
+        let other = Recipe { name: "fake", options: vec!["--include=more".to_owned()], sources: Vec::new() };
+        assert_ne!(RECIPE.key(), other.key());
+    }
 }

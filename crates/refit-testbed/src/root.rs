@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
 use crate::base::BaseRoot;
 use crate::command::{Command, Network, Outcome};
@@ -145,20 +145,30 @@ impl Root {
     }
 
     fn try_write(&self, path: &str, content: &[u8]) -> io::Result<()> {
-        let (base, below) = self.locate(path);
-        if let Some(parent) = below.parent() {
-            // Made by the root's own rules; a folder that is reached through a link exists already.
-            if self.open(&format!("{}/..", path.trim_end_matches('/')), OFlags::PATH).is_err() {
-                fs::create_dir_all(base.join(parent))?;
-            }
-        }
+        let path = Path::new(path);
+        self.make_folder(path.parent().unwrap_or(path))?;
         self.open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?.write_all(content)
     }
 
-    /// Deletes a file.
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        if self.open(path, OFlags::PATH).is_ok() {
+            return Ok(());
+        }
+        self.make_folder(parent)?;
+        Ok(rustix::fs::mkdirat(self.open(parent, OFlags::PATH)?, name, Mode::from_raw_mode(0o755))?)
+    }
+
+    /// Deletes a file; of a symbolic link, the link.
     pub fn remove(&self, path: &str) -> &Root {
-        let (base, below) = self.locate(path);
-        fs::remove_file(base.join(below)).unwrap_or_else(|error| panic!("can't remove {path} in the root: {error}"));
+        let deleted = || -> io::Result<()> {
+            let path = Path::new(path);
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
+            Ok(rustix::fs::unlinkat(self.open(parent, OFlags::PATH)?, name, AtFlags::empty())?)
+        };
+        deleted().unwrap_or_else(|error| panic!("can't remove {path} in the root: {error}"));
         self
     }
 
@@ -222,8 +232,8 @@ impl Root {
     }
 
     /// The host folder that serves this path of the root, and the path below it.
-    fn locate(&self, path: &str) -> (PathBuf, PathBuf) {
-        let path: PathBuf = Path::new(path).components().filter(|part| *part != Component::RootDir).collect();
+    fn locate(&self, path: &Path) -> (PathBuf, PathBuf) {
+        let path: PathBuf = path.components().filter(|part| *part != Component::RootDir).collect();
         for name in ["run", "tmp"] {
             if let Ok(below) = path.strip_prefix(name) {
                 return (self.folder.join(name), below.to_owned());
@@ -233,8 +243,8 @@ impl Root {
     }
 
     /// Opens as a program inside would: an absolute link leads into the root, never out to the host.
-    fn open(&self, path: &str, flags: OFlags) -> io::Result<File> {
-        let (base, below) = self.locate(path);
+    fn open(&self, path: impl AsRef<Path>, flags: OFlags) -> io::Result<File> {
+        let (base, below) = self.locate(path.as_ref());
         let base = rustix::fs::open(base, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
         let below = if below.as_os_str().is_empty() { Path::new(".") } else { &below };
         let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
@@ -274,6 +284,36 @@ mod tests {
         root.write("/etc/pointer", "inside");
         assert_eq!(root.read("/etc/hostname-of-the-root"), "inside");
         assert!(!Path::new("/etc/hostname-of-the-root").exists());
+    }
+
+    #[test]
+    fn a_test_that_panics_leaves_no_mount() {
+        let Some(base) = BaseRoot::minimal() else { return };
+        let folder = std::sync::Mutex::new(PathBuf::new());
+        let failing = std::panic::AssertUnwindSafe(|| {
+            let root = Root::with_disk(&base, 1 << 20);
+            *folder.lock().unwrap() = root.folder().to_owned();
+            root.run("false", [""; 0]).success();
+        });
+        assert!(std::panic::catch_unwind(failing).is_err());
+        let folder = folder.into_inner().unwrap();
+        assert!(folder.is_absolute() && !folder.exists());
+        assert!(crate::scratch::mounts_below(&folder).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_program_of_the_host_and_a_folder_of_it_can_be_shown_inside() {
+        let Some(base) = BaseRoot::minimal() else { return };
+        let host = tempfile::tempdir().unwrap();
+        fs::write(host.path().join("policy"), "mode: enforce").unwrap();
+        fs::write(host.path().join("refit"), "#!/bin/sh\ncat /srv/data/policy; ! touch /srv/data/x 2>/dev/null\n")
+            .unwrap();
+        fs::set_permissions(host.path().join("refit"), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut root = Root::overlay(&base);
+        root.with_binary(host.path().join("refit")).bind(host.path(), "/srv/data");
+        assert_eq!(root.run("refit", [""; 0]).success().stdout, "mode: enforce");
+        root.bind_writable(host.path(), "/srv/shared").shell("echo seen >/srv/shared/answer").success();
+        assert_eq!(fs::read_to_string(host.path().join("answer")).unwrap(), "seen\n");
     }
 
     #[test]

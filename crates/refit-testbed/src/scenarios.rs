@@ -137,17 +137,37 @@ pub fn let_go_on(root: &Root) {
     root.shell("echo on >/run/gate").success();
 }
 
-/// The size of the disk of [`full_disk`], and what is left of it.
-const DISK: u64 = 64 << 20;
-const LEFT: u64 = 1 << 20;
+/// The disk has nothing left: apt-get exits 100 before it fetches anything.
+pub fn disk_full_for_download(base: &BaseRoot) -> Device {
+    disk_with_left(base, 0, Package::new("beta", "2.0"))
+}
 
-/// The disk has 1 MiB left and `alpha` 2.0 needs 4: dpkg fails half-way. [`Root::free_disk`] gives room again.
-pub fn full_disk(base: &BaseRoot) -> Device {
-    let device = Device::on(Root::with_disk(base, DISK), [Package::new("alpha", "1.0"), Package::new("beta", "1.0")]);
-    // Zeros: small on its way, large when unpacked.
+/// The disk has 1 MiB left and `alpha` 2.0 needs 4. dpkg rolls `alpha` back to 1.0 (`ii`), and leaves `beta` 2.0
+/// unpacked and not configured (`iU`): apt-get exits 100. [`Root::free_disk`] gives room again.
+pub fn disk_full_half_way(base: &BaseRoot) -> Device {
+    disk_with_left(base, 1 << 20, Package::new("beta", "2.0"))
+}
+
+/// As [`disk_full_half_way`], but `beta` 2.0 can't be together with `alpha` 1.0: `alpha` is left half-configured (`iF`) at
+/// 1.0 and dependencies are broken. With room again, `apt-get --fix-broken install` repairs it and nothing less does.
+pub fn disk_full_breaks_dependencies(base: &BaseRoot) -> Device {
+    disk_with_left(base, 1 << 20, Package::new("beta", "2.0").field("Breaks", "alpha (<< 2.0)"))
+}
+
+/// As [`disk_full_breaks_dependencies`], with 64 KiB left: too little for dpkg to note down its own state. It aborts in the
+/// middle, and `beta` must be reinstalled (`iUR`): with room again neither `dpkg --configure -a` nor `--fix-broken
+/// install` repairs that, installing a version of `beta` does.
+pub fn disk_full_for_dpkg_itself(base: &BaseRoot) -> Device {
+    disk_with_left(base, 64 << 10, Package::new("beta", "2.0").field("Breaks", "alpha (<< 2.0)"))
+}
+
+fn disk_with_left(base: &BaseRoot, left: u64, beta: Package) -> Device {
+    let disk = Root::with_disk(base, 64 << 20);
+    let device = Device::on(disk, [Package::new("alpha", "1.0"), Package::new("beta", "1.0")]);
+    // Zeros: small on their way, large when unpacked.
     let alpha = Package::new("alpha", "2.0").file("/usr/share/alpha/large", vec![0; 4 << 20]);
-    device.offer([alpha, Package::new("beta", "2.0")]);
-    device.root.fill_disk(LEFT);
+    device.offer([alpha, beta]);
+    device.root.fill_disk(left);
     device
 }
 

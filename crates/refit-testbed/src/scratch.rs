@@ -143,7 +143,7 @@ fn sweep(parent: &Path) {
 
 /// Unmounts all that is mounted below `folder`, innermost first, and deletes it. Where something stays mounted nothing
 /// is deleted: it would be deleted through the mount.
-fn remove(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     let mut mounts = mounts_below(folder)?;
     mounts.reverse();
     for mounted in mounts {

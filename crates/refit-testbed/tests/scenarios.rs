@@ -168,14 +168,47 @@ fn an_upgrade_that_waits_can_be_let_go_on() {
 }
 
 #[test]
-fn a_full_disk_fails_the_upgrade_half_way_and_room_lets_it_finish() {
+fn a_disk_that_is_full_before_the_download_changes_nothing() {
     let Some(base) = BaseRoot::minimal() else { return };
-    let device = scenarios::full_disk(&base);
+    let device = scenarios::disk_full_for_download(&base);
+    upgrade(&device).exit(100).says("enough free space");
+    assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("1.0 ii", "1.0 ii"));
+}
+
+#[test]
+fn a_disk_that_fills_up_half_way_leaves_one_package_rolled_back_and_one_unconfigured() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = scenarios::disk_full_half_way(&base);
     upgrade(&device).exit(100).says("No space left on device");
-    println!("alpha {}, beta {}", state(&device, "alpha"), state(&device, "beta"));
-    assert_ne!(state(&device, "alpha"), "2.0 ii");
+    assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("1.0 ii", "2.0 iU"));
     device.root.free_disk();
-    device.root.run("dpkg", ["--configure", "-a"]).success();
+    upgrade(&device).success();
+    assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("2.0 ii", "2.0 ii"));
+}
+
+#[test]
+fn a_disk_that_fills_up_can_leave_broken_dependencies_that_apt_repairs_with_room() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = scenarios::disk_full_breaks_dependencies(&base);
+    upgrade(&device).exit(100).says("No space left on device");
+    assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("1.0 iF", "2.0 iU"));
+    device.root.free_disk();
+    device.root.run("dpkg", ["--configure", "-a"]).exit(1).says("dependency problems");
+    device.root.apt_get(["-y", "--fix-broken", "install"]).success();
+    assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("2.0 ii", "2.0 ii"));
+}
+
+#[test]
+fn a_disk_too_full_for_dpkg_to_note_its_state_leaves_a_package_to_be_reinstalled() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = scenarios::disk_full_for_dpkg_itself(&base);
+    upgrade(&device).exit(100).says("unrecoverable fatal error");
+    assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("1.0 iF", "1.0 iUR"));
+    device.root.free_disk();
+    upgrade(&device).exit(100).says("dpkg was interrupted");
+    device.root.run("dpkg", ["--configure", "-a"]).exit(1).says("reinstall it before attempting configuration");
+    device.root.apt_get(["-y", "--fix-broken", "install"]).exit(100);
+    assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("1.0 ii", "1.0 iUR"));
     upgrade(&device).success();
     assert_eq!((state(&device, "alpha").as_str(), state(&device, "beta").as_str()), ("2.0 ii", "2.0 ii"));
 }
