@@ -12,8 +12,9 @@ use rustix::process::{Pid, Signal};
 
 use crate::root::Root;
 
-/// How long a program may take unless told otherwise; beyond it something hangs, such as a prompt.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a program may take unless told otherwise; beyond it something hangs, such as a prompt. Upgrading all of the
+/// root that is behind takes a hundred seconds on a busy machine.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// The pause between two looks at a condition that nothing announces.
 const PAUSE: Duration = Duration::from_millis(3);
@@ -87,7 +88,7 @@ impl<'root> Command<'root> {
         self
     }
 
-    /// How long it may take; two minutes unless set.
+    /// How long it may take; five minutes unless set.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
