@@ -284,8 +284,25 @@ use Root::{Device, Exposure, Person};
 
 const PLATFORMS: &[&str] = &["macos", "windows", "linux", "ios", "ipados", "android", "chromeos"];
 const SYSTEMS: &[&str] = &[
-    "macos", "windows", "debian", "ubuntu", "fedora", "rhel", "centos", "rocky", "almalinux", "opensuse", "sles", "amazon",
-    "oracle", "arch", "alpine", "ios", "ipados", "android", "chromeos",
+    "macos",
+    "windows",
+    "debian",
+    "ubuntu",
+    "fedora",
+    "rhel",
+    "centos",
+    "rocky",
+    "almalinux",
+    "opensuse",
+    "sles",
+    "amazon",
+    "oracle",
+    "arch",
+    "alpine",
+    "ios",
+    "ipados",
+    "android",
+    "chromeos",
 ];
 const MACHINES: &[&str] = &["laptop", "desktop", "workstation", "server", "vm", "container", "phone", "tablet"];
 const PHASES: &[&str] = &["provisioning", "new", "active", "absent", "retired"];
@@ -360,7 +377,9 @@ mod tests {
         assert_eq!(fields.get(&FieldRef::device("rack")).map(|field| field.kind), Some(Kind::Text));
         assert_eq!(fields.add("device.rack", Kind::Int), Err(FieldError::Exists(FieldRef::device("rack"))));
         assert_eq!(fields.add("device.os", Kind::Int), Err(FieldError::Exists(FieldRef::device("os"))));
-        for name in ["rack", "host.rack", "device.", "device.Rack", "device.a-b", "device.1a", "exposure.x", "device.in"] {
+        for name in
+            ["rack", "host.rack", "device.", "device.Rack", "device.a-b", "device.1a", "exposure.x", "device.in"]
+        {
             assert_eq!(fields.add(name, Kind::Text), Err(FieldError::Name(name.to_owned())), "{name}");
         }
     }

@@ -1,14 +1,19 @@
 //! Facts of devices and people: which fields there are, their typed values, and whom to believe.
 //!
-//! A [`Field`] is something that may be known of a device, a person or an exposure; a [`Value`] is what it is known to be.
-//! Expressions ask through [`Lookup`], and never learn where an answer comes from.
+//! A [`Field`] is something that may be known of a device, a person or an exposure; a [`Value`] is what it is known to be. A
+//! [`FactSet`] holds what several sources say, and decides what counts. Expressions ask through [`Lookup`], and never learn
+//! where an answer comes from.
 
+mod factset;
 mod fields;
 mod lookup;
 mod set;
 mod time;
 mod value;
 
+pub use factset::{
+    Absent, Authority, DEVICE_STALE_AFTER, Fact, FactSet, FactView, PERSON_STALE_AFTER, Resolved, Staleness,
+};
 pub use fields::{Field, FieldError, FieldRef, Fields, Kind, Root};
 pub use lookup::Lookup;
 pub use set::{Absent, Authority, Fact, FactSet, Resolved, Staleness};

@@ -115,7 +115,9 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "-", "14", "d", "2w", "1 d", "1y", "--1d", "1.d", ".5h", "1..5h", "99999999999999999999d", "1d2"] {
+        for text in
+            ["", "-", "14", "d", "2w", "1 d", "1y", "--1d", "1.d", ".5h", "1..5h", "99999999999999999999d", "1d2"]
+        {
             assert_eq!(parse_duration(text), None, "{text}");
         }
         assert_eq!(parse_duration("999999999999999999d"), None, "longer than can be counted");

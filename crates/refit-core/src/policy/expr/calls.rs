@@ -16,8 +16,20 @@ const QUANTIFIERS_MAX: usize = 2;
 const PATTERN_BYTES_MAX: usize = 512 * 1024;
 
 const FUNCTIONS: [&str; 14] = [
-    "has", "size", "duration", "timestamp", "since", "until", "startsWith", "endsWith", "contains", "matches", "exists", "all",
-    "exists_one", "lowerAscii",
+    "has",
+    "size",
+    "duration",
+    "timestamp",
+    "since",
+    "until",
+    "startsWith",
+    "endsWith",
+    "contains",
+    "matches",
+    "exists",
+    "all",
+    "exists_one",
+    "lowerAscii",
 ];
 
 /// Functions of CEL that no condition on a device needs, each with what to write instead.
@@ -76,7 +88,8 @@ impl Checker<'_> {
     fn no_such_call(&self, expr: &IdedExpr, name: &str, method: bool) -> ExprError {
         let range = self.parsed.call_name(expr);
         if let Some(usage) = usage(name) {
-            return ExprError::error(ARGUMENTS, range, format!("`{name}` is not called like this")).help(format!("write `{usage}`"));
+            return ExprError::error(ARGUMENTS, range, format!("`{name}` is not called like this"))
+                .help(format!("write `{usage}`"));
         }
         if let Some((_, instead)) = UNSUPPORTED_FUNCTIONS.into_iter().find(|(known, _)| *known == name) {
             return ExprError::error(UNSUPPORTED, range, format!("expressions have no `{name}`")).help(instead);
@@ -144,7 +157,14 @@ impl Checker<'_> {
         Some(Typed { node, ty: Type::Duration, range })
     }
 
-    fn text_test(&mut self, test: TextTest, name: &str, text: &IdedExpr, part: &IdedExpr, range: Range<usize>) -> Option<Typed> {
+    fn text_test(
+        &mut self,
+        test: TextTest,
+        name: &str,
+        text: &IdedExpr,
+        part: &IdedExpr,
+        range: Range<usize>,
+    ) -> Option<Typed> {
         let (text, part) = (self.typed(text), self.text(name, part));
         let (text, part) = (text?, part?);
         if test == TextTest::Contains && text.ty.is_list() {
@@ -157,11 +177,15 @@ impl Checker<'_> {
     }
 
     fn matches(&mut self, text: &IdedExpr, pattern: &IdedExpr, range: Range<usize>) -> Option<Typed> {
-        let (text, pattern) = (self.text("matches", text), self.constant("matches", pattern, "device.hostname.matches(\"^web[0-9]+$\")"));
+        let (text, pattern) =
+            (self.text("matches", text), self.constant("matches", pattern, "device.hostname.matches(\"^web[0-9]+$\")"));
         let (text, (pattern, at)) = (text?, pattern?);
         let regex = match RegexBuilder::new(&pattern).size_limit(PATTERN_BYTES_MAX).build() {
             Ok(regex) => regex,
             Err(error) => {
+                if let regex::Error::CompiledTooBig(_) = error {
+                    return self.fail(ExprError::error(BAD_CONSTANT, at, "this pattern is too large"));
+                }
                 let reason = error.to_string();
                 let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 return self.fail(ExprError::error(BAD_CONSTANT, at, format!("this is no pattern: {reason}")));
@@ -188,7 +212,10 @@ impl Checker<'_> {
             let error = ExprError::error(ARGUMENTS, at, "a name for the element stands here");
             return self.fail(error.help("write `device.tags.exists(t, t == \"kiosk\")`"));
         };
-        if Root::from_name(name).is_some() || self.variables.iter().any(|(known, _)| known == name) || name.starts_with('.') {
+        if Root::from_name(name).is_some()
+            || self.variables.iter().any(|(known, _)| known == name)
+            || name.starts_with('.')
+        {
             let label = format!("`{name}` means something already");
             return self.fail(ExprError::error(ARGUMENTS, at, label).help("choose another name, such as `t`"));
         }
@@ -214,8 +241,12 @@ impl Checker<'_> {
         }
         let label = format!("`{function}` is of texts, and this is {}", typed.ty.described());
         let help = match typed.ty {
-            Type::Version => Some("compare versions: `device.os_version >= \"14.0\" && device.os_version < \"15\"`".to_owned()),
-            Type::List(_) => Some(format!("ask for elements: `{}.exists(t, t.{function}(...))`", self.slice(&typed.range))),
+            Type::Version => {
+                Some("compare versions: `device.os_version >= \"14.0\" && device.os_version < \"15\"`".to_owned())
+            }
+            Type::List(_) => {
+                Some(format!("ask for elements: `{}.exists(t, t.{function}(...))`", self.slice(&typed.range)))
+            }
             _ => None,
         };
         self.fail(ExprError::error(TYPE, typed.range, label).help_if(help))

@@ -14,7 +14,8 @@ use std::ops::Range;
 
 /// Types a parsed text.
 pub(super) fn check(text: &str, parsed: &Parsed<'_>, scope: &Scope<'_>) -> Result<Expr, Vec<ExprError>> {
-    let mut checker = Checker { parsed, scope, findings: Vec::new(), fields: Vec::new(), kinds: Vec::new(), variables: Vec::new() };
+    let mut checker =
+        Checker { parsed, scope, findings: Vec::new(), fields: Vec::new(), kinds: Vec::new(), variables: Vec::new() };
     let root = checker.condition(&parsed.root);
     let Checker { mut findings, fields, kinds, .. } = checker;
     findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
@@ -78,9 +79,11 @@ impl<'c> Checker<'c> {
         }
         let label = format!("this is {}; a condition is true or false", typed.ty.described());
         let help = match (&typed.node, typed.ty) {
-            (Node::Field(_), Type::Text | Type::Int | Type::Float | Type::Version | Type::Time) => {
-                Some(format!("compare it: `{} == ...`; or `has({0})` for whether it is known", self.slice(&typed.range)))
-            }
+            (Node::Field(_), Type::Text | Type::Int | Type::Float | Type::Version | Type::Time) => Some(format!(
+                "compare it: `{} {} ...`; or `has({0})` for whether it is known",
+                self.slice(&typed.range),
+                if typed.ty == Type::Text { "==" } else { ">=" }
+            )),
             (Node::Field(_), Type::List(_)) => Some(format!("ask `\"...\" in {}`", self.slice(&typed.range))),
             _ => None,
         };
@@ -120,7 +123,8 @@ impl<'c> Checker<'c> {
                 return self.fail(error.help("write a text, without the `b`"));
             }
             LiteralValue::Null => {
-                let error = ExprError::error(UNSUPPORTED, range, "expressions have no null: what nobody has said is unknown");
+                let error =
+                    ExprError::error(UNSUPPORTED, range, "expressions have no null: what nobody has said is unknown");
                 return self.fail(error.help("ask `has(device.site)` for whether a field is known"));
             }
         };
@@ -135,9 +139,12 @@ impl<'c> Checker<'c> {
         }
         if Root::from_name(name).is_some() {
             let error = ExprError::error(TYPE, range, format!("`{name}` is not a value; its fields are"));
-            return self.fail(error.help(format!("name a field: `{name}.{}`", if name == "exposure" { "kev" } else { "site" })));
+            return self.fail(
+                error.help(format!("name a field: `{name}.{}`", if name == "exposure" { "kev" } else { "site" })),
+            );
         }
-        let same_name = self.scope.fields.iter().find(|field| field.name.name == name && self.in_scope(field.name.root));
+        let same_name =
+            self.scope.fields.iter().find(|field| field.name.name == name && self.in_scope(field.name.root));
         let help = if let Some(field) = same_name {
             format!("did you mean `{}`?", field.name)
         } else if let Some(root) = closest(name, self.scope.roots.iter().map(|root| root.name())) {
@@ -165,13 +172,20 @@ impl<'c> Checker<'c> {
             let operand = self.typed(operand)?;
             let label = format!("`{}` is {}, and has no fields", self.slice(&operand.range), operand.ty.described());
             let flat = self.slice(&self.parsed.range(expr)).replacen('.', "\0", 1).replace('.', "_").replace('\0', ".");
-            let help = self.field_like(&flat);
+            let help = match operand.ty {
+                Type::Version => Some("compare versions: `device.os_version >= \"14.0\"`".to_owned()),
+                _ => self.field_like(&flat),
+            };
             return self.fail(ExprError::error(UNKNOWN_FIELD, range, label).help_if(help));
         };
         let Some(root) = Root::from_name(name) else {
             let range = self.parsed.range(operand);
             if self.variables.iter().any(|(variable, _)| variable == name) {
-                return self.fail(ExprError::error(UNKNOWN_FIELD, range, format!("`{name}` is a text, and has no fields")));
+                return self.fail(ExprError::error(
+                    UNKNOWN_FIELD,
+                    range,
+                    format!("`{name}` is a text, and has no fields"),
+                ));
             }
             let help = did_you_mean(name, self.scope.roots.iter().map(|root| root.name()));
             let known = self.scope.roots.iter().map(|root| format!("`{}`", root.name())).collect::<Vec<_>>().join(", ");
@@ -198,9 +212,12 @@ impl<'c> Checker<'c> {
         if let Some(close) = closest(field, names) {
             return Some(format!("did you mean `{close}`?"));
         }
-        let elsewhere = self.scope.fields.iter().find(|known| known.name.name == field && self.in_scope(known.name.root));
+        let elsewhere =
+            self.scope.fields.iter().find(|known| known.name.name == field && self.in_scope(known.name.root));
         elsewhere.map(|known| format!("did you mean `{}`?", known.name)).or_else(|| {
-            (root != Root::Exposure).then(|| format!("fields of your own are declared in refit.yaml: `fields: {{ {}.{field}: text }}`", root.name()))
+            (root != Root::Exposure).then(|| {
+                format!("fields of your own are declared in refit.yaml: `fields: {{ {}.{field}: text }}`", root.name())
+            })
         })
     }
 
@@ -229,6 +246,13 @@ impl<'c> Checker<'c> {
         }
         let mut scalar = None;
         for element in &typed {
+            if element.ty == Type::Time && element.node.depends_on_now() {
+                return self.fail(ExprError::error(
+                    UNSUPPORTED,
+                    element.range.clone(),
+                    "a list can't hold times that depend on now",
+                ));
+            }
             let Some(one) = element.ty.scalar() else {
                 let label = format!("a list can't hold {}", element.ty.described());
                 return self.fail(ExprError::error(TYPE, element.range.clone(), label));
@@ -273,7 +297,11 @@ impl<'c> Checker<'c> {
             }
             (operators::CONDITIONAL, [condition, then, other]) => self.choice(condition, then, other, range),
             (operators::IN, [needle, list]) => self.is_in(needle, list, range),
-            (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, _) => {
+            (operators::OPT_SELECT, _) => {
+                let error = ExprError::error(UNSUPPORTED, self.parsed.token(expr), "`.?` is not needed");
+                self.fail(error.help("write `.`: what nobody has said is unknown, not an error"))
+            }
+            (operators::INDEX | operators::OPT_INDEX, _) => {
                 let error = ExprError::error(UNSUPPORTED, range, "elements of lists have no numbers");
                 self.fail(error.help("ask `\"canary\" in device.tags`, or `device.tags.exists(t, ...)`"))
             }
@@ -281,13 +309,20 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn choice(&mut self, condition: &IdedExpr, then: &IdedExpr, other: &IdedExpr, range: Range<usize>) -> Option<Typed> {
+    fn choice(
+        &mut self,
+        condition: &IdedExpr,
+        then: &IdedExpr,
+        other: &IdedExpr,
+        range: Range<usize>,
+    ) -> Option<Typed> {
         let condition = self.condition(condition);
         let (then, other) = (self.typed(then), self.typed(other));
         let (condition, mut then, mut other) = (condition?, then?, other?);
         self.adjust(&mut then, &mut other)?;
         if then.ty != other.ty {
-            let label = format!("`?:` gives {} or {}; both have to be the same", then.ty.described(), other.ty.described());
+            let label =
+                format!("`?:` gives {} or {}; both have to be the same", then.ty.described(), other.ty.described());
             return self.fail(ExprError::error(TYPE, range, label));
         }
         if then.ty.is_list() {
@@ -302,13 +337,23 @@ impl<'c> Checker<'c> {
         Some(Typed { node: Node::If(Box::new([condition, then.node, other.node])), ty, range })
     }
 
-    fn arithmetic(&mut self, operation: Operation, expr: &IdedExpr, call: &CallExpr, range: Range<usize>) -> Option<Typed> {
+    fn arithmetic(
+        &mut self,
+        operation: Operation,
+        expr: &IdedExpr,
+        call: &CallExpr,
+        range: Range<usize>,
+    ) -> Option<Typed> {
         let [left, right] = call.args.as_slice() else { return None };
         let (left, right) = (self.typed(left), self.typed(right));
         let (left, right) = (left?, right?);
         let Some(ty) = operation.result(left.ty, right.ty) else {
-            let label =
-                format!("`{}` of {} and {} has no meaning", operation.sign(), left.ty.described(), right.ty.described());
+            let label = format!(
+                "`{}` of {} and {} has no meaning",
+                operation.sign(),
+                left.ty.described(),
+                right.ty.described()
+            );
             let help = match (left.ty, right.ty) {
                 (Type::Int, Type::Float) | (Type::Float, Type::Int) => Some("write whole numbers with a point: `1.0`"),
                 (Type::Time, _) | (_, Type::Time) => Some("add durations to times: `device.seen + duration(\"14d\")`"),
@@ -363,8 +408,12 @@ impl<'c> Checker<'c> {
                 Some("versions compare with constants, such as `\"14.2\"`, and with other versions".to_owned())
             }
             (Type::Duration, _) | (_, Type::Duration) => Some("write durations as `duration(\"14d\")`".to_owned()),
-            (Type::Time, _) | (_, Type::Time) => Some("write times as `timestamp(\"2026-11-23T09:00:00Z\")`".to_owned()),
-            (Type::Bool, Type::Text) if matches!(right.constant_text().map(SmolStr::as_str), Some("true" | "false")) => {
+            (Type::Time, _) | (_, Type::Time) => {
+                Some("write times as `timestamp(\"2026-11-23T09:00:00Z\")`".to_owned())
+            }
+            (Type::Bool, Type::Text)
+                if matches!(right.constant_text().map(SmolStr::as_str), Some("true" | "false")) =>
+            {
                 Some(format!("write it without quotes: `{a} {sign} {}`", b.trim_matches(['"', '\''])))
             }
             _ => None,
@@ -377,8 +426,13 @@ impl<'c> Checker<'c> {
         let (mut needle, mut list) = (needle?, list?);
         let Type::List(element) = list.ty else {
             let label = format!("`in` asks a list, and this is {}", list.ty.described());
-            let help = (list.ty == Type::Text && needle.ty == Type::Text)
-                .then(|| format!("write `{}.contains({})`, or a list in `[ ]`", self.slice(&list.range), self.slice(&needle.range)));
+            let help = (list.ty == Type::Text && needle.ty == Type::Text).then(|| {
+                format!(
+                    "write `{}.contains({})`, or a list in `[ ]`",
+                    self.slice(&list.range),
+                    self.slice(&needle.range)
+                )
+            });
             return self.fail(ExprError::error(TYPE, list.range, label).help_if(help));
         };
         let Some(element) = element.map(Type::from) else {
@@ -402,7 +456,12 @@ impl<'c> Checker<'c> {
             _ => element,
         };
         if needle.ty != element && !(needle.ty.is_number() && element.is_number()) {
-            let label = format!("`{}` is {}, the list holds {}", short(self.slice(&needle.range)), needle.ty.described(), plural(element));
+            let label = format!(
+                "`{}` is {}, the list holds {}",
+                short(self.slice(&needle.range)),
+                needle.ty.described(),
+                plural(element)
+            );
             return self.fail(ExprError::error(TYPE, range, label));
         }
         Some(Typed { node: Node::In(Box::new([needle.node, list.node])), ty: Type::Bool, range })
@@ -427,7 +486,8 @@ impl<'c> Checker<'c> {
             Type::Time => match crate::facts::parse_time(&text) {
                 Some(time) => Value::Time(time),
                 None => {
-                    let error = ExprError::error(BAD_CONSTANT, constant.range.clone(), "it stands for a time, and is none");
+                    let error =
+                        ExprError::error(BAD_CONSTANT, constant.range.clone(), "it stands for a time, and is none");
                     return self.fail(error.help("write `\"2026-11-23\"` or `\"2026-11-23T09:00:00Z\"`"));
                 }
             },
@@ -448,7 +508,7 @@ impl<'c> Checker<'c> {
         if meant.is_none() && !known.closed {
             return;
         }
-        let label = format!("{} is not known to be {text:?}", known.name);
+        let label = format!("{text:?} is no known value of `{}`", known.name);
         let all = known.values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
         // An element of a list has the list's range: find the very text in it.
         let range = self.within(&constant.range, text);

@@ -69,7 +69,9 @@ pub(super) fn closest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a 
     let mut best = None;
     for candidate in candidates {
         let other = fold(candidate);
-        let slips = if folded == other { 0 } else { strsim::osa_distance(&folded, &other) };
+        // `win` is `windows`: a beginning of three letters or more is as good as one slip.
+        let begins = folded.len() >= 3 && other.starts_with(&folded);
+        let slips = if begins { usize::from(folded != other) } else { strsim::osa_distance(&folded, &other) };
         let shares_a_letter = slips < other.chars().count().max(folded.chars().count());
         if slips <= slips_max && shares_a_letter && best.is_none_or(|(least, _)| slips < least) {
             best = Some((slips, candidate));

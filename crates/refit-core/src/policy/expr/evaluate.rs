@@ -138,7 +138,9 @@ impl<'s> Run<'s> {
                 _ => None,
             }
             .map(Cow::Owned),
-            Node::Size(node) => self.size(node).and_then(|size| i64::try_from(size).ok()).map(Value::Int).map(Cow::Owned),
+            Node::Size(node) => {
+                self.size(node).and_then(|size| i64::try_from(size).ok()).map(Value::Int).map(Cow::Owned)
+            }
             Node::Lower(node) => self.text(node).map(|text| Cow::Owned(Value::text(text.to_ascii_lowercase()))),
             Node::Since(node) => match self.value(node)?.as_ref() {
                 Value::Time(time) => Some(Cow::Owned(Value::Duration(self.now.duration_since(*time)))),
@@ -195,7 +197,9 @@ impl<'s> Run<'s> {
         // Both sides are looked at even if the first is unknown, so that an explanation names both.
         let (left, right) = (self.value(left), self.value(right));
         match (left, right) {
-            (Some(left), Some(right)) => order(&left, &right).map_or(Truth::Unknown, |o| Truth::from(comparison.holds(o))),
+            (Some(left), Some(right)) => {
+                order(&left, &right).map_or(Truth::Unknown, |o| Truth::from(comparison.holds(o)))
+            }
             _ => Truth::Unknown,
         }
     }
@@ -252,7 +256,9 @@ impl<'s> Run<'s> {
         let Some(elements) = self.elements_of(list) else { return Truth::Unknown };
         let (mut holds, mut unknown) = (0usize, false);
         for element in elements {
-            let truth = self.with_element(element, |run| run.truth(condition));
+            self.push_element(element);
+            let truth = self.truth(condition);
+            self.pop_element();
             match (quantifier, truth) {
                 (Quantifier::Exists, Truth::True) => return Truth::True,
                 (Quantifier::All, Truth::False) => return Truth::False,
@@ -273,12 +279,14 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// Runs something with one more variable.
-    pub fn with_element<T>(&mut self, element: Option<Value>, run: impl FnOnce(&mut Self) -> T) -> T {
+    /// Binds the variable of one more quantifier.
+    pub fn push_element(&mut self, element: Option<Value>) {
         self.elements.push(element);
-        let result = run(self);
+    }
+
+    /// Forgets the variable of the innermost quantifier.
+    pub fn pop_element(&mut self) {
         self.elements.pop();
-        result
     }
 }
 

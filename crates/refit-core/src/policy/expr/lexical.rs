@@ -91,7 +91,9 @@ fn tokens(text: &str, errors: &mut Vec<ExprError>) -> Vec<Token> {
                 }
                 let prefix = text.get(start..i).unwrap_or_default();
                 let raw = prefix.contains(['r', 'R']);
-                if matches!(at(i), b'"' | b'\'') && matches!(prefix.to_ascii_lowercase().as_str(), "r" | "b" | "br" | "rb") {
+                if matches!(at(i), b'"' | b'\'')
+                    && matches!(prefix.to_ascii_lowercase().as_str(), "r" | "b" | "br" | "rb")
+                {
                     i = end_of_text(bytes, i, raw);
                     TokenKind::Text
                 } else {
@@ -117,15 +119,20 @@ fn tokens(text: &str, errors: &mut Vec<ExprError>) -> Vec<Token> {
                 i += 1;
                 TokenKind::Sign
             }
-            b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'.' | b',' | b':' | b'?' | b'!' | b'<' | b'>' | b'+' | b'-' | b'*'
-            | b'/' | b'%' | b'`' => {
+            b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'.' | b',' | b':' | b'?' | b'!' | b'<' | b'>' | b'+' | b'-'
+            | b'*' | b'/' | b'%' => {
                 i += 1;
                 TokenKind::Sign
             }
             _ => {
-                let letter = text[start..].chars().next().unwrap_or(' ');
+                let mut letters = text[start..].chars();
+                let letter = letters.next().unwrap_or(' ');
                 i += letter.len_utf8();
-                errors.push(unexpected(start..i, letter));
+                if letter.is_alphabetic() {
+                    // The rest of the word is part of the same mistake.
+                    i += letters.take_while(|c| c.is_alphanumeric()).map(char::len_utf8).sum::<usize>();
+                }
+                errors.push(unexpected(start..i, letter, &text[start..i]));
                 continue;
             }
         };
@@ -162,15 +169,17 @@ fn end_of_text(bytes: &[u8], start: usize, raw: bool) -> usize {
     bytes.len() + 1
 }
 
-fn unexpected(range: Range<usize>, letter: char) -> ExprError {
+fn unexpected(range: Range<usize>, letter: char, word: &str) -> ExprError {
     let help = match letter {
-        '“' | '”' | '„' | '‘' | '’' | '«' | '»' => Some("write texts in straight quotes: \"IT\"".to_owned()),
+        '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
+            Some("write texts in straight quotes: \"IT\"".to_owned())
+        }
         '≥' | '≤' | '≠' => Some("write `>=`, `<=` or `!=`".to_owned()),
-        '@' | '#' | '$' | '~' | '^' | '\\' | ';' => None,
+        '`' => Some("write names as they are, without backticks".to_owned()),
         _ if letter.is_alphabetic() => Some("write texts in quotes; names have only the letters a to z".to_owned()),
         _ => None,
     };
-    ExprError::error(SYNTAX, range, format!("`{}` has no meaning here", letter.escape_debug())).help_if(help)
+    ExprError::error(SYNTAX, range, format!("`{}` has no meaning here", word.escape_debug())).help_if(help)
 }
 
 /// `=`, `===`, `&`, `|`, `and`, `or`, `not`, `<>`: what people write who come from SQL, Python or Excel.
@@ -179,8 +188,15 @@ fn words_of_other_languages(text: &str, tokens: &[Token], errors: &mut Vec<ExprE
         let previous = i.checked_sub(1).and_then(|i| tokens.get(i));
         let next = tokens.get(i + 1);
         let sign = |token: Option<&Token>| token.filter(|t| t.kind == TokenKind::Sign).map(|t| &text[t.range.clone()]);
-        let ends_operand = previous.is_some_and(|t| t.kind != TokenKind::Sign || matches!(sign(Some(t)), Some(")" | "]" | "}")));
-        let begins_operand = next.is_some_and(|t| t.kind != TokenKind::Sign || matches!(sign(Some(t)), Some("(" | "!" | "[")));
+        let operator = |t: &Token| matches!(&text[t.range.clone()], "and" | "AND" | "or" | "OR" | "in");
+        let ends_operand = previous.is_some_and(|t| match sign(Some(t)) {
+            Some(sign) => matches!(sign, ")" | "]" | "}"),
+            None => !operator(t),
+        });
+        let begins_operand = next.is_some_and(|t| match sign(Some(t)) {
+            Some(sign) => matches!(sign, "(" | "!" | "[" | "-"),
+            None => !operator(t),
+        });
         let instead = match &text[token.range.clone()] {
             "=" | "===" => "==",
             "!==" => "!=",
@@ -216,7 +232,11 @@ fn brackets(text: &str, tokens: &[Token], errors: &mut Vec<ExprError>) -> BTreeM
                     closing.insert(range.start, token.range.start);
                 }
                 Some((opening, range)) => {
-                    let label = format!("`{}` is missing before this, for the `{opening}` at {}", closes(opening), range.start + 1);
+                    let label = format!(
+                        "`{}` is missing before this, for the `{opening}` in column {}",
+                        closes(opening),
+                        range.start + 1
+                    );
                     errors.push(ExprError::error(SYNTAX, token.range.clone(), label));
                     return closing;
                 }
@@ -270,12 +290,14 @@ impl Level {
 /// Refuses what would nest too deeply in the parser's tree. It counts rather too much than too little.
 fn depth(text: &str, tokens: &[Token], errors: &mut Vec<ExprError>) {
     let mut levels = vec![Level::default()];
+    let mut follows_operand = false;
     for token in tokens {
         let word = &text[token.range.clone()];
         let Some(level) = levels.last_mut() else { return };
         match (token.kind, word) {
             (TokenKind::Sign, "(" | "[" | "{") => {
-                level.chain += 1;
+                // `a[0][1]` nests like a chain of operators.
+                level.chain += usize::from(follows_operand && word == "[");
                 levels.push(Level::default());
             }
             (TokenKind::Sign, ")" | "]" | "}") => {
@@ -290,12 +312,15 @@ fn depth(text: &str, tokens: &[Token], errors: &mut Vec<ExprError>) {
                 level.choices += 1;
             }
             (TokenKind::Sign, ":") => level.end_part(),
+            // The parser counts signs in front of an operand; they don't nest.
             (TokenKind::Sign, "!") => {}
+            (TokenKind::Sign, "-") if !follows_operand => {}
             (TokenKind::Sign, _) => level.chain += 1,
             (TokenKind::Word, "in") => level.chain += 1,
             _ => {}
         }
-        if levels.len() > DEPTH_MAX {
+        follows_operand = token.kind != TokenKind::Sign || matches!(word, ")" | "]" | "}");
+        if levels.len() > DEPTH_MAX + 1 {
             break;
         }
     }
@@ -304,6 +329,7 @@ fn depth(text: &str, tokens: &[Token], errors: &mut Vec<ExprError>) {
     if depth > DEPTH_MAX {
         let label = format!("it is nested more than {DEPTH_MAX} deep");
         let error = ExprError::error(TOO_COMPLEX, 0..text.len(), label);
-        errors.push(error.help("write lists with `in [...]`, and split it into several policies or a field of your own"));
+        errors
+            .push(error.help("write lists with `in [...]`, and split it into several policies or a field of your own"));
     }
 }

@@ -9,21 +9,28 @@
 //! and `filter`, since no condition on a device needs them.
 
 mod calls;
+mod change;
 mod check;
 mod compiled;
 mod compiler;
+mod domain;
 mod error;
 mod evaluate;
+mod explain;
 mod lexical;
 mod node;
 mod parse;
+mod satisfy;
 mod types;
+mod witness;
 
 pub use compiled::Expr;
 pub use compiler::{Compiler, Scope, compile};
 pub use error::ExprError;
 pub use evaluate::STEPS_MAX;
+pub use explain::Explanation;
 pub use lexical::TEXT_BYTES_MAX;
+pub use satisfy::{EVALUATIONS_MAX, Satisfiability, satisfiable};
 
 use smol_str::SmolStr;
 

@@ -73,10 +73,6 @@ pub(super) enum Quantifier {
 }
 
 impl Node {
-    pub fn truth(truth: bool) -> Node {
-        Node::Constant(Value::Bool(truth))
-    }
-
     /// Calls `visit` for this node and all below it.
     pub fn walk<'n>(&'n self, visit: &mut impl FnMut(&'n Node)) {
         visit(self);

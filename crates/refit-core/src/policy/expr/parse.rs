@@ -93,13 +93,16 @@ impl Parsed<'_> {
 
 /// One message of ours for the first of the parser's; the others follow from it.
 fn translate(text: &str, lexed: &Lexed, errors: &[ParseError]) -> ExprError {
-    let Some(first) = errors.iter().find(|error| error.pos.0 > 0) else {
+    // What the parser says of its own grammar ("Incomplete ...") follows from what it says of the text.
+    let of_the_text = |error: &&ParseError| error.pos.0 > 0 && !error.msg.starts_with("Incomplete");
+    let Some(first) = errors.iter().find(of_the_text) else {
         return ExprError::error(SYNTAX, 0..text.len(), "it can't be read");
     };
     let offset = offset(text, first.pos);
     let Some(token) = lexed.tokens.iter().find(|token| token.range.end > offset) else {
-        return ExprError::error(SYNTAX, text.len()..text.len(), "it ends too early")
-            .help_if(lexed.tokens.last().map(|last| format!("something is missing after `{}`", &text[last.range.clone()])));
+        return ExprError::error(SYNTAX, text.len()..text.len(), "it ends too early").help_if(
+            lexed.tokens.last().map(|last| format!("something is missing after `{}`", &text[last.range.clone()])),
+        );
     };
     let range = token.range.clone();
     let word = &text[range.clone()];
@@ -113,15 +116,16 @@ fn translate(text: &str, lexed: &Lexed, errors: &[ParseError]) -> ExprError {
     if message.starts_with("reserved identifier") {
         return ExprError::error(SYNTAX, range, format!("CEL keeps the word `{word}` for itself"));
     }
-    if token.kind == TokenKind::Text && (message.starts_with("invalid string") || message.contains("token recognition")) {
+    if token.kind == TokenKind::Text && (message.starts_with("invalid string") || message.contains("token recognition"))
+    {
         return ExprError::error(SYNTAX, range, "this text has an escape that CEL does not know")
             .help("write `\\\\` for a backslash, or r\"...\" for a text without escapes");
     }
-    if word == "`" || message.contains("unsupported syntax") {
-        return ExprError::error(SYNTAX, range, format!("`{word}` is not supported here"));
+    if token.kind == TokenKind::Number && word.ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return ExprError::error(SYNTAX, range, format!("`{word}` is no number"))
+            .help(format!("write durations as `duration(\"{word}\")`"));
     }
-    ExprError::error(SYNTAX, range, format!("`{word}` is not expected here"))
-        .help_if(expected(text, lexed, offset))
+    ExprError::error(SYNTAX, range, format!("`{word}` is not expected here")).help_if(expected(text, lexed, offset))
 }
 
 /// What was probably forgotten before the token at `offset`.

@@ -203,5 +203,8 @@ fn texts_that_are_no_expressions() {
 #[test]
 fn exposures_are_not_asked_where_devices_are_selected() {
     let fields = fields();
-    insta::assert_snapshot!("scope", findings(&["exposure.kev", "person.vip && exposure.cvss > 9.0"], &Scope::device(&fields)));
+    insta::assert_snapshot!(
+        "scope",
+        findings(&["exposure.kev", "person.vip && exposure.cvss > 9.0"], &Scope::device(&fields))
+    );
 }

@@ -1,6 +1,10 @@
 //! Tests of expressions, by subject.
 
+mod explain;
+mod hostile;
+mod laws;
 mod messages;
+mod satisfy;
 mod truth;
 
 use super::{Expr, Scope, Truth, compile};
@@ -38,9 +42,7 @@ pub(super) fn facts(text: &str) -> BTreeMap<FieldRef, Value> {
             Kind::Text => Value::text(value),
             Kind::Time => Value::Time(parse_time(value).unwrap()),
             Kind::Version => Value::text(value).into_kind(Kind::Version).unwrap(),
-            Kind::List => {
-                Value::list(value.trim_matches(['[', ']']).split(',').filter(|item| !item.is_empty()))
-            }
+            Kind::List => Value::list(value.trim_matches(['[', ']']).split(',').filter(|item| !item.is_empty())),
         };
         (reference, value)
     };

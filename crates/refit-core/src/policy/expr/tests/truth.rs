@@ -187,9 +187,17 @@ fn times_and_durations_compute() {
         (r#"until(person.last_day) <= duration("7d")"#, "person.last_day=2026-11-30", True),
         (r#"until(person.last_day) <= duration("6d")"#, "person.last_day=2026-11-30", False),
         (r#"since(person.last_day) < duration("0s")"#, "person.last_day=2026-11-30", True),
-        (r#"person.last_day - person.first_day > duration("365d")"#, "person.first_day=2025-01-01 person.last_day=2026-11-30", True),
+        (
+            r#"person.last_day - person.first_day > duration("365d")"#,
+            "person.first_day=2025-01-01 person.last_day=2026-11-30",
+            True,
+        ),
         (r#"person.first_day + duration("14d") == "2026-11-15""#, "person.first_day=2026-11-01", True),
-        (r#"duration("1h") + person.first_day - duration("60m") == person.first_day"#, "person.first_day=2026-11-01", True),
+        (
+            r#"duration("1h") + person.first_day - duration("60m") == person.first_day"#,
+            "person.first_day=2026-11-01",
+            True,
+        ),
         (r#"duration("1h30m") - duration("30m") == -duration("-60m")"#, "", True),
         (r#"since("2026-11-22T12:00:00Z") == duration("1d")"#, "", True),
     ]);
