@@ -181,6 +181,11 @@ impl Authority {
 }
 
 impl Staleness {
+    /// How long what `source` says of a device counts.
+    pub fn device(&self, source: &SmolStr) -> SignedDuration {
+        self.stale_after.get(source).copied().unwrap_or(DEVICE_STALE_AFTER)
+    }
+
     /// The last instant at which a fact still counts; `None`: it always does.
     fn end(&self, field: &FieldRef, fact: &Fact) -> Option<Timestamp> {
         let observed = fact.observed?;
@@ -196,6 +201,15 @@ impl Staleness {
 /// When it was observed; what is always fresh counts as newest.
 fn age(fact: &Fact) -> Timestamp {
     fact.observed.unwrap_or(Timestamp::MAX)
+}
+
+impl std::fmt::Display for Absent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Absent::NeverSaid => f.write_str("nobody has said"),
+            Absent::TooOldSince(since) => write!(f, "too old since {since}"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 mod factset;
 mod fields;
 mod lookup;
-mod set;
 mod time;
 mod value;
 
@@ -16,6 +15,5 @@ pub use factset::{
 };
 pub use fields::{Field, FieldError, FieldRef, Fields, Kind, Root};
 pub use lookup::Lookup;
-pub use set::{Absent, Authority, Fact, FactSet, Resolved, Staleness};
 pub use time::{parse_duration, parse_time, write_duration};
 pub use value::Value;

@@ -7,12 +7,14 @@ use super::{
         organization::OrganizationDocument,
         outside::{GoalDocument, GuaranteeDocument, IdentitiesDocument, SourceDocument, TargetSystemDocument},
         policy::{BlockDocument, ExceptionDocument, PolicyDocument},
+        scalars::FORMATS,
         test::TestDocument,
         title::TitleDocument,
     },
     repository::Origin,
     syntax::{self, Limits, Node, Shape, Step},
 };
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::{ops::Range, sync::LazyLock};
 
@@ -73,17 +75,17 @@ impl Documents {
     pub fn add(&mut self, node: Node, file: usize, diagnostics: &mut Vec<Diagnostic>) {
         let Some(kind) = kind_of(&node, file, diagnostics) else { return };
         match kind {
-            Kind::Organization => decode(&mut self.organizations, kind, node, file, diagnostics),
-            Kind::Policy => decode(&mut self.policies, kind, node, file, diagnostics),
-            Kind::Block => decode(&mut self.blocks, kind, node, file, diagnostics),
-            Kind::Exception => decode(&mut self.exceptions, kind, node, file, diagnostics),
-            Kind::Title => decode(&mut self.titles, kind, node, file, diagnostics),
-            Kind::Source => decode(&mut self.sources, kind, node, file, diagnostics),
-            Kind::Target => decode(&mut self.targets, kind, node, file, diagnostics),
-            Kind::Identities => decode(&mut self.identities, kind, node, file, diagnostics),
-            Kind::Goal => decode(&mut self.goals, kind, node, file, diagnostics),
-            Kind::Guarantee => decode(&mut self.guarantees, kind, node, file, diagnostics),
-            Kind::Test => decode(&mut self.tests, kind, node, file, diagnostics),
+            Kind::Organization => decode(&mut self.organizations, &SHAPES.organization, node, file, diagnostics),
+            Kind::Policy => decode(&mut self.policies, &SHAPES.policy, node, file, diagnostics),
+            Kind::Block => decode(&mut self.blocks, &SHAPES.block, node, file, diagnostics),
+            Kind::Exception => decode(&mut self.exceptions, &SHAPES.exception, node, file, diagnostics),
+            Kind::Title => decode(&mut self.titles, &SHAPES.title, node, file, diagnostics),
+            Kind::Source => decode(&mut self.sources, &SHAPES.source, node, file, diagnostics),
+            Kind::Target => decode(&mut self.targets, &SHAPES.target, node, file, diagnostics),
+            Kind::Identities => decode(&mut self.identities, &SHAPES.identities, node, file, diagnostics),
+            Kind::Goal => decode(&mut self.goals, &SHAPES.goal, node, file, diagnostics),
+            Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, file, diagnostics),
+            Kind::Test => decode(&mut self.tests, &SHAPES.test, node, file, diagnostics),
         }
     }
 }
@@ -120,14 +122,14 @@ fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Optio
     kind
 }
 
-fn decode<T: DeserializeOwned>(
+fn decode<T: DeserializeOwned + JsonSchema>(
     into: &mut Vec<Written<T>>,
-    kind: Kind,
+    shape: &Shape<T>,
     node: Node,
     file: usize,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let (document, found) = syntax::decode::<T>(&node, file, shape(kind));
+    let (document, found) = shape.decode(&node, file);
     diagnostics.extend(found);
     if let Some(document) = document {
         into.push(Written { document, file, node });
@@ -135,12 +137,32 @@ fn decode<T: DeserializeOwned>(
 }
 
 /// The shape of each kind, made once from its type.
-fn shape(kind: Kind) -> &'static Shape {
-    static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
-        Kind::ALL.iter().map(|kind| Shape::new(&kind.schema(), super::document::scalars::format_check)).collect()
-    });
-    let index = Kind::ALL.iter().position(|known| *known == kind).unwrap_or_default();
-    &SHAPES[index]
+static SHAPES: LazyLock<Shapes> = LazyLock::new(|| Shapes {
+    organization: Shape::new(FORMATS),
+    policy: Shape::new(FORMATS),
+    block: Shape::new(FORMATS),
+    exception: Shape::new(FORMATS),
+    title: Shape::new(FORMATS),
+    source: Shape::new(FORMATS),
+    target: Shape::new(FORMATS),
+    identities: Shape::new(FORMATS),
+    goal: Shape::new(FORMATS),
+    guarantee: Shape::new(FORMATS),
+    test: Shape::new(FORMATS),
+});
+
+struct Shapes {
+    organization: Shape<OrganizationDocument>,
+    policy: Shape<PolicyDocument>,
+    block: Shape<BlockDocument>,
+    exception: Shape<ExceptionDocument>,
+    title: Shape<TitleDocument>,
+    source: Shape<SourceDocument>,
+    target: Shape<TargetSystemDocument>,
+    identities: Shape<IdentitiesDocument>,
+    goal: Shape<GoalDocument>,
+    guarantee: Shape<GuaranteeDocument>,
+    test: Shape<TestDocument>,
 }
 
 impl<T> Written<T> {
@@ -159,7 +181,7 @@ impl<T> Written<T> {
     pub fn place_within(&self, path: &[Step<'_>], range: Range<usize>, files: &Files) -> Place {
         let node = self.node.nearest(path);
         let text = files.0.get(self.file).map_or("", |file| file.text.as_str());
-        Place { file: self.file, span: node.place_within(range, text) }
+        node.place_within(self.file, text, range)
     }
 
     /// File and line of a part.

@@ -263,7 +263,7 @@ impl<'a> Resolver<'a> {
         for (name, sources) in &written.document.authority {
             match name.parse::<FieldRef>() {
                 Ok(field) if fields.get(&field).is_some() => {
-                    authority.set(field, sources.iter().map(SmolStr::new).collect());
+                    authority.order.insert(field, sources.iter().map(SmolStr::new).collect());
                 }
                 _ => {
                     let names: Vec<String> = fields.iter().map(|field| field.name.to_string()).collect();
@@ -893,7 +893,7 @@ fn staleness(documents: &Documents) -> Staleness {
     let mut staleness = Staleness::default();
     for source in &documents.sources {
         if let Some(Duration(limit)) = source.document.stale_after {
-            staleness.set(source.document.source.as_str().into(), limit);
+            staleness.stale_after.insert(source.document.source.as_str().into(), limit);
         }
     }
     staleness

@@ -3,6 +3,7 @@
 //! Each deserialises from text, prints back as it would be written, and names its `format` in the JSON Schema; the same
 //! parse function serves the schema check and serde, so that the two can't disagree.
 
+use crate::policy::syntax::Format;
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -201,17 +202,41 @@ impl fmt::Display for Expression {
     }
 }
 
-/// The parse function behind a `format` of the JSON Schema; `None` for a format that is not checked.
-pub fn format_check(format: &str) -> Option<fn(&str) -> Result<(), String>> {
-    Some(match format {
-        "duration" => |text| Duration::parse(text).map(drop),
-        "share" => |text| Share::parse(text).map(drop),
-        "day" => |text| Day::parse(text).map(drop),
-        "instant" => |text| Instant::parse(text).map(drop),
-        "when" => |text| When::parse(text).map(drop),
-        _ => return None,
-    })
-}
+/// What the `format`s of the JSON Schemas mean.
+pub const FORMATS: &[Format] = &[
+    Format {
+        name: "duration",
+        noun: "a duration",
+        help: "write a number and a unit, such as `90m`, `8h` or `2d`",
+        check: |text| Duration::parse(text).map(drop),
+    },
+    Format {
+        name: "share",
+        noun: "a share",
+        help: "write a percentage, such as `10%`",
+        check: |text| Share::parse(text).map(drop),
+    },
+    Format {
+        name: "day",
+        noun: "a date",
+        help: "write year, month and day, such as `2026-12-28`",
+        check: |text| Day::parse(text).map(drop),
+    },
+    Format {
+        name: "instant",
+        noun: "a point in time",
+        help: "write date, time and zone, such as `2026-12-31T17:00:00Z`",
+        check: |text| Instant::parse(text).map(drop),
+    },
+    Format {
+        name: "when",
+        noun: "a point in time",
+        help: "write `2026-12-31T17:00:00Z`, or without the `Z` for the device's own time",
+        check: |text| When::parse(text).map(drop),
+    },
+    // What is wrong with an expression is for its compiler to say.
+    Format { name: "expression", noun: "a condition", help: "", check: |_| Ok(()) },
+];
 
 macro_rules! text_scalar {
     ($name:ident, $format:literal, $description:literal, $example:literal) => {

@@ -7,11 +7,15 @@ pub use compare::{Mismatch, Slot};
 
 use super::{
     diagnostic::{Diagnostic, Files, Severity},
-    document::{policy::Mode, test::{Expectation, TestDocument}},
+    document::{
+        policy::Mode,
+        scalars::FORMATS,
+        test::{Expectation, TestDocument},
+    },
     load::{Documents, Written},
     repository::Repository,
     resolve::{Titles, resolve},
-    syntax::{self, Node, Shape},
+    syntax::{Node, Shape},
 };
 use crate::decide::{Decision, decide_title};
 use refit_model::DeviceId;
@@ -130,14 +134,11 @@ fn expectations<'n>(test: &'n Written<TestDocument>, diagnostics: &mut Vec<Diagn
 }
 
 fn slots<'n>(node: &'n Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Vec<(Slot, (Expectation, &'n Node))> {
-    static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
-        let schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Expectation>();
-        Shape::new(&schema, super::document::scalars::format_check)
-    });
+    static SHAPE: LazyLock<Shape<Expectation>> = LazyLock::new(|| Shape::new(FORMATS));
     let mut slots = Vec::new();
     for (key, value) in node.entries() {
         let Some(name) = key.text() else { continue };
-        let (expectation, found) = syntax::decode::<Expectation>(value, file, &SHAPE);
+        let (expectation, found) = SHAPE.decode(value, file);
         diagnostics.extend(found);
         if let Some(expectation) = expectation {
             slots.push((Slot::parse(name), (expectation, value)));
