@@ -157,7 +157,8 @@ impl Context<'_, '_, '_> {
         }
         for acting in &self.duties.exceptions {
             let Some(range) = &acting.exception.hold_at else { continue };
-            let lets_go = self.duties.exposures.iter().any(|exposure| keeps_its_terms(case, acting.exception, *exposure));
+            let lets_go =
+                self.duties.exposures.iter().any(|exposure| keeps_its_terms(case, acting.exception, *exposure));
             if !lets_go && !range.contains(&release.version) {
                 reasons.push(PassedOver::HeldAt { exception: acting.exception.name.clone() });
             }
@@ -189,14 +190,15 @@ impl Context<'_, '_, '_> {
 
     /// Whether a due time that has come carries the device past an inconclusive gate (rule 10).
     fn goes_ahead(&self, rollout: &Rollout, release: &Release) -> bool {
-        let proceed = self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none()).any(|obligation| {
-            obligation.clocks.iter().any(|clock| {
-                let entry = self.policy.deadline.get(clock.entry);
-                let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
-                sure && entry.is_some_and(|entry| entry.at_due == AtDue::Proceed)
-                    && clock.due.is_some_and(|due| due <= self.case.now)
-            })
-        });
+        let proceed =
+            self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none()).any(|obligation| {
+                obligation.clocks.iter().any(|clock| {
+                    let entry = self.policy.deadline.get(clock.entry);
+                    let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
+                    sure && entry.is_some_and(|entry| entry.at_due == AtDue::Proceed)
+                        && clock.due.is_some_and(|due| due <= self.case.now)
+                })
+            });
         proceed && self.gate_before(rollout, release) == Some(GateAnswer::Inconclusive)
     }
 

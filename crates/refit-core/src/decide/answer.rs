@@ -4,8 +4,8 @@ use super::{
     admit::{Admission, admit},
     case::Case,
     decision::{
-        ClockCounts, Compliance, Decision, Derivation, FactUsed, Goal, Held, Mark, NoObligation, OpenExposure, PassedOver,
-        Progress, ReleaseVerdict, WouldChange,
+        ClockCounts, Compliance, Decision, Derivation, FactUsed, Goal, Held, Mark, NoObligation, OpenExposure,
+        PassedOver, Progress, ReleaseVerdict, WouldChange,
     },
     goal::{Standing, standing},
     hold::holds,
@@ -142,9 +142,7 @@ fn goal(slot: &Slot<'_>, standing: Option<&Standing<'_>>, forbidden: bool) -> Op
     }
     let standing = standing?;
     match (standing.goal, slot.install) {
-        (Some(release), _) => {
-            Some(Goal::Release { version: release.version.clone(), branch: release.branch.clone() })
-        }
+        (Some(release), _) => Some(Goal::Release { version: release.version.clone(), branch: release.branch.clone() }),
         // Newer than everything that is known to be published: it has arrived.
         (None, Some(install)) if standing.above => {
             Some(Goal::Release { version: install.version.clone(), branch: install.branch.clone() })
@@ -185,9 +183,9 @@ fn progress(duties: &Duties<'_>, admission: Option<&Admission<'_>>, forbidden: b
         return Progress::Scheduled;
     }
     let waits = admission.considered.iter().any(|release| match &release.verdict {
-        ReleaseVerdict::PassedOver(reasons) => reasons
-            .iter()
-            .any(|reason| matches!(reason, PassedOver::TooYoung { .. } | PassedOver::RingNotOpen { .. })),
+        ReleaseVerdict::PassedOver(reasons) => {
+            reasons.iter().any(|reason| matches!(reason, PassedOver::TooYoung { .. } | PassedOver::RingNotOpen { .. }))
+        }
         _ => false,
     });
     if waits { Progress::Waiting } else { Progress::None }

@@ -34,7 +34,8 @@ pub(super) fn standing<'a>(
         Some(version) => satisfaction(case, policy, &lines, version),
         None => (false, None),
     };
-    let mut goal = lines.goal_branch(case, policy, installed).and_then(|line| line.newest_wanted(&policy.target.release));
+    let mut goal =
+        lines.goal_branch(case, policy, installed).and_then(|line| line.newest_wanted(&policy.target.release));
 
     // What is newer than everything that is known to be published is not asked to go back.
     let pinned = matches!(policy.target.release, WantedRelease::Range(_));
@@ -183,7 +184,9 @@ impl<'r, 'a> Lines<'r, 'a> {
         let Some(at) = self.installed() else {
             // A branch of which no release is known: only a range, of any branch, can speak of it.
             return match (&wanted.branch, &wanted.release) {
-                (WantedBranch::Any | WantedBranch::Installed, WantedRelease::Range(range)) if !range.contains(version) => {
+                (WantedBranch::Any | WantedBranch::Installed, WantedRelease::Range(range))
+                    if !range.contains(version) =>
+                {
                     Err(None)
                 }
                 (WantedBranch::Any | WantedBranch::Installed, _) => Ok(()),
@@ -237,9 +240,12 @@ impl<'a> Line<'_, 'a> {
     /// The newest release that is wanted of this branch.
     fn newest_wanted(&self, wanted: &WantedRelease) -> Option<&'a Release> {
         match wanted {
-            WantedRelease::Latest(back) => {
-                self.releases.len().checked_sub(1).and_then(|last| self.releases.get(last.saturating_sub(*back))).copied()
-            }
+            WantedRelease::Latest(back) => self
+                .releases
+                .len()
+                .checked_sub(1)
+                .and_then(|last| self.releases.get(last.saturating_sub(*back)))
+                .copied(),
             WantedRelease::Range(range) => {
                 self.releases.iter().rev().copied().find(|release| range.contains(&release.version))
             }
@@ -290,4 +296,3 @@ fn nth_smallest(times: impl Iterator<Item = Timestamp>, n: usize) -> Option<Time
     times.sort();
     times.get(n).copied()
 }
-

@@ -17,7 +17,12 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 
 /// Everything that holds a slot with something outstanding.
-pub(super) fn holds(case: &Case<'_>, policy: &Policy, duties: &Duties<'_>, admission: Option<&Admission<'_>>) -> Vec<Held> {
+pub(super) fn holds(
+    case: &Case<'_>,
+    policy: &Policy,
+    duties: &Duties<'_>,
+    admission: Option<&Admission<'_>>,
+) -> Vec<Held> {
     if duties.obligations.is_empty() {
         return Vec::new();
     }
@@ -178,9 +183,7 @@ fn used_window<'a>(case: &Case<'_>, policy: &'a Policy, duties: &Duties<'a>) -> 
         .exceptions
         .iter()
         .filter(|acting| acting.surely)
-        .filter(|acting| {
-            !duties.exposures.iter().any(|exposure| keeps_its_terms(case, acting.exception, *exposure))
-        })
+        .filter(|acting| !duties.exposures.iter().any(|exposure| keeps_its_terms(case, acting.exception, *exposure)))
         .find_map(|acting| acting.exception.window.as_ref())
         .or(policy.window.as_ref())
 }

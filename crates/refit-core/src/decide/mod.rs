@@ -22,7 +22,10 @@ mod select;
 pub use decision::*;
 pub use explain::explain;
 
-use crate::{policy::repository::Repository, world::{Device, World}};
+use crate::{
+    policy::repository::Repository,
+    world::{Device, World},
+};
 use jiff::Timestamp;
 use refit_model::TitleId;
 

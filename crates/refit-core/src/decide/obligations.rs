@@ -51,7 +51,12 @@ pub(super) fn exposures<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<&'a Advisor
 }
 
 /// What `policy` asks of a slot that stands so.
-pub(super) fn duties<'a>(case: &Case<'a>, slot: &Slot<'_>, policy: &Policy, standing: Option<&Standing<'_>>) -> Duties<'a> {
+pub(super) fn duties<'a>(
+    case: &Case<'a>,
+    slot: &Slot<'_>,
+    policy: &Policy,
+    standing: Option<&Standing<'_>>,
+) -> Duties<'a> {
     let open = exposures(case, slot);
     let mut duties = Duties {
         obligations: Vec::new(),

@@ -1,12 +1,12 @@
 //! Rules 8 and 9: which ring a device is in, how far a release has come, and what its gates say.
 
-use super::{
-    case::Case,
-    decision::RingReason,
-    select::Slot,
-};
+use super::{case::Case, decision::RingReason, select::Slot};
 use crate::{
-    policy::{document::test::GateAnswer, expr::Truth, repository::{Policy, Rollout}},
+    policy::{
+        document::test::GateAnswer,
+        expr::Truth,
+        repository::{Policy, Rollout},
+    },
     rollout::{judge, position},
     world::{GateFinding, GateState, RolloutState},
 };

@@ -104,7 +104,8 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
     if !contradicting.is_empty() {
         // A conflict that is first met here keeps the policy of the last good decision, and moves nothing.
         if let Some(before) = case.device.decided_before.get(&slot.key.title) {
-            deciding = rivals.iter().map(|(policy, _)| *policy).find(|policy| policy.name == *before).unwrap_or(deciding);
+            deciding =
+                rivals.iter().map(|(policy, _)| *policy).find(|policy| policy.name == *before).unwrap_or(deciding);
         }
         decision = answer::under(case, slot, deciding, answer::Applies::InConflict);
         decision.marks.insert(Mark::Conflict);
@@ -117,7 +118,9 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
         .iter()
         .map(|candidate| {
             let mut considered = consider(case, candidate, Some(deciding));
-            if candidate.truth.is_true() && candidate.policy.name != deciding.name && candidate.policy.priority == priority
+            if candidate.truth.is_true()
+                && candidate.policy.name != deciding.name
+                && candidate.policy.priority == priority
             {
                 let contradicts = contradicting.iter().any(|policy| policy.name == candidate.policy.name)
                     || (!contradicting.is_empty() && candidate.policy.name == first.policy.name);
@@ -149,8 +152,7 @@ pub(super) fn selecting<'p>(
     releases: &[Release],
     case: &Case<'_>,
 ) -> Option<&'p Selector> {
-    let in_security_archive =
-        || releases.iter().any(|release| release.security && release.published <= case.now);
+    let in_security_archive = || releases.iter().any(|release| release.security && release.published <= case.now);
     let mut security = None;
     for selector in &policy.software {
         if selector.selects(title, in_security_archive) {

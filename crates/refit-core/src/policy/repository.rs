@@ -397,8 +397,8 @@ impl RangeText {
 impl Title {
     /// The branch that a version belongs to, where the title's document divides its versions.
     pub fn branch_of(&self, version: &Version) -> Option<&Branch> {
-        self.branches.iter().find(|branch| {
-            branch.versions.as_ref().is_some_and(|versions| versions.contains(version) == Some(true))
-        })
+        self.branches
+            .iter()
+            .find(|branch| branch.versions.as_ref().is_some_and(|versions| versions.contains(version) == Some(true)))
     }
 }

@@ -14,8 +14,8 @@ use super::{
     expr::{Compiler, Expr, ExprError},
     load::{Documents, Written},
     repository::{
-        Accepted, Block, Branch, Deadline, Exception, Freeze, Gate, Origin, Policy, RangeText, Repository, Ring, Rollout,
-        Selector, Title, UsedWindow, Wanted, WantedBranch, WantedRelease,
+        Accepted, Block, Branch, Deadline, Exception, Freeze, Gate, Origin, Policy, RangeText, Repository, Ring,
+        Rollout, Selector, Title, UsedWindow, Wanted, WantedBranch, WantedRelease,
     },
     syntax::Step,
 };
@@ -64,8 +64,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     }
     resolver.outside(documents, &mut compiler, &windows, &repository.titles);
     let mut context = Context { compiler, windows, rollouts: repository.rollouts.keys().cloned().collect() };
-    let default_mode =
-        organization.and_then(|written| written.document.defaults.as_ref()?.mode).unwrap_or_default();
+    let default_mode = organization.and_then(|written| written.document.defaults.as_ref()?.mode).unwrap_or_default();
     for written in resolver.unique(&documents.policies, |policy| &policy.policy, "policy") {
         if let Some(merged) = resolver.extended(written, &documents.policies) {
             let policy = resolver.policy(written, &merged, default_mode, &mut context, &repository);
@@ -333,8 +332,10 @@ impl<'a> Resolver<'a> {
                 let path = ["rollouts", name, "rings"];
                 let at: Vec<Step<'_>> =
                     path.iter().map(|key| Step::Key(key)).chain([Step::Index(index), Step::Key("where")]).collect();
-                let condition =
-                    ring.condition.as_ref().and_then(|text| self.condition(written, &at, text, compiler, Scope::Device));
+                let condition = ring
+                    .condition
+                    .as_ref()
+                    .and_then(|text| self.condition(written, &at, text, compiler, Scope::Device));
                 rings.push(Ring {
                     name: ring.name.as_str().into(),
                     condition,
@@ -368,10 +369,10 @@ impl<'a> Resolver<'a> {
                 continue;
             }
             let mut read = |text: &Option<Expression>, key, scope| {
-                text.as_ref()
-                    .map(|text| self.condition(written, steps!["freezes", index, key], text, compiler, scope))
+                text.as_ref().map(|text| self.condition(written, steps!["freezes", index, key], text, compiler, scope))
             };
-            let (condition, unless) = (read(condition, "where", Scope::Device), read(unless, "unless", Scope::Exposure));
+            let (condition, unless) =
+                (read(condition, "where", Scope::Device), read(unless, "unless", Scope::Exposure));
             // A freeze whose condition can't be read would hold everybody.
             let (None | Some(Some(_)), None | Some(Some(_))) = (&condition, &unless) else { continue };
             freezes.push(Freeze {
@@ -608,9 +609,7 @@ impl<'a> Resolver<'a> {
         let software = self.software(written, &document.software, repository);
         let schemes = schemes(&software, repository);
         let condition = match &document.condition {
-            Some(text) => {
-                Some(self.condition(written, steps!["where"], text, &mut context.compiler, Scope::Device)?)
-            }
+            Some(text) => Some(self.condition(written, steps!["where"], text, &mut context.compiler, Scope::Device)?),
             None => None,
         };
         let unless = match &document.unless {
@@ -670,7 +669,8 @@ impl<'a> Resolver<'a> {
             if let Some(text) = &guarantee.document.exposure {
                 self.condition(guarantee, steps!["if"], text, compiler, Scope::Exposure);
             }
-            if let Some(name) = guarantee.document.only_in.as_ref().filter(|name| !windows.contains_key(name.as_str())) {
+            if let Some(name) = guarantee.document.only_in.as_ref().filter(|name| !windows.contains_key(name.as_str()))
+            {
                 let known: Vec<&str> = windows.keys().map(SmolStr::as_str).collect();
                 self.unknown_name("window", name, &known, guarantee.place(steps!["only_in"]));
             }
@@ -848,9 +848,8 @@ impl<'a> Resolver<'a> {
             } else {
                 Diagnostic::warning(error.code, error.message)
             };
-            diagnostic = diagnostic
-                .at(written.place_within(path, error.range.clone(), self.files))
-                .label(error.label.clone());
+            diagnostic =
+                diagnostic.at(written.place_within(path, error.range.clone(), self.files)).label(error.label.clone());
             diagnostic.help = error.help.clone();
             self.report(diagnostic);
         }

@@ -95,7 +95,9 @@ impl World {
             world.releases.entry(release.title.clone()).or_default().push(release);
         }
         for list in world.releases.values_mut() {
-            list.sort_by(|a, b| a.version.cmp(&b.version).then(a.branch.cmp(&b.branch)).then(a.published.cmp(&b.published)));
+            list.sort_by(|a, b| {
+                a.version.cmp(&b.version).then(a.branch.cmp(&b.branch)).then(a.published.cmp(&b.published))
+            });
         }
         for advisory in advisories {
             world.advisories.entry(advisory.title.clone()).or_default().push(advisory);

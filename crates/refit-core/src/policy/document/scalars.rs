@@ -275,7 +275,12 @@ text_scalar!(Share, "share", "A percentage.", "10%");
 text_scalar!(Day, "day", "A whole day where the device is.", "2026-12-28");
 text_scalar!(Instant, "instant", "A point in time, with its zone.", "2026-12-31T17:00:00Z");
 text_scalar!(When, "when", "A point in time; without a zone it is the device's own time.", "2026-12-31T17:00:00");
-text_scalar!(Expression, "expression", "A condition in the Common Expression Language.", "device.platform == \"macos\"");
+text_scalar!(
+    Expression,
+    "expression",
+    "A condition in the Common Expression Language.",
+    "device.platform == \"macos\""
+);
 
 #[cfg(test)]
 mod tests {

@@ -89,7 +89,13 @@ impl Context<'_> {
 
 impl Mismatch {
     /// A slot that the device does not have, or has several times.
-    pub fn no_slot(test: &Written<TestDocument>, files: &Files, device: &DeviceId, slot: &Slot, node: &Node) -> Mismatch {
+    pub fn no_slot(
+        test: &Written<TestDocument>,
+        files: &Files,
+        device: &DeviceId,
+        slot: &Slot,
+        node: &Node,
+    ) -> Mismatch {
         let context = Context { test, files, device, slot, node };
         let actual = "none, or several: write TITLE@BRANCH".to_owned();
         context.mismatch("slot", "one slot of this name".to_owned(), actual, String::new())
@@ -97,7 +103,12 @@ impl Mismatch {
 }
 
 /// Everything in which a decision is not as expected.
-pub fn compare(context: &Context<'_>, expected: &Expectation, decision: &Decision, repository: &Repository) -> Vec<Mismatch> {
+pub fn compare(
+    context: &Context<'_>,
+    expected: &Expectation,
+    decision: &Decision,
+    repository: &Repository,
+) -> Vec<Mismatch> {
     let mut comparison = Comparison { context, decision, mismatches: Vec::new() };
     if let Some(compliance) = &expected.compliance {
         comparison.equal("compliance", compliance.map(word), Some(word(decision.compliance)));
@@ -165,7 +176,13 @@ impl Comparison<'_> {
         self.check(field, same, expected.as_ref(), actual.as_ref());
     }
 
-    fn check(&mut self, field: &'static str, same: bool, expected: Option<&impl Display>, actual: Option<&impl Display>) {
+    fn check(
+        &mut self,
+        field: &'static str,
+        same: bool,
+        expected: Option<&impl Display>,
+        actual: Option<&impl Display>,
+    ) {
         if !same {
             let text = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
             let mismatch = self.context.mismatch(

@@ -13,13 +13,15 @@ use super::{
         test::{Expectation, TestDocument},
     },
     load::{Documents, Written},
-    repository::Repository,
     resolve::{Titles, resolve},
     syntax::{Node, Shape},
 };
 use crate::decide::{Decision, decide_title};
 use refit_model::DeviceId;
-use std::{collections::BTreeMap, sync::{Arc, LazyLock}};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 /// What became of one test.
 #[derive(Clone, Debug)]
@@ -44,8 +46,7 @@ impl Outcome {
 /// Policies are enforced, whatever their mode. Life cycles of branches come from the repository's own `title:` documents only,
 /// not from the catalog: a test says itself what is so.
 pub fn run(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Outcome {
-    let mut outcome =
-        Outcome { name: test.document.test.clone(), mismatches: Vec::new(), diagnostics: Vec::new() };
+    let mut outcome = Outcome { name: test.document.test.clone(), mismatches: Vec::new(), diagnostics: Vec::new() };
     let catalog = without_life_cycles(catalog);
     let inline;
     let documents = match test.node.get("repository") {
@@ -152,4 +153,3 @@ fn without_life_cycles(catalog: &Titles) -> Titles {
     titles.values_mut().for_each(|title| title.branches.clear());
     Arc::new(titles)
 }
-

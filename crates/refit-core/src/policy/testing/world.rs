@@ -7,8 +7,8 @@ use crate::{
         document::{
             scalars::Instant,
             test::{
-                AbsenceDocument, AppliedDocument, DeviceDocument, FactDocument, InstallDocument, OfferedDocument, PlainValue,
-                TestDocument,
+                AbsenceDocument, AppliedDocument, DeviceDocument, FactDocument, InstallDocument, OfferedDocument,
+                PlainValue, TestDocument,
             },
         },
         load::Written,
@@ -16,9 +16,7 @@ use crate::{
         syntax::Step,
     },
     steps,
-    world::{
-        Absence, Applied, Device, Evidence, GateFinding, GateState, Install, RolloutState, SlotKey, World,
-    },
+    world::{Absence, Applied, Device, Evidence, GateFinding, GateState, Install, RolloutState, SlotKey, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_model::{Advisory, AdvisoryId, BranchName, DeviceId, Offer, Release, TitleId, Version, VersionRange};
@@ -151,7 +149,12 @@ impl Builder<'_> {
             let Some(version) = self.version(&title, &document.version, path) else { continue };
             let Some(rollout) = self.repository.rollouts.get(document.rollout.as_str()) else {
                 let label = format!("the repository has no rollout `{}`", document.rollout);
-                self.report("test/unknown-name", "unknown rollout", steps!["world", "rollouts", index, "rollout"], label);
+                self.report(
+                    "test/unknown-name",
+                    "unknown rollout",
+                    steps!["world", "rollouts", index, "rollout"],
+                    label,
+                );
                 continue;
             };
             let rings: Vec<&str> = rollout.rings.iter().map(|ring| ring.name.as_str()).collect();
@@ -165,9 +168,10 @@ impl Builder<'_> {
                     self.report("test/unknown-name", "unknown ring", path, label);
                 }
             }
-            let members = document.members.iter().map(|(ring, ids)| {
-                (SmolStr::new(ring), ids.iter().map(DeviceId::new).collect())
-            });
+            let members = document
+                .members
+                .iter()
+                .map(|(ring, ids)| (SmolStr::new(ring), ids.iter().map(DeviceId::new).collect()));
             rollouts.entry(title).or_default().push(RolloutState {
                 rollout: document.rollout.as_str().into(),
                 version,
@@ -228,7 +232,8 @@ impl Builder<'_> {
                                 applied.entries.insert((policy.name.clone(), entry.text.clone()), document.since.0);
                             }
                             None => {
-                                let label = format!("its deadline has {} entries, counted from 1", policy.deadline.len());
+                                let label =
+                                    format!("its deadline has {} entries, counted from 1", policy.deadline.len());
                                 let path = steps!["world", "applied", index, "entry"];
                                 self.report("test/unknown-name", "unknown entry", path, label);
                             }
@@ -251,14 +256,26 @@ impl Builder<'_> {
             devices.extend(self.device(document, steps!["world", "devices", index], now, offers));
         }
         if devices.is_empty() && self.diagnostics.is_empty() {
-            self.report("test/no-device", "world without a device", steps!["world"], "give `device:` or `devices:`".into());
+            self.report(
+                "test/no-device",
+                "world without a device",
+                steps!["world"],
+                "give `device:` or `devices:`".into(),
+            );
         }
         devices
     }
 
-    fn device(&mut self, document: &DeviceDocument, path: &[Step<'_>], now: Timestamp, offers: &Offers) -> Option<Device> {
+    fn device(
+        &mut self,
+        document: &DeviceDocument,
+        path: &[Step<'_>],
+        now: Timestamp,
+        offers: &Offers,
+    ) -> Option<Device> {
         let world = &self.test.document.world;
-        let below = |keys: &[Step<'static>]| -> Vec<Step<'_>> { path.iter().copied().chain(keys.iter().copied()).collect() };
+        let below =
+            |keys: &[Step<'static>]| -> Vec<Step<'_>> { path.iter().copied().chain(keys.iter().copied()).collect() };
         let mut device = Device::new(DeviceId::new(&document.id), document.seen.map_or(now, |seen| seen.0));
         if let Some(name) = &document.timezone {
             match TimeZone::get(name) {
@@ -321,7 +338,9 @@ impl Builder<'_> {
         }
         for (index, before) in world.admitted_before.iter().enumerate() {
             let title = TitleId::new(&before.title);
-            if let Some(version) = self.version(&title, &before.version, steps!["world", "admitted_before", index, "version"]) {
+            if let Some(version) =
+                self.version(&title, &before.version, steps!["world", "admitted_before", index, "version"])
+            {
                 device.admitted_before.insert(title, version);
             }
         }
