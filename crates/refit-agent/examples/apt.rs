@@ -50,4 +50,27 @@ fn main() {
             eprintln!("  dropped {}: {o}", d.change.title);
         }
     }
+    if flag("refresh") {
+        println!("{}", serde_json::to_string_pretty(&refresh(std::time::Duration::from_secs(5)).unwrap()).unwrap());
+    }
+    if flag("machine") {
+        println!("{}", serde_json::to_string_pretty(&machine().unwrap()).unwrap());
+        println!("{}", serde_json::to_string(&needs_restart(&inv)).unwrap());
+    }
+    if flag("apply") {
+        let plan = Transaction { changes: n.changes, actions: n.simulation.actions, permissions: perms };
+        let options = ApplyOptions {
+            lock_limit: std::time::Duration::from_secs(3),
+            margin_bytes: if flag("nomargin") { 0 } else { 100 << 20 },
+            ..Default::default()
+        };
+        match apply(&plan, options, &mut |p| {
+            if !matches!(p, Progress::Line { .. }) {
+                eprintln!("{}", serde_json::to_string(&p).unwrap())
+            }
+        }) {
+            Ok(r) => println!("{}", serde_json::to_string_pretty(&r).unwrap()),
+            Err(e) => println!("ERROR {e}"),
+        }
+    }
 }

@@ -317,6 +317,11 @@ impl Verdict {
     }
 }
 
+/// What actions that nobody named have beyond what is permitted.
+pub(super) fn forbidden(inventory: &Inventory, permissions: Permissions, actions: &Actions) -> Vec<Obstacle> {
+    violations(inventory, &Wanted::new(), &BTreeSet::new(), permissions, actions).into_values().collect()
+}
+
 /// What a simulation has beyond what was named and what is permitted.
 fn violations(
     inventory: &Inventory,

@@ -139,13 +139,12 @@ fn parse_range(text: &str) -> Option<(Op, Version)> {
     Some((op, Version::parse(Scheme::Dpkg, rest.trim()).ok()?))
 }
 
-/// Whether `title` is a kernel image with its version in its name (`linux-image-6.1.0-56-amd64`), new releases of which
-/// come as new packages.
-pub(super) fn is_kernel_image(title: &TitleId) -> bool {
-    apt_name(title)
-        .strip_prefix("linux-image-")
-        .map(|rest| rest.strip_prefix("unsigned-").unwrap_or(rest))
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+/// The release of a kernel whose image a package holds: `6.1.0-56-amd64` of `linux-image-6.1.0-56-amd64`, as `uname -r`
+/// prints it. New releases come as new packages; the metapackages that pull them in have none.
+pub(super) fn kernel_release(title: &TitleId) -> Option<&str> {
+    let release = apt_name(title).strip_prefix("linux-image-")?;
+    let release = release.strip_prefix("unsigned-").unwrap_or(release);
+    release.starts_with(|c: char| c.is_ascii_digit()).then_some(release)
 }
 
 #[cfg(test)]
@@ -188,8 +187,9 @@ mod tests {
 
     #[test]
     fn a_kernel_image_is_told_from_its_metapackage() {
-        let is = |name: &str| is_kernel_image(&TitleId::new(format!("deb/{name}")));
-        assert!(is("linux-image-6.1.0-56-cloud-amd64") && is("linux-image-unsigned-6.8.0-40-generic"));
-        assert!(!is("linux-image-amd64") && !is("linux-headers-6.1.0-56-amd64"));
+        let release = |name: &str| kernel_release(&TitleId::new(format!("deb/{name}"))).map(str::to_owned);
+        assert_eq!(release("linux-image-6.1.0-56-cloud-amd64").as_deref(), Some("6.1.0-56-cloud-amd64"));
+        assert_eq!(release("linux-image-unsigned-6.8.0-40-generic").as_deref(), Some("6.8.0-40-generic"));
+        assert_eq!((release("linux-image-amd64"), release("linux-headers-6.1.0-56-amd64")), (None, None));
     }
 }
