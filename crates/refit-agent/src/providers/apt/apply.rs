@@ -1,0 +1,411 @@
+//! Making exactly the changes of a plan, as root.
+//!
+//! Nothing is touched before everything that can be known in advance has been checked and fetched. Afterwards the package
+//! state is read again: that, and no exit status, says what has been done.
+
+use super::{
+    command::{CommandError, ask, ask_within, follow},
+    inventory::{Inventory, Package, apt_name, inventory},
+    locks::{ALL_LOCKS, LockHolder, wait_for_locks},
+    narrow::Permissions,
+    observe::results,
+    preflight::{Shortage, shortage},
+    receipt::{PackageOutcome, Receipt, Repair},
+    records::sizes,
+    repair,
+    restarts::needs_restart,
+    simulate::{Action, ActionKind, Change, INSTALL, Refusal, SimulateError, actions_for, argument},
+    transcript::{Step, Transcript},
+};
+use jiff::Timestamp;
+use refit_model::TitleId;
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+/// A change that has been simulated, to be made just so.
+#[derive(Clone, Debug, Serialize)]
+pub struct Transaction {
+    /// What apt is asked for: [`super::Narrowed::changes`].
+    pub changes: Vec<Change>,
+    /// All that apt said it would do: the actions of [`super::Narrowed::simulation`].
+    pub actions: BTreeMap<TitleId, Action>,
+    /// What a repair may change, if one is needed first.
+    pub permissions: Permissions,
+}
+
+/// How a transaction is made.
+#[derive(Clone, Copy, Debug)]
+pub struct ApplyOptions {
+    /// How long to wait for another program that uses the package manager.
+    pub lock_limit: Duration,
+    /// How long installing may take before apt is asked to stop; what it leaves is repaired then.
+    pub install_limit: Duration,
+    /// What must stay free on each file system, in bytes.
+    pub margin_bytes: u64,
+}
+
+impl Default for ApplyOptions {
+    fn default() -> Self {
+        ApplyOptions {
+            lock_limit: Duration::from_secs(600),
+            install_limit: Duration::from_secs(2 * 3600),
+            margin_bytes: 100 << 20,
+        }
+    }
+}
+
+/// What is going on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Progress {
+    /// Another program uses the package manager.
+    WaitingForLock {
+        /// Which one.
+        holder: LockHolder,
+    },
+    /// An interrupted earlier change is repaired.
+    Repairing {
+        /// The packages, as `name (state)`.
+        packages: Vec<String>,
+    },
+    /// A repair has ended.
+    Repaired {
+        /// What came of it.
+        repair: Repair,
+    },
+    /// The archives are fetched.
+    Downloading {
+        /// All of them, in bytes.
+        bytes: u64,
+    },
+    /// dpkg begins with a package.
+    Package {
+        /// The package.
+        title: TitleId,
+        /// What it does.
+        step: Step,
+    },
+    /// A line that apt or dpkg printed.
+    Line {
+        /// The line.
+        text: String,
+    },
+    /// The package state is read again.
+    Verifying,
+}
+
+/// Why a transaction was not begun. Nothing has been changed then, except by the repairs that [`Progress`] told of.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Packages are root's affair.
+    #[error("changing packages takes root: run this again with sudo")]
+    NotRoot,
+    /// Another program uses the package manager.
+    #[error("{holder}, and has not let go within {} seconds; nothing was changed. Try again when it has ended", waited.as_secs())]
+    Locked {
+        /// Which one.
+        holder: LockHolder,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// An earlier change has left packages in disorder, and they can't be repaired within what is permitted.
+    #[error("packages are in disorder since an earlier change, and nothing else can be changed before that is repaired: {}. {help}", problems.join("; "))]
+    CannotRepair {
+        /// The packages, or what apt would have to do.
+        problems: Vec<String>,
+        /// What to do.
+        help: String,
+        /// What the attempt printed last.
+        output_tail: Vec<String>,
+    },
+    /// There is not enough room.
+    #[error("{0}; nothing was changed. Make room there (`apt-get clean`, `apt-get autoremove`) and try again")]
+    NoSpace(Shortage),
+    /// apt refuses now what it did not refuse when the plan was made.
+    #[error("{0}; nothing was changed. Make the plan again")]
+    Refused(Refusal),
+    /// The machine or its sources have changed since the plan was made.
+    #[error("apt would no longer do what was planned: {}; nothing was changed. Make the plan again", differences.join("; "))]
+    Drifted {
+        /// Each package about which plan and apt differ, in words.
+        differences: Vec<String>,
+    },
+    /// The archives could not be fetched.
+    #[error("the packages could not be fetched: {message}. Nothing was changed")]
+    Download {
+        /// What apt said.
+        message: String,
+    },
+    /// A program of the package manager gave no usable answer.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<SimulateError> for ApplyError {
+    fn from(error: SimulateError) -> Self {
+        match error {
+            SimulateError::Command(error) => ApplyError::Command(error),
+            SimulateError::Refused(refusal) => ApplyError::Refused(refusal),
+        }
+    }
+}
+
+/// Makes the changes of a transaction, all of them and no others, and says what came of each.
+pub fn apply(
+    plan: &Transaction,
+    options: ApplyOptions,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Receipt, ApplyError> {
+    let (began, clock) = (Timestamp::now(), Instant::now());
+    if !rustix::process::geteuid().is_root() {
+        return Err(ApplyError::NotRoot);
+    }
+    wait_for_locks(&ALL_LOCKS, options.lock_limit, |holder| {
+        on_progress(Progress::WaitingForLock { holder: holder.clone() });
+    })
+    .map_err(|holder| ApplyError::Locked { holder, waited: options.lock_limit })?;
+
+    let before = inventory()?;
+    let mut repairs = Vec::new();
+    let ready = repair_first(plan, &before, options, &mut repairs, on_progress)?;
+    let todo = remaining_changes(plan, &ready);
+    let mut transcript = Transcript::default();
+    let mut problems = Vec::new();
+
+    if !todo.is_empty() {
+        let actions = actions_for(&ready, &todo)?;
+        let differences = differences(plan, &actions, &ready);
+        if !differences.is_empty() {
+            return Err(ApplyError::Drifted { differences });
+        }
+        let sizes = sizes(&ready, &actions)?;
+        if let Some(shortage) = shortage(&actions, sizes, options.margin_bytes) {
+            return Err(ApplyError::NoSpace(shortage));
+        }
+        on_progress(Progress::Downloading { bytes: sizes.download_bytes });
+        let arguments = arguments(&todo, &actions, options);
+        download(&arguments, options.install_limit)?;
+        install(&ready, &arguments, options, &mut transcript, &mut problems, on_progress)?;
+    }
+
+    on_progress(Progress::Verifying);
+    let mut after = inventory()?;
+    if repair::is_needed(&after) {
+        let (repair, repaired) = repair::configure(&after, options.install_limit)?;
+        on_progress(Progress::Repaired { repair: repair.clone() });
+        repairs.push(repair);
+        after = repaired;
+    }
+    let packages = results(&before, &after, &plan.actions, &transcript);
+    problems.extend(problems_left(&after, &transcript));
+    let all_done = packages.iter().all(|package| package.outcome == PackageOutcome::Done);
+    Ok(Receipt {
+        succeeded: all_done && !repair::is_needed(&after),
+        began,
+        duration_ms: clock.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        packages,
+        repairs,
+        needed: needs_restart(&after),
+        problems,
+        output_tail: transcript.tail(),
+    })
+}
+
+/// Repairs what an earlier change has left behind. Packages that stay unfinished are no obstacle if the plan itself brings
+/// another version of each of them: that is how a broken release is mended.
+fn repair_first(
+    plan: &Transaction,
+    found: &Inventory,
+    options: ApplyOptions,
+    repairs: &mut Vec<Repair>,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Inventory, ApplyError> {
+    if !repair::is_needed(found) {
+        return Ok(found.clone());
+    }
+    on_progress(Progress::Repairing { packages: repair::described(found.unfinished()) });
+    let (done, mut state) = repair::configure(found, options.install_limit)?;
+    let mut output_tail = done.output_tail.clone();
+    on_progress(Progress::Repaired { repair: done.clone() });
+    repairs.push(done);
+
+    if is_mended_by_plan(plan, &state) {
+        return Ok(state);
+    }
+    let cannot =
+        |problems, help: &str, output_tail| ApplyError::CannotRepair { problems, help: help.to_owned(), output_tail };
+    let actions = repair::remaining(&state)?;
+    if !actions.is_empty() {
+        match repair::fix_broken(&state, &actions, plan.permissions, options.install_limit)? {
+            Ok((done, repaired)) => {
+                output_tail = done.output_tail.clone();
+                on_progress(Progress::Repaired { repair: done.clone() });
+                repairs.push(done);
+                state = repaired;
+            }
+            Err(problems) => {
+                let help = "Look at what `apt-get -f install` would do, and run it by hand if that is right";
+                return Err(cannot(problems, help, output_tail));
+            }
+        }
+    }
+    if is_mended_by_plan(plan, &state) {
+        return Ok(state);
+    }
+    let help =
+        "Read the package's messages below, mend what its script complains about, then run `dpkg --configure -a`";
+    Err(cannot(repair::described(state.unfinished()), help, output_tail))
+}
+
+/// Whether the plan brings another version of what is unfinished, or configures what waits for that.
+fn is_mended_by_plan(plan: &Transaction, state: &Inventory) -> bool {
+    let planned = |package: &Package| plan.actions.get(&package.title);
+    let is_replaced = |package: &Package| planned(package).is_some_and(|action| action.to != package.version);
+    let has_journal_only = state.unfinished().next().is_none();
+    has_journal_only
+        || (state.unfinished().all(|package| planned(package).is_some()) && state.unfinished().any(is_replaced))
+}
+
+/// The changes that are still to be made: a repair may have completed some.
+fn remaining_changes(plan: &Transaction, state: &Inventory) -> Vec<Change> {
+    let is_open = |change: &&Change| {
+        let package = state.packages.get(&change.title);
+        match &change.to {
+            Some(version) => package.and_then(Package::well_version) != Some(version),
+            None => package.is_some_and(Package::is_present),
+        }
+    };
+    plan.changes.iter().filter(is_open).cloned().collect()
+}
+
+/// What apt would do now against what was planned, leaving aside what has been done already.
+fn differences(plan: &Transaction, actions: &BTreeMap<TitleId, Action>, state: &Inventory) -> Vec<String> {
+    let goal = |action: &Action| action.to.as_ref().map_or("removal".to_owned(), |version| version.to_string());
+    let titles: BTreeSet<&TitleId> = plan.actions.keys().chain(actions.keys()).collect();
+    titles
+        .into_iter()
+        .filter_map(|title| {
+            let name = apt_name(title);
+            let package = state.packages.get(title);
+            match (plan.actions.get(title), actions.get(title)) {
+                (Some(planned), Some(now)) if planned.to == now.to => None,
+                (Some(planned), Some(now)) => Some(format!("{name}: planned {}, now {}", goal(planned), goal(now))),
+                (Some(planned), None) => {
+                    let done = match &planned.to {
+                        Some(version) => package.and_then(Package::well_version) == Some(version),
+                        None => !package.is_some_and(Package::is_present),
+                    };
+                    (!done).then(|| format!("{name}: planned {}, now left as it is", goal(planned)))
+                }
+                (None, Some(now)) if now.kind == ActionKind::Configure => None,
+                (None, Some(now)) => Some(format!("{name}: not planned, now {}", goal(now))),
+                (None, None) => None,
+            }
+        })
+        .collect()
+}
+
+/// apt-get's arguments; [`INSTALL`] is shared with the simulation.
+fn arguments(changes: &[Change], actions: &BTreeMap<TitleId, Action>, options: ApplyOptions) -> Vec<String> {
+    let mut args = vec!["-y".to_owned()];
+    if actions.values().all(|action| action.to.is_some()) {
+        args.push("--no-remove".to_owned());
+    }
+    // Naming the version is the permission: a downgrade in the plan was asked for by name.
+    if actions.values().any(|action| action.kind == ActionKind::Downgrade) {
+        args.push("--allow-downgrades".to_owned());
+    }
+    let settings = [
+        "Dpkg::Options::=--force-confdef".to_owned(),
+        "Dpkg::Options::=--force-confold".to_owned(),
+        "Dpkg::Use-Pty=0".to_owned(),
+        format!("DPkg::Lock::Timeout={}", options.lock_limit.as_secs().max(1)),
+    ];
+    args.extend(settings.into_iter().flat_map(|setting| ["-o".to_owned(), setting]));
+    args.extend(INSTALL.map(str::to_owned));
+    args.extend(changes.iter().map(argument));
+    args
+}
+
+fn download(arguments: &[String], limit: Duration) -> Result<(), ApplyError> {
+    let args: Vec<&str> = ["--download-only"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    let answer = ask_within("apt-get", &args, limit)?;
+    if answer.status.success() {
+        return Ok(());
+    }
+    Err(match answer.failure() {
+        CommandError::Failed { message, .. } => ApplyError::Download { message },
+        error => error.into(),
+    })
+}
+
+fn install(
+    state: &Inventory,
+    arguments: &[String],
+    options: ApplyOptions,
+    transcript: &mut Transcript,
+    problems: &mut Vec<String>,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<(), ApplyError> {
+    let automatic = automatic()?;
+    let args: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = follow("apt-get", &args, options.install_limit, |line| {
+        if let Some((title, step)) = transcript.take(state, line) {
+            on_progress(Progress::Package { title, step });
+        }
+        on_progress(Progress::Line { text: line.to_owned() });
+    });
+    // From here on packages may have changed: whatever went wrong is told in the receipt, after they have been looked at.
+    match ended {
+        Ok(status) if status.success() => {}
+        Ok(status) => problems.push(format!("apt-get ended with {status}: {}", transcript.errors().join("; "))),
+        Err(error) => problems.push(error.to_string()),
+    }
+    if let Err(error) = keep_automatic(&automatic) {
+        problems
+            .push(format!("packages that were marked as installed automatically may be marked as manual now: {error}"));
+    }
+    Ok(())
+}
+
+/// The packages that nobody asked for by name: others needed them.
+fn automatic() -> Result<BTreeSet<String>, CommandError> {
+    Ok(ask("apt-mark", &["showauto"])?.success()?.lines().map(str::to_owned).collect())
+}
+
+/// Naming a package on apt-get's command line marks it as wanted for its own sake, which it need not be: undo that.
+fn keep_automatic(before: &BTreeSet<String>) -> Result<(), CommandError> {
+    let now = ask("apt-mark", &["showmanual"])?.success()?;
+    let lost: Vec<&str> = now.lines().filter(|name| before.contains(*name)).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let args: Vec<&str> = ["auto", "--"].into_iter().chain(lost).collect();
+    ask("apt-mark", &args)?.success().map(drop)
+}
+
+fn problems_left(after: &Inventory, transcript: &Transcript) -> Vec<String> {
+    let mut problems = Vec::new();
+    if transcript.disk_full() {
+        problems.push(
+            "the disk ran full: make room (`apt-get clean` helps), then run this again, which repairs first".to_owned(),
+        );
+    }
+    let unfinished = repair::described(after.unfinished());
+    if !unfinished.is_empty() {
+        problems.push(format!(
+            "{} stayed unfinished: mend what the messages complain about, then run `dpkg --configure -a`; until then apt changes nothing else",
+            unfinished.join(", ")
+        ));
+    } else if repair::is_needed(after) {
+        problems.push("dpkg's journal is left over: run `dpkg --configure -a`".to_owned());
+    }
+    problems
+}
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

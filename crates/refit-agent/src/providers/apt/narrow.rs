@@ -1,0 +1,365 @@
+//! Keeping a change within what is permitted.
+//!
+//! apt's resolver widens a change where dependencies ask for it: it upgrades, installs or removes packages that nobody
+//! named. Where that is not permitted, the packages that cause it are left out, and the largest rest that stays inside is
+//! kept. The blame comes from the packages' own relations, and where those explain nothing, from trying: every
+//! answer is one that apt has simulated.
+
+mod blame;
+
+use super::{
+    command::CommandError,
+    inventory::{Inventory, apt_name},
+    records::{installed_records, new_records, sizes_of},
+    simulate::{Action, ActionKind, Change, Refusal, SimulateError, Simulation, actions_for},
+};
+use refit_model::{TitleId, Version};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often apt may be asked to find what stays inside. Blame by relations takes two or three; trying takes about seven
+/// for each package that can't be explained among a hundred. What is undecided then is left out, and says so.
+const SIMULATIONS: u32 = 60;
+
+/// What a change may bring with it, beyond the packages that were named. Held packages, downgrades and the removal of an
+/// essential package are never brought along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Permissions {
+    /// Other installed packages may be upgraded.
+    pub extra_upgrades: bool,
+    /// New packages may be installed.
+    pub installs: bool,
+    /// Packages may be removed; but never one of which another version was asked for.
+    pub removals: bool,
+}
+
+/// The largest change that stays within the permissions, and what is left out of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Narrowed {
+    /// The changes that can be made, sorted: what to hand to [`super::apply`].
+    pub changes: Vec<Change>,
+    /// All that apt would do for them; beyond `changes`, it has only what is permitted.
+    pub simulation: Simulation,
+    /// What was asked for and can't be had.
+    pub dropped: Vec<Dropped>,
+    /// How often apt was asked.
+    pub simulations: u32,
+}
+
+/// A change that is left out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dropped {
+    /// The change.
+    pub change: Change,
+    /// Why.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// Why a change is left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Obstacle {
+    /// Somebody has set a hold on the package (`apt-mark hold`).
+    Held,
+    /// It would change another package, which is held.
+    ChangesHeld {
+        /// The held package.
+        title: TitleId,
+    },
+    /// It would upgrade a package that was not named.
+    Upgrades {
+        /// The other package.
+        title: TitleId,
+        /// The version that it would get.
+        to: Version,
+    },
+    /// It would install a new package.
+    Installs {
+        /// The new package.
+        title: TitleId,
+        /// Its version.
+        to: Version,
+    },
+    /// It would remove a package.
+    Removes {
+        /// The package that would go.
+        title: TitleId,
+    },
+    /// It would remove a package without which the system does not work.
+    RemovesEssential {
+        /// The package that would go.
+        title: TitleId,
+    },
+    /// It would put an older version in the place of a newer one.
+    Downgrades {
+        /// The other package.
+        title: TitleId,
+        /// The older version.
+        to: Version,
+    },
+    /// A dependency can't be met.
+    Unmet {
+        /// The dependency, as apt says it.
+        dependency: String,
+    },
+    /// No source has this version.
+    NotFound,
+    /// apt leaves the package as it is, without a reason.
+    KeptBack,
+    /// apt refuses, for a reason that Refit can't tie to a dependency.
+    Refused {
+        /// What apt said.
+        message: String,
+    },
+    /// Finding out whether it could be made would have taken too many simulations.
+    Undecided,
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = apt_name;
+        match self {
+            Obstacle::Held => f.write_str("it is held (`apt-mark unhold` releases it)"),
+            Obstacle::ChangesHeld { title } => write!(f, "it would change {}, which is held", name(title)),
+            Obstacle::Upgrades { title, to } => {
+                write!(f, "it would also upgrade {} to {to}, which is not permitted", name(title))
+            }
+            Obstacle::Installs { title, to } => {
+                write!(f, "it needs to install {} {to}, which is not permitted", name(title))
+            }
+            Obstacle::Removes { title } => write!(f, "it would remove {}, which is not permitted", name(title)),
+            Obstacle::RemovesEssential { title } => {
+                write!(f, "it would remove {}, without which the system does not work", name(title))
+            }
+            Obstacle::Downgrades { title, to } => write!(f, "it would downgrade {} to {to}", name(title)),
+            Obstacle::Unmet { dependency } => write!(f, "a dependency can't be met: {dependency}"),
+            Obstacle::NotFound => f.write_str("no source has this version"),
+            Obstacle::KeptBack => f.write_str("apt keeps it back"),
+            Obstacle::Refused { message } => write!(f, "apt refuses: {message}"),
+            Obstacle::Undecided => f.write_str("it was not established whether it can be made without changing others"),
+        }
+    }
+}
+
+/// Finds the largest of the wanted changes that stays within the permissions.
+///
+/// Fails as [`super::simulate`] does: where dpkg was interrupted or the installed packages contradict one another, nothing
+/// can be said before that is repaired.
+pub fn narrow(inventory: &Inventory, wanted: &[Change], permissions: Permissions) -> Result<Narrowed, SimulateError> {
+    let mut search = Search {
+        inventory,
+        permissions,
+        asked: wanted.iter().map(|change| change.title.clone()).collect(),
+        dropped: BTreeMap::new(),
+        simulations: 0,
+        simulate: &mut |changes| actions_for(inventory, changes),
+        blame: &mut |actions, wanted, violations| {
+            let (old, new) = (installed_records(inventory)?, new_records(inventory, actions)?);
+            Ok(blame::blame(actions, wanted, violations, &old, &new))
+        },
+    };
+    let (changes, actions) = search.run(wanted)?;
+    let dropped = search
+        .dropped
+        .into_iter()
+        .map(|(change, obstacles)| Dropped { change, obstacles: obstacles.into_iter().collect() });
+    let (dropped, simulations) = (dropped.collect(), search.simulations);
+    let sizes = sizes_of(inventory, &actions, &new_records(inventory, &actions)?);
+    Ok(Narrowed { changes, simulation: Simulation { actions, sizes }, dropped, simulations })
+}
+
+type Actions = BTreeMap<TitleId, Action>;
+type Wanted = BTreeMap<TitleId, Change>;
+/// Packages that would change although they may not, and why not.
+type Violations = BTreeMap<TitleId, Obstacle>;
+
+/// Asks apt, or plays what it said in tests.
+type Simulate<'a> = dyn FnMut(&[Change]) -> Result<Actions, SimulateError> + 'a;
+type Blame<'a> = dyn FnMut(&Actions, &Wanted, &Violations) -> Result<blame::Blame, CommandError> + 'a;
+
+struct Search<'a> {
+    inventory: &'a Inventory,
+    permissions: Permissions,
+    /// Everything that was asked for, kept or not.
+    asked: BTreeSet<TitleId>,
+    dropped: BTreeMap<Change, BTreeSet<Obstacle>>,
+    simulations: u32,
+    simulate: &'a mut Simulate<'a>,
+    blame: &'a mut Blame<'a>,
+}
+
+/// What one simulation says of a set of changes.
+enum Verdict {
+    Inside(Actions),
+    Outside(Actions, Violations),
+    Refused(Refusal),
+}
+
+impl Search<'_> {
+    fn run(&mut self, wanted: &[Change]) -> Result<(Vec<Change>, Actions), SimulateError> {
+        let mut kept = Wanted::new();
+        for change in wanted {
+            let package = self.inventory.packages.get(&change.title);
+            let present = package.filter(|package| package.is_present());
+            let fulfilled = match &change.to {
+                Some(version) => package.and_then(|package| package.well_version()) == Some(version),
+                None => present.is_none(),
+            };
+            if fulfilled {
+                continue;
+            }
+            if package.is_some_and(|package| package.is_held()) {
+                self.drop(change, Obstacle::Held);
+            } else {
+                kept.insert(change.title.clone(), change.clone());
+            }
+        }
+
+        let mut doubtful = Vec::new();
+        let actions = loop {
+            let before = kept.len();
+            match self.judge(&kept)? {
+                Verdict::Inside(actions) => break actions,
+                Verdict::Outside(actions, violations) => {
+                    let blame = (self.blame)(&actions, &kept, &violations)?;
+                    for (title, obstacles) in blame.causes {
+                        let Some(change) = kept.remove(&title) else { continue };
+                        if blame.doubtful.contains(&title) {
+                            doubtful.push(change.clone());
+                        }
+                        obstacles.into_iter().for_each(|obstacle| self.drop(&change, obstacle));
+                    }
+                }
+                Verdict::Refused(refusal) => {
+                    for title in &refusal.not_found {
+                        kept.remove(title).inspect(|change| self.drop(change, Obstacle::NotFound));
+                    }
+                    for unmet in refusal.unmet.iter().filter(|_| refusal.not_found.is_empty()) {
+                        if let Some(change) = kept.remove(&unmet.title) {
+                            doubtful.push(change.clone());
+                            self.drop(&change, Obstacle::Unmet { dependency: unmet.dependency.clone() });
+                        }
+                    }
+                }
+            }
+            if kept.len() == before {
+                // The relations explain nothing: find the packages by trying.
+                let candidates: Vec<Change> = std::mem::take(&mut kept).into_values().collect();
+                break self.grow(&mut kept, Actions::new(), &candidates)?;
+            }
+        };
+        let actions = self.grow(&mut kept, actions, &doubtful)?;
+        Ok((kept.into_values().collect(), actions))
+    }
+
+    /// Adds as many of the candidates as stay inside to `kept`, which by itself leads to `actions`.
+    fn grow(&mut self, kept: &mut Wanted, actions: Actions, candidates: &[Change]) -> Result<Actions, SimulateError> {
+        if candidates.is_empty() {
+            return Ok(actions);
+        }
+        if self.simulations >= SIMULATIONS {
+            candidates.iter().for_each(|change| self.drop(change, Obstacle::Undecided));
+            return Ok(actions);
+        }
+        let mut more = kept.clone();
+        more.extend(candidates.iter().map(|change| (change.title.clone(), change.clone())));
+        match (self.judge(&more)?, candidates) {
+            (Verdict::Inside(actions), _) => {
+                *kept = more;
+                candidates.iter().for_each(|change| drop(self.dropped.remove(change)));
+                Ok(actions)
+            }
+            (verdict, [change]) => {
+                for obstacle in verdict.obstacles() {
+                    self.drop(change, obstacle);
+                }
+                Ok(actions)
+            }
+            (_, candidates) => {
+                let (first, second) = candidates.split_at(candidates.len() / 2);
+                let actions = self.grow(kept, actions, first)?;
+                self.grow(kept, actions, second)
+            }
+        }
+    }
+
+    fn judge(&mut self, wanted: &Wanted) -> Result<Verdict, SimulateError> {
+        self.simulations += 1;
+        let changes: Vec<Change> = wanted.values().cloned().collect();
+        match (self.simulate)(&changes) {
+            Ok(actions) => {
+                let violations = violations(self.inventory, wanted, &self.asked, self.permissions, &actions);
+                Ok(if violations.is_empty() { Verdict::Inside(actions) } else { Verdict::Outside(actions, violations) })
+            }
+            Err(SimulateError::Refused(refusal)) if !refusal.interrupted && !refusal.broken => {
+                Ok(Verdict::Refused(refusal))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn drop(&mut self, change: &Change, obstacle: Obstacle) {
+        self.dropped.entry(change.clone()).or_default().insert(obstacle);
+    }
+}
+
+impl Verdict {
+    fn obstacles(self) -> Vec<Obstacle> {
+        match self {
+            Verdict::Inside(_) => Vec::new(),
+            Verdict::Outside(_, violations) => violations.into_values().collect(),
+            Verdict::Refused(refusal) if !refusal.not_found.is_empty() => vec![Obstacle::NotFound],
+            Verdict::Refused(refusal) if !refusal.unmet.is_empty() => {
+                refusal.unmet.into_iter().map(|unmet| Obstacle::Unmet { dependency: unmet.dependency }).collect()
+            }
+            Verdict::Refused(refusal) => vec![Obstacle::Refused { message: refusal.messages.join("; ") }],
+        }
+    }
+}
+
+/// What actions that nobody named have beyond what is permitted.
+pub(super) fn forbidden(inventory: &Inventory, permissions: Permissions, actions: &Actions) -> Vec<Obstacle> {
+    violations(inventory, &Wanted::new(), &BTreeSet::new(), permissions, actions).into_values().collect()
+}
+
+/// What a simulation has beyond what was named and what is permitted.
+fn violations(
+    inventory: &Inventory,
+    wanted: &Wanted,
+    asked: &BTreeSet<TitleId>,
+    permissions: Permissions,
+    actions: &Actions,
+) -> Violations {
+    let mut found = Violations::new();
+    for (title, action) in actions {
+        let package = inventory.packages.get(title);
+        let named = wanted.get(title).is_some_and(|change| change.to == action.to);
+        let obstacle = match (action.kind, &action.to) {
+            (ActionKind::Remove | ActionKind::Purge, _) if package.is_some_and(|package| package.essential) => {
+                Some(Obstacle::RemovesEssential { title: title.clone() })
+            }
+            _ if named || action.kind == ActionKind::Configure => None,
+            _ if package.is_some_and(|package| package.is_held()) => {
+                Some(Obstacle::ChangesHeld { title: title.clone() })
+            }
+            (ActionKind::Upgrade | ActionKind::Reinstall, Some(to)) => {
+                (!permissions.extra_upgrades).then(|| Obstacle::Upgrades { title: title.clone(), to: to.clone() })
+            }
+            (ActionKind::Install, Some(to)) => {
+                (!permissions.installs).then(|| Obstacle::Installs { title: title.clone(), to: to.clone() })
+            }
+            (ActionKind::Downgrade, Some(to)) => Some(Obstacle::Downgrades { title: title.clone(), to: to.clone() }),
+            _ => (!permissions.removals || asked.contains(title)).then(|| Obstacle::Removes { title: title.clone() }),
+        };
+        if let Some(obstacle) = obstacle {
+            found.insert(title.clone(), obstacle);
+        }
+    }
+    for title in wanted.keys().filter(|title| !actions.contains_key(*title)) {
+        found.insert(title.clone(), Obstacle::KeptBack);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Fetching the lists of what the sources offer: `apt-get update`.
+//!
+//! apt keeps the old lists where it can't get new ones, and ends with success in some of these cases. What went wrong is in
+//! what it prints.
+
+use super::{
+    command::{CommandError, ask_within},
+    locks::{LISTS_LOCK, wait_for_locks},
+};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// How long fetching may take; apt itself gives up on a server that does not answer long before.
+const FETCH_LIMIT: Duration = Duration::from_secs(1800);
+
+/// What came of fetching.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Refresh {
+    /// What went wrong, one entry for each source and cause, in apt's order. Empty: everything is fresh.
+    pub faults: Vec<Fault>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// One thing that went wrong in fetching.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// What it is.
+    pub kind: FaultKind,
+    /// The source or the address, as apt prints it; empty where apt names none.
+    pub source: String,
+    /// What apt said.
+    pub message: String,
+}
+
+/// What can go wrong in fetching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The server answers, and what is configured is not there.
+    Gone,
+    /// The server can't be reached.
+    Unreachable,
+    /// The publisher's limit has passed.
+    Expired,
+    /// Dated in the future: this machine's clock is behind, or the server's ahead.
+    NotYetValid,
+    /// Nobody has signed it.
+    Unsigned,
+    /// Signed with a key that this machine does not trust.
+    UnknownKey,
+    /// The key with which it is signed has expired or was revoked.
+    ExpiredKey,
+    /// What was fetched is not what was signed.
+    Tampered,
+    /// The publisher has changed a name by which the source was known; somebody has to accept that.
+    Renamed,
+    /// Another program holds apt's lock.
+    Locked,
+    /// There is no space left.
+    DiskFull,
+    /// Something else.
+    Other,
+}
+
+impl FaultKind {
+    /// What to do about it, as a sentence.
+    pub fn advice(self) -> &'static str {
+        match self {
+            FaultKind::Gone => "Correct the address or the suite in /etc/apt, or remove the source.",
+            FaultKind::Unreachable => {
+                "Check the network, the proxy and the server; what was fetched earlier is still used."
+            }
+            FaultKind::Expired => {
+                "The mirror has stopped following its archive, or replays an old state: use another mirror, and check this machine's clock."
+            }
+            FaultKind::NotYetValid => "Set this machine's clock.",
+            FaultKind::Unsigned => "Use the publisher's signed archive; Refit never installs from an unsigned one.",
+            FaultKind::UnknownKey => {
+                "Obtain the publisher's key by a trusted way and name it in `Signed-By` of the source."
+            }
+            FaultKind::ExpiredKey => "Obtain the publisher's new key by a trusted way.",
+            FaultKind::Tampered => {
+                "Do not install from this source: a mirror is being updated at this moment (try again later), broken, or somebody has changed it."
+            }
+            FaultKind::Renamed => {
+                "Read what the publisher says of it; then accept it with `apt-get update --allow-releaseinfo-change`."
+            }
+            FaultKind::Locked => "Try again when the other program has ended; never delete the lock.",
+            FaultKind::DiskFull => "Make space, for instance with `apt-get clean`.",
+            FaultKind::Other => "See what apt said.",
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.message, self.kind.advice())
+    }
+}
+
+/// Fetches the lists of all sources, as root, waiting up to `lock_limit` for another program that does the same.
+pub fn refresh(lock_limit: Duration) -> Result<Refresh, CommandError> {
+    let begun = Instant::now();
+    let done = |faults| Ok(Refresh { faults, duration_ms: begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX) });
+    if let Err(holder) = wait_for_locks(&[LISTS_LOCK], lock_limit, |_| {}) {
+        let (source, message) = (holder.file.clone(), format!("{holder}."));
+        return done(vec![Fault { kind: FaultKind::Locked, source, message }]);
+    }
+    let answer = ask_within("apt-get", &["update", "-q", "-o", "APT::Update::Error-Mode=any"], FETCH_LIMIT)?;
+    let faults = parse(&answer.stderr);
+    if faults.is_empty() && !answer.status.success() { Err(answer.failure()) } else { done(faults) }
+}
+
+fn parse(stderr: &str) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for line in stderr.lines() {
+        let Some(text) = line.strip_prefix("E: ").or_else(|| line.strip_prefix("W: ")) else { continue };
+        let kind = classify(text);
+        // Errors that only sum up others, and warnings of no consequence for what was fetched.
+        let summary = text.starts_with("Some index files failed") || text.starts_with("Unable to lock directory");
+        if summary || (kind == FaultKind::Other && line.starts_with('W')) {
+            continue;
+        }
+        let fault = Fault { kind, source: source_of(text), message: as_sentence(text) };
+        // apt says twice of a source with an unknown key that it is not signed: the first says more.
+        let known = faults.iter().any(|other| {
+            other.source == fault.source
+                && (other.kind == kind || (kind == FaultKind::Unsigned && other.kind != FaultKind::Unreachable))
+        });
+        if !known {
+            faults.push(fault);
+        }
+    }
+    faults
+}
+
+fn classify(text: &str) -> FaultKind {
+    let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+    match () {
+        () if has(&["No space left"]) => FaultKind::DiskFull,
+        () if has(&["Could not get lock"]) => FaultKind::Locked,
+        () if has(&["NO_PUBKEY", "public key is not available"]) => FaultKind::UnknownKey,
+        () if has(&["EXPKEYSIG", "REVKEYSIG", "KEYEXPIRED"]) => FaultKind::ExpiredKey,
+        () if has(&[
+            "BADSIG",
+            "Hash Sum mismatch",
+            "unexpected size",
+            "Clearsigned file isn't valid",
+            "invalid: BAD",
+        ]) =>
+        {
+            FaultKind::Tampered
+        }
+        () if has(&["is expired"]) => FaultKind::Expired,
+        () if has(&["is not valid yet"]) => FaultKind::NotYetValid,
+        () if has(&[
+            "does not have a Release file",
+            "no longer has a Release file",
+            "404  Not Found",
+            "File not found",
+            "410  Gone",
+        ]) =>
+        {
+            FaultKind::Gone
+        }
+        () if has(&["is not signed", "no longer signed"]) => FaultKind::Unsigned,
+        () if has(&["changed its '"]) => FaultKind::Renamed,
+        () if has(&[
+            "Could not resolve",
+            "ould not connect",
+            "Unable to connect",
+            "Temporary failure",
+            "Connection failed",
+            "timed out",
+            "Connection refused",
+            "Network is unreachable",
+        ]) =>
+        {
+            FaultKind::Unreachable
+        }
+        () if has(&["GPG error", "OpenPGP", "signature"]) => FaultKind::UnknownKey,
+        () => FaultKind::Other,
+    }
+}
+
+/// What a message is about: `http://site suite` of a source, or the address of a file.
+fn source_of(text: &str) -> String {
+    let quoted = text.strip_prefix("The repository '").and_then(|rest| rest.split_once('\'')).map(|(name, _)| name);
+    let after = |prefix: &str, end: &str| {
+        text.find(prefix)
+            .and_then(|at| text.get(at + prefix.len()..))
+            .map(|rest| rest.split(end).next().unwrap_or(rest))
+    };
+    let named = quoted
+        .or_else(|| after("GPG error: ", ": "))
+        .or_else(|| after("Failed to fetch ", "  "))
+        .or_else(|| after("Release file for ", " is "))
+        .or_else(|| after("Repository '", "'"))
+        .or_else(|| after("Could not get lock ", ". "))
+        .unwrap_or_default();
+    named.strip_suffix(" InRelease").or_else(|| named.strip_suffix(" Release")).unwrap_or(named).trim().to_owned()
+}
+
+fn as_sentence(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.ends_with(['.', '!']) { text } else { format!("{text}.") }
+}
+
+#[cfg(test)]
+#[path = "refresh_tests.rs"]
+mod tests;

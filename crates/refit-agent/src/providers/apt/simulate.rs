@@ -1,0 +1,311 @@
+//! What apt would really do, were it asked for certain changes: `apt-get -s install`, with every version named.
+//!
+//! Recommended packages are left out, here and in [`super::apply`] alike: a patch is not the occasion to add software.
+
+use super::{
+    command::{CommandError, ask},
+    inventory::{Inventory, apt_name},
+    records::{Sizes, sizes},
+};
+use refit_model::{Scheme, TitleId, Version};
+use serde::Serialize;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// One change that is wanted: this package at that version, or gone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Change {
+    /// The package.
+    pub title: TitleId,
+    /// The version that it shall have afterwards; `None` for none.
+    pub to: Option<Version>,
+}
+
+/// What apt would do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Simulation {
+    /// Everything that would change, by package.
+    pub actions: BTreeMap<TitleId, Action>,
+    /// What would be fetched, and the space that it would take.
+    pub sizes: Sizes,
+}
+
+/// What apt would do to one package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Action {
+    /// What kind of change it is.
+    pub kind: ActionKind,
+    /// The version before; `None` where there is none.
+    pub from: Option<Version>,
+    /// The version afterwards; `None` where there is none.
+    pub to: Option<Version>,
+    /// The archives that the version comes from, as apt prints them: `Debian-Security:12/oldstable-security`.
+    pub origins: Vec<SmolStr>,
+}
+
+/// What kind of change an action is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// A newer version replaces the one that is there.
+    Upgrade,
+    /// A package that is not there yet.
+    Install,
+    /// An older version replaces the one that is there.
+    Downgrade,
+    /// The same version is installed again.
+    Reinstall,
+    /// What was unpacked earlier is configured.
+    Configure,
+    /// The package goes; its configuration stays.
+    Remove,
+    /// The package goes, with its configuration.
+    Purge,
+}
+
+/// Why a simulation gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// apt could not be asked, or not be understood.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// apt answered that it can't be done.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+/// apt's reasons for refusing a change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Refusal {
+    /// dpkg was interrupted earlier: nothing can change before that is repaired.
+    pub interrupted: bool,
+    /// The installed packages already contradict one another: nothing can change before that is repaired.
+    pub broken: bool,
+    /// Packages that no source has, or not in the version that was asked for.
+    pub not_found: Vec<TitleId>,
+    /// Dependencies that can't be met.
+    pub unmet: Vec<Unmet>,
+    /// What else apt said, line by line.
+    pub messages: Vec<String>,
+}
+
+/// A dependency that can't be met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unmet {
+    /// The package that has it.
+    pub title: TitleId,
+    /// The dependency and what is wrong with it: `Depends: libb (= 2) but it is not going to be installed`.
+    pub dependency: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.interrupted {
+            return f.write_str(
+                "dpkg was interrupted earlier: apt changes nothing until that is repaired (`dpkg --configure -a`)",
+            );
+        }
+        f.write_str(match self.broken {
+            true => "installed packages contradict one another (`apt-get -f install` shows what apt would do about it)",
+            false => "apt can't do this",
+        })?;
+        let unmet = self.unmet.iter().map(|unmet| format!("{} {}", apt_name(&unmet.title), unmet.dependency));
+        let missing = self.not_found.iter().map(|title| format!("no source has {} in this version", apt_name(title)));
+        let mut why: Vec<String> = unmet.chain(missing).collect();
+        if why.is_empty() {
+            why.extend(self.messages.iter().cloned());
+        }
+        if !why.is_empty() {
+            write!(f, ": {}", why.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Simulation {
+    /// The actions of one kind.
+    pub fn of_kind(&self, kind: ActionKind) -> impl Iterator<Item = (&TitleId, &Action)> {
+        self.actions.iter().filter(move |(_, action)| action.kind == kind)
+    }
+}
+
+/// Asks apt what it would do to make exactly these changes. It asks nothing, takes no lock, and changes nothing.
+///
+/// Held packages are not to be among the changes: apt would change them.
+pub fn simulate(inventory: &Inventory, changes: &[Change]) -> Result<Simulation, SimulateError> {
+    let actions = actions_for(inventory, changes)?;
+    let sizes = sizes(inventory, &actions)?;
+    Ok(Simulation { actions, sizes })
+}
+
+/// [`simulate`], without the sizes.
+pub(super) fn actions_for(
+    inventory: &Inventory,
+    changes: &[Change],
+) -> Result<BTreeMap<TitleId, Action>, SimulateError> {
+    if changes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut args = vec!["-s", "-o", "Debug::NoLocking=1"];
+    args.extend(INSTALL);
+    let changes: Vec<String> = changes.iter().map(argument).collect();
+    args.extend(changes.iter().map(String::as_str));
+    read(inventory, &args)
+}
+
+/// What apt would do to make the installed packages fit together again (`apt-get -f install`).
+pub(super) fn repair_actions(inventory: &Inventory) -> Result<BTreeMap<TitleId, Action>, SimulateError> {
+    let mut args = vec!["-s", "-f", "-o", "Debug::NoLocking=1"];
+    args.extend(INSTALL);
+    read(inventory, &args)
+}
+
+/// The command and its options that simulation and application share: what one shows is what the other does.
+pub(super) const INSTALL: [&str; 14] = [
+    "-q",
+    "--no-install-recommends",
+    "-o",
+    "APT::Install-Suggests=false",
+    "-o",
+    "APT::Get::AutomaticRemove=false",
+    "-o",
+    "APT::Get::HideAutoRemove=true",
+    "-o",
+    "APT::Get::Show-User-Simulation-Note=false",
+    "-o",
+    "APT::Get::AllowUnauthenticated=false",
+    "install",
+    "--",
+];
+
+/// A change as apt-get's command line names it.
+pub(super) fn argument(change: &Change) -> String {
+    match &change.to {
+        Some(version) => format!("{}={version}", apt_name(&change.title)),
+        None => format!("{}-", apt_name(&change.title)),
+    }
+}
+
+fn read(inventory: &Inventory, args: &[&str]) -> Result<BTreeMap<TitleId, Action>, SimulateError> {
+    let answer = ask("apt-get", args)?;
+    if answer.status.success() {
+        return Ok(parse(inventory, &answer.stdout)?);
+    }
+    match parse_refusal(inventory, &answer.stdout, &answer.stderr) {
+        Some(refusal) => Err(SimulateError::Refused(refusal)),
+        None => Err(answer.failure().into()),
+    }
+}
+
+fn parse(inventory: &Inventory, text: &str) -> Result<BTreeMap<TitleId, Action>, CommandError> {
+    let mut actions: BTreeMap<TitleId, Action> = BTreeMap::new();
+    for line in text.lines() {
+        let odd = |why: &str| CommandError::unexpected("apt-get -s install", why, line);
+        let Some((verb @ ("Inst" | "Conf" | "Remv" | "Purg"), rest)) = line.split_once(' ') else { continue };
+        let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let title = inventory.title(name);
+        let (from, to, origins) = parse_versions(rest).ok_or_else(|| odd("expected versions"))?;
+        let parsed = |text: Option<&str>| {
+            text.map(|text| Version::parse(Scheme::Dpkg, text)).transpose().map_err(|error| odd(&error.why))
+        };
+        let (from, to) = (parsed(from)?, parsed(to)?);
+        match verb {
+            "Inst" => {
+                let to = to.ok_or_else(|| odd("expected the new version"))?;
+                let kind = match &from {
+                    None => ActionKind::Install,
+                    Some(from) if *from < to => ActionKind::Upgrade,
+                    Some(from) if *from > to => ActionKind::Downgrade,
+                    Some(_) => ActionKind::Reinstall,
+                };
+                actions.insert(title, Action { kind, from, to: Some(to), origins });
+            }
+            "Conf" => {
+                actions.entry(title).or_insert_with(|| Action {
+                    kind: ActionKind::Configure,
+                    from: to.clone(),
+                    to,
+                    origins,
+                });
+            }
+            _ => {
+                let kind = if verb == "Purg" { ActionKind::Purge } else { ActionKind::Remove };
+                actions.insert(title, Action { kind, from, to: None, origins: Vec::new() });
+            }
+        }
+    }
+    Ok(actions)
+}
+
+type Versions<'a> = (Option<&'a str>, Option<&'a str>, Vec<SmolStr>);
+
+/// `[OLD] (NEW ORIGIN, ORIGIN [ARCH]) [broken packages]`; each part may be missing.
+fn parse_versions(text: &str) -> Option<Versions<'_>> {
+    let (from, rest) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (from, rest) = rest.split_once(']')?;
+            (Some(from), rest.trim_start())
+        }
+        None => (None, text),
+    };
+    let Some(rest) = rest.strip_prefix('(') else { return Some((from, None, Vec::new())) };
+    let (inner, _) = rest.split_once(')')?;
+    let (to, origins) = inner.split_once(' ').unwrap_or((inner, ""));
+    let origins = origins.rsplit_once('[').map_or(origins, |(origins, _)| origins);
+    let origins = origins.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(SmolStr::new).collect();
+    Some((from, Some(to), origins))
+}
+
+/// `None` where apt failed for a reason that has nothing to do with the change.
+fn parse_refusal(inventory: &Inventory, stdout: &str, stderr: &str) -> Option<Refusal> {
+    let mut refusal = Refusal::default();
+    let mut title = None;
+    for line in stdout.lines() {
+        // A package's first line is ` name : Depends: …`; those that follow are indented more and lack the name.
+        let Some(text) = line.strip_prefix(' ') else { continue };
+        let (name, dependency) = match text.split_once(" : ") {
+            Some((name, dependency)) if !text.starts_with(' ') => (Some(name), dependency),
+            _ => (None, text),
+        };
+        if let Some(name) = name {
+            title = Some(inventory.title(name));
+        }
+        let dependency = dependency.trim();
+        let is_relation = ["Depends: ", "PreDepends: ", "Conflicts: ", "Breaks: ", "Recommends: "]
+            .iter()
+            .any(|relation| dependency.starts_with(relation));
+        if let (Some(title), true) = (&title, is_relation) {
+            refusal.unmet.push(Unmet { title: title.clone(), dependency: dependency.to_owned() });
+        }
+    }
+    for line in stderr.lines() {
+        let Some(text) = line.strip_prefix("E: ") else { continue };
+        let quoted: Vec<&str> = text.split('\'').skip(1).step_by(2).collect();
+        if text.contains("dpkg was interrupted") {
+            refusal.interrupted = true;
+        } else if text.starts_with("Unmet dependencies.") {
+            refusal.broken = true;
+        } else if let Some(name) = text.strip_prefix("Unable to locate package ") {
+            refusal.not_found.push(inventory.title(name));
+        } else if let (true, [_, name]) = (text.starts_with("Version "), quoted.as_slice()) {
+            refusal.not_found.push(inventory.title(name));
+        } else if let (true, [name]) = (text.contains("has no installation candidate"), quoted.as_slice()) {
+            refusal.not_found.push(inventory.title(name));
+        } else {
+            refusal.messages.push(text.to_owned());
+        }
+    }
+    let about_the_change = refusal.interrupted
+        || refusal.broken
+        || !refusal.not_found.is_empty()
+        || !refusal.unmet.is_empty()
+        || refusal
+            .messages
+            .iter()
+            .any(|text| text.contains("held broken packages") || text.contains("generated breaks"));
+    about_the_change.then_some(refusal)
+}
+
+#[cfg(test)]
+#[path = "simulate_tests.rs"]
+mod tests;

@@ -1,0 +1,170 @@
+//! The package sources that are configured, and how well what is stored of each can be trusted.
+//!
+//! apt lists its index files itself (`apt-get indextargets`); the dates are in the Release file that it keeps beside them.
+
+use super::{
+    command::{CommandError, ask},
+    stanzas::{Stanza, stanzas},
+};
+use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use serde::Serialize;
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, io::Read, path::Path};
+
+/// One component of one suite at one site.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Source {
+    /// As apt prints it: `http://deb.debian.org/debian bookworm/main amd64 Packages`.
+    pub description: String,
+    /// The address of the archive.
+    pub site: String,
+    /// Who publishes it: `Debian`.
+    pub origin: Option<SmolStr>,
+    /// What its publisher calls it: `Debian-Security`.
+    pub label: Option<SmolStr>,
+    /// `oldstable-security`.
+    pub suite: Option<SmolStr>,
+    /// `bookworm-security`.
+    pub codename: Option<SmolStr>,
+    /// `main`.
+    pub component: Option<SmolStr>,
+    /// Whether it is a distribution's security archive.
+    pub security: bool,
+    /// When its publisher last signed it; `None` where nothing of it is stored, or it does not say.
+    pub date: Option<Timestamp>,
+    /// Until when what is stored may be used; `None` where the publisher sets no limit.
+    pub valid_until: Option<Timestamp>,
+    /// File and line (or number of the stanza) where it is configured.
+    pub configured_in: String,
+    /// How well what is stored can be trusted.
+    pub health: SourceHealth,
+}
+
+/// How well what is stored of a source can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceHealth {
+    /// Signed, and not expired.
+    Good,
+    /// Nothing of it is stored: it was never fetched, or what is configured does not exist.
+    Missing,
+    /// What is stored is not signed by a key that this machine trusts; apt installs nothing from it by itself.
+    Unsigned,
+    /// What is stored is older than its publisher allows: the mirror has stopped, or somebody replays an old state.
+    Expired,
+}
+
+/// All configured sources of binary packages, sorted by their description; `now` decides what has expired.
+pub fn sources(now: Timestamp) -> Result<Vec<Source>, CommandError> {
+    let stored = ask("apt-get", &["indextargets", "Created-By: Packages"])?.success()?;
+    let configured = ask("apt-get", &["indextargets", "--no-release-info", "Created-By: Packages"])?.success()?;
+    parse(&stored, &configured, now, &release_head)
+}
+
+/// The fields at the head of a Release file, which tell its age.
+fn release_head(path: &Path) -> Option<String> {
+    // The checksums that follow may be many; all the fields come before them.
+    const HEAD: u64 = 16 * 1024;
+    let mut text = Vec::new();
+    std::fs::File::open(path).ok()?.take(HEAD).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// `read` returns the head of a Release file, or `None` where there is none.
+fn parse(
+    stored: &str,
+    configured: &str,
+    now: Timestamp,
+    read: &dyn Fn(&Path) -> Option<String>,
+) -> Result<Vec<Source>, CommandError> {
+    let mut found = BTreeMap::new();
+    for stanza in stanzas(stored) {
+        let source = stored_source(&stanza, now, read)?;
+        found.insert(source.description.clone(), source);
+    }
+    let suites: Vec<String> = found.values().map(|source| suite_of(&source.description)).collect();
+    for stanza in stanzas(configured) {
+        let source = bare_source(&stanza)?;
+        // A suite publishes packages of architecture `all` with the others as a rule: that list is missing by design.
+        if !found.contains_key(&source.description) && !suites.contains(&suite_of(&source.description)) {
+            found.insert(source.description.clone(), source);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Address, suite and component, without the architecture.
+fn suite_of(description: &str) -> String {
+    description.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+fn bare_source(stanza: &Stanza) -> Result<Source, CommandError> {
+    let field = |name: &str| {
+        stanza.get(name).ok_or_else(|| {
+            CommandError::unexpected("apt-get indextargets", format!("no field {name}"), format!("{stanza:?}"))
+        })
+    };
+    let name = |name: &str| stanza.get(name).map(SmolStr::new);
+    let (label, suite, codename) = (name("Label"), name("Suite"), name("Codename"));
+    Ok(Source {
+        description: field("Description")?.to_owned(),
+        site: stanza.get("Site").or(stanza.get("Repo-URI")).unwrap_or_default().to_owned(),
+        origin: name("Origin"),
+        security: is_security(label.as_deref(), suite.as_deref(), codename.as_deref()),
+        label,
+        suite,
+        codename,
+        component: name("Component"),
+        date: None,
+        valid_until: None,
+        configured_in: stanza.get("Sourcesentry").unwrap_or_default().to_owned(),
+        health: SourceHealth::Missing,
+    })
+}
+
+fn stored_source(
+    stanza: &Stanza,
+    now: Timestamp,
+    read: &dyn Fn(&Path) -> Option<String>,
+) -> Result<Source, CommandError> {
+    let mut source = bare_source(stanza)?;
+    if let Some(head) = release_of(stanza, read) {
+        let fields = stanzas(&head);
+        let date = |name: &str| fields.iter().find_map(|stanza| stanza.get(name)).and_then(parse_date);
+        source.date = date("Date");
+        source.valid_until = date("Valid-Until");
+    }
+    source.health = match () {
+        () if stanza.get("Trusted") != Some("yes") => SourceHealth::Unsigned,
+        () if source.valid_until.is_some_and(|until| until < now) => SourceHealth::Expired,
+        () => SourceHealth::Good,
+    };
+    Ok(source)
+}
+
+/// The Release file from which apt knows an index: it lies beside the index, under the name of the suite's folder.
+fn release_of(stanza: &Stanza, read: &dyn Fn(&Path) -> Option<String>) -> Option<String> {
+    let file = stanza.get("Filename")?;
+    let index = stanza.get("MetaKey")?.replace('/', "_");
+    let at = file.rfind(&index)?;
+    let folder = file.get(..at)?;
+    ["InRelease", "Release"].iter().find_map(|name| read(Path::new(&format!("{folder}{name}"))))
+}
+
+/// Debian's security archive says so in its label, Ubuntu's in its suite.
+pub(super) fn is_security(label: Option<&str>, suite: Option<&str>, codename: Option<&str>) -> bool {
+    label.is_some_and(|label| label == "Debian-Security" || label == "DebianSecurity")
+        || (label == Some("Ubuntu") && suite.or(codename).is_some_and(|suite| suite.ends_with("-security")))
+        || label.is_some_and(|label| label.starts_with("UbuntuESM"))
+}
+
+/// A date as Release files write it: RFC 2822, mostly with `UTC` for the zone, which that standard lacks.
+fn parse_date(text: &str) -> Option<Timestamp> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    let text = text.replace("UTC", "+0000").replace(" Z", " +0000");
+    PARSER.parse_timestamp(&text).ok()
+}
+
+#[cfg(test)]
+#[path = "sources_tests.rs"]
+mod tests;
