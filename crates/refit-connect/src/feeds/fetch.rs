@@ -27,6 +27,18 @@ pub struct NetworkOptions {
     pub first_wait: Duration,
     /// The longest wait between two attempts. A server that asks for a longer one is not asked again.
     pub longest_wait: Duration,
+    /// Through what to connect.
+    pub proxy: ProxyChoice,
+}
+
+/// Through what servers are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// The proxy that the environment names, if it names one.
+    #[default]
+    Environment,
+    /// No proxy.
+    Direct,
 }
 
 impl Default for NetworkOptions {
@@ -38,6 +50,7 @@ impl Default for NetworkOptions {
             attempts: 4,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(60),
+            proxy: ProxyChoice::Environment,
         }
     }
 }
@@ -272,6 +285,9 @@ fn agent(url: &str, network: &NetworkOptions, left: Duration, tls: Option<TlsCon
         .timeout_global(Some(left))
         .timeout_connect(Some(network.connect_timeout))
         .timeout_per_read(Some(network.stall_timeout));
+    if network.proxy == ProxyChoice::Direct {
+        config = config.proxy(None);
+    }
     if let Some(tls) = tls {
         config = config.tls_config(tls);
     }

@@ -318,7 +318,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_damaged_file_is_an_error_or_still_tells_the_truth(cut in 0usize..40_000, flips in prop::collection::vec((0usize..200_000, 1u8..=255), 0..4)) {
             let entries = many();

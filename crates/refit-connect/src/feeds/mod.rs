@@ -19,7 +19,7 @@ mod statement;
 mod store;
 mod sync;
 
-pub use fetch::{FetchError, NetworkOptions};
+pub use fetch::{FetchError, NetworkOptions, ProxyChoice};
 pub use index::IndexError;
 pub use installed::{Build, InstalledPackage, Origin, TitleQuery};
 pub use kind::{FeedKind, Limits};

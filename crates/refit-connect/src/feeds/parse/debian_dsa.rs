@@ -16,6 +16,7 @@ use crate::feeds::{
     space::EcosystemName,
     statement::{Bounds, End, Statement, Verdict, WhyOpen, is_cve},
 };
+use jiff::Timestamp;
 use refit_model::{Scheme, Version};
 use smol_str::SmolStr;
 use std::{
@@ -41,6 +42,9 @@ pub(super) fn parse(text: impl BufRead, gathering: &mut Gathering) -> Result<(),
     let mut close = |advisory: Advisory, gathering: &mut Gathering| {
         if advisory.id.is_empty() {
             return;
+        }
+        if let Some(date) = advisory.date.and_then(|date| Timestamp::from_second(date).ok()) {
+            gathering.gathered.dated_itself(date);
         }
         let ids = if advisory.cves.is_empty() { vec![advisory.id.clone()] } else { advisory.cves };
         for id in &ids {

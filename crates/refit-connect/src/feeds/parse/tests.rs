@@ -199,6 +199,7 @@ fn what_unpacks_without_end_is_refused() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
     fn random_bytes_are_no_feed_and_no_panic(
         bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600),
