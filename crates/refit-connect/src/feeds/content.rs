@@ -26,6 +26,7 @@ pub(crate) struct TooLarge(pub u64);
 impl Content {
     /// Opens `file`, which may be packed (also twice: a `.gz` that a server packs again); `unpacked` bounds what comes out.
     pub fn open(mut file: File, unpacked: u64) -> Result<Content, ParseError> {
+        file.seek(SeekFrom::Start(0))?;
         let mut magic = [0; 4];
         let mut filled = 0;
         while filled < magic.len() {

@@ -47,7 +47,7 @@ fn syncing_twice_gives_the_same_bytes() {
     let data = tempfile::tempdir().unwrap();
     synced(data.path(), &fixtures());
     let first = indexes(data.path());
-    assert_eq!(first.keys().filter(|name| name.ends_with(".idx")).count(), 7);
+    assert_eq!(first.keys().filter(|name| name.ends_with(".idx")).count(), 8);
     let mut later = from(&fixtures());
     later.now = "2026-12-24T10:00:00Z".parse().unwrap();
     for outcome in sync(&FeedStore::open(data.path()), &FeedKind::ALL, &later, &mut |_| {}) {
@@ -70,7 +70,15 @@ fn the_list_shows_age_and_counts() {
         })
         .filter(|line| !line.starts_with("debian-tracker"))
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    kev 5 2026-08-21T17:46:43Z
+    epss 5 2026-08-22T00:00:00Z
+    debian-dsa 16 2023-03-29T00:00:00Z
+    debian-changelogs 89 2026-11-11T00:00:00Z
+    osv-almalinux 5 2026-04-15T07:58:05Z
+    osv-bitnami 5 2026-02-26T09:13:58Z
+    osv-psf 3 2023-09-18T22:37:04Z
+    "#);
 }
 
 #[test]
@@ -156,8 +164,13 @@ fn readers_see_a_whole_copy_while_it_is_replaced() {
     let small = tempfile::tempdir().unwrap();
     fs::create_dir(small.path().join("epss")).unwrap();
     let write = |score: &str| {
-        fs::write(small.path().join("epss/kev_epss_2026-01-01.csv"), format!("cve,epss\nCVE-2024-0001,{score}\n")).unwrap();
-        sync(&FeedStore::open(data.path()), &[FeedKind::Epss], &from(small.path()), &mut |_| {}).pop().unwrap().result.unwrap();
+        fs::write(small.path().join("epss/kev_epss_2026-01-01.csv"), format!("cve,epss\nCVE-2024-0001,{score}\n"))
+            .unwrap();
+        sync(&FeedStore::open(data.path()), &[FeedKind::Epss], &from(small.path()), &mut |_| {})
+            .pop()
+            .unwrap()
+            .result
+            .unwrap();
     };
     write("0.1");
     let done = AtomicBool::new(false);

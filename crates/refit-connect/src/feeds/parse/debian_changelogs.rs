@@ -26,8 +26,8 @@ pub(super) fn parse(text: impl BufRead, gathering: &mut Gathering) -> Result<(),
     let (source, version) = (column(&headers, "source")?, column(&headers, "version")?);
     let (date, cves) = (column(&headers, "date")?, column(&headers, "cves")?);
     let distribution = column(&headers, "distribution")?;
-    let mut fixed: BTreeMap<(SmolStr, SmolStr), Version> = BTreeMap::new();
-    let mut rebuilds: BTreeMap<(SmolStr, SmolStr), Version> = BTreeMap::new();
+    let mut mentions: Vec<Mention> = Vec::new();
+    let mut uploads: BTreeMap<(SmolStr, SmolStr), Vec<(i64, Version)>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut row = csv::StringRecord::new();
     while table.read_record(&mut row)? {
@@ -40,22 +40,33 @@ pub(super) fn parse(text: impl BufRead, gathering: &mut Gathering) -> Result<(),
             continue;
         };
         let source = SmolStr::from(field(source));
+        let here = field(distribution).starts_with(RELEASE);
         gathering.gathered.dated_itself(day);
+        let day = day.as_second();
         for cve in field(cves).split_whitespace().filter(|id| is_cve(id)) {
-            gathering.gathered.dated(cve, Some(day.as_second()));
-            lower(&mut fixed, (source.clone(), cve.into()), &parsed);
+            gathering.gathered.dated(cve, Some(day));
+            mentions.push(Mention { source: source.clone(), cve: cve.into(), version: parsed.clone(), day, here });
         }
-        if field(distribution).starts_with(RELEASE) {
-            lower(&mut rebuilds, (source.clone(), base(parsed.as_str()).into()), &parsed);
+        if here {
+            let base = base(parsed.as_str()).into();
+            uploads.entry((source.clone(), base)).or_default().push((day, parsed.clone()));
         }
         if seen.insert((source, SmolStr::from(parsed.as_str()))) {
             gathering.gathered.records += 1;
         }
     }
     table.get_ref().check()?;
+    let mut fixed: BTreeMap<(SmolStr, SmolStr), Version> = BTreeMap::new();
+    for mention in mentions {
+        let version = mention.arrives(&uploads);
+        let key = (mention.source.clone(), mention.cve.clone());
+        match fixed.get_mut(&key) {
+            Some(known) if version < known => *known = version.clone(),
+            Some(_) => {}
+            None => _ = fixed.insert(key, version.clone()),
+        }
+    }
     for ((source, cve), version) in fixed {
-        let rebuilt = rebuilds.get(&(source.clone(), base(version.as_str()).into()));
-        let version = rebuilt.map_or(&version, |rebuilt| rebuilt.min(&version));
         let bounds = Bounds { introduced: None, end: End::Fixed(version.as_str().into()) };
         let verdict = Verdict::Affected(vec![bounds]);
         let statement = Statement { ids: vec![cve], verdict, unimportant: false, withdrawn: None, module: None };
@@ -64,11 +75,26 @@ pub(super) fn parse(text: impl BufRead, gathering: &mut Gathering) -> Result<(),
     Ok(())
 }
 
-fn lower(map: &mut BTreeMap<(SmolStr, SmolStr), Version>, key: (SmolStr, SmolStr), version: &Version) {
-    match map.get_mut(&key) {
-        Some(known) if version < known => *known = version.clone(),
-        Some(_) => {}
-        None => _ = map.insert(key, version.clone()),
+/// An upload that names a CVE as fixed.
+struct Mention {
+    source: SmolStr,
+    cve: SmolStr,
+    version: Version,
+    /// In seconds since 1970.
+    day: i64,
+    /// Whether it went to the release itself.
+    here: bool,
+}
+
+impl Mention {
+    /// The version in which the fix is in the release: this one, or its rebuild on the same day or later.
+    fn arrives<'a>(&'a self, uploads: &'a BTreeMap<(SmolStr, SmolStr), Vec<(i64, Version)>>) -> &'a Version {
+        if self.here {
+            return &self.version;
+        }
+        let rebuilds = uploads.get(&(self.source.clone(), base(self.version.as_str()).into()));
+        let later = rebuilds.into_iter().flatten().filter(|(day, _)| *day >= self.day).map(|(_, version)| version);
+        later.min().map_or(&self.version, |rebuilt| rebuilt.min(&self.version))
     }
 }
 

@@ -76,17 +76,24 @@ fn the_rebuild_for_bookworm_has_the_fix_that_the_upload_for_trixie_names() {
         thunderbird,1:140.17.0esr-1~deb12u1,bookworm-security,medium,2026-09-30,,\n\
         thunderbird,1:140.17.0esr-1~deb13u1,trixie-security,medium,2026-09-30,CVE-2026-100756,\n\
         openssl,3.0.8-1,unstable,medium,2023-02-07,CVE-2022-4304,\n\
-        openssl,3.0.9-1,unstable,medium,2023-05-30,CVE-2022-4304 CVE-2023-0464,\n";
+        openssl,3.0.9-1,unstable,medium,2023-05-30,CVE-2022-4304 CVE-2023-0464,\n\
+        openssl,3.0.22-1~deb12u1,bookworm-security,medium,2026-09-23,CVE-2026-42767,\n\
+        openssl,3.0.22-1~deb12u2,bookworm-security,high,2026-10-21,CVE-2026-35189,\n";
     let gathered = parse(FeedKind::DebianChangelogs, table.as_bytes()).unwrap();
-    assert_eq!(gathered.records, 4);
+    assert_eq!(gathered.records, 6);
     assert_eq!(
         said(&gathered, "Debian:12", "thunderbird"),
         [r#"CVE-2026-100756 "0"..Fixed("1:140.17.0esr-1~deb12u1")"#]
     );
-    // The first upload that names it has the fix.
+    // An upload to bookworm that names it is not its own predecessor's rebuild; the first upload that names it has the fix.
     assert_eq!(
         said(&gathered, "Debian:12", "openssl"),
-        [r#"CVE-2022-4304 "0"..Fixed("3.0.8-1")"#, r#"CVE-2023-0464 "0"..Fixed("3.0.9-1")"#]
+        [
+            r#"CVE-2022-4304 "0"..Fixed("3.0.8-1")"#,
+            r#"CVE-2023-0464 "0"..Fixed("3.0.9-1")"#,
+            r#"CVE-2026-35189 "0"..Fixed("3.0.22-1~deb12u2")"#,
+            r#"CVE-2026-42767 "0"..Fixed("3.0.22-1~deb12u1")"#,
+        ]
     );
 }
 
