@@ -1,1 +1,6 @@
-//! refit-connect
+//! Refit's input and output with other systems.
+//!
+//! What is here does IO, and nothing here decides: it fetches, checks, keeps and reads, and hands values of `refit-model`
+//! to those who decide.
+
+pub mod feeds;
