@@ -1,7 +1,28 @@
 //! Diagnostics: what is wrong with a policy repository, where, why, and the way out.
 
+mod record;
+mod render;
+mod suggest;
+
+pub use record::{Record, records};
+pub use render::{Part, Rendered, Renderer, render};
+pub use suggest::did_you_mean;
+
 use serde::Serialize;
 use std::ops::Range;
+
+/// Sorts by file path, then position, then code, and drops what is said twice. What has no place comes first.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>, files: &Files) {
+    fn key<'a>(diagnostic: &'a Diagnostic, files: &'a Files) -> impl Ord + use<'a> {
+        let place = diagnostic.place.as_ref();
+        let path = place.and_then(|place| files.0.get(place.file)).map(|file| file.path.as_str());
+        let span = place.map(|place| (place.file, place.span.start, place.span.end));
+        let texts = (&diagnostic.message, &diagnostic.label, &diagnostic.notes, &diagnostic.help);
+        (path, span, diagnostic.code, diagnostic.severity, texts)
+    }
+    diagnostics.sort_by(|a, b| key(a, files).cmp(&key(b, files)));
+    diagnostics.dedup();
+}
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +94,15 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity, code, message: message.into(), place: None, label: String::new(), notes: Vec::new(), help: None }
+        Self {
+            severity,
+            code,
+            message: message.into(),
+            place: None,
+            label: String::new(),
+            notes: Vec::new(),
+            help: None,
+        }
     }
 
     /// Says where.
