@@ -25,7 +25,7 @@ mod types;
 mod witness;
 
 pub use compiled::Expr;
-pub use compiler::{Compiler, Scope, compile};
+pub use compiler::{Compiled, Compiler, Scope, compile};
 pub use error::ExprError;
 pub use evaluate::STEPS_MAX;
 pub use explain::Explanation;

@@ -228,5 +228,14 @@ fn a_lookup_can_be_anything_that_answers() {
         }
     }
     assert_eq!(compiled(r#"device.site == "Rome" && person.site == "Rome""#).truth(&Everywhere, now()), True);
-    let _ = parse_duration("1s");
+}
+
+#[test]
+fn a_compiler_reads_each_text_once_for_each_scope() {
+    let fields = fields();
+    let mut compiler = Compiler::new(&fields);
+    let (one, two) = (compiler.device("person.vip").unwrap(), compiler.device("person.vip").unwrap());
+    assert!(std::sync::Arc::ptr_eq(&one, &two));
+    assert!(compiler.exposure("exposure.kev").is_ok());
+    assert!(compiler.device("exposure.kev").is_err());
 }
