@@ -291,6 +291,7 @@ mod tests {
     fn what_has_no_source_is_fresh_and_comes_first() {
         let mut set = said(&[fact("IT", "workday", "2026-11-23")]);
         set.set(department(), Value::text("Legal"));
+        assert_eq!(department_of(&set, &authority(&["workday"]), "2026-11-23").as_deref(), Some("\"Legal\""));
         assert_eq!(department_of(&set, &authority(&["workday"]), "2030-01-01").as_deref(), Some("\"Legal\""));
     }
 

@@ -94,6 +94,7 @@ fn lists_are_asked_with_unknown_elements() {
         (r#"device.tags.exists_one(t, t.startsWith("a"))"#, "device.tags=[ab,b]", True),
         (r#"device.tags.existsOne(t, t.startsWith("a"))"#, "device.tags=[b]", False),
         (r#"device.tags.exists_one(t, t == device.site)"#, "device.tags=[b]", Unknown),
+        (r#"device.tags.exists_one(t, t.startsWith("a") || t == device.site)"#, "device.tags=[ab,ac,x]", False),
         (r#"["canary", "beta"].exists(t, t in device.tags)"#, "device.tags=[beta]", True),
         (r#"device.tags.exists(t, person.groups.exists(g, g == t))"#, "device.tags=[a,b] person.groups=[c,b]", True),
         (r#"size(device.tags) == 0"#, "device.tags=[]", True),
