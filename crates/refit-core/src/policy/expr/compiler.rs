@@ -34,11 +34,14 @@ pub fn compile(text: &str, scope: &Scope<'_>) -> Result<Expr, Vec<ExprError>> {
     check::check(text, &parsed, scope)
 }
 
+/// An expression, or all that is wrong with it.
+pub type Compiled = Result<Arc<Expr>, Arc<[ExprError]>>;
+
 /// Compiles each text once: policies say the same thing many times.
 #[derive(Debug)]
 pub struct Compiler<'f> {
     fields: &'f Fields,
-    known: BTreeMap<(&'static [Root], Text), Result<Arc<Expr>, Arc<[ExprError]>>>,
+    known: BTreeMap<(&'static [Root], Text), Compiled>,
 }
 
 impl<'f> Compiler<'f> {
@@ -48,16 +51,16 @@ impl<'f> Compiler<'f> {
     }
 
     /// As [`compile`], in [`Scope::device`].
-    pub fn device(&mut self, text: &str) -> Result<Arc<Expr>, Arc<[ExprError]>> {
+    pub fn device(&mut self, text: &str) -> Compiled {
         self.compile(text, Scope::device(self.fields))
     }
 
     /// As [`compile`], in [`Scope::exposure`].
-    pub fn exposure(&mut self, text: &str) -> Result<Arc<Expr>, Arc<[ExprError]>> {
+    pub fn exposure(&mut self, text: &str) -> Compiled {
         self.compile(text, Scope::exposure(self.fields))
     }
 
-    fn compile(&mut self, text: &str, scope: Scope<'f>) -> Result<Arc<Expr>, Arc<[ExprError]>> {
+    fn compile(&mut self, text: &str, scope: Scope<'f>) -> Compiled {
         let key = (scope.roots, Text::new(text));
         if let Some(known) = self.known.get(&key) {
             return known.clone();

@@ -1,8 +1,8 @@
 //! Expressions: CEL's syntax, our own types, three-valued evaluation.
 //!
-//! A text becomes tokens ([`lexical`]), CEL's tree ([`parse`]), and, typed, our own ([`check`], [`calls`]): an [`Expr`]. It is
-//! asked for its truth ([`evaluate`]), for the reason ([`explain`]), for when time alone will change it ([`change`]), and
-//! whether it can hold together with others ([`satisfy`]).
+//! A text becomes tokens (`lexical`), CEL's tree (`parse`), and, typed, our own (`check`, `calls`): an [`Expr`]. It is
+//! asked for its truth (`evaluate`), for the reason (`explain`), for when time alone will change it (`change`), and
+//! whether it can hold together with others (`satisfy`).
 //!
 //! What differs from CEL: fields may be unknown; versions and times compare with text constants; whole numbers compare with
 //! numbers; durations know days; there are `since`, `until` and `lowerAscii`; there are no maps, bytes, unsigned numbers, `map`
@@ -25,7 +25,7 @@ mod types;
 mod witness;
 
 pub use compiled::Expr;
-pub use compiler::{Compiler, Scope, compile};
+pub use compiler::{Compiled, Compiler, Scope, compile};
 pub use error::ExprError;
 pub use evaluate::STEPS_MAX;
 pub use explain::Explanation;

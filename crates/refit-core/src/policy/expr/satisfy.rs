@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Most evaluations of one search: some tens of milliseconds.
+/// Most evaluations of one search. Questions that people write take a few dozen; this many take about a tenth of a second.
 pub const EVALUATIONS_MAX: u32 = 100_000;
 
 /// Whether conditions can hold together.

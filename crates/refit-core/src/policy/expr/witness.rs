@@ -253,8 +253,13 @@ impl<'f> Collector<'_, 'f> {
             (Field(number), Constant(value)) => {
                 let asked = self.asked(*number);
                 asked.constants.push(value.clone());
-                // Between two texts there are more than can be named.
-                asked.more |= matches!(value, Value::Text(_)) && !comparison.is_equality();
+                if let Value::Text(text) = value
+                    && !comparison.is_equality()
+                {
+                    // Between two texts there are more than can be named.
+                    asked.constants.push(Value::text(format!("{text}1")));
+                    asked.more = true;
+                }
             }
             (Lower(number), Constant(Value::Text(text))) => {
                 let asked = self.asked(*number);

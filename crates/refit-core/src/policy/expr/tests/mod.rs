@@ -7,8 +7,8 @@ mod messages;
 mod satisfy;
 mod truth;
 
-use super::{Expr, Scope, Truth, compile};
-use crate::facts::{FieldRef, Fields, Kind, Lookup, Value, parse_duration, parse_time};
+use super::{Compiler, Expr, Scope, Truth, compile};
+use crate::facts::{FieldRef, Fields, Kind, Lookup, Value, parse_time};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 

@@ -105,8 +105,9 @@ fn contradictions_are_found() {
 
 #[test]
 fn what_can_hold_is_found() {
-    let rows: [&[&str]; 18] = [
+    let rows: [&[&str]; 19] = [
         &["true"],
+        &[r#"device.hostname > "a""#, r#"device.hostname < "b""#],
         &["!!false"],
         &[r#"device.site == person.site"#, r#"device.site != "Rome""#],
         &[r#"device.site != person.site"#],
@@ -135,7 +136,8 @@ fn what_can_hold_is_found() {
 
 #[test]
 fn what_can_not_be_enumerated_is_not_called_impossible() {
-    let rows: [&[&str]; 3] = [
+    let rows: [&[&str]; 4] = [
+        &[r#"device.hostname > "a""#, r#"device.hostname < "a1""#],
         &[r#"device.hostname.matches("^([a-f]{3}[0-9]{2}){7}$")"#],
         &["device.cores * device.cores == 1369"],
         &[r#"device.tags.exists_one(t, size(t) > 40)"#],

@@ -94,6 +94,7 @@ fn lists_are_asked_with_unknown_elements() {
         (r#"device.tags.exists_one(t, t.startsWith("a"))"#, "device.tags=[ab,b]", True),
         (r#"device.tags.existsOne(t, t.startsWith("a"))"#, "device.tags=[b]", False),
         (r#"device.tags.exists_one(t, t == device.site)"#, "device.tags=[b]", Unknown),
+        (r#"device.tags.exists_one(t, t.startsWith("a") || t == device.site)"#, "device.tags=[ab,ac,x]", False),
         (r#"["canary", "beta"].exists(t, t in device.tags)"#, "device.tags=[beta]", True),
         (r#"device.tags.exists(t, person.groups.exists(g, g == t))"#, "device.tags=[a,b] person.groups=[c,b]", True),
         (r#"size(device.tags) == 0"#, "device.tags=[]", True),
@@ -228,5 +229,14 @@ fn a_lookup_can_be_anything_that_answers() {
         }
     }
     assert_eq!(compiled(r#"device.site == "Rome" && person.site == "Rome""#).truth(&Everywhere, now()), True);
-    let _ = parse_duration("1s");
+}
+
+#[test]
+fn a_compiler_reads_each_text_once_for_each_scope() {
+    let fields = fields();
+    let mut compiler = Compiler::new(&fields);
+    let (one, two) = (compiler.device("person.vip").unwrap(), compiler.device("person.vip").unwrap());
+    assert!(std::sync::Arc::ptr_eq(&one, &two));
+    assert!(compiler.exposure("exposure.kev").is_ok());
+    assert!(compiler.device("exposure.kev").is_err());
 }
