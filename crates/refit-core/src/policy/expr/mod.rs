@@ -7,6 +7,8 @@
 //! What differs from CEL: fields may be unknown; versions and times compare with text constants; whole numbers compare with
 //! numbers; durations know days; there are `since`, `until` and `lowerAscii`; there are no maps, bytes, unsigned numbers, `map`
 //! and `filter`, since no condition on a device needs them.
+//!
+//! A new fact never turns a clear answer into its opposite, unless the expression asks `has`, whose very question that is.
 
 mod calls;
 mod change;
