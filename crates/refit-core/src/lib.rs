@@ -7,6 +7,7 @@
 pub mod calendar;
 pub mod decide;
 pub mod facts;
+pub mod plan;
 pub mod policy;
 pub mod rollout;
 pub mod world;

@@ -17,6 +17,8 @@ use crate::{
 };
 use jiff::SignedDuration;
 use refit_model::{BranchName, Scheme, TitleId, Version, VersionRange};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -48,9 +50,10 @@ pub struct Repository {
 }
 
 /// Where something is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
     /// The file, relative to the repository.
+    #[schemars(with = "String")]
     pub file: SmolStr,
     /// The line, from 1.
     pub line: usize,

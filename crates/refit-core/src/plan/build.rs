@@ -1,0 +1,309 @@
+//! From decisions, and what the package manager says of them, to a plan.
+
+use super::{Action, Closed, FORMAT, Group, Item, Plan, Summary};
+use crate::{
+    decide::{Cause, Compliance, Decision, Goal, Held, PassedOver, ReleaseVerdict},
+    policy::{
+        document::policy::Mode,
+        repository::Repository,
+    },
+    world::World,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use refit_model::{AdvisoryId, TitleId};
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A change that no policy asks for and that the package manager makes along with others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extra {
+    /// The title.
+    pub title: TitleId,
+    /// What is done with it.
+    pub action: Action,
+    /// The version before.
+    pub from: Option<String>,
+    /// The version afterwards.
+    pub to: Option<String>,
+    /// The title that needs it.
+    pub needed_by: TitleId,
+}
+
+/// Why the package manager would not make a change that policies ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The title.
+    pub title: TitleId,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What a plan is made for.
+pub struct Subject {
+    /// The device's id.
+    pub device: String,
+    /// The device's name.
+    pub hostname: String,
+    /// The device's zone.
+    pub zone: TimeZone,
+    /// SHA-256 of the policy repository.
+    pub policy_hash: String,
+    /// The folder of the policy repository.
+    pub policy_folder: String,
+}
+
+/// Puts a plan together.
+pub fn build(
+    subject: Subject,
+    repository: &Repository,
+    world: &World,
+    decisions: &[Decision],
+    extras: &[Extra],
+    obstacles: &[Obstacle],
+    notes: Vec<String>,
+    now: Timestamp,
+) -> Plan {
+    let mut groups: BTreeMap<SmolStr, Group> = BTreeMap::new();
+    let mut summary = Summary::default();
+    for decision in decisions {
+        count(&mut summary, decision);
+        let Some(policy) = decision.policy.as_ref().and_then(|name| repository.policy(name)) else { continue };
+        if decision.derivation.obligations.is_empty() {
+            continue;
+        }
+        let mut item = item(decision, world, &subject.zone);
+        item.not_now.extend(obstacles.iter().filter(|found| found.title == item.title).map(|found| found.why.clone()));
+        if item.not_now.is_empty() && item.action == Action::None {
+            item.not_now.push("nothing that may be installed ends this".to_owned());
+        }
+        if decision.mode != Mode::Enforce && item.not_now.is_empty() {
+            item.not_now.push(match decision.mode {
+                Mode::Observe => "the policy only observes".to_owned(),
+                _ => "the policy only notifies".to_owned(),
+            });
+        }
+        let group = groups.entry(policy.name.clone()).or_insert_with(|| Group {
+            policy: policy.name.clone(),
+            origin: policy.origin.clone(),
+            mode: policy.mode,
+            changes: Vec::new(),
+            later: Vec::new(),
+        });
+        if item.not_now.is_empty() { group.changes.push(item) } else { group.later.push(item) }
+    }
+    add_extras(&mut groups, extras);
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    for group in &mut groups {
+        group.changes.sort_by_key(urgency);
+        group.later.sort_by_key(urgency);
+    }
+    groups.sort_by_key(|group| {
+        let first = group.changes.iter().chain(&group.later).map(urgency).min();
+        (first.is_none(), first, group.policy.clone())
+    });
+    summarise(&mut summary, &groups);
+    Plan {
+        format: FORMAT,
+        made_at: now,
+        policy_hash: subject.policy_hash,
+        policy_folder: subject.policy_folder,
+        device: subject.device,
+        hostname: subject.hostname,
+        groups,
+        notes,
+        summary,
+    }
+}
+
+fn count(summary: &mut Summary, decision: &Decision) {
+    match decision.compliance {
+        Compliance::Compliant => summary.compliant += 1,
+        Compliance::Overdue => summary.overdue += 1,
+        Compliance::Unmanaged if decision.installed.is_some() => summary.unmanaged += 1,
+        _ => {}
+    }
+}
+
+/// What is urgent first: known to be exploited, then by due time, then by name.
+fn urgency(item: &Item) -> (bool, bool, Option<Timestamp>, bool, TitleId) {
+    let exploited = item.closes.iter().any(|closed| closed.kev);
+    (item.needed_by.is_some(), !exploited, item.due.or(Some(Timestamp::MAX)), item.closes.is_empty(), item.title.clone())
+}
+
+fn item(decision: &Decision, world: &World, zone: &TimeZone) -> Item {
+    let from = decision.installed.as_ref();
+    let to = decision.admitted.as_ref();
+    let action = match (from, to, &decision.goal) {
+        (Some(_), _, Some(Goal::Absent)) => Action::Remove,
+        (None, Some(_), _) => Action::Install,
+        (Some(from), Some(to), _) if to < from => Action::Downgrade,
+        (Some(_), Some(_), _) => Action::Upgrade,
+        _ => Action::None,
+    };
+    Item {
+        title: decision.slot.title.clone(),
+        action,
+        from: from.map(ToString::to_string),
+        to: to.map(ToString::to_string),
+        compliance: decision.compliance,
+        due: decision.due,
+        progress: decision.progress,
+        holds: decision.holds.iter().copied().collect(),
+        marks: decision.marks.iter().copied().collect(),
+        closes: closes(decision, world),
+        because: because(decision),
+        needed_by: None,
+        not_now: not_now(decision, zone),
+    }
+}
+
+/// The exposures that what is admitted closes (or, where nothing is, that the goal would).
+fn closes(decision: &Decision, world: &World) -> Vec<Closed> {
+    let after = decision.admitted.as_ref().or(decision.goal.as_ref().and_then(Goal::version));
+    let mut closes: Vec<Closed> = decision
+        .derivation
+        .obligations
+        .iter()
+        .filter_map(|obligation| match &obligation.cause {
+            Cause::Exposure { advisory, kev } => Some((advisory, *kev)),
+            _ => None,
+        })
+        .filter_map(|(id, kev)| {
+            let advisory = world.advisories(&decision.slot.title).iter().find(|known| known.id == *id)?;
+            let closed = after.is_none_or(|version| advisory.affects(version) == Some(false));
+            closed.then(|| Closed { id: id.clone(), kev, cvss: advisory.cvss, epss: advisory.epss })
+        })
+        .collect();
+    let worst = |closed: &Closed| (closed.cvss.unwrap_or(0.0), closed.epss.unwrap_or(0.0));
+    closes.sort_by(|a, b| {
+        let (a_worst, b_worst) = (worst(a), worst(b));
+        b.kev
+            .cmp(&a.kev)
+            .then(b_worst.0.total_cmp(&a_worst.0))
+            .then(b_worst.1.total_cmp(&a_worst.1))
+            .then(a.id.cmp(&b.id))
+    });
+    closes
+}
+
+fn because(decision: &Decision) -> Option<String> {
+    let causes = decision.derivation.obligations.iter().map(|obligation| &obligation.cause);
+    let words: BTreeSet<&str> = causes
+        .filter_map(|cause| match cause {
+            Cause::Exposure { .. } => None,
+            Cause::Stale => Some("a newer release is out"),
+            Cause::Missing => Some("required"),
+            Cause::Forbidden => Some("forbidden"),
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Why a decision makes no change now, in words.
+fn not_now(decision: &Decision, zone: &TimeZone) -> Vec<String> {
+    let mut words: Vec<String> = decision.derivation.holds.iter().map(|held| held_in_words(held, zone)).collect();
+    if decision.admitted.is_none() && decision.goal != Some(Goal::Absent) {
+        words.extend(waiting(decision, zone));
+    }
+    if decision.marks.iter().any(|mark| matches!(mark, crate::decide::Mark::Undetermined)) {
+        words.push("whether another policy applies is unknown".to_owned());
+    }
+    words
+}
+
+fn held_in_words(held: &Held, zone: &TimeZone) -> String {
+    use crate::decide::Hold;
+    let what = match held.hold {
+        Hold::Block => format!("held by `{}`", held.name),
+        Hold::FailedGate => format!("{} was halted", held.name),
+        Hold::Freeze => format!("freeze `{}`", held.name),
+        Hold::Provisioning => "the device is being set up".to_owned(),
+        Hold::Grace => "grace after an absence".to_owned(),
+        Hold::Window => format!("outside window `{}`", held.name),
+    };
+    let until = match (held.until, held.hold) {
+        (Some(at), Hold::Window) => format!(", which opens {}", moment(at, zone)),
+        (Some(at), _) => format!(" until {}", moment(at, zone)),
+        (None, _) => String::new(),
+    };
+    let unknown = if held.unknown { " (whether it applies is unknown)" } else { "" };
+    format!("{what}{until}{unknown}")
+}
+
+/// What the newest release that would help is waiting for.
+fn waiting(decision: &Decision, zone: &TimeZone) -> Option<String> {
+    let newest = decision.derivation.releases.first()?;
+    let ReleaseVerdict::PassedOver(reasons) = &newest.verdict else { return None };
+    let words: Vec<String> = reasons
+        .iter()
+        .filter_map(|reason| match reason {
+            PassedOver::TooYoung { until } => Some(format!("old enough {}", moment(*until, zone))),
+            PassedOver::NotOffered { until: Some(until) } if *until < Timestamp::MAX => {
+                Some(format!("offered {}", moment(*until, zone)))
+            }
+            PassedOver::NotOffered { .. } => Some("not offered here yet".to_owned()),
+            PassedOver::NeverOffered => Some("never offered here".to_owned()),
+            PassedOver::RingNotOpen { rollout, ring, .. } => {
+                Some(format!("ring `{ring}` of rollout `{rollout}` has not opened"))
+            }
+            _ => None,
+        })
+        .collect();
+    (!words.is_empty()).then(|| format!("{}: {}", newest.version, words.join(", ")))
+}
+
+/// A time as people read it, where the device is.
+pub fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
+}
+
+/// Puts changes that others need into the group of the change that needs them.
+fn add_extras(groups: &mut BTreeMap<SmolStr, Group>, extras: &[Extra]) {
+    for extra in extras {
+        let home = groups
+            .iter()
+            .find(|(_, group)| group.changes.iter().any(|item| item.title == extra.needed_by))
+            .map(|(name, _)| name.clone());
+        let group = match home {
+            Some(name) => groups.get_mut(&name),
+            None => groups.values_mut().next(),
+        };
+        let Some(group) = group else { continue };
+        let change = Item {
+            title: extra.title.clone(),
+            action: extra.action,
+            from: extra.from.clone(),
+            to: extra.to.clone(),
+            compliance: Compliance::Unmanaged,
+            due: None,
+            progress: crate::decide::Progress::Scheduled,
+            holds: Vec::new(),
+            marks: Vec::new(),
+            closes: Vec::new(),
+            because: None,
+            needed_by: Some(extra.needed_by.clone()),
+            not_now: Vec::new(),
+        };
+        group.changes.push(change);
+    }
+}
+
+fn summarise(summary: &mut Summary, groups: &[Group]) {
+    let mut closed: BTreeSet<&AdvisoryId> = BTreeSet::new();
+    let mut exploited: BTreeSet<&AdvisoryId> = BTreeSet::new();
+    for item in groups.iter().flat_map(|group| &group.changes) {
+        match item.action {
+            Action::Install => summary.install += 1,
+            Action::Upgrade | Action::Downgrade => summary.upgrade += 1,
+            Action::Remove => summary.remove += 1,
+            Action::None => {}
+        }
+        summary.needed_by_others += usize::from(item.needed_by.is_some());
+        closed.extend(item.closes.iter().map(|closed| &closed.id));
+        exploited.extend(item.closes.iter().filter(|closed| closed.kev).map(|closed| &closed.id));
+    }
+    summary.closes = closed.len();
+    summary.closes_kev = exploited.len();
+    summary.later = groups.iter().map(|group| group.later.len()).sum();
+}
+
