@@ -1,1 +1,47 @@
-fn main() {}
+//! The command line of Refit.
+//!
+//! Commands are thin: they read files and systems, call the core, and print. Data goes to standard output, everything else to
+//! standard error. Exit status: 0 done, 1 the answer is no, 2 usage, 3 something broke (design.md, section 4).
+
+mod catalog;
+mod cli;
+mod commands;
+mod local;
+mod repository;
+mod terminal;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// It did what was asked.
+    Done,
+    /// The answer is no: a check failed, a plan was refused.
+    No,
+    /// There are changes, and `--detailed-exitcode` asks to say so.
+    Changes,
+}
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let status = error.exit_code();
+            // Help and version that are asked for are no mistake.
+            let _ = error.print();
+            return ExitCode::from(if status == 0 { 0 } else { 2 });
+        }
+    };
+    match commands::run(&cli) {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::No) => ExitCode::from(1),
+        Ok(Exit::Changes) => ExitCode::from(4),
+        Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::report(&cli, &error);
+            ExitCode::from(3)
+        }
+    }
+}

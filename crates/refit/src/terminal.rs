@@ -1,0 +1,78 @@
+//! What people and programs see: colours, JSON, progress, errors.
+
+use crate::cli::Cli;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::{io::IsTerminal, time::Duration};
+
+/// What is added.
+pub const ADD: Style = AnsiColor::Green.on_default();
+/// What is changed.
+pub const CHANGE: Style = AnsiColor::Yellow.on_default();
+/// What is removed, and errors.
+pub const REMOVE: Style = AnsiColor::Red.on_default();
+/// What is urgent.
+pub const URGENT: Style = AnsiColor::Red.on_default().bold();
+/// Headings.
+pub const HEADING: Style = Style::new().bold();
+/// What matters less.
+pub const FAINT: Style = Style::new().dimmed();
+
+/// Text in a style. The stream that it is printed to drops the style where it is no terminal, or `NO_COLOR` is set.
+pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Prints a value as JSON, indented, with a final line end.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+/// Prints text to standard output.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints a line to standard error.
+pub fn note(text: impl std::fmt::Display) {
+    anstream::eprintln!("{text}");
+}
+
+/// Work that may take long: a line that moves on a terminal, and nothing elsewhere.
+pub fn spinner(what: &'static str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Whether somebody has stopped reading what is printed (`refit … | head`).
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Says what broke.
+pub fn report(cli: &Cli, error: &anyhow::Error) {
+    if cli.json {
+        let body = serde_json::json!({ "error": format!("{error:#}") });
+        println!("{body}");
+    }
+    note(format_args!("{} {error:#}", paint(URGENT, "error:")));
+}
