@@ -10,9 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// All that feeds say of one package, the most trusted feed first.
 pub(super) struct Said<'a> {
-    statements: Vec<(FeedKind, Statement<&'a str>, Option<Vec<Span>>)>,
+    statements: Vec<Spoken<'a>>,
     by_id: BTreeMap<&'a str, Vec<usize>>,
 }
+
+/// A statement, who made it, and its parsed ranges; `None` where one has a bound that is no version.
+type Spoken<'a> = (FeedKind, Statement<&'a str>, Option<Vec<Span>>);
 
 /// What is compared: a version, and the package, where it is one, for its module stream.
 pub(super) struct Subject<'a> {
