@@ -275,11 +275,12 @@ impl Failure {
     }
 }
 
-fn agent(url: &str, network: &NetworkOptions, left: Duration, tls: Option<TlsConfig>) -> ureq::Agent {
+fn agent(url: &str, network: &NetworkOptions, left: Duration, tls: TlsConfig) -> ureq::Agent {
     let mut config = ureq::Agent::config_builder()
+        .tls_config(tls)
         .http_status_as_error(false)
         // A server that was asked securely must not lead elsewhere.
-        .https_only(url.starts_with("https:"))
+        .https_only(is_secure(url))
         .max_redirects(5)
         .user_agent(concat!("refit/", env!("CARGO_PKG_VERSION")))
         .timeout_global(Some(left))
@@ -288,28 +289,25 @@ fn agent(url: &str, network: &NetworkOptions, left: Duration, tls: Option<TlsCon
     if network.proxy == ProxyChoice::Direct {
         config = config.proxy(None);
     }
-    if let Some(tls) = tls {
-        config = config.tls_config(tls);
-    }
     config.build().new_agent()
 }
 
-/// The TLS settings for an address that needs them.
-fn tls(url: &str) -> Result<Option<TlsConfig>, FetchError> {
-    if !url.starts_with("https:") {
-        return Ok(None);
-    }
+/// The TLS settings. A plain address gets them too: it may lead to a secure one.
+fn tls(url: &str) -> Result<TlsConfig, FetchError> {
     let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
+    if found.certs.is_empty() && is_secure(url) {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
         return Err(FetchError::NoRoots(why));
     }
     let roots: Vec<_> = found.certs.iter().map(|cert| Certificate::from_der(cert).to_owned()).collect();
-    let config = TlsConfig::builder()
+    Ok(TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build();
-    Ok(Some(config))
+        .build())
+}
+
+fn is_secure(url: &str) -> bool {
+    url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
 }
 
 /// `Retry-After`, in seconds or as a date.

@@ -22,7 +22,7 @@ const MAGIC: &[u8; 8] = b"refitidx";
 const FORMAT: u32 = 1;
 const HEADER: usize = 32;
 /// A page ends with the entry that reaches this size: small enough to read for one key, large enough for a small directory.
-const PAGE: usize = 8 << 10;
+const PAGE: usize = 4 << 10;
 
 /// Why an index can't be read.
 #[derive(Debug, thiserror::Error)]

@@ -354,7 +354,7 @@ fn store_seen(
         }
     }
     let first = postcard::to_stdvec(&now.as_second()).unwrap_or_default();
-    for id in gathered.undated.iter().filter(|id| !gathered.facts.get(*id).is_some_and(|facts| facts.known.is_some())) {
+    for id in gathered.undated.iter().filter(|id| gathered.facts.get(*id).is_none_or(|facts| facts.known.is_none())) {
         seen.entry(vulnerability_key(id)).or_insert_with(|| first.clone());
     }
     if seen.is_empty() { Ok(None) } else { store_index(folder, kind, "seen", seen).map(Some) }

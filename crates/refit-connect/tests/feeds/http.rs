@@ -191,6 +191,20 @@ fn a_redirect_loop_ends() {
 }
 
 #[test]
+fn a_server_without_tls_is_not_trusted_where_tls_is_asked_for() {
+    let plain = Server::start(vec![respond("200 OK", "", &kev(3))]);
+    let secure = plain.url.replace("http:", "HTTPS:");
+    let data = tempfile::tempdir().unwrap();
+    let mut asking = options(&plain);
+    let SyncFrom::Network { urls, .. } = &mut asking.from else { unreachable!() };
+    urls.insert(FeedKind::Kev, secure.clone());
+    assert!(matches!(run(data.path(), &asking), Err(FeedError::Fetch(_))));
+    // Neither where a plain address leads to it.
+    let leading = Server::start(vec![respond("302 Found", &format!("location: {secure}\r\n"), b"")]);
+    assert!(matches!(run(data.path(), &options(&leading)), Err(FeedError::Fetch(_))));
+}
+
+#[test]
 fn a_body_without_end_is_refused_at_its_limit() {
     let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
     let (error, requests) = after_a_good_copy(vec![Answer::Endless(head)]);

@@ -6,13 +6,19 @@ use crate::feeds::{
     statement::{Bounds, End, Statement, Verdict, WhyOpen},
 };
 use refit_model::{Scheme, Version};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 /// All that feeds say of one package, the most trusted feed first.
 pub(super) struct Said<'a> {
-    statements: Vec<(FeedKind, Statement<&'a str>, Option<Vec<Span>>)>,
+    statements: Vec<Spoken<'a>>,
     by_id: BTreeMap<&'a str, Vec<usize>>,
 }
+
+/// A statement, who made it, and its parsed ranges; `None` where one has a bound that is no version.
+type Spoken<'a> = (FeedKind, Statement<&'a str>, Option<Vec<Span>>);
 
 /// What is compared: a version, and the package, where it is one, for its module stream.
 pub(super) struct Subject<'a> {
@@ -43,13 +49,13 @@ pub(super) enum Outcome<'a> {
 
 /// A range whose ends have been parsed, once for all the packages of a source.
 struct Span {
-    introduced: Option<Version>,
+    introduced: Option<Rc<Version>>,
     end: SpanEnd,
 }
 
 enum SpanEnd {
-    Fixed(Version),
-    Last(Version),
+    Fixed(Rc<Version>),
+    Last(Rc<Version>),
     Never,
 }
 
@@ -57,6 +63,11 @@ impl<'a> Said<'a> {
     /// Puts statements in order. `speakers` come in the order in which they are believed.
     pub fn new(speakers: Vec<(FeedKind, Vec<Statement<&'a str>>)>, scheme: Scheme) -> Said<'a> {
         let mut said = Said { statements: Vec::new(), by_id: BTreeMap::new() };
+        // One upload fixes many vulnerabilities: each version is parsed once.
+        let mut parsed = BTreeMap::new();
+        let mut version = |text: &'a str| -> Option<Rc<Version>> {
+            parsed.entry(text).or_insert_with(|| Version::parse(scheme, text).ok().map(Rc::new)).clone()
+        };
         for (kind, statement) in speakers.into_iter().flat_map(|(kind, list)| list.into_iter().map(move |s| (kind, s)))
         {
             let number = said.statements.len();
@@ -64,7 +75,7 @@ impl<'a> Said<'a> {
                 said.by_id.entry(id).or_default().push(number);
             }
             let spans = match &statement.verdict {
-                Verdict::Affected(bounds) => bounds.iter().map(|bounds| Span::parse(bounds, scheme)).collect(),
+                Verdict::Affected(bounds) => bounds.iter().map(|bounds| Span::of(bounds, &mut version)).collect(),
                 Verdict::NotAffected | Verdict::Open(_) | Verdict::Undetermined => Some(Vec::new()),
             };
             said.statements.push((kind, statement, spans));
@@ -175,8 +186,7 @@ impl<'a> Said<'a> {
 }
 
 impl Span {
-    fn parse(bounds: &Bounds<&str>, scheme: Scheme) -> Option<Span> {
-        let version = |text: &str| Version::parse(scheme, text).ok();
+    fn of<'a>(bounds: &Bounds<&'a str>, version: &mut impl FnMut(&'a str) -> Option<Rc<Version>>) -> Option<Span> {
         let introduced = match bounds.introduced {
             Some(text) => Some(version(text)?),
             None => None,
@@ -190,10 +200,10 @@ impl Span {
     }
 
     fn holds(&self, version: &Version) -> bool {
-        let begun = self.introduced.as_ref().is_none_or(|introduced| version >= introduced);
+        let begun = self.introduced.as_ref().is_none_or(|introduced| *version >= **introduced);
         let ended = match &self.end {
-            SpanEnd::Fixed(fixed) => version >= fixed,
-            SpanEnd::Last(last) => version > last,
+            SpanEnd::Fixed(fixed) => *version >= **fixed,
+            SpanEnd::Last(last) => *version > **last,
             SpanEnd::Never => false,
         };
         begun && !ended

@@ -17,6 +17,8 @@ use std::cmp::Ordering;
 pub(super) struct Ranges {
     scheme: Scheme,
     prefix: Option<&'static str>,
+    /// Whether every known build has exactly its source's version.
+    same: bool,
     /// Known builds as (binary, source), ascending by the binary's version.
     builds: Vec<(Version, Version)>,
 }
@@ -33,18 +35,22 @@ impl Ranges {
         let mut builds: Vec<_> = all().filter_map(|build| Some((parse(&build.version)?, source(build)?))).collect();
         builds.sort();
         builds.dedup();
+        let same = builds.iter().all(|(binary, of)| binary.as_str() == of.as_str());
         let prefix = match lineage {
             Lineage::Signed { prefix, .. } => Some(prefix),
             Lineage::Own if scheme == Scheme::Rpm => Some(""),
             Lineage::Own if all().all(shares_version) => Some(""),
             Lineage::Own => None,
         };
-        Ranges { scheme, prefix, builds }
+        Ranges { scheme, prefix, same, builds }
     }
 
     /// The ranges of the binary that `bounds` of the source mean; `installed` is the affected binary version.
     pub fn carry(&self, bounds: &[Bounds<&str>], installed: &Version) -> Vec<VersionRange> {
         let source = direct(bounds, self.scheme, "");
+        if self.prefix == Some("") && self.same {
+            return source;
+        }
         if bounds.iter().any(|bounds| bounds.introduced.is_none() && bounds.end == End::Never) {
             return source;
         }
