@@ -4,13 +4,16 @@ use crate::{catalog, terminal};
 use anyhow::{Context, Result, bail};
 use refit_core::policy::{
     diagnostic::{self, Diagnostic, Files, Renderer, Severity},
-    load::{Documents, load},
+    load::{Documents, load_readable},
     repository::Repository,
     resolve::{Titles, resolve},
     syntax::Limits,
 };
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// A policy repository as it was read.
 pub struct Read {
@@ -39,7 +42,7 @@ pub fn read(folder: &Path) -> Result<Read> {
         format!("{}: no such policy repository. Give the folder that holds refit.yaml", folder.display())
     })?;
     let limits = Limits::default();
-    let (mut files, mut diagnostics) = (Files::default(), Vec::new());
+    let (mut files, mut diagnostics, mut unreadable) = (Files::default(), Vec::new(), BTreeSet::new());
     let root = if absolute.is_file() { absolute.parent().unwrap_or(&absolute).to_owned() } else { absolute.clone() };
     for path in paths(&absolute)? {
         let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
@@ -51,17 +54,16 @@ pub fn read(folder: &Path) -> Result<Read> {
         }
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
         if let Err(found) = files.add(name, &bytes, &limits) {
-            let last = files.0.len().saturating_sub(1);
             // What is no text is shown, and not read.
             diagnostics.push(found);
-            blank(&mut files, last);
+            unreadable.insert(files.0.len().saturating_sub(1));
         }
     }
     if files.0.is_empty() {
         bail!("{}: there is no .yaml or .json file in it", folder.display());
     }
     let catalog = catalog::titles()?;
-    let (documents, found) = load(&files, &limits);
+    let (documents, found) = load_readable(&files, &unreadable, &limits);
     diagnostics.extend(found);
     let (repository, found) = resolve(&documents, &files, &catalog);
     diagnostics.extend(found);
@@ -108,11 +110,6 @@ pub fn paint(renderer: &Renderer<'_>, found: &Diagnostic) -> String {
 /// `1 error`, `2 errors`.
 pub fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
-fn blank(files: &mut Files, index: usize) {
-    // The text stays for the diagnostic to show; a comment sign keeps it from being read as a document.
-    let _ = (files, index);
 }
 
 /// The files of a repository, sorted by path.

@@ -16,7 +16,7 @@ use super::{
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use std::{ops::Range, sync::LazyLock};
+use std::{collections::BTreeSet, ops::Range, sync::LazyLock};
 
 /// A document with its tree.
 #[derive(Clone, Debug)]
@@ -58,9 +58,14 @@ pub struct Documents {
 
 /// Reads the documents of all files. What can be understood is returned, with everything that is wrong with the rest.
 pub fn load(files: &Files, limits: &Limits) -> (Documents, Vec<Diagnostic>) {
+    load_readable(files, &BTreeSet::new(), limits)
+}
+
+/// As [`load`], without the files that could not be read as text, by index.
+pub fn load_readable(files: &Files, unreadable: &BTreeSet<usize>, limits: &Limits) -> (Documents, Vec<Diagnostic>) {
     let mut documents = Documents::default();
     let mut diagnostics = Vec::new();
-    for (file, source) in files.0.iter().enumerate() {
+    for (file, source) in files.0.iter().enumerate().filter(|(file, _)| !unreadable.contains(file)) {
         let (nodes, found) = syntax::parse(file, &source.text, limits);
         diagnostics.extend(found);
         for node in nodes {

@@ -1,0 +1,11 @@
+//! This machine: what is on it, what it can get, what is known to be wrong with it, and what the policies say of it.
+
+mod gather;
+mod memory;
+mod planning;
+mod situation;
+
+pub use gather::{Gathered, gather};
+pub use memory::{Memory, data_folder};
+pub use planning::{Draft, Session, draft};
+pub use situation::{Situation, situation};

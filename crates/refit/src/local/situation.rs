@@ -1,0 +1,257 @@
+//! From what this machine says of itself to the world and the device that decisions read.
+
+use super::{Gathered, Memory};
+use anyhow::{Result, bail};
+use jiff::{Timestamp, tz::TimeZone};
+use refit_agent::providers::apt::{Container, OfferedVersion, PackageOffers, PassedOver};
+use refit_core::{
+    facts::{Fact, FieldRef, Kind, Value},
+    policy::{document::policy::Mode, repository::Repository},
+    world::{Device, Install, World},
+};
+use refit_model::{Advisory, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use std::collections::BTreeMap;
+
+/// A world with this machine in it.
+pub struct Situation {
+    pub world: World,
+    pub device: Device,
+    /// Versions that apt would not take, with the reason, by title.
+    pub pinned: BTreeMap<TitleId, String>,
+}
+
+/// The priority at and below which apt leaves a source alone unless it is asked (backports, and what is only installed).
+const ON_DEMAND: i32 = 100;
+
+/// Puts world and device together. Releases that are seen for the first time are noted in `memory`.
+pub fn situation(
+    gathered: &Gathered,
+    repository: &Repository,
+    memory: &mut Memory,
+    facts: &[String],
+    now: Timestamp,
+) -> Result<Situation> {
+    let advisories = advisories(gathered);
+    let mut by_title: BTreeMap<&TitleId, Vec<&Advisory>> = BTreeMap::new();
+    for advisory in &advisories {
+        by_title.entry(&advisory.title).or_default().push(advisory);
+    }
+    let mut device = Device::new(DeviceId::new(id(gathered)), now);
+    let (mut releases, mut pinned) = (Vec::new(), BTreeMap::new());
+    for (title, offers) in &gathered.offers.packages {
+        let known = by_title.get(title).map_or(&[][..], Vec::as_slice);
+        let passed_over = offers.passed_over();
+        for offered in offers.versions.iter().filter(|offered| !offered.sources.is_empty()) {
+            let above = offers.candidate.as_ref().is_none_or(|candidate| offered.version > *candidate);
+            // What apt takes only when asked by hand is no part of what this machine is offered.
+            let on_demand = above && offered.priority <= ON_DEMAND && offered.priority >= 0 && offers.pin.is_none();
+            if on_demand {
+                continue;
+            }
+            let published = published(memory, title, offered, gathered, known, now);
+            releases.push(Release {
+                title: title.clone(),
+                branch: None,
+                version: offered.version.clone(),
+                published,
+                security: offered.security,
+            });
+            if above {
+                let offer = (offered.version.clone(), Offer::Since(Timestamp::MAX));
+                device.offers.entry(title.clone()).or_default().push(offer);
+            }
+        }
+        if let (Some(passed_over), true) = (passed_over, device.offers.contains_key(title)) {
+            pinned.insert(title.clone(), pin_in_words(&passed_over, offers));
+        }
+    }
+    describe(&mut device, gathered, memory);
+    given_facts(&mut device, repository, facts)?;
+    for package in gathered.inventory.present() {
+        let Some(version) = &package.version else { continue };
+        device.installs.push(Install {
+            title: package.title.clone(),
+            branch: None,
+            profile: None,
+            // What is half-configured does not run, whatever its version says: it counts as older than everything.
+            version: if package.is_well() { version.clone() } else { nothing_runs() },
+            since: None,
+        });
+    }
+    let slots: Vec<_> = device.installs.iter().map(Install::slot).collect();
+    for slot in slots {
+        if let Some(since) = memory.spells.get(slot.title.as_str()) {
+            device.spells.insert(slot, *since);
+        }
+    }
+    let mut world = World::new(releases, advisories);
+    applied(&mut world, repository, memory, now);
+    for (advisory, texts) in &memory.latches {
+        for (text, since) in texts {
+            world.latches.insert((advisory.as_str().into(), text.as_str().into()), *since);
+        }
+    }
+    Ok(Situation { world, device, pinned })
+}
+
+/// The version of a package whose configuration failed: before every other.
+fn nothing_runs() -> Version {
+    // `0~~` is a version to dpkg, and sorts before all that a distribution publishes.
+    Version::parse(Scheme::Dpkg, "0~~").unwrap_or_else(|_| unreachable!("`0~~` is a dpkg version"))
+}
+
+/// A stable id that does not reveal the machine's own.
+fn id(gathered: &Gathered) -> String {
+    gathered.machine.id.clone().unwrap_or_else(|| gathered.machine.hostname.clone())
+}
+
+/// Advisories for the titles of this machine; what has no fix affects every version.
+fn advisories(gathered: &Gathered) -> Vec<Advisory> {
+    let report = &gathered.report;
+    let open = report.open_without_fix.iter().map(|open| {
+        let mut advisory = open.advisory.clone();
+        if advisory.affected.is_empty() {
+            advisory.affected = vec![VersionRange::between(Scheme::Dpkg, None, None)];
+        }
+        advisory
+    });
+    let mut all: Vec<Advisory> = report.advisories.iter().cloned().chain(open).collect();
+    // Feeds speak of a package whatever its architecture; a foreign one is a title of its own.
+    let foreign: Vec<(&TitleId, TitleId)> = gathered
+        .inventory
+        .present()
+        .filter(|package| package.title.as_str().contains(':'))
+        .map(|package| (&package.title, TitleId::new(format!("deb/{}", package.name))))
+        .collect();
+    for (title, native) in foreign {
+        let copies: Vec<Advisory> = all
+            .iter()
+            .filter(|advisory| advisory.title == native)
+            .map(|advisory| Advisory { title: title.clone(), ..advisory.clone() })
+            .collect();
+        all.extend(copies);
+    }
+    all
+}
+
+/// When a release was published: as a feed dates the fix that it is, else by the date of the archive in which it was first seen.
+fn published(
+    memory: &mut Memory,
+    title: &TitleId,
+    offered: &OfferedVersion,
+    gathered: &Gathered,
+    advisories: &[&Advisory],
+    now: Timestamp,
+) -> Timestamp {
+    let fix = advisories
+        .iter()
+        .filter(|advisory| advisory.affected.iter().any(|range| range.ends_before(&offered.version)))
+        .map(|advisory| advisory.known_at)
+        .min();
+    let archive =
+        offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index)?.date).min().unwrap_or(now);
+    let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(offered.version.as_str()));
+    let published = [fix, Some(archive), remembered.copied()].into_iter().flatten().min().unwrap_or(now).min(now);
+    memory
+        .published
+        .entry(title.as_str().to_owned())
+        .or_default()
+        .insert(offered.version.as_str().to_owned(), published);
+    published
+}
+
+fn pin_in_words(passed_over: &PassedOver, offers: &PackageOffers) -> String {
+    match &offers.pin {
+        Some(pin) => format!("held by an apt preference (pinned to {pin}): {passed_over}"),
+        None => format!("held by apt: {passed_over}"),
+    }
+}
+
+/// What is known of the machine, as facts.
+fn describe(device: &mut Device, gathered: &Gathered, memory: &Memory) {
+    let machine = &gathered.machine;
+    device.enrolled = Some(memory.enrolled);
+    device.timezone = machine.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
+    let text = |value: &str| Value::Text(value.into());
+    let os_version = machine.os_version.as_deref().and_then(|text| Version::parse(Scheme::Generic, text).ok());
+    let values = [
+        ("id", Some(text(device.id.as_str()))),
+        ("hostname", Some(text(&machine.hostname))),
+        ("platform", Some(text("linux"))),
+        ("os", Some(text(&machine.os))),
+        ("os_version", os_version.map(Value::Version)),
+        ("codename", machine.os_codename.as_deref().map(text)),
+        ("arch", Some(text(&machine.architecture))),
+        ("timezone", machine.timezone.as_deref().map(text)),
+        ("kind", kind(machine.container.as_ref()).map(text)),
+        ("enrolled", Some(Value::Time(memory.enrolled))),
+        ("seen", Some(Value::Time(device.seen))),
+        ("tags", Some(Value::List(Vec::new()))),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value {
+            device.facts.set(FieldRef::device(name), value);
+        }
+    }
+}
+
+/// What sort of machine it is, by its chassis (SMBIOS 7.4.1), or by what contains it.
+fn kind(container: Option<&Container>) -> Option<&'static str> {
+    if container.is_some() {
+        return Some("container");
+    }
+    let virtual_machine =
+        std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|info| info.contains(" hypervisor"));
+    if virtual_machine {
+        return Some("vm");
+    }
+    let chassis: u8 = std::fs::read_to_string("/sys/class/dmi/id/chassis_type").ok()?.trim().parse().ok()?;
+    match chassis {
+        8..=10 | 14 | 30..=32 => Some("laptop"),
+        3..=7 | 13 | 15 | 16 | 35 | 36 => Some("desktop"),
+        17 | 23 | 25 | 28 | 29 => Some("server"),
+        _ => None,
+    }
+}
+
+/// Facts that were given by hand: `device.tags=canary,lab`.
+fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -> Result<()> {
+    for line in given {
+        let Some((name, text)) = line.split_once('=') else {
+            bail!("`--fact {line}`: write a field and a value, such as `device.tags=canary,lab`");
+        };
+        let Ok(field) = name.trim().parse::<FieldRef>() else {
+            bail!("`--fact {line}`: `{name}` is no field; fields are written `device.site` or `person.department`");
+        };
+        let Some(known) = repository.fields.get(&field) else {
+            bail!("`--fact {line}`: there is no field `{field}`");
+        };
+        let value = match known.kind {
+            Kind::List => {
+                Some(Value::List(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect()))
+            }
+            Kind::Bool => text.parse().ok().map(Value::Bool),
+            Kind::Int => text.parse().ok().map(Value::Int),
+            Kind::Float => text.parse().ok().map(Value::Float),
+            kind => Value::Text(text.into()).into_kind(kind),
+        };
+        let Some(value) = value else {
+            bail!("`--fact {line}`: `{field}` is {}", known.kind.described());
+        };
+        device.facts.insert(field, Fact { value, source: None, observed: None });
+    }
+    Ok(())
+}
+
+/// Since when policies apply here: as remembered; what was never applied would begin now.
+fn applied(world: &mut World, repository: &Repository, memory: &Memory, now: Timestamp) {
+    for policy in repository.policies.iter().filter(|policy| policy.mode != Mode::Observe || !policy.deadline.is_empty()) {
+        let since = memory.policies.get(policy.name.as_str()).copied().unwrap_or(now);
+        world.applied.policies.insert(policy.name.clone(), since);
+        for entry in &policy.deadline {
+            let known = memory.entries.get(policy.name.as_str()).and_then(|texts| texts.get(entry.text.as_str()));
+            let since = known.copied().unwrap_or(now);
+            world.applied.entries.insert((policy.name.clone(), entry.text.clone()), since);
+        }
+    }
+}
