@@ -113,7 +113,7 @@ pub fn refresh(lock_limit: Duration) -> Result<Refresh, CommandError> {
 }
 
 fn parse(stdout: &str, stderr: &str) -> Vec<Fault> {
-    let mut faults = summed_up(stderr);
+    let mut faults = faults_in(stderr);
     // Where a source fails for good, apt does not sum up what else failed: that is only in its log.
     let mut lines = stdout.lines().peekable();
     while let Some(line) = lines.next() {
@@ -128,13 +128,15 @@ fn parse(stdout: &str, stderr: &str) -> Vec<Fault> {
 }
 
 /// The errors and warnings that apt prints at the end.
-fn summed_up(stderr: &str) -> Vec<Fault> {
+pub(super) fn faults_in(stderr: &str) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     for line in stderr.lines() {
         let Some(text) = line.strip_prefix("E: ").or_else(|| line.strip_prefix("W: ")) else { continue };
         let kind = classify(text);
         // Errors that only sum up others, and warnings of no consequence for what was fetched.
-        let summary = text.starts_with("Some index files failed") || text.starts_with("Unable to lock directory");
+        let summary = text.starts_with("Some index files failed")
+            || text.starts_with("Some files failed to download")
+            || text.starts_with("Unable to lock directory");
         if summary || (kind == FaultKind::Other && line.starts_with('W')) {
             continue;
         }
