@@ -12,6 +12,7 @@ use super::{
     preflight::{Shortage, shortage},
     receipt::{PackageOutcome, Receipt, Repair},
     records::sizes,
+    refresh::{FaultKind, faults_in},
     repair,
     restarts::needs_restart,
     simulate::{Action, ActionKind, Change, INSTALL, Refusal, SimulateError, actions_for, argument},
@@ -134,10 +135,12 @@ pub enum ApplyError {
         differences: Vec<String>,
     },
     /// The archives could not be fetched.
-    #[error("the packages could not be fetched: {message}. Nothing was changed")]
+    #[error("the packages could not be fetched: {message} Nothing was changed. {help}")]
     Download {
-        /// What apt said.
+        /// What apt said, as sentences.
         message: String,
+        /// What to do.
+        help: String,
     },
     /// A program of the package manager gave no usable answer.
     #[error(transparent)]
@@ -336,10 +339,16 @@ fn download(arguments: &[String], limit: Duration) -> Result<(), ApplyError> {
     if answer.status.success() {
         return Ok(());
     }
-    Err(match answer.failure() {
-        CommandError::Failed { message, .. } => ApplyError::Download { message },
-        error => error.into(),
-    })
+    let faults = faults_in(&answer.stderr);
+    let Some(first) = faults.first() else { return Err(answer.failure().into()) };
+    let help = match first.kind {
+        FaultKind::Gone => {
+            "The archive has moved on since its lists were fetched: refresh them and make the plan again."
+        }
+        kind => kind.advice(),
+    };
+    let message = faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join(" ");
+    Err(ApplyError::Download { message, help: help.to_owned() })
 }
 
 fn install(

@@ -92,7 +92,7 @@ impl Answer {
 
     /// The error that says that the program failed, with the lines that say why.
     pub fn failure(self) -> CommandError {
-        let errors: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with("E:")).collect();
+        let errors: Vec<&str> = self.stderr.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
         let message = match errors.is_empty() {
             true => self.stderr.trim().to_owned(),
             false => errors.join("; "),
@@ -313,7 +313,7 @@ mod tests {
         let answer = ask("sh", &["-c", "echo 'W: something' >&2; echo 'E: no such package' >&2; exit 100"]).unwrap();
         assert_eq!(
             answer.failure().to_string(),
-            "`sh -c echo 'W: something' >&2; echo 'E: no such package' >&2; exit 100` failed (exit status: 100): E: no such package"
+            "`sh -c echo 'W: something' >&2; echo 'E: no such package' >&2; exit 100` failed (exit status: 100): no such package"
         );
     }
 }

@@ -79,7 +79,8 @@ fn holder_of(file: &str) -> Option<LockHolder> {
     let pid = lock.pid.map(|pid| pid.as_raw_nonzero().get());
     let command = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok()).and_then(|bytes| {
         let text = String::from_utf8_lossy(&bytes);
-        let words: Vec<&str> = text.split('\0').filter(|word| !word.is_empty()).take(8).collect();
+        let words: Vec<&str> =
+            text.split(|c: char| c == '\0' || c.is_whitespace()).filter(|word| !word.is_empty()).take(8).collect();
         (!words.is_empty()).then(|| words.join(" "))
     });
     Some(LockHolder { file: file.to_owned(), pid, command })
@@ -118,7 +119,7 @@ mod tests {
         let file = path.to_str().unwrap();
         let holder = wait_for_locks(&[file], Duration::ZERO, |_| {}).unwrap_err();
         assert_eq!(holder.pid, i32::try_from(locker.0.id()).ok());
-        assert!(holder.to_string().contains("(`python3 -c"), "{holder}");
+        assert!(holder.to_string().contains("python3 -c import fcntl"), "{holder}");
         let mut locker = Some(locker);
         let mut told = 0;
         wait_for_locks(&[file], Duration::from_secs(60), |_| {

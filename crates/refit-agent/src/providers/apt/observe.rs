@@ -88,6 +88,7 @@ fn why(action: &Action, new: Option<&Package>) -> String {
         Status::TriggersAwaited | Status::TriggersPending => "triggers have not run for it yet".into(),
         Status::NotInstalled | Status::ConfigFiles => "it is not installed".into(),
         Status::Installed if action.to.is_none() => format!("it is still installed ({version})"),
+        Status::Installed if package.version == action.from => format!("it is still in version {version}"),
         Status::Installed => format!("it is installed in version {version}"),
     }
 }

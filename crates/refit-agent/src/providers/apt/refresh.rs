@@ -108,17 +108,35 @@ pub fn refresh(lock_limit: Duration) -> Result<Refresh, CommandError> {
         return done(vec![Fault { kind: FaultKind::Locked, source, message }]);
     }
     let answer = ask_within("apt-get", &["update", "-q", "-o", "APT::Update::Error-Mode=any"], FETCH_LIMIT)?;
-    let faults = parse(&answer.stderr);
+    let faults = parse(&answer.stdout, &answer.stderr);
     if faults.is_empty() && !answer.status.success() { Err(answer.failure()) } else { done(faults) }
 }
 
-fn parse(stderr: &str) -> Vec<Fault> {
+fn parse(stdout: &str, stderr: &str) -> Vec<Fault> {
+    let mut faults = faults_in(stderr);
+    // Where a source fails for good, apt does not sum up what else failed: that is only in its log.
+    let mut lines = stdout.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some((_, about)) = line.strip_prefix("Err:").and_then(|rest| rest.split_once(' ')) else { continue };
+        let Some(reason) = lines.peek().and_then(|next| next.strip_prefix("  ")) else { continue };
+        let (kind, address) = (classify(reason), about.split(' ').next().unwrap_or(about));
+        if !faults.iter().any(|fault| fault.source.starts_with(address)) {
+            faults.push(Fault { kind, source: about.to_owned(), message: as_sentence(&format!("{about}: {reason}")) });
+        }
+    }
+    faults
+}
+
+/// The errors and warnings that apt prints at the end.
+pub(super) fn faults_in(stderr: &str) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     for line in stderr.lines() {
         let Some(text) = line.strip_prefix("E: ").or_else(|| line.strip_prefix("W: ")) else { continue };
         let kind = classify(text);
         // Errors that only sum up others, and warnings of no consequence for what was fetched.
-        let summary = text.starts_with("Some index files failed") || text.starts_with("Unable to lock directory");
+        let summary = text.starts_with("Some index files failed")
+            || text.starts_with("Some files failed to download")
+            || text.starts_with("Unable to lock directory");
         if summary || (kind == FaultKind::Other && line.starts_with('W')) {
             continue;
         }

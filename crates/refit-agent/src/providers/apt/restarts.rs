@@ -66,8 +66,13 @@ fn kernel_flavour(text: &str) -> &str {
     text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '+').trim_start_matches('-')
 }
 
+/// Unit and program.
+type Program = (Option<String>, String);
+/// Processes and the deleted files that they use.
+type Outdated = (BTreeSet<u32>, BTreeSet<String>);
+
 fn outdated_processes(proc: &Path) -> Vec<ServiceRestart> {
-    let mut found: BTreeMap<(Option<String>, String), (BTreeSet<u32>, BTreeSet<String>)> = BTreeMap::new();
+    let mut found: BTreeMap<Program, Outdated> = BTreeMap::new();
     let Ok(entries) = fs::read_dir(proc) else { return Vec::new() };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
