@@ -1,0 +1,58 @@
+//! `refit check`
+
+use crate::{
+    Exit,
+    cli::{CheckArgs, Cli},
+    repository::{self, counted, paint},
+    terminal,
+};
+use anyhow::Result;
+use jiff::Timestamp;
+use refit_core::policy::diagnostic::{Renderer, Severity, records, sort};
+use serde::Serialize;
+
+/// `refit check --json`
+#[derive(Serialize)]
+struct Report<T> {
+    errors: usize,
+    warnings: usize,
+    notes: usize,
+    diagnostics: T,
+}
+
+pub fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit> {
+    let mut read = repository::read(&args.policy)?;
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let _ = (now, args.devices);
+    sort(&mut read.diagnostics, &read.files);
+    let count = |severity| read.diagnostics.iter().filter(|found| found.severity == severity).count();
+    let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
+    let wrong = errors > 0 || (args.strict && warnings > 0);
+    if cli.json {
+        terminal::json(&Report { errors, warnings, notes, diagnostics: records(&read.diagnostics, &read.files) })?;
+    } else {
+        let renderer = Renderer::new(&read.files);
+        for found in &read.diagnostics {
+            terminal::print(&(paint(&renderer, found) + "\n"))?;
+        }
+        let verdict = match (errors, warnings) {
+            (0, 0) => terminal::paint(terminal::ADD, "in order"),
+            (0, _) => terminal::paint(terminal::CHANGE, counted(warnings, "warning")),
+            (_, 0) => terminal::paint(terminal::URGENT, counted(errors, "error")),
+            _ => terminal::paint(terminal::URGENT, format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"))),
+        };
+        let documents = &read.documents;
+        terminal::print(&format!(
+            "{}: {verdict} ({} in {}, {})\n",
+            args.policy.display(),
+            counted_as(documents.policies.len(), "policy", "policies"),
+            counted(read.files.0.len(), "file"),
+            counted(documents.tests.len(), "test"),
+        ))?;
+    }
+    Ok(if wrong { Exit::No } else { Exit::Done })
+}
+
+fn counted_as(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

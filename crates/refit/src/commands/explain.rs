@@ -1,0 +1,51 @@
+//! `refit explain`
+
+use super::plan::{make, required};
+use crate::{
+    Exit,
+    cli::{Cli, ExplainArgs},
+    repository, terminal,
+};
+use anyhow::Result;
+use refit_core::{decide, policy::diagnostic::did_you_mean};
+use refit_model::TitleId;
+
+pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
+    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
+    let made = make(cli, &read, &args.facts)?;
+    let names = ["local", made.plan.hostname.as_str(), made.plan.device.as_str()];
+    if !names.contains(&args.device.as_str()) {
+        return wrong(format!("this machine is `{}`; write `local`, and no other device is known here", made.plan.hostname));
+    }
+    // `openssl` is what people say; the package is `deb/openssl`.
+    let title = TitleId::new(&args.title);
+    let as_package = TitleId::new(format!("deb/{}", args.title));
+    let has = |title: &TitleId| made.situation.device.installs.iter().any(|install| install.title == *title);
+    let title = if !has(&title) && title.package().is_none() && has(&as_package) { as_package } else { title };
+    let known = has(&title) || required(&read).contains(&title) || read.catalog.contains_key(&title);
+    if !known && made.situation.world.releases(&title).is_empty() {
+        let titles: Vec<&str> = made.situation.device.installs.iter().map(|install| install.title.as_str()).collect();
+        let near = did_you_mean(title.as_str(), titles.iter().copied());
+        let help = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        return wrong(format!("`{title}` is not installed, and no policy or catalog knows it{help}"));
+    }
+    let now = made.plan.made_at;
+    let decisions = decide::decide_title(&read.repository, &made.situation.world, &made.situation.device, &title, now);
+    if cli.json {
+        terminal::json(&decisions)?;
+        return Ok(Exit::Done);
+    }
+    for decision in &decisions {
+        terminal::print(&decide::explain(decision))?;
+    }
+    let obstacles = made.plan.groups.iter().flat_map(|group| &group.later).filter(|item| item.title == title);
+    for why in obstacles.flat_map(|item| &item.not_now) {
+        terminal::print(&format!("\nNot now: {why}\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn wrong(what: String) -> Result<Exit> {
+    terminal::note(format_args!("{} {what}", terminal::paint(terminal::URGENT, "error:")));
+    Ok(Exit::No)
+}
