@@ -5,6 +5,7 @@
 
 use super::choose::Chosen;
 use super::node::{Kind, Node, Scalar, Step};
+use super::parse::say_that_there_is_more;
 use super::scalar::Meaning;
 use super::schema::{Choice, Expected, Id, List, Map, Number, Schema, Text, listed, one_of};
 use crate::policy::diagnostic::{Diagnostic, Place, did_you_mean};
@@ -22,6 +23,9 @@ pub(super) fn check<'a>(schema: &'a Schema, node: &'a Node, file: usize, mistake
     let mut check =
         Check { schema, file, mistakes_max, found: Vec::new(), path: Vec::new(), around: Vec::new(), whole: true };
     let value = check.node(0, node);
+    if check.full() {
+        say_that_there_is_more(&mut check.found);
+    }
     Checked { value, found: check.found, whole: check.whole }
 }
 

@@ -24,7 +24,18 @@ pub fn parse(file: usize, text: &str, limits: &Limits) -> (Vec<Node>, Vec<Diagno
     builder.run();
     let hidden = hidden_characters(file, text).take(limits.mistakes.saturating_sub(builder.found.len()));
     builder.found.extend(hidden);
+    if builder.found.len() >= limits.mistakes {
+        say_that_there_is_more(&mut builder.found);
+    }
     (builder.documents, builder.found)
+}
+
+/// Says that the list of mistakes ends here because it is long, not because nothing else is wrong.
+pub(super) fn say_that_there_is_more(found: &mut [Diagnostic]) {
+    let shown = found.len();
+    if let Some(last) = found.last_mut() {
+        last.notes.push(format!("only the first {shown} mistakes are looked for; there may be more"));
+    }
 }
 
 /// Characters that change the direction of writing: with them, a text can read differently from what it says, and a

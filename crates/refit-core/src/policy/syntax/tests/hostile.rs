@@ -80,6 +80,7 @@ fn many_mistakes_end_somewhere() {
     let duplicates = "k: 1\n".repeat(90_000);
     let (_, found) = parse(0, &duplicates, &Limits::default());
     assert_eq!(found.len(), Limits::default().mistakes);
+    assert_eq!(found[99].notes[1], "only the first 100 mistakes are looked for; there may be more");
 
     let unknown: String = (0..90_000).map(|n| format!("k{n}: 1\n")).collect();
     let (documents, found) = parse(0, &unknown, &Limits::default());
