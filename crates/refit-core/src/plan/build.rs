@@ -3,10 +3,7 @@
 use super::{Action, Closed, FORMAT, Group, Item, Plan, Summary};
 use crate::{
     decide::{Cause, Compliance, Decision, Goal, Held, PassedOver, ReleaseVerdict},
-    policy::{
-        document::policy::Mode,
-        repository::Repository,
-    },
+    policy::{document::policy::Mode, repository::Repository},
     world::World,
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -127,7 +124,13 @@ fn count(summary: &mut Summary, decision: &Decision) {
 /// What is urgent first: known to be exploited, then by due time, then by name.
 fn urgency(item: &Item) -> (bool, bool, Option<Timestamp>, bool, TitleId) {
     let exploited = item.closes.iter().any(|closed| closed.kev);
-    (item.needed_by.is_some(), !exploited, item.due.or(Some(Timestamp::MAX)), item.closes.is_empty(), item.title.clone())
+    (
+        item.needed_by.is_some(),
+        !exploited,
+        item.due.or(Some(Timestamp::MAX)),
+        item.closes.is_empty(),
+        item.title.clone(),
+    )
 }
 
 fn item(decision: &Decision, world: &World, zone: &TimeZone) -> Item {
@@ -306,4 +309,3 @@ fn summarise(summary: &mut Summary, groups: &[Group]) {
     summary.closes_kev = exploited.len();
     summary.later = groups.iter().map(|group| group.later.len()).sum();
 }
-

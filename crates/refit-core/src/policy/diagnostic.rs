@@ -3,6 +3,8 @@
 mod record;
 mod render;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 pub use record::{Record, records};
 pub use render::{Part, Rendered, Renderer, render};

@@ -25,7 +25,9 @@ pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
             return None;
         }
         let distance = damerau_levenshtein(&plain, &other);
-        (distance <= mistakes_max).then_some((distance, candidate))
+        // In two letters, any mistake makes another word; two that changed places don't.
+        let exchanged = length == 2 && distance == 1 && plain.chars().rev().eq(other.chars());
+        (distance <= mistakes_max || exchanged).then_some((distance, candidate))
     };
     candidates.into_iter().filter_map(near).min().map(|(_, candidate)| candidate)
 }
@@ -56,6 +58,12 @@ mod tests {
         ] {
             assert_eq!(did_you_mean(written, fields), meant, "{written}");
         }
+    }
+
+    #[test]
+    fn two_letters_may_have_changed_places() {
+        assert_eq!(did_you_mean("fi", ["if", "of"]), Some("if"));
+        assert_eq!(did_you_mean("in", ["if", "of"]), None);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! The value is built on the way because only the schema knows what was meant: `15.10` is a text where a version belongs,
 //! and a number where a score does.
 
+use super::choose::Chosen;
 use super::node::{Kind, Node, Scalar, Step};
+use super::parse::say_that_there_is_more;
 use super::scalar::Meaning;
-use super::schema::{Choice, Expected, Id, List, Map, Number, Schema, Text, one_of};
+use super::schema::{Choice, Expected, Id, List, Map, Number, Schema, Text, listed, one_of};
 use crate::policy::diagnostic::{Diagnostic, Place, did_you_mean};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,6 +23,9 @@ pub(super) fn check<'a>(schema: &'a Schema, node: &'a Node, file: usize, mistake
     let mut check =
         Check { schema, file, mistakes_max, found: Vec::new(), path: Vec::new(), around: Vec::new(), whole: true };
     let value = check.node(0, node);
+    if check.full() {
+        say_that_there_is_more(&mut check.found);
+    }
     Checked { value, found: check.found, whole: check.whole }
 }
 
@@ -32,21 +37,22 @@ pub(super) struct Checked {
     pub(super) whole: bool,
 }
 
-struct Check<'a> {
-    schema: &'a Schema,
+/// A comparison under way.
+pub(super) struct Check<'a> {
+    pub(super) schema: &'a Schema,
     file: usize,
     mistakes_max: usize,
     found: Vec<Diagnostic>,
     path: Vec<Step<'a>>,
     /// The mappings around the current place, the innermost last.
     around: Vec<&'a Map>,
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl<'a> Check<'a> {
     fn node(&mut self, id: Id, node: &'a Node) -> Value {
         let expected = self.schema.get(id);
-        if self.found.len() >= self.mistakes_max {
+        if self.full() {
             return Value::Null;
         }
         match &node.kind {
@@ -124,6 +130,19 @@ impl<'a> Check<'a> {
         }
         let allowed: Vec<&str> =
             expected.texts.iter().filter_map(|text| text.allowed.as_ref()).flatten().map(String::as_str).collect();
+        // The name of a mapping with one field, without what belongs to it.
+        let bare = matches!(expected.choice, Choice::OnlyField) || expected.maps.len() == 1;
+        if bare
+            && !allowed.is_empty()
+            && expected.maps.iter().any(|map| map.rest.is_none() && map.field(text).is_some())
+        {
+            let label = format!("`{text}` needs a value");
+            let diagnostic = self.error("policy/unknown-value", "unknown value", node.span.clone()).label(label);
+            return self.report(
+                diagnostic
+                    .with_help(format!("write `{text}:` with its value on the lines below, or `{{ {text}: … }}`")),
+            );
+        }
         // Where names and a format are possible, a near miss is a misspelt name, anything else was meant in the format.
         let suggestion = did_you_mean(text, allowed.iter().copied());
         let by_format = expected.texts.iter().find_map(|wanted| Some((wanted.format?, wanted.check(text).err()?)));
@@ -162,10 +181,15 @@ impl<'a> Check<'a> {
 
     fn out_of_range(&mut self, expected: &'a Expected, node: &'a Node) -> Value {
         let wanted: Vec<String> = expected.numbers.iter().map(Number::describe).collect();
-        let found = shorten(node.text().unwrap_or_default());
-        let label = format!("expected {}, found {found}", wanted.join(" or "));
-        let diagnostic = self.error("policy/out-of-range", "number out of range", node.span.clone()).label(label);
-        self.report(diagnostic)
+        let written = node.text().unwrap_or_default();
+        let label = format!("expected {}, found {}", wanted.join(" or "), shorten(written));
+        let broken = matches!(node.scalar().map(Scalar::meaning), Some(Meaning::Float(number)) if number.is_finite());
+        let diagnostic = if broken && expected.numbers.iter().all(|number| number.whole) {
+            self.error("policy/wrong-type", "not a whole number", node.span.clone())
+        } else {
+            self.error("policy/out-of-range", "number out of range", node.span.clone())
+        };
+        self.report(diagnostic.label(label))
     }
 
     fn list(&mut self, list: &'a List, node: &'a Node, items: &'a [Node]) -> Value {
@@ -244,6 +268,9 @@ impl<'a> Check<'a> {
     }
 
     fn unknown_field(&mut self, map: &'a Map, key: &'a Node, entries: &'a [(Node, Node)]) {
+        if self.full() {
+            return;
+        }
         let name = key.text().unwrap_or_default();
         let subject = self.subject();
         let free = |field: &&str| !entries.iter().any(|(key, _)| key.text() == Some(field));
@@ -259,39 +286,49 @@ impl<'a> Check<'a> {
         } else if self.around.iter().rev().skip(1).any(|map| map.field(name).is_some()) {
             diagnostic =
                 diagnostic.with_help(format!("`{name}` is a field of what stands around this: indent it less"));
-        } else if let Some(inner) =
-            map.fields.iter().find(|(_, id)| self.schema.get(*id).maps.iter().any(|map| map.field(name).is_some()))
-        {
-            diagnostic = diagnostic.with_help(format!("`{name}` is a field of `{}`: write it there", inner.0));
+        } else if let Some(inner) = self.field_below(map, name) {
+            diagnostic = diagnostic.with_help(format!("`{name}` is a field of {inner}: write it there"));
         } else if let Some(pattern) = map.patterns.first() {
             diagnostic = diagnostic.with_help(format!("names here match `{}`", pattern.0.as_str()));
         } else if !names.is_empty() && names.len() <= LISTED_MAX {
-            diagnostic = diagnostic.with_help(format!(
-                "fields here: {}",
-                names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
-            ));
+            diagnostic = diagnostic.with_help(format!("fields here: {}", listed(&names)));
         }
         self.report(diagnostic);
     }
 
+    /// Which field of a mapping has such a field itself, in words.
+    fn field_below(&self, map: &Map, name: &str) -> Option<String> {
+        let has = |id: Id| self.schema.get(id).maps.iter().any(|map| map.field(name).is_some());
+        map.fields.iter().find_map(|(field, id)| {
+            if has(*id) {
+                return Some(format!("`{field}`"));
+            }
+            let mut entries = self.schema.get(*id).lists.iter().filter_map(|list| list.rest);
+            entries.any(has).then(|| format!("the entries of `{field}`"))
+        })
+    }
+
     fn missing_field(&mut self, map: &'a Map, name: &str, node: &'a Node, entries: &'a [(Node, Node)]) {
-        // A misspelt name is one mistake, not two.
-        let misspelt = |(key, _): &(Node, Node)| {
+        let misspelt = entries.iter().find(|(key, _)| {
             key.text()
-                .is_some_and(|text| map.value(text).is_none() && did_you_mean(text, std::iter::once(name)).is_some())
-        };
-        if entries.iter().any(misspelt) {
+                .is_some_and(|text| map.field(text).is_none() && did_you_mean(text, std::iter::once(name)).is_some())
+        });
+        if let Some((key, _)) = misspelt
+            && map.value(key.text().unwrap_or_default()).is_none()
+        {
+            // A misspelt name is one mistake, not two.
             return;
         }
-        let span = entries.first().map_or(node.span.clone(), |(key, _)| key.span.clone());
+        let marked = misspelt.or(entries.first()).map_or(node.span.clone(), |(key, _)| key.span.clone());
         let expected =
             map.field(name).map(|id| self.schema.describe(self.schema.get(id))).filter(|words| words != "nothing");
-        let label = format!("{} needs a field `{name}`", self.subject());
-        let diagnostic = self.error("policy/missing-field", "missing field", span).label(label);
-        let diagnostic = match expected {
-            Some(expected) => diagnostic.with_help(format!("add `{name}:` with {expected}")),
-            None => diagnostic.with_help(format!("add `{name}:`")),
+        let help = match (misspelt, expected) {
+            (Some(_), _) => format!("did you mean `{name}`?"),
+            (None, Some(expected)) => format!("add `{name}:` with {expected}"),
+            (None, None) => format!("add `{name}:`"),
         };
+        let label = format!("{} needs a field `{name}`", self.subject());
+        let diagnostic = self.error("policy/missing-field", "missing field", marked).label(label).with_help(help);
         self.report(diagnostic);
     }
 
@@ -320,9 +357,10 @@ impl<'a> Check<'a> {
             Some(Meaning::Boolean(_)) if !expected.texts.is_empty() => {
                 Some(format!("if the text is meant, put it in quotes: \"{written}\""))
             }
-            Some(Meaning::Null) if written.is_empty() => {
-                Some("write a value after the colon, or remove the field".to_owned())
-            }
+            Some(Meaning::Null) if written.is_empty() => Some(match self.path.last() {
+                Some(Step::Index(_)) => "write a value, or remove the entry".to_owned(),
+                _ => "write a value after the colon, or remove the field".to_owned(),
+            }),
             Some(Meaning::Null) if !expected.texts.is_empty() => {
                 Some(format!("if the text is meant, put it in quotes: \"{written}\""))
             }
@@ -342,7 +380,10 @@ impl<'a> Check<'a> {
             {
                 Some(format!("write a list of one: [{}]", self.quoted_if_needed(node)))
             }
-            _ => None,
+            None if !expected.lists.is_empty() && matches!(node.kind, Kind::Mapping(_)) => {
+                Some("write a list: `- ` before the first line of each entry".to_owned())
+            }
+            _ => self.fields_of(expected),
         };
         // Nothing marks where nothing was written: the key above says where.
         let diagnostic =
@@ -351,6 +392,13 @@ impl<'a> Check<'a> {
             Some(help) => diagnostic.with_help(help),
             None => diagnostic,
         })
+    }
+
+    /// The fields of the mapping that is expected, where there is only one and it is small.
+    fn fields_of(&self, expected: &Expected) -> Option<String> {
+        let [map] = expected.maps.as_slice() else { return None };
+        let names: Vec<&str> = map.fields.iter().map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty() && names.len() <= LISTED_MAX).then(|| format!("fields of the mapping: {}", listed(&names)))
     }
 
     fn quoted_if_needed(&self, node: &Node) -> String {
@@ -364,113 +412,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn choose(&mut self, expected: &'a Expected, node: &'a Node, entries: &'a [(Node, Node)]) -> Chosen<'a> {
-        let maps = &expected.maps;
-        match (&expected.choice, maps.as_slice()) {
-            (_, []) => Chosen::None,
-            (_, [map]) => Chosen::Map(map),
-            (Choice::Tag { field, values }, _) => self.choose_by_tag(field, values, maps, node, entries),
-            (Choice::OnlyField, _) => self.choose_by_field(maps, node, entries),
-            (Choice::Fit, [first, others @ ..]) => {
-                let mut best = (self.fit(first, entries), first);
-                for map in others {
-                    let fit = self.fit(map, entries);
-                    if fit > best.0 {
-                        best = (fit, map);
-                    }
-                }
-                Chosen::Map(best.1)
-            }
-        }
-    }
-
-    fn choose_by_tag(
-        &mut self,
-        field: &str,
-        values: &'a [(String, usize)],
-        maps: &'a [Map],
-        node: &'a Node,
-        entries: &'a [(Node, Node)],
-    ) -> Chosen<'a> {
-        let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
-        let Some(tag) = entries.iter().find(|(key, _)| key.text() == Some(field)).map(|(_, value)| value) else {
-            let span = entries.first().map_or(node.span.clone(), |(key, _)| key.span.clone());
-            let label = format!("{} needs a field `{field}`", self.subject());
-            let help = format!("add `{field}:` with {}", one_of(&names));
-            let diagnostic = self.error("policy/missing-field", "missing field", span).label(label).with_help(help);
-            self.report(diagnostic);
-            return Chosen::Reported;
-        };
-        if matches!(tag.kind, Kind::Invalid) {
-            self.whole = false;
-            return Chosen::Reported;
-        }
-        let text = tag.text().unwrap_or_default();
-        if let Some(map) = values.iter().find(|(name, _)| name == text).and_then(|(_, n)| maps.get(*n)) {
-            return Chosen::Map(map);
-        }
-        let help = match did_you_mean(text, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("write {}", one_of(&names)),
-        };
-        let label = format!("`{}` is not one of the names that can stand here", shorten(text));
-        let diagnostic =
-            self.error("policy/unknown-value", "unknown value", tag.span.clone()).label(label).with_help(help);
-        self.report(diagnostic);
-        Chosen::Reported
-    }
-
-    fn choose_by_field(&mut self, maps: &'a [Map], node: &'a Node, entries: &'a [(Node, Node)]) -> Chosen<'a> {
-        let known = |key: &Node| maps.iter().find(|map| key.text().is_some_and(|name| map.field(name).is_some()));
-        let mut chosen = entries.iter().filter_map(|(key, _)| Some((key, known(key)?)));
-        let names: Vec<&str> = maps.iter().flat_map(|map| &map.fields).map(|(name, _)| name.as_str()).collect();
-        if let Some((_, map)) = chosen.next() {
-            let Some((second, _)) = chosen.next() else { return Chosen::Map(map) };
-            let label = format!("{} has one of these fields only", self.subject());
-            let diagnostic = self
-                .error("policy/unknown-field", "one field too many", second.span.clone())
-                .label(label)
-                .with_help(format!("keep one of {}", one_of(&names)));
-            self.report(diagnostic);
-            return Chosen::Reported;
-        }
-        let label = match entries.first() {
-            Some((key, _)) => format!("{} has no field `{}`", self.subject(), shorten(key.text().unwrap_or_default())),
-            None => format!("{} has no field", self.subject()),
-        };
-        let near = entries.first().and_then(|(key, _)| did_you_mean(key.text()?, names.iter().copied()));
-        let help = near.map_or_else(|| format!("write {}", one_of(&names)), |near| format!("did you mean `{near}`?"));
-        let span = entries.first().map_or(node.span.clone(), |(key, _)| key.span.clone());
-        let diagnostic = self.error("policy/unknown-field", "unknown field", span).label(label).with_help(help);
-        self.report(diagnostic);
-        Chosen::Reported
-    }
-
-    /// How well fields fit a mapping; the highest wins.
-    fn fit(&self, map: &Map, entries: &[(Node, Node)]) -> i64 {
-        let mut fit = 0;
-        for (key, value) in entries {
-            fit += match map.value(key.text().unwrap_or_default()) {
-                Some(id) if accepts(self.schema.get(id), value) => 3,
-                Some(_) => 1,
-                None => -2,
-            };
-        }
-        let missing = map.required.iter().filter(|name| !entries.iter().any(|(key, _)| key.text() == Some(name)));
-        fit - missing.count() as i64
-    }
-
-    fn fitting_list(&self, expected: &'a Expected, items: &[Node]) -> Option<&'a List> {
-        let fits = |list: &&List| {
-            items.iter().enumerate().all(|(n, item)| {
-                list.first.get(n).copied().or(list.rest).is_some_and(|id| accepts(self.schema.get(id), item))
-            })
-        };
-        expected.lists.iter().find(fits)
-    }
-
     /// What the current place is called in a sentence.
-    fn subject(&self) -> String {
+    pub(super) fn subject(&self) -> String {
         match self.path.as_slice() {
             [] => "this document".to_owned(),
             [.., Step::Key(name)] => format!("`{}`", shorten(name)),
@@ -479,24 +422,21 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn error(&self, code: &'static str, message: impl Into<String>, span: Range<usize>) -> Diagnostic {
+    pub(super) fn error(&self, code: &'static str, message: impl Into<String>, span: Range<usize>) -> Diagnostic {
         Diagnostic::error(code, message).at(Place { file: self.file, span })
     }
 
-    fn report(&mut self, diagnostic: Diagnostic) -> Value {
-        if self.found.len() < self.mistakes_max {
+    /// Whether so much is wrong that nobody would read more. Looking for suggestions takes time, too.
+    fn full(&self) -> bool {
+        self.found.len() >= self.mistakes_max
+    }
+
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) -> Value {
+        if !self.full() {
             self.found.push(diagnostic);
         }
         Value::Null
     }
-}
-
-enum Chosen<'a> {
-    Map(&'a Map),
-    /// No mapping may stand here.
-    None,
-    /// It is not clear which was meant; said already.
-    Reported,
 }
 
 impl Text {
@@ -525,31 +465,12 @@ impl Text {
     }
 }
 
-/// Whether a node has a type that is expected; not whether it is right.
-fn accepts(expected: &Expected, node: &Node) -> bool {
-    expected.any
-        || match &node.kind {
-            Kind::Invalid => true,
-            Kind::Sequence(_) => !expected.lists.is_empty(),
-            Kind::Mapping(_) => !expected.maps.is_empty(),
-            Kind::Scalar(scalar) => match scalar.meaning() {
-                Meaning::Null => expected.null,
-                Meaning::Boolean(_) => expected.boolean,
-                Meaning::Integer(_) | Meaning::Float(_) => !expected.numbers.is_empty() || !expected.texts.is_empty(),
-                Meaning::Text(text) => expected
-                    .texts
-                    .iter()
-                    .any(|wanted| wanted.allowed.as_ref().is_none_or(|names| names.iter().any(|name| name == text))),
-            },
-        }
-}
-
 fn integer(number: i128) -> Option<Value> {
     i64::try_from(number).map(Value::from).or_else(|_| u64::try_from(number).map(Value::from)).ok()
 }
 
 /// A text from a file, short enough for a message.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     const SHOWN_MAX: usize = 60;
     if text.chars().count() <= SHOWN_MAX {
         text.to_owned()

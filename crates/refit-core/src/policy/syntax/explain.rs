@@ -14,11 +14,25 @@ pub(super) fn line_number(text: &str, at: usize) -> usize {
 }
 
 /// Explains where and why the parser stopped.
-pub(super) fn syntax_error(file: usize, text: &str, error: &ScanError) -> Diagnostic {
+///
+/// `open` is where the innermost bracket stands that the parser knows to be open, `depth` how deep collections may be nested.
+pub(super) fn syntax_error(
+    file: usize,
+    text: &str,
+    error: &ScanError,
+    open: Option<usize>,
+    depth: usize,
+) -> Diagnostic {
     let at = text.floor_char_boundary(error.marker().byte_offset().unwrap_or(text.len()));
-    let finding = Finder { text, at, line: Line::at(text, at) }.find(error.kind());
-    let diagnostic =
-        Diagnostic::error(finding.code, finding.message).at(Place { file, span: finding.span }).label(finding.label);
+    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+        return too_deep(file, at, depth);
+    }
+    let line = Line::at(text, at);
+    let open = line.bracket_before(at, open.filter(|open| *open < line.start));
+    let finding = Finder { text, at, line, open }.find(error.kind());
+    let diagnostic = Diagnostic::error("policy/syntax", "not valid YAML")
+        .at(Place { file, span: finding.span })
+        .label(finding.label);
     if finding.help.is_empty() { diagnostic } else { diagnostic.with_help(finding.help) }
 }
 
@@ -55,8 +69,6 @@ pub(super) fn not_a_document(file: usize, text: &str, node: &Node) -> Diagnostic
 }
 
 struct Finding {
-    code: &'static str,
-    message: &'static str,
     span: Range<usize>,
     label: String,
     help: String,
@@ -64,7 +76,7 @@ struct Finding {
 
 impl Finding {
     fn new(span: Range<usize>, label: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { code: "policy/syntax", message: "not valid YAML", span, label: label.into(), help: help.into() }
+        Self { span, label: label.into(), help: help.into() }
     }
 }
 
@@ -72,12 +84,16 @@ struct Finder<'a> {
     text: &'a str,
     at: usize,
     line: Line<'a>,
+    open: Option<usize>,
 }
 
 impl Finder<'_> {
     fn find(&self, kind: &ErrorKind) -> Finding {
         use ErrorKind as E;
         if let Some(finding) = self.tab(kind) {
+            return finding;
+        }
+        if let Some(finding) = self.unclosed_above(kind) {
             return finding;
         }
         match kind {
@@ -100,8 +116,18 @@ impl Finder<'_> {
             E::MisplacedFlowCollectionEnd => Finding::new(
                 self.here(),
                 "nothing is open that this could close",
-                "a text that starts with a bracket needs quotes",
+                "remove it; a text that starts with a bracket needs quotes",
             ),
+            E::InvalidTrailingDoubleQuotedScalar | E::InvalidTrailingSingleQuotedScalar
+                if self.open.is_some()
+                    && self.text.get(self.at..).is_some_and(|rest| rest.starts_with(['"', '\''])) =>
+            {
+                Finding::new(
+                    self.here(),
+                    "expected a comma before this",
+                    "separate entries between brackets with commas",
+                )
+            }
             E::InvalidTrailingDoubleQuotedScalar | E::InvalidTrailingSingleQuotedScalar => {
                 Finding::new(self.to_value_end(), "text after the closing quote", self.quote_value())
             }
@@ -117,6 +143,11 @@ impl Finder<'_> {
             | E::MissingLowSurrogate
             | E::InvalidLowSurrogate
             | E::InvalidLowSurrogateHexEscape => self.escape(),
+            E::UnexpectedCharacter { character } if character.is_control() => Finding::new(
+                self.here(),
+                "a control character",
+                "remove it; in double quotes it can be written as an escape",
+            ),
             E::UnexpectedCharacter { character } => {
                 let sign = if *character == '`' {
                     "a backtick".to_owned()
@@ -140,14 +171,17 @@ impl Finder<'_> {
                 "between brackets, entries are separated by commas, without `-`",
                 "write `[entry, entry]`, or put each `- entry` on a line of its own",
             ),
-            E::RecursionLimitExceeded => Finding {
-                code: "policy/limit",
-                message: "nested too deeply",
-                ..Finding::new(self.here(), "lists and mappings are nested deeper than allowed", "")
-            },
             E::MappingValueNotAllowed => self.value_not_allowed(),
+            E::MappingKeyNotAllowed => {
+                Finding::new(self.here(), "to YAML, a value that starts with `? ` is a key", self.quote_value())
+            }
             E::ExpectedFlowMappingSeparator | E::ExpectedFlowSequenceSeparator => {
                 Finding::new(self.here(), "expected a comma or the closing bracket", self.bracket_help())
+            }
+            E::MissingAnchorOrAliasName if self.open.is_some() => {
+                let sign = self.text.get(self.here()).unwrap_or_default();
+                let label = format!("to YAML, a text that starts with `{sign}` is an anchor or an alias");
+                Finding::new(self.here(), label, self.quote_value())
             }
             E::MissingAnchorOrAliasName | E::ExpectedTagBang | E::InvalidTagTerminator | E::MissingTagUri => {
                 self.special_value()
@@ -206,6 +240,23 @@ impl Finder<'_> {
                 "indent with spaces: YAML allows no tabs here",
             )
         })
+    }
+
+    /// A bracket that should have been closed on its line: the parser complains where the next key does not fit.
+    fn unclosed_above(&self, kind: &ErrorKind) -> Option<Finding> {
+        use ErrorKind as E;
+        let open = self.open.filter(|open| *open < self.line.start)?;
+        let about_colon = matches!(
+            kind,
+            E::InvalidColonPlacement
+                | E::ExpectedFlowSequenceSeparator
+                | E::ExpectedFlowMappingSeparator
+                | E::MappingValueNotAllowed
+                | E::FlowMappingValueAdjacentCollection
+        );
+        let sign = self.text.get(open..)?.chars().next()?;
+        let label = format!("this `{sign}` is not closed before line {}", line_number(self.text, self.at));
+        about_colon.then(|| Finding::new(open..open + sign.len_utf8(), label, self.bracket_help()))
     }
 
     fn escape(&self) -> Finding {
@@ -351,9 +402,7 @@ impl Finder<'_> {
     }
 
     fn quote_value(&self) -> String {
-        let before = self.text.get(self.line.start..self.at).unwrap_or_default();
-        let open = |signs: [char; 2]| before.matches(signs).count();
-        if open(['[', '{']) > open([']', '}']) {
+        if self.open.is_some() {
             return "put the whole text, up to the next comma or bracket that is not part of it, in single quotes"
                 .to_owned();
         }
@@ -376,7 +425,12 @@ impl Finder<'_> {
     }
 
     fn to_value_end(&self) -> Range<usize> {
-        let end = self.line.value().map_or(self.line.end(), |(start, value)| start + value.len());
+        let mut end = self.line.value().map_or(self.line.end(), |(start, value)| start + value.len());
+        if self.open.is_some() {
+            let rest = self.text.get(self.at..end).unwrap_or_default();
+            end = self.at
+                + rest.find([',', '}', ']']).map_or(rest.len(), |n| rest.get(..n).unwrap_or_default().trim_end().len());
+        }
         if end > self.at { self.at..end } else { self.to_line_end() }
     }
 
@@ -438,6 +492,30 @@ impl<'a> Line<'a> {
             }
             end = line.start.checked_sub(1)?;
         }
+    }
+
+    /// Where the innermost bracket stands that is open before `at`; `outer` is one that a line above has left open.
+    fn bracket_before(&self, at: usize, outer: Option<usize>) -> Option<usize> {
+        let mut open: Vec<usize> = outer.into_iter().collect();
+        let mut quote: Option<char> = None;
+        let before = self.text.get(..at.saturating_sub(self.start)).unwrap_or(self.text);
+        for (n, c) in before.char_indices() {
+            let starts = || {
+                before
+                    .get(..n)
+                    .is_some_and(|b| b.trim_end().is_empty() || b.trim_end().ends_with([':', '-', ',', '[', '{']))
+            };
+            match (quote, c) {
+                (Some(mark), c) => quote = (c != mark).then_some(mark),
+                (None, '"' | '\'') if starts() => quote = Some(c),
+                (None, '[' | '{') if !open.is_empty() || starts() => open.push(self.start + n),
+                (None, ']' | '}') => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+        open.pop()
     }
 
     fn end(&self) -> usize {

@@ -35,10 +35,10 @@ impl Files {
     ///
     /// # Errors
     /// The diagnostic, placed at the first bad byte.
-    pub fn add(&mut self, path: impl Into<String>, bytes: &[u8], limits: &Limits) -> Result<usize, Diagnostic> {
+    pub fn add(&mut self, path: impl Into<String>, bytes: &[u8], limits: &Limits) -> Result<usize, Box<Diagnostic>> {
         let path = path.into();
         if bytes.len() > limits.file_bytes {
-            return Err(self.add_too_large(path, bytes.len() as u64, limits));
+            return Err(Box::new(self.add_too_large(path, bytes.len() as u64, limits)));
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let bad = match std::str::from_utf8(bytes) {
@@ -54,7 +54,7 @@ impl Files {
         let byte = bytes.get(bad).copied().unwrap_or(0);
         let file = self.push(path, shown);
         let place = Place { file, span: bad..bad + marked };
-        Err(if byte == 0 {
+        let diagnostic = if byte == 0 {
             Diagnostic::error("policy/encoding", "not a text file")
                 .at(place)
                 .label("a NUL byte")
@@ -69,7 +69,8 @@ impl Files {
                 .at(place)
                 .label(format!("byte 0x{byte:02x} can't stand here in UTF-8"))
                 .with_help("save the file as UTF-8")
-        })
+        };
+        Err(Box::new(diagnostic))
     }
 
     /// Adds, without its text, a file that is larger than `limits` allow, and returns what to tell people.

@@ -7,6 +7,7 @@
 //! Input may be hostile: every step is bounded by [`Limits`], and nothing here panics on bad input.
 
 mod check;
+mod choose;
 mod compile;
 mod decode;
 mod explain;

@@ -4,7 +4,7 @@ use super::explain::{self, line_number};
 use super::limits::{Limits, too_large};
 use super::node::{Kind, Node, Scalar, Style};
 use crate::policy::diagnostic::{Diagnostic, Place};
-use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use smol_str::SmolStr;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,7 +22,32 @@ pub fn parse(file: usize, text: &str, limits: &Limits) -> (Vec<Node>, Vec<Diagno
     }
     let mut builder = Builder::new(file, text, limits);
     builder.run();
+    let hidden = hidden_characters(file, text).take(limits.mistakes.saturating_sub(builder.found.len()));
+    builder.found.extend(hidden);
+    if builder.found.len() >= limits.mistakes {
+        say_that_there_is_more(&mut builder.found);
+    }
     (builder.documents, builder.found)
+}
+
+/// Says that the list of mistakes ends here because it is long, not because nothing else is wrong.
+pub(super) fn say_that_there_is_more(found: &mut [Diagnostic]) {
+    let shown = found.len();
+    if let Some(last) = found.last_mut() {
+        last.notes.push(format!("only the first {shown} mistakes are looked for; there may be more"));
+    }
+}
+
+/// Characters that change the direction of writing: with them, a text can read differently from what it says, and a
+/// reviewer approves something else than what is applied ("Trojan Source", CVE-2021-42574).
+fn hidden_characters(file: usize, text: &str) -> impl Iterator<Item = Diagnostic> {
+    let turns = |c: &char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.char_indices().filter(move |(_, c)| turns(c)).map(move |(at, c)| {
+        Diagnostic::error("policy/hidden-character", "hidden character")
+            .at(Place { file, span: at..at + c.len_utf8() })
+            .label("changes the direction of writing, so that the text reads differently from what it says")
+            .with_help(format!("remove it; if it is meant, write it in double quotes as \\u{:04x}", u32::from(c)))
+    })
 }
 
 struct Builder<'a> {
@@ -54,7 +79,7 @@ enum Parts {
 }
 
 /// Why a document was given up.
-struct GiveUp(Diagnostic);
+struct GiveUp(Box<Diagnostic>);
 
 impl<'a> Builder<'a> {
     fn new(file: usize, text: &'a str, limits: &'a Limits) -> Self {
@@ -84,7 +109,7 @@ impl<'a> Builder<'a> {
             let given_up = match self.parser.next_event() {
                 None => return,
                 Some(Ok((event, span))) => self.event(event, &span).err(),
-                Some(Err(error)) => Some(GiveUp(explain::syntax_error(self.file, self.text, &error))),
+                Some(Err(error)) => Some(GiveUp(Box::new(self.syntax_error(&error)))),
             };
             if self.nodes > self.limits.nodes {
                 let end = self.documents.last().map_or(0, |node| node.span.start);
@@ -97,7 +122,7 @@ impl<'a> Builder<'a> {
                 return;
             }
             if let Some(GiveUp(diagnostic)) = given_up {
-                self.give_up(diagnostic);
+                self.give_up(*diagnostic);
                 if !matches!(self.parser.proceed_next_document(), Ok(true)) {
                     return;
                 }
@@ -106,6 +131,11 @@ impl<'a> Builder<'a> {
                 return;
             }
         }
+    }
+
+    fn syntax_error(&self, error: &ScanError) -> Diagnostic {
+        let bracket = self.open.last().filter(|open| open.flow).map(|open| open.start);
+        explain::syntax_error(self.file, self.text, error, bracket, self.limits.depth)
     }
 
     /// Drops what was understood of the current document: half a document would only cause more messages.
@@ -153,7 +183,7 @@ impl<'a> Builder<'a> {
                 let message = self
                     .error("policy/unsupported-yaml", "anchors are not supported", span)
                     .label(format!("`&{name}` names this value to repeat it elsewhere"))
-                    .with_help("write the value where it is needed; what several documents share (windows, rollouts, gates) gets a name in refit.yaml. A text that starts with `&` needs quotes");
+                    .with_help("write the value where it is needed, or give it a name in refit.yaml, as windows and rollouts have; a text that starts with `&` needs quotes");
                 self.found.push(message);
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
@@ -180,11 +210,12 @@ impl<'a> Builder<'a> {
     ) -> Result<Node, GiveUp> {
         if text.len() > self.limits.scalar_bytes {
             let start = span.start..span.start;
-            return Err(GiveUp(self.error("policy/limit", "text too long", start).label(format!(
+            let diagnostic = self.error("policy/limit", "text too long", start).label(format!(
                 "this value has {} bytes; {} are allowed",
                 text.len(),
                 self.limits.scalar_bytes
-            ))));
+            ));
+            return Err(GiveUp(Box::new(diagnostic)));
         }
         // The parser reports a value that was left out as `~` of no width.
         let text = if span.is_empty() { SmolStr::default() } else { SmolStr::from(text) };
@@ -212,7 +243,11 @@ impl<'a> Builder<'a> {
         let message = self
             .error("policy/unsupported-yaml", "tags are not supported", start..start + written.len())
             .label("to YAML, a value that starts with `!` is a tag")
-            .with_help(explain::quoting(written));
+            .with_help(if written.starts_with("!!") {
+                "remove it; to make a text of a value, put it in quotes".to_owned()
+            } else {
+                explain::quoting(written)
+            });
         self.found.push(message);
     }
 
@@ -224,7 +259,7 @@ impl<'a> Builder<'a> {
         parts: Parts,
     ) -> Result<(), GiveUp> {
         if self.open.len() >= self.limits.depth {
-            return Err(GiveUp(explain::too_deep(self.file, span.start, self.limits.depth)));
+            return Err(GiveUp(Box::new(explain::too_deep(self.file, span.start, self.limits.depth))));
         }
         let flow = style == granit_parser::StructureStyle::Flow;
         self.open.push(Open { start: span.start, flow, tagged, parts });

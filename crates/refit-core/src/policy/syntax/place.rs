@@ -36,10 +36,16 @@ impl Node {
             Style::Plain => flow(raw, Quote::None),
         };
         let again: String = written.iter().map(|(c, _)| *c).collect();
-        if again.trim_end_matches('\n') != scalar.text.trim_end_matches('\n') {
+        // Blank lines around a block are not part of what was marked as its text.
+        let leading = if scalar.style == Style::Block {
+            scalar.text.len() - scalar.text.trim_start_matches('\n').len()
+        } else {
+            0
+        };
+        if again.trim_end_matches('\n') != scalar.text.get(leading..)?.trim_end_matches('\n') {
             return None;
         }
-        let mut decoded = 0;
+        let mut decoded = leading;
         let mut span: Option<Range<usize>> = None;
         for (c, from) in &written {
             let next = decoded + c.len_utf8();

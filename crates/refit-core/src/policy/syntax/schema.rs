@@ -213,6 +213,11 @@ pub(super) fn one_of(names: &[&str]) -> String {
     either(&quoted)
 }
 
+/// "`a`, `b`, `c`".
+pub(super) fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 fn either(words: &[String]) -> String {
     match words {
         [] => "nothing".to_owned(),
