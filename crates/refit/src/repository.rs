@@ -75,8 +75,7 @@ pub fn read(folder: &Path) -> Result<Read> {
 /// Reads a repository that has to be in order: errors are shown, and end the command.
 pub fn read_in_order(folder: &Path) -> Result<Option<Read>> {
     let read = read(folder)?;
-    let errors: Vec<&Diagnostic> =
-        read.diagnostics.iter().filter(|found| found.severity == Severity::Error).collect();
+    let errors: Vec<&Diagnostic> = read.diagnostics.iter().filter(|found| found.severity == Severity::Error).collect();
     if errors.is_empty() {
         return Ok(Some(read));
     }
@@ -129,7 +128,9 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
             // Links to folders are not followed: they could lead in a circle, or out of the repository.
             if kind.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
+            } else if path
+                .extension()
+                .is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
             {
                 paths.push(path);
             }

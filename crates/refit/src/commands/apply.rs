@@ -32,10 +32,7 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
     let folder = Path::new(&plan.policy_folder);
     let Some(read) = repository::read_in_order(folder)? else { return Ok(Exit::No) };
     if read.hash != plan.policy_hash {
-        return refuse(
-            cli,
-            vec![format!("the policy in {} has changed since the plan was made", folder.display())],
-        );
+        return refuse(cli, vec![format!("the policy in {} has changed since the plan was made", folder.display())]);
     }
     let data = data_folder(cli.data.as_deref());
     let made = make(cli, &read, &args.facts)?;
@@ -84,7 +81,9 @@ fn read_plan(path: &Path) -> Result<Plan> {
     let format = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|json| json.get("format")?.as_u64());
     match format {
         Some(format) if format == u64::from(FORMAT) => {}
-        Some(format) => bail!("{} has format {format}, and this program reads {FORMAT}: make the plan again", path.display()),
+        Some(format) => {
+            bail!("{} has format {format}, and this program reads {FORMAT}: make the plan again", path.display())
+        }
         None => bail!("{} is no plan: write one with `refit plan POLICY --local --out FILE`", path.display()),
     }
     serde_json::from_str(&text).with_context(|| format!("{} is damaged: make the plan again", path.display()))
@@ -152,7 +151,9 @@ fn one(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt, Appl
     let say = |text: String| bar.suspend(|| terminal::note(text));
     let receipt = apt::apply(transaction, options, &mut |progress| match progress {
         Progress::WaitingForLock { holder } => say(format!("waiting: {holder}")),
-        Progress::Repairing { packages } => say(format!("repairing an interrupted change first: {}", packages.join(", "))),
+        Progress::Repairing { packages } => {
+            say(format!("repairing an interrupted change first: {}", packages.join(", ")))
+        }
         Progress::Repaired { repair } => {
             let what = if repair.succeeded { "repaired" } else { "not repaired" };
             say(format!("{what} (`{}`)", repair.command));
@@ -213,7 +214,8 @@ fn shown(receipt: &Receipt) -> String {
                 text += &format!("  {} {}  {versions}\n", paint(CHANGE, "not attempted"), package.title);
             }
             PackageOutcome::Unplanned => {
-                text += &format!("  {} {}  {versions}\n", paint(URGENT, "changed without being planned"), package.title);
+                text +=
+                    &format!("  {} {}  {versions}\n", paint(URGENT, "changed without being planned"), package.title);
             }
         }
     }

@@ -39,7 +39,10 @@ pub fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit> {
             (0, 0) => terminal::paint(terminal::ADD, "in order"),
             (0, _) => terminal::paint(terminal::CHANGE, counted(warnings, "warning")),
             (_, 0) => terminal::paint(terminal::URGENT, counted(errors, "error")),
-            _ => terminal::paint(terminal::URGENT, format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"))),
+            _ => terminal::paint(
+                terminal::URGENT,
+                format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+            ),
         };
         let documents = &read.documents;
         terminal::print(&format!(

@@ -15,7 +15,10 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     let made = make(cli, &read, &args.facts)?;
     let names = ["local", made.plan.hostname.as_str(), made.plan.device.as_str()];
     if !names.contains(&args.device.as_str()) {
-        return wrong(format!("this machine is `{}`; write `local`, and no other device is known here", made.plan.hostname));
+        return wrong(format!(
+            "this machine is `{}`; write `local`, and no other device is known here",
+            made.plan.hostname
+        ));
     }
     // `openssl` is what people say; the package is `deb/openssl`.
     let title = TitleId::new(&args.title);

@@ -72,7 +72,13 @@ pub fn run(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
         .filter_map(|(advisory, fixed)| {
             let installed = gathered.inventory.packages.get(&advisory.title)?.version.as_ref()?.to_string();
             let found = due.get(&(advisory.title.clone(), advisory.id.clone()));
-            Some(exposure(advisory, fixed, installed, found.and_then(|found| found.0), found.and_then(|found| found.1.clone())))
+            Some(exposure(
+                advisory,
+                fixed,
+                installed,
+                found.and_then(|found| found.0),
+                found.and_then(|found| found.1.clone()),
+            ))
         })
         .collect();
     exposures.sort_by(|a, b| {
@@ -93,7 +99,10 @@ pub fn run(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
         ));
     }
     if !args.unfixed && !report.open_without_fix.is_empty() {
-        notes.push(format!("{} more have no fix in this distribution (--unfixed lists them)", report.open_without_fix.len()));
+        notes.push(format!(
+            "{} more have no fix in this distribution (--unfixed lists them)",
+            report.open_without_fix.len()
+        ));
     }
     if cli.json {
         terminal::json(&Report { exposures, notes })?;

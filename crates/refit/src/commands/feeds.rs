@@ -60,7 +60,9 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
             }
             Some((None, name, _)) => return Ok(unknown(name)),
             None => {
-                terminal::note(format_args!("error: `--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`"));
+                terminal::note(format_args!(
+                    "error: `--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`"
+                ));
                 return Ok(Exit::No);
             }
         }
@@ -132,7 +134,8 @@ fn line(outcome: &FeedOutcome) -> String {
         Ok(Change::Same { records }) => format!("{name:<18} unchanged, {records} records\n"),
         Ok(Change::Replaced { before, records, skipped }) => {
             let before = before.map_or_else(|| "new".to_owned(), |before| format!("{before} before"));
-            let skipped = if *skipped > 0 { format!(", {skipped} made no sense and were left out") } else { String::new() };
+            let skipped =
+                if *skipped > 0 { format!(", {skipped} made no sense and were left out") } else { String::new() };
             format!("{name:<18} {} ({before}{skipped})\n", terminal::paint(ADD, format!("{records} records")))
         }
         Err(error) => format!("{name:<18} {} {error}\n", terminal::paint(URGENT, "failed:")),

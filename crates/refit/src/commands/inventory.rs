@@ -90,9 +90,7 @@ fn entry(package: &Package, offers: &apt::Offers) -> Entry {
         status: package.status,
         held: package.is_held(),
         candidate: newer.map(ToString::to_string),
-        security: newer
-            .and_then(|newer| offered?.version(newer))
-            .is_some_and(|offered| offered.security),
+        security: newer.and_then(|newer| offered?.version(newer)).is_some_and(|offered| offered.security),
         passed_over: offered.and_then(|offered| offered.passed_over()).map(|passed| passed.to_string()),
     }
 }

@@ -110,4 +110,3 @@ fn write(file: &Path, made: &Draft) -> Result<()> {
         anyhow::Error::new(error).context(format!("the plan can't be written to {}", file.display()))
     })
 }
-

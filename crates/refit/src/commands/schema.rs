@@ -1,6 +1,10 @@
 //! `refit schema`
 
-use crate::{Exit, cli::{Cli, SchemaArgs}, terminal};
+use crate::{
+    Exit,
+    cli::{Cli, SchemaArgs},
+    terminal,
+};
 use anyhow::{Context, Result};
 use refit_core::{
     plan::Plan,
@@ -24,7 +28,10 @@ pub fn run(_: &Cli, args: &SchemaArgs) -> Result<Exit> {
         let known: Vec<&str> = names().collect();
         let help = did_you_mean(name, known.iter().copied())
             .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        terminal::note(format_args!("{} there is no schema `{name}`; {help}", terminal::paint(terminal::URGENT, "error:")));
+        terminal::note(format_args!(
+            "{} there is no schema `{name}`; {help}",
+            terminal::paint(terminal::URGENT, "error:")
+        ));
         return Ok(Exit::No);
     };
     terminal::json(&schema)?;
@@ -66,4 +73,3 @@ fn any() -> Value {
         "$defs": definitions,
     })
 }
-

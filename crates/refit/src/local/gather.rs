@@ -3,9 +3,7 @@
 use crate::terminal;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use refit_agent::providers::apt::{
-    self, Inventory, Machine, Offers, Package, PackageOffers, SourceHealth,
-};
+use refit_agent::providers::apt::{self, Inventory, Machine, Offers, Package, PackageOffers, SourceHealth};
 use refit_connect::feeds::{Build, FeedStore, InstalledPackage, MatchReport, Origin, Universe};
 use refit_model::TitleId;
 use std::{collections::BTreeSet, path::Path};
@@ -51,9 +49,8 @@ pub fn gather(data: &Path, wanted: &[TitleId], now: Timestamp) -> Result<Gathere
 fn installed(package: &Package, offers: &Offers) -> Option<InstalledPackage> {
     let version = package.version.as_ref()?;
     let source_version = package.source_version.as_ref().unwrap_or(version);
-    let mut installed =
-        InstalledPackage::new(&package.name, version.as_str(), &package.architecture)
-            .built_from(&package.source, source_version.as_str());
+    let mut installed = InstalledPackage::new(&package.name, version.as_str(), &package.architecture)
+        .built_from(&package.source, source_version.as_str());
     if let Some(offered) = offers.packages.get(&package.title) {
         installed.origin = origin(package, offered, offers);
         // Binary and source count alike where the installed ones do; where they do not, nothing is assumed.
@@ -80,9 +77,10 @@ fn origin(package: &Package, offered: &PackageOffers, offers: &Offers) -> Origin
     let of_any = offered.versions.iter();
     let sources: BTreeSet<usize> = of_version.flat_map(|known| &known.sources).copied().collect();
     let sources = if sources.is_empty() { of_any.flat_map(|known| &known.sources).copied().collect() } else { sources };
-    let mut names = sources.iter().filter_map(|index| offers.sources.get(*index)).map(|source| {
-        source.origin.clone().unwrap_or_else(|| source.site.as_str().into())
-    });
+    let mut names = sources
+        .iter()
+        .filter_map(|index| offers.sources.get(*index))
+        .map(|source| source.origin.clone().unwrap_or_else(|| source.site.as_str().into()));
     match names.next() {
         None => Origin::Unknown,
         Some(first) if is_distribution(&first) || names.any(|name| is_distribution(&name)) => Origin::Distribution,
@@ -108,14 +106,17 @@ fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport) -> Vec<St
             SourceHealth::Good => continue,
             SourceHealth::Missing => "nothing of it is stored: run `apt-get update`, or remove it",
             SourceHealth::Unsigned => "it is not signed by a key that this machine trusts: nothing is taken from it",
-            SourceHealth::Expired => "what is stored of it has expired: run `apt-get update`; if that does not help, the mirror has stopped",
+            SourceHealth::Expired => {
+                "what is stored of it has expired: run `apt-get update`; if that does not help, the mirror has stopped"
+            }
         };
         notes.push(format!("package source {} ({}): {what}", source.description, source.configured_in));
     }
     notes.extend(report.notes.iter().map(ToString::to_string));
-    let foreign = report.unknown_packages.iter().filter(|unknown| {
-        matches!(unknown.why, refit_connect::feeds::WhyUnknown::ThirdParty(_))
-    });
+    let foreign = report
+        .unknown_packages
+        .iter()
+        .filter(|unknown| matches!(unknown.why, refit_connect::feeds::WhyUnknown::ThirdParty(_)));
     let foreign: Vec<&str> = foreign.map(|unknown| unknown.title.as_str()).collect();
     if !foreign.is_empty() {
         let some = foreign.iter().take(4).copied().collect::<Vec<_>>().join(", ");

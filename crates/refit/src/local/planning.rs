@@ -8,7 +8,10 @@ use refit_agent::providers::apt::{self, ActionKind, Change, Permissions, Simulat
 use refit_core::{
     decide::{Decision, Goal, decide},
     plan::{Action, Extra, Obstacle, Plan, Subject, build},
-    policy::{document::policy::{Mode, PackagesDocument}, repository::Repository},
+    policy::{
+        document::policy::{Mode, PackagesDocument},
+        repository::Repository,
+    },
 };
 use refit_model::TitleId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,16 +51,15 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
         match apt::narrow(&gathered.inventory, &wanted, permissions) {
             Ok(narrowed) => {
                 for dropped in &narrowed.dropped {
-                    obstacles.extend(dropped.obstacles.iter().map(|obstacle| Obstacle {
-                        title: dropped.change.title.clone(),
-                        why: obstacle.to_string(),
-                    }));
+                    obstacles.extend(
+                        dropped.obstacles.iter().map(|obstacle| Obstacle {
+                            title: dropped.change.title.clone(),
+                            why: obstacle.to_string(),
+                        }),
+                    );
                 }
-                let transaction = Transaction {
-                    changes: narrowed.changes,
-                    actions: narrowed.simulation.actions,
-                    permissions,
-                };
+                let transaction =
+                    Transaction { changes: narrowed.changes, actions: narrowed.simulation.actions, permissions };
                 extras.extend(brought_along(&transaction, &session));
                 if !transaction.actions.is_empty() {
                     session.transactions.push(transaction);
@@ -66,7 +68,9 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
             Err(SimulateError::Refused(refusal)) => {
                 notes.push(refusal.to_string());
                 obstacles.extend(
-                    wanted.iter().map(|change| Obstacle { title: change.title.clone(), why: "apt changes nothing now".into() }),
+                    wanted
+                        .iter()
+                        .map(|change| Obstacle { title: change.title.clone(), why: "apt changes nothing now".into() }),
                 );
             }
             Err(error) => return Err(error).context("apt can't simulate the change"),
@@ -159,7 +163,9 @@ fn remember_spells(memory: &mut Memory, decisions: &[Decision]) {
         for obligation in &decision.derivation.obligations {
             let refit_core::decide::Cause::Exposure { advisory, .. } = &obligation.cause else { continue };
             for clock in &obligation.clocks {
-                if let (Some(condition), refit_core::decide::ClockCounts::Holds { since }) = (&clock.condition, &clock.counts) {
+                if let (Some(condition), refit_core::decide::ClockCounts::Holds { since }) =
+                    (&clock.condition, &clock.counts)
+                {
                     memory
                         .latches
                         .entry(advisory.to_string())

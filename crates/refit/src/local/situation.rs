@@ -200,8 +200,7 @@ fn kind(container: Option<&Container>) -> Option<&'static str> {
     if container.is_some() {
         return Some("container");
     }
-    let virtual_machine =
-        std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|info| info.contains(" hypervisor"));
+    let virtual_machine = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|info| info.contains(" hypervisor"));
     if virtual_machine {
         return Some("vm");
     }
@@ -227,9 +226,9 @@ fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -
             bail!("`--fact {line}`: there is no field `{field}`");
         };
         let value = match known.kind {
-            Kind::List => {
-                Some(Value::List(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect()))
-            }
+            Kind::List => Some(Value::List(
+                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
+            )),
             Kind::Bool => text.parse().ok().map(Value::Bool),
             Kind::Int => text.parse().ok().map(Value::Int),
             Kind::Float => text.parse().ok().map(Value::Float),
@@ -245,7 +244,9 @@ fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -
 
 /// Since when policies apply here: as remembered; what was never applied would begin now.
 fn applied(world: &mut World, repository: &Repository, memory: &Memory, now: Timestamp) {
-    for policy in repository.policies.iter().filter(|policy| policy.mode != Mode::Observe || !policy.deadline.is_empty()) {
+    for policy in
+        repository.policies.iter().filter(|policy| policy.mode != Mode::Observe || !policy.deadline.is_empty())
+    {
         let since = memory.policies.get(policy.name.as_str()).copied().unwrap_or(now);
         world.applied.policies.insert(policy.name.clone(), since);
         for entry in &policy.deadline {

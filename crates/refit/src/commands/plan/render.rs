@@ -97,7 +97,9 @@ fn due(item: &Item, now: Timestamp, zone: &TimeZone) -> String {
         (_, Some(at)) if at <= now => {
             paint(URGENT, format!("overdue since {} ({})", moment(at, zone), length(now.duration_since(at))))
         }
-        (_, Some(at)) => format!("due {} {}", moment(at, zone), paint(FAINT, format!("(in {})", length(at.duration_since(now))))),
+        (_, Some(at)) => {
+            format!("due {} {}", moment(at, zone), paint(FAINT, format!("(in {})", length(at.duration_since(now)))))
+        }
     }
 }
 
