@@ -55,7 +55,7 @@ pub fn read(folder: &Path) -> Result<Read> {
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
         if let Err(found) = files.add(name, &bytes, &limits) {
             // What is no text is shown, and not read.
-            diagnostics.push(found);
+            diagnostics.push(*found);
             unreadable.insert(files.0.len().saturating_sub(1));
         }
     }
