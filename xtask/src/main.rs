@@ -1,1 +1,35 @@
-fn main() {}
+//! Chores of the project: `cargo xtask VERB`.
+//!
+//! The same verbs run on a laptop and in CI; `.ci/run` only lines them up.
+
+mod directions;
+mod generate;
+mod process;
+mod tests;
+mod trial;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask try            build Refit and show what it would do on this machine, changing nothing
+cargo xtask test [ARGS]    install what the tests need (as root) and run them all
+cargo xtask directions     check that dependencies point downwards only
+cargo xtask generate       write generated files; with --check, fail where they are not up to date
+";
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let verb = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    match verb.as_str() {
+        "try" => trial::run(),
+        "test" => tests::run(&rest),
+        "directions" => directions::run(),
+        "generate" => generate::run(rest.iter().any(|argument| argument == "--check")),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("there is no verb `{other}`\n{HELP}"),
+    }
+}

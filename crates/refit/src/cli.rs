@@ -212,6 +212,12 @@ pub struct FeedsSyncArgs {
     /// Only the feeds that this machine needs.
     #[arg(long)]
     pub needed: bool,
+    /// Only the feeds that are not there yet.
+    #[arg(long)]
+    pub missing: bool,
+    /// How often to ask a server before giving up.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub attempts: u32,
 }
 
 /// `refit versions`

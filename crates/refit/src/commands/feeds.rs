@@ -71,10 +71,17 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
     std::fs::create_dir_all(&data).with_context(|| format!("the data folder {} can't be made", data.display()))?;
     let from = match &args.from {
         Some(folder) => SyncFrom::Folder(folder.canonicalize().with_context(|| folder.display().to_string())?),
-        None => SyncFrom::Network { urls, network: NetworkOptions::default() },
+        None => {
+            SyncFrom::Network { urls, network: NetworkOptions { attempts: args.attempts, ..NetworkOptions::default() } }
+        }
     };
     let options = SyncOptions { from, now: Timestamp::now(), force: args.force, limits: BTreeMap::new() };
     let store = FeedStore::open(&data);
+    if args.missing {
+        let there = store.status().into_iter().filter(|status| status.state == FeedState::Ready);
+        let there: Vec<&str> = there.map(|status| status.feed).collect();
+        kinds.retain(|kind| !there.contains(&kind.name()));
+    }
     let bar = terminal::spinner("feeds");
     let outcomes = sync_feeds(&store, &kinds, &options, &mut |progress| match progress {
         Progress::Started(feed) => bar.set_message(feed.name()),

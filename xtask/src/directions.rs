@@ -1,0 +1,75 @@
+//! `cargo xtask directions`: a crate is a firewall, and this is the test of the walls.
+
+use super::process::{cargo, output, workspace};
+use anyhow::{Result, ensure};
+use std::{fs, path::Path};
+
+/// A crate, and what must not be among all that it is built from.
+const WALLS: &[(&str, &[&str], &str)] = &[
+    ("refit-model", IO, "the vocabulary does no IO"),
+    ("refit-model", &["refit-core", "refit-connect", "refit-agent", "refit"], "the vocabulary stands below everything"),
+    ("refit-core", IO, "the core is pure"),
+    ("refit-core", &["refit-connect", "refit-agent", "refit"], "the core stands below IO"),
+    ("refit-agent", &["refit-core", "refit-connect", "refit"], "the endpoint links neither policy nor planner"),
+    ("refit-connect", &["refit-core", "refit-agent", "refit"], "connections know the vocabulary only"),
+    ("refit", &["openssl-sys", "native-tls", "aws-lc-sys"], "TLS is rustls with ring"),
+    ("refit", &["refit-testbed"], "the testbed is not shipped"),
+];
+
+/// Crates that do IO, wait, or draw random numbers.
+const IO: &[&str] =
+    &["tokio", "async-std", "mio", "socket2", "reqwest", "ureq", "hyper", "rustls", "rand", "tempfile", "sqlx"];
+
+/// A folder of the core, and what its files must not name.
+const APART: &[(&str, &str, &str)] = &[
+    ("crates/refit-core/src/decide", "crate::engine", "the plain decision is the oracle of the engine"),
+    ("crates/refit-core/src/engine", "crate::decide", "the engine is held against the plain decision"),
+];
+
+pub fn run() -> Result<()> {
+    let mut broken = Vec::new();
+    for (package, forbidden, why) in WALLS {
+        let tree = output(cargo().args([
+            "tree",
+            "--package",
+            package,
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ]))?;
+        for line in tree.lines() {
+            let name = line.split(' ').next().unwrap_or_default();
+            if name != *package && forbidden.contains(&name) {
+                broken.push(format!("{package} is built from {name}: {why}"));
+            }
+        }
+    }
+    for (folder, name, why) in APART {
+        for file in sources(&workspace().join(folder)) {
+            if fs::read_to_string(&file)?.contains(name) {
+                broken.push(format!("{} names {name}: {why}", file.display()));
+            }
+        }
+    }
+    broken.sort();
+    broken.dedup();
+    ensure!(broken.is_empty(), "dependencies point the wrong way:\n  {}", broken.join("\n  "));
+    println!("dependencies point downwards");
+    Ok(())
+}
+
+fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
