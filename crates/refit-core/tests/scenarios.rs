@@ -1,5 +1,7 @@
 //! Runs test documents: this project's own, one folder beside this file, and the shared ones where they are there.
 
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test reads files and may fail")]
+
 use refit_core::policy::{
     diagnostic::{Files, render},
     load::load,

@@ -4,6 +4,7 @@
 //! or rpm is installed it is asked as well, and where the big set of public data is at hand, so is that: its folder is
 //! `$REFIT_SHARED_DATA`, or `../shared/data` beside the repository.
 
+#![allow(clippy::disallowed_methods, reason = "a test reads files")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests; clippy only knows their outermost functions")]
 
 use flate2::read::GzDecoder;

@@ -448,7 +448,7 @@ impl<'a> Resolver<'a> {
             );
         }
         let condition = document.condition.as_ref().and_then(|text| {
-            self.condition(written, steps!["where"], text, &mut context.compiler, Scope::Device).or_else(|| never())
+            self.condition(written, steps!["where"], text, &mut context.compiler, Scope::Device).or_else(never)
         });
         let target = match &document.target {
             Some(TargetDocument::Release(text)) => Wanted {

@@ -157,10 +157,11 @@ impl When {
         if let Ok(instant) = text.parse() {
             return Ok(When::Instant(instant));
         }
-        if text.len() >= 16 && !text.ends_with(['Z', 'z']) {
-            if let Ok(local) = text.parse() {
-                return Ok(When::Local(local));
-            }
+        if text.len() >= 16
+            && !text.ends_with(['Z', 'z'])
+            && let Ok(local) = text.parse()
+        {
+            return Ok(When::Local(local));
         }
         Err(format!(
             "`{text}` is no point in time: write `2026-12-31T17:00:00Z`, or without the `Z` for the device's own time"
