@@ -224,6 +224,7 @@ fn derivation(
         blocks: Vec::new(),
         exceptions: duties.considered,
         holds: held,
+        yielding: Vec::new(),
         facts: Vec::new(),
         would_change: Vec::new(),
     };

@@ -5,8 +5,9 @@ use super::{
     case::Case,
     decision::{
         BlockCited, ClockCounts, Decision, ExceptionVerdict, FactUsed, Hold, PassedOver, PolicyVerdict, ReleaseVerdict,
-        RingReason, Seen, WouldChange,
+        RingReason, Seen, WouldChange, Yielding,
     },
+    obligations::exposures,
     select::Slot,
 };
 use crate::{facts::FieldRef, policy::expr::Expr};
@@ -19,6 +20,7 @@ pub(super) fn cite(case: &Case<'_>, slot: &Slot<'_>, decision: &mut Decision) {
     let stale_after = case.repository.staleness.device(&by);
     decision.derivation.seen = Some(Seen { at: case.device.seen, by, stale_after });
     decision.derivation.blocks = blocks(case, slot, decision);
+    decision.derivation.yielding = yielding(case, slot, decision);
     decision.derivation.facts = facts(case, decision);
     let mut changes: Vec<WouldChange> = blocks_alone(decision)
         .chain(wanting(case, decision).into_iter().map(|field| WouldChange::Fact { field }))
@@ -95,14 +97,36 @@ fn facts(case: &Case<'_>, decision: &Decision) -> Vec<FactUsed> {
     fields.into_iter().map(|field| fact(case, field)).collect()
 }
 
-/// The freezes that hold.
+/// The freezes that hold, and those that would and yield.
 fn freezes<'c>(
     case: &'c Case<'_>,
     decision: &'c Decision,
 ) -> impl Iterator<Item = &'c crate::policy::repository::Freeze> {
-    let held =
-        |name: &SmolStr| decision.derivation.holds.iter().any(|held| held.hold == Hold::Freeze && held.name == *name);
+    let held = |name: &SmolStr| {
+        decision.derivation.holds.iter().any(|held| held.hold == Hold::Freeze && held.name == *name)
+            || decision.derivation.yielding.iter().any(|yielding| yielding.freeze == *name)
+    };
     case.repository.freezes.iter().filter(move |freeze| held(&freeze.name))
+}
+
+/// The freezes of today that would hold what is outstanding, and yield to one of its exposures.
+fn yielding(case: &Case<'_>, slot: &Slot<'_>, decision: &Decision) -> Vec<Yielding> {
+    let today = case.repository.freezes.iter().filter(|freeze| {
+        let holds = !decision.derivation.obligations.is_empty() && !case.truth(freeze.condition.as_deref()).is_false();
+        holds && freeze.from.start_in(&case.zone) <= case.now && case.now < freeze.to.end_in(&case.zone)
+    });
+    let yields = today.filter_map(|freeze| {
+        let unless = freeze.unless.as_ref()?;
+        let exposures = exposures(case, slot);
+        let advisory = exposures.iter().find(|exposure| case.exposure_truth(unless, exposure, case.now).is_true())?;
+        Some(Yielding {
+            freeze: freeze.name.clone(),
+            origin: freeze.origin.clone(),
+            unless: unless.text().clone(),
+            advisory: advisory.id.clone(),
+        })
+    });
+    yields.collect()
 }
 
 fn fact(case: &Case<'_>, field: FieldRef) -> FactUsed {

@@ -170,6 +170,8 @@ pub struct Derivation {
     pub exceptions: Vec<ExceptionConsidered>,
     /// What holds, in the order of precedence.
     pub holds: Vec<Held>,
+    /// The freezes that would hold, and yield to an exposure.
+    pub yielding: Vec<Yielding>,
     /// The facts that expressions looked at.
     pub facts: Vec<FactUsed>,
     /// What would change the answer.
@@ -308,6 +310,7 @@ pub struct Clock {
     /// Which entry, from 0.
     pub entry: usize,
     /// Its condition; `None` is: it always holds.
+    #[serde(rename = "if")]
     pub condition: Option<SmolStr>,
     /// Whether it counts.
     pub counts: ClockCounts,
@@ -617,6 +620,19 @@ pub struct Held {
     pub origin: Option<Origin>,
     /// Whether it holds because it is unknown if it applies.
     pub unknown: bool,
+}
+
+/// A freeze that yields.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Yielding {
+    /// Its name.
+    pub freeze: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Its `unless`.
+    pub unless: SmolStr,
+    /// An open exposure for which that holds.
+    pub advisory: AdvisoryId,
 }
 
 /// A fact that an expression looked at.

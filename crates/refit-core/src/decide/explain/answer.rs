@@ -8,7 +8,7 @@ use super::{
     words::{count, for_want_of, list, rough, utc},
 };
 use crate::{
-    decide::decision::{Compliance, Decision, Goal, Mark, PolicyVerdict, ReleaseVerdict},
+    decide::decision::{Compliance, Decision, Goal, Mark, PolicyVerdict, ReleaseConsidered, ReleaseVerdict},
     policy::document::policy::Mode,
 };
 
@@ -98,7 +98,7 @@ fn unseen(decision: &Decision, view: &View) -> String {
         None => "the device was seen too long ago to say how it stands".to_owned(),
     };
     if !decision.derivation.obligations.is_empty() {
-        text.push_str(&format!(". When it was last seen, {}", outstanding(decision, view)));
+        text.push_str(&format!(". As far as is known, {}", outstanding(decision, view)));
     }
     text
 }
@@ -109,21 +109,20 @@ fn undetermined(decision: &Decision) -> String {
         .policies
         .iter()
         .filter_map(|considered| match &considered.verdict {
-            PolicyVerdict::Unknown { wanting } => Some(format!("`{}` {}", considered.policy, for_want_of(wanting))),
+            PolicyVerdict::Unknown { wanting } => {
+                Some(format!("whether policy `{}` applies is unknown, {}", considered.policy, for_want_of(wanting)))
+            }
             _ => None,
         })
         .collect();
-    match unknown.len() {
-        1 => format!("it is unknown whether policy {} applies", list(&unknown)),
-        _ => format!("it is unknown whether these policies apply: {}", list(&unknown)),
-    }
+    unknown.join("; ")
 }
 
 fn unmanaged(decision: &Decision) -> String {
     let policies = &decision.derivation.policies;
     let exposed = match decision.derivation.open_exposures.len() {
         0 => String::new(),
-        exposures => format!(", although it has {}", count(exposures, "open exposure", "open exposures")),
+        exposures => format!("; it has {}", count(exposures, "open exposure", "open exposures")),
     };
     let policies = match policies.as_slice() {
         [] => "no policy names it".to_owned(),
@@ -137,7 +136,9 @@ fn unmanaged(decision: &Decision) -> String {
 pub(super) fn next(decision: &Decision, view: &View) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let outstanding = !decision.derivation.obligations.is_empty();
-    if outstanding || decision.admitted.is_some() {
+    // What never comes is not waited for.
+    let comes = decision.compliance != Compliance::Unsupported;
+    if (outstanding && comes) || decision.admitted.is_some() {
         entries.push(movement(decision, view));
     }
     if outstanding {
@@ -157,7 +158,7 @@ pub(super) fn next(decision: &Decision, view: &View) -> Vec<Entry> {
 
 fn movement(decision: &Decision, view: &View) -> Entry {
     let removal = decision.goal == Some(Goal::Absent);
-    let held: Vec<String> = decision.derivation.holds.iter().map(|held| hold_text(decision, held, view)).collect();
+    let held: Vec<String> = decision.derivation.holds.iter().map(|held| hold_text(held, decision, view)).collect();
     let action = match &decision.admitted {
         Some(version) => format!("{version} may be installed"),
         None if removal => "It may be removed".to_owned(),
@@ -172,27 +173,29 @@ fn movement(decision: &Decision, view: &View) -> Entry {
         _ => String::new(),
     };
     if held.is_empty() {
-        Entry::new(Tone::Good, format!("{action} now.{step}"))
+        let when = if decision.compliance == Compliance::Unseen { "as soon as the device is back" } else { "now" };
+        Entry::new(Tone::Good, format!("{action} {when}.{step}"))
     } else {
         Entry::new(Tone::Waiting, format!("{action}, but not now. Held by {}.{step}", list(&held)))
     }
 }
 
-/// Why nothing may be installed, in the words of the goal, or of the newest release.
+/// Why nothing may be installed, in the words of the release that is nearest to it: the one with the fewest reasons.
 fn waits(decision: &Decision, view: &View) -> Entry {
     let releases = &decision.derivation.releases;
-    let goal = decision.goal.as_ref().and_then(Goal::version);
-    let release = releases.iter().find(|release| Some(&release.version) == goal).or(releases.first());
-    let Some(release) = release.filter(|release| matches!(release.verdict, ReleaseVerdict::PassedOver(_))) else {
+    let reasons_of = |release: &ReleaseConsidered| reasons(decision, &release.verdict, view);
+    // Of several the newest, which comes first.
+    let nearest = releases.iter().min_by_key(|release| reasons_of(release).len());
+    let Some(release) = nearest.filter(|release| matches!(release.verdict, ReleaseVerdict::PassedOver(_))) else {
         return Entry::new(Tone::Waiting, "There is no release to install.");
     };
-    let why = reasons(decision, &release.verdict, view);
-    let others = match releases.len() - 1 {
-        0 => String::new(),
-        1 => " (nor the other release, see below)".to_owned(),
-        others => format!(" (nor one of the {others} others, see below)"),
+    let why = reasons_of(release).join("; ");
+    let version = &release.version;
+    let text = match releases.as_slice() {
+        [_] => format!("{version} may not be installed yet: {why}."),
+        _ => format!("Nothing may be installed yet. The nearest is {version}: {why}."),
     };
-    Entry::new(Tone::Waiting, format!("{} may not be installed yet{others}: {}.", release.version, why.join("; ")))
+    Entry::new(Tone::Waiting, text)
 }
 
 fn marks(decision: &Decision) -> Vec<Entry> {

@@ -2,10 +2,12 @@
 
 use super::{
     Entry, Tone, View,
-    words::{because, for_want_of, place, utc},
+    words::{because, for_want_of, place, sentence, utc},
 };
 use crate::{
-    decide::decision::{Compliance, Decision, ExceptionVerdict, FactUsed, Held, Hold, PolicyConsidered, PolicyVerdict},
+    decide::decision::{
+        Compliance, Decision, ExceptionVerdict, FactUsed, Held, Hold, PolicyConsidered, PolicyVerdict, Yielding,
+    },
     facts::{Absent, Value},
     policy::document::policy::{Mode, Presence},
 };
@@ -24,7 +26,7 @@ fn policy(decision: &Decision, considered: &PolicyConsidered) -> Entry {
         PolicyVerdict::Decides => {
             let mut details = vec![asks(considered)];
             details.extend(condition.map(|condition| format!("where {condition}")));
-            details.extend(considered.why.as_ref().map(|why| format!("why: {}", why.trim())));
+            details.extend(considered.why.as_ref().map(|why| format!("why: {}", sentence(why))));
             details.extend(considered.owner.as_ref().map(|owner| format!("owner: {owner}")));
             let mode = match decision.mode {
                 Mode::Observe => "observe",
@@ -67,26 +69,31 @@ fn asks(considered: &PolicyConsidered) -> String {
 
 /// What keeps the change from being made now.
 pub(super) fn holds(decision: &Decision, view: &View) -> Vec<Entry> {
-    let holds = decision.derivation.holds.iter();
-    holds
-        .map(|held| {
-            let origin = held.origin.as_ref().map(place).unwrap_or_default();
-            let unknown = if held.unknown { "; it is unknown whether it applies here, so it holds" } else { "" };
-            Entry::new(Tone::Waiting, format!("{}{origin}{unknown}", hold_text(decision, held, view)))
-        })
-        .collect()
+    let holds = decision.derivation.holds.iter().map(|held| {
+        let origin = held.origin.as_ref().map(place).unwrap_or_default();
+        let unknown = if held.unknown { "; it is unknown whether it applies here, so it holds" } else { "" };
+        let why = decision.derivation.blocks.iter().find(|cited| held.hold == Hold::Block && cited.block == held.name);
+        let why = because(why.and_then(|cited| cited.why.as_ref()));
+        Entry::new(Tone::Waiting, format!("{}{origin}{why}{unknown}", hold_text(held, decision, view)))
+    });
+    let yielding = decision.derivation.yielding.iter().map(|yielding| {
+        let Yielding { freeze, unless, advisory, .. } = yielding;
+        let place = place(&yielding.origin);
+        Entry::new(
+            Tone::Good,
+            format!("not by freeze `{freeze}`{place}: it yields, because {unless} holds for {advisory}"),
+        )
+    });
+    holds.chain(yielding).collect()
 }
 
 /// A hold with its name, and until when.
-pub(super) fn hold_text(decision: &Decision, held: &Held, view: &View) -> String {
+pub(super) fn hold_text(held: &Held, decision: &Decision, view: &View) -> String {
     let name = &held.name;
     let until = held.until.map_or_else(String::new, |until| format!(" until {}", view.when(until)));
     match held.hold {
         Hold::Block if is_exception(decision, held) => format!("exception `{name}`{until}"),
-        Hold::Block => {
-            let cited = decision.derivation.blocks.iter().find(|cited| cited.block == *name);
-            format!("block `{name}`{until}{}", because(cited.and_then(|cited| cited.why.as_ref())))
-        }
+        Hold::Block => format!("block `{name}`{until}"),
         Hold::FailedGate => format!("the halt of {name}"),
         Hold::Freeze => format!("freeze `{name}`{until}"),
         Hold::Provisioning => "the setting up of the device".to_owned(),
@@ -123,8 +130,8 @@ pub(super) fn exceptions(decision: &Decision, view: &View) -> Vec<Entry> {
                 considered.due.map(|due| format!("due {}", utc(due))),
                 considered.hold_at.as_ref().map(|range| format!("stays at {range}")),
                 considered.window.as_ref().map(|window| format!("window `{window}`")),
-                Some(format!("but not for an exposure for which {} holds", considered.unless)),
-                considered.why.as_ref().map(|why| format!("why: {}", why.trim())),
+                Some(format!("not for exposures for which {} holds", considered.unless)),
+                considered.why.as_ref().map(|why| format!("why: {}", sentence(why))),
             ];
             Entry::plain(text).with(terms.into_iter().flatten())
         })
@@ -143,21 +150,21 @@ pub(super) fn facts(decision: &Decision, view: &View) -> Vec<Entry> {
 fn fact(used: &FactUsed, view: &View) -> Entry {
     let field = &used.field;
     let said = match (&used.source, used.observed) {
-        (Some(source), Some(observed)) => format!("{source}, {}", view.when(observed)),
+        (Some(source), Some(observed)) => format!("{source}, {}", view.soon(observed)),
         (Some(source), None) => source.to_string(),
-        (None, Some(observed)) => view.when(observed),
+        (None, Some(observed)) => view.soon(observed),
         (None, None) => String::new(),
     };
     let said_in_brackets = if said.is_empty() { String::new() } else { format!(" ({said})") };
     match (&used.value, &used.unknown_because) {
-        (Some(Value::Time(at)), _) => Entry::plain(format!("{field} is {}{said_in_brackets}", view.when(*at))),
+        (Some(Value::Time(at)), _) => Entry::plain(format!("{field} is {}{said_in_brackets}", view.soon(*at))),
         (Some(Value::List(items)), _) if items.is_empty() => {
             Entry::plain(format!("{field} is empty{said_in_brackets}"))
         }
         (Some(value), _) => Entry::plain(format!("{field} is {value}{said_in_brackets}")),
         (None, Some(Absent::TooOldSince(since))) => Entry::new(
             Tone::Waiting,
-            format!("{field} is unknown: what was said of it ({said}) is too old since {}", utc(*since)),
+            format!("{field} is unknown: what was said of it ({said}) has been too old since {}", utc(*since)),
         ),
         (None, _) => Entry::new(Tone::Waiting, format!("{field} is unknown: no source has said it")),
     }

@@ -5,7 +5,7 @@ use super::{
     words::{bare, count, exact, for_want_of, list, percent, utc},
 };
 use crate::decide::decision::{
-    Cause, Clock, ClockCounts, Decision, NoObligation, Obligation, OpenExposure, Scores, StartedBy,
+    Cause, Clock, ClockCounts, Compliance, Decision, NoObligation, Obligation, OpenExposure, Scores, StartedBy,
 };
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -25,7 +25,7 @@ pub(super) fn obligations(decision: &Decision, view: &View) -> Vec<Entry> {
     }
     let mut entries: Vec<Entry> = Vec::new();
     for (index, obligation) in ordered.iter().take(SHOWN).enumerate() {
-        let details = if index == 0 { whole(obligation) } else { brief(obligation) };
+        let details = if index == 0 { whole(decision, obligation) } else { brief(decision, obligation) };
         entries.push(entry(decision, obligation, view).with(details));
     }
     let rest = ordered.get(SHOWN..).unwrap_or_default();
@@ -101,8 +101,8 @@ fn entry(decision: &Decision, obligation: &Obligation, view: &View) -> Entry {
     };
     let (tone, by) = match obligation.due {
         Some(_) if giving(obligation).is_some_and(always) => (Tone::Bad, "overdue".to_owned()),
-        Some(due) if due <= view.now => (Tone::Bad, format!("overdue since {}", view.when(due))),
-        Some(due) => (Tone::Waiting, format!("due by {}", view.when(due))),
+        Some(due) if due <= view.now => (Tone::Bad, format!("overdue since {}", view.soon(due))),
+        Some(due) => (Tone::Waiting, format!("due by {}", view.soon(due))),
         None => (Tone::Waiting, format!("no due time, because {}", no_due_time(decision, obligation))),
     };
     Entry::new(tone, format!("{what}: {by}"))
@@ -139,89 +139,102 @@ fn scores(scores: &Scores) -> String {
 }
 
 /// Every entry of the deadline, and what its clock waited for.
-fn whole(obligation: &Obligation) -> Vec<String> {
+fn whole(decision: &Decision, obligation: &Obligation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let several = obligation.clocks.iter().filter(|clock| clock.due.is_some()).count() > 1;
     for (index, clock) in obligation.clocks.iter().enumerate() {
         let earliest = several && obligation.due_by == Some(index);
-        let mut line = line(obligation, clock);
-        if earliest {
-            line.push_str(", the earliest, which counts");
-        }
-        lines.push(line);
+        lines.extend(clock_lines(
+            decision,
+            obligation,
+            clock,
+            if earliest { ", the earliest, which counts" } else { "" },
+        ));
     }
     if obligation.clocks.iter().any(|clock| clock.start.is_some()) {
-        lines.extend(starts(obligation));
+        lines.extend(starts(decision, obligation));
     }
     lines.extend(excepted(obligation));
     lines
 }
 
 /// Only the entry that gives the due time.
-fn brief(obligation: &Obligation) -> Vec<String> {
-    let clock = giving(obligation).map(|clock| line(obligation, clock));
+fn brief(decision: &Decision, obligation: &Obligation) -> Vec<String> {
+    let clock = giving(obligation).map(|clock| clock_lines(decision, obligation, clock, "")).unwrap_or_default();
     clock.into_iter().chain(excepted(obligation)).collect()
 }
 
 fn excepted(obligation: &Obligation) -> Option<String> {
     let exception = obligation.exception.as_ref()?;
     let without = obligation.clocks.iter().filter_map(|clock| clock.due).min();
-    let without =
-        without.map_or_else(|| "there would be no due time".to_owned(), |due| format!("it would be {}", utc(due)));
-    Some(format!("exception `{exception}` gives this due time; without it {without}"))
+    let without = without.map_or_else(|| "there is none".to_owned(), utc);
+    Some(format!("exception `{exception}` gives this due time; without it: {without}"))
 }
 
-/// `entry 2 (within 14d): offered 2026-11-12 20:00 + 14d = 2026-11-26 20:00 UTC`
-fn line(obligation: &Obligation, clock: &Clock) -> String {
+/// `entry 2 (within 14d): 131.0 offered 2026-11-12 20:00 + 14d = 2026-11-26 20:00 UTC`, and below it what has to be known of it.
+fn clock_lines(decision: &Decision, obligation: &Obligation, clock: &Clock, remark: &str) -> Vec<String> {
     let condition = clock.condition.as_ref().map_or_else(String::new, |condition| format!("if {condition}, "));
     let label = format!("entry {} ({condition}within {})", clock.entry + 1, exact(clock.within));
-    let remark = match &clock.counts {
-        ClockCounts::No if matches!(obligation.cause, Cause::Exposure { .. }) => {
-            return format!("{label} does not count: its condition does not hold");
-        }
-        ClockCounts::No => return format!("{label} does not count: it speaks of exposures only"),
-        ClockCounts::Always | ClockCounts::Holds { .. } => String::new(),
+    if clock.counts == ClockCounts::No {
+        return vec![match obligation.cause {
+            Cause::Exposure { .. } => format!("{label} does not count: its condition does not hold"),
+            _ => format!("{label} does not count: it speaks of exposures"),
+        }];
+    }
+    let mut lines = vec![format!("{label}: {}{remark}", sum(decision, obligation, clock))];
+    if let Some(floor) = clock.phase_in_until.filter(|floor| Some(*floor) == clock.due && plain_sum(clock) < *floor) {
+        lines.push(format!("  but nothing is due before {}, because the policy is still being phased in", utc(floor)));
+    }
+    match &clock.counts {
         ClockCounts::Latched { since } => {
-            format!("; its condition held on {} and counts from then on, although it holds no longer", utc(*since))
+            lines.push(format!("  its condition held on {}, and counts although it holds no longer", utc(*since)));
         }
-        ClockCounts::Provisional { wanting } => {
-            format!("; taken to count until it is known, {}", for_want_of(wanting))
-        }
-    };
-    format!("{label}: {}{remark}", sum(obligation, clock))
+        ClockCounts::Provisional { wanting } => lines.push(format!(
+            "  whether its condition holds is unknown, {}; until that is known it counts",
+            for_want_of(wanting)
+        )),
+        ClockCounts::Always | ClockCounts::Holds { .. } | ClockCounts::No => {}
+    }
+    lines
 }
 
-fn sum(obligation: &Obligation, clock: &Clock) -> String {
-    let Some(due) = clock.due else {
-        return "its clock has not started, because no release that ends this has been offered".to_owned();
-    };
-    let within = exact(clock.within);
-    let floor = clock.phase_in_until.filter(|floor| *floor == due);
+/// The due time before the phasing in of the policy.
+fn plain_sum(clock: &Clock) -> Timestamp {
+    let start = clock.start.unwrap_or(Timestamp::UNIX_EPOCH);
+    start.checked_add(clock.within).unwrap_or(Timestamp::MAX)
+}
+
+fn sum(decision: &Decision, obligation: &Obligation, clock: &Clock) -> String {
+    if clock.due.is_none() {
+        return "its clock has not started".to_owned();
+    }
     let Some(start) = clock.start else {
-        return match floor {
-            Some(floor) => format!("nobody saw it begin; not before {}, while the policy is phased in", utc(floor)),
-            None => "nobody saw it begin, so its time has passed".to_owned(),
-        };
+        return "nobody saw it begin, so its time has passed".to_owned();
     };
     let from = match clock.started_by {
         Some(StartedBy::Offer) => match &obligation.first_offer {
-            Some(offer) => format!("{} offered", offer.version),
-            None => "offered".to_owned(),
+            Some(offer) => format!("{} {}", offer.version, offered(decision)),
+            None => offered(decision).to_owned(),
         },
-        Some(StartedBy::Condition) => "condition true".to_owned(),
+        Some(StartedBy::Condition) => "condition true since".to_owned(),
         Some(StartedBy::Arose) => arose(obligation).to_owned(),
-        Some(StartedBy::Spell) => "not complying since".to_owned(),
+        Some(StartedBy::Spell) => spell(obligation).to_owned(),
         None => "since".to_owned(),
     };
-    let total = start.checked_add(clock.within).unwrap_or(Timestamp::MAX);
-    match floor.filter(|floor| *floor > total) {
-        Some(floor) => format!(
-            "{from} {} + {within} = {}, but nothing is due before {}, while the policy is phased in",
-            bare(start),
-            bare(total),
-            utc(floor)
-        ),
-        None => format!("{from} {} + {within} = {}", bare(start), utc(total)),
+    format!("{from} {} + {} = {}", bare(start), exact(clock.within), utc(plain_sum(clock)))
+}
+
+/// What started the clock of a release: where none will ever be offered, the publication stands for the offer.
+fn offered(decision: &Decision) -> &'static str {
+    if decision.compliance == Compliance::Unsupported { "published" } else { "offered" }
+}
+
+/// What the spell is called.
+fn spell(obligation: &Obligation) -> &'static str {
+    match obligation.cause {
+        Cause::Exposure { .. } | Cause::Stale => "not complying since",
+        Cause::Missing => "missing since",
+        Cause::Forbidden => "present since",
     }
 }
 
@@ -234,12 +247,15 @@ fn arose(obligation: &Obligation) -> &'static str {
 }
 
 /// What the clocks waited for: all of them, where they differ.
-fn starts(obligation: &Obligation) -> Option<String> {
+fn starts(decision: &Decision, obligation: &Obligation) -> Option<String> {
     let offer = obligation.first_offer.as_ref();
     let mut starts: Vec<(Timestamp, String)> = Vec::new();
     starts.extend(obligation.arose.map(|at| (at, format!("{} {}", arose(obligation), bare(at)))));
-    starts.extend(offer.map(|offer| (offer.at, format!("{} offered {}", offer.version, bare(offer.at)))));
-    starts.extend(obligation.spell.map(|at| (at, format!("not complying since {}", bare(at)))));
+    starts.extend(offer.map(|offer| (offer.at, format!("{} {} {}", offer.version, offered(decision), bare(offer.at)))));
+    starts.extend(obligation.spell.map(|at| (at, format!("{} {}", spell(obligation), bare(at)))));
+    if starts.len() < 2 {
+        return None;
+    }
     let differ = starts.iter().any(|(at, _)| Some(at) != starts.first().map(|(first, _)| first));
     let texts: Vec<String> = starts.into_iter().map(|(_, text)| text).collect();
     differ.then(|| format!("a clock starts with the last of: {}", list(&texts)))

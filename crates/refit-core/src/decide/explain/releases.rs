@@ -64,16 +64,16 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
         PassedOver::NewerThanGoal => "it is newer than the goal".to_owned(),
         PassedOver::OlderThanInstalled => "it is older than what is installed".to_owned(),
         PassedOver::NotOffered { until: Some(until) } => {
-            format!("not offered to this device before {}", view.when(*until))
+            format!("not offered to this device before {}", view.soon(*until))
         }
         PassedOver::NotOffered { until: None } => "not offered to this device yet".to_owned(),
         PassedOver::NeverOffered => "will never be offered to this device".to_owned(),
-        PassedOver::TooYoung { until } => format!("too young until {}", view.when(*until)),
+        PassedOver::TooYoung { until } => format!("too young until {}", view.soon(*until)),
         PassedOver::Blocked { block, unknown } => {
             let cited = decision.derivation.blocks.iter().find(|cited| cited.block == *block);
             let why = because(cited.and_then(|cited| cited.why.as_ref()));
             let until = cited.and_then(|cited| cited.until);
-            let until = until.map_or_else(String::new, |until| format!(" until {}", view.when(until)));
+            let until = until.map_or_else(String::new, |until| format!(" until {}", view.soon(until)));
             if *unknown {
                 let wanting = for_want_of(cited.map_or(&[], |cited| &cited.wanting));
                 format!(
@@ -88,7 +88,7 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
             let range = cited.and_then(|cited| cited.hold_at.as_ref());
             let range = range.map_or_else(String::new, |range| format!(" at {range}"));
             let until = match cited.map(|cited| &cited.verdict) {
-                Some(ExceptionVerdict::Acts { until, .. }) => format!(" until {}", view.when(*until)),
+                Some(ExceptionVerdict::Acts { until, .. }) => format!(" until {}", view.soon(*until)),
                 Some(ExceptionVerdict::Unknown { wanting }) => {
                     format!(", as long as it is unknown whether that applies here, {}", for_want_of(wanting))
                 }
@@ -99,12 +99,12 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
         PassedOver::Halted { after } => format!("halted after ring {after}"),
         PassedOver::RingNotOpen { rollout, ring, gate } => {
             let gate = match gate {
-                None => "",
-                Some(GateAnswer::Pass) => ", although the gate before it has passed: its opening is not in the log",
-                Some(GateAnswer::Halt) => ", and the gate before it has halted the release",
-                Some(GateAnswer::Inconclusive) => ", because the gate before it is inconclusive",
+                // That it was halted is a reason of its own.
+                None | Some(GateAnswer::Halt) => "",
+                Some(GateAnswer::Pass) => ", although the gate before it has passed",
+                Some(GateAnswer::Inconclusive) => ", because the gate before it has not passed",
             };
-            format!("ring {ring} of rollout `{rollout}` has not opened{gate}")
+            format!("ring {ring} of rollout `{rollout}` has not opened for it{gate}")
         }
     }
 }
@@ -121,7 +121,11 @@ pub(super) fn ring_and_gate(decision: &Decision, view: &View) -> Vec<Entry> {
     if let Some(version) = &ring.version {
         entries.push(opened(ring, version.as_str()));
     }
-    entries.extend(ring.gate.as_ref().map(|gate| self::gate(gate, view)));
+    // After the last ring nothing waits for a gate any more; what it has to say, it still says.
+    let waited_for = |gate: &&GateDerivation| {
+        ring.order.last() != Some(&gate.after) || gate.evidence.is_some() || gate.answer != GateAnswer::Inconclusive
+    };
+    entries.extend(ring.gate.as_ref().filter(waited_for).map(|gate| self::gate(gate, view)));
     entries
 }
 
@@ -188,10 +192,11 @@ fn gate(gate: &GateDerivation, view: &View) -> Entry {
         GateAnswer::Halt => Tone::Bad,
         GateAnswer::Inconclusive => Tone::Waiting,
     };
-    let text = format!("{}: the gate after ring {} {}", gate.version, gate.after, gate_says(gate.answer));
+    let subject = format!("{}: the gate after ring {}", gate.version, gate.after);
+    let text = format!("{subject} {}", gate_says(gate.answer));
     let Some(evidence) = &gate.evidence else {
         let unknown = gate.answer == GateAnswer::Inconclusive;
-        return Entry::new(tone, if unknown { format!("{text}: no device has reported") } else { text });
+        return Entry::new(tone, if unknown { format!("{subject} has not answered yet") } else { text });
     };
     let failed = match evidence.failed {
         0 => "none failed".to_owned(),

@@ -436,6 +436,24 @@ releases: [{ title: google-chrome, version: 130.0.6723.117, published: 2026-11-1
 );
 
 #[test]
+fn lines_have_no_gaps() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/decide/explain/snapshots");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.splitn(3, "---\n").nth(2).unwrap();
+        for line in text.lines().map(str::trim_start) {
+            for gap in ["  ", "..", " .", " ,", ": .", "()", "``", ": :"] {
+                assert!(!line.contains(gap), "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn hundreds_of_exposures_are_told_in_a_few_lines() {
     let mut world = String::from(
         r#"
@@ -461,6 +479,32 @@ advisories:
     let text = told(policy, &world, "deb/linux-image-amd64");
     assert!(text.lines().count() < 45, "{text}");
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn lengths_of_time_have_two_units_and_the_right_number() {
+    let said = |seconds: i64| super::words::rough(jiff::SignedDuration::from_secs(seconds));
+    let cases = [
+        (0, "less than a minute"),
+        (60, "1 min"),
+        (3_600, "1 h"),
+        (3_660, "1 h 1 min"),
+        (86_400, "1 day"),
+        (90_000, "1 day 1 h"),
+        (2 * 86_400 + 4 * 3_600 + 59, "2 days 4 h"),
+        (7 * 86_400 + 3_600, "7 days"),
+    ];
+    for (seconds, expected) in cases {
+        assert_eq!(said(seconds), expected);
+    }
+}
+
+#[test]
+fn shares_are_written_without_needless_digits() {
+    let cases = [(0.1, "10%"), (0.025, "2.5%"), (0.0004, "0.04%"), (1.0, "100%"), (0.0, "0%")];
+    for (share, expected) in cases {
+        assert_eq!(super::words::percent(share), expected);
+    }
 }
 
 #[test]

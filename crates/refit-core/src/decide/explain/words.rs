@@ -12,6 +12,11 @@ impl View {
         format!("{}{}, {}", utc(at), self.local(at), self.relative(at))
     }
 
+    /// A time where the line is long already, or the whole has been said before: `2026-11-26 20:00 UTC, in 2 days 4 h`
+    pub(super) fn soon(&self, at: Timestamp) -> String {
+        format!("{}, {}", utc(at), self.relative(at))
+    }
+
     /// The same in the device's zone, in brackets; empty where that is UTC.
     fn local(&self, at: Timestamp) -> String {
         if self.zone.to_offset(at).is_zero() {
@@ -129,5 +134,11 @@ pub(super) fn gate_says(answer: GateAnswer) -> &'static str {
 
 /// A reason that somebody wrote down, as the end of a line: `: 133.0 loses the smart card reader.`
 pub(super) fn because(why: Option<&smol_str::SmolStr>) -> String {
-    why.map_or_else(String::new, |why| format!(": {}", why.trim()))
+    why.map_or_else(String::new, |why| format!(": {}", sentence(why)))
+}
+
+/// A text that somebody wrote, as a part of a line: without the full stop at its end, and on one line.
+pub(super) fn sentence(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.strip_suffix('.').unwrap_or(&text).to_owned()
 }
