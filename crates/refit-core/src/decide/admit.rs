@@ -93,6 +93,11 @@ pub(super) fn admit<'a>(
             version: speaks_of.cloned(),
             ring: rollout.rings[index].name.clone(),
             because,
+            condition: rollout.rings[index].condition.as_ref().map(|condition| condition.text().clone()),
+            share: ring::share_place(case, policy, rollout, index),
+            order: rollout.rings.iter().map(|ring| ring.name.clone()).collect(),
+            open: state.map_or_else(Vec::new, |state| state.open.clone()),
+            gate: None,
         }
     });
     let gate = decided.and_then(|rollout| {
@@ -100,9 +105,17 @@ pub(super) fn admit<'a>(
             let state = ring::state(case, slot, rollout, &release.version)?;
             Some((ring::last_open(rollout, state)?, &release.version))
         });
-        newest_open.map(|(open, version)| ring::gate_after(case, slot, rollout, &rollout.rings[open].name, version))
+        newest_open.map(|(open, version)| ring::gate_derivation(case, slot, rollout, &rollout.rings[open], version))
     });
-    Admission { rollout: decided, admitted: admitted.map(|release| release.version.clone()), ring, gate, considered }
+    let answer = gate.as_ref().map(|gate| gate.answer);
+    let ring = ring.map(|ring| RingDerivation { gate, ..ring });
+    Admission {
+        rollout: decided,
+        admitted: admitted.map(|release| release.version.clone()),
+        ring,
+        gate: answer,
+        considered,
+    }
 }
 
 /// The next release that is not halted, where the installed one is.

@@ -4,8 +4,8 @@ use super::{
     admit::{Admission, admit},
     case::Case,
     decision::{
-        ClockCounts, Compliance, Decision, Derivation, FactUsed, Goal, Held, Mark, NoObligation, OpenExposure,
-        PassedOver, Progress, ReleaseVerdict, WouldChange,
+        ClockCounts, Compliance, Decision, Derivation, Goal, Held, Mark, NoObligation, OpenExposure, PassedOver,
+        Progress, ReleaseVerdict, WouldChange,
     },
     goal::{Standing, standing},
     hold::holds,
@@ -13,13 +13,9 @@ use super::{
     ring::Placed,
     select::{Slot, absent, selecting},
 };
-use crate::{
-    facts::FieldRef,
-    policy::{
-        document::policy::{Mode, Presence},
-        expr::Expr,
-        repository::{Policy, Selector},
-    },
+use crate::policy::{
+    document::policy::{Mode, Presence},
+    repository::{Policy, Selector},
 };
 use refit_model::Release;
 use std::collections::BTreeSet;
@@ -44,7 +40,11 @@ pub(super) fn without_policy(case: &Case<'_>, slot: &Slot<'_>, undetermined: boo
     }
     decision.derivation.open_exposures = exposures(case, slot)
         .into_iter()
-        .map(|advisory| OpenExposure { advisory: advisory.id.clone(), because: NoObligation::Unmanaged })
+        .map(|advisory| OpenExposure {
+            advisory: advisory.id.clone(),
+            scores: advisory.into(),
+            because: NoObligation::Unmanaged,
+        })
         .collect();
     if unseen(case) {
         decision.compliance = Compliance::Unseen;
@@ -92,7 +92,7 @@ pub(super) fn under(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, applies: 
     if provisional(&decision, &duties) {
         decision.marks.insert(Mark::Provisional);
     }
-    decision.derivation = derivation(case, policy, duties, admission, held, &decision);
+    decision.derivation = derivation(case, duties, admission, held, &decision);
     decision
 }
 
@@ -205,53 +205,31 @@ fn provisional(decision: &Decision, duties: &Duties<'_>) -> bool {
 
 fn derivation(
     case: &Case<'_>,
-    policy: &Policy,
     duties: Duties<'_>,
     admission: Option<Admission<'_>>,
     held: Vec<Held>,
     decision: &Decision,
 ) -> Derivation {
-    let facts = facts(case, policy, admission.as_ref());
     let (rings, releases) = match admission {
         Some(admission) => (admission.ring, admission.considered),
         None => (None, Vec::new()),
     };
     let mut derivation = Derivation {
+        seen: None,
         policies: Vec::new(),
         obligations: duties.obligations,
         open_exposures: duties.idle,
         releases,
         rings,
+        blocks: Vec::new(),
         exceptions: duties.considered,
         holds: held,
-        facts,
+        yielding: Vec::new(),
+        facts: Vec::new(),
         would_change: Vec::new(),
     };
     derivation.would_change = would_change(case, decision, &derivation);
     derivation
-}
-
-/// The facts that the conditions of this decision looked at.
-fn facts(case: &Case<'_>, policy: &Policy, admission: Option<&Admission<'_>>) -> Vec<FactUsed> {
-    let rings = admission.and_then(|admission| admission.rollout).into_iter().flat_map(|rollout| &rollout.rings);
-    let conditions = policy
-        .condition
-        .iter()
-        .chain(rings.filter_map(|ring| ring.condition.as_ref()))
-        .chain(case.repository.freezes.iter().filter_map(|freeze| freeze.condition.as_ref()));
-    let fields: BTreeSet<&FieldRef> = conditions.flat_map(|condition| Expr::fields(condition)).collect();
-    fields.into_iter().map(|field| fact(case, field)).collect()
-}
-
-fn fact(case: &Case<'_>, field: &FieldRef) -> FactUsed {
-    let resolved = case.device.facts.resolve(field, &case.repository.authority, &case.repository.staleness, case.now);
-    FactUsed {
-        field: field.clone(),
-        value: resolved.value.cloned(),
-        source: resolved.source.cloned(),
-        observed: resolved.observed,
-        unknown_because: resolved.unknown_because.map(|because| because.to_string().into()),
-    }
 }
 
 fn would_change(case: &Case<'_>, decision: &Decision, derivation: &Derivation) -> Vec<WouldChange> {
@@ -285,18 +263,5 @@ fn would_change(case: &Case<'_>, decision: &Decision, derivation: &Derivation) -
             changes.push(WouldChange::ExceptionEnds { exception: exception.exception.clone(), at: until });
         }
     }
-    let wanting: BTreeSet<FieldRef> = derivation
-        .facts
-        .iter()
-        .filter(|fact| fact.value.is_none())
-        .map(|fact| fact.field.clone())
-        .chain(derivation.obligations.iter().flat_map(|obligation| &obligation.clocks).flat_map(|clock| {
-            match &clock.counts {
-                ClockCounts::Provisional { wanting } => wanting.clone(),
-                _ => Vec::new(),
-            }
-        }))
-        .collect();
-    changes.extend(wanting.into_iter().map(|field| WouldChange::Fact { field }));
     changes
 }

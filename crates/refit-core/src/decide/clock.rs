@@ -50,6 +50,7 @@ pub(super) fn clock(case: &Case<'_>, policy: &Policy, index: usize, entry: &Dead
         within: entry.within,
         phase_in_until: phase_in_until(case, policy, entry),
         due: None,
+        at_due: entry.at_due,
     };
     if clock.counts == ClockCounts::No {
         return clock;

@@ -6,13 +6,16 @@
 use crate::{
     facts::FieldRef,
     policy::{
-        document::{policy::Mode, test::GateAnswer},
+        document::{
+            policy::{AtDue, Mode, Presence},
+            test::GateAnswer,
+        },
         repository::Origin,
     },
-    world::SlotKey,
+    world::{Evidence, SlotKey},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_model::{AdvisoryId, BranchName, DeviceId, Version};
+use refit_model::{Advisory, AdvisoryId, BranchName, DeviceId, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use smol_str::SmolStr;
@@ -149,6 +152,8 @@ pub enum Goal {
 /// How an answer came about.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Derivation {
+    /// When the device was last seen.
+    pub seen: Option<Seen>,
     /// The policies that name the title, and why each does or does not decide.
     pub policies: Vec<PolicyConsidered>,
     /// What has to be done.
@@ -159,14 +164,30 @@ pub struct Derivation {
     pub releases: Vec<ReleaseConsidered>,
     /// The rings, and why the device is in its own.
     pub rings: Option<RingDerivation>,
+    /// The blocks that take a release away.
+    pub blocks: Vec<BlockCited>,
     /// The exceptions that were looked at.
     pub exceptions: Vec<ExceptionConsidered>,
     /// What holds, in the order of precedence.
     pub holds: Vec<Held>,
+    /// The freezes that would hold, and yield to an exposure.
+    pub yielding: Vec<Yielding>,
     /// The facts that expressions looked at.
     pub facts: Vec<FactUsed>,
     /// What would change the answer.
     pub would_change: Vec<WouldChange>,
+}
+
+/// When the device's installs were last observed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Seen {
+    /// When.
+    pub at: Timestamp,
+    /// The source that observed them.
+    pub by: SmolStr,
+    /// How old that may be.
+    #[serde(serialize_with = "as_seconds", rename = "stale_after_seconds")]
+    pub stale_after: SignedDuration,
 }
 
 /// A policy that names the title.
@@ -176,6 +197,19 @@ pub struct PolicyConsidered {
     pub policy: SmolStr,
     /// Where it is written.
     pub origin: Origin,
+    /// Who answers for it.
+    pub owner: Option<SmolStr>,
+    /// Why it is as it is.
+    pub why: Option<SmolStr>,
+    /// Of several policies for one title, the highest decides.
+    pub priority: i64,
+    /// Its `where`; `None` is every device.
+    #[serde(rename = "where")]
+    pub condition: Option<SmolStr>,
+    /// Whether it wants the title there.
+    pub presence: Presence,
+    /// What it wants, in its own words: `latest`, `>=14.7.1`.
+    pub target: SmolStr,
     /// Why it does or does not decide.
     pub verdict: PolicyVerdict,
 }
@@ -228,6 +262,8 @@ pub enum Cause {
 pub struct Obligation {
     /// Why it is there.
     pub cause: Cause,
+    /// What is known of the advisory, where the cause is an exposure.
+    pub scores: Option<Scores>,
     /// Since when; `None` is: always.
     pub arose: Option<Timestamp>,
     /// The first release that was offered and would have ended it; `None` where none is needed, or none was offered.
@@ -242,6 +278,21 @@ pub struct Obligation {
     pub due_by: Option<usize>,
     /// The exception that replaces its due time.
     pub exception: Option<SmolStr>,
+}
+
+/// What is known of an advisory, as far as policies ask for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scores {
+    /// When it became known.
+    pub known_at: Timestamp,
+    /// Since when it is listed as exploited; `None` is: not listed by now.
+    pub kev: Option<Timestamp>,
+    /// Whether ransomware is known to use it.
+    pub ransomware: bool,
+    /// CVSS base score, 0 to 10; `None` where nobody has given one.
+    pub cvss: Option<f64>,
+    /// EPSS probability, 0 to 1; `None` where nobody has given one.
+    pub epss: Option<f64>,
 }
 
 /// The first release that was offered and would have ended an obligation.
@@ -259,6 +310,7 @@ pub struct Clock {
     /// Which entry, from 0.
     pub entry: usize,
     /// Its condition; `None` is: it always holds.
+    #[serde(rename = "if")]
     pub condition: Option<SmolStr>,
     /// Whether it counts.
     pub counts: ClockCounts,
@@ -273,6 +325,8 @@ pub struct Clock {
     pub phase_in_until: Option<Timestamp>,
     /// The due time that it gives.
     pub due: Option<Timestamp>,
+    /// What happens at that time where a gate is inconclusive.
+    pub at_due: AtDue,
 }
 
 /// Whether an entry counts.
@@ -319,6 +373,8 @@ pub enum StartedBy {
 pub struct OpenExposure {
     /// The advisory.
     pub advisory: AdvisoryId,
+    /// What is known of it.
+    pub scores: Scores,
     /// Why it obliges nothing.
     pub because: NoObligation,
 }
@@ -423,6 +479,63 @@ pub struct RingDerivation {
     pub ring: SmolStr,
     /// Why.
     pub because: RingReason,
+    /// The ring's `where`; `None` where it has none.
+    #[serde(rename = "where")]
+    pub condition: Option<SmolStr>,
+    /// The device's position among all, 0 to 1, and the part that the ring takes; `None` where the ring has no share.
+    pub share: Option<SharePlace>,
+    /// All rings, in the order in which they open.
+    pub order: Vec<SmolStr>,
+    /// The rings that have opened for `version`.
+    pub open: Vec<SmolStr>,
+    /// The gate after the last open ring; `None` where none is open.
+    pub gate: Option<GateDerivation>,
+}
+
+/// Where a device stands in a ring's share.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SharePlace {
+    /// The device's position, 0 to 1.
+    pub position: f64,
+    /// Where the share begins, inclusive.
+    pub from: f64,
+    /// Where it ends, exclusive.
+    pub to: f64,
+}
+
+/// What a gate says, and by what evidence.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GateDerivation {
+    /// The release that it speaks of.
+    pub version: Version,
+    /// The ring before it.
+    pub after: SmolStr,
+    /// What it says.
+    pub answer: GateAnswer,
+    /// What it goes by; `None` where only its answer, or nothing, is known.
+    pub evidence: Option<Evidence>,
+    /// How long the release has to be in use in that ring.
+    #[serde(serialize_with = "as_seconds", rename = "soak_seconds")]
+    pub soak: SignedDuration,
+    /// The share of the ring whose reports without a failure suffice, 0 to 1.
+    pub enough: Option<f64>,
+    /// The failure rate that divides halt from pass, 0 to 1; `None` where the rollout has no gate.
+    pub failure_rate: Option<f64>,
+}
+
+/// A block that takes a release away.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BlockCited {
+    /// Its name.
+    pub block: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Why it is there.
+    pub why: Option<SmolStr>,
+    /// Its end where the device is; `None` is: for good.
+    pub until: Option<Timestamp>,
+    /// The facts for want of which it is unknown whether it applies.
+    pub wanting: Vec<FieldRef>,
 }
 
 /// Why a device is in its ring.
@@ -457,6 +570,16 @@ pub struct ExceptionConsidered {
     pub exception: SmolStr,
     /// Where it is written.
     pub origin: Origin,
+    /// Why it is there.
+    pub why: Option<SmolStr>,
+    /// The due time that it gives.
+    pub due: Option<Timestamp>,
+    /// The releases that it stays in.
+    pub hold_at: Option<SmolStr>,
+    /// The window that it gives.
+    pub window: Option<SmolStr>,
+    /// The obligations for which this holds keep their terms.
+    pub unless: SmolStr,
     /// Whether it acts, and if not why.
     pub verdict: ExceptionVerdict,
 }
@@ -501,6 +624,19 @@ pub struct Held {
     pub unknown: bool,
 }
 
+/// A freeze that yields.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Yielding {
+    /// Its name.
+    pub freeze: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Its `unless`.
+    pub unless: SmolStr,
+    /// An open exposure for which that holds.
+    pub advisory: AdvisoryId,
+}
+
 /// A fact that an expression looked at.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FactUsed {
@@ -513,7 +649,7 @@ pub struct FactUsed {
     /// When it was observed.
     pub observed: Option<Timestamp>,
     /// Why it is unknown.
-    pub unknown_because: Option<SmolStr>,
+    pub unknown_because: Option<crate::facts::Absent>,
 }
 
 /// Something that would change the answer.
@@ -577,6 +713,18 @@ impl Goal {
         match self {
             Goal::Release { version, .. } => Some(version),
             Goal::Absent => None,
+        }
+    }
+}
+
+impl From<&Advisory> for Scores {
+    fn from(advisory: &Advisory) -> Scores {
+        Scores {
+            known_at: advisory.known_at,
+            kev: advisory.kev,
+            ransomware: advisory.ransomware,
+            cvss: advisory.cvss,
+            epss: advisory.epss,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     clock::{Offered, Start, clock},
     decision::{
         Cause, ClockCounts, ExceptionConsidered, ExceptionVerdict, FirstOffer, NoObligation, Obligation, OpenExposure,
+        Scores,
     },
     goal::{Standing, goal_branch_at},
     select::{Slot, in_security_archive},
@@ -82,7 +83,7 @@ pub(super) fn duties<'a>(
                     found.push(exposed(case, advisory));
                 } else {
                     let because = NoObligation::GoalDoesNotClose;
-                    duties.idle.push(OpenExposure { advisory: advisory.id.clone(), because });
+                    duties.idle.push(OpenExposure { advisory: advisory.id.clone(), scores: advisory.into(), because });
                 }
             }
             if !standing.satisfies {
@@ -125,7 +126,18 @@ pub(super) fn duties<'a>(
             _ => None,
         };
         let due = due_by.and_then(|index| clocks[index].due);
-        duties.obligations.push(Obligation { cause, arose, first_offer, spell, clocks, due, due_by, exception: None });
+        let scores = exposure.map(Scores::from);
+        duties.obligations.push(Obligation {
+            cause,
+            scores,
+            arose,
+            first_offer,
+            spell,
+            clocks,
+            due,
+            due_by,
+            exception: None,
+        });
         duties.exposures.push(exposure);
     }
     except(case, slot, &mut duties);
@@ -215,9 +227,16 @@ fn except<'a>(case: &Case<'a>, slot: &Slot<'_>, duties: &mut Duties<'a>) {
                 }
             }
         };
-        let considered =
-            ExceptionConsidered { exception: exception.name.clone(), origin: exception.origin.clone(), verdict };
-        duties.considered.push(considered);
+        duties.considered.push(ExceptionConsidered {
+            exception: exception.name.clone(),
+            origin: exception.origin.clone(),
+            why: exception.why.clone(),
+            due: exception.due.map(|due| due.in_zone(&case.zone)),
+            hold_at: exception.hold_at.as_ref().map(|range| range.text.clone()),
+            window: exception.window.as_ref().map(|window| window.name.clone()),
+            unless: exception.unless.text().clone(),
+            verdict,
+        });
     }
     for index in 0..duties.obligations.len() {
         let excepted = duties

@@ -1,6 +1,10 @@
 //! Rules 8 and 9: which ring a device is in, how far a release has come, and what its gates say.
 
-use super::{case::Case, decision::RingReason, select::Slot};
+use super::{
+    case::Case,
+    decision::{GateDerivation, RingReason, SharePlace},
+    select::Slot,
+};
 use crate::{
     policy::{
         document::test::GateAnswer,
@@ -84,6 +88,13 @@ pub(super) fn ring_of(
     (last, RingReason::Last)
 }
 
+/// Where the device stands in the share of the ring at `index`; `None` where that ring has no share.
+pub(super) fn share_place(case: &Case<'_>, policy: &Policy, rollout: &Rollout, index: usize) -> Option<SharePlace> {
+    let share = rollout.rings.get(index)?.share?.0;
+    let from: f64 = rollout.rings.iter().take(index).filter_map(|ring| ring.share).map(|share| share.0).sum();
+    Some(SharePlace { position: position(&case.device.id, &policy.name), from, to: from + share })
+}
+
 /// How far a release has come in a rollout.
 pub(super) fn state<'a>(
     case: &Case<'a>,
@@ -113,6 +124,31 @@ pub(super) fn gate_after(
             GateAnswer::Pass => (*general, 2),
         })
         .map_or(GateAnswer::Inconclusive, |(_, answer)| answer)
+}
+
+/// What the gate after a ring says of a release, with its evidence.
+pub(super) fn gate_derivation(
+    case: &Case<'_>,
+    slot: &Slot<'_>,
+    rollout: &Rollout,
+    ring: &Ring,
+    version: &Version,
+) -> GateDerivation {
+    let evidence = findings(case, slot, version).find(|finding| finding.after == ring.name).and_then(|finding| {
+        match finding.finding {
+            GateFinding::Evidence(evidence) => Some(evidence),
+            GateFinding::Answered(_) => None,
+        }
+    });
+    GateDerivation {
+        version: version.clone(),
+        after: ring.name.clone(),
+        answer: gate_after(case, slot, rollout, &ring.name, version),
+        evidence,
+        soak: ring.soak,
+        enough: rollout.gate.as_ref().and_then(|gate| gate.enough),
+        failure_rate: rollout.gate.as_ref().map(|gate| gate.failure_rate),
+    }
 }
 
 /// The ring after which a release was halted, by any rollout that has such a ring: a halt belongs to the release.

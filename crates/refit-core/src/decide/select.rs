@@ -14,6 +14,7 @@ use crate::{
     world::{Install, SlotKey},
 };
 use refit_model::TitleId;
+use smol_str::format_smolstr;
 use std::collections::BTreeSet;
 
 /// A slot of the device, and what is in it.
@@ -175,7 +176,17 @@ fn consider(case: &Case<'_>, candidate: &Candidate<'_>, deciding: Option<&Policy
             _ => PolicyVerdict::Decides,
         },
     };
-    PolicyConsidered { policy: policy.name.clone(), origin: policy.origin.clone(), verdict }
+    PolicyConsidered {
+        policy: policy.name.clone(),
+        origin: policy.origin.clone(),
+        owner: policy.owner.clone(),
+        why: policy.why.clone(),
+        priority: policy.priority,
+        condition: policy.condition.as_ref().map(|condition| condition.text().clone()),
+        presence: policy.presence,
+        target: format_smolstr!("{}", policy.target),
+        verdict,
+    }
 }
 
 /// Whether two policies give a device the same decision.

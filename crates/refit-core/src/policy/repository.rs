@@ -379,6 +379,29 @@ impl fmt::Display for Selector {
     }
 }
 
+/// As it is written in a policy: `latest`, `>=14.7.1`, `latest-1 of branch esr-128`.
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.release.fmt(f)?;
+        match &self.branch {
+            WantedBranch::Installed | WantedBranch::Any => Ok(()),
+            WantedBranch::Latest(0) => f.write_str(" of the latest branch"),
+            WantedBranch::Latest(back) => write!(f, " of branch latest-{back}"),
+            WantedBranch::Named(name) => write!(f, " of branch {name}"),
+        }
+    }
+}
+
+impl fmt::Display for WantedRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WantedRelease::Latest(0) => f.write_str("latest"),
+            WantedRelease::Latest(back) => write!(f, "latest-{back}"),
+            WantedRelease::Range(range) => f.write_str(&range.text),
+        }
+    }
+}
+
 impl RangeText {
     /// Reads a range in every scheme in which it makes sense; it may be none.
     pub fn new(text: &str) -> RangeText {

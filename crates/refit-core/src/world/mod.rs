@@ -75,7 +75,7 @@ pub enum GateFinding {
 }
 
 /// The evidence for a gate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Evidence {
     /// When the first device reported; `None` while nobody has.
     pub first_result: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! What was expected, against what was decided.
 
 use crate::{
-    decide::{Decision, Goal, explain},
+    decide::{Decision, Goal, View, explain},
     policy::{
         diagnostic::Files,
         document::test::{Expectation, TestDocument},
@@ -10,6 +10,7 @@ use crate::{
         syntax::Node,
     },
 };
+use jiff::tz::TimeZone;
 use refit_model::{DeviceId, TitleId, Version};
 use serde::Serialize;
 use smol_str::SmolStr;
@@ -69,6 +70,7 @@ pub struct Context<'a> {
     pub device: &'a DeviceId,
     pub slot: &'a Slot,
     pub node: &'a Node,
+    pub view: View,
 }
 
 impl Context<'_> {
@@ -96,7 +98,14 @@ impl Mismatch {
         slot: &Slot,
         node: &Node,
     ) -> Mismatch {
-        let context = Context { test, files, device, slot, node };
+        let context = Context {
+            test,
+            files,
+            device,
+            slot,
+            node,
+            view: View { now: test.document.world.now.0, zone: TimeZone::UTC },
+        };
         let actual = "none, or several: write TITLE@BRANCH".to_owned();
         context.mismatch("slot", "one slot of this name".to_owned(), actual, String::new())
     }
@@ -189,7 +198,7 @@ impl Comparison<'_> {
                 field,
                 text(expected.map(ToString::to_string)),
                 text(actual.map(ToString::to_string)),
-                explain(self.decision),
+                explain(self.decision, &self.context.view).to_string(),
             );
             self.mismatches.push(mismatch);
         }

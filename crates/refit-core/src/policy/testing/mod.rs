@@ -1,7 +1,7 @@
 //! Test documents: a small world, the decisions in it, and what was expected.
 
 mod compare;
-mod world;
+pub(crate) mod world;
 
 pub use compare::{Mismatch, Slot};
 
@@ -16,7 +16,7 @@ use super::{
     resolve::{Titles, resolve},
     syntax::{Node, Shape},
 };
-use crate::decide::{Decision, decide_title};
+use crate::decide::{Decision, View, decide_title};
 use refit_model::DeviceId;
 use std::{
     collections::BTreeMap,
@@ -74,7 +74,14 @@ pub fn run(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog
             let decisions = decide_title(&repository, &built.world, found, &slot.title, built.now);
             match pick(&decisions, slot) {
                 Some(decision) => {
-                    let context = compare::Context { test, files, device, slot, node };
+                    let context = compare::Context {
+                        test,
+                        files,
+                        device,
+                        slot,
+                        node,
+                        view: View { now: built.now, zone: found.zone() },
+                    };
                     outcome.mismatches.extend(compare::compare(&context, expectation, decision, &repository));
                 }
                 None => outcome.mismatches.push(Mismatch::no_slot(test, files, device, slot, node)),
