@@ -13,6 +13,7 @@ mod change;
 mod check;
 mod compiled;
 mod compiler;
+mod confine;
 mod domain;
 mod error;
 mod evaluate;
@@ -25,6 +26,7 @@ mod types;
 mod witness;
 
 pub use compiled::Expr;
+pub use confine::Confinement;
 pub use compiler::{Compiler, Scope, compile};
 pub use error::ExprError;
 pub use evaluate::STEPS_MAX;
