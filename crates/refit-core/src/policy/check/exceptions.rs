@@ -256,7 +256,15 @@ due: 2026-12-20T00:00:00Z
 hold_at: ">=132"
 restart: never
 until: 2026-12-20
-"#), @"");
+"#), @r#"
+error[policy/exceptions-conflict]: exceptions that contradict each other
+  policy.yaml:12:12
+    exception: slow office
+               ^^^^^^^^^^^ this and `trade fair` both change `due` and `hold_at` of firefox
+  note: `trade fair` is in policy.yaml:5
+  note: both concern a device with device.site = "Oslo", person.department = "Sales"
+  help: make them one, or narrow the `where` of one of them
+"#);
     }
 
     #[test]

@@ -145,7 +145,14 @@ warning[policy/hidden-ring]: ring that only doubtful devices reach
       - { name: canary, where: 'person.department in ["IT", "Security"]' }
       - { name: security, where: person.department == "Security" && person.vip }
       - { name: rest }
-"#), @"");
+"#), @r#"
+error[policy/hidden-ring]: ring that is always empty
+  policy.yaml:7:17
+          - { name: security, where: person.department == "Security" && person.vip }
+                    ^^^^^^^^ every device that could be in it is in `canary` before
+  note: an empty ring gives no results: the rings after it never open
+  help: put it before the ring that takes its devices, or remove it
+"#);
     }
 
     #[test]
