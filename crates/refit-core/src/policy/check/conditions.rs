@@ -150,9 +150,13 @@ fn report(condition: Option<&Expr>, place: Option<Place>, consequence: &str, wit
         Some(with) => diagnostic
             .label(format!("{consequence}: no device can meet it together with the `where`"))
             .with_note(format!("where: {}", with.text())),
-        None => diagnostic
-            .label(format!("{consequence}: no values of its fields make it true"))
-            .with_help("`&&` needs both sides at once; alternatives are joined with `||`"),
+        None => {
+            let diagnostic = diagnostic.label(format!("{consequence}: no values of its fields make it true"));
+            match condition.text().contains("&&") {
+                true => diagnostic.with_help("`&&` needs both sides at once; alternatives are joined with `||`"),
+                false => diagnostic,
+            }
+        }
     })
 }
 
@@ -222,7 +226,6 @@ error[policy/never-holds]: condition that can never hold
   policy.yaml:10:62
       - { name: audit, from: 2026-12-20, to: 2027-01-05, unless: exposure.cvss > 10.0 }
                                                                  ^^^^^^^^^^^^^^^^^^^^ the freeze never yields: no values of its fields make it true
-  help: `&&` needs both sides at once; alternatives are joined with `||`
 
 error[policy/never-holds]: condition that can never hold
   policy.yaml:13:8

@@ -212,8 +212,8 @@ error[policy/conflict]: policies that contradict each other
     policy: two
             ^^^ this and `one` both decide about firefox, at priority 0
   note: `one` is in policy.yaml:5
-  note: shares of the rollout: `standard`, by the name `two` here, `standard`, by the name `one` there
-  note: both concern any device
+  note: shares of the rings: cut by the name `two` here, cut by the name `one` there
+  note: both concern every device
   help: say which one decides, such as `priority: 10` in `two`, or narrow the `where` of one of them
 "#);
     }

@@ -22,7 +22,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                 && let Some(place) = subject.term_place(policy, steps!["deadline", index])
             {
                 found.push(
-                    Diagnostic::error("policy/never-earliest", "deadline entry that changes nothing")
+                    Diagnostic::warning("policy/never-earliest", "deadline entry that changes nothing")
                         .at(place)
                         .label(format!("whenever it counts, `{}` is due no later", terms::entry(first)))
                         .with_note("every entry that holds counts, and the earliest due time wins")
@@ -82,7 +82,7 @@ deadline:
   - { if: exposure.kev, within: 14d }
   - { within: 7d }
 "#), @r#"
-error[policy/never-earliest]: deadline entry that changes nothing
+warning[policy/never-earliest]: deadline entry that changes nothing
   policy.yaml:5:5
       - { if: exposure.kev, within: 14d }
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ whenever it counts, `7d` is due no later
@@ -101,7 +101,7 @@ deadline:
   - { if: exposure.cvss >= 7.0, within: 5d }
   - { within: 30d }
 "#), @r#"
-error[policy/never-earliest]: deadline entry that changes nothing
+warning[policy/never-earliest]: deadline entry that changes nothing
   policy.yaml:5:5
       - { if: exposure.cvss >= 9.0, within: 7d }
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ whenever it counts, `5d if exposure.cvss >= 7.0` is due no later
@@ -113,7 +113,7 @@ error[policy/never-earliest]: deadline entry that changes nothing
     #[test]
     fn of_two_equal_entries_the_second_is_superfluous() {
         let shown = found(CODES, "policy: p\nsoftware: [firefox]\ndeadline: [{ within: 7d }, { within: 1w }]\n");
-        assert_eq!(shown.matches("error[").count(), 1, "{shown}");
+        assert_eq!(shown.matches("warning[").count(), 1, "{shown}");
         assert!(shown.contains("policy.yaml:3:28"), "{shown}");
     }
 

@@ -236,6 +236,9 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
     let by_results = first.results.map(|results| format!("after {} without a failure", counted(results, "result")));
     let by_enough = gate.enough.map(|enough| format!("when {} of the ring have reported and none failed", Share(enough)));
     let ways: Vec<String> = by_results.into_iter().chain(by_enough).collect();
+    if ways.is_empty() {
+        return None;
+    }
     let mut diagnostic = Diagnostic::note("policy/gate-needs", "what the gates of this rollout need")
         .at(organization.key_place(steps!["rollouts", rollout.name.as_str()]))
         .label(format!("gate `{}` passes {}", gate.name, ways.join(", or ")));
@@ -259,6 +262,7 @@ fn tell_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds) -> String {
         (Some(enough), Some(results), Some(_)) if enough <= results => format!("{enough} results without a failure"),
         (_, Some(results), Some(size)) if results <= size => format!("{results} results without a failure"),
         (Some(enough), _, Some(_)) => format!("{enough} results without a failure"),
+        (_, None, None) => "it goes by `enough`, whatever their number".to_owned(),
         (_, Some(results), None) => match (ring.share, gate.enough) {
             (Some(share), Some(enough)) if share.0 * enough > 0.0 => format!(
                 "it goes by `enough` in a fleet below {} devices, by {results} results above",
@@ -270,9 +274,9 @@ fn tell_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds) -> String {
             ),
             (_, None) => format!("it needs at least {}", counted(results, "device")),
         },
-        _ => "it can't pass".to_owned(),
+        _ => return format!("{who}; it can't pass"),
     };
-    let soak = if ring.soak.is_zero() { String::new() } else { format!(", {} after the first", length(ring.soak)) };
+    let soak = if ring.soak.is_zero() { String::new() } else { format!(", {} after the first result", length(ring.soak)) };
     format!("{who}; {how}{soak}")
 }
 
@@ -314,9 +318,9 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure, or when 90% of the ring have reported and none failed
-  note: canary: the devices that match; it goes by `enough` below 356 devices, by 320 results above, 1d after the first
-  note: early: 3 devices at most; 3 results without a failure, 2d after the first
-  note: broad: 15 devices at most; 14 results without a failure, 2d after the first
+  note: canary: the devices that match; it goes by `enough` below 356 devices, by 320 results above, 1d after the first result
+  note: early: 3 devices at most; 3 results without a failure, 2d after the first result
+  note: broad: 15 devices at most; 14 results without a failure, 2d after the first result
 "#);
     }
 
@@ -327,9 +331,9 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure
-  note: canary: the devices that match; it needs at least 320 devices, 1d after the first
-  note: early: 100 devices at most; it can't pass, 2d after the first
-  note: broad: 500 devices at most; 320 results without a failure, 2d after the first
+  note: canary: the devices that match; it needs at least 320 devices, 1d after the first result
+  note: early: 100 devices at most; it can't pass
+  note: broad: 500 devices at most; 320 results without a failure, 2d after the first result
 
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:8:17
@@ -353,23 +357,15 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure, or when 90% of the ring have reported and none failed
-  note: canary: the devices that match; it goes by `enough` below 356 devices, by 320 results above, 1d after the first
-  note: early: 10% of the devices; it goes by `enough` in a fleet below 3556 devices, by 320 results above, 2d after the first
-  note: broad: 50% of the devices; it goes by `enough` in a fleet below 712 devices, by 320 results above, 2d after the first
+  note: canary: the devices that match; it goes by `enough` below 356 devices, by 320 results above, 1d after the first result
+  note: early: 10% of the devices; it goes by `enough` in a fleet below 3556 devices, by 320 results above, 2d after the first result
+  note: broad: 50% of the devices; it goes by `enough` in a fleet below 712 devices, by 320 results above, 2d after the first result
 "#);
     }
 
     #[test]
     fn certainty_can_not_be_had() {
         assert_snapshot!(found(CODES, &rollout("{ failure_rate: 0% }")), @r#"
-note[policy/gate-needs]: what the gates of this rollout need
-  policy.yaml:4:3
-      standard:
-      ^^^^^^^^ gate `default` passes 
-  note: canary: the devices that match; it can't pass, 1d after the first
-  note: early: 10% of the devices; it can't pass, 2d after the first
-  note: broad: 50% of the devices; it can't pass, 2d after the first
-
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:12:28
       default: { failure_rate: 0% }
@@ -381,9 +377,9 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes when 100% of the ring have reported and none failed
-  note: canary: the devices that match; it can't pass, 1d after the first
-  note: early: 10% of the devices; it can't pass, 2d after the first
-  note: broad: 50% of the devices; it can't pass, 2d after the first
+  note: canary: the devices that match; it goes by `enough`, whatever their number, 1d after the first result
+  note: early: 10% of the devices; it goes by `enough`, whatever their number, 2d after the first result
+  note: broad: 50% of the devices; it goes by `enough`, whatever their number, 2d after the first result
 
 error[policy/gate-never-halts]: gate that can't halt
   policy.yaml:12:26

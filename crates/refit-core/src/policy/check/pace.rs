@@ -108,8 +108,8 @@ impl<'a> Way<'a> {
         let soaks = self.soaks().map(|(ring, soak)| (format!("{ring} soaks"), soak));
         let parts: Vec<(String, SignedDuration)> = age.into_iter().chain(soaks).chain(more.iter().cloned()).collect();
         let total: SignedDuration = parts.iter().map(|(_, part)| *part).sum();
-        let parts: Vec<String> = parts.iter().map(|(name, part)| format!("{name} {}", length(*part))).collect();
-        format!("{} = {}", parts.join(" + "), length(total))
+        let named: Vec<String> = parts.iter().map(|(name, part)| format!("{name} {}", length(*part))).collect();
+        if parts.len() == 1 { named.join("") } else { format!("{} = {}", named.join(" + "), length(total)) }
     }
 
     fn last_ring(&self) -> (&'a str, &'a str) {
@@ -174,10 +174,13 @@ impl<'a> Way<'a> {
         let mut more = Vec::new();
         more.extend(self.every.map(|every| ("next snapshot".to_owned(), every)));
         more.extend(shut.map(|(window, shut)| (format!("`{}` shut for up to", window.name), shut)));
-        let diagnostic = Diagnostic::warning("policy/deadline-tight", "deadline that is met only with luck")
+        let mut diagnostic = Diagnostic::warning("policy/deadline-tight", "deadline that is met only with luck")
             .at(place)
             .label(format!("due after {}, but it can take {}", length(self.within), length(worst)))
             .with_note(format!("{}, from the publication, if every gate passes at once", self.sum(&more)));
+        if shut.is_some_and(|(window, _)| window.after_due.is_none()) {
+            diagnostic = diagnostic.with_note("servers wait for a window also after the due time, unless told otherwise");
+        }
         match (self.every, shut) {
             (Some(_), _) => diagnostic.with_help("take snapshots more often (`every`), or allow more time"),
             (None, Some((window, _))) => diagnostic.with_help(format!(
@@ -314,7 +317,8 @@ warning[policy/deadline-tight]: deadline that is met only with luck
   policy.yaml:23:22
     deadline: [{ within: 14d }]
                          ^^^ due after 14d, but it can take 34d20h
-  note: `monthly` shut for up to 34d20h = 34d20h, from the publication, if every gate passes at once
+  note: `monthly` shut for up to 34d20h, from the publication, if every gate passes at once
+  note: servers wait for a window also after the due time, unless told otherwise
   help: open the window more often, allow more time, or write `window: { use: monthly, after_due: run }`
 "#);
         assert_eq!(policy("window: { use: monthly, after_due: run }\ndeadline: [{ within: 14d }]\n"), "");

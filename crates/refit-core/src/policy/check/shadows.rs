@@ -78,9 +78,10 @@ fn never(subject: &Subject<'_>, own: Option<(&Expr, bool)>, others: &[&Expr]) ->
 fn report<'a>(subject: &Subject<'_>, policy: &Policy, by: impl Iterator<Item = &'a Policy>) -> Option<Diagnostic> {
     let by: Vec<&Policy> = by.collect();
     let names = enumeration(by.iter().map(|rival| quoted(&rival.name)));
+    let come = if by.len() == 1 { "comes" } else { "come" };
     let mut diagnostic = Diagnostic::error("policy/never-decides", "policy that never decides")
         .at(subject.policy_place(policy)?)
-        .label(format!("wherever it applies, {names} comes first, for all of its titles"));
+        .label(format!("wherever it applies, {names} {come} first, for all of its titles"));
     for rival in by.iter().take(3) {
         let (name, priority) = (&rival.name, rival.priority);
         diagnostic = diagnostic.with_note(format!("`{name}` has priority {priority}, in {}", written_at(&rival.origin)));
@@ -139,7 +140,7 @@ software: ["os/*"]
 error[policy/never-decides]: policy that never decides
   policy.yaml:2:9
     policy: packages
-            ^^^^^^^^ wherever it applies, `others` and `servers` comes first, for all of its titles
+            ^^^^^^^^ wherever it applies, `others` and `servers` come first, for all of its titles
   note: `others` has priority 7, in policy.yaml:11
   note: `servers` has priority 5, in policy.yaml:6
   help: remove it, or give it a `priority` above 7

@@ -177,10 +177,10 @@ const EXTENDS_MOST: usize = 64;
 const ON_DEB: &str = r#"!(device.os in ["macos", "windows", "fedora", "rhel", "centos", "rocky", "almalinux", "opensuse", "sles", "amazon", "oracle", "arch", "alpine", "ios", "ipados", "android", "chromeos"]) && !(device.platform in ["macos", "windows", "ios", "ipados", "android", "chromeos"])"#;
 const ON_RPM: &str = r#"!(device.os in ["macos", "windows", "debian", "ubuntu", "arch", "alpine", "ios", "ipados", "android", "chromeos"]) && !(device.platform in ["macos", "windows", "ios", "ipados", "android", "chromeos"])"#;
 
-/// `a device with device.platform = "macos"`; `any device` where nothing matters.
+/// `a device with device.platform = "macos"`; `every device` where nothing matters.
 pub(super) fn example_device(example: &BTreeMap<FieldRef, Value>) -> String {
     if example.is_empty() {
-        return "any device".to_owned();
+        return "every device".to_owned();
     }
     let values: Vec<String> = example.iter().map(|(field, value)| format!("{field} = {value}")).collect();
     format!("a device with {}", values.join(", "))

@@ -44,8 +44,8 @@ pub(super) fn differences(one: &Policy, other: &Policy, repository: &Repository)
         .map(|((term, one), (_, other))| Difference { term, one, other })
         .collect();
     if differences.is_empty() && cuts_shares(one, repository) {
-        let says = |policy: &Policy| format!("`{}`, by the name `{}`", rollout(policy), policy.name);
-        differences.push(Difference { term: "shares of the rollout", one: says(one), other: says(other) });
+        let says = |policy: &Policy| format!("cut by the name `{}`", policy.name);
+        differences.push(Difference { term: "shares of the rings", one: says(one), other: says(other) });
     }
     differences
 }
