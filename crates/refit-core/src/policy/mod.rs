@@ -1,8 +1,9 @@
 //! The policy repository: from text to checked documents.
 //!
 //! Text becomes a tree with places ([`syntax`]), the tree becomes typed documents ([`document`]), expressions are typed and
-//! compiled ([`expr`]); every mistake on the way is a [`diagnostic::Diagnostic`], and all of them are reported at once.
+//! compiled ([`expr`]), the whole is looked over ([`check`]); every mistake on the way is a [`diagnostic::Diagnostic`], and all of them are reported at once.
 
+pub mod check;
 pub mod diagnostic;
 pub mod document;
 pub mod expr;

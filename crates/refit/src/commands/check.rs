@@ -8,7 +8,10 @@ use crate::{
 };
 use anyhow::Result;
 use jiff::Timestamp;
-use refit_core::policy::diagnostic::{Renderer, Severity, records, sort};
+use refit_core::policy::{
+    check::{CheckWorld, check},
+    diagnostic::{Renderer, Severity, records, sort},
+};
 use serde::Serialize;
 
 /// `refit check --json`
@@ -23,7 +26,11 @@ struct Report<T> {
 pub fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit> {
     let mut read = repository::read(&args.policy)?;
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let _ = (now, args.devices);
+    // What does not even resolve can't be looked over: its meaning would be half.
+    if read.diagnostics.iter().all(|found| found.severity != Severity::Error) {
+        let world = CheckWorld { devices: args.devices, ..CheckWorld::default() };
+        read.diagnostics.extend(check(&read.documents, &read.files, &read.repository, &world, now));
+    }
     sort(&mut read.diagnostics, &read.files);
     let count = |severity| read.diagnostics.iter().filter(|found| found.severity == severity).count();
     let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));

@@ -39,7 +39,8 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     for decision in &decisions {
-        terminal::print(&decide::explain(decision))?;
+        let view = decide::View { now, zone: made.situation.device.zone() };
+        terminal::print(&decide::explain(decision, &view).to_string())?;
     }
     let obstacles = made.plan.groups.iter().flat_map(|group| &group.later).filter(|item| item.title == title);
     for why in obstacles.flat_map(|item| &item.not_now) {

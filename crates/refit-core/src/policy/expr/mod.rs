@@ -15,6 +15,7 @@ mod change;
 mod check;
 mod compiled;
 mod compiler;
+mod confine;
 mod domain;
 mod error;
 mod evaluate;
@@ -28,6 +29,7 @@ mod witness;
 
 pub use compiled::Expr;
 pub use compiler::{Compiled, Compiler, Scope, compile};
+pub use confine::Confinement;
 pub use error::ExprError;
 pub use evaluate::STEPS_MAX;
 pub use explain::Explanation;

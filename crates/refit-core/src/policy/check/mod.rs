@@ -1,0 +1,99 @@
+//! What can be said of a policy repository as a whole, once every document by itself is in order.
+//!
+//! One check, one file; each looks at the [`Subject`] and adds what it finds. A check copies its neighbour and adds one line
+//! to [`CHECKS`]. An *error* is something that can't be carried out as it is written, or that keeps a promise from being kept
+//! (two policies that contradict each other, a deadline before the release may be installed); a *warning* is probably not what
+//! was meant; a *note* is worth knowing.
+
+mod blocks;
+mod branches;
+mod conditions;
+mod conflicts;
+mod deadlines;
+mod exceptions;
+mod freezes;
+mod gates;
+mod meetings;
+mod modes;
+mod pace;
+mod ranges;
+mod rings;
+mod shadows;
+mod sources;
+mod subject;
+mod terms;
+mod unused;
+mod values;
+mod windows;
+
+#[cfg(test)]
+mod trial;
+
+pub use gates::{GateNeeds, gate_needs};
+
+use super::{
+    diagnostic::{Diagnostic, Files, sort},
+    load::Documents,
+    repository::Repository,
+};
+use crate::facts::FieldRef;
+use jiff::Timestamp;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+use subject::Subject;
+
+/// What is known of the fleet; everything may be left out, and then less can be said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckWorld {
+    /// How many devices there are; `None` where nobody has said. Zero is taken as unknown.
+    pub devices: Option<u64>,
+    /// How many devices are in a ring, by rollout and ring, where somebody has counted.
+    pub rings: BTreeMap<(SmolStr, SmolStr), u64>,
+    /// Values that sources have given for fields whose values are texts, so that a text that no fact has is found.
+    pub values: BTreeMap<FieldRef, BTreeSet<SmolStr>>,
+}
+
+/// Looks over a repository that [`load`](super::load::load) has read and [`resolve`](super::resolve::resolve) has resolved,
+/// and returns what those could not see, in the order of the files.
+///
+/// `files` and `documents` are those that `repository` was made of. `now` decides what has run out. Time grows linearly with
+/// the number of documents, and with the number of pairs of policies that one device could meet.
+pub fn check(
+    documents: &Documents,
+    files: &Files,
+    repository: &Repository,
+    world: &CheckWorld,
+    now: Timestamp,
+) -> Vec<Diagnostic> {
+    let subject = Subject::new(documents, files, repository, world, now);
+    let mut found = Vec::new();
+    for check in CHECKS {
+        check(&subject, &mut found);
+    }
+    sort(&mut found, files);
+    found
+}
+
+/// A check: adds what it finds.
+type Check = fn(&Subject<'_>, &mut Vec<Diagnostic>);
+
+/// All checks.
+const CHECKS: &[Check] = &[
+    blocks::check,
+    branches::check,
+    conditions::check,
+    conflicts::check,
+    deadlines::check,
+    exceptions::check,
+    freezes::check,
+    gates::check,
+    modes::check,
+    pace::check,
+    ranges::check,
+    rings::check,
+    shadows::check,
+    sources::check,
+    unused::check,
+    values::check,
+    windows::check,
+];

@@ -1,0 +1,166 @@
+//! Names of sources and fields in the organisation's own document, and limits that let nothing through.
+
+use super::subject::Subject;
+use crate::{
+    facts::FieldRef,
+    policy::{
+        diagnostic::{Diagnostic, did_you_mean},
+    },
+    steps,
+};
+
+/// Sources that are always there: Refit's own agent, and what people enter in Refit itself.
+const BUILTIN: [&str; 2] = ["agent", "refit"];
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    authority_and_signals(subject, found);
+    budgets(subject, found);
+    disruption(subject, found);
+}
+
+fn authority_and_signals(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(organization) = subject.organization else { return };
+    let declared: Vec<&str> = subject.documents.sources.iter().map(|source| source.document.source.as_str()).collect();
+    if declared.is_empty() {
+        // The sources may be described elsewhere; without any, nothing can be called unknown.
+        return;
+    }
+    let unknown = |name: &str| !declared.contains(&name) && !BUILTIN.contains(&name);
+    let help = |diagnostic: Diagnostic, name: &str| match did_you_mean(name, declared.iter().copied()) {
+        Some(near) => diagnostic.with_help(format!("did you mean `{near}`?")),
+        None => diagnostic.with_help(format!("add a `source: {name}` document")),
+    };
+    for (field, sources) in &organization.document.authority {
+        for (index, name) in sources.iter().enumerate().filter(|(_, name)| unknown(name)) {
+            let warning = Diagnostic::warning("policy/unknown-source", "unknown source")
+                .at(organization.place(steps!["authority", field, index]))
+                .label(format!("no `source:` document is named `{name}`"));
+            found.push(help(warning, name));
+        }
+    }
+    for (gate, document) in &organization.document.gates {
+        for (index, signal) in document.signals.iter().enumerate().filter(|(_, signal)| unknown(&signal.from)) {
+            let error = Diagnostic::error("policy/unknown-source", "unknown source")
+                .at(organization.place(steps!["gates", gate, "signals", index, "from"]))
+                .label(format!("no `source:` document is named `{}`, so the gate would wait for ever", signal.from));
+            found.push(help(error, &signal.from));
+        }
+    }
+}
+
+fn budgets(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(organization) = subject.organization else { return };
+    for (index, budget) in organization.document.budgets.iter().enumerate() {
+        if let Some(by) = &budget.by {
+            let field = by.parse::<FieldRef>().ok().filter(|field| subject.repository.fields.get(field).is_some());
+            if field.is_none() {
+                let names: Vec<String> = subject.repository.fields.iter().map(|field| field.name.to_string()).collect();
+                let mut error = Diagnostic::error("policy/unknown-field", "unknown field")
+                    .at(organization.place(steps!["budgets", index, "by"]))
+                    .label(format!("there is no field `{by}`"));
+                if let Some(near) = did_you_mean(by, names.iter().map(String::as_str)) {
+                    error = error.with_help(format!("did you mean `{near}`?"));
+                }
+                found.push(error);
+            }
+        }
+        if budget.at_most.0 <= 0.0 {
+            found.push(
+                Diagnostic::error("policy/empty-budget", "budget that lets nothing through")
+                    .at(organization.place(steps!["budgets", index, "at_most"]))
+                    .label("no device could ever be changed")
+                    .with_help("allow a share, or remove the budget; to stop everything use `refit halt`"),
+            );
+        }
+    }
+}
+
+fn disruption(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    for policy in &subject.repository.policies {
+        if policy.disruption.as_ref().is_some_and(|disruption| disruption.max_unavailable == 0)
+            && subject.says_itself(policy, "disruption")
+            && let Some(place) = subject.term_place(policy, steps!["disruption", "max_unavailable"])
+        {
+            found.push(
+                Diagnostic::error("policy/no-disruption", "disruption limit that lets nothing through")
+                    .at(place)
+                    .label("no device of a group could ever be changed")
+                    .with_help("allow at least 1"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::check::trial::found;
+    use insta::assert_snapshot;
+
+    const CODES: &[&str] =
+        &["policy/unknown-source", "policy/unknown-field", "policy/empty-budget", "policy/no-disruption"];
+
+    #[test]
+    fn sources_and_fields_have_to_be_there() {
+        assert_snapshot!(found(CODES, r#"
+organization: acme
+authority:
+  person.department: [workday, okta]
+  device.os_version: [agent, jamf]
+gates:
+  default: { signals: [{ name: crashes, from: promethius, no_worse_than: control }] }
+budgets:
+  - { per: 24h, at_most: 0%, of: devices }
+  - { per: 24h, at_most: 5%, of: devices, by: person.departement }
+---
+source: workday
+---
+source: jamf
+---
+source: prometheus
+---
+policy: servers
+software: [firefox]
+disruption: { group_by: device.cluster, max_unavailable: 0 }
+"#), @r#"
+warning[policy/unknown-source]: unknown source
+  policy.yaml:4:32
+      person.department: [workday, okta]
+                                   ^^^^ no `source:` document is named `okta`
+  help: add a `source: okta` document
+
+error[policy/unknown-source]: unknown source
+  policy.yaml:7:47
+      default: { signals: [{ name: crashes, from: promethius, no_worse_than: control }] }
+                                                  ^^^^^^^^^^ no `source:` document is named `promethius`, so the gate would wait for ever
+  help: did you mean `prometheus`?
+
+error[policy/empty-budget]: budget that lets nothing through
+  policy.yaml:9:26
+      - { per: 24h, at_most: 0%, of: devices }
+                             ^^ no device could ever be changed
+  help: allow a share, or remove the budget; to stop everything use `refit halt`
+
+error[policy/unknown-field]: unknown field
+  policy.yaml:10:47
+      - { per: 24h, at_most: 5%, of: devices, by: person.departement }
+                                                  ^^^^^^^^^^^^^^^^^^ there is no field `person.departement`
+  help: did you mean `person.department`?
+
+error[policy/no-disruption]: disruption limit that lets nothing through
+  policy.yaml:20:58
+    disruption: { group_by: device.cluster, max_unavailable: 0 }
+                                                             ^ no device of a group could ever be changed
+  help: allow at least 1
+"#);
+    }
+
+    #[test]
+    fn without_sources_nothing_is_unknown() {
+        assert_eq!(found(CODES, r#"
+organization: acme
+authority: { person.department: [workday, okta] }
+gates: { default: { signals: [{ name: crashes, from: prometheus, no_worse_than: control }] } }
+budgets: [{ per: 24h, at_most: 5%, of: devices, by: person.department }]
+"#), "");
+    }
+}
