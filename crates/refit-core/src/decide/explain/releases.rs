@@ -96,6 +96,9 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
             };
             format!("exception `{exception}` holds the device{range}{until}")
         }
+        PassedOver::Undetermined => {
+            "what was admitted before stays, as long as it is unknown whether another policy applies".to_owned()
+        }
         PassedOver::Halted { after } => format!("halted after ring {after}"),
         PassedOver::RingNotOpen { rollout, ring, gate } => {
             let gate = match gate {
