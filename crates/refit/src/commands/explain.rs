@@ -38,9 +38,11 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
         terminal::json(&decisions)?;
         return Ok(Exit::Done);
     }
-    for decision in &decisions {
+    for mut decision in decisions {
+        // People know their machine by its name.
+        decision.device = made.plan.hostname.as_str().into();
         let view = decide::View { now, zone: made.situation.device.zone() };
-        terminal::print(&decide::explain(decision, &view).to_string())?;
+        terminal::print(&decide::explain(&decision, &view).to_string())?;
     }
     let obstacles = made.plan.groups.iter().flat_map(|group| &group.later).filter(|item| item.title == title);
     for why in obstacles.flat_map(|item| &item.not_now) {
