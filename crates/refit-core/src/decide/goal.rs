@@ -230,10 +230,13 @@ impl<'r, 'a: 'r> Lines<'r, 'a> {
             WantedBranch::Any | WantedBranch::Installed => {}
             WantedBranch::Named(name) if line.branch == Some(name) => {}
             WantedBranch::Named(_) => ceased.push(None),
-            WantedBranch::Latest(back) if self.latest(*back) == Some(at) => {}
             WantedBranch::Latest(back) => {
+                // A branch that has ended was counted until then.
                 let newer = self.lines[at + 1..].iter().filter(|line| line.is_supported());
-                ceased.push(nth_smallest(newer.filter_map(Line::first_published), *back));
+                let began: Vec<Timestamp> = newer.filter_map(Line::first_published).collect();
+                if began.len() != *back && self.latest(*back) != Some(at) {
+                    ceased.push(nth_smallest(began.into_iter(), *back));
+                }
             }
         }
         match &wanted.release {
