@@ -2,7 +2,7 @@
 
 use super::{
     case::Case,
-    decision::{ClockCounts, PassedOver, ReleaseConsidered, ReleaseVerdict, RingDerivation},
+    decision::{Clock, ClockCounts, PassedOver, ReleaseConsidered, ReleaseVerdict, RingDerivation},
     goal::Standing,
     obligations::{Duties, keeps_its_terms},
     ring::{self, Placed},
@@ -11,9 +11,9 @@ use super::{
 use crate::policy::{
     document::{policy::AtDue, test::GateAnswer},
     expr::Truth,
-    repository::{Deadline, Policy, Rollout},
+    repository::{Deadline, Policy, Ring, Rollout},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use refit_model::{Offer, Release, Version};
 use smol_str::SmolStr;
 
@@ -33,12 +33,14 @@ pub(super) struct Admission<'a> {
 
 /// The entries that surely count and name something, with the one that is due first in front.
 fn first_named<'p, T>(policy: &'p Policy, duties: &Duties<'_>, named: impl Fn(&'p Deadline) -> Option<T>) -> Option<T> {
-    let mut best: Option<((bool, Option<Timestamp>, usize), T)> = None;
+    // The order of entries does not matter: of equal due times the shorter entry comes first.
+    let mut best: Option<((bool, Option<Timestamp>, SignedDuration, &'p str), T)> = None;
     for obligation in duties.obligations.iter().filter(|obligation| obligation.exception.is_none()) {
         for clock in &obligation.clocks {
             let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
-            let Some(name) = policy.deadline.get(clock.entry).filter(|_| sure).and_then(&named) else { continue };
-            let key = (clock.due.is_none(), clock.due, clock.entry);
+            let Some(entry) = policy.deadline.get(clock.entry).filter(|_| sure) else { continue };
+            let Some(name) = named(entry) else { continue };
+            let key = (clock.due.is_none(), clock.due, entry.within, entry.text.as_str());
             if best.as_ref().is_none_or(|(first, _)| key < *first) {
                 best = Some((key, name));
             }
@@ -81,17 +83,11 @@ pub(super) fn admit<'a>(
             verdict,
         });
     }
-    if placed == Placed::Undetermined {
-        if let Some(before) = case.device.admitted_before.get(&slot.key.title) {
-            admitted = standing.ways.iter().copied().find(|release| release.version == *before);
-        }
-    }
-
     let speaks_of = admitted.or(standing.goal).map(|release| &release.version);
     let ring = decided.map(|rollout| {
         let state = speaks_of.and_then(|version| ring::state(case, slot, rollout, version));
-        let placed = speaks_of.map_or(placed, |version| context.placed_for(version));
-        let (index, because) = ring::ring_of(case, policy, rollout, state, placed);
+        let on_halted = speaks_of.is_some_and(|version| context.succeeds_halted(version));
+        let (index, because) = ring::ring_of(case, policy, rollout, state, placed, on_halted);
         RingDerivation {
             rollout: rollout.name.clone(),
             version: speaks_of.cloned(),
@@ -136,13 +132,20 @@ struct Context<'c, 'a, 'd> {
     policy: &'a Policy,
     duties: &'c Duties<'d>,
     placed: Placed,
-    min_age: jiff::SignedDuration,
+    min_age: SignedDuration,
     successor: Option<&'c Version>,
 }
 
 impl Context<'_, '_, '_> {
-    fn placed_for(&self, version: &Version) -> Placed {
-        if self.successor == Some(version) { Placed::OnHaltedRelease } else { self.placed }
+    /// Whether the device is on a halted release, whose successor this is.
+    fn succeeds_halted(&self, version: &Version) -> bool {
+        self.successor == Some(version)
+    }
+
+    /// What was admitted by the last decision, where nothing may be forced and so it stays.
+    fn stays(&self) -> Option<&Version> {
+        let before = self.case.device.admitted_before.get(&self.slot.key.title)?;
+        (self.placed == Placed::Undetermined).then_some(before)
     }
 
     /// Every reason why a release is not admitted.
@@ -157,8 +160,13 @@ impl Context<'_, '_, '_> {
             Offer::Since(at) if at > case.now => reasons.push(PassedOver::NotOffered { until: Some(at) }),
             Offer::Since(_) => {}
         }
+        let stays = self.stays();
+        let was_admitted = stays == Some(&release.version);
+        if stays.is_some() && !was_admitted {
+            reasons.push(PassedOver::Undetermined);
+        }
         let old_enough = release.published.checked_add(self.min_age).unwrap_or(Timestamp::MAX);
-        if old_enough > case.now {
+        if old_enough > case.now && !was_admitted {
             reasons.push(PassedOver::TooYoung { until: old_enough });
         }
         for block in case.repository.blocks.iter().filter(|block| block.title == self.slot.key.title) {
@@ -180,9 +188,11 @@ impl Context<'_, '_, '_> {
         if let Some(after) = &halted {
             reasons.push(PassedOver::Halted { after: after.clone() });
         }
-        if let Some(rollout) = decided {
-            let reached = self.reached(rollout, release) || own.is_some_and(|own| self.reached(own, release));
-            if !reached && (halted.is_some() || !self.goes_ahead(rollout, release)) {
+        if let Some(rollout) = decided.filter(|_| !was_admitted) {
+            let ours = || std::iter::once(rollout).chain(own);
+            let reached = ours().any(|rollout| self.reached(rollout, release));
+            let goes_ahead = || halted.is_none() && ours().any(|rollout| self.goes_ahead(rollout, release));
+            if !reached && !goes_ahead() {
                 reasons.push(self.not_open(rollout, release));
             }
         }
@@ -191,7 +201,8 @@ impl Context<'_, '_, '_> {
 
     fn ring_index(&self, rollout: &Rollout, version: &Version) -> usize {
         let state = ring::state(self.case, self.slot, rollout, version);
-        ring::ring_of(self.case, self.policy, rollout, state, self.placed_for(version)).0
+        let on_halted = self.succeeds_halted(version);
+        ring::ring_of(self.case, self.policy, rollout, state, self.placed, on_halted).0
     }
 
     /// Whether the opening of the device's ring is in the log.
@@ -201,26 +212,31 @@ impl Context<'_, '_, '_> {
         rollout.rings.get(index).is_some_and(|ring| state.open.contains(&ring.name))
     }
 
-    /// Whether a due time that has come carries the device past an inconclusive gate (rule 10).
+    /// Whether a due time that has come carries the device past an inconclusive gate (rule 10). Where nothing may be forced it
+    /// carries nobody.
     fn goes_ahead(&self, rollout: &Rollout, release: &Release) -> bool {
-        let proceed =
-            self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none()).any(|obligation| {
-                obligation.clocks.iter().any(|clock| {
-                    let entry = self.policy.deadline.get(clock.entry);
-                    let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
-                    sure && entry.is_some_and(|entry| entry.at_due == AtDue::Proceed)
-                        && clock.due.is_some_and(|due| due <= self.case.now)
-                })
-            });
-        proceed && self.gate_before(rollout, release) == Some(GateAnswer::Inconclusive)
+        let proceeds = |clock: &Clock| {
+            let entry = self.policy.deadline.get(clock.entry);
+            let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
+            sure && entry.is_some_and(|entry| entry.at_due == AtDue::Proceed)
+                && clock.due.is_some_and(|due| due <= self.case.now)
+        };
+        let mut entries = self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none());
+        self.placed == Placed::ByRings
+            && entries.any(|obligation| obligation.clocks.iter().any(proceeds))
+            && self.gates_before(rollout, release).contains(&GateAnswer::Inconclusive)
     }
 
-    /// What the gate after the last ring that is open before the device's own says; `None` where none is open.
-    fn gate_before(&self, rollout: &Rollout, release: &Release) -> Option<GateAnswer> {
-        let state = ring::state(self.case, self.slot, rollout, &release.version)?;
+    /// What the gates between the first ring and the device's own say, in their order; empty where no earlier ring is open.
+    fn gates_before(&self, rollout: &Rollout, release: &Release) -> Vec<GateAnswer> {
+        let Some(state) = ring::state(self.case, self.slot, rollout, &release.version) else { return Vec::new() };
         let index = self.ring_index(rollout, &release.version);
-        let before = rollout.rings.get(..index)?.iter().rev().find(|ring| state.open.contains(&ring.name))?;
-        Some(ring::gate_after(self.case, self.slot, rollout, &before.name, &release.version))
+        let earlier = rollout.rings.get(..index).unwrap_or_default();
+        if !earlier.iter().any(|ring| state.open.contains(&ring.name)) {
+            return Vec::new();
+        }
+        let gate = |ring: &Ring| ring::gate_after(self.case, self.slot, rollout, &ring.name, &release.version);
+        earlier.iter().map(gate).collect()
     }
 
     fn not_open(&self, rollout: &Rollout, release: &Release) -> PassedOver {
@@ -228,7 +244,11 @@ impl Context<'_, '_, '_> {
         PassedOver::RingNotOpen {
             rollout: rollout.name.clone(),
             ring: rollout.rings[index].name.clone(),
-            gate: self.gate_before(rollout, release),
+            // The first that has not passed is what it waits for.
+            gate: self.gates_before(rollout, release).into_iter().reduce(|gate, next| match gate {
+                GateAnswer::Pass => next,
+                _ => gate,
+            }),
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn under(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, applies: 
     let releases = releases(case, slot, policy);
     let forbidden = policy.presence == Presence::Forbidden;
     let standing = (!forbidden).then(|| standing(case, slot, policy, &releases));
-    let duties = duties(case, slot, policy, standing.as_ref());
+    let duties = duties(case, slot, policy, &releases, standing.as_ref());
     let placed = match applies {
         Applies::Surely => Placed::ByRings,
         Applies::PerhapsNot | Applies::InConflict => Placed::Undetermined,
@@ -126,7 +126,7 @@ fn unseen(case: &Case<'_>) -> bool {
 /// The releases that a policy looks at: all that are published, or those of the security archive where that is what it selects.
 fn releases<'a>(case: &Case<'a>, slot: &Slot<'_>, policy: &Policy) -> Vec<&'a Release> {
     let all = case.world.releases(&slot.key.title);
-    let security_only = selecting(policy, &slot.key.title, all, case) == Some(&Selector::OsSecurity);
+    let security_only = selecting(policy, case, slot) == Some(&Selector::OsSecurity);
     all.iter()
         .filter(|release| release.published <= case.now)
         .filter(|release| {
@@ -144,7 +144,7 @@ fn goal(slot: &Slot<'_>, standing: Option<&Standing<'_>>, forbidden: bool) -> Op
     match (standing.goal, slot.install) {
         (Some(release), _) => Some(Goal::Release { version: release.version.clone(), branch: release.branch.clone() }),
         // Newer than everything that is known to be published: it has arrived.
-        (None, Some(install)) if standing.above => {
+        (None, Some(install)) if standing.ahead => {
             Some(Goal::Release { version: install.version.clone(), branch: install.branch.clone() })
         }
         (None, _) => None,

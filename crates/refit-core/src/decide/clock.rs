@@ -80,36 +80,30 @@ fn counts(case: &Case<'_>, entry: &Deadline, start: &Start<'_>) -> ClockCounts {
     // Conditions speak of exposures; what obliges for another reason has none.
     let Some(advisory) = start.exposure else { return ClockCounts::No };
     let latched = case.world.latches.get(&(advisory.id.clone(), condition.text().clone())).copied();
-    match case.exposure_truth(condition, advisory, case.now) {
-        Truth::True => {
-            let since = first_true(case, condition, advisory);
-            ClockCounts::Holds { since: latched.map_or(since, |latched| latched.min(since)) }
-        }
-        Truth::False | Truth::Unknown if latched.is_some_and(|since| since <= case.now) => {
-            ClockCounts::Latched { since: latched.unwrap_or(case.now) }
-        }
-        Truth::False => ClockCounts::No,
-        Truth::Unknown => ClockCounts::Provisional { wanting: case.exposure_wanting(condition, advisory) },
+    let latched = latched.filter(|since| *since <= case.now);
+    let since = first_true(case, condition, advisory).into_iter().chain(latched).min();
+    match (case.exposure_truth(condition, advisory, case.now), since) {
+        (Truth::True, since) => ClockCounts::Holds { since: since.unwrap_or(advisory.known_at) },
+        (Truth::False | Truth::Unknown, Some(since)) => ClockCounts::Latched { since },
+        (Truth::False, None) => ClockCounts::No,
+        (Truth::Unknown, None) => ClockCounts::Provisional { wanting: case.exposure_wanting(condition, advisory) },
     }
 }
 
-/// When a condition that holds now first became true, as far as the advisory's own dates tell: when it became known, when it was
-/// listed as exploited, or when time alone made it so. (What changed without a date, such as a score, is in the latches.)
-fn first_true(case: &Case<'_>, condition: &Expr, advisory: &Advisory) -> Timestamp {
-    let mut at = advisory.known_at.min(case.now);
+/// When a condition was first true, as far as the advisory's own dates tell: when it became known, when it was listed as exploited,
+/// or when time alone made it so. (What changed without a date, such as a score, is in the latches.) `None` is: it never was.
+fn first_true(case: &Case<'_>, condition: &Expr, advisory: &Advisory) -> Option<Timestamp> {
+    let mut at = advisory.known_at;
     // Bounded: time changes an expression only at the thresholds that its text names.
     for _ in 0..CHANGES_MOST {
         if case.exposure_truth(condition, advisory, at).is_true() {
-            return at;
+            return Some(at);
         }
         let listed = advisory.kev.filter(|kev| *kev > at);
         let by_time = case.exposure_change(condition, advisory, at).filter(|change| *change > at);
-        match [listed, by_time].into_iter().flatten().min() {
-            Some(next) if next <= case.now => at = next,
-            _ => return case.now,
-        }
+        at = listed.into_iter().chain(by_time).min().filter(|next| *next <= case.now)?;
     }
-    case.now
+    None
 }
 
 /// How many moments are looked at to find when a condition became true.

@@ -450,6 +450,8 @@ pub enum PassedOver {
         /// The exception.
         exception: SmolStr,
     },
+    /// Whether another policy applies is unknown, so what was admitted before stays, and this was not.
+    Undetermined,
     /// It was halted.
     Halted {
         /// After this ring.
@@ -461,7 +463,7 @@ pub enum PassedOver {
         rollout: SmolStr,
         /// The device's ring.
         ring: SmolStr,
-        /// What the gate before it says, where an earlier ring is open.
+        /// What the first gate before it that has not passed says, where an earlier ring is open.
         gate: Option<GateAnswer>,
     },
 }

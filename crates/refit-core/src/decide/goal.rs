@@ -7,7 +7,7 @@ use refit_model::{BranchName, Offer, Release, Version};
 
 /// Where a slot stands against a policy's target.
 pub(super) struct Standing<'a> {
-    /// Where it has to go; `None` where no release satisfies.
+    /// Where it has to go; `None` where no release satisfies, or where it is ahead of all that are known.
     pub goal: Option<&'a Release>,
     /// Whether what is installed satisfies; always false where nothing is.
     pub satisfies: bool,
@@ -15,8 +15,12 @@ pub(super) struct Standing<'a> {
     pub ceased: Option<Timestamp>,
     /// Whether it is above what the policy asks for.
     pub above: bool,
+    /// Whether it is newer than everything that is known to be published, where the newest is asked for.
+    pub ahead: bool,
     /// The releases that it may be moved to, oldest first: those that the target allows, up to the goal.
     pub ways: Vec<&'a Release>,
+    /// Newer releases that the target allows, in branches that the goal is not in. It may have been once.
+    pub elsewhere: Vec<&'a Release>,
     /// Whether no release that satisfies will ever be offered to this device.
     pub unsupported: bool,
 }
@@ -28,140 +32,175 @@ pub(super) fn standing<'a>(
     policy: &Policy,
     releases: &[&'a Release],
 ) -> Standing<'a> {
-    let lines = Lines::new(case, slot, releases);
+    let lines = Lines::new(case, slot, releases, case.now);
     let installed = slot.install.map(|install| &install.version);
     let (satisfies, ceased) = match installed {
         Some(version) => satisfaction(case, policy, &lines, version),
         None => (false, None),
     };
-    let mut goal =
-        lines.goal_branch(case, policy, installed).and_then(|line| line.newest_wanted(&policy.target.release));
+    let mut goal = lines.goal(case, policy, installed);
 
-    // What is newer than everything that is known to be published is not asked to go back.
-    let pinned = matches!(policy.target.release, WantedRelease::Range(_));
+    let own_branch = slot.install.map(|install| install.branch.as_ref());
+    let stays_in_branch = goal.is_some_and(|goal| own_branch == Some(goal.branch.as_ref()));
+    // A range and a branch that is named are pins; `latest` and `latest-1` move.
+    let pinned = match (&policy.target.release, &policy.target.branch) {
+        (WantedRelease::Range(_), _) => true,
+        (WantedRelease::Latest(_), WantedBranch::Named(_)) => !stays_in_branch,
+        (WantedRelease::Latest(_), _) => false,
+    };
     let newer_than_goal = match (installed, goal) {
         (Some(installed), Some(goal)) => *installed > goal.version,
         _ => false,
     };
     let downgrade = newer_than_goal && pinned && policy.allow_downgrade;
-    let above = newer_than_goal && !downgrade;
-    if above && policy.target.branch == WantedBranch::Installed && policy.target.release == WantedRelease::Latest(0) {
+    let mut above = newer_than_goal && !downgrade;
+    // What is newer than everything that is known to be published is not asked to go back.
+    let ahead = above && stays_in_branch && policy.target.release == WantedRelease::Latest(0);
+    // Nor is what is in a branch that has ended before the next one began: there it can only wait.
+    let stranded = above && !pinned && lines.installed_has_ended();
+    if ahead || stranded {
         goal = None;
+        above = false;
     }
 
-    let ways = match goal {
-        Some(goal) => releases
-            .iter()
-            .copied()
-            .filter(|release| release.branch == goal.branch && release.version <= goal.version)
-            .filter(|release| match (installed, downgrade) {
-                (None, _) | (_, true) => true,
-                (Some(installed), false) => release.version > *installed,
-            })
-            .filter(|release| match &policy.target.release {
-                WantedRelease::Latest(_) => true,
-                WantedRelease::Range(range) => range.contains(&release.version),
-            })
-            .collect(),
-        None => Vec::new(),
+    let newer = |release: &Release| installed.is_none_or(|installed| release.version > *installed);
+    let wanted = |release: &Release| match &policy.target.release {
+        WantedRelease::Latest(_) => true,
+        WantedRelease::Range(range) => range.contains(&release.version),
     };
+    let (mut ways, mut elsewhere) = (Vec::new(), Vec::new());
+    if let Some(goal) = goal {
+        for release in releases.iter().copied().filter(|release| wanted(release)) {
+            if release.branch != goal.branch {
+                elsewhere.extend((newer(release) && !downgrade).then_some(release));
+            } else if release.version <= goal.version && (downgrade || newer(release)) {
+                ways.push(release);
+            }
+        }
+    }
     let satisfying = lines.satisfying(policy, goal);
-    let unsupported = !(satisfies || above)
-        && !satisfying.is_empty()
+    let unsupported = !above
+        && goal.is_some_and(|goal| Some(&goal.version) != installed)
         && satisfying.iter().all(|release| case.device.offer(release) == Offer::Never);
-    Standing { goal, satisfies: satisfies || above, ceased, above, ways, unsupported }
+    Standing { goal, satisfies: satisfies || above || ahead, ceased, above, ahead, ways, elsewhere, unsupported }
 }
 
-/// The branches of a title as they are now, oldest first, each with its releases, oldest first.
+/// The branch that the goal came from at an earlier time, by what was published then, under the policy of today; `None` is: there
+/// was no goal.
+pub(super) fn goal_branch_at<'a>(
+    case: &Case<'_>,
+    slot: &Slot<'_>,
+    policy: &Policy,
+    releases: &[&'a Release],
+    at: Timestamp,
+) -> Option<Option<&'a BranchName>> {
+    let published: Vec<&'a Release> = releases.iter().copied().filter(|release| release.published <= at).collect();
+    let installed = slot.install.map(|install| &install.version);
+    let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed)?;
+    Some(goal.branch.as_ref())
+}
+
+/// The branches of a title as they are at a time, oldest first, each with its releases, oldest first.
 struct Lines<'r, 'a> {
+    at: Timestamp,
     lines: Vec<Line<'r, 'a>>,
-    installed_branch: Option<Option<&'r BranchName>>,
+    /// The index of the installed branch, which is there even where no release of it is known.
+    installed: Option<usize>,
 }
 
 struct Line<'r, 'a> {
-    branch: Option<&'a BranchName>,
+    branch: Option<&'r BranchName>,
     releases: Vec<&'a Release>,
     /// When support ended; `None` while it lasts.
     ended: Option<Timestamp>,
-    _slot: std::marker::PhantomData<&'r ()>,
 }
 
-impl<'r, 'a> Lines<'r, 'a> {
-    fn new(case: &Case<'_>, slot: &Slot<'r>, releases: &[&'a Release]) -> Self {
+impl<'r, 'a: 'r> Lines<'r, 'a> {
+    fn new(case: &Case<'_>, slot: &'r Slot<'_>, releases: &[&'a Release], at: Timestamp) -> Self {
         let mut lines: Vec<Line<'r, 'a>> = Vec::new();
+        let line = |branch| Line { branch, releases: Vec::new(), ended: support_ended(case, slot, branch, at) };
+        if let Some(install) = slot.install {
+            lines.push(line(install.branch.as_ref()));
+        }
         for &release in releases {
             match lines.iter_mut().find(|line| line.branch == release.branch.as_ref()) {
                 Some(line) => line.releases.push(release),
-                None => lines.push(Line {
-                    branch: release.branch.as_ref(),
-                    releases: vec![release],
-                    ended: support_ended(case, slot, release.branch.as_ref()),
-                    _slot: std::marker::PhantomData,
-                }),
+                None => lines.push(Line { releases: vec![release], ..line(release.branch.as_ref()) }),
             }
         }
-        lines.sort_by(|a, b| a.newest().cmp(&b.newest()).then(a.branch.cmp(&b.branch)));
-        Lines { lines, installed_branch: slot.install.map(|install| install.branch.as_ref()) }
+        let installed = slot.install.map(|install| &install.version);
+        lines.sort_by_key(|line| (line.releases.last().map(|release| &release.version).or(installed), line.branch));
+        let installed =
+            slot.install.and_then(|install| lines.iter().position(|line| line.branch == install.branch.as_ref()));
+        Lines { at, lines, installed }
     }
 
-    fn installed(&self) -> Option<usize> {
-        let branch = self.installed_branch?;
-        self.lines.iter().position(|line| line.branch == branch)
+    fn installed_has_ended(&self) -> bool {
+        self.installed.is_some_and(|index| self.lines[index].ended.is_some())
+    }
+
+    /// The newest release that satisfies the target, of the branch that the goal comes from.
+    fn goal(&self, case: &Case<'_>, policy: &Policy, installed: Option<&Version>) -> Option<&'a Release> {
+        self.lines[self.goal_line(case, policy, installed)?].newest_wanted(&policy.target.release)
     }
 
     /// The branch that the goal comes from.
-    fn goal_branch(&self, case: &Case<'_>, policy: &Policy, installed: Option<&Version>) -> Option<&Line<'r, 'a>> {
-        let open = |index: &usize| {
-            let line = &self.lines[*index];
-            line.ended.is_none() && self.accepted(case, policy, *index)
+    fn goal_line(&self, case: &Case<'_>, policy: &Policy, installed: Option<&Version>) -> Option<usize> {
+        let wanted = |index: &usize| self.lines[*index].newest_wanted(&policy.target.release).is_some();
+        let open =
+            |index: &usize| self.lines[*index].ended.is_none() && self.accepted(case, policy, *index) && wanted(index);
+        let newest_first = || (0..self.lines.len()).rev();
+        let named = match &policy.target.branch {
+            WantedBranch::Latest(back) => return self.latest(*back),
+            WantedBranch::Named(name) => Some(self.lines.iter().position(|line| line.branch == Some(name))?),
+            WantedBranch::Installed | WantedBranch::Any => None,
         };
-        let reachable = |index: &usize| self.lines[*index].newest_wanted(&policy.target.release).is_some();
-        match &policy.target.branch {
-            WantedBranch::Latest(back) => {
-                // The newest branches that are still supported are counted.
-                let mut supported = (0..self.lines.len()).rev().filter(|index| self.lines[*index].ended.is_none());
-                supported.nth(*back).map(|index| &self.lines[index])
-            }
-            WantedBranch::Named(name) => self.lines.iter().find(|line| line.branch == Some(name)),
-            WantedBranch::Installed | WantedBranch::Any => match self.installed() {
-                Some(at) => {
-                    let above_all = installed.is_some_and(|version| {
-                        matches!(&policy.target.release, WantedRelease::Range(range)
-                            if !range.contains(version) && self.lines.iter().flat_map(|line| &line.releases)
-                                .filter(|release| range.contains(&release.version))
-                                .all(|release| release.version < *version))
-                    });
-                    let candidates = std::iter::once(at).chain(at + 1..self.lines.len());
-                    let mut next = candidates.filter(open).filter(reachable);
-                    next.next()
-                        .or_else(|| (0..self.lines.len()).rev().filter(open).find(reachable))
-                        .or_else(|| above_all.then(|| (0..self.lines.len()).rev().find(reachable)).flatten())
-                        .map(|index| &self.lines[index])
-                }
-                None => (0..self.lines.len()).rev().filter(open).find(reachable).map(|index| &self.lines[index]),
-            },
-        }
+        let Some(from) = named.or(self.installed) else { return newest_first().find(open) };
+        let pinned_below = installed.is_some_and(|version| self.is_pinned_below(&policy.target.release, version));
+        (from..self.lines.len())
+            .find(open)
+            // Support that has ended leads onwards, never back.
+            .or_else(|| (pinned_below || self.lines[from].ended.is_none()).then(|| newest_first().find(open)).flatten())
+            // A pin and a name count also where what they name has ended.
+            .or_else(|| pinned_below.then(|| newest_first().find(wanted)).flatten())
+            .or_else(|| named.filter(wanted))
     }
 
-    /// Whether some entry of `accept` still takes a branch; without entries the installed one, and every one, is taken.
+    /// Whether a range holds only releases that are older than `version`.
+    fn is_pinned_below(&self, wanted: &WantedRelease, version: &Version) -> bool {
+        let WantedRelease::Range(range) = wanted else { return false };
+        let mut held = self.lines.iter().flat_map(|line| &line.releases).filter(|held| range.contains(&held.version));
+        !range.contains(version) && held.all(|held| held.version < *version)
+    }
+
+    /// The newest branch but `back`, of those that are supported and have releases; the oldest of them where there are fewer.
+    fn latest(&self, back: usize) -> Option<usize> {
+        let supported = |index: &usize| self.lines[*index].is_supported();
+        (0..self.lines.len()).rev().filter(supported).take(back + 1).last()
+    }
+
+    /// Whether some entry of `accept` still takes a branch; without entries the target's is, and every one where it names none.
     fn accepted(&self, case: &Case<'_>, policy: &Policy, index: usize) -> bool {
-        policy.accept.is_empty()
-            || policy.accept.iter().any(|accepted| {
-                accepted.until.is_none_or(|until| case.now < until.end_in(&case.zone))
+        match &policy.target.branch {
+            WantedBranch::Named(_) if policy.accept.is_empty() => self.matches(&policy.target.branch, index),
+            _ if policy.accept.is_empty() => true,
+            _ => policy.accept.iter().any(|accepted| {
+                accepted.until.is_none_or(|until| self.at < until.end_in(&case.zone))
                     && self.matches(&accepted.wanted.branch, index)
-            })
+            }),
+        }
     }
 
     fn matches(&self, wanted: &WantedBranch, index: usize) -> bool {
         match wanted {
             WantedBranch::Any => true,
-            WantedBranch::Installed => self.installed_branch.is_none() || self.installed() == Some(index),
-            WantedBranch::Latest(back) => self.lines.len().checked_sub(back + 1) == Some(index),
+            WantedBranch::Installed => self.installed.is_none_or(|installed| installed == index),
+            WantedBranch::Latest(back) => self.latest(*back) == Some(index),
             WantedBranch::Named(name) => self.lines[index].branch == Some(name),
         }
     }
 
-    /// The releases that satisfy the target now, in the goal's branch.
+    /// The releases that satisfy the target now: of its branch, or of any where it names none.
     fn satisfying(&self, policy: &Policy, goal: Option<&'a Release>) -> Vec<&'a Release> {
         let Some(goal) = goal else { return Vec::new() };
         match &policy.target.release {
@@ -179,42 +218,29 @@ impl<'r, 'a> Lines<'r, 'a> {
         }
     }
 
-    /// Whether `version` satisfies one branch and release, and if not since when; `None` is: it never did.
+    /// Whether `version`, which is installed, satisfies one branch and release, and if not since when; `None` is: it never did.
     fn satisfied(&self, wanted: &Wanted, version: &Version) -> Result<(), Option<Timestamp>> {
-        let Some(at) = self.installed() else {
-            // A branch of which no release is known: only a range, of any branch, can speak of it.
-            return match (&wanted.branch, &wanted.release) {
-                (WantedBranch::Any | WantedBranch::Installed, WantedRelease::Range(range))
-                    if !range.contains(version) =>
-                {
-                    Err(None)
-                }
-                (WantedBranch::Any | WantedBranch::Installed, _) => Ok(()),
-                _ => Err(None),
-            };
-        };
+        let Some(at) = self.installed else { return Err(None) };
+        let line = &self.lines[at];
         let mut ceased: Vec<Option<Timestamp>> = Vec::new();
-        if let Some(ended) = self.lines[at].ended {
+        if let Some(ended) = line.ended {
             ceased.push(Some(ended));
         }
         match &wanted.branch {
             WantedBranch::Any | WantedBranch::Installed => {}
-            WantedBranch::Named(name) if self.lines[at].branch == Some(name) => {}
+            WantedBranch::Named(name) if line.branch == Some(name) => {}
             WantedBranch::Named(_) => ceased.push(None),
+            WantedBranch::Latest(back) if self.latest(*back) == Some(at) => {}
             WantedBranch::Latest(back) => {
-                let newer = self.lines[at + 1..].iter().filter_map(|line| line.first_published());
-                match nth_smallest(newer, *back) {
-                    Some(overtaken) => ceased.push(Some(overtaken)),
-                    None if self.lines.len() - 1 - at < *back => ceased.push(None),
-                    None => {}
-                }
+                let newer = self.lines[at + 1..].iter().filter(|line| line.is_supported());
+                ceased.push(nth_smallest(newer.filter_map(Line::first_published), *back));
             }
         }
         match &wanted.release {
             WantedRelease::Range(range) if range.contains(version) => {}
             WantedRelease::Range(_) => ceased.push(None),
             WantedRelease::Latest(back) => {
-                let newer = self.lines[at].releases.iter().filter(|release| release.version > *version);
+                let newer = line.releases.iter().filter(|release| release.version > *version);
                 if let Some(overtaken) = nth_smallest(newer.map(|release| release.published), *back) {
                     ceased.push(Some(overtaken));
                 }
@@ -229,8 +255,8 @@ impl<'r, 'a> Lines<'r, 'a> {
 }
 
 impl<'a> Line<'_, 'a> {
-    fn newest(&self) -> Option<&Version> {
-        self.releases.last().map(|release| &release.version)
+    fn is_supported(&self) -> bool {
+        self.ended.is_none() && !self.releases.is_empty()
     }
 
     fn first_published(&self) -> Option<Timestamp> {
@@ -284,11 +310,11 @@ fn satisfaction(
     (false, last)
 }
 
-/// When support of a branch ended where the device is; `None` while it lasts, or where nobody has said.
-fn support_ended(case: &Case<'_>, slot: &Slot<'_>, branch: Option<&BranchName>) -> Option<Timestamp> {
+/// When support of a branch ended where the device is; `None` while it lasts at that time, or where nobody has said.
+fn support_ended(case: &Case<'_>, slot: &Slot<'_>, branch: Option<&BranchName>, at: Timestamp) -> Option<Timestamp> {
     let title = case.repository.titles.get(&slot.key.title)?;
     let last_day = title.branches.iter().find(|known| Some(&known.name) == branch)?.supported_until?;
-    Some(last_day.end_in(&case.zone)).filter(|end| *end <= case.now)
+    Some(last_day.end_in(&case.zone)).filter(|end| *end <= at)
 }
 
 fn nth_smallest(times: impl Iterator<Item = Timestamp>, n: usize) -> Option<Timestamp> {

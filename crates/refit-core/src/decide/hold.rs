@@ -137,14 +137,13 @@ const GRACE_KEV: SignedDuration = SignedDuration::from_hours(4);
 /// run out. A return that was over, with all its use, before the due time came, did not delay it and used nothing.
 fn grace_runs(case: &Case<'_>, cause: &Cause, due: Timestamp) -> bool {
     let length = if matches!(cause, Cause::Exposure { kev: true, .. }) { GRACE_KEV } else { GRACE };
-    let long = |absence: &&Absence| absence.back <= case.now && absence.back.duration_since(absence.away) >= ABSENCE;
-    let absences: Vec<&Absence> = case.device.absences.iter().filter(long).collect();
-    for (index, absence) in absences.iter().enumerate() {
-        let next_away = absences.get(index + 1).map(|next| next.away);
+    let returns = returns(case);
+    for (index, (_, used)) in returns.iter().enumerate() {
+        let next_away = returns.get(index + 1).map(|(away, _)| *away);
         if next_away.is_some_and(|next_away| next_away <= due) {
             continue;
         }
-        if absence.used >= length {
+        if *used >= length {
             return false;
         }
         if next_away.is_none() {
@@ -152,6 +151,21 @@ fn grace_runs(case: &Case<'_>, cause: &Cause, due: Timestamp) -> bool {
         }
     }
     false
+}
+
+/// The beginning of each absence that gives a grace, and the time of use since its end, up to the next such: shorter absences
+/// interrupt the use, and do not begin it anew.
+fn returns(case: &Case<'_>) -> Vec<(Timestamp, SignedDuration)> {
+    let mut returns: Vec<(Timestamp, SignedDuration)> = Vec::new();
+    for Absence { away, back, used } in case.device.absences.iter().copied().filter(|absence| absence.back <= case.now)
+    {
+        match returns.last_mut() {
+            _ if back.duration_since(away) >= ABSENCE => returns.push((away, used)),
+            Some((_, so_far)) => *so_far = so_far.saturating_add(used),
+            None => {}
+        }
+    }
+    returns
 }
 
 /// The window, where it is shut and does not yield to a due time.

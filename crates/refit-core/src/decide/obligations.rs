@@ -7,11 +7,10 @@ use super::{
         Cause, ClockCounts, ExceptionConsidered, ExceptionVerdict, FirstOffer, NoObligation, Obligation, OpenExposure,
         Scores,
     },
-    goal::Standing,
-    select::Slot,
+    goal::{Standing, goal_branch_at},
+    select::{Slot, in_security_archive},
 };
 use crate::policy::{
-    document::policy::Presence,
     expr::Truth,
     repository::{Exception, Policy},
 };
@@ -51,11 +50,12 @@ pub(super) fn exposures<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<&'a Advisor
         .collect()
 }
 
-/// What `policy` asks of a slot that stands so.
+/// What `policy` asks of a slot that stands so among `releases`; without a standing the title has to go.
 pub(super) fn duties<'a>(
     case: &Case<'a>,
     slot: &Slot<'_>,
     policy: &Policy,
+    releases: &[&Release],
     standing: Option<&Standing<'_>>,
 ) -> Duties<'a> {
     let open = exposures(case, slot);
@@ -69,16 +69,18 @@ pub(super) fn duties<'a>(
     };
 
     // First what obliges and since when, because the spell begins with the first of it.
-    let mut found: Vec<(Cause, Option<Timestamp>, Option<&'a Advisory>)> = Vec::new();
+    let mut found: Vec<Found<'a>> = Vec::new();
     match (slot.install, standing) {
-        (Some(_), _) if policy.presence == Presence::Forbidden => found.push((Cause::Forbidden, None, None)),
+        // What is gone is not exposed: this goal closes them all.
+        (Some(_), None) => {
+            found.push((Cause::Forbidden, None, None));
+            found.extend(open.into_iter().map(|advisory| exposed(case, advisory)));
+        }
         (None, Some(_)) => found.push((Cause::Missing, None, None)),
         (Some(install), Some(standing)) => {
             for advisory in open {
                 if closes(standing, &install.version, advisory) {
-                    let kev = advisory.kev.is_some_and(|kev| kev <= case.now);
-                    let cause = Cause::Exposure { advisory: advisory.id.clone(), kev };
-                    found.push((cause, Some(advisory.known_at), Some(advisory)));
+                    found.push(exposed(case, advisory));
                 } else {
                     let because = NoObligation::GoalDoesNotClose;
                     duties.idle.push(OpenExposure { advisory: advisory.id.clone(), scores: advisory.into(), because });
@@ -88,7 +90,7 @@ pub(super) fn duties<'a>(
                 found.push((Cause::Stale, standing.ceased, None));
             }
         }
-        _ => {}
+        (None, None) => {}
     }
     if found.is_empty() {
         return duties;
@@ -98,9 +100,14 @@ pub(super) fn duties<'a>(
     let spell = spell(case, slot, first_arose);
     for (cause, arose, exposure) in found {
         let offer = match standing {
-            _ if cause == Cause::Forbidden => Offered::NotNeeded,
-            Some(standing) => first_offer(case, standing, exposure),
-            None => Offered::NotYet,
+            Some(standing) => {
+                let was_goal_branch = |release: &Release, at| {
+                    goal_branch_at(case, slot, policy, releases, arose.max(Some(at)).unwrap_or(at))
+                        == Some(release.branch.as_ref())
+                };
+                first_offer(case, standing, exposure, was_goal_branch)
+            }
+            None => Offered::NotNeeded,
         };
         let start = Start { arose, offer, spell, exposure };
         let clocks: Vec<_> = policy
@@ -137,28 +144,48 @@ pub(super) fn duties<'a>(
     duties
 }
 
+/// What obliges, since when (`None` is: always), and the exposure where it is one.
+type Found<'a> = (Cause, Option<Timestamp>, Option<&'a Advisory>);
+
+fn exposed<'a>(case: &Case<'_>, advisory: &'a Advisory) -> Found<'a> {
+    let kev = advisory.kev.is_some_and(|kev| kev <= case.now);
+    (Cause::Exposure { advisory: advisory.id.clone(), kev }, Some(advisory.known_at), Some(advisory))
+}
+
 /// Whether the goal closes an exposure: it can be gone to, and is not affected.
 fn closes(standing: &Standing<'_>, installed: &Version, advisory: &Advisory) -> bool {
     let Some(goal) = standing.goal else { return false };
     !standing.above && goal.version != *installed && advisory.affects(&goal.version) == Some(false)
 }
 
-/// The first release ever offered here that would have ended an obligation, of those that the slot may be moved to.
+/// The first release ever offered here that would have ended an obligation: of those that the slot may be moved to, and of those
+/// that it could have been while the goal came from another branch.
 ///
 /// Halted, superseded and too young ones count: what matters is that the vendor had an answer.
-fn first_offer(case: &Case<'_>, standing: &Standing<'_>, exposure: Option<&Advisory>) -> Offered {
-    let offered = |release: &Release| match case.device.offer(release) {
-        Offer::Since(at) => Some(at),
-        // Where nothing will ever be offered, the publication stands for the offer.
-        Offer::Never => standing.unsupported.then_some(release.published),
+fn first_offer(
+    case: &Case<'_>,
+    standing: &Standing<'_>,
+    exposure: Option<&Advisory>,
+    was_goal_branch: impl Fn(&Release, Timestamp) -> bool,
+) -> Offered {
+    let ends = |release: &Release| exposure.is_none_or(|advisory| advisory.affects(&release.version) == Some(false));
+    let offered = |release: &Release| {
+        let at = match case.device.offer(release) {
+            Offer::Since(at) => at,
+            // Where nothing will ever be offered, the publication stands for the offer.
+            Offer::Never if standing.unsupported => release.published,
+            Offer::Never => return None,
+        };
+        (at <= case.now).then_some(at)
     };
-    standing
-        .ways
-        .iter()
-        .filter(|release| exposure.is_none_or(|advisory| advisory.affects(&release.version) == Some(false)))
-        .filter_map(|release| offered(release).map(|at| (at, &release.version)))
-        .filter(|(at, _)| *at <= case.now)
-        .min_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(b.1)))
+    let ways =
+        standing.ways.iter().filter(|release| ends(release)).filter_map(|way| Some((offered(way)?, &way.version)));
+    let once = standing.elsewhere.iter().filter(|release| ends(release)).filter_map(|release| {
+        let at = offered(release).filter(|at| was_goal_branch(release, *at))?;
+        Some((at, &release.version))
+    });
+    ways.chain(once)
+        .min()
         .map_or(Offered::NotYet, |(at, version)| Offered::First(FirstOffer { version: version.clone(), at }))
 }
 
@@ -175,8 +202,11 @@ fn spell(case: &Case<'_>, slot: &Slot<'_>, first_arose: Option<Timestamp>) -> Op
 /// Lets exceptions replace due times, obligation by obligation.
 fn except<'a>(case: &Case<'a>, slot: &Slot<'_>, duties: &mut Duties<'a>) {
     for exception in &case.repository.exceptions {
-        let security = || case.world.releases(&slot.key.title).iter().any(|release| release.security);
-        if !exception.software.iter().any(|selector| selector.selects(&slot.key.title, security)) {
+        if !exception
+            .software
+            .iter()
+            .any(|selector| selector.selects(&slot.key.title, || in_security_archive(case, slot)))
+        {
             continue;
         }
         let end = exception.until.end_in(&case.zone);

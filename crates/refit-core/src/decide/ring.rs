@@ -17,27 +17,32 @@ use crate::{
 use refit_model::Version;
 use smol_str::SmolStr;
 
-/// What puts a device into a ring before its rings are looked at.
+/// What decides on a device's ring.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
     /// Nothing: the rings decide.
     ByRings,
     /// Whether another policy applies is unknown.
     Undetermined,
-    /// It is on a halted release, whose successor this is.
-    OnHaltedRelease,
 }
 
-/// The index of the device's ring, and why. A rollout has at least one ring.
+/// The index of the device's ring, and why. A rollout has at least one ring. `on_halted` tells that the device is on a halted
+/// release, whose successor this is.
 pub(super) fn ring_of(
     case: &Case<'_>,
     policy: &Policy,
     rollout: &Rollout,
     state: Option<&RolloutState>,
     placed: Placed,
+    on_halted: bool,
 ) -> (usize, RingReason) {
     let last = rollout.rings.len().saturating_sub(1);
-    if placed == Placed::OnHaltedRelease {
+    // Who can't be told from another can't be told to be a member either.
+    if case.device.identity_in_doubt {
+        return (last, RingReason::IdentityInDoubt);
+    }
+    let is_open = |ring: &Ring| state.is_some_and(|state| state.open.contains(&ring.name));
+    if on_halted && (placed == Placed::ByRings || rollout.rings.first().is_some_and(is_open)) {
         return (0, RingReason::OnHaltedRelease);
     }
     let members = |ring: &SmolStr| {
@@ -52,9 +57,6 @@ pub(super) fn ring_of(
     }
     if placed == Placed::Undetermined {
         return (last, RingReason::Undetermined);
-    }
-    if case.device.identity_in_doubt {
-        return (last, RingReason::IdentityInDoubt);
     }
     let at = position(&case.device.id, &policy.name);
     let mut cut = 0.0;
@@ -104,7 +106,8 @@ pub(super) fn state<'a>(
     states.iter().find(|state| state.rollout == rollout.name && state.version == *version)
 }
 
-/// What the gate after a ring says of a release; inconclusive while nothing is known.
+/// What the gate after a ring says of a release; inconclusive while nothing is known. A halt counts whoever found it; else what was
+/// found on the device's own platform comes before what was found on all, and of several the most careful.
 pub(super) fn gate_after(
     case: &Case<'_>,
     slot: &Slot<'_>,
@@ -114,9 +117,13 @@ pub(super) fn gate_after(
 ) -> GateAnswer {
     findings(case, slot, version)
         .filter(|finding| finding.after == ring)
-        .map(|finding| answer(case, rollout, finding))
-        .next()
-        .unwrap_or(GateAnswer::Inconclusive)
+        .map(|finding| (finding.platform.is_none(), answer(case, rollout, finding)))
+        .min_by_key(|(general, answer)| match answer {
+            GateAnswer::Halt => (false, 0),
+            GateAnswer::Inconclusive => (*general, 1),
+            GateAnswer::Pass => (*general, 2),
+        })
+        .map_or(GateAnswer::Inconclusive, |(_, answer)| answer)
 }
 
 /// What the gate after a ring says of a release, with its evidence.
@@ -159,11 +166,12 @@ pub(super) fn halted_after(case: &Case<'_>, slot: &Slot<'_>, version: &Version) 
         .map(|finding| finding.after.clone())
 }
 
+/// What was found on the device's platform; where that is unknown, on any.
 fn findings<'a>(case: &Case<'a>, slot: &Slot<'_>, version: &Version) -> impl Iterator<Item = &'a GateState> {
     let platform = case.device_text("platform").map(SmolStr::new);
     let version = version.clone();
     case.world.gates.get(&slot.key.title).into_iter().flatten().filter(move |finding| {
-        finding.version == version && (finding.platform.is_none() || finding.platform == platform)
+        finding.version == version && (finding.platform.is_none() || platform.is_none() || finding.platform == platform)
     })
 }
 

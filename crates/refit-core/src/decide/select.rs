@@ -13,7 +13,7 @@ use crate::{
     },
     world::{Install, SlotKey},
 };
-use refit_model::{Release, TitleId};
+use refit_model::TitleId;
 use std::collections::BTreeSet;
 
 /// A slot of the device, and what is in it.
@@ -111,6 +111,8 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
         decision.marks.insert(Mark::Conflict);
     } else if undetermined {
         decision = answer::under(case, slot, deciding, answer::Applies::PerhapsNot);
+    }
+    if undetermined {
         decision.marks.insert(Mark::Undetermined);
     }
 
@@ -135,10 +137,9 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
 
 /// The policies that name the slot's title, with whether they apply.
 fn candidates<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<Candidate<'a>> {
-    let releases = case.world.releases(&slot.key.title);
     let mut candidates = Vec::new();
     for (index, policy) in case.repository.policies.iter().enumerate() {
-        if selecting(policy, &slot.key.title, releases, case).is_some() {
+        if selecting(policy, case, slot).is_some() {
             candidates.push(Candidate { policy, truth: case.applies(index, policy) });
         }
     }
@@ -146,16 +147,10 @@ fn candidates<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<Candidate<'a>> {
 }
 
 /// The line of `software` that selects a title; one that names all its releases comes before `os/security`.
-pub(super) fn selecting<'p>(
-    policy: &'p Policy,
-    title: &TitleId,
-    releases: &[Release],
-    case: &Case<'_>,
-) -> Option<&'p Selector> {
-    let in_security_archive = || releases.iter().any(|release| release.security && release.published <= case.now);
+pub(super) fn selecting<'p>(policy: &'p Policy, case: &Case<'_>, slot: &Slot<'_>) -> Option<&'p Selector> {
     let mut security = None;
     for selector in &policy.software {
-        if selector.selects(title, in_security_archive) {
+        if selector.selects(&slot.key.title, || in_security_archive(case, slot)) {
             if *selector != Selector::OsSecurity {
                 return Some(selector);
             }
@@ -163,6 +158,11 @@ pub(super) fn selecting<'p>(
         }
     }
     security
+}
+
+/// Whether the security archive has a release of the slot's title.
+pub(super) fn in_security_archive(case: &Case<'_>, slot: &Slot<'_>) -> bool {
+    case.world.releases(&slot.key.title).iter().any(|release| release.security && release.published <= case.now)
 }
 
 fn consider(case: &Case<'_>, candidate: &Candidate<'_>, deciding: Option<&Policy>) -> PolicyConsidered {

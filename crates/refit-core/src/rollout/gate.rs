@@ -36,7 +36,8 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
         return GateAnswer::Halt;
     }
     let soaked = first_result.is_some_and(|first| now.duration_since(first) >= soak);
-    let enough = gate.enough.is_some_and(|share| failed == 0 && reported as f64 >= share * devices as f64);
+    // A product such as 55 % of 100 is not exact in binary.
+    let enough = gate.enough.is_some_and(|share| failed == 0 && reported as f64 + 1e-6 >= share * devices as f64);
     if soaked && (enough || (certain && observed < gate.failure_rate)) {
         return GateAnswer::Pass;
     }
