@@ -14,7 +14,6 @@ use crate::{
     world::{Install, SlotKey},
 };
 use refit_model::TitleId;
-use smol_str::format_smolstr;
 use std::collections::BTreeSet;
 
 /// A slot of the device, and what is in it.
@@ -184,7 +183,7 @@ fn consider(case: &Case<'_>, candidate: &Candidate<'_>, deciding: Option<&Policy
         priority: policy.priority,
         condition: policy.condition.as_ref().map(|condition| condition.text().clone()),
         presence: policy.presence,
-        target: format_smolstr!("{}", policy.target),
+        target: smol_str::format_smolstr!("{}", policy.target),
         verdict,
     }
 }

@@ -7,7 +7,10 @@ use crate::{
     repository, terminal,
 };
 use anyhow::Result;
-use refit_core::{decide, policy::diagnostic::did_you_mean};
+use refit_core::{
+    decide::{self, Entry, Explanation, Tone, View},
+    policy::diagnostic::did_you_mean,
+};
 use refit_model::TitleId;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
@@ -38,17 +41,41 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
         terminal::json(&decisions)?;
         return Ok(Exit::Done);
     }
+    let view = View { now, zone: made.situation.device.zone() };
     for mut decision in decisions {
         // People know their machine by its name.
         decision.device = made.plan.hostname.as_str().into();
-        let view = decide::View { now, zone: made.situation.device.zone() };
-        terminal::print(&decide::explain(&decision, &view).to_string())?;
+        terminal::print(&painted(&decide::explain(&decision, &view)))?;
     }
     let obstacles = made.plan.groups.iter().flat_map(|group| &group.later).filter(|item| item.title == title);
     for why in obstacles.flat_map(|item| &item.not_now) {
         terminal::print(&format!("\nNot now: {why}\n"))?;
     }
     Ok(Exit::Done)
+}
+
+/// An explanation with its headings in bold, and what is urgent, waits or is free to go in its colour.
+fn painted(explanation: &Explanation) -> String {
+    let entry = |entry: &Entry| match entry.tone {
+        Tone::Plain => entry.text.clone(),
+        Tone::Good => terminal::paint(terminal::ADD, &entry.text),
+        Tone::Waiting => terminal::paint(terminal::CHANGE, &entry.text),
+        Tone::Bad => terminal::paint(terminal::REMOVE, &entry.text),
+    };
+    let mut text = format!("{}\n", terminal::paint(terminal::HEADING, entry(&explanation.headline)));
+    for next in &explanation.next {
+        text.push_str(&format!("{}\n", entry(next)));
+    }
+    for section in &explanation.sections {
+        text.push_str(&format!("\n{}\n", terminal::paint(terminal::HEADING, section.heading)));
+        for said in &section.entries {
+            text.push_str(&format!("  {}\n", entry(said)));
+            for detail in &said.details {
+                text.push_str(&format!("    {}\n", terminal::paint(terminal::FAINT, detail)));
+            }
+        }
+    }
+    text
 }
 
 fn wrong(what: String) -> Result<Exit> {

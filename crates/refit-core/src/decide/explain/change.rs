@@ -128,6 +128,7 @@ fn all_of(decision: &Decision, view: &View) -> Option<String> {
             | PassedOver::NotWanted
             | PassedOver::NewerThanGoal
             | PassedOver::OlderThanInstalled
+            | PassedOver::Undetermined
             | PassedOver::NeverOffered
             | PassedOver::Halted { .. } => return None,
         });
