@@ -1,0 +1,1 @@
+//! A real archive's root, more than a hundred packages behind.

@@ -1,0 +1,89 @@
+//! What `refit apply` refuses: everything that is not the plan that somebody has looked at, on the machine that it is for.
+
+use super::machine::{EVERYTHING, Machine};
+use refit_testbed::{BaseRoot, Package, scenarios};
+
+fn planned(base: &BaseRoot) -> Machine {
+    let machine = Machine::new(scenarios::plain_upgrade(base), EVERYTHING);
+    machine.root().run("refit", ["plan", "policy", "--local", "--out", "plan.json"]).success();
+    machine
+}
+
+#[test]
+fn a_policy_that_changed_since_is_refused() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    machine.set_policy(&EVERYTHING.replace("14d", "7d"));
+    machine.apply(1).says("has changed since");
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("policy_changed");
+}
+
+#[test]
+fn a_version_that_was_published_since_is_refused() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    machine.remark("alpha 3.0 is published");
+    machine.device.offer([Package::new("alpha", "3.0")]);
+    machine.apply(1).says("3.0");
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("repository_moved_on");
+}
+
+#[test]
+fn a_version_that_was_withdrawn_since_is_refused() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    machine.remark("alpha 2.0 is withdrawn, and the lists are not fetched again");
+    machine.device.repository.withdraw("bookworm", &Package::new("alpha", "2.0"));
+    machine.apply(1);
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.is_consistent();
+    machine.tells("package_withdrawn");
+}
+
+#[test]
+fn a_plan_for_another_device_is_refused() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    machine.root().write("/etc/machine-id", "fedcba9876543210fedcba9876543210\n");
+    machine.apply(1);
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("another_device");
+}
+
+#[test]
+fn a_plan_that_was_edited_is_refused() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    let plan = machine.root().read("/plan.json");
+    let edited = plan.replace("\"to\": \"2.0\"", "\"to\": \"1.5\"");
+    assert_ne!(plan, edited);
+    machine.root().write("/plan.json", edited);
+    machine.apply(1);
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("edited_plan");
+}
+
+#[test]
+fn packages_are_changed_by_root_only() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    let line = "setpriv --reuid nobody --regid nogroup --clear-groups refit";
+    machine.typed(&format!("{line} plan policy --local --data /tmp/data"));
+    machine.typed(&format!("{line} apply plan.json --data /tmp/data")).says("root");
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("not_root");
+}
+
+#[test]
+fn what_is_no_plan_is_refused() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    machine.typed("refit apply nowhere.json").exit(3);
+    machine.root().write("/plan.json", "{}");
+    machine.apply(3);
+    machine.root().write("/plan.json", "{ \"format\": 99 }");
+    machine.apply(3);
+    machine.tells("no_plan");
+}

@@ -1,0 +1,18 @@
+//! `refit` on real Debian devices: real apt and dpkg in throw-away roots, and what a person reads there.
+//!
+//! Each test ends with a transcript in `snapshots/`, which reads like documentation: what was typed, what was answered, how
+//! it ended, and what dpkg says afterwards.
+//!
+//! - `machine`: a device with `refit` on it, its policy, and the transcript
+//! - `archive`: a real archive's root, more than a hundred packages behind
+//! - `upgrades`: what goes well, and what is held back with a reason
+//! - `failures`: scripts that fail, full disks, locks, a run that is killed
+//! - `sources`: package sources that are gone, expired, unsigned, tampered with
+//! - `guards`: what `refit apply` refuses
+
+mod archive;
+mod failures;
+mod guards;
+mod machine;
+mod sources;
+mod upgrades;

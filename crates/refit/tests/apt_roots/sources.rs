@@ -1,0 +1,57 @@
+//! Package sources that are gone, expired, unsigned, tampered with. Nothing is installed from one that can't be trusted.
+
+use super::machine::{EVERYTHING, Machine};
+use refit_testbed::{BaseRoot, Device, scenarios};
+
+/// A source was spoiled after 2.0 was fetched from it, and offers 3.0: refreshing says so, and nobody gets 3.0.
+fn spoiled(scenario: fn(&BaseRoot) -> Device, name: &str, says: &str) {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenario(&base), EVERYTHING);
+    machine.refit("plan policy --local --refresh --out plan.json").exit(0).says(says);
+    let outcome = machine.refit("apply plan.json");
+    let state = machine.state("alpha");
+    assert!(["ii 1.0", "ii 2.0"].contains(&state.as_str()), "{state}: {outcome}");
+    machine.is_consistent();
+    machine.tells(name);
+}
+
+#[test]
+fn a_source_that_is_gone_is_said() {
+    spoiled(scenarios::source_gone, "source_gone", "warning:");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_said() {
+    spoiled(scenarios::source_unreachable, "source_unreachable", "warning:");
+}
+
+#[test]
+fn an_expired_source_is_said() {
+    spoiled(scenarios::source_expired, "source_expired", "warning:");
+}
+
+#[test]
+fn an_unsigned_source_is_said() {
+    spoiled(scenarios::source_unsigned, "source_unsigned", "warning:");
+}
+
+#[test]
+fn a_strangers_signature_is_said() {
+    spoiled(scenarios::source_signed_by_stranger, "source_signed_by_stranger", "warning:");
+}
+
+#[test]
+fn a_list_that_was_tampered_with_is_said() {
+    spoiled(scenarios::source_tampered, "source_tampered", "warning:");
+}
+
+#[test]
+fn a_package_that_was_tampered_with_is_never_unpacked() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::package_tampered(&base), EVERYTHING);
+    machine.plan();
+    machine.apply(1);
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.is_consistent();
+    machine.tells("package_tampered");
+}
