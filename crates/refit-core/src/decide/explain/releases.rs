@@ -10,6 +10,7 @@ use crate::{
         RingDerivation, RingReason,
     },
     policy::document::test::GateAnswer,
+    world::Evidence,
 };
 
 /// How many releases are shown beside the admitted one; the rest is counted.
@@ -221,7 +222,7 @@ fn gate(gate: &GateDerivation, view: &View) -> Entry {
     let soaked = if gate.soak.is_zero() { String::new() } else { format!("; {soaked}") };
     let entry = Entry::new(tone, format!("{text}: {reported}{soaked}"));
     match (gate.answer, gate.failure_rate) {
-        (GateAnswer::Inconclusive, Some(rate)) => entry.with([passes(gate, evidence.devices, rate)]),
+        (GateAnswer::Inconclusive, Some(rate)) => entry.with([passes(gate, evidence, rate)]),
         _ => entry,
     }
 }
@@ -231,17 +232,16 @@ fn devices_text(devices: u64) -> String {
 }
 
 /// What a gate that is inconclusive waits for.
-fn passes(gate: &GateDerivation, devices: u64, rate: f64) -> String {
-    let soak = if gate.soak.is_zero() { String::new() } else { format!(", after {} of soaking", rough(gate.soak)) };
-    let surely = format!("when it is sure that less than {} fail{soak}", percent(rate));
-    match gate.enough.filter(|_| devices > 0) {
+fn passes(gate: &GateDerivation, evidence: &Evidence, rate: f64) -> String {
+    let soak = if gate.soak.is_zero() { String::new() } else { format!(" after {} of soaking,", rough(gate.soak)) };
+    let surely = format!("when it is sure that less than {} fail", percent(rate));
+    // Where some have failed, reports without a failure no longer suffice.
+    match gate.enough.filter(|_| evidence.devices > 0 && evidence.failed == 0) {
         Some(enough) => {
-            let needed = (enough * devices as f64).ceil();
-            format!(
-                "it passes when {needed} of {devices} ({}) have reported and none failed, or {surely}",
-                percent(enough)
-            )
+            let (devices, needed) = (evidence.devices, (enough * evidence.devices as f64).ceil());
+            let share = percent(enough);
+            format!("it passes{soak} when {needed} of {devices} ({share}) have reported and none failed, or {surely}")
         }
-        None => format!("it passes {surely}"),
+        None => format!("it passes{soak} {surely}"),
     }
 }
