@@ -5,8 +5,8 @@
 //!
 //! [`select`] which slots there are and which policy decides (rule 1) → [`goal`] where a slot has to go (rule 3) →
 //! [`obligations`] what it has to do (rules 2, 4, 13) → [`clock`] by when (rule 5) → [`ring`] and [`admit`] what may be
-//! installed (rules 6 to 9) → [`hold`] what keeps it from happening now (rules 10, 11) → [`answer`] (rules 12, 15) → [`citation`] what the
-//! derivation cites besides.
+//! installed (rules 6 to 9) → [`hold`] what keeps it from happening now (rules 10, 11) → [`answer`] (rules 12, 15) →
+//! [`citation`] what the derivation cites besides.
 
 mod admit;
 mod answer;
@@ -14,6 +14,7 @@ mod case;
 mod citation;
 mod clock;
 mod decision;
+mod derivation;
 mod explain;
 mod goal;
 mod hold;

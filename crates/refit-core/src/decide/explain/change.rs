@@ -122,13 +122,12 @@ fn all_of(decision: &Decision, view: &View) -> Option<String> {
             PassedOver::Blocked { block, .. } => format!("block `{block}` ends"),
             PassedOver::HeldAt { exception } => format!("exception `{exception}` ends"),
             PassedOver::RingNotOpen { ring, .. } => format!("ring {ring} opens for it"),
-            PassedOver::Undetermined => "it is known which policy applies".to_owned(),
+            PassedOver::Undetermined => "it is clear which policy applies".to_owned(),
             // These do not pass.
             PassedOver::Installed
             | PassedOver::NotWanted
             | PassedOver::NewerThanGoal
             | PassedOver::OlderThanInstalled
-            | PassedOver::Undetermined
             | PassedOver::NeverOffered
             | PassedOver::Halted { .. } => return None,
         });

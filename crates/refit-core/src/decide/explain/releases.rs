@@ -63,9 +63,6 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
         PassedOver::Installed => "it is installed already".to_owned(),
         PassedOver::NotWanted => "the policy does not ask for it".to_owned(),
         PassedOver::NewerThanGoal => "it is newer than the goal".to_owned(),
-        PassedOver::Undetermined => {
-            "only what was admitted before stays so, because it is unknown which policy applies".to_owned()
-        }
         PassedOver::OlderThanInstalled => "it is older than what is installed".to_owned(),
         PassedOver::NotOffered { until: Some(until) } => {
             format!("not offered to this device before {}", view.soon(*until))
@@ -99,6 +96,9 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
                 _ => String::new(),
             };
             format!("exception `{exception}` holds the device{range}{until}")
+        }
+        PassedOver::Undetermined if decision.marks.contains(&Mark::Conflict) => {
+            "what was admitted before stays, as long as two policies contradict each other".to_owned()
         }
         PassedOver::Undetermined => {
             "what was admitted before stays, as long as it is unknown whether another policy applies".to_owned()

@@ -271,6 +271,20 @@ rollouts: [{ title: slack, version: 4.41.98, rollout: standard, open: [canary] }
 );
 
 reads!(
+    what_was_admitted_stays_while_another_policy_may_apply,
+    "policy: everybody\nsoftware: [slack]\ndeadline: [{ within: 14d }]\n---\npolicy: engineers\npriority: 10\nwhere: person.department == \"Engineering\"\nsoftware: [slack]\ndeadline: [{ within: 3d }]",
+    "slack",
+    r#"
+now: 2026-11-23T09:00:00Z
+device: { id: d1, platform: macos }
+installed: [{ title: slack, version: 4.41.97, since: 2026-11-01T10:00:00Z }]
+releases:
+  - { title: slack, version: 4.41.98, published: 2026-11-14T12:00:00Z }
+  - { title: slack, version: 4.41.99, published: 2026-11-21T12:00:00Z }
+admitted_before: [{ title: slack, version: 4.41.98 }]"#
+);
+
+reads!(
     two_policies_that_contradict_each_other_are_named,
     "policy: macs\nsoftware: [firefox]\ndeadline: [{ within: 7d }]\n---\npolicy: engineers\nsoftware: [firefox]\ndeadline: [{ within: 3d }]\n---\npolicy: everybody\npriority: -5\nsoftware: [firefox]\ndeadline: [{ within: 30d }]",
     "firefox",
