@@ -85,19 +85,27 @@ pub(super) fn standing<'a>(
     Standing { goal, satisfies: satisfies || above || ahead, ceased, above, ahead, ways, elsewhere, unsupported }
 }
 
-/// The branch that the goal came from at an earlier time, by what was published then, under the policy of today; `None` is: there
-/// was no goal.
-pub(super) fn goal_branch_at<'a>(
+/// Whether the goal came from `branch` at some time from `since` on, by what was published then, under the policy of today.
+pub(super) fn has_led_to(
     case: &Case<'_>,
     slot: &Slot<'_>,
     policy: &Policy,
-    releases: &[&'a Release],
-    at: Timestamp,
-) -> Option<Option<&'a BranchName>> {
-    let published: Vec<&'a Release> = releases.iter().copied().filter(|release| release.published <= at).collect();
+    releases: &[&Release],
+    branch: Option<&BranchName>,
+    since: Timestamp,
+) -> bool {
     let installed = slot.install.map(|install| &install.version);
-    let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed)?;
-    Some(goal.branch.as_ref())
+    let supported = case.repository.titles.get(&slot.key.title).map_or(&[][..], |title| &title.branches);
+    let last_days = supported.iter().filter_map(|branch| branch.supported_until);
+    let last_days = last_days.chain(policy.accept.iter().filter_map(|accepted| accepted.until));
+    // The goal changes its branch when something is published, and when a last day is over.
+    let changes = last_days.map(|day| day.end_in(&case.zone)).chain(releases.iter().map(|release| release.published));
+    let mut times = changes.filter(|at| *at > since && *at <= case.now).chain([since]);
+    times.any(|at| {
+        let published: Vec<&Release> = releases.iter().copied().filter(|release| release.published <= at).collect();
+        let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed);
+        goal.is_some_and(|goal| goal.branch.as_ref() == branch)
+    })
 }
 
 /// The branches of a title as they are at a time, oldest first, each with its releases, oldest first.
@@ -147,8 +155,8 @@ impl<'r, 'a: 'r> Lines<'r, 'a> {
     /// The branch that the goal comes from.
     fn goal_line(&self, case: &Case<'_>, policy: &Policy, installed: Option<&Version>) -> Option<usize> {
         let wanted = |index: &usize| self.lines[*index].newest_wanted(&policy.target.release).is_some();
-        let open =
-            |index: &usize| self.lines[*index].ended.is_none() && self.accepted(case, policy, *index) && wanted(index);
+        let accepted = |index: &usize| self.lines[*index].ended.is_none() && self.accepted(case, policy, *index);
+        let open = |index: &usize| accepted(index) && wanted(index);
         let newest_first = || (0..self.lines.len()).rev();
         let named = match &policy.target.branch {
             WantedBranch::Latest(back) => return self.latest(*back),
@@ -156,6 +164,9 @@ impl<'r, 'a: 'r> Lines<'r, 'a> {
             WantedBranch::Installed | WantedBranch::Any => None,
         };
         let Some(from) = named.or(self.installed) else { return newest_first().find(open) };
+        if named.is_some_and(|named| accepted(&named)) {
+            return named;
+        }
         let pinned_below = installed.is_some_and(|version| self.is_pinned_below(&policy.target.release, version));
         (from..self.lines.len())
             .find(open)

@@ -7,7 +7,7 @@ use super::{
         Cause, ClockCounts, ExceptionConsidered, ExceptionVerdict, FirstOffer, NoObligation, Obligation, OpenExposure,
         Scores,
     },
-    goal::{Standing, goal_branch_at},
+    goal::{Standing, has_led_to},
     select::{Slot, in_security_archive},
 };
 use crate::policy::{
@@ -101,9 +101,9 @@ pub(super) fn duties<'a>(
     for (cause, arose, exposure) in found {
         let offer = match standing {
             Some(standing) => {
-                let was_goal_branch = |release: &Release, at| {
-                    goal_branch_at(case, slot, policy, releases, arose.max(Some(at)).unwrap_or(at))
-                        == Some(release.branch.as_ref())
+                let was_goal_branch = |release: &Release, at: Timestamp| {
+                    let since = arose.map_or(at, |arose| at.max(arose));
+                    has_led_to(case, slot, policy, releases, release.branch.as_ref(), since)
                 };
                 first_offer(case, standing, exposure, was_goal_branch)
             }
