@@ -42,9 +42,9 @@ pub struct GateNeeds {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RingSize {
-    /// So many, as far as a share of a whole number can be exact.
-    About(u64),
-    /// So many at most: a condition takes away from the share.
+    /// Somebody has counted them.
+    Counted(u64),
+    /// So many at most: the ring takes a share of the devices that a policy concerns, or those of them that match.
     AtMost(u64),
     /// Nobody has said.
     Unknown,
@@ -54,7 +54,7 @@ impl RingSize {
     /// The number that it can't exceed; `None` where nobody has said.
     pub fn most(self) -> Option<u64> {
         match self {
-            RingSize::About(size) | RingSize::AtMost(size) => Some(size),
+            RingSize::Counted(size) | RingSize::AtMost(size) => Some(size),
             RingSize::Unknown => None,
         }
     }
@@ -96,20 +96,18 @@ fn reports(share: f64, size: u64) -> u64 {
 
 fn size(rollout: &Rollout, index: usize, ring: &Ring, world: &CheckWorld) -> RingSize {
     if let Some(size) = world.rings.get(&(rollout.name.clone(), ring.name.clone())) {
-        return RingSize::About(*size);
+        return RingSize::Counted(*size);
     }
     let Some(devices) = world.devices.filter(|devices| *devices > 0) else { return RingSize::Unknown };
+    let part = |share: f64| RingSize::AtMost((share * devices as f64).round() as u64);
     let before = rollout.rings.get(..index).unwrap_or_default();
-    let part = |share: f64| (share * devices as f64).round() as u64;
-    match (ring.share, &ring.condition) {
-        // A ring with a condition and no share before takes some of everybody.
-        (Some(share), None) if before.iter().all(|ring| ring.share.is_some()) => RingSize::About(part(share.0)),
-        (Some(share), _) => RingSize::AtMost(part(share.0)),
-        (None, None) if before.iter().all(|ring| ring.share.is_some() && ring.condition.is_none()) => {
-            let cut: f64 = before.iter().filter_map(|ring| ring.share).map(|share| share.0).sum();
-            RingSize::About(part((1.0 - cut).max(0.0)))
+    match ring.share {
+        Some(share) => part(share.0),
+        None => {
+            // What rings without a condition have cut away is not left for this one.
+            let cut = before.iter().filter(|ring| ring.condition.is_none()).filter_map(|ring| ring.share);
+            part((1.0 - cut.map(|share| share.0).sum::<f64>()).max(0.0))
         }
-        _ => RingSize::Unknown,
     }
 }
 
@@ -176,10 +174,7 @@ fn judge_ring(
     place: Place,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let about = |size: u64| match needs.size {
-        RingSize::AtMost(_) => format!("{} at most", counted(size, "device")),
-        _ => counted(size, "device"),
-    };
+    let at_most = if matches!(needs.size, RingSize::AtMost(_)) { "at most " } else { "" };
     let all = world.devices.map_or_else(String::new, |devices| format!(" of {devices}"));
     match (needs.size.most(), gate.enough, needs.results) {
         (Some(0), _, _) => found.push(
@@ -192,10 +187,9 @@ fn judge_ring(
             Diagnostic::error("policy/gate-never-passes", "gate that can't pass")
                 .at(place.clone())
                 .label(format!(
-                    "gate `{}` needs {} without a failure; the ring has {}{all}",
+                    "gate `{}` needs {} without a failure; the ring has {at_most}{size}{all} devices",
                     gate.name,
                     counted(results, "result"),
-                    about(size)
                 ))
                 .with_note(format!(
                     "so many it takes to be {} sure of less than {} failures, however large the ring",
@@ -250,18 +244,26 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
 }
 
 fn tell_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds) -> String {
-    let who = match (ring.share, needs.size) {
-        (_, RingSize::About(size)) => counted(size, "device"),
-        (_, RingSize::AtMost(size)) => format!("{} at most", counted(size, "device")),
-        (Some(share), RingSize::Unknown) if ring.condition.is_none() => format!("{share} of the devices"),
-        (Some(share), RingSize::Unknown) => format!("{share} of the devices, as far as they match"),
-        (None, RingSize::Unknown) if ring.condition.is_some() => "the devices that match".to_owned(),
-        (None, RingSize::Unknown) => "everybody who is left".to_owned(),
+    let size = match needs.size {
+        RingSize::Counted(size) => counted(size, "device"),
+        RingSize::AtMost(size) => format!("at most {size}"),
+        RingSize::Unknown => String::new(),
     };
+    let who = match (ring.share, &ring.condition) {
+        (Some(share), None) => format!("{share} of the devices"),
+        (Some(share), Some(_)) => format!("{share} of the devices, as far as they match"),
+        (None, Some(_)) => "the devices that match".to_owned(),
+        (None, None) => "everybody who is left".to_owned(),
+    };
+    let who = if size.is_empty() { who } else { format!("{who}, {size}") };
+    let up_to = if matches!(needs.size, RingSize::AtMost(_)) { "up to " } else { "" };
+    let by_enough = |reports: u64| format!("{up_to}{} without a failure", counted(reports, "result"));
     let how = match (needs.enough, needs.results, needs.size.most()) {
-        (Some(enough), Some(results), Some(_)) if enough <= results => format!("{enough} results without a failure"),
-        (_, Some(results), Some(size)) if results <= size => format!("{results} results without a failure"),
-        (Some(enough), _, Some(_)) => format!("{enough} results without a failure"),
+        (Some(enough), Some(results), Some(_)) if enough <= results => by_enough(enough),
+        (_, Some(results), Some(size)) if results <= size => {
+            format!("{} without a failure", counted(results, "result"))
+        }
+        (Some(enough), _, Some(_)) => by_enough(enough),
         (_, None, None) => "it goes by `enough`, whatever their number".to_owned(),
         (_, Some(results), None) => match (ring.share, gate.enough) {
             (Some(share), Some(enough)) if share.0 * enough > 0.0 => format!(
@@ -318,9 +320,9 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure, or when 90% of the ring have reported and none failed
-  note: canary: the devices that match; it goes by `enough` below 356 devices, by 320 results above, 1d after the first result
-  note: early: 3 devices at most; 3 results without a failure, 2d after the first result
-  note: broad: 15 devices at most; 14 results without a failure, 2d after the first result
+  note: canary: the devices that match, 30 devices at most; up to 27 results without a failure, 1d after the first result
+  note: early: 10% of the devices, 3 devices at most; up to 3 results without a failure, 2d after the first result
+  note: broad: 50% of the devices, 15 devices at most; up to 14 results without a failure, 2d after the first result
 "#);
     }
 
@@ -331,14 +333,14 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure
-  note: canary: the devices that match; it needs at least 320 devices, 1d after the first result
-  note: early: 100 devices at most; it can't pass
-  note: broad: 500 devices at most; 320 results without a failure, 2d after the first result
+  note: canary: the devices that match, 1000 devices at most; up to 320 results without a failure, 1d after the first result
+  note: early: 10% of the devices, 100 devices at most; it can't pass
+  note: broad: 50% of the devices, 500 devices at most; up to 320 results without a failure, 2d after the first result
 
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:8:17
           - { name: early, share: 10%, soak: 2d }
-                    ^^^^^ gate `default` needs 320 results without a failure; the ring has 100 devices at most of 1000
+                    ^^^^^ gate `default` needs 320 results without a failure; the ring has 100 devices of 1000 at most
   note: so many it takes to be 95% sure of less than 2% failures, however large the ring
   help: add `enough: 90%` to the gate, which lets small rings pass when none failed
 "#);
