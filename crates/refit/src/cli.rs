@@ -16,9 +16,20 @@ pub struct Cli {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Where Refit keeps feeds and what it has observed [default: /var/lib/refit for root, else ~/.local/share/refit].
-    #[arg(long, global = true, value_name = "DIR", env = "REFIT_DATA")]
+    /// Where Refit keeps feeds and what it has observed [env: REFIT_DATA] [default: /var/lib/refit for root, else ~/.local/share/refit].
+    #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Adds what the environment says and the command line does not.
+    ///
+    /// Not left to the parser: it would then show the option in the usage of every mistake, as if it were required.
+    pub fn with_environment(mut self) -> Self {
+        self.data =
+            self.data.or_else(|| std::env::var_os("REFIT_DATA").filter(|data| !data.is_empty()).map(PathBuf::from));
+        self
+    }
 }
 
 /// What to do.
@@ -69,8 +80,8 @@ pub struct CheckArgs {
     /// Count warnings as errors.
     #[arg(long)]
     pub strict: bool,
-    /// The time to check for [default: now].
-    #[arg(long, value_name = "TIME")]
+    /// The time to check for, such as 2026-11-23T12:00:00Z [default: now].
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub now: Option<Timestamp>,
 }
 
@@ -260,4 +271,12 @@ pub enum SchemeName {
     Chrome,
     /// Everything else.
     Generic,
+}
+
+/// A time with its zone, or the beginning of a day in UTC.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let day = || text.parse::<jiff::civil::Date>().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC));
+    text.parse()
+        .or_else(|_| day().map(|day| day.timestamp()))
+        .map_err(|_| "write a time as 2026-11-23T12:00:00Z, or a day as 2026-11-23".to_owned())
 }

@@ -20,13 +20,15 @@ enum Exit {
     Done,
     /// The answer is no: a check failed, a plan was refused.
     No,
+    /// It was asked for something that there is not, or not for enough.
+    Usage,
     /// There are changes, and `--detailed-exitcode` asks to say so.
     Changes,
 }
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
-        Ok(cli) => cli,
+        Ok(cli) => cli.with_environment(),
         Err(error) => {
             let status = error.exit_code();
             // Help and version that are asked for are no mistake.
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     match commands::run(&cli) {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::No) => ExitCode::from(1),
+        Ok(Exit::Usage) => ExitCode::from(2),
         Ok(Exit::Changes) => ExitCode::from(4),
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

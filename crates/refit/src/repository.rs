@@ -1,7 +1,7 @@
 //! Reading a policy repository from a folder.
 
 use crate::{catalog, terminal};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use refit_core::policy::{
     diagnostic::{self, Diagnostic, Files, Renderer, Severity},
     load::{Documents, load_readable},
@@ -12,6 +12,8 @@ use refit_core::policy::{
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
+    fs::File,
+    io::{ErrorKind, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -36,40 +38,105 @@ pub struct Read {
 /// How many files are read at most: a repository of 10,000 documents is a large one.
 const FILES_MOST: usize = 100_000;
 
+/// How much text is read at most, in bytes: as much as 10,000 documents of 3 kB.
+const TEXT_MOST: u64 = 32 << 20;
+
 /// Reads all `.yaml`, `.yml` and `.json` files of a folder and what is below it; what begins with a dot is passed over.
 pub fn read(folder: &Path) -> Result<Read> {
-    let absolute = folder.canonicalize().with_context(|| {
-        format!("{}: no such policy repository. Give the folder that holds refit.yaml", folder.display())
-    })?;
+    let absolute = match folder.canonicalize() {
+        Ok(absolute) => absolute,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!(
+                "there is no folder `{}`; give the policy repository, the folder that holds refit.yaml",
+                folder.display()
+            )
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("the policy repository `{}` can't be read", folder.display()));
+        }
+    };
     let limits = Limits::default();
     let (mut files, mut diagnostics, mut unreadable) = (Files::default(), Vec::new(), BTreeSet::new());
-    let root = if absolute.is_file() { absolute.parent().unwrap_or(&absolute).to_owned() } else { absolute.clone() };
+    let alone = absolute.is_file();
+    let root = if alone { absolute.parent().unwrap_or(&absolute).to_owned() } else { absolute.clone() };
+    let mut text: u64 = 0;
     for path in paths(&absolute)? {
         let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-        let size = path.metadata().with_context(|| path.display().to_string())?.len();
-        // A file that is too large is not even read.
-        if size > limits.file_bytes as u64 {
-            diagnostics.push(files.add_too_large(name, size, &limits));
-            continue;
-        }
-        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-        if let Err(found) = files.add(name, &bytes, &limits) {
-            // What is no text is shown, and not read.
-            diagnostics.push(*found);
+        let found = match content(&path, &root, &limits) {
+            Ok(bytes) => {
+                text += bytes.len() as u64;
+                // What is no text is shown, and not read.
+                files.add(name, &bytes, &limits).err().map(|found| *found)
+            }
+            Err(Refused::TooLarge { size }) => Some(files.add_too_large(name, size, &limits)),
+            Err(Refused::Unreadable { why }) => Some(files.add_unreadable(name, why)),
+        };
+        if let Some(found) = found {
+            diagnostics.push(found);
             unreadable.insert(files.0.len().saturating_sub(1));
+        }
+        if text > TEXT_MOST {
+            bail!("{}: more than {} MiB of documents; is this a policy repository?", folder.display(), TEXT_MOST >> 20);
         }
     }
     if files.0.is_empty() {
-        bail!("{}: there is no .yaml or .json file in it", folder.display());
+        bail!(
+            "{}: there is no .yaml, .yml or .json file in it; a policy repository begins with a refit.yaml",
+            folder.display()
+        );
     }
     let catalog = catalog::titles()?;
     let (documents, found) = load_readable(&files, &unreadable, &limits);
     diagnostics.extend(found);
     let (repository, found) = resolve(&documents, &files, &catalog);
     diagnostics.extend(found);
+    if alone {
+        diagnostics.push(
+            Diagnostic::note("policy/one-file", "only this file was read")
+                .label("what other files define is unknown here; give their folder to read them all"),
+        );
+    }
     diagnostic::sort(&mut diagnostics, &files);
     let hash = hash(&files);
     Ok(Read { folder: absolute, files, documents, repository, catalog, diagnostics, hash })
+}
+
+/// Why a file is not read.
+enum Refused {
+    /// It is larger than allowed, in bytes.
+    TooLarge { size: u64 },
+    /// It can't be read, or must not be.
+    Unreadable { why: String },
+}
+
+/// The bytes of a file below `root`.
+fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Refused> {
+    let unreadable = |why: String| Refused::Unreadable { why };
+    let refused = |error: std::io::Error| unreadable(error.to_string());
+    // A link may lead anywhere, also to what only this program may read; what it finds would be printed.
+    let real = path.canonicalize().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => unreadable("a link to a file that is not there".to_owned()),
+        _ => refused(error),
+    })?;
+    if !real.starts_with(root) {
+        return Err(unreadable("a link to a file outside of the policy repository".to_owned()));
+    }
+    let metadata = real.metadata().map_err(refused)?;
+    // Reading from a pipe would wait for ever.
+    if !metadata.is_file() {
+        return Err(unreadable("not a regular file".to_owned()));
+    }
+    let most = limits.file_bytes as u64;
+    if metadata.len() > most {
+        return Err(Refused::TooLarge { size: metadata.len() });
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read: one byte above the limit is enough to refuse it.
+    File::open(&real).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(refused)?;
+    if bytes.len() as u64 > most {
+        return Err(Refused::TooLarge { size: bytes.len() as u64 });
+    }
+    Ok(bytes)
 }
 
 /// Reads a repository that has to be in order: errors are shown, and end the command.
@@ -116,11 +183,13 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.is_file() {
         return Ok(vec![folder.to_owned()]);
     }
+    ensure!(folder.is_dir(), "{}: neither a folder nor a file", folder.display());
+    let unreadable = |folder: &Path| format!("the folder {} can't be read", folder.display());
     let mut paths = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let entry = entry.with_context(|| folder.display().to_string())?;
+        for entry in std::fs::read_dir(&folder).with_context(|| unreadable(&folder))? {
+            let entry = entry.with_context(|| unreadable(&folder))?;
             let (path, kind) = (entry.path(), entry.file_type()?);
             if entry.file_name().to_string_lossy().starts_with('.') {
                 continue;

@@ -33,7 +33,14 @@ macro_rules! transcripts {
 
 transcripts! {
     check
+    completions
+    feeds
+    help
+    plan
+    schema
+    terminal
     test
+    usage
     versions
 }
 
@@ -94,16 +101,19 @@ fn typed(command: &str, home: &Path) -> String {
         .env_clear()
         .env("HOME", home)
         .env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", programs.display()))
-        .env("REFIT_DATA", home.join("data"))
         .env("LANG", "C.UTF-8")
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let mut text = String::new();
     for (mark, bytes) in [("", output.stdout), ("! ", output.stderr)] {
-        let shown = String::from_utf8(bytes).expect("commands print UTF-8").replace(home.to_str().unwrap(), "/home/you");
+        let shown =
+            String::from_utf8(bytes).expect("commands print UTF-8").replace(home.to_str().unwrap(), "/home/you");
         for line in shown.lines() {
-            assert!(!line.starts_with("$ ") && (!line.starts_with('#') || !mark.is_empty()), "{line}: can't be told from what is typed");
+            assert!(
+                !line.starts_with("$ ") && (!line.starts_with('#') || !mark.is_empty()),
+                "{line}: can't be told from what is typed"
+            );
             // What can't be seen has to be seen: escape codes.
             let _ = writeln!(text, "{}", format!("{mark}{}", line.replace('\u{1b}', "␛")).trim_end());
         }
@@ -123,8 +133,7 @@ fn difference(before: &str, after: &str) -> String {
     let mut common = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
         for j in (0..b.len()).rev() {
-            common[i][j] =
-                if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+            common[i][j] = if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
     let (mut i, mut j, mut text) = (0, 0, String::new());

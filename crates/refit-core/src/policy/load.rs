@@ -16,6 +16,7 @@ use super::{
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
 use std::{collections::BTreeSet, ops::Range, sync::LazyLock};
 
 /// A document with its tree.
@@ -54,6 +55,10 @@ pub struct Documents {
     pub guarantees: Vec<Written<GuaranteeDocument>>,
     /// `test:`
     pub tests: Vec<Written<TestDocument>>,
+    /// Kind and name of documents that are there and have mistakes: what others say of them is not wrong for that.
+    pub unread: BTreeSet<(Kind, SmolStr)>,
+    /// Whether a file could not be read as far as that its documents are known.
+    pub broken_file: bool,
 }
 
 /// Reads the documents of all files. What can be understood is returned, with everything that is wrong with the rest.
@@ -63,10 +68,11 @@ pub fn load(files: &Files, limits: &Limits) -> (Documents, Vec<Diagnostic>) {
 
 /// As [`load`], without the files that could not be read as text, by index.
 pub fn load_readable(files: &Files, unreadable: &BTreeSet<usize>, limits: &Limits) -> (Documents, Vec<Diagnostic>) {
-    let mut documents = Documents::default();
+    let mut documents = Documents { broken_file: !unreadable.is_empty(), ..Documents::default() };
     let mut diagnostics = Vec::new();
     for (file, source) in files.0.iter().enumerate().filter(|(file, _)| !unreadable.contains(file)) {
         let (nodes, found) = syntax::parse(file, &source.text, limits);
+        documents.broken_file |= !found.is_empty();
         diagnostics.extend(found);
         for node in nodes {
             documents.add(node, file, &mut diagnostics);
@@ -79,7 +85,8 @@ impl Documents {
     /// Decodes one document and puts it with its kind.
     pub fn add(&mut self, node: Node, file: usize, diagnostics: &mut Vec<Diagnostic>) {
         let Some(kind) = kind_of(&node, file, diagnostics) else { return };
-        match kind {
+        let name = SmolStr::from(node.entries().first().and_then(|(_, name)| name.text()).unwrap_or_default());
+        let read = match kind {
             Kind::Organization => decode(&mut self.organizations, &SHAPES.organization, node, file, diagnostics),
             Kind::Policy => decode(&mut self.policies, &SHAPES.policy, node, file, diagnostics),
             Kind::Block => decode(&mut self.blocks, &SHAPES.block, node, file, diagnostics),
@@ -91,7 +98,16 @@ impl Documents {
             Kind::Goal => decode(&mut self.goals, &SHAPES.goal, node, file, diagnostics),
             Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, file, diagnostics),
             Kind::Test => decode(&mut self.tests, &SHAPES.test, node, file, diagnostics),
+        };
+        if !read {
+            self.unread.insert((kind, name));
         }
+    }
+
+    /// Whether there is an `organization:` document that could not be read, or may be one: what it defines is then unknown.
+    pub fn organization_unread(&self) -> bool {
+        self.organizations.is_empty()
+            && (self.broken_file || self.unread.iter().any(|(kind, _)| *kind == Kind::Organization))
     }
 }
 
@@ -127,18 +143,19 @@ fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Optio
     kind
 }
 
+/// Whether the document could be read; then it is with its kind.
 fn decode<T: DeserializeOwned + JsonSchema>(
     into: &mut Vec<Written<T>>,
     shape: &Shape<T>,
     node: Node,
     file: usize,
     diagnostics: &mut Vec<Diagnostic>,
-) {
+) -> bool {
     let (document, found) = shape.decode(&node, file);
     diagnostics.extend(found);
-    if let Some(document) = document {
-        into.push(Written { document, file, node });
-    }
+    let read = document.is_some();
+    into.extend(document.map(|document| Written { document, file, node }));
+    read
 }
 
 /// The shape of each kind, made once from its type.

@@ -3,6 +3,7 @@
 use super::{
     diagnostic::{Diagnostic, Files, Place, did_you_mean},
     document::{
+        self,
         organization::{FieldType, FreezeDocument, OrganizationDocument},
         policy::{
             AcceptDocument, BranchAndReleaseDocument, PolicyDocument, RolloutUseDocument, TargetDocument, WindowUse,
@@ -37,7 +38,7 @@ pub type Titles = Arc<BTreeMap<TitleId, Title>>;
 
 /// Resolves documents against the titles of the catalog. What is wrong is left out of the repository and reported.
 pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repository, Vec<Diagnostic>) {
-    let mut resolver = Resolver { files, diagnostics: Vec::new() };
+    let mut resolver = Resolver { files, unread: &documents.unread, diagnostics: Vec::new() };
     let mut repository = Repository { titles: resolver.titles(documents, catalog), ..Repository::default() };
     let organization = resolver.single_organization(documents);
     if let Some(written) = organization {
@@ -83,12 +84,19 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     repository.policies.sort_by(|a, b| a.name.cmp(&b.name));
     repository.blocks.sort_by(|a, b| a.name.cmp(&b.name));
     repository.exceptions.sort_by(|a, b| a.name.cmp(&b.name));
+    // Where refit.yaml itself has a mistake, what it would have defined is not missing.
+    if documents.organization_unread() {
+        let defined = ["unknown rollout", "unknown window", "unknown gate"];
+        resolver
+            .diagnostics
+            .retain(|found| found.code != "expr/unknown-field" && !defined.contains(&found.message.as_str()));
+    }
     (repository, resolver.diagnostics)
 }
 
 /// Reads title documents on their own: the catalog.
 pub fn resolve_titles(documents: &Documents, files: &Files) -> (Titles, Vec<Diagnostic>) {
-    let mut resolver = Resolver { files, diagnostics: Vec::new() };
+    let mut resolver = Resolver { files, unread: &documents.unread, diagnostics: Vec::new() };
     let titles = resolver.titles(documents, &Titles::default());
     (titles, resolver.diagnostics)
 }
@@ -102,6 +110,8 @@ struct Context<'f> {
 
 struct Resolver<'a> {
     files: &'a Files,
+    /// Documents that are there, and were not read for their own mistakes.
+    unread: &'a BTreeSet<(document::Kind, SmolStr)>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -168,7 +178,10 @@ impl<'a> Resolver<'a> {
         if let Some(near) = did_you_mean(name, known.iter().copied()) {
             diagnostic = diagnostic.with_help(format!("did you mean `{near}`?"));
         } else if known.is_empty() {
-            diagnostic = diagnostic.with_help(format!("define it in refit.yaml, under `{what}s:`"));
+            diagnostic = diagnostic.with_help(match what {
+                "policy" => "write the name of another policy of this repository".to_owned(),
+                _ => format!("define it in refit.yaml, under `{what}s:`"),
+            });
         } else {
             diagnostic = diagnostic.with_help(format!("known: {}", known.join(", ")));
         }
@@ -399,8 +412,11 @@ impl<'a> Resolver<'a> {
         while let Some(name) = next {
             let place = written.place(steps!["extends"]);
             let Some(parent) = all.iter().find(|other| other.document.policy == name) else {
-                let known: Vec<&str> = all.iter().map(|other| other.document.policy.as_str()).collect();
-                self.unknown_name("policy", name, &known, place);
+                if !self.unread.contains(&(document::Kind::Policy, name.into())) {
+                    let others = all.iter().map(|other| other.document.policy.as_str());
+                    let known: Vec<&str> = others.filter(|other| *other != written.document.policy).collect();
+                    self.unknown_name("policy", name, &known, place);
+                }
                 return None;
             };
             if !seen.insert(name) {
@@ -719,10 +735,22 @@ impl<'a> Resolver<'a> {
                 self.unknown_namespace(namespace, place);
                 return false;
             }
+            if name.is_empty() {
+                self.report(
+                    Diagnostic::error("policy/unknown-title", "unknown title")
+                        .at(place)
+                        .label("the name of the package is missing")
+                        .with_help(format!("write `{namespace}/NAME`, or `{namespace}/NAME-*` for several")),
+                );
+                return false;
+            }
             return true;
         }
         if repository.titles.contains_key(title) {
             return true;
+        }
+        if self.unread.contains(&(document::Kind::Title, title.as_str().into())) {
+            return false;
         }
         let mut diagnostic = Diagnostic::error("policy/unknown-title", "unknown title")
             .at(place)

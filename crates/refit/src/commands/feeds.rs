@@ -12,6 +12,7 @@ use refit_connect::feeds::{
     Change, FeedError, FeedKind, FeedOutcome, FeedState, FeedStatus, FeedStore, NetworkOptions, Progress, SyncFrom,
     SyncOptions, Universe, sync as sync_feeds,
 };
+use refit_core::policy::diagnostic::did_you_mean;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -61,9 +62,10 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
             Some((None, name, _)) => return Ok(unknown(name)),
             None => {
                 terminal::note(format_args!(
-                    "error: `--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`"
+                    "{} `--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`",
+                    terminal::paint(URGENT, "error:")
                 ));
-                return Ok(Exit::No);
+                return Ok(Exit::Usage);
             }
         }
     }
@@ -126,12 +128,10 @@ fn needed() -> Result<Vec<FeedKind>> {
 
 fn unknown(name: &str) -> Exit {
     let known: Vec<&str> = FeedKind::ALL.iter().map(|kind| kind.name()).collect();
-    terminal::note(format_args!(
-        "{} there is no feed `{name}`; known: {}",
-        terminal::paint(URGENT, "error:"),
-        known.join(", ")
-    ));
-    Exit::No
+    let help = did_you_mean(name, known.iter().copied())
+        .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+    terminal::note(format_args!("{} there is no feed `{name}`; {help}", terminal::paint(URGENT, "error:")));
+    Exit::Usage
 }
 
 fn line(outcome: &FeedOutcome) -> String {

@@ -31,7 +31,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Schema(args) => schema::run(cli, args),
         Command::Feeds(FeedsCommand::Sync(args)) => feeds::sync(cli, args),
         Command::Feeds(FeedsCommand::List { verify }) => feeds::list(cli, *verify),
-        Command::Versions(VersionsCommand::Compare(args)) => versions::compare(args),
+        Command::Versions(VersionsCommand::Compare(args)) => versions::compare(cli, args),
         Command::Completions { shell } => completions::completions(*shell),
         Command::Man { folder } => completions::man(folder),
     }

@@ -32,7 +32,7 @@ pub fn run(_: &Cli, args: &SchemaArgs) -> Result<Exit> {
             "{} there is no schema `{name}`; {help}",
             terminal::paint(terminal::URGENT, "error:")
         ));
-        return Ok(Exit::No);
+        return Ok(Exit::Usage);
     };
     terminal::json(&schema)?;
     Ok(Exit::Done)

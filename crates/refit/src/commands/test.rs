@@ -58,6 +58,8 @@ pub fn run(cli: &Cli, args: &TestArgs) -> Result<Exit> {
     let nothing = entries.is_empty();
     if cli.json {
         terminal::json(&Report { passed, failed, tests: entries })?;
+    } else if let (true, Some(only)) = (nothing, &args.only) {
+        terminal::note(format_args!("{}: there is no test with `{only}` in its name", args.policy.display()));
     } else if nothing {
         terminal::note(format_args!("{}: there is no `test:` document to run", args.policy.display()));
     } else {

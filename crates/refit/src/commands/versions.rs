@@ -2,7 +2,7 @@
 
 use crate::{
     Exit,
-    cli::{SchemeName, VersionsCompareArgs},
+    cli::{Cli, SchemeName, VersionsCompareArgs},
     terminal,
 };
 use anyhow::Result;
@@ -10,39 +10,67 @@ use refit_model::{
     Scheme,
     versions::{compare_text, sign},
 };
+use serde::Serialize;
 use std::io::{BufRead, BufWriter, Write};
 
-pub fn compare(args: &VersionsCompareArgs) -> Result<Exit> {
-    let scheme = scheme(args.scheme);
-    if args.stdin {
-        return pairs(scheme);
-    }
-    let (a, b) = (args.a.as_deref().unwrap_or_default(), args.b.as_deref().unwrap_or_default());
-    match compare_text(scheme, a, b) {
-        Ok(order) => {
-            terminal::print(&format!("{}\n", sign(Some(order))))?;
-            Ok(Exit::Done)
-        }
-        Err(error) => {
-            terminal::note(format_args!("{} {error}", terminal::paint(terminal::URGENT, "error:")));
-            Ok(Exit::No)
-        }
-    }
+/// `refit versions compare --json`; with `--stdin`, a line for each pair.
+#[derive(Serialize)]
+struct Compared<'a> {
+    a: &'a str,
+    b: &'a str,
+    /// `<`, `=`, `>`, or `?` where one of them is no version.
+    order: char,
+    error: Option<String>,
 }
 
-/// One sign for each line of standard input; what is no pair of versions is `?`.
-fn pairs(scheme: Scheme) -> Result<Exit> {
+pub fn compare(cli: &Cli, args: &VersionsCompareArgs) -> Result<Exit> {
+    let scheme = scheme(args.scheme);
+    if args.stdin {
+        return pairs(cli, scheme);
+    }
+    let (a, b) = (args.a.as_deref().unwrap_or_default(), args.b.as_deref().unwrap_or_default());
+    let compared = Compared::of(scheme, a, b);
+    match &compared.error {
+        _ if cli.json => terminal::json(&compared)?,
+        Some(error) => terminal::note(format_args!("{} {error}", terminal::paint(terminal::URGENT, "error:"))),
+        None => terminal::print(&format!("{}\n", compared.order))?,
+    }
+    Ok(if compared.error.is_none() { Exit::Done } else { Exit::No })
+}
+
+/// One line for each line of standard input.
+fn pairs(cli: &Cli, scheme: Scheme) -> Result<Exit> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().split(b'\n') {
         let line = line?;
-        let order = std::str::from_utf8(&line)
-            .ok()
-            .and_then(|line| line.strip_suffix('\r').unwrap_or(line).split_once('\t'))
-            .and_then(|(a, b)| compare_text(scheme, a, b).ok());
-        writeln!(out, "{}", sign(order))?;
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line));
+        let compared = match text.split_once('\t') {
+            _ if std::str::from_utf8(&line).is_err() => Compared::no(&text, "not UTF-8"),
+            Some((a, b)) => Compared::of(scheme, a, b),
+            None => Compared::no(&text, "no pair: a tab has to stand between two versions"),
+        };
+        if cli.json {
+            serde_json::to_writer(&mut out, &compared)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{}", compared.order)?;
+        }
     }
     out.flush()?;
     Ok(Exit::Done)
+}
+
+impl<'a> Compared<'a> {
+    fn of(scheme: Scheme, a: &'a str, b: &'a str) -> Self {
+        let order = compare_text(scheme, a, b);
+        let error = order.as_ref().err().map(ToString::to_string);
+        Self { a, b, order: sign(order.ok()), error }
+    }
+
+    /// A line that is no pair of versions.
+    fn no(line: &'a str, why: &str) -> Self {
+        Self { a: line, b: "", order: sign(None), error: Some(why.to_owned()) }
+    }
 }
 
 fn scheme(name: SchemeName) -> Scheme {

@@ -16,7 +16,7 @@ pub struct Duration(pub SignedDuration);
 impl Duration {
     /// Reads numbers with units `s`, `m`, `h`, `d`, `w`, largest unit first; the result is never negative.
     pub fn parse(text: &str) -> Result<Duration, String> {
-        let wrong = || format!("`{text}` is no duration: write a number and a unit, such as `90m`, `8h` or `2d`");
+        let wrong = || format!("`{text}` is no duration");
         if text.is_empty() || text.len() > 32 {
             return Err(wrong());
         }

@@ -81,6 +81,17 @@ impl Files {
         too_large(file, size, limits)
     }
 
+    /// Adds, without its text, a file that can't be read for the reason given, and returns what to tell people.
+    pub fn add_unreadable(&mut self, path: impl Into<String>, why: impl Into<String>) -> Diagnostic {
+        let file = self.push(path.into(), String::new());
+        Diagnostic::error("policy/unreadable", "file that can't be read")
+            .at(Place { file, span: 0..0 })
+            .label(why)
+            .with_help(
+                "every .yaml, .yml and .json file of the folder is read, except those whose name begins with a dot",
+            )
+    }
+
     fn push(&mut self, path: String, text: String) -> usize {
         self.0.push(SourceFile { path, text });
         self.0.len() - 1
