@@ -54,12 +54,14 @@ impl Fleet {
 fn repository() -> Result<Repository, Box<dyn Error>> {
     let limits = Limits::default();
     let mut files = Files::default();
-    files.add("acme.yaml", POLICIES.as_bytes(), &limits).map_err(|found| found.message.clone())?;
+    let applications = (0..APPLICATIONS).map(|index| format!("title: {0}\nname: {0}\n---\n", title(index)));
+    let text = applications.chain([POLICIES.to_owned()]).collect::<String>();
+    files.add("acme.yaml", text.as_bytes(), &limits).map_err(|found| found.message.clone())?;
     let (documents, mut found) = load(&files, &limits);
     let (repository, more) = resolve(&documents, &files, &Titles::default());
     found.extend(more);
     match found.into_iter().find(|found| found.severity == Severity::Error) {
-        Some(error) => Err(format!("acme.yaml: {}", error.message).into()),
+        Some(error) => Err(format!("acme.yaml: {} {:?}", error.message, error.labels).into()),
         None => Ok(repository),
     }
 }
