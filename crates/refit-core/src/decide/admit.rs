@@ -31,10 +31,13 @@ pub(super) struct Admission<'a> {
     pub considered: Vec<ReleaseConsidered>,
 }
 
+/// The order in which entries come first: those with a due time, by that, then the shorter, then by text.
+type Rank<'p> = (bool, Option<Timestamp>, SignedDuration, &'p str);
+
 /// The entries that surely count and name something, with the one that is due first in front.
 fn first_named<'p, T>(policy: &'p Policy, duties: &Duties<'_>, named: impl Fn(&'p Deadline) -> Option<T>) -> Option<T> {
     // The order of entries does not matter: of equal due times the shorter entry comes first.
-    let mut best: Option<((bool, Option<Timestamp>, SignedDuration, &'p str), T)> = None;
+    let mut best: Option<(Rank<'p>, T)> = None;
     for obligation in duties.obligations.iter().filter(|obligation| obligation.exception.is_none()) {
         for clock in &obligation.clocks {
             let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });

@@ -57,11 +57,11 @@ pub(super) fn under(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, applies: 
     let mut decision = blank(case, slot, Compliance::Compliant);
     decision.policy = Some(policy.name.clone());
     decision.mode = policy.mode;
-    if slot.install.is_none() {
-        if let Some(compliance) = absent(policy) {
-            decision.compliance = if unseen(case) { Compliance::Unseen } else { compliance };
-            return decision;
-        }
+    if slot.install.is_none()
+        && let Some(compliance) = absent(policy)
+    {
+        decision.compliance = if unseen(case) { Compliance::Unseen } else { compliance };
+        return decision;
     }
 
     let releases = releases(case, slot, policy);

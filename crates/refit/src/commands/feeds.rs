@@ -51,7 +51,7 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
     }
     let mut urls = BTreeMap::new();
     for line in &args.urls {
-        let parts = line.split_once('=').and_then(|(name, url)| Some((FeedKind::from_name(name), name, url)));
+        let parts = line.split_once('=').map(|(name, url)| (FeedKind::from_name(name), name, url));
         match parts {
             Some((Some(kind), _, url)) => {
                 urls.insert(kind, url.to_owned());
