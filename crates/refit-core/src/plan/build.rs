@@ -7,7 +7,7 @@ use crate::{
     world::World,
 };
 use jiff::{Timestamp, tz::TimeZone};
-use refit_model::{AdvisoryId, TitleId};
+use refit_model::{AdvisoryId, Scheme, TitleId, Version};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +22,8 @@ pub struct Extra {
     pub from: Option<String>,
     /// The version afterwards.
     pub to: Option<String>,
-    /// The title that needs it.
-    pub needed_by: TitleId,
+    /// The title that needs it; `None` where that can't be told.
+    pub needed_by: Option<TitleId>,
 }
 
 /// Why the package manager would not make a change that policies ask for.
@@ -33,6 +33,28 @@ pub struct Obstacle {
     pub title: TitleId,
     /// Why, in words.
     pub why: String,
+}
+
+/// A title that is there and not in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The version whose files are there.
+    pub version: String,
+    /// The package manager's word for its state: `half-configured`.
+    pub state: String,
+}
+
+/// What the package manager says of the decisions.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// What it would change besides.
+    pub extras: Vec<Extra>,
+    /// What it would not change, and why.
+    pub obstacles: Vec<Obstacle>,
+    /// What is not in order.
+    pub unfinished: BTreeMap<TitleId, Unfinished>,
+    /// What limits the answer.
+    pub notes: Vec<String>,
 }
 
 /// What a plan is made for.
@@ -55,9 +77,7 @@ pub fn build(
     repository: &Repository,
     world: &World,
     decisions: &[Decision],
-    extras: &[Extra],
-    obstacles: &[Obstacle],
-    notes: Vec<String>,
+    findings: Findings,
     now: Timestamp,
 ) -> Plan {
     let mut groups: BTreeMap<SmolStr, Group> = BTreeMap::new();
@@ -68,8 +88,7 @@ pub fn build(
         if decision.derivation.obligations.is_empty() {
             continue;
         }
-        let mut item = item(decision, world, &subject.zone);
-        item.not_now.extend(obstacles.iter().filter(|found| found.title == item.title).map(|found| found.why.clone()));
+        let mut item = item(decision, world, &findings, &subject.zone);
         if item.not_now.is_empty() && item.action == Action::None {
             item.not_now.push("nothing that may be installed ends this".to_owned());
         }
@@ -88,7 +107,7 @@ pub fn build(
         });
         if item.not_now.is_empty() { group.changes.push(item) } else { group.later.push(item) }
     }
-    add_extras(&mut groups, extras);
+    add_extras(&mut groups, &findings.extras);
     let mut groups: Vec<Group> = groups.into_values().collect();
     for group in &mut groups {
         group.changes.sort_by_key(urgency);
@@ -107,7 +126,7 @@ pub fn build(
         device: subject.device,
         hostname: subject.hostname,
         groups,
-        notes,
+        notes: findings.notes,
         summary,
     }
 }
@@ -125,7 +144,7 @@ fn count(summary: &mut Summary, decision: &Decision) {
 fn urgency(item: &Item) -> (bool, bool, Option<Timestamp>, bool, TitleId) {
     let exploited = item.closes.iter().any(|closed| closed.kev);
     (
-        item.needed_by.is_some(),
+        is_extra(item),
         !exploited,
         item.due.or(Some(Timestamp::MAX)),
         item.closes.is_empty(),
@@ -133,12 +152,26 @@ fn urgency(item: &Item) -> (bool, bool, Option<Timestamp>, bool, TitleId) {
     )
 }
 
-fn item(decision: &Decision, world: &World, zone: &TimeZone) -> Item {
-    let from = decision.installed.as_ref();
+/// Whether no policy asks for a change.
+fn is_extra(item: &Item) -> bool {
+    item.compliance == Compliance::Unmanaged
+}
+
+fn item(decision: &Decision, world: &World, findings: &Findings, zone: &TimeZone) -> Item {
+    let unfinished = findings.unfinished.get(&decision.slot.title).filter(|_| decision.installed.is_some());
+    let files = unfinished.and_then(|found| Version::parse(Scheme::Dpkg, &found.version).ok());
+    let from = files.as_ref().or(decision.installed.as_ref());
     let to = decision.admitted.as_ref();
+    let obstacles: Vec<String> = findings
+        .obstacles
+        .iter()
+        .filter(|found| found.title == decision.slot.title)
+        .map(|found| found.why.clone())
+        .collect();
     let action = match (from, to, &decision.goal) {
         (Some(_), _, Some(Goal::Absent)) => Action::Remove,
         (None, Some(_), _) => Action::Install,
+        (Some(from), Some(to), _) if to == from && unfinished.is_some() => Action::Repair,
         (Some(from), Some(to), _) if to < from => Action::Downgrade,
         (Some(_), Some(_), _) => Action::Upgrade,
         _ => Action::None,
@@ -147,6 +180,7 @@ fn item(decision: &Decision, world: &World, zone: &TimeZone) -> Item {
         title: decision.slot.title.clone(),
         action,
         from: from.map(ToString::to_string),
+        state: unfinished.map(|found| found.state.clone()),
         to: to.map(ToString::to_string),
         compliance: decision.compliance,
         due: decision.due,
@@ -154,9 +188,12 @@ fn item(decision: &Decision, world: &World, zone: &TimeZone) -> Item {
         holds: decision.holds.iter().copied().collect(),
         marks: decision.marks.iter().copied().collect(),
         closes: closes(decision, world),
-        because: because(decision),
+        because: match action {
+            Action::Repair => Some("not in order".to_owned()),
+            _ => because(decision),
+        },
         needed_by: None,
-        not_now: not_now(decision, zone),
+        not_now: not_now(decision, obstacles, zone),
     }
 }
 
@@ -203,18 +240,20 @@ fn because(decision: &Decision) -> Option<String> {
 }
 
 /// Why a decision makes no change now, in words.
-fn not_now(decision: &Decision, zone: &TimeZone) -> Vec<String> {
+fn not_now(decision: &Decision, obstacles: Vec<String>, zone: &TimeZone) -> Vec<String> {
     let mut words: Vec<String> = decision.derivation.holds.iter().map(|held| held_in_words(held, zone)).collect();
-    if decision.admitted.is_none() && decision.goal != Some(Goal::Absent) {
+    if decision.admitted.is_none() && decision.goal != Some(Goal::Absent) && obstacles.is_empty() {
         words.extend(waiting(decision, zone));
     }
+    words.extend(obstacles);
     if decision.marks.iter().any(|mark| matches!(mark, crate::decide::Mark::Undetermined)) {
         words.push("whether another policy applies is unknown".to_owned());
     }
     words
 }
 
-fn held_in_words(held: &Held, zone: &TimeZone) -> String {
+/// What holds a title, and until when, in words.
+pub fn held_in_words(held: &Held, zone: &TimeZone) -> String {
     use crate::decide::Hold;
     let what = match held.hold {
         Hold::Block => format!("held by `{}`", held.name),
@@ -265,7 +304,7 @@ fn add_extras(groups: &mut BTreeMap<SmolStr, Group>, extras: &[Extra]) {
     for extra in extras {
         let home = groups
             .iter()
-            .find(|(_, group)| group.changes.iter().any(|item| item.title == extra.needed_by))
+            .find(|(_, group)| group.changes.iter().any(|item| Some(&item.title) == extra.needed_by.as_ref()))
             .map(|(name, _)| name.clone());
         let group = match home {
             Some(name) => groups.get_mut(&name),
@@ -276,6 +315,7 @@ fn add_extras(groups: &mut BTreeMap<SmolStr, Group>, extras: &[Extra]) {
             title: extra.title.clone(),
             action: extra.action,
             from: extra.from.clone(),
+            state: None,
             to: extra.to.clone(),
             compliance: Compliance::Unmanaged,
             due: None,
@@ -283,8 +323,8 @@ fn add_extras(groups: &mut BTreeMap<SmolStr, Group>, extras: &[Extra]) {
             holds: Vec::new(),
             marks: Vec::new(),
             closes: Vec::new(),
-            because: None,
-            needed_by: Some(extra.needed_by.clone()),
+            because: extra.needed_by.is_none().then(|| "brought along by the package manager".to_owned()),
+            needed_by: extra.needed_by.clone(),
             not_now: Vec::new(),
         };
         group.changes.push(change);
@@ -297,11 +337,11 @@ fn summarise(summary: &mut Summary, groups: &[Group]) {
     for item in groups.iter().flat_map(|group| &group.changes) {
         match item.action {
             Action::Install => summary.install += 1,
-            Action::Upgrade | Action::Downgrade => summary.upgrade += 1,
+            Action::Upgrade | Action::Downgrade | Action::Repair => summary.upgrade += 1,
             Action::Remove => summary.remove += 1,
             Action::None => {}
         }
-        summary.needed_by_others += usize::from(item.needed_by.is_some());
+        summary.needed_by_others += usize::from(is_extra(item));
         closed.extend(item.closes.iter().map(|closed| &closed.id));
         exploited.extend(item.closes.iter().filter(|closed| closed.kev).map(|closed| &closed.id));
     }

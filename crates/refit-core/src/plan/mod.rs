@@ -5,7 +5,7 @@
 
 mod build;
 
-pub use build::{Extra, Obstacle, Subject, build, moment};
+pub use build::{Extra, Findings, Obstacle, Subject, Unfinished, build, held_in_words, moment};
 
 use crate::{
     decide::{Compliance, Hold, Mark, Progress},
@@ -70,6 +70,8 @@ pub struct Item {
     pub action: Action,
     /// The version before; `None` where it is not there.
     pub from: Option<String>,
+    /// The package manager's word for what is there where that is not in order: `half-configured`.
+    pub state: Option<String>,
     /// The version afterwards; `None` where it goes, or where none is admitted.
     pub to: Option<String>,
     /// How it stands.
@@ -104,6 +106,8 @@ pub enum Action {
     Upgrade,
     /// An older version takes its place.
     Downgrade,
+    /// The version stays, and is put in order: dpkg was interrupted, or a script failed.
+    Repair,
     /// It goes.
     Remove,
     /// Nothing.

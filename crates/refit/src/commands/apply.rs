@@ -4,16 +4,16 @@ use super::plan::make;
 use crate::{
     Exit,
     cli::{ApplyArgs, Cli},
-    local::{Draft, Memory, Session, data_folder},
+    local::{Draft, Memory, data_folder},
     repository::{self, Read, counted},
     terminal::{self, ADD, CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use refit_agent::providers::apt::{
-    self, ActionKind, ApplyError, ApplyOptions, PackageOutcome, Progress, Receipt, Transaction,
+    self, ActionKind, ApplyError, ApplyOptions, PackageOutcome, Progress, Receipt, Status, Transaction,
 };
-use refit_core::plan::{FORMAT, Plan};
+use refit_core::plan::{FORMAT, Item, Plan};
 use refit_model::TitleId;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -23,8 +23,9 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 struct Report<'a> {
     applied: bool,
     refused: Vec<String>,
-    receipts: &'a [Receipt],
+    receipt: Option<&'a Receipt>,
     error: Option<String>,
+    not_now: Vec<String>,
 }
 
 pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
@@ -40,39 +41,57 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
     if !outside.is_empty() {
         return refuse(cli, outside);
     }
-    let session = made.session.clone();
-    if session.transactions.is_empty() {
-        remember(&read, &data)?;
+    let not_now = not_now(&plan, &made);
+    let Some(transaction) = &made.transaction else {
+        note_unless_remembered(remember(&read, &data));
         if cli.json {
-            terminal::json(&Report { applied: true, refused: Vec::new(), receipts: &[], error: None })?;
+            terminal::json(&Report { applied: true, refused: Vec::new(), receipt: None, error: None, not_now })?;
         } else {
-            terminal::print("Nothing to change now.\n")?;
+            terminal::print(&format!("{}Nothing to change now.\n", listed(&not_now)))?;
         }
         return Ok(Exit::Done);
-    }
+    };
     let options = ApplyOptions { lock_limit: Duration::from_secs(args.lock_wait), ..ApplyOptions::default() };
-    let (receipts, error) = carry_out(&session, options);
-    // From now on the policies apply here, whatever became of this session.
-    if !receipts.is_empty() {
-        remember(&read, &data)?;
+    let outcome = carry_out(transaction, options);
+    // From now on the policies apply here, whatever became of this session. What became of it is told in any case.
+    if outcome.is_ok() {
+        note_unless_remembered(remember(&read, &data));
     }
-    let all_well = error.is_none() && receipts.iter().all(|receipt| receipt.succeeded);
+    let all_well = outcome.as_ref().is_ok_and(|receipt| receipt.succeeded);
     if cli.json {
-        let error = error.as_ref().map(ToString::to_string);
-        terminal::json(&Report { applied: all_well, refused: Vec::new(), receipts: &receipts, error })?;
+        let (receipt, error) = (outcome.as_ref().ok(), outcome.as_ref().err().map(ToString::to_string));
+        terminal::json(&Report { applied: all_well, refused: Vec::new(), receipt, error, not_now })?;
     } else {
-        for receipt in &receipts {
-            terminal::print(&shown(receipt))?;
-        }
-        if let Some(error) = &error {
-            terminal::note(format_args!("{} {error}", paint(URGENT, "error:")));
-            if let ApplyError::CannotRepair { output_tail, .. } = error {
-                output_tail.iter().for_each(|line| terminal::note(format_args!("    {line}")));
+        match &outcome {
+            Ok(receipt) => {
+                terminal::print(&format!("{}{}{}", shown(receipt), listed(&not_now), verdict(receipt)))?;
+            }
+            Err(error) => {
+                terminal::note(format_args!("{} {error}", paint(URGENT, "error:")));
+                if let ApplyError::CannotRepair { output_tail, .. } = error {
+                    output_tail.iter().for_each(|line| terminal::note(format_args!("    {line}")));
+                }
             }
         }
-        terminal::print(&verdict(&receipts, error.is_some()))?;
     }
     Ok(if all_well { Exit::Done } else { Exit::No })
+}
+
+/// What was planned and is not done now, with the reason.
+fn not_now(plan: &Plan, made: &Draft) -> Vec<String> {
+    let done_now = |item: &Item| made.transaction.as_ref().is_some_and(|now| now.actions.contains_key(&item.title));
+    let later: Vec<&Item> = made.plan.groups.iter().flat_map(|group| &group.later).collect();
+    plan.changes()
+        .filter(|item| !done_now(item))
+        .map(|item| match later.iter().find(|later| later.title == item.title) {
+            Some(later) => format!("{}: {}", item.title, later.not_now.join("; ")),
+            None => format!("{} is as it shall be already", item.title),
+        })
+        .collect()
+}
+
+fn listed(not_now: &[String]) -> String {
+    not_now.iter().map(|line| format!("  {} {line}\n", paint(FAINT, "planned, and not done now:"))).collect()
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {
@@ -91,10 +110,11 @@ fn read_plan(path: &Path) -> Result<Plan> {
 
 fn refuse(cli: &Cli, why: Vec<String>) -> Result<Exit> {
     if cli.json {
-        terminal::json(&Report { applied: false, refused: why, receipts: &[], error: None })?;
+        let report = Report { applied: false, refused: why, receipt: None, error: None, not_now: Vec::new() };
+        terminal::json(&report)?;
         return Ok(Exit::No);
     }
-    terminal::note(format_args!("{} what would be done now lies outside the plan:", paint(URGENT, "refused:")));
+    terminal::note(format_args!("{} this is not what was planned:", paint(URGENT, "refused:")));
     for line in &why {
         terminal::note(format_args!("  {line}"));
     }
@@ -106,11 +126,12 @@ fn refuse(cli: &Cli, why: Vec<String>) -> Result<Exit> {
 fn outside(plan: &Plan, made: &Draft) -> Vec<String> {
     let mut outside = Vec::new();
     if plan.device != made.plan.device {
-        outside.push(format!("the plan is for {} and this is {}", plan.hostname, made.plan.hostname));
+        let name = |plan: &Plan| format!("`{}` (id {})", plan.hostname, plan.device);
+        outside.push(format!("the plan is for the device {}, and this is {}", name(plan), name(&made.plan)));
     }
     let planned: BTreeMap<&TitleId, Option<&String>> =
         plan.changes().map(|item| (&item.title, item.to.as_ref())).collect();
-    for (title, action) in made.session.transactions.iter().flat_map(|transaction| &transaction.actions) {
+    for (title, action) in made.transaction.iter().flat_map(|transaction| &transaction.actions) {
         let now = action.to.as_ref().map(ToString::to_string);
         match planned.get(title) {
             Some(to) if *to == now.as_ref() => {}
@@ -128,25 +149,8 @@ fn outside(plan: &Plan, made: &Draft) -> Vec<String> {
     outside
 }
 
-/// Carries out transactions one after the other, up to the first that fails.
-fn carry_out(session: &Session, options: ApplyOptions) -> (Vec<Receipt>, Option<ApplyError>) {
-    let mut receipts = Vec::new();
-    for transaction in &session.transactions {
-        match one(transaction, options) {
-            Ok(receipt) => {
-                let succeeded = receipt.succeeded;
-                receipts.push(receipt);
-                if !succeeded {
-                    return (receipts, None);
-                }
-            }
-            Err(error) => return (receipts, Some(error)),
-        }
-    }
-    (receipts, None)
-}
-
-fn one(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt, ApplyError> {
+/// Carries it out, and tells what is going on.
+fn carry_out(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt, ApplyError> {
     let bar = terminal::spinner("preparing");
     let say = |text: String| bar.suspend(|| terminal::note(text));
     let receipt = apt::apply(transaction, options, &mut |progress| match progress {
@@ -154,12 +158,13 @@ fn one(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt, Appl
         Progress::Repairing { packages } => {
             say(format!("repairing an interrupted change first: {}", packages.join(", ")))
         }
-        Progress::Repaired { repair } => {
-            let what = if repair.succeeded { "repaired" } else { "not repaired" };
-            say(format!("{what} (`{}`)", repair.command));
-        }
+        Progress::Repaired { repair } => say(match (repair.succeeded, repair.left.is_empty()) {
+            (true, _) => format!("repaired (`{}`)", repair.command),
+            (false, true) => format!("`{}` did not put everything in order", repair.command),
+            (false, false) => format!("`{}` did not put {} in order", repair.command, repair.left.join(", ")),
+        }),
         Progress::Downloading { bytes } if bytes > 0 => {
-            say(format!("fetching {:.1} MB", bytes as f64 / 1e6));
+            say(format!("fetching {}", size(bytes)));
             bar.set_message("fetching");
         }
         Progress::Package { title, .. } => bar.set_message(format!("changing {title}")),
@@ -168,6 +173,16 @@ fn one(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt, Appl
     });
     bar.finish_and_clear();
     receipt
+}
+
+/// Due times need it, and what has been done is done without it.
+fn note_unless_remembered(remembered: Result<()>) {
+    if let Err(error) = remembered {
+        terminal::note(format_args!(
+            "{} {error:#}. Since when the policies apply here is not written down: due times count from the next time",
+            paint(CHANGE, "warning:")
+        ));
+    }
 }
 
 /// Writes down that the policies apply here.
@@ -194,6 +209,10 @@ fn shown(receipt: &Receipt) -> String {
             (_, Some(after)) => after.clone(),
             (Some(before), None) => format!("{before} → gone"),
             (None, None) => String::new(),
+        };
+        let versions = match package.status.filter(|status| !matches!(status, Status::Installed | Status::ConfigFiles)) {
+            Some(status) if package.after.is_some() => format!("{versions} ({})", status.name()),
+            _ => versions,
         };
         match &package.outcome {
             PackageOutcome::Done => {
@@ -232,20 +251,34 @@ fn shown(receipt: &Receipt) -> String {
     text
 }
 
-fn verdict(receipts: &[Receipt], broke: bool) -> String {
-    let packages = || receipts.iter().flat_map(|receipt| &receipt.packages);
-    let done = packages().filter(|package| package.outcome == PackageOutcome::Done).count();
-    let failed = packages().filter(|package| matches!(package.outcome, PackageOutcome::Failed { .. })).count();
-    let rest = packages().filter(|package| package.outcome == PackageOutcome::NotAttempted).count();
-    let mut text = format!("\n{} {} observed as planned", paint(HEADING, "Done:"), counted(done, "package"));
-    if failed > 0 {
-        text += &format!(", {}", paint(URGENT, format!("{failed} failed")));
+fn verdict(receipt: &Receipt) -> String {
+    let number = |is: fn(&PackageOutcome) -> bool| receipt.packages.iter().filter(|p| is(&p.outcome)).count();
+    let done = counted(number(|outcome| *outcome == PackageOutcome::Done), "package");
+    let failed = number(|outcome| matches!(outcome, PackageOutcome::Failed { .. }));
+    let untouched = number(|outcome| *outcome == PackageOutcome::NotAttempted);
+    let unplanned = number(|outcome| *outcome == PackageOutcome::Unplanned);
+    let rest: Vec<String> = [
+        (failed > 0).then(|| paint(URGENT, format!("{failed} failed"))),
+        (untouched > 0).then(|| format!("{untouched} not attempted")),
+        (unplanned > 0).then(|| paint(URGENT, format!("{unplanned} changed without being planned"))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match (receipt.succeeded, rest.is_empty()) {
+        (true, _) => format!("\n{} {done} observed as planned.\n", paint(HEADING, "Done:")),
+        (false, true) => format!("\n{} {done} observed as planned; see the problems.\n", paint(URGENT, "Not done:")),
+        (false, false) => {
+            format!("\n{} {}; {done} observed as planned.\n", paint(URGENT, "Not done:"), rest.join(", "))
+        }
     }
-    if rest > 0 {
-        text += &format!(", {rest} not attempted");
+}
+
+/// `912 B`, `4 kB`, `57.3 MB`.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
-    if receipts.is_empty() && broke {
-        text = format!("\n{}", paint(HEADING, "Nothing was changed"));
-    }
-    text + ".\n"
 }

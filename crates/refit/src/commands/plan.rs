@@ -34,7 +34,11 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     if let Some(file) = &args.out {
         write(file, &made)?;
         if !cli.json {
-            terminal::print(&format!("\nWritten to {0}. Carry it out with:  refit apply {0}\n", file.display()))?;
+            let next = match made.plan.is_empty() {
+                true => String::new(),
+                false => format!(" Carry it out with:  refit apply {}", file.display()),
+            };
+            terminal::print(&format!("\nWritten to {}.{next}\n", file.display()))?;
         }
     }
     Ok(if args.detailed_exitcode && !made.plan.is_empty() { Exit::Changes } else { Exit::Done })

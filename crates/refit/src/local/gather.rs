@@ -4,7 +4,7 @@ use crate::terminal;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use refit_agent::providers::apt::{self, Inventory, Machine, Offers, Package, PackageOffers, SourceHealth};
-use refit_connect::feeds::{Build, FeedStore, InstalledPackage, MatchReport, Origin, Universe};
+use refit_connect::feeds::{Build, FeedStore, InstalledPackage, MatchReport, Note, Origin, Universe};
 use refit_model::TitleId;
 use std::{collections::BTreeSet, path::Path};
 
@@ -96,7 +96,8 @@ fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport) -> Vec<St
     let mut notes: Vec<String> = Vec::new();
     for package in inventory.unfinished() {
         notes.push(format!(
-            "{} is {}: dpkg was interrupted, or a script of it failed. `refit apply` repairs that first",
+            "{} is {}: dpkg was interrupted, or a script of it failed. With the next change Refit configures it first; \
+             to do that now, or to see what its script complains about, run `dpkg --configure -a`",
             package.title,
             package.status.name()
         ));
@@ -107,12 +108,33 @@ fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport) -> Vec<St
             SourceHealth::Missing => "nothing of it is stored: run `apt-get update`, or remove it",
             SourceHealth::Unsigned => "it is not signed by a key that this machine trusts: nothing is taken from it",
             SourceHealth::Expired => {
-                "what is stored of it has expired: run `apt-get update`; if that does not help, the mirror has stopped"
+                "what is stored of it has expired, and nothing is taken from it: run `apt-get update`; if that does not help, the mirror has stopped"
             }
         };
         notes.push(format!("package source {} ({}): {what}", source.description, source.configured_in));
     }
-    notes.extend(report.notes.iter().map(ToString::to_string));
+    if !offers.sources.is_empty() && offers.sources.iter().all(|source| source.health != SourceHealth::Good) {
+        notes.push(
+            "no package source can be used now: whether newer versions are out is not known, and what counts as compliant \
+             may be out of date"
+                .to_owned(),
+        );
+    }
+    let mut missing: Vec<&str> = Vec::new();
+    for note in &report.notes {
+        match note {
+            Note::FeedMissing { feed } => missing.push(feed),
+            // The feeds that are missing say it.
+            Note::NoFeedForDistribution { .. } => {}
+            other => notes.push(other.to_string()),
+        }
+    }
+    if !missing.is_empty() {
+        notes.push(format!(
+            "no feed of vulnerabilities has been synced of {}: which exposures a change closes is not fully known. Run `refit feeds sync`",
+            missing.join(", ")
+        ));
+    }
     let foreign = report
         .unknown_packages
         .iter()

@@ -7,5 +7,5 @@ mod situation;
 
 pub use gather::{Gathered, gather};
 pub use memory::{Memory, data_folder};
-pub use planning::{Draft, Session, draft};
+pub use planning::{Draft, draft};
 pub use situation::{Situation, situation};

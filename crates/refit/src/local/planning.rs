@@ -4,10 +4,10 @@ use super::{Gathered, Memory, Situation, situation};
 use crate::{repository::Read, terminal};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use refit_agent::providers::apt::{self, ActionKind, Change, Permissions, SimulateError, Transaction};
+use refit_agent::providers::apt::{self, ActionKind, Change, Permissions, Settled, SimulateError, Transaction};
 use refit_core::{
     decide::{Decision, Goal, decide},
-    plan::{Action, Extra, Obstacle, Plan, Subject, build},
+    plan::{Action, Extra, Findings, Obstacle, Plan, Subject, Unfinished, build, held_in_words},
     policy::{
         document::policy::{Mode, PackagesDocument},
         repository::Repository,
@@ -21,14 +21,8 @@ pub struct Draft {
     pub plan: Plan,
     pub decisions: Vec<Decision>,
     pub situation: Situation,
-    /// What the package manager does for it, one after the other.
-    pub session: Session,
-}
-
-/// The transactions of one session: one for each set of permissions that policies give.
-#[derive(Clone, Debug, Default)]
-pub struct Session {
-    pub transactions: Vec<Transaction>,
+    /// What the package manager does for it, all at once; `None` where it has nothing to do.
+    pub transaction: Option<Transaction>,
 }
 
 /// Decides, asks the package manager what it would really do, and puts the plan together.
@@ -38,36 +32,31 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
     remember_spells(memory, &decisions);
 
     let bar = terminal::spinner("simulating with apt");
-    let mut notes = gathered.notes.clone();
-    let mut session = Session::default();
-    let (mut extras, mut obstacles) = (Vec::new(), Vec::new());
-    for (title, why) in &situation.pinned {
-        obstacles.push(Obstacle { title: title.clone(), why: why.clone() });
-    }
-    obstacles.retain(|obstacle| {
-        decisions.iter().any(|decision| decision.slot.title == obstacle.title && decision.admitted.is_none())
-    });
+    let mut findings = findings(gathered, &situation, &decisions);
+    let mut settled = settled(&decisions, &situation);
+    let (mut needed_by, mut permitted) = (BTreeMap::new(), None);
     for (permissions, wanted) in wanted(&read.repository, &decisions) {
-        match apt::narrow(&gathered.inventory, &wanted, permissions) {
+        match apt::narrow(&gathered.inventory, &settled, &wanted, permissions) {
             Ok(narrowed) => {
                 for dropped in &narrowed.dropped {
-                    obstacles.extend(
+                    findings.obstacles.extend(
                         dropped.obstacles.iter().map(|obstacle| Obstacle {
                             title: dropped.change.title.clone(),
                             why: obstacle.to_string(),
                         }),
                     );
                 }
-                let transaction =
-                    Transaction { changes: narrowed.changes, actions: narrowed.simulation.actions, permissions };
-                extras.extend(brought_along(&transaction, &session));
-                if !transaction.actions.is_empty() {
-                    session.transactions.push(transaction);
-                }
+                settled.changes = narrowed.changes;
+                settled.actions = narrowed.simulation.actions;
+                needed_by = narrowed.needed_by;
+                permitted = Some(common(permitted, permissions));
             }
             Err(SimulateError::Refused(refusal)) => {
-                notes.push(refusal.to_string());
-                obstacles.extend(
+                let note = refusal.to_string();
+                if !findings.notes.contains(&note) {
+                    findings.notes.push(note);
+                }
+                findings.obstacles.extend(
                     wanted
                         .iter()
                         .map(|change| Obstacle { title: change.title.clone(), why: "apt changes nothing now".into() }),
@@ -76,6 +65,10 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
             Err(error) => return Err(error).context("apt can't simulate the change"),
         }
     }
+    findings.extras = brought_along(&settled, &needed_by);
+    let Settled { changes, actions, .. } = settled;
+    let permissions = permitted.unwrap_or_default();
+    let transaction = (!actions.is_empty()).then_some(Transaction { changes, actions, permissions });
     bar.finish_and_clear();
     let subject = Subject {
         device: situation.device.id.to_string(),
@@ -84,8 +77,53 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
         policy_hash: read.hash.clone(),
         policy_folder: read.folder.display().to_string(),
     };
-    let plan = build(subject, &read.repository, &situation.world, &decisions, &extras, &obstacles, notes, now);
-    Ok(Draft { plan, decisions, situation, session })
+    let plan = build(subject, &read.repository, &situation.world, &decisions, findings, now);
+    Ok(Draft { plan, decisions, situation, transaction })
+}
+
+/// What the package manager says before it is asked for anything.
+fn findings(gathered: &Gathered, situation: &Situation, decisions: &[Decision]) -> Findings {
+    let withheld = situation.pinned.iter().filter(|(title, _)| {
+        decisions.iter().any(|decision| decision.slot.title == **title && decision.admitted.is_none())
+    });
+    let unfinished = gathered.inventory.unfinished().filter_map(|package| {
+        let (version, state) = (package.version.as_ref()?.to_string(), package.status.name().to_owned());
+        Some((package.title.clone(), Unfinished { version, state }))
+    });
+    Findings {
+        extras: Vec::new(),
+        obstacles: withheld.map(|(title, why)| Obstacle { title: title.clone(), why: why.clone() }).collect(),
+        unfinished: unfinished.collect(),
+        notes: gathered.notes.clone(),
+    }
+}
+
+/// What holds before anything is asked for: what policies hold is not brought along by others, and what they want to have is
+/// not removed for others.
+fn settled(decisions: &[Decision], situation: &Situation) -> Settled {
+    let zone = situation.device.zone();
+    let frozen = decisions.iter().filter_map(|decision| {
+        let held = decision.derivation.holds.first()?;
+        Some((decision.slot.title.clone(), held_in_words(held, &zone)))
+    });
+    let kept = decisions
+        .iter()
+        .filter(|decision| decision.admitted.is_some() && !decision.derivation.obligations.is_empty());
+    Settled {
+        spoken_for: kept.map(|decision| decision.slot.title.clone()).collect(),
+        frozen: frozen.collect(),
+        ..Settled::default()
+    }
+}
+
+/// What all policies of a session permit: a repair is for the sake of all of them.
+fn common(known: Option<Permissions>, more: Permissions) -> Permissions {
+    let Some(known) = known else { return more };
+    Permissions {
+        extra_upgrades: known.extra_upgrades && more.extra_upgrades,
+        installs: known.installs && more.installs,
+        removals: known.removals && more.removals,
+    }
 }
 
 /// What decisions ask the package manager for now, by the permissions of their policies; the strictest first.
@@ -120,28 +158,25 @@ fn unsure() -> BTreeSet<refit_core::decide::Mark> {
     BTreeSet::from([refit_core::decide::Mark::Undetermined, refit_core::decide::Mark::Conflict])
 }
 
-/// What a transaction does beyond what it was asked for.
-fn brought_along(transaction: &Transaction, before: &Session) -> Vec<Extra> {
-    let asked: BTreeSet<&TitleId> = transaction.changes.iter().map(|change| &change.title).collect();
-    let known: BTreeSet<&TitleId> = before.transactions.iter().flat_map(|known| known.actions.keys()).collect();
-    let needed_by = transaction.changes.first().map(|change| change.title.clone());
-    transaction
+/// What is done beyond what was asked for.
+fn brought_along(settled: &Settled, needed_by: &BTreeMap<TitleId, BTreeSet<TitleId>>) -> Vec<Extra> {
+    let asked: BTreeSet<&TitleId> = settled.changes.iter().map(|change| &change.title).collect();
+    settled
         .actions
         .iter()
-        .filter(|(title, _)| !asked.contains(title) && !known.contains(title))
-        .filter_map(|(title, action)| {
-            Some(Extra {
-                title: title.clone(),
-                action: match action.kind {
-                    ActionKind::Install => Action::Install,
-                    ActionKind::Upgrade | ActionKind::Reinstall | ActionKind::Configure => Action::Upgrade,
-                    ActionKind::Downgrade => Action::Downgrade,
-                    ActionKind::Remove | ActionKind::Purge => Action::Remove,
-                },
-                from: action.from.as_ref().map(ToString::to_string),
-                to: action.to.as_ref().map(ToString::to_string),
-                needed_by: needed_by.clone()?,
-            })
+        .filter(|(title, _)| !asked.contains(title))
+        .map(|(title, action)| Extra {
+            title: title.clone(),
+            action: match action.kind {
+                ActionKind::Install => Action::Install,
+                ActionKind::Configure => Action::Repair,
+                ActionKind::Upgrade | ActionKind::Reinstall => Action::Upgrade,
+                ActionKind::Downgrade => Action::Downgrade,
+                ActionKind::Remove | ActionKind::Purge => Action::Remove,
+            },
+            from: action.from.as_ref().map(ToString::to_string),
+            to: action.to.as_ref().map(ToString::to_string),
+            needed_by: needed_by.get(title).and_then(|titles| titles.first()).cloned(),
         })
         .collect()
 }

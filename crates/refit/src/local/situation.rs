@@ -3,7 +3,7 @@
 use super::{Gathered, Memory};
 use anyhow::{Result, bail};
 use jiff::{Timestamp, tz::TimeZone};
-use refit_agent::providers::apt::{Container, OfferedVersion, PackageOffers, PassedOver};
+use refit_agent::providers::apt::{Container, OfferedVersion, PackageOffers, PassedOver, SourceHealth};
 use refit_core::{
     facts::{Fact, FieldRef, Kind, Value},
     policy::{document::policy::Mode, repository::Repository},
@@ -56,13 +56,17 @@ pub fn situation(
                 published,
                 security: offered.security,
             });
-            if above {
+            let distrusted = distrust(offered, gathered);
+            if let Some(why) = distrusted {
+                pinned.entry(title.clone()).or_insert_with(|| format!("{} is offered only by {why}", offered.version));
+            }
+            if above || distrusted.is_some() {
                 let offer = (offered.version.clone(), Offer::Since(Timestamp::MAX));
                 device.offers.entry(title.clone()).or_default().push(offer);
             }
         }
         if let (Some(passed_over), true) = (passed_over, device.offers.contains_key(title)) {
-            pinned.insert(title.clone(), pin_in_words(&passed_over, offers));
+            pinned.entry(title.clone()).or_insert_with(|| pin_in_words(&passed_over, offers));
         }
     }
     describe(&mut device, gathered, memory);
@@ -160,10 +164,24 @@ fn published(
     published
 }
 
+/// What is wrong with all sources of a version; `None` where one of them is good.
+fn distrust(offered: &OfferedVersion, gathered: &Gathered) -> Option<&'static str> {
+    let mut sources = offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index));
+    let worst = sources.try_fold(None, |_, source| match source.health {
+        SourceHealth::Good => Err(()),
+        SourceHealth::Expired => Ok(Some("a package source that has expired")),
+        SourceHealth::Unsigned | SourceHealth::Missing => Ok(Some("a package source that is not signed")),
+    });
+    worst.ok().flatten()
+}
+
 fn pin_in_words(passed_over: &PassedOver, offers: &PackageOffers) -> String {
-    match &offers.pin {
-        Some(pin) => format!("held by an apt preference (pinned to {pin}): {passed_over}"),
-        None => format!("held by apt: {passed_over}"),
+    match (&offers.pin, passed_over, &offers.candidate) {
+        (Some(pin), _, _) => format!("held by an apt preference (pinned to {pin}): {passed_over}"),
+        (None, PassedOver::Outranked { version, priority, by }, Some(candidate)) => format!(
+            "held by apt's preferences: {candidate} has priority {by} and {version} {priority} (`apt-cache policy` shows why)"
+        ),
+        _ => format!("held by apt: {passed_over}"),
     }
 }
 

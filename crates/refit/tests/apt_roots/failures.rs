@@ -1,7 +1,7 @@
 //! Scripts that fail, full disks, locks, a run that is killed.
 
 use super::machine::{EVERYTHING, Machine};
-use refit_testbed::{BaseRoot, Package, scenarios};
+use refit_testbed::{BaseRoot, Device, Package, Root, Script, scenarios};
 
 #[test]
 fn a_failing_postinst_is_reported_and_a_fixed_version_mends_it() {
@@ -83,7 +83,11 @@ fn a_plan_made_after_a_run_was_killed_says_what_will_be_repaired() {
 #[test]
 fn a_full_disk_is_noticed_before_anything_is_fetched() {
     let Some(base) = BaseRoot::minimal() else { return };
-    let machine = Machine::new(scenarios::disk_full_for_download(&base), EVERYTHING);
+    let device = scenarios::disk_full_for_download(&base);
+    device.root.free_disk();
+    let machine = Machine::new(device, EVERYTHING);
+    machine.root().fill_disk(0);
+    machine.refit("plan policy --local --out plan.json").exit(3);
     machine.refit("plan policy --local --out /run/plan.json").exit(0);
     machine.refit("apply /run/plan.json").exit(1).says("Make room there");
     assert_eq!((machine.state("alpha"), machine.state("beta")), ("ii 1.0".to_owned(), "ii 1.0".to_owned()));
@@ -92,18 +96,40 @@ fn a_full_disk_is_noticed_before_anything_is_fetched() {
 }
 
 #[test]
+fn a_disk_that_runs_full_half_way_leaves_what_the_next_run_repairs() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = Device::on(Root::with_disk(&base, 192 << 20), ["alpha", "omega"].map(|name| Package::new(name, "1.0")));
+    // What breaks the old alpha is unpacked after the new one. Its preinst plays somebody else who fills the disk.
+    let preinst = "test -e /var/filled || fallocate -l $(( $(stat -f -c '%a * %S' /var) - (1 << 20) )) /var/filled";
+    let omega = Package::new("omega", "2.0")
+        .field("Breaks", "alpha (<< 2.0)")
+        .file("/usr/share/omega/large", vec![0; 4 << 20])
+        .script(Script::Preinst, preinst);
+    device.offer([Package::new("alpha", "2.0"), omega]);
+    let machine = Machine::new(device, EVERYTHING);
+    machine.plan();
+    machine.apply(1).says("the disk ran full");
+    machine.remark("somebody makes room");
+    machine.root().write("/var/filled", "");
+    machine.plan();
+    machine.apply(0);
+    assert_eq!((machine.state("alpha"), machine.state("omega")), ("ii 2.0".to_owned(), "ii 2.0".to_owned()));
+    machine.is_consistent();
+    machine.has_nothing_left();
+    machine.tells("disk_full_half_way");
+}
+
+#[test]
 fn a_lock_that_another_program_holds_is_waited_for_and_named() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
     machine.plan();
-    let mut holder = Some(machine.root().command("true").start());
-    let _ = holder.take();
-    // The holder has to be visible in the same process namespace: both run in one shell.
+    // Both run in one shell: each command in a root has processes of its own, and the holder could not be named.
     let script = "\
         perl -e 'use Fcntl; open(my $f, \">>\", \"/var/lib/dpkg/lock-frontend\") or die; \
-        fcntl($f, F_SETLK, pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0)) or die; \
+        my $l = pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; \
         open(my $s, \">\", \"/run/held\"); close $s; sleep' & \
-        while ! test -e /run/held; do :; done; \
+        while kill -0 $! && ! test -e /run/held; do :; done; \
         refit apply plan.json --lock-wait 2; status=$?; kill $!; exit $status";
     let outcome = machine.root().run("sh", ["-c", &format!("({script}) 2>&1")]);
     machine.remark("another program holds dpkg's lock");

@@ -107,7 +107,9 @@ impl Machine {
         settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? [A-Z]+", "[time]");
         settings.add_filter(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+\w]+", "[time]");
         settings.add_filter(r"\((in )?(\d+ (d|h|min) ?)+\)", "($1[length])");
-        settings.add_filter(r"invalid since (\d+\w )+\d+\w", "invalid since [length]");
+        settings.add_filter(r"invalid since (\d+\w+ ?)+", "invalid since [length]");
+        settings.add_filter(r"NO_PUBKEY [0-9A-F]+", "NO_PUBKEY [key]");
+        settings.add_filter(r"\d+ MiB free", "[free] MiB free");
         settings.add_filter(r"process \d+", "process [pid]");
         settings.add_filter(r"/tmp/apt-dpkg-install-\w+/\d+-", "/tmp/apt-dpkg-install-[random]/");
         settings.add_filter(r"[0-9a-f]{64}", "[sha256]");

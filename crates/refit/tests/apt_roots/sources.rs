@@ -46,6 +46,31 @@ fn a_list_that_was_tampered_with_is_said() {
 }
 
 #[test]
+fn nothing_is_taken_from_lists_that_have_expired() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
+    machine.root().shell("sed -i '/^Date:/a Valid-Until: Sat, 01 Aug 2026 00:00:00 UTC' /var/lib/apt/lists/*bookworm_InRelease");
+    machine.plan().says("has expired");
+    machine.apply(0);
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("lists_expired");
+}
+
+#[test]
+fn nothing_is_taken_from_an_unsigned_source_that_somebody_allowed() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
+    machine.device.repository.unsign("bookworm");
+    let sources = "deb [allow-insecure=yes] copy:/srv/repository bookworm main\n";
+    machine.root().write("/etc/apt/sources.list.d/testbed.list", sources);
+    machine.root().shell("rm -rf /var/lib/apt/lists/*; apt-get update --allow-insecure-repositories").success();
+    machine.plan().says("not signed");
+    machine.apply(0);
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("source_unsigned_and_allowed");
+}
+
+#[test]
 fn a_package_that_was_tampered_with_is_never_unpacked() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::package_tampered(&base), EVERYTHING);

@@ -259,7 +259,7 @@ fn repair_first(
         return Ok(state);
     }
     let help =
-        "Read the package's messages below, mend what its script complains about, then run `dpkg --configure -a`";
+        "Mend what the messages below complain about, then run `dpkg --configure -a`; or plan and apply again when a version without the fault is out";
     Err(cannot(repair::described(state.unfinished()), help, output_tail))
 }
 
@@ -370,7 +370,8 @@ fn install(
     // From here on packages may have changed: whatever went wrong is told in the receipt, after they have been looked at.
     match ended {
         Ok(status) if status.success() => {}
-        Ok(status) => problems.push(format!("apt-get ended with {status}: {}", transcript.errors().join("; "))),
+        Ok(_) if transcript.errors().is_empty() => {}
+        Ok(_) => problems.push(format!("apt-get says: {}", transcript.errors().join("; "))),
         Err(error) => problems.push(error.to_string()),
     }
     if let Err(error) = keep_automatic(&automatic) {
@@ -406,7 +407,7 @@ fn problems_left(after: &Inventory, transcript: &Transcript) -> Vec<String> {
     let unfinished = repair::described(after.unfinished());
     if !unfinished.is_empty() {
         problems.push(format!(
-            "{} stayed unfinished: mend what the messages complain about, then run `dpkg --configure -a`; until then apt changes nothing else",
+            "{} stayed unfinished. Mend what the messages above complain about, then run `dpkg --configure -a`; or plan and apply again when a version without the fault is out. Until then nothing else can be changed",
             unfinished.join(", ")
         ));
     } else if repair::is_needed(after) {

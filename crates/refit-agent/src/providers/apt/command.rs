@@ -112,7 +112,7 @@ pub(super) fn ask(program: &str, args: &[&str]) -> Result<Answer, CommandError> 
 /// [`ask`] with another limit.
 pub(super) fn ask_within(program: &str, args: &[&str], limit: Duration) -> Result<Answer, CommandError> {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let (command, status) = run(program, args, limit, |stream, bytes| match stream {
+    let (command, status) = run(program, args, limit, Streams::Apart, |stream, bytes| match stream {
         Stream::Out => stdout.extend_from_slice(bytes),
         Stream::Err => stderr.extend_from_slice(bytes),
     })?;
@@ -120,27 +120,27 @@ pub(super) fn ask_within(program: &str, args: &[&str], limit: Duration) -> Resul
     Ok(Answer { command, status, stdout: text(stdout), stderr: text(stderr) })
 }
 
-/// Runs a program that changes the machine, handing on each line of its output, and of its errors, as it appears.
+/// Runs a program that changes the machine, handing on each line of its output and of its errors as it appears, in the order
+/// in which they were written.
 pub(super) fn follow(
     program: &str,
     args: &[&str],
     limit: Duration,
     mut on_line: impl FnMut(&str),
 ) -> Result<ExitStatus, CommandError> {
-    let mut pending = [Vec::new(), Vec::new()];
-    let (_, status) = run(program, args, limit, |stream, bytes| {
-        let buffer = &mut pending[stream as usize];
+    let mut buffer = Vec::new();
+    let (_, status) = run(program, args, limit, Streams::Together, |_, bytes| {
         for &byte in bytes {
             if byte == b'\n' {
-                on_line(String::from_utf8_lossy(buffer).trim_end_matches('\r'));
+                on_line(String::from_utf8_lossy(&buffer).trim_end_matches('\r'));
                 buffer.clear();
             } else {
                 buffer.push(byte);
             }
         }
     })?;
-    for buffer in pending.iter().filter(|buffer| !buffer.is_empty()) {
-        on_line(&String::from_utf8_lossy(buffer));
+    if !buffer.is_empty() {
+        on_line(&String::from_utf8_lossy(&buffer));
     }
     Ok(status)
 }
@@ -151,16 +151,31 @@ enum Stream {
     Err,
 }
 
+/// Whether a program's errors are told from its output, or what it writes keeps its order.
+#[derive(Clone, Copy, PartialEq)]
+enum Streams {
+    Apart,
+    Together,
+}
+
 fn run(
     program: &str,
     args: &[&str],
     limit: Duration,
+    streams: Streams,
     mut on_bytes: impl FnMut(Stream, &[u8]),
 ) -> Result<(String, ExitStatus), CommandError> {
     let command = described(program, args);
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => CommandError::Missing { program: program.into() },
         _ => CommandError::Io { command: command.clone(), source },
+    };
+    let (mut together, stdout, stderr) = match streams {
+        Streams::Apart => (None, Stdio::piped(), Stdio::piped()),
+        Streams::Together => {
+            let (reader, writer) = std::io::pipe().map_err(failed)?;
+            (Some(reader), writer.try_clone().map_err(failed)?.into(), writer.into())
+        }
     };
     let mut child = Command::new(program)
         .args(args)
@@ -174,8 +189,8 @@ fn run(
         .env("NEEDRESTART_MODE", "l")
         .env("UCF_FORCE_CONFFOLD", "1")
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(stdout)
+        .stderr(stderr)
         .spawn()
         .map_err(failed)?;
 
@@ -185,6 +200,9 @@ fn run(
     }
     if let Some(pipe) = child.stderr.take() {
         forward(Stream::Err, pipe, sender.clone());
+    }
+    if let Some(pipe) = together.take() {
+        forward(Stream::Out, pipe, sender.clone());
     }
     drop(sender);
 
@@ -306,6 +324,14 @@ mod tests {
         let mut lines = Vec::new();
         follow("sh", &["-c", "printf 'a\\r\\nb\\nrest'"], ASK_LIMIT, |line| lines.push(line.to_owned())).unwrap();
         assert_eq!(lines, ["a", "b", "rest"]);
+    }
+
+    #[test]
+    fn output_and_errors_keep_their_order() {
+        let mut lines = Vec::new();
+        let script = "for i in 1 2 3; do echo out $i; echo err $i >&2; done";
+        follow("sh", &["-c", script], ASK_LIMIT, |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["out 1", "err 1", "out 2", "err 2", "out 3", "err 3"]);
     }
 
     #[test]

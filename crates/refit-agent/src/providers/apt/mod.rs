@@ -31,7 +31,7 @@ pub use command::CommandError;
 pub use inventory::{Inventory, Package, Status, Want, inventory};
 pub use locks::{LockHolder, lock_holder};
 pub use machine::{Container, Machine, MachineError, machine};
-pub use narrow::{Dropped, Narrowed, Obstacle, Permissions, narrow};
+pub use narrow::{Dropped, Narrowed, Obstacle, Permissions, Settled, narrow};
 pub use offers::{OfferedVersion, Offers, PackageOffers, PassedOver, offers};
 pub use preflight::Shortage;
 pub use receipt::{Needed, PackageOutcome, PackageResult, Receipt, Repair};

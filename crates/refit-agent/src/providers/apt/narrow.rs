@@ -11,7 +11,7 @@ use super::{
     command::CommandError,
     inventory::{Inventory, apt_name},
     records::{installed_records, new_records, sizes_of},
-    simulate::{Action, ActionKind, Change, Refusal, SimulateError, Simulation, actions_for},
+    simulate::{Action, ActionKind, Change, Refusal, SimulateError, Simulation, Unmet, actions_for},
 };
 use refit_model::{TitleId, Version};
 use serde::Serialize;
@@ -42,8 +42,24 @@ pub struct Narrowed {
     pub simulation: Simulation,
     /// What was asked for and can't be had.
     pub dropped: Vec<Dropped>,
+    /// For each action beyond `changes`, those changes that lead to it by what packages say of one another; empty where
+    /// that explains nothing.
+    pub needed_by: BTreeMap<TitleId, BTreeSet<TitleId>>,
     /// How often apt was asked.
     pub simulations: u32,
+}
+
+/// What is decided already, when more is asked for: it stays, with all that it leads to.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// All that apt would do for them, which is permitted.
+    pub actions: BTreeMap<TitleId, Action>,
+    /// Packages that will be asked for later: they are not removed.
+    pub spoken_for: BTreeSet<TitleId>,
+    /// Packages that nothing else may change, and what holds them, in words.
+    pub frozen: BTreeMap<TitleId, String>,
 }
 
 /// A change that is left out.
@@ -65,6 +81,13 @@ pub enum Obstacle {
     ChangesHeld {
         /// The held package.
         title: TitleId,
+    },
+    /// It would change another package, which a policy holds.
+    ChangesFrozen {
+        /// The held package.
+        title: TitleId,
+        /// What holds it, in words.
+        why: String,
     },
     /// It would upgrade a package that was not named.
     Upgrades {
@@ -99,6 +122,8 @@ pub enum Obstacle {
     },
     /// A dependency can't be met.
     Unmet {
+        /// The package that has it: the one that was asked for, or another that would no longer fit.
+        title: TitleId,
         /// The dependency, as apt says it.
         dependency: String,
     },
@@ -121,6 +146,7 @@ impl std::fmt::Display for Obstacle {
         match self {
             Obstacle::Held => f.write_str("it is held (`apt-mark unhold` releases it)"),
             Obstacle::ChangesHeld { title } => write!(f, "it would change {}, which is held", name(title)),
+            Obstacle::ChangesFrozen { title, why } => write!(f, "it would also change {}: {why}", name(title)),
             Obstacle::Upgrades { title, to } => {
                 write!(f, "it would also upgrade {} to {to}, which is not permitted", name(title))
             }
@@ -132,7 +158,9 @@ impl std::fmt::Display for Obstacle {
                 write!(f, "it would remove {}, without which the system does not work", name(title))
             }
             Obstacle::Downgrades { title, to } => write!(f, "it would downgrade {} to {to}", name(title)),
-            Obstacle::Unmet { dependency } => write!(f, "a dependency can't be met: {dependency}"),
+            Obstacle::Unmet { title, dependency } => {
+                write!(f, "what {} asks for could not be met: {dependency}", name(title))
+            }
             Obstacle::NotFound => f.write_str("no source has this version"),
             Obstacle::KeptBack => f.write_str("apt keeps it back"),
             Obstacle::Refused { message } => write!(f, "apt refuses: {message}"),
@@ -141,15 +169,35 @@ impl std::fmt::Display for Obstacle {
     }
 }
 
-/// Finds the largest of the wanted changes that stays within the permissions.
+impl From<Unmet> for Obstacle {
+    fn from(Unmet { title, dependency }: Unmet) -> Obstacle {
+        Obstacle::Unmet { title, dependency }
+    }
+}
+
+/// Finds the largest of the wanted changes that stays within the permissions, on top of what is settled.
 ///
-/// Fails as [`super::simulate`] does: where dpkg was interrupted or the installed packages contradict one another, nothing
+/// What policies with different permissions want is asked for one after the other: what the settled changes lead to is
+/// permitted already, and all that comes on top is for the sake of `wanted`, under its permissions. Fails as [`super::simulate`] does: where dpkg was interrupted or the installed packages contradict one another, nothing
 /// can be said before that is repaired.
-pub fn narrow(inventory: &Inventory, wanted: &[Change], permissions: Permissions) -> Result<Narrowed, SimulateError> {
+pub fn narrow(
+    inventory: &Inventory,
+    settled: &Settled,
+    wanted: &[Change],
+    permissions: Permissions,
+) -> Result<Narrowed, SimulateError> {
     let mut search = Search {
         inventory,
+        settled,
         permissions,
-        asked: wanted.iter().map(|change| change.title.clone()).collect(),
+        asked: settled
+            .changes
+            .iter()
+            .chain(wanted)
+            .map(|change| &change.title)
+            .chain(&settled.spoken_for)
+            .cloned()
+            .collect(),
         dropped: BTreeMap::new(),
         simulations: 0,
         simulate: &mut |changes| actions_for(inventory, changes),
@@ -164,8 +212,13 @@ pub fn narrow(inventory: &Inventory, wanted: &[Change], permissions: Permissions
         .into_iter()
         .map(|(change, obstacles)| Dropped { change, obstacles: obstacles.into_iter().collect() });
     let (dropped, simulations) = (dropped.collect(), search.simulations);
-    let sizes = sizes_of(inventory, &actions, &new_records(inventory, &actions)?);
-    Ok(Narrowed { changes, simulation: Simulation { actions, sizes }, dropped, simulations })
+    let new = new_records(inventory, &actions)?;
+    let sizes = sizes_of(inventory, &actions, &new);
+    let needed_by = match actions.len() > changes.len() {
+        true => blame::needed_by(&actions, &changes, &installed_records(inventory)?, &new),
+        false => BTreeMap::new(),
+    };
+    Ok(Narrowed { changes, simulation: Simulation { actions, sizes }, dropped, needed_by, simulations })
 }
 
 type Actions = BTreeMap<TitleId, Action>;
@@ -179,6 +232,7 @@ type Blame<'a> = dyn FnMut(&Actions, &Wanted, &Violations) -> Result<blame::Blam
 
 struct Search<'a> {
     inventory: &'a Inventory,
+    settled: &'a Settled,
     permissions: Permissions,
     /// Everything that was asked for, kept or not.
     asked: BTreeSet<TitleId>,
@@ -197,7 +251,9 @@ enum Verdict {
 
 impl Search<'_> {
     fn run(&mut self, wanted: &[Change]) -> Result<(Vec<Change>, Actions), SimulateError> {
-        let mut kept = Wanted::new();
+        let settled: Wanted =
+            self.settled.changes.iter().map(|change| (change.title.clone(), change.clone())).collect();
+        let mut kept = settled.clone();
         for change in wanted {
             let package = self.inventory.packages.get(&change.title);
             let present = package.filter(|package| package.is_present());
@@ -211,7 +267,7 @@ impl Search<'_> {
             if package.is_some_and(|package| package.is_held()) {
                 self.drop(change, Obstacle::Held);
             } else {
-                kept.insert(change.title.clone(), change.clone());
+                kept.entry(change.title.clone()).or_insert_with(|| change.clone());
             }
         }
 
@@ -222,7 +278,8 @@ impl Search<'_> {
                 Verdict::Inside(actions) => break actions,
                 Verdict::Outside(actions, violations) => {
                     let blame = (self.blame)(&actions, &kept, &violations)?;
-                    for (title, obstacles) in blame.causes {
+                    let open = blame.causes.into_iter().filter(|(title, _)| !settled.contains_key(title));
+                    for (title, obstacles) in open {
                         let Some(change) = kept.remove(&title) else { continue };
                         if blame.doubtful.contains(&title) {
                             doubtful.push(change.clone());
@@ -231,21 +288,24 @@ impl Search<'_> {
                     }
                 }
                 Verdict::Refused(refusal) => {
-                    for title in &refusal.not_found {
+                    let open = |title: &&TitleId| !settled.contains_key(*title);
+                    for title in refusal.not_found.iter().filter(open) {
                         kept.remove(title).inspect(|change| self.drop(change, Obstacle::NotFound));
                     }
-                    for unmet in refusal.unmet.iter().filter(|_| refusal.not_found.is_empty()) {
+                    for unmet in refusal.unmet.iter().filter(|unmet| refusal.not_found.is_empty() && open(&&unmet.title)) {
                         if let Some(change) = kept.remove(&unmet.title) {
                             doubtful.push(change.clone());
-                            self.drop(&change, Obstacle::Unmet { dependency: unmet.dependency.clone() });
+                            self.drop(&change, unmet.clone().into());
                         }
                     }
                 }
             }
             if kept.len() == before {
                 // The relations explain nothing: find the packages by trying.
-                let candidates: Vec<Change> = std::mem::take(&mut kept).into_values().collect();
-                break self.grow(&mut kept, Actions::new(), &candidates)?;
+                let candidates = std::mem::replace(&mut kept, settled.clone()).into_values();
+                let candidates: Vec<Change> =
+                    candidates.filter(|change| !settled.contains_key(&change.title)).collect();
+                break self.grow(&mut kept, self.settled.actions.clone(), &candidates)?;
             }
         };
         let actions = self.grow(&mut kept, actions, &doubtful)?;
@@ -288,7 +348,18 @@ impl Search<'_> {
         let changes: Vec<Change> = wanted.values().cloned().collect();
         match (self.simulate)(&changes) {
             Ok(actions) => {
-                let violations = violations(self.inventory, wanted, &self.asked, self.permissions, &actions);
+                let mut violations = violations(self.inventory, wanted, &self.asked, self.permissions, &actions);
+                for (title, why) in &self.settled.frozen {
+                    let named = wanted.contains_key(title);
+                    if !named && actions.get(title).is_some_and(|action| action.kind != ActionKind::Configure) {
+                        let frozen = Obstacle::ChangesFrozen { title: title.clone(), why: why.clone() };
+                        violations.insert(title.clone(), frozen);
+                    }
+                }
+                violations.retain(|title, _| {
+                    let known = self.settled.actions.get(title);
+                    known.is_none_or(|known| actions.get(title).is_none_or(|action| action.to != known.to))
+                });
                 Ok(if violations.is_empty() { Verdict::Inside(actions) } else { Verdict::Outside(actions, violations) })
             }
             Err(SimulateError::Refused(refusal)) if !refusal.interrupted && !refusal.broken => {
@@ -310,7 +381,7 @@ impl Verdict {
             Verdict::Outside(_, violations) => violations.into_values().collect(),
             Verdict::Refused(refusal) if !refusal.not_found.is_empty() => vec![Obstacle::NotFound],
             Verdict::Refused(refusal) if !refusal.unmet.is_empty() => {
-                refusal.unmet.into_iter().map(|unmet| Obstacle::Unmet { dependency: unmet.dependency }).collect()
+                refusal.unmet.into_iter().map(Obstacle::from).collect()
             }
             Verdict::Refused(refusal) => vec![Obstacle::Refused { message: refusal.messages.join("; ") }],
         }

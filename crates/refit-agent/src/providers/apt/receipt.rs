@@ -73,6 +73,8 @@ pub struct Repair {
     pub packages: Vec<String>,
     /// Whether everything was in order afterwards.
     pub succeeded: bool,
+    /// What was not in order afterwards, as `name (state)`.
+    pub left: Vec<String>,
     /// What it printed last.
     pub output_tail: Vec<String>,
 }

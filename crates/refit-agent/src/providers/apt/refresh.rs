@@ -177,6 +177,7 @@ fn classify(text: &str) -> FaultKind {
             "no longer has a Release file",
             "404  Not Found",
             "File not found",
+            "No such file or directory",
             "410  Gone",
         ]) =>
         {

@@ -83,6 +83,7 @@ fn run(found: &Inventory, program: &str, args: &[&str], limit: Duration) -> Resu
         command: command.to_owned(),
         packages: described(found.unfinished()),
         succeeded: !is_needed(&after),
+        left: described(after.unfinished()),
         output_tail: transcript.tail(),
     };
     Ok((repair, after))

@@ -9,7 +9,11 @@ use super::{
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use serde::Serialize;
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, io::Read, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::Path,
+};
 
 /// One component of one suite at one site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,11 +86,12 @@ fn parse(
         let source = stored_source(&stanza, now, read)?;
         found.insert(source.description.clone(), source);
     }
-    let suites: Vec<String> = found.values().map(|source| suite_of(&source.description)).collect();
+    let mut suites: BTreeSet<String> = found.values().map(|source| suite_of(&source.description)).collect();
     for stanza in stanzas(configured) {
         let source = bare_source(&stanza)?;
-        // A suite publishes packages of architecture `all` with the others as a rule: that list is missing by design.
-        if !found.contains_key(&source.description) && !suites.contains(&suite_of(&source.description)) {
+        // A suite publishes packages of architecture `all` with the others as a rule: that list is missing by design. Nor
+        // does apt store a list that is empty: then there is only the Release file that announces it.
+        if suites.insert(suite_of(&source.description)) && !is_announced(&stanza, &source, read) {
             found.insert(source.description.clone(), source);
         }
     }
@@ -140,6 +145,15 @@ fn stored_source(
         () => SourceHealth::Good,
     };
     Ok(source)
+}
+
+/// Whether the Release file of a list that is not stored says that there is such a list.
+fn is_announced(stanza: &Stanza, source: &Source, read: &dyn Fn(&Path) -> Option<String>) -> bool {
+    let Some(head) = release_of(stanza, read) else { return false };
+    // An archive without components has one list.
+    let Some(component) = source.component.as_deref() else { return true };
+    let components = stanzas(&head).iter().find_map(|fields| fields.get("Components").map(str::to_owned));
+    components.is_some_and(|known| known.split(' ').any(|known| known.rsplit('/').next() == component.rsplit('/').next()))
 }
 
 /// The Release file from which apt knows an index: it lies beside the index, under the name of the suite's folder.

@@ -62,3 +62,12 @@ fn ubuntu_names_its_security_archive_by_suite() {
     assert!(is_security(Some("Debian-Security"), Some("oldstable-security"), None));
     assert!(!is_security(Some("Acme"), Some("acme-security"), None));
 }
+
+#[test]
+fn a_list_that_is_empty_is_not_missing() {
+    let announcing = |_: &Path| Some("Origin: Acme\nComponents: main contrib\n".to_owned());
+    let now = "2026-11-23T12:00:00Z".parse().unwrap();
+    assert_eq!(parse("", CONFIGURED, now, &announcing).unwrap(), []);
+    let silent = |_: &Path| Some("Origin: Acme\nComponents: other\n".to_owned());
+    assert!(!parse("", CONFIGURED, now, &silent).unwrap().is_empty(), "a component that its suite does not have");
+}

@@ -41,14 +41,12 @@ impl Transcript {
         let step = step_of(line).map(|(name, step)| (inventory.title(name), step));
         if let Some((title, _)) = &step {
             self.current = Some(title.clone());
+        } else if let Some(name) = prepared_package(line) {
+            self.current = Some(inventory.title(name));
         } else if let Some(name) = failing_package(line) {
             self.current = Some(inventory.title(name));
             self.failed.extend(self.current.clone());
-        } else if ["Errors were encountered", "Preparing to unpack", "Selecting previously"]
-            .iter()
-            .any(|end| line.starts_with(end))
-            || line.starts_with("E: ")
-        {
+        } else if ["Errors were encountered", "Selecting previously", "E: "].iter().any(|end| line.starts_with(end)) {
             self.current = None;
         }
         if let Some(title) = &self.current {
@@ -62,10 +60,10 @@ impl Transcript {
         self.tail.iter().cloned().collect()
     }
 
-    /// What apt and dpkg call errors, among the last lines.
+    /// What apt calls errors, among the last lines, apart from what only sums up what dpkg said of packages.
     pub fn errors(&self) -> Vec<&str> {
-        let is_error = |line: &&String| line.starts_with("E: ") || line.starts_with("dpkg: error");
-        self.tail.iter().filter(is_error).map(String::as_str).collect()
+        let errors = self.tail.iter().filter_map(|line| line.strip_prefix("E: "));
+        errors.filter(|text| self.failed.is_empty() || !text.starts_with("Sub-process ")).collect()
     }
 
     /// The last lines about a package; `None` where there was none.
@@ -116,16 +114,23 @@ fn failing_package(line: &str) -> Option<&str> {
     if let Some(rest) = line.strip_prefix("dependency problems prevent configuration of ") {
         return rest.strip_suffix(':');
     }
-    let archive = line.strip_prefix("error processing archive ")?.split(' ').next()?;
-    archive.rsplit('/').next()?.split('_').next().map(|name| {
-        // In a numbered temporary folder the file's name begins with its turn: `003-foo_1.2_amd64.deb`.
-        match name.split_once('-') {
-            Some((turn, rest)) if archive.contains("apt-dpkg-install") && turn.bytes().all(|b| b.is_ascii_digit()) => {
-                rest
-            }
-            _ => name,
-        }
-    })
+    package_of_archive(line.strip_prefix("error processing archive ")?.split(' ').next()?)
+}
+
+/// `foo` of `Preparing to unpack .../foo_1.2_amd64.deb ...`: from here on its maintainer scripts speak.
+fn prepared_package(line: &str) -> Option<&str> {
+    package_of_archive(line.strip_prefix("Preparing to unpack ")?.strip_suffix(" ...")?)
+}
+
+fn package_of_archive(archive: &str) -> Option<&str> {
+    let (folder, file) = archive.rsplit_once('/')?;
+    let name = file.split('_').next()?;
+    // In apt's temporary folder the file's name begins with its turn: `003-foo_1.2_amd64.deb`. dpkg may cut the folder short.
+    let numbered = folder == "..." || folder.contains("apt-dpkg-install");
+    match name.split_once('-') {
+        Some((turn, rest)) if numbered && turn.bytes().all(|b| b.is_ascii_digit()) => Some(rest),
+        _ => Some(name),
+    }
 }
 
 #[cfg(test)]
@@ -155,5 +160,7 @@ mod tests {
         assert_eq!(failing_package(line), Some("foo-bar"));
         let line = "dpkg: error processing archive /var/cache/apt/archives/7zip_1.2_all.deb (--unpack):";
         assert_eq!(failing_package(line), Some("7zip"));
+        let line = "Preparing to unpack .../003-foo-bar_1.2_all.deb ...";
+        assert_eq!(prepared_package(line), Some("foo-bar"));
     }
 }

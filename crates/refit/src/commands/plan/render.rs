@@ -56,31 +56,40 @@ fn change(item: &Item, now: Timestamp, zone: &TimeZone) -> String {
         Action::Install => ("+", ADD),
         Action::Upgrade => ("~", CHANGE),
         Action::Downgrade => ("v", CHANGE),
+        Action::Repair => ("!", CHANGE),
         Action::Remove => ("-", REMOVE),
         Action::None => (" ", FAINT),
     };
-    let versions = match (&item.from, &item.to) {
-        (Some(from), Some(to)) => format!("{from} → {to}"),
-        (None, Some(to)) => to.clone(),
-        (Some(from), None) => from.clone(),
-        (None, None) => String::new(),
-    };
-    let mut line = format!("  {} {}  {versions}", paint(style, sign), paint(style, &item.title));
-    if let Some(needed_by) = &item.needed_by {
-        let _ = writeln!(line, "  {}", paint(FAINT, format!("(needed by {needed_by})")));
+    let mut line = format!("  {} {}  {}", paint(style, sign), paint(style, &item.title), versions(item));
+    if item.compliance == Compliance::Unmanaged {
+        let why = match (&item.needed_by, &item.because) {
+            (Some(other), _) if item.action == Action::Remove => format!("(gives way to {other})"),
+            (Some(other), _) => format!("(needed by {other})"),
+            (None, because) => format!("({})", because.as_deref().unwrap_or_default()),
+        };
+        let _ = writeln!(line, "  {}", paint(FAINT, why));
         return line;
     }
     let _ = writeln!(line, "  {}", due(item, now, zone));
     line + &reasons(item)
 }
 
-fn later(item: &Item, now: Timestamp, zone: &TimeZone) -> String {
-    let versions = match (&item.from, &item.to) {
-        (Some(from), Some(to)) => format!("{from} → {to}"),
-        (Some(from), None) => from.clone(),
-        (None, to) => to.clone().unwrap_or_else(|| "absent".to_owned()),
+/// `1.0 → 2.0`; what is there and not in order says so.
+fn versions(item: &Item) -> String {
+    let from = match (&item.from, &item.state) {
+        (Some(from), Some(state)) => Some(format!("{from} ({state})")),
+        (from, _) => from.clone(),
     };
-    let mut line = format!("  · {}  {versions}  {}\n", item.title, due(item, now, zone));
+    match (from, &item.to) {
+        (Some(from), _) if item.action == Action::Repair => from,
+        (Some(from), Some(to)) => format!("{from} → {to}"),
+        (Some(from), None) => from,
+        (None, to) => to.clone().unwrap_or_else(|| "absent".to_owned()),
+    }
+}
+
+fn later(item: &Item, now: Timestamp, zone: &TimeZone) -> String {
+    let mut line = format!("  · {}  {}  {}\n", item.title, versions(item), due(item, now, zone));
     for why in &item.not_now {
         let _ = writeln!(line, "      {}", paint(CHANGE, why));
     }
@@ -93,7 +102,7 @@ fn due(item: &Item, now: Timestamp, zone: &TimeZone) -> String {
         (Compliance::Unsupported, Some(at)) => {
             paint(URGENT, format!("unsupported: no release will be offered; to be replaced by {}", moment(at, zone)))
         }
-        (_, None) => paint(FAINT, "due, without a time"),
+        (_, None) => paint(FAINT, "no due time"),
         (_, Some(at)) if at <= now => {
             paint(URGENT, format!("overdue since {} ({})", moment(at, zone), length(now.duration_since(at))))
         }

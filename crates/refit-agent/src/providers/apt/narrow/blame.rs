@@ -4,7 +4,7 @@ use super::{Actions, Obstacle, Violations, Wanted};
 use crate::providers::apt::{
     records::Record,
     relations::{Clause, Moment},
-    simulate::ActionKind,
+    simulate::{ActionKind, Change},
 };
 use refit_model::TitleId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,16 +29,7 @@ pub(super) fn blame(
     old: &Records,
     new: &Records,
 ) -> Blame {
-    let after = old.iter().filter(|(title, _)| !actions.contains_key(*title)).map(|(_, record)| record);
-    let view = View {
-        changing: actions
-            .iter()
-            .filter(|(_, action)| action.kind != ActionKind::Configure)
-            .map(|(title, _)| (title, old.get(title), new.get(title)))
-            .collect(),
-        before: Moment::new(old.values()),
-        after: Moment::new(after.chain(new.values())),
-    };
+    let view = View::new(actions, old, new);
     let mut blame = Blame::default();
     for (violation, obstacle) in violations {
         let mut seen = BTreeSet::from([violation]);
@@ -60,6 +51,30 @@ pub(super) fn blame(
     blame
 }
 
+/// For each action that nobody asked for, the changes that lead to it: those that the shortest way meets first.
+pub(super) fn needed_by(
+    actions: &Actions,
+    asked: &[Change],
+    old: &Records,
+    new: &Records,
+) -> BTreeMap<TitleId, BTreeSet<TitleId>> {
+    let view = View::new(actions, old, new);
+    let asked: BTreeSet<&TitleId> = asked.iter().map(|change| &change.title).collect();
+    let extras = actions.keys().filter(|title| !asked.contains(title));
+    extras
+        .map(|extra| {
+            let mut seen = BTreeSet::from([extra]);
+            let (mut ring, mut found) = (vec![extra], BTreeSet::new());
+            while found.is_empty() && !ring.is_empty() {
+                ring = ring.into_iter().flat_map(|title| view.causes(title)).map(|(cause, _)| cause).collect();
+                ring.retain(|cause| seen.insert(cause));
+                found.extend(ring.iter().filter(|cause| asked.contains(*cause)).map(|cause| (*cause).clone()));
+            }
+            (extra.clone(), found)
+        })
+        .collect()
+}
+
 struct View<'a> {
     /// What changes, with its records before and after.
     changing: Vec<(&'a TitleId, Option<&'a Record>, Option<&'a Record>)>,
@@ -68,6 +83,19 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    fn new(actions: &'a Actions, old: &'a Records, new: &'a Records) -> View<'a> {
+        let after = old.iter().filter(|(title, _)| !actions.contains_key(*title)).map(|(_, record)| record);
+        View {
+            changing: actions
+                .iter()
+                .filter(|(_, action)| action.kind != ActionKind::Configure)
+                .map(|(title, _)| (title, old.get(title), new.get(title)))
+                .collect(),
+            before: Moment::new(old.values()),
+            after: Moment::new(after.chain(new.values())),
+        }
+    }
+
     /// The changes that make `title` change, and whether each could have been content with another package.
     fn causes(&self, title: &TitleId) -> Vec<(&'a TitleId, bool)> {
         let Some(&(_, old, new)) = self.changing.iter().find(|(other, ..)| *other == title) else { return Vec::new() };

@@ -119,13 +119,24 @@ impl World {
         permissions: Permissions,
         simulate: &mut Simulate<'_>,
     ) -> (Vec<String>, Vec<String>, u32) {
+        self.narrow_onto(&Settled::default(), wanted, permissions, simulate)
+    }
+
+    fn narrow_onto(
+        &self,
+        settled: &Settled,
+        wanted: &[Change],
+        permissions: Permissions,
+        simulate: &mut Simulate<'_>,
+    ) -> (Vec<String>, Vec<String>, u32) {
         let mut blame = |actions: &Actions, wanted: &Wanted, violations: &Violations| {
             Ok(blame::blame(actions, wanted, violations, &self.old, &self.new))
         };
         let mut search = Search {
             inventory: &self.inventory,
+            settled,
             permissions,
-            asked: wanted.iter().map(|change| change.title.clone()).collect(),
+            asked: settled.changes.iter().chain(wanted).map(|change| change.title.clone()).collect(),
             dropped: BTreeMap::new(),
             simulations: 0,
             simulate: &mut |changes| simulate(changes),
@@ -230,11 +241,46 @@ fn a_refusal_drops_the_package_that_apt_names() {
     };
     let (kept, dropped, _) = world.narrow_with(&[to("a", "2"), to("b", "2")], NOTHING, &mut simulate);
     assert_eq!(kept, ["a"]);
-    assert_eq!(dropped, ["b: a dependency can't be met: Depends: z but it is not installable"]);
+    assert_eq!(dropped, ["b: what b asks for could not be met: Depends: z but it is not installable"]);
 }
 
 #[test]
 fn what_is_fulfilled_already_is_neither_kept_nor_dropped() {
     let (kept, dropped, _) = world(&[], &["a"]).narrow(&[to("a", "1")], NOTHING);
     assert_eq!((kept.len(), dropped.len()), (0, 0));
+}
+
+#[test]
+fn what_is_settled_keeps_its_permissions_and_lends_them_to_nobody() {
+    let world = world(&[("a", "c (>= 2)", ""), ("b", "d (>= 2)", "")], &[])
+        .pull("a", "c", ActionKind::Upgrade)
+        .pull("b", "d", ActionKind::Upgrade);
+    let settled =
+        Settled { changes: vec![to("a", "2")], actions: world.apt(&[to("a", "2")]), ..Settled::default() };
+    let mut simulate = |changes: &[Change]| Ok(world.apt(changes));
+    let (kept, dropped, _) = world.narrow_onto(&settled, &[to("b", "2")], NOTHING, &mut simulate);
+    assert_eq!(kept, ["a"]);
+    assert_eq!(dropped, ["b: it would also upgrade d to 2, which is not permitted"]);
+}
+
+#[test]
+fn what_is_brought_along_names_the_change_that_leads_to_it() {
+    let world = world(&[("a", "", ""), ("b", "c (>= 2)", ""), ("c", "d (>= 2)", ""), ("d", "", "")], &[]);
+    let actions: Actions =
+        ["a", "b", "c", "d"].iter().map(|name| (title(name), action(ActionKind::Upgrade, Some("2")))).collect();
+    let needed_by = blame::needed_by(&actions, &[to("a", "2"), to("b", "2")], &world.old, &world.new);
+    let expected = BTreeSet::from([title("b")]);
+    assert_eq!(needed_by, BTreeMap::from([(title("c"), expected.clone()), (title("d"), expected)]));
+}
+
+#[test]
+fn what_a_policy_holds_is_not_brought_along() {
+    let world = world(&[("a", "c (>= 2)", "")], &[]).pull("a", "c", ActionKind::Upgrade);
+    let frozen = BTreeMap::from([(title("c"), "freeze `year end`".to_owned())]);
+    let settled = Settled { frozen, ..Settled::default() };
+    let permissions = Permissions { extra_upgrades: true, ..NOTHING };
+    let mut simulate = |changes: &[Change]| Ok(world.apt(changes));
+    let (kept, dropped, _) = world.narrow_onto(&settled, &[to("a", "2"), to("b", "2")], permissions, &mut simulate);
+    assert_eq!(kept, ["b"]);
+    assert_eq!(dropped, ["a: it would also change c: freeze `year end`"]);
 }
