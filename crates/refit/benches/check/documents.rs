@@ -68,7 +68,9 @@ fn policy(number: usize) -> Result<String, std::fmt::Error> {
     let platform = ["macos", "windows", "linux"][number % 3];
     match number % 4 {
         0 => writeln!(text, "where: device.platform == \"{platform}\" && person.department == \"{department}\"")?,
-        1 => writeln!(text, "where: device.platform in [\"macos\", \"{platform}\"] || \"tag-{number}\" in device.tags")?,
+        1 => {
+            writeln!(text, "where: device.platform in [\"macos\", \"{platform}\"] || \"tag-{number}\" in device.tags")?
+        }
         2 => writeln!(text, "where: '!(device.hostname.startsWith(\"h{number}\")) && device.kind == \"laptop\"'")?,
         _ => {}
     }

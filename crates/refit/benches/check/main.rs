@@ -2,9 +2,9 @@
 //!
 //! `cargo bench -p refit --bench check` prints the table of docs/benchmarks.md.
 
+mod documents;
 #[path = "../measure.rs"]
 mod measure;
-mod documents;
 
 use measure::{head, least, line, run};
 use std::{error::Error, process::Command, time::Duration};
