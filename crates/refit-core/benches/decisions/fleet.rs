@@ -61,7 +61,7 @@ fn repository() -> Result<Repository, Box<dyn Error>> {
     let (repository, more) = resolve(&documents, &files, &Titles::default());
     found.extend(more);
     match found.into_iter().find(|found| found.severity == Severity::Error) {
-        Some(error) => Err(format!("acme.yaml: {} {:?}", error.message, error.labels).into()),
+        Some(error) => Err(format!("acme.yaml: {}: {}", error.message, error.label).into()),
         None => Ok(repository),
     }
 }

@@ -53,7 +53,7 @@ impl Window {
     }
 
     /// The rule as it was written.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &SmolStr {
         &self.text
     }
 

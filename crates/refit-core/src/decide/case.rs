@@ -1,16 +1,23 @@
 //! One device at one moment, with what expressions need to know of it.
 
 use crate::{
+    calendar::Window,
     facts::{FieldRef, Lookup, Root, Value},
     policy::{
         expr::{Expr, Truth},
         repository::{Policy, Repository},
     },
+    rollout::position,
     world::{Device, World},
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_model::Advisory;
-use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap};
+use smol_str::SmolStr;
+use std::{
+    borrow::Cow,
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+};
 
 /// One device at one moment.
 pub(super) struct Case<'a> {
@@ -22,6 +29,19 @@ pub(super) struct Case<'a> {
     known: BTreeMap<FieldRef, Value>,
     /// Whether each policy's `where` holds: asked again for every title of the device.
     applies: Vec<OnceCell<Truth>>,
+    /// The device's position for each policy that was asked about: a hash of its own for each.
+    positions: RefCell<BTreeMap<SmolStr, f64>>,
+    /// Each window that was asked about, by its rule and length: recurrence rules are slow to expand.
+    openings: RefCell<BTreeMap<(SmolStr, SignedDuration), Opening>>,
+}
+
+/// Whether a window is open at the moment of the case.
+#[derive(Clone, Copy)]
+pub(super) enum Opening {
+    /// It is.
+    Open,
+    /// It is shut, until then; `None` where it never opens again.
+    Shut(Option<Timestamp>),
 }
 
 impl<'a> Case<'a> {
@@ -35,7 +55,8 @@ impl<'a> Case<'a> {
             })
             .collect();
         let applies = repository.policies.iter().map(|_| OnceCell::new()).collect();
-        Case { repository, world, device, now, zone: device.zone(), known, applies }
+        let (positions, openings) = (RefCell::default(), RefCell::default());
+        Case { repository, world, device, now, zone: device.zone(), known, applies, positions, openings }
     }
 
     /// Whether the `where` of the policy at `index` holds.
@@ -44,6 +65,30 @@ impl<'a> Case<'a> {
             Some(cell) => *cell.get_or_init(|| self.truth(policy.condition.as_deref())),
             None => self.truth(policy.condition.as_deref()),
         }
+    }
+
+    /// The device's position among all devices for a policy.
+    pub fn position(&self, policy: &Policy) -> f64 {
+        if let Some(known) = self.positions.borrow().get(&policy.name) {
+            return *known;
+        }
+        let position = position(&self.device.id, &policy.name);
+        self.positions.borrow_mut().insert(policy.name.clone(), position);
+        position
+    }
+
+    /// Whether a window is open now, where the device is.
+    pub fn opening(&self, window: &Window) -> Opening {
+        let key = (window.text().clone(), window.lasts());
+        if let Some(known) = self.openings.borrow().get(&key) {
+            return *known;
+        }
+        let opening = match window.open_until(&self.zone, self.now) {
+            Some(_) => Opening::Open,
+            None => Opening::Shut(window.next_opening(&self.zone, self.now)),
+        };
+        self.openings.borrow_mut().insert(key, opening);
+        opening
     }
 
     /// Whether a condition on device and person holds; what is left out holds.

@@ -2,7 +2,7 @@
 
 use super::{
     admit::Admission,
-    case::Case,
+    case::{Case, Opening},
     decision::{Cause, Held, Hold, Obligation, PassedOver, ReleaseVerdict},
     obligations::{Duties, keeps_its_terms},
 };
@@ -171,9 +171,7 @@ fn returns(case: &Case<'_>) -> Vec<(Timestamp, SignedDuration)> {
 /// The window, where it is shut and does not yield to a due time.
 fn window(case: &Case<'_>, policy: &Policy, duties: &Duties<'_>) -> Option<Held> {
     let used = used_window(case, policy, duties)?;
-    if used.window.open_until(&case.zone, case.now).is_some() {
-        return None;
-    }
+    let Opening::Shut(until) = case.opening(&used.window) else { return None };
     let overdue = duties.obligations.iter().any(|obligation| obligation.due.is_some_and(|due| due <= case.now));
     let after_due = used.after_due.unwrap_or(match case.device_text("kind") {
         Some("server") => AfterDue::Wait,
@@ -185,7 +183,7 @@ fn window(case: &Case<'_>, policy: &Policy, duties: &Duties<'_>) -> Option<Held>
     Some(Held {
         hold: Hold::Window,
         name: used.name.clone(),
-        until: used.window.next_opening(&case.zone, case.now),
+        until,
         origin: Some(Origin::clone(&policy.origin)),
         unknown: false,
     })

@@ -11,7 +11,7 @@ use crate::{
         expr::Truth,
         repository::{Policy, Ring, Rollout},
     },
-    rollout::{judge, position},
+    rollout::judge,
     world::{GateFinding, GateState, RolloutState},
 };
 use refit_model::Version;
@@ -58,7 +58,7 @@ pub(super) fn ring_of(
     if placed == Placed::Undetermined {
         return (last, RingReason::Undetermined);
     }
-    let at = position(&case.device.id, &policy.name);
+    let at = case.position(policy);
     let mut cut = 0.0;
     for (index, ring) in rollout.rings.iter().enumerate() {
         let inside = match ring.share {
@@ -92,18 +92,12 @@ pub(super) fn ring_of(
 pub(super) fn share_place(case: &Case<'_>, policy: &Policy, rollout: &Rollout, index: usize) -> Option<SharePlace> {
     let share = rollout.rings.get(index)?.share?.0;
     let from: f64 = rollout.rings.iter().take(index).filter_map(|ring| ring.share).map(|share| share.0).sum();
-    Some(SharePlace { position: position(&case.device.id, &policy.name), from, to: from + share })
+    Some(SharePlace { position: case.position(policy), from, to: from + share })
 }
 
 /// How far a release has come in a rollout.
-pub(super) fn state<'a>(
-    case: &Case<'a>,
-    slot: &Slot<'_>,
-    rollout: &Rollout,
-    version: &Version,
-) -> Option<&'a RolloutState> {
-    let states = case.world.rollouts.get(&slot.key.title)?;
-    states.iter().find(|state| state.rollout == rollout.name && state.version == *version)
+pub(super) fn state<'a>(slot: &Slot<'a>, rollout: &Rollout, version: &Version) -> Option<&'a RolloutState> {
+    slot.rollouts.iter().find(|state| state.rollout == rollout.name && state.version == *version)
 }
 
 /// What the gate after a ring says of a release; inconclusive while nothing is known. A halt counts whoever found it; else what was
@@ -167,11 +161,11 @@ pub(super) fn halted_after(case: &Case<'_>, slot: &Slot<'_>, version: &Version) 
 }
 
 /// What was found on the device's platform; where that is unknown, on any.
-fn findings<'a>(case: &Case<'a>, slot: &Slot<'_>, version: &Version) -> impl Iterator<Item = &'a GateState> {
-    let platform = case.device_text("platform").map(SmolStr::new);
-    let version = version.clone();
-    case.world.gates.get(&slot.key.title).into_iter().flatten().filter(move |finding| {
-        finding.version == version && (finding.platform.is_none() || platform.is_none() || finding.platform == platform)
+fn findings<'s>(case: &'s Case<'_>, slot: &'s Slot<'_>, version: &'s Version) -> impl Iterator<Item = &'s GateState> {
+    let platform = case.device_text("platform");
+    slot.gates.iter().filter(move |finding| {
+        let here = finding.platform.is_none() || platform.is_none() || finding.platform.as_deref() == platform;
+        here && finding.version == *version
     })
 }
 

@@ -11,7 +11,7 @@ use crate::{
         expr::Truth,
         repository::{Policy, Selector},
     },
-    world::{Install, SlotKey},
+    world::{GateState, Install, RolloutState, SlotKey},
 };
 use refit_model::TitleId;
 use std::collections::BTreeSet;
@@ -20,6 +20,18 @@ use std::collections::BTreeSet;
 pub(super) struct Slot<'a> {
     pub key: SlotKey,
     pub install: Option<&'a Install>,
+    /// How far releases of the title have come.
+    pub rollouts: &'a [RolloutState],
+    /// What is known of gates for releases of the title.
+    pub gates: &'a [GateState],
+}
+
+impl<'a> Slot<'a> {
+    fn new(case: &Case<'a>, key: SlotKey, install: Option<&'a Install>) -> Slot<'a> {
+        let rollouts = case.world.rollouts.get(&key.title).map_or(&[][..], Vec::as_slice);
+        let gates = case.world.gates.get(&key.title).map_or(&[][..], Vec::as_slice);
+        Slot { key, install, rollouts, gates }
+    }
 }
 
 /// A policy that names the slot's title.
@@ -31,7 +43,7 @@ struct Candidate<'a> {
 /// Every slot: what is installed, and the titles that policies name and the device does not have.
 pub(super) fn slots<'a>(case: &Case<'a>) -> Vec<Slot<'a>> {
     let mut slots: Vec<Slot<'a>> =
-        case.device.installs.iter().map(|install| Slot { key: install.slot(), install: Some(install) }).collect();
+        case.device.installs.iter().map(|install| Slot::new(case, install.slot(), Some(install))).collect();
     let installed: BTreeSet<&TitleId> = case.device.installs.iter().map(|install| &install.title).collect();
     let named: BTreeSet<&TitleId> = case
         .repository
@@ -43,7 +55,7 @@ pub(super) fn slots<'a>(case: &Case<'a>) -> Vec<Slot<'a>> {
             _ => None,
         })
         .collect();
-    slots.extend(named.into_iter().map(|title| Slot { key: SlotKey::of(title.clone()), install: None }));
+    slots.extend(named.into_iter().map(|title| Slot::new(case, SlotKey::of(title.clone()), None)));
     slots.sort_by(|a, b| a.key.cmp(&b.key));
     slots
 }
@@ -55,10 +67,10 @@ pub(super) fn slots_of<'a>(case: &Case<'a>, title: &TitleId) -> Vec<Slot<'a>> {
         .installs
         .iter()
         .filter(|install| install.title == *title)
-        .map(|install| Slot { key: install.slot(), install: Some(install) })
+        .map(|install| Slot::new(case, install.slot(), Some(install)))
         .collect();
     if slots.is_empty() {
-        slots.push(Slot { key: SlotKey::of(title.clone()), install: None });
+        slots.push(Slot::new(case, SlotKey::of(title.clone()), None));
     }
     slots
 }
