@@ -116,11 +116,7 @@ fn releases_of(
 }
 
 /// Advisories for a tenth of the titles: three each, fixed in one of the newest releases.
-fn advisories(
-    titles: &[TitleId],
-    releases: &[Vec<Release>],
-    now: Timestamp,
-) -> Result<Vec<Advisory>, Box<dyn Error>> {
+fn advisories(titles: &[TitleId], releases: &[Vec<Release>], now: Timestamp) -> Result<Vec<Advisory>, Box<dyn Error>> {
     let mut advisories = Vec::new();
     for (index, (title, releases)) in titles.iter().zip(releases).enumerate().filter(|(index, _)| index % 10 == 3) {
         for number in 0..3 {
@@ -147,7 +143,8 @@ fn advisories(
 fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], now: Timestamp) {
     for (index, (title, releases)) in titles.iter().zip(releases).enumerate() {
         let (mut states, mut gates) = (Vec::new(), Vec::new());
-        for (rollout, rings) in [("standard", &["canary", "early", "broad", "rest"][..]), ("fast", &["canary", "rest"])] {
+        for (rollout, rings) in [("standard", &["canary", "early", "broad", "rest"][..]), ("fast", &["canary", "rest"])]
+        {
             for (behind, release) in releases.iter().rev().enumerate().take(4) {
                 let open = (behind + 1 + index % 2).min(rings.len());
                 states.push(RolloutState {

@@ -44,11 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Decides every slot of every device, and throws the answers away, which is counted too.
 fn round(fleet: &Fleet) -> usize {
-    fleet
-        .devices
-        .iter()
-        .map(|device| black_box(decide(&fleet.repository, &fleet.world, device, fleet.now)).len())
-        .sum()
+    fleet.devices.iter().map(|device| black_box(decide(&fleet.repository, &fleet.world, device, fleet.now)).len()).sum()
 }
 
 /// Shows that the fleet is a mixed one: what is not decided costs nothing.

@@ -109,7 +109,10 @@ warning[policy/changes-nothing]: block that changes nothing
 
     #[test]
     fn a_block_that_may_meet_a_device_is_silent() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 policy: browsers
 where: device.platform == "macos"
 software: [firefox]
@@ -126,6 +129,9 @@ until: 2026-12-31
 block: bad nginx
 title: deb/nginx
 releases: "=1.22.1-9"
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

@@ -87,10 +87,12 @@ fn due(subject: &Subject<'_>, exception: &Exception, written: &Written<Exception
         );
     }
     (due.in_zone(&TimeZone::UTC) > exception.until.end_in(&TimeZone::UTC)).then(|| {
-        Diagnostic::note("policy/exception-due-later", "due time after the end of the exception").at(place).label(format!(
-            "it stands until {}; from the next day on the policies' own due times count again",
-            exception.until
-        ))
+        Diagnostic::note("policy/exception-due-later", "due time after the end of the exception").at(place).label(
+            format!(
+                "it stands until {}; from the next day on the policies' own due times count again",
+                exception.until
+            ),
+        )
     })
 }
 
@@ -114,7 +116,12 @@ fn contradictions(subject: &Subject<'_>, standing: &[&Exception], found: &mut Ve
         found.push(
             Diagnostic::error("policy/exceptions-conflict", "exceptions that contradict each other")
                 .at(written.place(steps!["exception"]))
-                .label(format!("this and `{}` both change {} of {}", first.name, enumeration(&terms), enumeration(shared)))
+                .label(format!(
+                    "this and `{}` both change {} of {}",
+                    first.name,
+                    enumeration(&terms),
+                    enumeration(shared)
+                ))
                 .with_note(format!("`{}` is in {}", first.name, written_at(&first.origin)))
                 .with_note(format!("both concern {}", example_device(&example)))
                 .with_help("make them one, or narrow the `where` of one of them"),
@@ -269,7 +276,10 @@ error[policy/exceptions-conflict]: exceptions that contradict each other
 
     #[test]
     fn exceptions_that_change_different_terms_or_devices_go_together() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 policy: browsers
 software: [firefox]
 ---
@@ -292,6 +302,9 @@ software: [firefox]
 where: person.department == "Support"
 due: 2026-12-20T00:00:00Z
 until: 2026-12-20
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

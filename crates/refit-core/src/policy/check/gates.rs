@@ -166,13 +166,7 @@ fn judge_gate(subject: &Subject<'_>, gate: &Gate) -> Vec<Diagnostic> {
 }
 
 /// What is wrong with a gate after a ring of this size.
-fn judge_ring(
-    gate: &Gate,
-    ring: &Ring,
-    needs: &GateNeeds,
-    world: &CheckWorld,
-    place: Place,
-) -> Vec<Diagnostic> {
+fn judge_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds, world: &CheckWorld, place: Place) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let at_most = if matches!(needs.size, RingSize::AtMost(_)) { "at most " } else { "" };
     let all = world.devices.map_or_else(String::new, |devices| format!(" of {devices}"));
@@ -228,7 +222,8 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
     let organization = subject.organization?;
     let (first, _) = needs.split_first()?;
     let by_results = first.results.map(|results| format!("after {} without a failure", counted(results, "result")));
-    let by_enough = gate.enough.map(|enough| format!("when {} of the ring have reported and none failed", Share(enough)));
+    let by_enough =
+        gate.enough.map(|enough| format!("when {} of the ring have reported and none failed", Share(enough)));
     let ways: Vec<String> = by_results.into_iter().chain(by_enough).collect();
     if ways.is_empty() {
         return None;
@@ -278,7 +273,8 @@ fn tell_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds) -> String {
         },
         _ => return format!("{who}; it can't pass"),
     };
-    let soak = if ring.soak.is_zero() { String::new() } else { format!(", {} after the first result", length(ring.soak)) };
+    let soak =
+        if ring.soak.is_zero() { String::new() } else { format!(", {} after the first result", length(ring.soak)) };
     format!("{who}; {how}{soak}")
 }
 
@@ -288,12 +284,8 @@ mod tests {
     use crate::policy::check::trial::{found, found_with};
     use insta::assert_snapshot;
 
-    const CODES: &[&str] = &[
-        "policy/gate-never-passes",
-        "policy/gate-never-halts",
-        "policy/patience-before-soak",
-        "policy/gate-needs",
-    ];
+    const CODES: &[&str] =
+        &["policy/gate-never-passes", "policy/gate-never-halts", "policy/patience-before-soak", "policy/gate-needs"];
 
     fn rollout(gate: &str) -> String {
         format!(

@@ -77,7 +77,9 @@ impl<'a> Subject<'a> {
     /// Pairs of policies that name a common title.
     pub fn meetings(&self) -> &Meetings {
         self.meetings.get_or_init(|| {
-            Meetings::find(self.repository.policies.iter().map(|policy| (&policy.software[..], policy.condition.as_deref())))
+            Meetings::find(
+                self.repository.policies.iter().map(|policy| (&policy.software[..], policy.condition.as_deref())),
+            )
         })
     }
 
