@@ -69,13 +69,12 @@ pub(super) fn standing<'a>(
         WantedRelease::Range(range) => range.contains(&release.version),
     };
     let (mut ways, mut elsewhere) = (Vec::new(), Vec::new());
-    if let Some(goal) = goal {
-        for release in releases.iter().copied().filter(|release| wanted(release)) {
-            if release.branch != goal.branch {
-                elsewhere.extend((newer(release) && !downgrade).then_some(release));
-            } else if release.version <= goal.version && (downgrade || newer(release)) {
-                ways.push(release);
+    for release in releases.iter().copied().filter(|release| wanted(release)) {
+        match goal.filter(|goal| goal.branch == release.branch) {
+            Some(goal) => {
+                ways.extend((release.version <= goal.version && (downgrade || newer(release))).then_some(release))
             }
+            None => elsewhere.extend((newer(release) && !downgrade).then_some(release)),
         }
     }
     let satisfying = lines.satisfying(policy, goal);

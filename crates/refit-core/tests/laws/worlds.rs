@@ -209,12 +209,11 @@ impl Spec {
                 "where": format!("person.department == \"{department}\""),
             }));
         }
-        if let Some(exception) = &self.exception {
-            documents.push(exception.clone());
-        }
         if let Some(blocked) = self.block {
             documents.push(json!({ "block": "crash", "title": TITLE, "releases": format!("={}", text(blocked)) }));
         }
+        // The last, so that a world without it has the same files.
+        documents.extend(self.exception.clone());
         documents
     }
 
