@@ -63,7 +63,14 @@ fn holds_up(name: &str, devices: u64) -> usize {
         for wrong in &outcome.mismatches {
             report += &format!(
                 "{}:{} {}\n  {} {} {}: expected {}, got {}\n",
-                wrong.origin.file, wrong.origin.line, outcome.name, wrong.device, wrong.slot, wrong.field, wrong.expected, wrong.actual
+                wrong.origin.file,
+                wrong.origin.line,
+                outcome.name,
+                wrong.device,
+                wrong.slot,
+                wrong.field,
+                wrong.expected,
+                wrong.actual
             );
         }
     }

@@ -61,8 +61,10 @@ fn branch(
             .label(format!("there is no branch `{name}`"));
         return Some(match did_you_mean(name.as_str(), names.iter().copied()) {
             Some(near) => diagnostic.with_help(format!("did you mean `{near}`?")),
-            None => diagnostic
-                .with_help(format!("known: {}", names.iter().map(|name| quoted(&SmolStr::new(name))).collect::<Vec<_>>().join(", "))),
+            None => diagnostic.with_help(format!(
+                "known: {}",
+                names.iter().map(|name| quoted(&SmolStr::new(name))).collect::<Vec<_>>().join(", ")
+            )),
         });
     };
     let until = known.supported_until.filter(|until| is_over(*until, subject.now))?;

@@ -47,7 +47,12 @@ fn rollouts(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             let condition = resolved.and_then(|ring| ring.condition.as_deref());
             if never(subject, condition, None) {
                 let place = organization.place(steps!["rollouts", name, "rings", index, "where"]);
-                found.extend(report(condition, Some(place), "the ring is always empty, and its gate never passes", None));
+                found.extend(report(
+                    condition,
+                    Some(place),
+                    "the ring is always empty, and its gate never passes",
+                    None,
+                ));
             }
         }
     }
@@ -68,7 +73,12 @@ fn others(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         } else if never(subject, freeze.unless.as_deref(), own) {
             let place = organization.place(steps!["freezes", index, "unless"]);
             let alone = never(subject, freeze.unless.as_deref(), None);
-            found.extend(report(freeze.unless.as_deref(), Some(place), "the freeze never yields", own.filter(|_| !alone)));
+            found.extend(report(
+                freeze.unless.as_deref(),
+                Some(place),
+                "the freeze never yields",
+                own.filter(|_| !alone),
+            ));
         }
     }
     for block in &repository.blocks {
@@ -138,7 +148,12 @@ fn is_off(condition: &Expr) -> bool {
     condition.constant() == Some(false)
 }
 
-fn report(condition: Option<&Expr>, place: Option<Place>, consequence: &str, with: Option<&Expr>) -> Option<Diagnostic> {
+fn report(
+    condition: Option<&Expr>,
+    place: Option<Place>,
+    consequence: &str,
+    with: Option<&Expr>,
+) -> Option<Diagnostic> {
     let (condition, place) = (condition?, place?);
     if is_off(condition) {
         return Some(
@@ -281,7 +296,10 @@ warning[policy/switched-off]: condition that is switched off
 
     #[test]
     fn conditions_that_hold_for_somebody_are_silent() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 organization: acme
 rollouts: { standard: { rings: [{ name: canary, where: person.department == "IT" }, { name: rest }] } }
 freezes: [{ name: year end, from: 2026-12-20, to: 2027-01-05, where: person.vip, unless: exposure.kev }]
@@ -297,6 +315,9 @@ software: [firefox]
 restart: never
 until: 2026-12-10
 unless: "false"
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let policies = &subject.repository.policies;
     let mut by_later: BTreeMap<usize, Vec<Conflict<'_>>> = BTreeMap::new();
-    for ((one, other), shared) in &subject.meetings().pairs {
-        let (Some(a), Some(b)) = (policies.get(*one), policies.get(*other)) else { continue };
+    for (one, other, shared) in subject.policy_meetings() {
+        let (Some(a), Some(b)) = (policies.get(one), policies.get(other)) else { continue };
         if a.priority != b.priority || differences(a, b, subject.repository).is_empty() {
             continue;
         }
         // The one that is written later is where the mistake was made.
         let (earlier, later) = if a.origin <= b.origin { (a, b) } else { (b, a) };
-        let index = if a.origin <= b.origin { *other } else { *one };
+        let index = if a.origin <= b.origin { other } else { one };
         let conflicts = by_later.entry(index).or_default();
         if conflicts.len() < EXAMINED_MOST
             && let Some(conflict) = conflict(subject, earlier, later, shared)
@@ -123,7 +123,9 @@ fn perhaps(subject: &Subject<'_>, policy: &Policy, conflict: &Conflict<'_>) -> O
                 enumeration(&conflict.shared)
             ))
             .with_note(format!("`{}` is in {}", conflict.with.name, written_at(&conflict.with.origin)))
-            .with_help("give one of them a higher `priority`, or tell them apart by a field that both compare with a text"),
+            .with_help(
+                "give one of them a higher `priority`, or tell them apart by a field that both compare with a text",
+            ),
     )
 }
 
@@ -182,7 +184,10 @@ deadline: [{{ within: 7d }}]
 
     #[test]
     fn policies_with_the_same_terms_do_not_contradict_each_other() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 policy: one
 software: [firefox]
 deadline: [{ within: 24h }, { if: exposure.kev, within: 1h }]
@@ -190,7 +195,10 @@ deadline: [{ within: 24h }, { if: exposure.kev, within: 1h }]
 policy: two
 software: [firefox]
 deadline: [{ if: exposure.kev, within: 1h }, { within: 1d }]
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 
     #[test]
@@ -248,7 +256,10 @@ error[policy/conflict]: policies that contradict each other
 
     #[test]
     fn a_distribution_that_has_no_such_packages_is_no_example() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 policy: red hats
 where: device.os == "rhel"
 software: ["os/*"]
@@ -257,7 +268,10 @@ deadline: [{ within: 7d }]
 policy: web servers
 software: [deb/nginx]
 deadline: [{ within: 14d }]
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 
     #[test]

@@ -119,7 +119,10 @@ warning[policy/never-earliest]: deadline entry that changes nothing
 
     #[test]
     fn an_entry_that_names_a_rollout_or_waives_the_age_is_worth_having() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 organization: acme
 rollouts: { fast: { rings: [{ name: all }] } }
 ---
@@ -131,6 +134,9 @@ deadline:
   - { if: exposure.cvss >= 9.0, within: 14d, at_due: proceed }
   - { if: exposure.epss >= 0.5, within: 7d }
   - { within: 14d }
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     blocks::concerns_nothing,
     freezes::is_over,
-    meetings::Meetings,
+    meetings::Item,
     ranges,
     subject::{Subject, enumeration, example_device, length, written_at},
 };
@@ -26,8 +26,7 @@ use refit_model::Scheme;
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let limits = subject.organization.and_then(|organization| organization.document.exceptions.as_ref());
     let longest = limits.map(|limits| limits.longest.0);
-    let mut standing = Vec::new();
-    for exception in &subject.repository.exceptions {
+    for (index, exception) in subject.repository.exceptions.iter().enumerate() {
         let Some(written) = subject.exception(&exception.name) else { continue };
         if is_over(exception.until, subject.now) {
             found.push(
@@ -38,19 +37,19 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             );
             continue;
         }
-        standing.push(exception);
         found.extend(longest.and_then(|longest| too_long(subject, exception, written, longest)));
         found.extend(due(subject, exception, written));
         let place = written.place(steps!["software"]);
         found.extend(concerns_nothing(
             subject,
             "exception",
+            Item::Exception(index),
             &exception.software,
             exception.condition.as_deref(),
             place,
         ));
     }
-    contradictions(subject, &standing, found);
+    contradictions(subject, found);
 }
 
 fn too_long(
@@ -87,19 +86,21 @@ fn due(subject: &Subject<'_>, exception: &Exception, written: &Written<Exception
         );
     }
     (due.in_zone(&TimeZone::UTC) > exception.until.end_in(&TimeZone::UTC)).then(|| {
-        Diagnostic::note("policy/exception-due-later", "due time after the end of the exception").at(place).label(format!(
-            "it stands until {}; from the next day on the policies' own due times count again",
-            exception.until
-        ))
+        Diagnostic::note("policy/exception-due-later", "due time after the end of the exception").at(place).label(
+            format!(
+                "it stands until {}; from the next day on the policies' own due times count again",
+                exception.until
+            ),
+        )
     })
 }
 
 /// Exceptions that change the same term of the same obligation to something else.
-fn contradictions(subject: &Subject<'_>, standing: &[&Exception], found: &mut Vec<Diagnostic>) {
-    let meetings =
-        Meetings::find(standing.iter().map(|exception| (&exception.software[..], exception.condition.as_deref())));
-    for ((one, other), shared) in &meetings.pairs {
-        let (Some(a), Some(b)) = (standing.get(*one), standing.get(*other)) else { continue };
+fn contradictions(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let exceptions = &subject.repository.exceptions;
+    for (pair, shared) in &subject.meetings().pairs {
+        let (Item::Exception(one), Item::Exception(other)) = pair else { continue };
+        let (Some(a), Some(b)) = (exceptions.get(*one), exceptions.get(*other)) else { continue };
         let terms = common_terms(subject, a, b, shared);
         if terms.is_empty() {
             continue;
@@ -114,7 +115,12 @@ fn contradictions(subject: &Subject<'_>, standing: &[&Exception], found: &mut Ve
         found.push(
             Diagnostic::error("policy/exceptions-conflict", "exceptions that contradict each other")
                 .at(written.place(steps!["exception"]))
-                .label(format!("this and `{}` both change {} of {}", first.name, enumeration(&terms), enumeration(shared)))
+                .label(format!(
+                    "this and `{}` both change {} of {}",
+                    first.name,
+                    enumeration(&terms),
+                    enumeration(shared)
+                ))
                 .with_note(format!("`{}` is in {}", first.name, written_at(&first.origin)))
                 .with_note(format!("both concern {}", example_device(&example)))
                 .with_help("make them one, or narrow the `where` of one of them"),
@@ -269,7 +275,10 @@ error[policy/exceptions-conflict]: exceptions that contradict each other
 
     #[test]
     fn exceptions_that_change_different_terms_or_devices_go_together() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 policy: browsers
 software: [firefox]
 ---
@@ -292,6 +301,9 @@ software: [firefox]
 where: person.department == "Support"
 due: 2026-12-20T00:00:00Z
 until: 2026-12-20
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

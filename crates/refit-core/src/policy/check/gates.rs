@@ -166,13 +166,7 @@ fn judge_gate(subject: &Subject<'_>, gate: &Gate) -> Vec<Diagnostic> {
 }
 
 /// What is wrong with a gate after a ring of this size.
-fn judge_ring(
-    gate: &Gate,
-    ring: &Ring,
-    needs: &GateNeeds,
-    world: &CheckWorld,
-    place: Place,
-) -> Vec<Diagnostic> {
+fn judge_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds, world: &CheckWorld, place: Place) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let at_most = if matches!(needs.size, RingSize::AtMost(_)) { "at most " } else { "" };
     let all = world.devices.map_or_else(String::new, |devices| format!(" of {devices}"));
@@ -228,7 +222,8 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
     let organization = subject.organization?;
     let (first, _) = needs.split_first()?;
     let by_results = first.results.map(|results| format!("after {} without a failure", counted(results, "result")));
-    let by_enough = gate.enough.map(|enough| format!("when {} of the ring have reported and none failed", Share(enough)));
+    let by_enough =
+        gate.enough.map(|enough| format!("when {} of the ring have reported and none failed", Share(enough)));
     let ways: Vec<String> = by_results.into_iter().chain(by_enough).collect();
     if ways.is_empty() {
         return None;
@@ -278,7 +273,8 @@ fn tell_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds) -> String {
         },
         _ => return format!("{who}; it can't pass"),
     };
-    let soak = if ring.soak.is_zero() { String::new() } else { format!(", {} after the first result", length(ring.soak)) };
+    let soak =
+        if ring.soak.is_zero() { String::new() } else { format!(", {} after the first result", length(ring.soak)) };
     format!("{who}; {how}{soak}")
 }
 
@@ -288,12 +284,8 @@ mod tests {
     use crate::policy::check::trial::{found, found_with};
     use insta::assert_snapshot;
 
-    const CODES: &[&str] = &[
-        "policy/gate-never-passes",
-        "policy/gate-never-halts",
-        "policy/patience-before-soak",
-        "policy/gate-needs",
-    ];
+    const CODES: &[&str] =
+        &["policy/gate-never-passes", "policy/gate-never-halts", "policy/patience-before-soak", "policy/gate-needs"];
 
     fn rollout(gate: &str) -> String {
         format!(
@@ -320,9 +312,9 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure, or when 90% of the ring have reported and none failed
-  note: canary: the devices that match, 30 devices at most; up to 27 results without a failure, 1d after the first result
-  note: early: 10% of the devices, 3 devices at most; up to 3 results without a failure, 2d after the first result
-  note: broad: 50% of the devices, 15 devices at most; up to 14 results without a failure, 2d after the first result
+  note: canary: the devices that match, at most 30; up to 27 results without a failure, 1d after the first result
+  note: early: 10% of the devices, at most 3; up to 3 results without a failure, 2d after the first result
+  note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
 "#);
     }
 
@@ -333,14 +325,14 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure
-  note: canary: the devices that match, 1000 devices at most; up to 320 results without a failure, 1d after the first result
-  note: early: 10% of the devices, 100 devices at most; it can't pass
-  note: broad: 50% of the devices, 500 devices at most; up to 320 results without a failure, 2d after the first result
+  note: canary: the devices that match, at most 1000; 320 results without a failure, 1d after the first result
+  note: early: 10% of the devices, at most 100; it can't pass
+  note: broad: 50% of the devices, at most 500; 320 results without a failure, 2d after the first result
 
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:8:17
           - { name: early, share: 10%, soak: 2d }
-                    ^^^^^ gate `default` needs 320 results without a failure; the ring has 100 devices of 1000 at most
+                    ^^^^^ gate `default` needs 320 results without a failure; the ring has at most 100 of 1000 devices
   note: so many it takes to be 95% sure of less than 2% failures, however large the ring
   help: add `enough: 90%` to the gate, which lets small rings pass when none failed
 "#);

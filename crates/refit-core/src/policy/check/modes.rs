@@ -18,7 +18,11 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     };
     let policies: Vec<&Policy> = subject.repository.policies.iter().filter(silent).collect();
     let Some(first) = policies.first() else { return };
-    let count = if policies.len() == 1 { "1 policy only observes".into() } else { format!("{} policies only observe", policies.len()) };
+    let count = if policies.len() == 1 {
+        "1 policy only observes".into()
+    } else {
+        format!("{} policies only observe", policies.len())
+    };
     let mut note = Diagnostic::note("policy/only-observes", "policies that only observe")
         .label(format!("{count}: {}", enumeration(policies.iter().map(|policy| quoted(&policy.name)))))
         .with_help("when their plans look right, write `defaults: { mode: enforce }` in refit.yaml, or `mode: enforce` in each");
@@ -65,6 +69,9 @@ note[policy/only-observes]: policies that only observe
 
     #[test]
     fn whoever_says_observe_means_it() {
-        assert_eq!(found(CODES, "organization: acme\ndefaults: { mode: observe }\n---\npolicy: one\nsoftware: [zoom]\n"), "");
+        assert_eq!(
+            found(CODES, "organization: acme\ndefaults: { mode: observe }\n---\npolicy: one\nsoftware: [zoom]\n"),
+            ""
+        );
     }
 }

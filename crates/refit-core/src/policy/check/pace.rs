@@ -11,7 +11,7 @@ use crate::{
     policy::{
         diagnostic::{Diagnostic, Place},
         document::policy::{AfterDue, AtDue, Presence},
-        expr::{Compiler, Satisfiability},
+        expr::Satisfiability,
         repository::{Deadline, Policy, Rollout, UsedWindow},
     },
     steps,
@@ -42,8 +42,11 @@ struct Way<'a> {
 impl<'a> Way<'a> {
     fn of(subject: &Subject<'a>, policy: &'a Policy, entry: &'a Deadline) -> Way<'a> {
         // Of all entries that surely count beside this one, the one due first that names something gives it (rule 6).
-        let mut beside: Vec<&Deadline> =
-            policy.deadline.iter().filter(|other| std::ptr::eq(*other, entry) || implies(subject, entry, other)).collect();
+        let mut beside: Vec<&Deadline> = policy
+            .deadline
+            .iter()
+            .filter(|other| std::ptr::eq(*other, entry) || implies(subject, entry, other))
+            .collect();
         beside.sort_by_key(|other| other.within);
         let named = beside.iter().find_map(|other| other.rollout.as_ref());
         let min_age = beside.iter().find_map(|other| other.min_age).unwrap_or(policy.min_age);
@@ -75,9 +78,8 @@ impl<'a> Way<'a> {
             let shut = rhythm(subject, &window.name, &window.window).shut?;
             Some((window, shut))
         });
-        let worst = needed
-            + self.every.unwrap_or(SignedDuration::ZERO)
-            + shut.map_or(SignedDuration::ZERO, |(_, shut)| shut);
+        let worst =
+            needed + self.every.unwrap_or(SignedDuration::ZERO) + shut.map_or(SignedDuration::ZERO, |(_, shut)| shut);
         if worst > needed && worst >= self.within {
             return Some(self.perhaps_late(place()?, shut, worst));
         }
@@ -96,8 +98,7 @@ impl<'a> Way<'a> {
         match window.after_due {
             Some(after_due) => after_due == AfterDue::Wait,
             None => {
-                let server = Compiler::new(&subject.repository.fields).device(r#"device.kind == "server""#).ok();
-                let server = subject.all_hold([self.policy.condition.as_deref(), server.as_deref()]);
+                let server = subject.all_hold([self.policy.condition.as_deref(), subject.server.as_deref()]);
                 server != Satisfiability::No
             }
         }
@@ -121,7 +122,11 @@ impl<'a> Way<'a> {
     fn before_the_age(&self, place: Place) -> Diagnostic {
         Diagnostic::error("policy/deadline-before-age", "deadline before the release may be installed")
             .at(place)
-            .label(format!("due after {}, but a release has to be out for {} first", length(self.within), length(self.min_age)))
+            .label(format!(
+                "due after {}, but a release has to be out for {} first",
+                length(self.within),
+                length(self.min_age)
+            ))
             .with_help("waive the age here with `min_age: 0h`, or allow more time")
     }
 
@@ -129,7 +134,11 @@ impl<'a> Way<'a> {
         let (rollout, ring) = self.last_ring();
         let mut diagnostic = Diagnostic::error("policy/deadline-before-ring", "deadline that the rings cannot meet")
             .at(place)
-            .label(format!("due after {}, but ring `{ring}` of `{rollout}` opens after {}", length(self.within), length(needed)))
+            .label(format!(
+                "due after {}, but ring `{ring}` of `{rollout}` opens after {}",
+                length(self.within),
+                length(needed)
+            ))
             .with_note(format!("{}, from the publication, if every gate passes at once", self.sum(&[])));
         let late = self.late_rings();
         if late.len() > 1 {
@@ -179,7 +188,8 @@ impl<'a> Way<'a> {
             .label(format!("due after {}, but it can take {}", length(self.within), length(worst)))
             .with_note(format!("{}, from the publication, if every gate passes at once", self.sum(&more)));
         if shut.is_some_and(|(window, _)| window.after_due.is_none()) {
-            diagnostic = diagnostic.with_note("servers wait for a window also after the due time, unless told otherwise");
+            diagnostic =
+                diagnostic.with_note("servers wait for a window also after the due time, unless told otherwise");
         }
         match (self.every, shut) {
             (Some(_), _) => diagnostic.with_help("take snapshots more often (`every`), or allow more time"),
@@ -244,13 +254,18 @@ error[policy/deadline-before-ring]: deadline that the rings cannot meet
 
     #[test]
     fn a_faster_rollout_without_the_age_meets_it() {
-        assert_eq!(policy(r#"
+        assert_eq!(
+            policy(
+                r#"
 min_age: 1d
 rollout: standard
 deadline:
   - { if: exposure.kev, within: 2d, min_age: 0h, rollout: fast }
   - { within: 14d }
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 
     #[test]
@@ -284,10 +299,15 @@ error[policy/deadline-before-age]: deadline before the release may be installed
     #[test]
     fn the_terms_of_an_entry_that_counts_too_are_taken_into_account() {
         // Whatever is in KEV is also under the entry without a condition, which is due first and names the fast rollout.
-        assert_eq!(policy(r#"
+        assert_eq!(
+            policy(
+                r#"
 rollout: standard
 deadline: [{ if: exposure.kev, within: 4d }, { within: 3d, rollout: fast }]
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 
     #[test]

@@ -199,11 +199,16 @@ warning[policy/last-ring]: last ring that does not say what it does
 
     #[test]
     fn usual_rings_are_silent() {
-        assert_eq!(rings(r#"
+        assert_eq!(
+            rings(
+                r#"
       - { name: canary, where: person.department == "IT" || "canary" in device.tags, soak: 1d }
       - { name: early, share: 10%, soak: 2d }
       - { name: broad, share: 90%, soak: 2d, where: '!person.vip' }
       - { name: rest }
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

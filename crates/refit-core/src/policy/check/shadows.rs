@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let policies = &subject.repository.policies;
     let mut higher: BTreeMap<usize, Vec<&Policy>> = BTreeMap::new();
-    for (one, other) in subject.meetings().pairs.keys() {
-        let (Some(a), Some(b)) = (policies.get(*one), policies.get(*other)) else { continue };
+    for (one, other, _) in subject.policy_meetings() {
+        let (Some(a), Some(b)) = (policies.get(one), policies.get(other)) else { continue };
         match a.priority.cmp(&b.priority) {
-            std::cmp::Ordering::Less => higher.entry(*one).or_default().push(b),
-            std::cmp::Ordering::Greater => higher.entry(*other).or_default().push(a),
+            std::cmp::Ordering::Less => higher.entry(one).or_default().push(b),
+            std::cmp::Ordering::Greater => higher.entry(other).or_default().push(a),
             std::cmp::Ordering::Equal => {}
         }
     }
@@ -64,8 +64,7 @@ fn hidden_by(subject: &Subject<'_>, policy: &Policy, selector: &Selector, rivals
     if let Some(alone) = alone {
         return Some(vec![*alone]);
     }
-    let conditions: Vec<&Expr> =
-        cover.iter().filter_map(|index| rivals.get(*index)?.condition.as_deref()).collect();
+    let conditions: Vec<&Expr> = cover.iter().filter_map(|index| rivals.get(*index)?.condition.as_deref()).collect();
     (!conditions.is_empty() && never(subject, own, &conditions)).then_some(cover)
 }
 
@@ -84,7 +83,8 @@ fn report<'a>(subject: &Subject<'_>, policy: &Policy, by: impl Iterator<Item = &
         .label(format!("wherever it applies, {names} {come} first, for all of its titles"));
     for rival in by.iter().take(3) {
         let (name, priority) = (&rival.name, rival.priority);
-        diagnostic = diagnostic.with_note(format!("`{name}` has priority {priority}, in {}", written_at(&rival.origin)));
+        diagnostic =
+            diagnostic.with_note(format!("`{name}` has priority {priority}, in {}", written_at(&rival.origin)));
     }
     Some(diagnostic.with_help(format!(
         "remove it, or give it a `priority` above {}",
@@ -149,7 +149,10 @@ error[policy/never-decides]: policy that never decides
 
     #[test]
     fn a_policy_with_a_title_or_a_device_of_its_own_decides() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 policy: browsers of mobile people
 where: device.platform == "ios"
 software: [firefox]
@@ -161,6 +164,9 @@ policy: browsers
 priority: 10
 where: device.platform in ["macos", "windows"]
 software: [google-chrome, firefox]
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

@@ -3,9 +3,7 @@
 use super::subject::Subject;
 use crate::{
     facts::FieldRef,
-    policy::{
-        diagnostic::{Diagnostic, did_you_mean},
-    },
+    policy::diagnostic::{Diagnostic, did_you_mean},
     steps,
 };
 
@@ -156,11 +154,17 @@ error[policy/no-disruption]: disruption limit that lets nothing through
 
     #[test]
     fn without_sources_nothing_is_unknown() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 organization: acme
 authority: { person.department: [workday, okta] }
 gates: { default: { signals: [{ name: crashes, from: prometheus, no_worse_than: control }] } }
 budgets: [{ per: 24h, at_most: 5%, of: devices, by: person.department }]
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

@@ -9,7 +9,9 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let policies = &repository.policies;
     let rollouts: BTreeSet<&str> = policies
         .iter()
-        .flat_map(|policy| policy.rollout.iter().chain(policy.deadline.iter().filter_map(|entry| entry.rollout.as_ref())))
+        .flat_map(|policy| {
+            policy.rollout.iter().chain(policy.deadline.iter().filter_map(|entry| entry.rollout.as_ref()))
+        })
         .map(|name| name.as_str())
         .collect();
     let gates: BTreeSet<&str> =

@@ -24,12 +24,8 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         // A field that does not exist, or has no texts as values, can't be misspelt in a condition either.
         let _ = fields.add_values(field, values.iter().cloned());
     }
-    let mut reader = Reader {
-        subject,
-        before: Compiler::new(&subject.repository.fields),
-        after: Compiler::new(&fields),
-        found,
-    };
+    let mut reader =
+        Reader { subject, before: Compiler::new(&subject.repository.fields), after: Compiler::new(&fields), found };
     reader.organization();
     for written in &subject.documents.policies {
         reader.read(written, steps!["where"], written.document.condition.as_ref(), Scope::Device);

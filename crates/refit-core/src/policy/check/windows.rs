@@ -107,12 +107,18 @@ error[policy/window-never-opens]: window that never opens
 
     #[test]
     fn usual_windows_are_silent() {
-        assert_eq!(found(CODES, r#"
+        assert_eq!(
+            found(
+                CODES,
+                r#"
 organization: acme
 windows:
   overnight: { rrule: "FREQ=DAILY;BYHOUR=19", lasts: 10h }
   patch-tuesday: { rrule: "FREQ=MONTHLY;BYDAY=2TU;BYHOUR=2", lasts: 4h }
   weekend: { rrule: "FREQ=WEEKLY;BYDAY=SA;BYHOUR=0", lasts: 2d }
-"#), "");
+"#
+            ),
+            ""
+        );
     }
 }

@@ -92,7 +92,10 @@ mod tests {
             confined(r#"device.os == "debian" && person.department == "IT" && person.vip"#),
             r#"device.os {"debian"}, person.department {"IT"}"#
         );
-        assert_eq!(confined(r#"device.os in ["ubuntu", "debian"] && device.os == "debian""#), r#"device.os {"debian"}"#);
+        assert_eq!(
+            confined(r#"device.os in ["ubuntu", "debian"] && device.os == "debian""#),
+            r#"device.os {"debian"}"#
+        );
     }
 
     #[test]
