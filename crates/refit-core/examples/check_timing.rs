@@ -104,7 +104,9 @@ fn generate(count: usize) -> Vec<(String, String)> {
 }
 
 fn one(n: usize) -> String {
-    let (title, site) = (TITLES[n % TITLES.len()], n / TITLES.len());
+    // Exceptions and blocks are about what the policy before them names.
+    let policy = if matches!(n % 20, 7 | 13) { n - 1 } else { n };
+    let (title, site) = (TITLES[policy % TITLES.len()], policy / TITLES.len());
     match n % 20 {
         7 => format!(
             "exception: e{n}\nsoftware: [{title}]\nwhere: device.site == \"site-{site}\" && person.department == \"Sales\"\ndue: 2027-01-10T00:00:00Z\nuntil: 2027-01-10\nwhy: The fair in January.\n"
@@ -112,7 +114,6 @@ fn one(n: usize) -> String {
         13 => format!(
             "block: b{n}\ntitle: {title}\nreleases: \"=1.{n}\"\nwhere: device.site == \"site-{site}\" && device.os_version < \"15\"\nwhy: It does not start there.\n"
         ),
-        // What exceptions and blocks are about.
         _ => format!(
             "policy: p{n}\nowner: endpoint@acme.example\nwhy: Site {site} has agreed to this.\nwhere: device.site == \"site-{site}\" && device.platform in [\"macos\", \"windows\"]\nsoftware: [{title}, deb/app-{n}]\nmin_age: 1d\nrollout: standard\nwindow: overnight\ndeadline:\n  - {{ if: exposure.kev, within: 2d, min_age: 0h, rollout: fast, at_due: proceed }}\n  - {{ if: exposure.cvss >= 9.0 || exposure.epss >= 0.5, within: 7d }}\n  - {{ within: 14d }}\nexperience:\n  notify: 24h\n  defer: {{ times: 3, for: 8h }}\n"
         ),

@@ -28,6 +28,8 @@ pub struct Written<T> {
     pub file: usize,
     /// Where each part of it is.
     pub node: Node,
+    /// The line that it starts on, from 1; `None` where it was not counted.
+    pub line: Option<usize>,
 }
 
 /// All documents of a repository, by kind, in the order of the files.
@@ -74,8 +76,12 @@ pub fn load_readable(files: &Files, unreadable: &BTreeSet<usize>, limits: &Limit
         let (nodes, found) = syntax::parse(file, &source.text, limits);
         documents.broken_file |= !found.is_empty();
         diagnostics.extend(found);
+        // Lines are counted once from document to document, not for each from the start of the file.
+        let (mut line, mut counted) = (1, 0);
         for node in nodes {
-            documents.add(node, file, &mut diagnostics);
+            line += line_breaks(&source.text, counted..node.span.start);
+            counted = counted.max(node.span.start);
+            documents.add_at(node, file, Some(line), &mut diagnostics);
         }
     }
     (documents, diagnostics)
@@ -84,20 +90,25 @@ pub fn load_readable(files: &Files, unreadable: &BTreeSet<usize>, limits: &Limit
 impl Documents {
     /// Decodes one document and puts it with its kind.
     pub fn add(&mut self, node: Node, file: usize, diagnostics: &mut Vec<Diagnostic>) {
+        self.add_at(node, file, None, diagnostics);
+    }
+
+    fn add_at(&mut self, node: Node, file: usize, line: Option<usize>, diagnostics: &mut Vec<Diagnostic>) {
+        let at = (file, line);
         let Some(kind) = kind_of(&node, file, diagnostics) else { return };
         let name = SmolStr::from(node.entries().first().and_then(|(_, name)| name.text()).unwrap_or_default());
         let read = match kind {
-            Kind::Organization => decode(&mut self.organizations, &SHAPES.organization, node, file, diagnostics),
-            Kind::Policy => decode(&mut self.policies, &SHAPES.policy, node, file, diagnostics),
-            Kind::Block => decode(&mut self.blocks, &SHAPES.block, node, file, diagnostics),
-            Kind::Exception => decode(&mut self.exceptions, &SHAPES.exception, node, file, diagnostics),
-            Kind::Title => decode(&mut self.titles, &SHAPES.title, node, file, diagnostics),
-            Kind::Source => decode(&mut self.sources, &SHAPES.source, node, file, diagnostics),
-            Kind::Target => decode(&mut self.targets, &SHAPES.target, node, file, diagnostics),
-            Kind::Identities => decode(&mut self.identities, &SHAPES.identities, node, file, diagnostics),
-            Kind::Goal => decode(&mut self.goals, &SHAPES.goal, node, file, diagnostics),
-            Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, file, diagnostics),
-            Kind::Test => decode(&mut self.tests, &SHAPES.test, node, file, diagnostics),
+            Kind::Organization => decode(&mut self.organizations, &SHAPES.organization, node, at, diagnostics),
+            Kind::Policy => decode(&mut self.policies, &SHAPES.policy, node, at, diagnostics),
+            Kind::Block => decode(&mut self.blocks, &SHAPES.block, node, at, diagnostics),
+            Kind::Exception => decode(&mut self.exceptions, &SHAPES.exception, node, at, diagnostics),
+            Kind::Title => decode(&mut self.titles, &SHAPES.title, node, at, diagnostics),
+            Kind::Source => decode(&mut self.sources, &SHAPES.source, node, at, diagnostics),
+            Kind::Target => decode(&mut self.targets, &SHAPES.target, node, at, diagnostics),
+            Kind::Identities => decode(&mut self.identities, &SHAPES.identities, node, at, diagnostics),
+            Kind::Goal => decode(&mut self.goals, &SHAPES.goal, node, at, diagnostics),
+            Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, at, diagnostics),
+            Kind::Test => decode(&mut self.tests, &SHAPES.test, node, at, diagnostics),
         };
         if !read {
             self.unread.insert((kind, name));
@@ -148,13 +159,13 @@ fn decode<T: DeserializeOwned + JsonSchema>(
     into: &mut Vec<Written<T>>,
     shape: &Shape<T>,
     node: Node,
-    file: usize,
+    (file, line): (usize, Option<usize>),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> bool {
     let (document, found) = shape.decode(&node, file);
     diagnostics.extend(found);
     let read = document.is_some();
-    into.extend(document.map(|document| Written { document, file, node }));
+    into.extend(document.map(|document| Written { document, file, node, line }));
     read
 }
 
@@ -210,7 +221,12 @@ impl<T> Written<T> {
     pub fn origin(&self, path: &[Step<'_>], files: &Files) -> Origin {
         let Some(file) = files.0.get(self.file) else { return Origin::default() };
         let at = self.node.nearest(path).span.start;
-        let line = file.text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
+        let (from, before) = self.line.map_or((0, 1), |line| (self.node.span.start, line));
+        let line = before + line_breaks(&file.text, from..at);
         Origin { file: file.path.as_str().into(), line }
     }
+}
+
+fn line_breaks(text: &str, range: Range<usize>) -> usize {
+    text.as_bytes().get(range).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
 }

@@ -210,7 +210,8 @@ fn shown(receipt: &Receipt) -> String {
             (Some(before), None) => format!("{before} → gone"),
             (None, None) => String::new(),
         };
-        let versions = match package.status.filter(|status| !matches!(status, Status::Installed | Status::ConfigFiles)) {
+        let versions = match package.status.filter(|status| !matches!(status, Status::Installed | Status::ConfigFiles))
+        {
             Some(status) if package.after.is_some() => format!("{versions} ({})", status.name()),
             _ => versions,
         };

@@ -106,9 +106,8 @@ fn settled(decisions: &[Decision], situation: &Situation) -> Settled {
         let held = decision.derivation.holds.first()?;
         Some((decision.slot.title.clone(), held_in_words(held, &zone)))
     });
-    let kept = decisions
-        .iter()
-        .filter(|decision| decision.admitted.is_some() && !decision.derivation.obligations.is_empty());
+    let kept =
+        decisions.iter().filter(|decision| decision.admitted.is_some() && !decision.derivation.obligations.is_empty());
     Settled {
         spoken_for: kept.map(|decision| decision.slot.title.clone()).collect(),
         frozen: frozen.collect(),

@@ -49,7 +49,9 @@ fn a_list_that_was_tampered_with_is_said() {
 fn nothing_is_taken_from_lists_that_have_expired() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
-    machine.root().shell("sed -i '/^Date:/a Valid-Until: Sat, 01 Aug 2026 00:00:00 UTC' /var/lib/apt/lists/*bookworm_InRelease");
+    machine
+        .root()
+        .shell("sed -i '/^Date:/a Valid-Until: Sat, 01 Aug 2026 00:00:00 UTC' /var/lib/apt/lists/*bookworm_InRelease");
     machine.plan().says("has expired");
     machine.apply(0);
     assert_eq!(machine.state("alpha"), "ii 1.0");

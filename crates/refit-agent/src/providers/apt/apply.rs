@@ -258,8 +258,7 @@ fn repair_first(
     if is_mended_by_plan(plan, &state) {
         return Ok(state);
     }
-    let help =
-        "Mend what the messages below complain about, then run `dpkg --configure -a`; or plan and apply again when a version without the fault is out";
+    let help = "Mend what the messages below complain about, then run `dpkg --configure -a`; or plan and apply again when a version without the fault is out";
     Err(cannot(repair::described(state.unfinished()), help, output_tail))
 }
 

@@ -1,17 +1,17 @@
 //! Blocks that have run out, or that block nothing.
 
-use super::{freezes::is_over, subject::Subject};
+use super::{freezes::is_over, meetings::Item, subject::Subject};
 use crate::{
     policy::{
         diagnostic::{Diagnostic, Place},
         expr::{Expr, Satisfiability},
-        repository::{Policy, Selector},
+        repository::Selector,
     },
     steps,
 };
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
-    for block in &subject.repository.blocks {
+    for (index, block) in subject.repository.blocks.iter().enumerate() {
         let Some(written) = subject.block(&block.name) else { continue };
         if block.until.is_some_and(|until| is_over(until, subject.now)) {
             found.push(
@@ -24,7 +24,14 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         }
         let software = [Selector::Title(block.title.clone())];
         let place = written.place(steps!["title"]);
-        found.extend(concerns_nothing(subject, "block", &software, block.condition.as_deref(), place));
+        found.extend(concerns_nothing(
+            subject,
+            "block",
+            Item::Block(index),
+            &software,
+            block.condition.as_deref(),
+            place,
+        ));
     }
 }
 
@@ -32,6 +39,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
 pub(super) fn concerns_nothing(
     subject: &Subject<'_>,
     kind: &str,
+    item: Item,
     software: &[Selector],
     condition: Option<&Expr>,
     place: Place,
@@ -40,19 +48,18 @@ pub(super) fn concerns_nothing(
         // Said already, by the check of conditions.
         return None;
     }
-    let mut named = false;
-    for selector in software {
-        for index in subject.meetings().naming(selector) {
-            named = true;
-            let Some(policy): Option<&Policy> = subject.repository.policies.get(index) else { continue };
-            if subject.all_hold([policy.condition.as_deref(), condition]) != Satisfiability::No {
-                return None;
-            }
-        }
-    }
-    if software.is_empty() {
+    let meetings = subject.meetings();
+    if software.is_empty() || meetings.cut {
         return None;
     }
+    for other in meetings.with(item) {
+        let Item::Policy(index) = other else { continue };
+        let Some(policy) = subject.repository.policies.get(*index) else { continue };
+        if subject.all_hold([policy.condition.as_deref(), condition]) != Satisfiability::No {
+            return None;
+        }
+    }
+    let named = software.iter().any(|selector| meetings.named_by_a_policy(selector));
     let label = if named {
         "no policy that names this concerns a device that meets the `where`"
     } else {

@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let policies = &subject.repository.policies;
     let mut by_later: BTreeMap<usize, Vec<Conflict<'_>>> = BTreeMap::new();
-    for ((one, other), shared) in &subject.meetings().pairs {
-        let (Some(a), Some(b)) = (policies.get(*one), policies.get(*other)) else { continue };
+    for (one, other, shared) in subject.policy_meetings() {
+        let (Some(a), Some(b)) = (policies.get(one), policies.get(other)) else { continue };
         if a.priority != b.priority || differences(a, b, subject.repository).is_empty() {
             continue;
         }
         // The one that is written later is where the mistake was made.
         let (earlier, later) = if a.origin <= b.origin { (a, b) } else { (b, a) };
-        let index = if a.origin <= b.origin { *other } else { *one };
+        let index = if a.origin <= b.origin { other } else { one };
         let conflicts = by_later.entry(index).or_default();
         if conflicts.len() < EXAMINED_MOST
             && let Some(conflict) = conflict(subject, earlier, later, shared)

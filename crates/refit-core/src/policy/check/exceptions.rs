@@ -3,7 +3,7 @@
 use super::{
     blocks::concerns_nothing,
     freezes::is_over,
-    meetings::Meetings,
+    meetings::Item,
     ranges,
     subject::{Subject, enumeration, example_device, length, written_at},
 };
@@ -26,8 +26,7 @@ use refit_model::Scheme;
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let limits = subject.organization.and_then(|organization| organization.document.exceptions.as_ref());
     let longest = limits.map(|limits| limits.longest.0);
-    let mut standing = Vec::new();
-    for exception in &subject.repository.exceptions {
+    for (index, exception) in subject.repository.exceptions.iter().enumerate() {
         let Some(written) = subject.exception(&exception.name) else { continue };
         if is_over(exception.until, subject.now) {
             found.push(
@@ -38,19 +37,19 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             );
             continue;
         }
-        standing.push(exception);
         found.extend(longest.and_then(|longest| too_long(subject, exception, written, longest)));
         found.extend(due(subject, exception, written));
         let place = written.place(steps!["software"]);
         found.extend(concerns_nothing(
             subject,
             "exception",
+            Item::Exception(index),
             &exception.software,
             exception.condition.as_deref(),
             place,
         ));
     }
-    contradictions(subject, &standing, found);
+    contradictions(subject, found);
 }
 
 fn too_long(
@@ -97,11 +96,11 @@ fn due(subject: &Subject<'_>, exception: &Exception, written: &Written<Exception
 }
 
 /// Exceptions that change the same term of the same obligation to something else.
-fn contradictions(subject: &Subject<'_>, standing: &[&Exception], found: &mut Vec<Diagnostic>) {
-    let meetings =
-        Meetings::find(standing.iter().map(|exception| (&exception.software[..], exception.condition.as_deref())));
-    for ((one, other), shared) in &meetings.pairs {
-        let (Some(a), Some(b)) = (standing.get(*one), standing.get(*other)) else { continue };
+fn contradictions(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let exceptions = &subject.repository.exceptions;
+    for (pair, shared) in &subject.meetings().pairs {
+        let (Item::Exception(one), Item::Exception(other)) = pair else { continue };
+        let (Some(a), Some(b)) = (exceptions.get(*one), exceptions.get(*other)) else { continue };
         let terms = common_terms(subject, a, b, shared);
         if terms.is_empty() {
             continue;

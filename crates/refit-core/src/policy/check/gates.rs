@@ -312,9 +312,9 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure, or when 90% of the ring have reported and none failed
-  note: canary: the devices that match, 30 devices at most; up to 27 results without a failure, 1d after the first result
-  note: early: 10% of the devices, 3 devices at most; up to 3 results without a failure, 2d after the first result
-  note: broad: 50% of the devices, 15 devices at most; up to 14 results without a failure, 2d after the first result
+  note: canary: the devices that match, at most 30; up to 27 results without a failure, 1d after the first result
+  note: early: 10% of the devices, at most 3; up to 3 results without a failure, 2d after the first result
+  note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
 "#);
     }
 
@@ -325,14 +325,14 @@ note[policy/gate-needs]: what the gates of this rollout need
   policy.yaml:4:3
       standard:
       ^^^^^^^^ gate `default` passes after 320 results without a failure
-  note: canary: the devices that match, 1000 devices at most; up to 320 results without a failure, 1d after the first result
-  note: early: 10% of the devices, 100 devices at most; it can't pass
-  note: broad: 50% of the devices, 500 devices at most; up to 320 results without a failure, 2d after the first result
+  note: canary: the devices that match, at most 1000; 320 results without a failure, 1d after the first result
+  note: early: 10% of the devices, at most 100; it can't pass
+  note: broad: 50% of the devices, at most 500; 320 results without a failure, 2d after the first result
 
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:8:17
           - { name: early, share: 10%, soak: 2d }
-                    ^^^^^ gate `default` needs 320 results without a failure; the ring has 100 devices of 1000 at most
+                    ^^^^^ gate `default` needs 320 results without a failure; the ring has at most 100 of 1000 devices
   note: so many it takes to be 95% sure of less than 2% failures, however large the ring
   help: add `enough: 90%` to the gate, which lets small rings pass when none failed
 "#);

@@ -12,13 +12,14 @@ use crate::{
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Pairs of policies (or of exceptions) that may meet on a device.
+/// Pairs of policies, exceptions and blocks that may meet on a device.
 pub(super) struct Meetings {
-    /// The indices of two of them, the smaller first, with the titles that both name.
-    pub pairs: BTreeMap<(usize, usize), Vec<Selector>>,
+    /// Two of them, the smaller first, with the titles that both name.
+    pub pairs: BTreeMap<(Item, Item), Vec<Selector>>,
     /// Whether there were too many to look at all of them.
     pub cut: bool,
-    by_key: BTreeMap<Key, Vec<usize>>,
+    by_key: BTreeMap<Key, Vec<Item>>,
+    with: BTreeMap<Item, Vec<Item>>,
 }
 
 /// Most pairs that are looked at: the policies of a repository that has more could not be told apart by people either.
@@ -29,15 +30,15 @@ const GLANCES_MAX: usize = 5_000_000;
 const SMALL: usize = 8;
 
 impl Meetings {
-    /// Finds the pairs of what has `software` and a `where` (`None` is everywhere).
-    pub fn find<'a>(items: impl IntoIterator<Item = (&'a [Selector], Option<&'a Expr>)>) -> Meetings {
-        let mut by_key: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+    /// Finds the pairs of items, each with its `software` and its `where` (`None` is everywhere).
+    pub fn find<'a>(items: impl IntoIterator<Item = (Item, &'a [Selector], Option<&'a Expr>)>) -> Meetings {
+        let mut by_key: BTreeMap<Key, Vec<Item>> = BTreeMap::new();
         let mut selectors: BTreeMap<Key, &Selector> = BTreeMap::new();
-        let mut confined: Vec<Confinement> = Vec::new();
-        for (index, (software, condition)) in items.into_iter().enumerate() {
-            confined.push(condition.map_or_else(Confinement::new, Expr::confinement));
+        let mut confined: BTreeMap<Item, Confinement> = BTreeMap::new();
+        for (item, software, condition) in items {
+            confined.insert(item, condition.map_or_else(Confinement::new, Expr::confinement));
             for selector in software {
-                by_key.entry(Key::of(selector)).or_default().push(index);
+                by_key.entry(Key::of(selector)).or_default().push(item);
                 selectors.insert(Key::of(selector), selector);
             }
         }
@@ -51,36 +52,52 @@ impl Meetings {
             }
             search.add(meet, selector);
         }
-        Meetings { pairs: search.pairs, cut: search.cut, by_key }
+        let mut with = BTreeMap::<Item, Vec<Item>>::new();
+        for (one, other) in search.pairs.keys() {
+            with.entry(*one).or_default().push(*other);
+            with.entry(*other).or_default().push(*one);
+        }
+        Meetings { pairs: search.pairs, cut: search.cut, by_key, with }
     }
 
-    /// The indices of those that name a title that `selector` selects too, in no particular order, each once.
-    pub fn naming(&self, selector: &Selector) -> BTreeSet<usize> {
+    /// What an item may meet.
+    pub fn with(&self, item: Item) -> &[Item] {
+        self.with.get(&item).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a policy names a title that `selector` selects too, for whatever devices.
+    pub fn named_by_a_policy(&self, selector: &Selector) -> bool {
         let key = Key::of(selector);
-        let of = |key: &Key| self.by_key.get(key).into_iter().flatten().copied();
-        let mut naming: BTreeSet<usize> = of(&key).collect();
-        naming.extend(key.wider().iter().flat_map(of));
-        if !matches!(selector, Selector::Title(_)) {
-            let narrower = self.by_key.iter().filter(|(other, _)| other.wider().contains(&key));
-            naming.extend(narrower.flat_map(|(_, indices)| indices.iter().copied()));
-        }
-        naming
+        let policy = |items: &Vec<Item>| items.iter().any(|item| matches!(item, Item::Policy(_)));
+        let of = |key: &Key| self.by_key.get(key).is_some_and(policy);
+        of(&key)
+            || key.wider().iter().any(of)
+            || (!matches!(selector, Selector::Title(_))
+                && self.by_key.iter().any(|(other, items)| other.wider().contains(&key) && policy(items)))
     }
 }
 
+/// A policy, exception or block, by its index in the repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Item {
+    Policy(usize),
+    Exception(usize),
+    Block(usize),
+}
+
 struct Search<'c> {
-    confined: &'c [Confinement],
-    pairs: BTreeMap<(usize, usize), Vec<Selector>>,
+    confined: &'c BTreeMap<Item, Confinement>,
+    pairs: BTreeMap<(Item, Item), Vec<Selector>>,
     cut: bool,
     glances: usize,
 }
 
 impl Search<'_> {
     /// The pairs within a group. `used` are the fields by which it has been divided.
-    fn divide(&mut self, group: &[usize], used: &mut BTreeSet<FieldRef>, meet: &mut Vec<(usize, usize)>) {
+    fn divide(&mut self, group: &[Item], used: &mut BTreeSet<FieldRef>, meet: &mut Vec<(Item, Item)>) {
         let mut counts: BTreeMap<&FieldRef, usize> = BTreeMap::new();
         for member in group {
-            for field in self.confined.get(*member).into_iter().flat_map(BTreeMap::keys) {
+            for field in self.confined.get(member).into_iter().flat_map(BTreeMap::keys) {
                 *counts.entry(field).or_default() += 1;
             }
         }
@@ -94,10 +111,10 @@ impl Search<'_> {
                 return;
             }
         };
-        let mut buckets: BTreeMap<&SmolStr, Vec<usize>> = BTreeMap::new();
+        let mut buckets: BTreeMap<&SmolStr, Vec<Item>> = BTreeMap::new();
         let (mut bound, mut free) = (Vec::new(), Vec::new());
         for member in group {
-            match self.confined.get(*member).and_then(|confined| confined.get(&field)) {
+            match self.confined.get(member).and_then(|confined| confined.get(&field)) {
                 Some(texts) => {
                     bound.push(*member);
                     texts.iter().for_each(|text| buckets.entry(text).or_default().push(*member));
@@ -115,7 +132,7 @@ impl Search<'_> {
     }
 
     /// The pairs of one member of each group.
-    fn cross(&mut self, group: &[usize], others: &[usize], meet: &mut Vec<(usize, usize)>) {
+    fn cross(&mut self, group: &[Item], others: &[Item], meet: &mut Vec<(Item, Item)>) {
         for one in group {
             for other in others {
                 if self.glances >= GLANCES_MAX || self.pairs.len() + meet.len() >= PAIRS_MAX {
@@ -123,7 +140,7 @@ impl Search<'_> {
                     return;
                 }
                 self.glances += 1;
-                let (Some(mine), Some(theirs)) = (self.confined.get(*one), self.confined.get(*other)) else { continue };
+                let (Some(mine), Some(theirs)) = (self.confined.get(one), self.confined.get(other)) else { continue };
                 if one != other && !apart(mine, theirs) {
                     meet.push((*one.min(other), *one.max(other)));
                 }
@@ -131,7 +148,7 @@ impl Search<'_> {
         }
     }
 
-    fn add(&mut self, mut meet: Vec<(usize, usize)>, selector: &Selector) {
+    fn add(&mut self, mut meet: Vec<(Item, Item)>, selector: &Selector) {
         meet.sort_unstable();
         meet.dedup();
         for pair in meet {
@@ -191,10 +208,11 @@ mod tests {
     fn lines_of_software_meet_where_a_title_is_selected_by_both() {
         let meets = |a: &str, b: &str| {
             let software = [[Selector::parse(a)], [Selector::parse(b)]];
-            let found = Meetings::find(software.iter().map(|lines| (&lines[..], None)));
-            let meets = found.pairs.contains_key(&(0, 1));
-            assert_eq!(found.naming(&software[0][0]).contains(&1), meets, "{a} {b}");
-            assert_eq!(found.naming(&software[1][0]).contains(&0), meets, "{a} {b}");
+            let items = [Item::Policy(0), Item::Exception(0)].into_iter().zip(&software);
+            let found = Meetings::find(items.map(|(item, lines)| (item, &lines[..], None)));
+            let meets = found.pairs.contains_key(&(Item::Policy(0), Item::Exception(0)));
+            assert_eq!(found.named_by_a_policy(&software[1][0]), meets, "{a} {b}");
+            assert_eq!(found.with(Item::Exception(0)).len(), usize::from(meets));
             meets
         };
         for (a, b) in [

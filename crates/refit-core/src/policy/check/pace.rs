@@ -11,7 +11,7 @@ use crate::{
     policy::{
         diagnostic::{Diagnostic, Place},
         document::policy::{AfterDue, AtDue, Presence},
-        expr::{Compiler, Satisfiability},
+        expr::Satisfiability,
         repository::{Deadline, Policy, Rollout, UsedWindow},
     },
     steps,
@@ -98,8 +98,7 @@ impl<'a> Way<'a> {
         match window.after_due {
             Some(after_due) => after_due == AfterDue::Wait,
             None => {
-                let server = Compiler::new(&subject.repository.fields).device(r#"device.kind == "server""#).ok();
-                let server = subject.all_hold([self.policy.condition.as_deref(), server.as_deref()]);
+                let server = subject.all_hold([self.policy.condition.as_deref(), subject.server.as_deref()]);
                 server != Satisfiability::No
             }
         }

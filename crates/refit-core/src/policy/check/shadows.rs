@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let policies = &subject.repository.policies;
     let mut higher: BTreeMap<usize, Vec<&Policy>> = BTreeMap::new();
-    for (one, other) in subject.meetings().pairs.keys() {
-        let (Some(a), Some(b)) = (policies.get(*one), policies.get(*other)) else { continue };
+    for (one, other, _) in subject.policy_meetings() {
+        let (Some(a), Some(b)) = (policies.get(one), policies.get(other)) else { continue };
         match a.priority.cmp(&b.priority) {
-            std::cmp::Ordering::Less => higher.entry(*one).or_default().push(b),
-            std::cmp::Ordering::Greater => higher.entry(*other).or_default().push(a),
+            std::cmp::Ordering::Less => higher.entry(one).or_default().push(b),
+            std::cmp::Ordering::Greater => higher.entry(other).or_default().push(a),
             std::cmp::Ordering::Equal => {}
         }
     }

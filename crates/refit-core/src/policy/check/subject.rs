@@ -1,6 +1,11 @@
 //! What all checks look at: the repository with its documents, their places, and a memory of what can hold together.
 
-use super::{CheckWorld, meetings::Meetings, windows::Rhythm};
+use super::{
+    CheckWorld,
+    freezes::is_over,
+    meetings::{Item, Meetings},
+    windows::Rhythm,
+};
 use crate::{
     facts::{FieldRef, Value},
     policy::{
@@ -20,6 +25,7 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use smol_str::SmolStr;
 use std::{
+    borrow::Cow,
     cell::{OnceCell, RefCell},
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -42,6 +48,8 @@ pub(super) struct Subject<'a> {
     meetings: OnceCell<Meetings>,
     on_deb: Option<Arc<Expr>>,
     on_rpm: Option<Arc<Expr>>,
+    /// `device.kind == "server"`
+    pub server: Option<Arc<Expr>>,
 }
 
 impl<'a> Subject<'a> {
@@ -71,15 +79,38 @@ impl<'a> Subject<'a> {
             meetings: OnceCell::new(),
             on_deb: compiler.device(ON_DEB).ok(),
             on_rpm: compiler.device(ON_RPM).ok(),
+            server: compiler.device(r#"device.kind == "server""#).ok(),
         }
     }
 
-    /// Pairs of policies that name a common title.
+    /// Pairs of policies, exceptions and blocks that name a common title.
     pub fn meetings(&self) -> &Meetings {
         self.meetings.get_or_init(|| {
-            Meetings::find(
-                self.repository.policies.iter().map(|policy| (&policy.software[..], policy.condition.as_deref())),
-            )
+            let repository = self.repository;
+            let policies = repository.policies.iter().enumerate().map(|(index, policy)| {
+                (Item::Policy(index), Cow::Borrowed(&policy.software[..]), policy.condition.as_deref())
+            });
+            let standing = repository.exceptions.iter().enumerate().filter(|(_, exception)| {
+                // What is over meets nothing any more.
+                !is_over(exception.until, self.now)
+            });
+            let exceptions = standing.map(|(index, exception)| {
+                (Item::Exception(index), Cow::Borrowed(&exception.software[..]), exception.condition.as_deref())
+            });
+            let blocks = repository.blocks.iter().enumerate().map(|(index, block)| {
+                let software = vec![Selector::Title(block.title.clone())];
+                (Item::Block(index), Cow::Owned(software), block.condition.as_deref())
+            });
+            let items: Vec<_> = policies.chain(exceptions).chain(blocks).collect();
+            Meetings::find(items.iter().map(|(item, software, condition)| (*item, software.as_ref(), *condition)))
+        })
+    }
+
+    /// Pairs of policies that name a common title, as indices, with the titles.
+    pub fn policy_meetings(&self) -> impl Iterator<Item = (usize, usize, &[Selector])> {
+        self.meetings().pairs.iter().filter_map(|(pair, shared)| match pair {
+            (Item::Policy(one), Item::Policy(other)) => Some((*one, *other, shared.as_slice())),
+            _ => None,
         })
     }
 
@@ -128,9 +159,26 @@ impl<'a> Subject<'a> {
 
     /// Whether conditions can hold (`true`) or surely fail to hold (`false`) together.
     pub fn together(&self, conditions: &[(&Expr, bool)]) -> Satisfiability {
-        if conditions.is_empty() {
+        let mut groups = independent(conditions);
+        let Some(last) = groups.pop() else {
             return Satisfiability::Yes { example: BTreeMap::new(), now: self.now };
+        };
+        // What speaks of other fields can't contradict: each group is searched, and remembered, by itself.
+        let mut answer = self.searched(&last);
+        for group in groups {
+            answer = match (answer, self.searched(&group)) {
+                (Satisfiability::No, _) | (_, Satisfiability::No) => return Satisfiability::No,
+                (Satisfiability::Unknown, _) | (_, Satisfiability::Unknown) => Satisfiability::Unknown,
+                (Satisfiability::Yes { mut example, now }, Satisfiability::Yes { example: more, .. }) => {
+                    example.extend(more);
+                    Satisfiability::Yes { example, now }
+                }
+            };
         }
+        answer
+    }
+
+    fn searched(&self, conditions: &[(&Expr, bool)]) -> Satisfiability {
         let mut key: Vec<(Text, bool)> = conditions.iter().map(|(expr, holds)| (expr.text().clone(), *holds)).collect();
         key.sort();
         key.dedup();
@@ -161,6 +209,23 @@ impl<'a> Subject<'a> {
             _ => None,
         }
     }
+}
+
+/// Conditions in groups of which no two name a common field. Those that time alone may change stay together, since there is only
+/// one now.
+fn independent<'e>(conditions: &[(&'e Expr, bool)]) -> Vec<Vec<(&'e Expr, bool)>> {
+    let of_time = |expr: &Expr| expr.text().contains("since") || expr.text().contains("until");
+    let touch = |one: &Expr, other: &Expr| {
+        (of_time(one) && of_time(other)) || one.fields().iter().any(|field| other.fields().contains(field))
+    };
+    let mut groups: Vec<Vec<(&Expr, bool)>> = Vec::new();
+    for condition in conditions {
+        let (joined, apart): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group| group.iter().any(|(other, _)| touch(condition.0, other)));
+        groups = apart;
+        groups.push(joined.into_iter().flatten().chain([*condition]).collect());
+    }
+    groups
 }
 
 /// Documents by name. The first of a name counts; resolving has reported the others.
