@@ -51,7 +51,7 @@ fn first_title(refit: &mut Command) -> Result<Option<String>> {
     let plan: serde_json::Value = serde_json::from_str(&json).context("the plan is no JSON")?;
     let groups = plan["groups"].as_array().cloned().unwrap_or_default();
     let items = groups.iter().flat_map(|group| ["changes", "later"].map(|list| group[list].clone()));
-    Ok(items.filter_map(|list| list[0]["title"].as_str().map(str::to_owned)).next())
+    Ok(items.filter_map(|list| list[0]["device_title"].as_str().map(str::to_owned)).next())
 }
 
 fn apply_next(binary: &Path, data: &Path) {

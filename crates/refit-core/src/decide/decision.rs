@@ -19,7 +19,7 @@ pub struct Decision {
     /// The device.
     pub device: DeviceId,
     /// The slot.
-    #[serde(serialize_with = "as_text")]
+    #[serde(rename = "device_title", serialize_with = "as_text")]
     pub slot: SlotKey,
     /// The installed release; `None` where it is absent.
     pub installed: Option<Version>,

@@ -64,6 +64,7 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Item {
     /// The title.
+    #[serde(rename = "device_title")]
     #[schemars(with = "String")]
     pub title: TitleId,
     /// What is done with it.

@@ -912,6 +912,7 @@ fn kind_of(kind: FieldType) -> Kind {
         FieldType::Float => Kind::Float,
         FieldType::Text => Kind::Text,
         FieldType::Time => Kind::Time,
+        FieldType::Version => Kind::Version,
         FieldType::List => Kind::List,
     }
 }

@@ -87,11 +87,6 @@ impl VersionRange {
         Some(holds)
     }
 
-    /// Whether it ends right before `version`: whether that is the version which fixes what the range affects.
-    pub fn ends_before(&self, version: &Version) -> bool {
-        self.comparisons.iter().any(|(comparator, bound)| *comparator == Comparator::Less && bound == version)
-    }
-
     /// The scheme of its versions.
     pub fn scheme(&self) -> Scheme {
         self.scheme

@@ -95,12 +95,14 @@ pub fn data_folder(given: Option<&Path>) -> PathBuf {
     if let Some(given) = given {
         return given.to_owned();
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let is_root = std::env::var_os("USER").is_some_and(|user| user == "root") || home == Path::new("/root");
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    // Root's data is the machine's, whoever became root and however.
+    let (false, Some(home)) = (rustix::process::geteuid().is_root(), home) else {
+        return PathBuf::from("/var/lib/refit");
+    };
     match std::env::var_os("XDG_DATA_HOME") {
         Some(share) if !share.is_empty() => PathBuf::from(share).join("refit"),
-        _ if is_root || home.as_os_str().is_empty() => PathBuf::from("/var/lib/refit"),
-        _ => home.join(".local/share/refit"),
+        _ => Path::new(&home).join(".local/share/refit"),
     }
 }
 

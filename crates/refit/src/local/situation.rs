@@ -32,14 +32,9 @@ pub fn situation(
     now: Timestamp,
 ) -> Result<Situation> {
     let advisories = advisories(gathered);
-    let mut by_title: BTreeMap<&TitleId, Vec<&Advisory>> = BTreeMap::new();
-    for advisory in &advisories {
-        by_title.entry(&advisory.title).or_default().push(advisory);
-    }
     let mut device = Device::new(DeviceId::new(id(gathered)), now);
     let (mut releases, mut pinned) = (Vec::new(), BTreeMap::new());
     for (title, offers) in &gathered.offers.packages {
-        let known = by_title.get(title).map_or(&[][..], Vec::as_slice);
         let passed_over = offers.passed_over();
         for offered in offers.versions.iter().filter(|offered| !offered.sources.is_empty()) {
             let above = offers.candidate.as_ref().is_none_or(|candidate| offered.version > *candidate);
@@ -48,7 +43,7 @@ pub fn situation(
             if on_demand {
                 continue;
             }
-            let published = published(memory, title, offered, gathered, known, now);
+            let published = published(memory, title, offered, gathered, now);
             releases.push(Release {
                 title: title.clone(),
                 branch: None,
@@ -138,24 +133,18 @@ fn advisories(gathered: &Gathered) -> Vec<Advisory> {
     all
 }
 
-/// When a release was published: as a feed dates the fix that it is, else by the date of the archive in which it was first seen.
+/// When a release was published, as far as this machine can tell: not later than the date of the archive in which it was first
+/// seen. (The dates of the vulnerabilities that it fixes say nothing: many are known, and exploited, years before their fix.)
 fn published(
     memory: &mut Memory,
     title: &TitleId,
     offered: &OfferedVersion,
     gathered: &Gathered,
-    advisories: &[&Advisory],
     now: Timestamp,
 ) -> Timestamp {
-    let fix = advisories
-        .iter()
-        .filter(|advisory| advisory.affected.iter().any(|range| range.ends_before(&offered.version)))
-        .map(|advisory| advisory.known_at)
-        .min();
-    let archive =
-        offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index)?.date).min().unwrap_or(now);
+    let archive = offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index)?.date).min();
     let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(offered.version.as_str()));
-    let published = [fix, Some(archive), remembered.copied()].into_iter().flatten().min().unwrap_or(now).min(now);
+    let published = [archive, remembered.copied()].into_iter().flatten().min().unwrap_or(now).min(now);
     memory
         .published
         .entry(title.as_str().to_owned())

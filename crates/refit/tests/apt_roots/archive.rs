@@ -26,7 +26,7 @@ fn planned(plan: &str) -> BTreeMap<String, Option<String>> {
     let items = groups.iter().flat_map(|group| group["changes"].as_array().expect("a group has changes"));
     items
         .map(|item| {
-            let title = item["title"].as_str().expect("an item has a title");
+            let title = item["device_title"].as_str().expect("an item has a title");
             let name = title.strip_prefix("deb/").expect("a Debian package").to_owned();
             (name, item["to"].as_str().map(str::to_owned))
         })

@@ -30,6 +30,7 @@ pub struct Receipt {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PackageResult {
     /// The package.
+    #[serde(rename = "device_title")]
     pub title: TitleId,
     /// What was planned for it; `None` where it was not planned.
     pub planned: Option<ActionKind>,

@@ -58,6 +58,8 @@ pub enum FieldType {
     Text,
     /// A point in time.
     Time,
+    /// A version: numbers and words, as the scheme `generic` reads them.
+    Version,
     /// A list of texts.
     List,
 }
