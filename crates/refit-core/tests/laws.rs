@@ -1,5 +1,7 @@
 //! Laws of decisions, over worlds at random. The rules are those of design.md, section 3.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a law that can't be tried is meant to panic")]
+
 #[path = "laws/worlds.rs"]
 mod worlds;
 

@@ -31,25 +31,20 @@ pub(super) struct Admission<'a> {
     pub considered: Vec<ReleaseConsidered>,
 }
 
-/// The order in which entries come first: those with a due time, by that, then the shorter, then by text.
-type Rank<'p> = (bool, Option<Timestamp>, SignedDuration, &'p str);
-
-/// The entries that surely count and name something, with the one that is due first in front.
+/// What the entry names that is due first, of those that surely count and name something.
 fn first_named<'p, T>(policy: &'p Policy, duties: &Duties<'_>, named: impl Fn(&'p Deadline) -> Option<T>) -> Option<T> {
-    // The order of entries does not matter: of equal due times the shorter entry comes first.
-    let mut best: Option<(Rank<'p>, T)> = None;
-    for obligation in duties.obligations.iter().filter(|obligation| obligation.exception.is_none()) {
-        for clock in &obligation.clocks {
-            let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
-            let Some(entry) = policy.deadline.get(clock.entry).filter(|_| sure) else { continue };
-            let Some(name) = named(entry) else { continue };
-            let key = (clock.due.is_none(), clock.due, entry.within, entry.text.as_str());
-            if best.as_ref().is_none_or(|(first, _)| key < *first) {
-                best = Some((key, name));
-            }
-        }
-    }
-    best.map(|(_, name)| name)
+    let by_their_entries = duties.obligations.iter().filter(|obligation| obligation.exception.is_none());
+    by_their_entries
+        .flat_map(|obligation| &obligation.clocks)
+        .filter(|clock| !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. }))
+        .filter_map(|clock| {
+            let entry = policy.deadline.get(clock.entry)?;
+            // The order of entries does not matter: of equal due times the shorter entry comes first.
+            let order = (clock.due.is_none(), clock.due, entry.within, entry.text.as_str());
+            Some((order, named(entry)?))
+        })
+        .min_by_key(|(order, _)| *order)
+        .map(|(_, name)| name)
 }
 
 /// Which of the releases that the slot may be moved to is admitted.

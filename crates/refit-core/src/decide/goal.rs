@@ -64,10 +64,7 @@ pub(super) fn standing<'a>(
     }
 
     let newer = |release: &Release| installed.is_none_or(|installed| release.version > *installed);
-    let wanted = |release: &Release| match &policy.target.release {
-        WantedRelease::Latest(_) => true,
-        WantedRelease::Range(range) => range.contains(&release.version),
-    };
+    let wanted = |release: &Release| policy.target.release.holds(&release.version);
     let (mut ways, mut elsewhere) = (Vec::new(), Vec::new());
     for release in releases.iter().copied().filter(|release| wanted(release)) {
         match goal.filter(|goal| goal.branch == release.branch) {
@@ -84,27 +81,43 @@ pub(super) fn standing<'a>(
     Standing { goal, satisfies: satisfies || above || ahead, ceased, above, ahead, ways, elsewhere, unsupported }
 }
 
-/// Whether the goal came from `branch` at some time from `since` on, by what was published then, under the policy of today.
-pub(super) fn has_led_to(
-    case: &Case<'_>,
-    slot: &Slot<'_>,
-    policy: &Policy,
-    releases: &[&Release],
-    branch: Option<&BranchName>,
-    since: Timestamp,
-) -> bool {
-    let installed = slot.install.map(|install| &install.version);
-    let supported = case.repository.titles.get(&slot.key.title).map_or(&[][..], |title| &title.branches);
-    let last_days = supported.iter().filter_map(|branch| branch.supported_until);
-    let last_days = last_days.chain(policy.accept.iter().filter_map(|accepted| accepted.until));
-    // The goal changes its branch when something is published, and when a last day is over.
-    let changes = last_days.map(|day| day.end_in(&case.zone)).chain(releases.iter().map(|release| release.published));
-    let mut times = changes.filter(|at| *at > since && *at <= case.now).chain([since]);
-    times.any(|at| {
-        let published: Vec<&Release> = releases.iter().copied().filter(|release| release.published <= at).collect();
-        let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed);
-        goal.is_some_and(|goal| goal.branch.as_ref() == branch)
-    })
+/// The branches that the goal has come from, by what was published at each time, under the policy of today.
+pub(super) struct GoalBranches<'a> {
+    /// Since when, oldest first, and the branch; without one there was no goal.
+    changes: Vec<(Timestamp, Option<Option<&'a BranchName>>)>,
+}
+
+impl<'a> GoalBranches<'a> {
+    pub fn new(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, releases: &[&'a Release]) -> GoalBranches<'a> {
+        let installed = slot.install.map(|install| &install.version);
+        let lines = Lines::new(case, slot, releases, case.now);
+        // The goal changes its branch when one has its first release, or the first that is wanted, and when a last day is over.
+        let begun = lines.lines.iter().flat_map(|line| {
+            let wanted = line.releases.iter().filter(|release| policy.target.release.holds(&release.version));
+            [line.first_published(), wanted.map(|release| release.published).min()]
+        });
+        let supported = case.repository.titles.get(&slot.key.title).map_or(&[][..], |title| &title.branches);
+        let last_days = supported.iter().filter_map(|branch| branch.supported_until);
+        let last_days = last_days.chain(policy.accept.iter().filter_map(|accepted| accepted.until));
+        let ended = last_days.map(|day| day.end_in(&case.zone)).filter(|end| *end <= case.now);
+        let mut times: Vec<Timestamp> = begun.flatten().chain(ended).collect();
+        times.sort_unstable();
+        times.dedup();
+        let goal_at = |at: Timestamp| {
+            let published: Vec<&'a Release> =
+                releases.iter().copied().filter(|release| release.published <= at).collect();
+            let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed)?;
+            Some(goal.branch.as_ref())
+        };
+        GoalBranches { changes: times.into_iter().map(|at| (at, goal_at(at))).collect() }
+    }
+
+    /// Whether the goal came from `branch` at some time from `since` on.
+    pub fn led_to(&self, branch: Option<&BranchName>, since: Timestamp) -> bool {
+        let until = self.changes.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
+        let mut times = self.changes.iter().zip(until);
+        times.any(|((_, led_to), until)| *led_to == Some(branch) && until.is_none_or(|until| until > since))
+    }
 }
 
 /// The branches of a title as they are at a time, oldest first, each with its releases, oldest first.
@@ -288,6 +301,16 @@ impl<'a> Line<'_, 'a> {
             WantedRelease::Range(range) => {
                 self.releases.iter().rev().copied().find(|release| range.contains(&release.version))
             }
+        }
+    }
+}
+
+impl WantedRelease {
+    /// Whether a version may be wanted: any, where it is told by its place among the others.
+    fn holds(&self, version: &Version) -> bool {
+        match self {
+            WantedRelease::Latest(_) => true,
+            WantedRelease::Range(range) => range.contains(version),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
         Cause, ClockCounts, ExceptionConsidered, ExceptionVerdict, FirstOffer, NoObligation, Obligation, OpenExposure,
         Scores,
     },
-    goal::{Standing, has_led_to},
+    goal::{GoalBranches, Standing},
     select::{Slot, in_security_archive},
 };
 use crate::policy::{
@@ -16,6 +16,7 @@ use crate::policy::{
 };
 use jiff::Timestamp;
 use refit_model::{Advisory, Offer, Release, Version};
+use std::cell::OnceCell;
 
 /// What a slot has to do.
 pub(super) struct Duties<'a> {
@@ -98,12 +99,14 @@ pub(super) fn duties<'a>(
 
     let first_arose = found.iter().map(|(_, arose, _)| *arose).min().flatten();
     let spell = spell(case, slot, first_arose);
+    let branches = OnceCell::new();
     for (cause, arose, exposure) in found {
         let offer = match standing {
             Some(standing) => {
                 let was_goal_branch = |release: &Release, at: Timestamp| {
                     let since = arose.map_or(at, |arose| at.max(arose));
-                    has_led_to(case, slot, policy, releases, release.branch.as_ref(), since)
+                    let branches = branches.get_or_init(|| GoalBranches::new(case, slot, policy, releases));
+                    branches.led_to(release.branch.as_ref(), since)
                 };
                 first_offer(case, standing, exposure, was_goal_branch)
             }

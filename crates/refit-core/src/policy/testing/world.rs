@@ -306,6 +306,12 @@ impl Builder<'_> {
             let path: Vec<Step<'_>> = whose.iter().copied().chain([Step::Key("person")]).collect();
             self.fact(&mut device, Root::Person, name, fact, &path);
         }
+        // A list that is left out is empty; any other field is unknown.
+        for field in self.repository.fields.iter().filter(|field| field.kind == Kind::List) {
+            if device.facts.said(&field.name).is_empty() && field.name.root != Root::Exposure {
+                device.facts.insert(field.name.clone(), plain(Value::List(Vec::new())));
+            }
+        }
         // What the world says once holds for the device that brings nothing of its own.
         let installed = document.installed.as_deref().unwrap_or(&world.installed);
         let whose = if document.installed.is_some() { path } else { steps!["world"] };
