@@ -1,5 +1,7 @@
 //! The policy repositories under `examples/`: sound, free of warnings, and doing what their own tests say.
 
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test reads files and may fail")]
+
 use refit_core::policy::{
     check::{CheckWorld, check},
     diagnostic::{Files, Severity, render},
