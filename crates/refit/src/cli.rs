@@ -75,7 +75,7 @@ pub struct CheckArgs {
     /// The folder of the policy repository.
     pub policy: PathBuf,
     /// How many devices there are, to tell whether gates can pass.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub devices: Option<u64>,
     /// Count warnings as errors.
     #[arg(long)]
@@ -136,7 +136,7 @@ pub struct ApplyArgs {
     /// The plan, as `refit plan --out` wrote it.
     pub plan: PathBuf,
     /// How long to wait for another program that uses the package manager, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = number)]
     pub lock_wait: u64,
     /// A fact that no source supplies here; the same as when the plan was made.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
@@ -279,4 +279,9 @@ fn time(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .or_else(|_| day().map(|day| day.timestamp()))
         .map_err(|_| "write a time as 2026-11-23T12:00:00Z, or a day as 2026-11-23".to_owned())
+}
+
+/// A number of things.
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write a whole number".to_owned())
 }

@@ -30,10 +30,12 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli.with_environment(),
         Err(error) => {
-            let status = error.exit_code();
-            // Help and version that are asked for are no mistake.
-            let _ = error.print();
-            return ExitCode::from(if status == 0 { 0 } else { 2 });
+            // Help and version that are asked for are no mistake; not to be able to print them is one.
+            return match (error.exit_code(), error.print()) {
+                (0, Err(broken)) if broken.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::from(3),
+                (0, _) => ExitCode::SUCCESS,
+                _ => ExitCode::from(2),
+            };
         }
     };
     match commands::run(&cli) {

@@ -27,19 +27,25 @@ pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
 /// Prints a value as JSON, indented, with a final line end.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     use std::io::Write;
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
     let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    out.write_all(b"\n")?;
-    Ok(())
+    unless_closed(out.write_all(&text).and_then(|()| out.flush()))
 }
 
 /// Prints text to standard output.
 pub fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write;
     let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Whoever has read enough closes the pipe (`refit … | head`). The command goes on without it: its exit status is the answer.
+fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// Prints a line to standard error.

@@ -77,7 +77,7 @@ fn run(transcript: &str, home: &Path) -> String {
         } else if let Some(command) = line.strip_prefix("$ ") {
             let mut command = command.to_owned();
             text += &format!("{blank}{line}\n");
-            while let Some(more) = lines.next_if(|line| line.starts_with('>')) {
+            while let Some(more) = lines.next_if(|line| line.starts_with("> ")) {
                 text += &format!("{more}\n");
                 command += &format!("\n{}", more.strip_prefix("> ").unwrap_or_default());
             }
@@ -109,7 +109,7 @@ fn typed(command: &str, home: &Path) -> String {
     for (mark, bytes) in [("", output.stdout), ("! ", output.stderr)] {
         let shown =
             String::from_utf8(bytes).expect("commands print UTF-8").replace(home.to_str().unwrap(), "/home/you");
-        for line in shown.lines() {
+        for line in shown.lines().map(timeless) {
             assert!(
                 !line.starts_with("$ ") && (!line.starts_with('#') || !mark.is_empty()),
                 "{line}: can't be told from what is typed"
@@ -124,6 +124,12 @@ fn typed(command: &str, home: &Path) -> String {
         None => text += &format!("{}\n", output.status),
     }
     text
+}
+
+/// A line without what changes from day to day: the age of a feed.
+fn timeless(line: &str) -> String {
+    let Some((before, after)) = line.split_once(" days old") else { return line.to_owned() };
+    format!("{}N days old{after}", before.trim_end_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// Lines of both texts, in order: `-` only in the first, `+` only in the second.

@@ -87,9 +87,11 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     // Where refit.yaml itself has a mistake, what it would have defined is not missing.
     if documents.organization_unread() {
         let defined = ["unknown rollout", "unknown window", "unknown gate"];
-        resolver
-            .diagnostics
-            .retain(|found| found.code != "expr/unknown-field" && !defined.contains(&found.message.as_str()));
+        let defined_there = |found: &Diagnostic| match found.code {
+            "expr/unknown-field" => !found.help.as_ref().is_some_and(|help| help.starts_with("did you mean")),
+            _ => defined.contains(&found.message.as_str()),
+        };
+        resolver.diagnostics.retain(|found| !defined_there(found));
     }
     (repository, resolver.diagnostics)
 }
@@ -100,6 +102,9 @@ pub fn resolve_titles(documents: &Documents, files: &Files) -> (Titles, Vec<Diag
     let titles = resolver.titles(documents, &Titles::default());
     (titles, resolver.diagnostics)
 }
+
+/// How many names are shown where none is near: more are not read.
+const KNOWN_SHOWN: usize = 10;
 
 /// What policies, blocks and exceptions are resolved against.
 struct Context<'f> {
@@ -183,7 +188,11 @@ impl<'a> Resolver<'a> {
                 _ => format!("define it in refit.yaml, under `{what}s:`"),
             });
         } else {
-            diagnostic = diagnostic.with_help(format!("known: {}", known.join(", ")));
+            let known: BTreeSet<&str> = known.iter().copied().collect();
+            let first: Vec<&str> = known.iter().copied().take(KNOWN_SHOWN).collect();
+            let more = known.len() - first.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            diagnostic = diagnostic.with_help(format!("known: {}{more}", first.join(", ")));
         }
         self.report(diagnostic);
     }

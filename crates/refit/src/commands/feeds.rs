@@ -72,7 +72,9 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
     let data = data_folder(cli.data.as_deref());
     std::fs::create_dir_all(&data).with_context(|| format!("the data folder {} can't be made", data.display()))?;
     let from = match &args.from {
-        Some(folder) => SyncFrom::Folder(folder.canonicalize().with_context(|| folder.display().to_string())?),
+        Some(folder) => SyncFrom::Folder(
+            folder.canonicalize().with_context(|| format!("the folder `{}` can't be read", folder.display()))?,
+        ),
         None => {
             SyncFrom::Network { urls, network: NetworkOptions { attempts: args.attempts, ..NetworkOptions::default() } }
         }
@@ -83,6 +85,9 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         let there = store.status().into_iter().filter(|status| status.state == FeedState::Ready);
         let there: Vec<&str> = there.map(|status| status.feed).collect();
         kinds.retain(|kind| !there.contains(&kind.name()));
+        if kinds.is_empty() {
+            return nothing_to_do(cli);
+        }
     }
     let bar = terminal::spinner("feeds");
     let outcomes = sync_feeds(&store, &kinds, &options, &mut |progress| match progress {
@@ -110,11 +115,34 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         for outcome in &told {
             terminal::print(&line(outcome))?;
         }
-        if told.is_empty() {
-            terminal::note("nothing was found to read");
+        if let (true, Some(folder)) = (told.is_empty(), &args.from) {
+            terminal::note(format_args!(
+                "{} `{}` holds no feed; it has to have files such as kev/known_exploited_vulnerabilities.json",
+                terminal::paint(URGENT, "error:"),
+                folder.display()
+            ));
+        }
+        let there = store.status().into_iter().filter(|status| status.state == FeedState::Ready);
+        let there: Vec<&str> = there.map(|status| status.feed).collect();
+        let kept: Vec<&str> = told
+            .iter()
+            .filter(|outcome| outcome.result.is_err() && there.contains(&outcome.feed.name()))
+            .map(|outcome| outcome.feed.name())
+            .collect();
+        if !kept.is_empty() {
+            terminal::note(format_args!("what was there before is kept: {}", kept.join(", ")));
         }
     }
     Ok(if failed > 0 || told.is_empty() { Exit::No } else { Exit::Done })
+}
+
+fn nothing_to_do(cli: &Cli) -> Result<Exit> {
+    if cli.json {
+        terminal::json(&Vec::<Synced>::new())?;
+    } else {
+        terminal::print("no feed is missing\n")?;
+    }
+    Ok(Exit::Done)
 }
 
 fn needed() -> Result<Vec<FeedKind>> {
