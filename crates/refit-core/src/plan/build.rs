@@ -143,13 +143,7 @@ fn count(summary: &mut Summary, decision: &Decision) {
 /// What is urgent first: known to be exploited, then by due time, then by name.
 fn urgency(item: &Item) -> (bool, bool, Option<Timestamp>, bool, TitleId) {
     let exploited = item.closes.iter().any(|closed| closed.kev);
-    (
-        is_extra(item),
-        !exploited,
-        item.due.or(Some(Timestamp::MAX)),
-        item.closes.is_empty(),
-        item.title.clone(),
-    )
+    (is_extra(item), !exploited, item.due.or(Some(Timestamp::MAX)), item.closes.is_empty(), item.title.clone())
 }
 
 /// Whether no policy asks for a change.
@@ -189,7 +183,7 @@ fn item(decision: &Decision, world: &World, findings: &Findings, zone: &TimeZone
         marks: decision.marks.iter().copied().collect(),
         closes: closes(decision, world),
         because: match action {
-            Action::Repair => Some("not in order".to_owned()),
+            Action::Repair => Some("begun and not finished".to_owned()),
             _ => because(decision),
         },
         needed_by: None,

@@ -210,7 +210,8 @@ fn shown(receipt: &Receipt) -> String {
             (Some(before), None) => format!("{before} → gone"),
             (None, None) => String::new(),
         };
-        let versions = match package.status.filter(|status| !matches!(status, Status::Installed | Status::ConfigFiles)) {
+        let versions = match package.status.filter(|status| !matches!(status, Status::Installed | Status::ConfigFiles))
+        {
             Some(status) if package.after.is_some() => format!("{versions} ({})", status.name()),
             _ => versions,
         };
@@ -219,6 +220,7 @@ fn shown(receipt: &Receipt) -> String {
                 let sign = match package.planned {
                     Some(ActionKind::Install) => paint(ADD, "+"),
                     Some(ActionKind::Remove | ActionKind::Purge) => paint(URGENT, "-"),
+                    Some(ActionKind::Configure) => paint(CHANGE, "!"),
                     _ => paint(CHANGE, "~"),
                 };
                 text += &format!("  {sign} {}  {versions}\n", package.title);
@@ -237,6 +239,9 @@ fn shown(receipt: &Receipt) -> String {
                     &format!("  {} {}  {versions}\n", paint(URGENT, "changed without being planned"), package.title);
             }
         }
+    }
+    for file in &receipt.kept_conffiles {
+        text += &format!("kept: {file}, which was edited here; what the new version brought is in {file}.dpkg-dist\n");
     }
     for problem in &receipt.problems {
         text += &format!("{} {problem}\n", paint(URGENT, "problem:"));

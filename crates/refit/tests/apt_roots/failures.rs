@@ -98,7 +98,8 @@ fn a_full_disk_is_noticed_before_anything_is_fetched() {
 #[test]
 fn a_disk_that_runs_full_half_way_leaves_what_the_next_run_repairs() {
     let Some(base) = BaseRoot::minimal() else { return };
-    let device = Device::on(Root::with_disk(&base, 192 << 20), ["alpha", "omega"].map(|name| Package::new(name, "1.0")));
+    let device =
+        Device::on(Root::with_disk(&base, 192 << 20), ["alpha", "omega"].map(|name| Package::new(name, "1.0")));
     // What breaks the old alpha is unpacked after the new one. Its preinst plays somebody else who fills the disk.
     let preinst = "test -e /var/filled || fallocate -l $(( $(stat -f -c '%a * %S' /var) - (1 << 20) )) /var/filled";
     let omega = Package::new("omega", "2.0")

@@ -211,6 +211,7 @@ pub fn apply(
         duration_ms: clock.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
         packages,
         repairs,
+        kept_conffiles: transcript.kept_conffiles(),
         needed: needs_restart(&after),
         problems,
         output_tail: transcript.tail(),
@@ -258,8 +259,7 @@ fn repair_first(
     if is_mended_by_plan(plan, &state) {
         return Ok(state);
     }
-    let help =
-        "Mend what the messages below complain about, then run `dpkg --configure -a`; or plan and apply again when a version without the fault is out";
+    let help = "Mend what the messages below complain about, then run `dpkg --configure -a`; or plan and apply again when a version without the fault is out";
     Err(cannot(repair::described(state.unfinished()), help, output_tail))
 }
 

@@ -292,7 +292,9 @@ impl Search<'_> {
                     for title in refusal.not_found.iter().filter(open) {
                         kept.remove(title).inspect(|change| self.drop(change, Obstacle::NotFound));
                     }
-                    for unmet in refusal.unmet.iter().filter(|unmet| refusal.not_found.is_empty() && open(&&unmet.title)) {
+                    for unmet in
+                        refusal.unmet.iter().filter(|unmet| refusal.not_found.is_empty() && open(&&unmet.title))
+                    {
                         if let Some(change) = kept.remove(&unmet.title) {
                             doubtful.push(change.clone());
                             self.drop(&change, unmet.clone().into());

@@ -153,7 +153,8 @@ fn is_announced(stanza: &Stanza, source: &Source, read: &dyn Fn(&Path) -> Option
     // An archive without components has one list.
     let Some(component) = source.component.as_deref() else { return true };
     let components = stanzas(&head).iter().find_map(|fields| fields.get("Components").map(str::to_owned));
-    components.is_some_and(|known| known.split(' ').any(|known| known.rsplit('/').next() == component.rsplit('/').next()))
+    components
+        .is_some_and(|known| known.split(' ').any(|known| known.rsplit('/').next() == component.rsplit('/').next()))
 }
 
 /// The Release file from which apt knows an index: it lies beside the index, under the name of the suite's folder.

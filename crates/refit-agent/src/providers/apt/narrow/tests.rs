@@ -252,11 +252,12 @@ fn what_is_fulfilled_already_is_neither_kept_nor_dropped() {
 
 #[test]
 fn what_is_settled_keeps_its_permissions_and_lends_them_to_nobody() {
-    let world = world(&[("a", "c (>= 2)", ""), ("b", "d (>= 2)", "")], &[])
-        .pull("a", "c", ActionKind::Upgrade)
-        .pull("b", "d", ActionKind::Upgrade);
-    let settled =
-        Settled { changes: vec![to("a", "2")], actions: world.apt(&[to("a", "2")]), ..Settled::default() };
+    let world = world(&[("a", "c (>= 2)", ""), ("b", "d (>= 2)", "")], &[]).pull("a", "c", ActionKind::Upgrade).pull(
+        "b",
+        "d",
+        ActionKind::Upgrade,
+    );
+    let settled = Settled { changes: vec![to("a", "2")], actions: world.apt(&[to("a", "2")]), ..Settled::default() };
     let mut simulate = |changes: &[Change]| Ok(world.apt(changes));
     let (kept, dropped, _) = world.narrow_onto(&settled, &[to("b", "2")], NOTHING, &mut simulate);
     assert_eq!(kept, ["a"]);
