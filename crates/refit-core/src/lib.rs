@@ -2,7 +2,7 @@
 //!
 //! Values in, values out. Nothing here does IO, reads a clock, draws a random number, starts a thread or waits: time is an
 //! argument, and the same inputs give the same bytes. That is what makes planning, simulation, replay and testing the same
-//! code as production (design.md, section 2).
+//! code as production (docs/ARCHITECTURE.md).
 
 pub mod calendar;
 pub mod decide;

@@ -1,4 +1,4 @@
-//! Laws of decisions, over worlds at random. The rules are those of design.md, section 3.
+//! Laws of decisions, over worlds at random. The rules are those of docs/reference/rules.md.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a law that can't be tried is meant to panic")]
 

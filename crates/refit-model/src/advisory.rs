@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 /// A published vulnerability, as far as it concerns one title.
 ///
 /// One CVE that concerns three titles is three values. `None` means that no feed has said so: a CVSS that nobody gave is
-/// unknown, whereas a vulnerability that is not listed in KEV is known not to be (design.md, rule 2).
+/// unknown, whereas a vulnerability that is not listed in KEV is known not to be (docs/reference/rules.md, rule 2).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Advisory {
     /// Its id, the CVE where there is one.

@@ -1,7 +1,7 @@
 //! The command line of Refit.
 //!
 //! Commands are thin: they read files and systems, call the core, and print. Data goes to standard output, everything else to
-//! standard error. Exit status: 0 done, 1 the answer is no, 2 usage, 3 something broke (design.md, section 4).
+//! standard error. Exit status: 0 done, 1 the answer is no, 2 usage, 3 something broke (docs/reference/exit-status.md).
 
 mod catalog;
 mod cli;

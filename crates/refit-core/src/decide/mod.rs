@@ -1,4 +1,4 @@
-//! The plain decision: the rules of design.md section 3, for one device, rule by rule, with the whole derivation.
+//! The plain decision: the rules of docs/reference/rules.md, for one device, rule by rule, with the whole derivation.
 //!
 //! This is `explain`, and it stays the oracle for the fleet engine, with which it shares nothing below the model. Each step
 //! reads only what earlier steps found:

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 /// It is the first 16 bits of SHA-256 of the device's id, permuted by `x * multiplier + offset` modulo 2^16, where the
 /// multiplier is the first 16 bits of SHA-256 of the policy's name made odd, and the offset the next 16 bits. An odd
 /// multiplier makes this a permutation, so shares stay exact; different policies permute differently, so the same devices are
-/// not the first of everything (design.md, rule 8).
+/// not the first of everything (docs/reference/rules.md, rule 8).
 pub fn position(device: &DeviceId, policy: &str) -> f64 {
     let id = Sha256::digest(device.as_str().as_bytes());
     let name = Sha256::digest(policy.as_bytes());

@@ -43,7 +43,9 @@ impl Transcript {
         push(&mut self.tail, line, TAIL);
         if let Some(file) = line.strip_prefix("Configuration file '").and_then(|rest| rest.strip_suffix('\'')) {
             self.in_question = Some(file.to_owned());
-        } else if [" ==> Keeping old config file", " ==> Using current old file"].iter().any(|kept| line.starts_with(kept))
+        } else if [" ==> Keeping old config file", " ==> Using current old file"]
+            .iter()
+            .any(|kept| line.starts_with(kept))
         {
             self.kept_conffiles.extend(self.in_question.take());
         }

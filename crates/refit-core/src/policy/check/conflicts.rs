@@ -1,4 +1,4 @@
-//! Policies that overlap with different outcomes at equal priority (design.md, rule 1).
+//! Policies that overlap with different outcomes at equal priority (docs/reference/rules.md, rule 1).
 
 use super::{
     subject::{Subject, enumeration, example_device, quoted, written_at},

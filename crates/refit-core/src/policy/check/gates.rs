@@ -1,4 +1,4 @@
-//! Gates: what each needs to pass, beside the size of its ring; and those that can't pass (design.md, rule 9).
+//! Gates: what each needs to pass, beside the size of its ring; and those that can't pass (docs/reference/rules.md, rule 9).
 
 use super::{
     CheckWorld, rings,

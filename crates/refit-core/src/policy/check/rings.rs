@@ -1,4 +1,4 @@
-//! Rings that nobody can be in, because the rings before take everybody (design.md, rule 8). An empty ring never passes.
+//! Rings that nobody can be in, because the rings before take everybody (docs/reference/rules.md, rule 8). An empty ring never passes.
 
 use super::subject::Subject;
 use crate::{

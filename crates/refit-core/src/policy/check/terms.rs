@@ -50,7 +50,7 @@ pub(super) fn differences(one: &Policy, other: &Policy, repository: &Repository)
     differences
 }
 
-/// Whether the rings of a policy depend on its name, by which positions are permuted (design.md, rule 8).
+/// Whether the rings of a policy depend on its name, by which positions are permuted (docs/reference/rules.md, rule 8).
 fn cuts_shares(policy: &Policy, repository: &Repository) -> bool {
     let named = policy.rollout.iter().chain(policy.deadline.iter().filter_map(|entry| entry.rollout.as_ref()));
     named

@@ -38,7 +38,7 @@ pub use satisfy::{EVALUATIONS_MAX, Satisfiability, satisfiable};
 
 use smol_str::SmolStr;
 
-/// A truth value; what is not known is an answer of its own (design.md, rule 12).
+/// A truth value; what is not known is an answer of its own (docs/reference/rules.md, rule 12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Truth {
     /// It holds.
