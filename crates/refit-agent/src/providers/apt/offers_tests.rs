@@ -24,8 +24,8 @@ fn source(description: &str, security: bool) -> Source {
 fn read(text: &str) -> Result<BTreeMap<TitleId, PackageOffers>, CommandError> {
     let inventory = Inventory { architecture: "amd64".into(), packages: BTreeMap::new(), unreadable: Vec::new() };
     let sources = [
-        source("http://deb.debian.org/debian bookworm/main amd64 Packages", false),
-        source("http://deb.debian.org/debian-security bookworm-security/main amd64 Packages", true),
+        source("http://deb.debian.example/debian bookworm/main amd64 Packages", false),
+        source("http://deb.debian.example/debian-security bookworm-security/main amd64 Packages", true),
     ];
     parse(&inventory, &sources, text)
 }
@@ -59,7 +59,7 @@ fn a_pinned_package_is_passed_over_with_the_reason() {
 
 #[test]
 fn a_phased_update_says_how_far_it_has_come() {
-    let text = "x:\n  Installed: 1\n  Candidate: 1\n  Version table:\n     2 1 (phased 20%)\n        500 http://deb.debian.org/debian bookworm/main amd64 Packages\n *** 1 100\n        100 /var/lib/dpkg/status\n";
+    let text = "x:\n  Installed: 1\n  Candidate: 1\n  Version table:\n     2 1 (phased 20%)\n        500 http://deb.debian.example/debian bookworm/main amd64 Packages\n *** 1 100\n        100 /var/lib/dpkg/status\n";
     let all = read(text).unwrap();
     let x = all.get(&TitleId::from("deb/x")).unwrap();
     assert_eq!(

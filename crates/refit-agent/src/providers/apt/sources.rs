@@ -18,7 +18,7 @@ use std::{
 /// One component of one suite at one site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Source {
-    /// As apt prints it: `http://deb.debian.org/debian bookworm/main amd64 Packages`.
+    /// As apt prints it: `http://deb.debian.example/debian bookworm/main amd64 Packages`.
     pub description: String,
     /// The address of the archive.
     pub site: String,
