@@ -139,8 +139,9 @@ fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Optio
         let known = node.entries().iter().filter_map(|(key, _)| key.text()).find_map(Kind::of_key);
         let help = match known {
             Some(kind) => format!("the first key decides the kind: move `{}:` to the top", kind.key()),
-            None => match super::diagnostic::did_you_mean(key, Kind::ALL.iter().map(|kind| kind.key())) {
-                Some(near) => format!("did you mean `{near}:`?"),
+            None => match near_kind(node) {
+                Some((0, near)) => format!("did you mean `{near}:`?"),
+                Some((_, near)) => format!("the first key decides the kind: is this a `{near}:`? Move that to the top"),
                 None => format!("start it with one of {}", keys()),
             },
         };
@@ -152,6 +153,15 @@ fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Optio
         );
     }
     kind
+}
+
+/// The first key that is nearly that of a kind, by index, with the key that was probably meant.
+fn near_kind(node: &Node) -> Option<(usize, &'static str)> {
+    let kinds = || Kind::ALL.iter().map(|kind| kind.key());
+    node.entries().iter().enumerate().find_map(|(index, (key, _))| {
+        let near = super::diagnostic::did_you_mean(key.text()?, kinds())?;
+        kinds().find(|kind| *kind == near).map(|near| (index, near))
+    })
 }
 
 /// Whether the document could be read; then it is with its kind.

@@ -88,7 +88,12 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     if documents.organization_unread() {
         let defined = ["unknown rollout", "unknown window", "unknown gate"];
         let defined_there = |found: &Diagnostic| match found.code {
-            "expr/unknown-field" => !found.help.as_ref().is_some_and(|help| help.starts_with("did you mean")),
+            "expr/unknown-field" => {
+                // Organizations add fields to devices and persons.
+                let of_exposures = found.label.starts_with("`exposure`");
+                let near = found.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
+                !of_exposures && !near
+            }
             _ => defined.contains(&found.message.as_str()),
         };
         resolver.diagnostics.retain(|found| !defined_there(found));
@@ -105,6 +110,9 @@ pub fn resolve_titles(documents: &Documents, files: &Files) -> (Titles, Vec<Diag
 
 /// How many names are shown where none is near: more are not read.
 const KNOWN_SHOWN: usize = 10;
+
+/// How many titles are shown that have the name of one that is not known as a part.
+const NEAR_SHOWN: usize = 4;
 
 /// What policies, blocks and exceptions are resolved against.
 struct Context<'f> {
@@ -764,7 +772,12 @@ impl<'a> Resolver<'a> {
         let mut diagnostic = Diagnostic::error("policy/unknown-title", "unknown title")
             .at(place)
             .label(format!("no title `{title}` is in the catalog or in this repository"));
-        diagnostic = match did_you_mean(title.as_str(), repository.titles.keys().map(TitleId::as_str)) {
+        let titles = || repository.titles.keys().map(TitleId::as_str);
+        // `chrome` is part of `google-chrome`, and not near it.
+        let parts = |id: &&str| id.split('-').any(|part| part == title.as_str());
+        let longer: Vec<String> = titles().filter(parts).map(|id| format!("`{id}`")).take(NEAR_SHOWN).collect();
+        diagnostic = match did_you_mean(title.as_str(), titles()) {
+            _ if !longer.is_empty() => diagnostic.with_help(format!("did you mean {}?", longer.join(" or "))),
             Some(near) => diagnostic.with_help(format!("did you mean `{near}`?")),
             None => diagnostic.with_help(format!(
                 "add a `title: {title}` document; a distribution's package is written `deb/{title}` or `rpm/{title}`"

@@ -12,6 +12,7 @@ use refit_core::{
     policy::diagnostic::did_you_mean,
 };
 use refit_model::TitleId;
+use std::collections::BTreeMap;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
@@ -31,7 +32,11 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     let known = has(&title) || required(&read).contains(&title) || read.catalog.contains_key(&title);
     if !known && made.situation.world.releases(&title).is_empty() {
         let titles: Vec<&str> = made.situation.device.installs.iter().map(|install| install.title.as_str()).collect();
-        let near = did_you_mean(title.as_str(), titles.iter().copied());
+        // `opnssl` is near `openssl`, and that is `deb/openssl`.
+        let names: BTreeMap<&str, &str> =
+            titles.iter().map(|id| (id.split_once('/').map_or(*id, |(_, name)| name), *id)).collect();
+        let near = did_you_mean(title.as_str(), titles.iter().copied())
+            .or_else(|| names.get(did_you_mean(title.as_str(), names.keys().copied())?).copied());
         let help = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         return wrong(format!("`{title}` is not installed, and no policy or catalog knows it{help}"));
     }

@@ -170,7 +170,7 @@ fn line(outcome: &FeedOutcome) -> String {
         Ok(Change::Replaced { before, records, skipped }) => {
             let before = before.map_or_else(|| "new".to_owned(), |before| format!("{before} before"));
             let skipped =
-                if *skipped > 0 { format!(", {skipped} made no sense and were left out") } else { String::new() };
+                if *skipped > 0 { format!(", {skipped} left out: they made no sense") } else { String::new() };
             format!("{name:<18} {} ({before}{skipped})\n", terminal::paint(ADD, format!("{records} records")))
         }
         Err(error) => format!("{name:<18} {} {error}\n", terminal::paint(URGENT, "failed:")),

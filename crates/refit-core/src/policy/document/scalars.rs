@@ -73,7 +73,7 @@ pub struct Share(pub f64);
 impl Share {
     /// Reads a percentage from `0%` to `100%`.
     pub fn parse(text: &str) -> Result<Share, String> {
-        let wrong = || format!("`{text}` is no share: write a percentage from `0%` to `100%`, such as `10%`");
+        let wrong = || format!("`{text}` is no share");
         let number = text.strip_suffix('%').ok_or_else(wrong)?.trim_end();
         if !number.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(wrong());
@@ -99,7 +99,7 @@ pub struct Day(pub civil::Date);
 impl Day {
     /// Reads `YYYY-MM-DD`.
     pub fn parse(text: &str) -> Result<Day, String> {
-        let wrong = || format!("`{text}` is no date: write year, month and day, such as `2026-12-28`");
+        let wrong = || format!("`{text}` is no date");
         if text.len() != 10 {
             return Err(wrong());
         }
@@ -131,7 +131,7 @@ impl Instant {
     /// Reads RFC 3339 with an offset.
     pub fn parse(text: &str) -> Result<Instant, String> {
         text.parse().map(Instant).map_err(|_| {
-            format!("`{text}` is no point in time: write date, time and zone, such as `2026-12-31T17:00:00Z`")
+            format!("`{text}` is no point in time")
         })
     }
 }
@@ -164,7 +164,7 @@ impl When {
             return Ok(When::Local(local));
         }
         Err(format!(
-            "`{text}` is no point in time: write `2026-12-31T17:00:00Z`, or without the `Z` for the device's own time"
+            "`{text}` is no point in time"
         ))
     }
 
@@ -214,7 +214,7 @@ pub const FORMATS: &[Format] = &[
     Format {
         name: "share",
         noun: "a share",
-        help: "write a percentage, such as `10%`",
+        help: "write a percentage from `0%` to `100%`, such as `10%`",
         check: |text| Share::parse(text).map(drop),
     },
     Format {

@@ -134,6 +134,9 @@ fn expected(text: &str, lexed: &Lexed, offset: usize) -> Option<String> {
     let (token, previous) = (lexed.tokens.get(index)?, lexed.tokens.get(index.checked_sub(1)?)?);
     let operand = |token: &lexical::Token| token.kind != TokenKind::Sign;
     let previous_word = &text[previous.range.clone()];
+    if text.get(token.range.clone()) == Some(",") {
+        return Some("a list is written in square brackets: `in [\"a\", \"b\"]`".to_owned());
+    }
     if operand(token) && operand(previous) {
         return Some(format!("an operator such as `&&` or `==` is missing after `{previous_word}`"));
     }

@@ -375,6 +375,7 @@ impl<'a> Check<'a> {
             Some(Meaning::Text(_) | Meaning::Integer(_) | Meaning::Float(_))
                 if !expected.lists.is_empty()
                     && expected.maps.is_empty()
+                    && self.listed_mapping(expected).is_none()
                     && !written.contains(['\n', ',', '"'])
                     && written.len() <= 60 =>
             {
@@ -383,7 +384,10 @@ impl<'a> Check<'a> {
             None if !expected.lists.is_empty() && matches!(node.kind, Kind::Mapping(_)) => {
                 Some("write a list: `- ` before the first line of each entry".to_owned())
             }
-            _ => self.fields_of(expected),
+            _ => self.fields_of(expected).or_else(|| {
+                let fields = self.fields_of(self.listed_mapping(expected)?)?;
+                Some(format!("write a list, with `- ` before the first line of each entry; {fields}"))
+            }),
         };
         // Nothing marks where nothing was written: the key above says where.
         let diagnostic =
@@ -399,6 +403,12 @@ impl<'a> Check<'a> {
         let [map] = expected.maps.as_slice() else { return None };
         let names: Vec<&str> = map.fields.iter().map(|(name, _)| name.as_str()).collect();
         (!names.is_empty() && names.len() <= LISTED_MAX).then(|| format!("fields of the mapping: {}", listed(&names)))
+    }
+
+    /// What the entries are where a list of nothing but mappings is expected.
+    fn listed_mapping(&self, expected: &Expected) -> Option<&Expected> {
+        let entry = self.schema.get(expected.lists.first()?.rest?);
+        (entry.texts.is_empty() && entry.numbers.is_empty() && !entry.maps.is_empty()).then_some(entry)
     }
 
     fn quoted_if_needed(&self, node: &Node) -> String {
