@@ -183,7 +183,7 @@ fn item(decision: &Decision, world: &World, findings: &Findings, zone: &TimeZone
         marks: decision.marks.iter().copied().collect(),
         closes: closes(decision, world),
         because: match action {
-            Action::Repair => Some("not in order".to_owned()),
+            Action::Repair => Some("begun and not finished".to_owned()),
             _ => because(decision),
         },
         needed_by: None,

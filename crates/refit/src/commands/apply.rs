@@ -220,6 +220,7 @@ fn shown(receipt: &Receipt) -> String {
                 let sign = match package.planned {
                     Some(ActionKind::Install) => paint(ADD, "+"),
                     Some(ActionKind::Remove | ActionKind::Purge) => paint(URGENT, "-"),
+                    Some(ActionKind::Configure) => paint(CHANGE, "!"),
                     _ => paint(CHANGE, "~"),
                 };
                 text += &format!("  {sign} {}  {versions}\n", package.title);
@@ -238,6 +239,9 @@ fn shown(receipt: &Receipt) -> String {
                     &format!("  {} {}  {versions}\n", paint(URGENT, "changed without being planned"), package.title);
             }
         }
+    }
+    for file in &receipt.kept_conffiles {
+        text += &format!("kept: {file}, which was edited here; what the new version brought is in {file}.dpkg-dist\n");
     }
     for problem in &receipt.problems {
         text += &format!("{} {problem}\n", paint(URGENT, "problem:"));

@@ -8,4 +8,4 @@ mod situation;
 pub use gather::{Gathered, gather};
 pub use memory::{Memory, data_folder};
 pub use planning::{Draft, draft};
-pub use situation::{Situation, situation};
+pub use situation::Situation;

@@ -1,10 +1,15 @@
 //! From decisions to the package manager's transactions, and to a plan.
 
-use super::{Gathered, Memory, Situation, situation};
+use super::{
+    Gathered, Memory, Situation,
+    situation::{distrust, situation},
+};
 use crate::{repository::Read, terminal};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use refit_agent::providers::apt::{self, ActionKind, Change, Permissions, Settled, SimulateError, Transaction};
+use refit_agent::providers::apt::{
+    self, ActionKind, Change, Permissions, Settled, SimulateError, SourceHealth, Transaction,
+};
 use refit_core::{
     decide::{Decision, Goal, decide},
     plan::{Action, Extra, Findings, Obstacle, Plan, Subject, Unfinished, build, held_in_words},
@@ -33,41 +38,22 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
 
     let bar = terminal::spinner("simulating with apt");
     let mut findings = findings(gathered, &situation, &decisions);
+    let wanted = wanted(&read.repository, &decisions);
     let mut settled = settled(&decisions, &situation);
-    let (mut needed_by, mut permitted) = (BTreeMap::new(), None);
-    for (permissions, wanted) in wanted(&read.repository, &decisions) {
-        match apt::narrow(&gathered.inventory, &settled, &wanted, permissions) {
-            Ok(narrowed) => {
-                for dropped in &narrowed.dropped {
-                    findings.obstacles.extend(
-                        dropped.obstacles.iter().map(|obstacle| Obstacle {
-                            title: dropped.change.title.clone(),
-                            why: obstacle.to_string(),
-                        }),
-                    );
-                }
-                settled.changes = narrowed.changes;
-                settled.actions = narrowed.simulation.actions;
-                needed_by = narrowed.needed_by;
-                permitted = Some(common(permitted, permissions));
-            }
-            Err(SimulateError::Refused(refusal)) => {
-                let note = refusal.to_string();
-                if !findings.notes.contains(&note) {
-                    findings.notes.push(note);
-                }
-                findings.obstacles.extend(
-                    wanted
-                        .iter()
-                        .map(|change| Obstacle { title: change.title.clone(), why: "apt changes nothing now".into() }),
-                );
-            }
-            Err(error) => return Err(error).context("apt can't simulate the change"),
+    let answer = loop {
+        let answer = ask(gathered, settled.clone(), &wanted)?;
+        // What is brought along has to come from a source that can be trusted as well; in the next round it may not come.
+        let doubtful = distrusted(gathered, &answer.settled, now)?;
+        if doubtful.is_empty() {
+            break answer;
         }
-    }
-    findings.extras = brought_along(&settled, &needed_by);
-    let Settled { changes, actions, .. } = settled;
-    let permissions = permitted.unwrap_or_default();
+        settled.frozen.extend(doubtful);
+    };
+    findings.obstacles.extend(answer.obstacles);
+    findings.notes.extend(answer.notes);
+    findings.extras = brought_along(&answer.settled, &answer.needed_by);
+    let Settled { changes, actions, .. } = answer.settled;
+    let permissions = answer.permissions.unwrap_or_default();
     let transaction = (!actions.is_empty()).then_some(Transaction { changes, actions, permissions });
     bar.finish_and_clear();
     let subject = Subject {
@@ -79,6 +65,63 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
     };
     let plan = build(subject, &read.repository, &situation.world, &decisions, findings, now);
     Ok(Draft { plan, decisions, situation, transaction })
+}
+
+/// What the package manager says to all that is wanted.
+struct Answer {
+    settled: Settled,
+    needed_by: BTreeMap<TitleId, BTreeSet<TitleId>>,
+    /// What all policies of the session permit; `None` where nothing was asked for.
+    permissions: Option<Permissions>,
+    obstacles: Vec<Obstacle>,
+    notes: BTreeSet<String>,
+}
+
+/// Asks for what is wanted, one set of permissions after the other, each on top of what is settled.
+fn ask(gathered: &Gathered, settled: Settled, wanted: &[(Permissions, Vec<Change>)]) -> Result<Answer> {
+    let (needed_by, obstacles, notes) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    let mut answer = Answer { settled, needed_by, permissions: None, obstacles, notes };
+    for (permissions, wanted) in wanted {
+        match apt::narrow(&gathered.inventory, &answer.settled, wanted, *permissions) {
+            Ok(narrowed) => {
+                answer.obstacles.extend(narrowed.dropped.iter().flat_map(|dropped| {
+                    let title = &dropped.change.title;
+                    let why = dropped.obstacles.iter().map(ToString::to_string);
+                    why.map(|why| Obstacle { title: title.clone(), why })
+                }));
+                answer.settled.changes = narrowed.changes;
+                answer.settled.actions = narrowed.simulation.actions;
+                answer.needed_by = narrowed.needed_by;
+                answer.permissions = Some(common(answer.permissions, *permissions));
+            }
+            Err(SimulateError::Refused(refusal)) => {
+                answer.notes.insert(refusal.to_string());
+                answer.obstacles.extend(
+                    wanted
+                        .iter()
+                        .map(|change| Obstacle { title: change.title.clone(), why: "apt changes nothing now".into() }),
+                );
+            }
+            Err(error) => return Err(error).context("apt can't simulate the change"),
+        }
+    }
+    Ok(answer)
+}
+
+/// What would be brought along from sources that can't be trusted, with the reason.
+fn distrusted(gathered: &Gathered, settled: &Settled, now: Timestamp) -> Result<BTreeMap<TitleId, String>> {
+    let asked: BTreeSet<&TitleId> = settled.changes.iter().map(|change| &change.title).collect();
+    let extras: Vec<TitleId> = settled.actions.keys().filter(|title| !asked.contains(title)).cloned().collect();
+    if extras.is_empty() || gathered.offers.sources.iter().all(|source| source.health == SourceHealth::Good) {
+        return Ok(BTreeMap::new());
+    }
+    let offers = apt::offers(&gathered.inventory, &extras, now).context("the package sources can't be read")?;
+    let why = |title: &TitleId| {
+        let to = settled.actions.get(title)?.to.as_ref()?;
+        let why = distrust(offers.packages.get(title)?.version(to)?, &offers)?;
+        Some((title.clone(), format!("{to} is offered only by {why}")))
+    };
+    Ok(extras.iter().filter_map(why).collect())
 }
 
 /// What the package manager says before it is asked for anything.

@@ -3,7 +3,7 @@
 use super::{Gathered, Memory};
 use anyhow::{Result, bail};
 use jiff::{Timestamp, tz::TimeZone};
-use refit_agent::providers::apt::{Container, OfferedVersion, PackageOffers, PassedOver, SourceHealth};
+use refit_agent::providers::apt::{Container, OfferedVersion, Offers, PackageOffers, PassedOver, SourceHealth};
 use refit_core::{
     facts::{Fact, FieldRef, Kind, Value},
     policy::{document::policy::Mode, repository::Repository},
@@ -56,7 +56,7 @@ pub fn situation(
                 published,
                 security: offered.security,
             });
-            let distrusted = distrust(offered, gathered);
+            let distrusted = distrust(offered, &gathered.offers);
             if let Some(why) = distrusted {
                 pinned.entry(title.clone()).or_insert_with(|| format!("{} is offered only by {why}", offered.version));
             }
@@ -165,8 +165,8 @@ fn published(
 }
 
 /// What is wrong with all sources of a version; `None` where one of them is good.
-fn distrust(offered: &OfferedVersion, gathered: &Gathered) -> Option<&'static str> {
-    let mut sources = offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index));
+pub(super) fn distrust(offered: &OfferedVersion, offers: &Offers) -> Option<&'static str> {
+    let mut sources = offered.sources.iter().filter_map(|index| offers.sources.get(*index));
     let worst = sources.try_fold(None, |_, source| match source.health {
         SourceHealth::Good => Err(()),
         SourceHealth::Expired => Ok(Some("a package source that has expired")),

@@ -5,17 +5,10 @@ use refit_testbed::{BaseRoot, Installed, Root, differences};
 use std::collections::BTreeMap;
 
 const POLICY: &str = "\
-policy: security updates
-mode: enforce
-priority: 1
-software: [os/security]
-deadline: [{ if: exposure.kev, within: 2d }, { within: 7d }]
-packages: { install_new: true, upgrade_others: true }
----
 policy: all updates
 mode: enforce
-software: [\"os/*\"]
-deadline: [{ within: 30d }]
+software: [os/security, \"os/*\"]
+deadline: [{ if: exposure.kev, within: 2d }, { within: 30d }]
 packages: { install_new: true, upgrade_others: true }
 ";
 

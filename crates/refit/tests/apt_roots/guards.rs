@@ -1,7 +1,7 @@
 //! What `refit apply` refuses: everything that is not the plan that somebody has looked at, on the machine that it is for.
 
 use super::machine::{EVERYTHING, Machine};
-use refit_testbed::{BaseRoot, Package, scenarios};
+use refit_testbed::{BaseRoot, Device, Package, scenarios};
 
 fn planned(base: &BaseRoot) -> Machine {
     let machine = Machine::new(scenarios::plain_upgrade(base), EVERYTHING);
@@ -86,4 +86,20 @@ fn what_is_no_plan_is_refused() {
     machine.root().write("/plan.json", "{ \"format\": 99 }");
     machine.apply(3);
     machine.tells("no_plan");
+}
+
+#[test]
+fn what_can_no_longer_be_done_is_said() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let names = ["alpha", "beta", "gamma"];
+    let device = Device::new(&base, names.map(|name| Package::new(name, "1.0")));
+    device.offer(names.map(|name| Package::new(name, "2.0")));
+    let machine = Machine::new(device, EVERYTHING);
+    machine.root().run("refit", ["plan", "policy", "--local", "--out", "plan.json"]).success();
+    machine.remark("somebody holds alpha, and upgrades beta by hand");
+    machine.root().run("apt-mark", ["hold", "alpha"]).success();
+    machine.root().apt_get(["-y", "install", "beta"]).success();
+    machine.apply(0);
+    assert_eq!(names.map(|name| machine.state(name)), ["hi 1.0", "ii 2.0", "ii 2.0"]);
+    machine.tells("no_longer_to_be_done");
 }

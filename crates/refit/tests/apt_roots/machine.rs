@@ -109,6 +109,7 @@ impl Machine {
         settings.add_filter(r"\((in )?(\d+ (d|h|min) ?)+\)", "($1[length])");
         settings.add_filter(r"invalid since (\d+\w+ ?)+", "invalid since [length]");
         settings.add_filter(r"NO_PUBKEY [0-9A-F]+", "NO_PUBKEY [key]");
+        settings.add_filter(r"fetching \d+ k?B", "fetching [size]");
         settings.add_filter(r"\d+ MiB free", "[free] MiB free");
         settings.add_filter(r"process \d+", "process [pid]");
         settings.add_filter(r"/tmp/apt-dpkg-install-\w+/\d+-", "/tmp/apt-dpkg-install-[random]/");

@@ -1,7 +1,7 @@
 //! Package sources that are gone, expired, unsigned, tampered with. Nothing is installed from one that can't be trusted.
 
 use super::machine::{EVERYTHING, Machine};
-use refit_testbed::{BaseRoot, Device, scenarios};
+use refit_testbed::{BaseRoot, Device, Package, scenarios};
 
 /// A source was spoiled after 2.0 was fetched from it, and offers 3.0: refreshing says so, and nobody gets 3.0.
 fn spoiled(scenario: fn(&BaseRoot) -> Device, name: &str, says: &str) {
@@ -51,7 +51,8 @@ fn nothing_is_taken_from_lists_that_have_expired() {
     let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
     machine
         .root()
-        .shell("sed -i '/^Date:/a Valid-Until: Sat, 01 Aug 2026 00:00:00 UTC' /var/lib/apt/lists/*bookworm_InRelease");
+        .shell("sed -i '/^Date:/a Valid-Until: Sat, 01 Aug 2026 00:00:00 UTC' /var/lib/apt/lists/*bookworm_InRelease")
+        .success();
     machine.plan().says("has expired");
     machine.apply(0);
     assert_eq!(machine.state("alpha"), "ii 1.0");
@@ -81,4 +82,19 @@ fn a_package_that_was_tampered_with_is_never_unpacked() {
     assert_eq!(machine.state("alpha"), "ii 1.0");
     machine.is_consistent();
     machine.tells("package_tampered");
+}
+
+#[test]
+fn nothing_is_brought_along_from_lists_that_have_expired() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = Device::new(&base, [Package::new("alpha", "1.0")]);
+    device.publish_security([Package::new("library", "1.0")]);
+    device.offer([Package::new("alpha", "2.0").depends("library")]);
+    let machine = Machine::new(device, &format!("{EVERYTHING}packages: {{ install_new: true }}\n"));
+    let lists = "/var/lib/apt/lists/*bookworm-security_InRelease";
+    machine.root().shell(&format!("sed -i '/^Date:/a Valid-Until: Sat, 01 Aug 2026 00:00:00 UTC' {lists}")).success();
+    machine.plan().says("has expired");
+    machine.apply(0);
+    assert_eq!((machine.state("alpha"), machine.state("library")), ("ii 1.0".to_owned(), "-".to_owned()));
+    machine.tells("brought_along_from_expired_lists");
 }

@@ -180,6 +180,7 @@ fn an_edited_configuration_file_keeps_its_content() {
     machine.apply(0);
     assert_eq!(machine.state("alpha"), "ii 2.0");
     assert_eq!(machine.root().read("/etc/alpha.conf"), "colour=mine\n");
+    assert_eq!(machine.root().read("/etc/alpha.conf.dpkg-dist"), "colour=blue\n");
     machine.tells("edited_conffile");
 }
 
@@ -236,4 +237,31 @@ fn a_freeze_and_a_closed_window_hold() {
     machine.apply(0);
     assert_eq!(machine.state("alpha"), "ii 1.0");
     machine.tells("freeze_and_window");
+}
+
+#[test]
+fn what_one_policy_holds_is_not_brought_along_by_another() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = Device::new(&base, ["alpha", "shared"].map(|name| Package::new(name, "1.0")));
+    device.offer([Package::new("alpha", "2.0").depends("shared (>= 2.0)"), Package::new("shared", "2.0")]);
+    let policy = "\
+policy: eager
+mode: enforce
+software: [deb/alpha]
+deadline: [{ within: 14d }]
+packages: { upgrade_others: true }
+---
+policy: patient
+mode: enforce
+software: [deb/shared]
+deadline: [{ within: 14d }]
+window: yearly
+";
+    let machine = Machine::new(device, policy);
+    let window = "organization: acme\nwindows:\n  yearly: { rrule: \"FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYHOUR=3\", lasts: 1h }\n";
+    machine.root().write("/policy/refit.yaml", window);
+    machine.plan();
+    machine.apply(0);
+    assert_eq!((machine.state("alpha"), machine.state("shared")), ("ii 1.0".to_owned(), "ii 1.0".to_owned()));
+    machine.tells("held_by_another_policy");
 }

@@ -211,6 +211,7 @@ pub fn apply(
         duration_ms: clock.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
         packages,
         repairs,
+        kept_conffiles: transcript.kept_conffiles(),
         needed: needs_restart(&after),
         problems,
         output_tail: transcript.tail(),

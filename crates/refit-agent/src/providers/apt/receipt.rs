@@ -18,6 +18,9 @@ pub struct Receipt {
     pub packages: Vec<PackageResult>,
     /// What had to be repaired, before and after.
     pub repairs: Vec<Repair>,
+    /// Configuration files that somebody had edited and that were kept; what the new version brought lies beside each, as
+    /// `FILE.dpkg-dist`.
+    pub kept_conffiles: Vec<String>,
     /// What does not run from the new files yet.
     pub needed: Needed,
     /// What went wrong as a whole, and what to do: a full disk, packages left half-configured. Empty where all is well.

@@ -218,6 +218,13 @@ fn source_of(text: &str) -> String {
         .or_else(|| after("Repository '", "'"))
         .or_else(|| after("Could not get lock ", ". "))
         .unwrap_or_default();
+    // The address of a suite's release file means the suite.
+    if let Some((site, rest)) = named.split_once("/dists/") {
+        let suite = rest.strip_suffix("/InRelease").or_else(|| rest.strip_suffix("/Release"));
+        if let Some(suite) = suite {
+            return format!("{site} {suite}");
+        }
+    }
     named.strip_suffix(" InRelease").or_else(|| named.strip_suffix(" Release")).unwrap_or(named).trim().to_owned()
 }
 

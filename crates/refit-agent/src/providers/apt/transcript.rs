@@ -31,6 +31,9 @@ pub(super) struct Transcript {
     failed: BTreeSet<TitleId>,
     current: Option<TitleId>,
     disk_full: bool,
+    /// The configuration file that dpkg asks itself about.
+    in_question: Option<String>,
+    kept_conffiles: Vec<String>,
 }
 
 impl Transcript {
@@ -38,6 +41,12 @@ impl Transcript {
     pub fn take(&mut self, inventory: &Inventory, line: &str) -> Option<(TitleId, Step)> {
         self.disk_full |= line.contains("No space left on device");
         push(&mut self.tail, line, TAIL);
+        if let Some(file) = line.strip_prefix("Configuration file '").and_then(|rest| rest.strip_suffix('\'')) {
+            self.in_question = Some(file.to_owned());
+        } else if [" ==> Keeping old config file", " ==> Using current old file"].iter().any(|kept| line.starts_with(kept))
+        {
+            self.kept_conffiles.extend(self.in_question.take());
+        }
         let step = step_of(line).map(|(name, step)| (inventory.title(name), step));
         if let Some((title, _)) = &step {
             self.current = Some(title.clone());
@@ -74,6 +83,11 @@ impl Transcript {
     /// Whether dpkg reported an error about the package.
     pub fn has_failed(&self, title: &TitleId) -> bool {
         self.failed.contains(title)
+    }
+
+    /// Configuration files that people have edited and that were kept; the new ones lie beside them, as `.dpkg-dist`.
+    pub fn kept_conffiles(&self) -> Vec<String> {
+        self.kept_conffiles.clone()
     }
 
     /// Whether anything complained that the disk is full.
