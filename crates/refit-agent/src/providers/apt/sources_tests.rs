@@ -8,7 +8,9 @@ fn read(path: &Path) -> Option<String> {
         "/var/lib/apt/lists/deb.debian.example_debian-security_dists_bookworm-security_InRelease" => {
             "Origin: Debian\nDate: Sat, 21 Nov 2026 00:53:02 UTC\nValid-Until: Sat, 28 Nov 2026 00:53:02 UTC\n"
         }
-        "/var/lib/apt/lists/deb.debian.example_debian_dists_bookworm_InRelease" => "Date: Sat, 11 Jul 2026 10:16:37 UTC\n",
+        "/var/lib/apt/lists/deb.debian.example_debian_dists_bookworm_InRelease" => {
+            "Date: Sat, 11 Jul 2026 10:16:37 UTC\n"
+        }
         _ => return None,
     };
     Some(text.to_owned())

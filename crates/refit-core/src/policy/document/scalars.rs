@@ -130,9 +130,7 @@ pub struct Instant(pub Timestamp);
 impl Instant {
     /// Reads RFC 3339 with an offset.
     pub fn parse(text: &str) -> Result<Instant, String> {
-        text.parse().map(Instant).map_err(|_| {
-            format!("`{text}` is no point in time")
-        })
+        text.parse().map(Instant).map_err(|_| format!("`{text}` is no point in time"))
     }
 }
 
@@ -163,9 +161,7 @@ impl When {
         {
             return Ok(When::Local(local));
         }
-        Err(format!(
-            "`{text}` is no point in time"
-        ))
+        Err(format!("`{text}` is no point in time"))
     }
 
     /// The moment that is meant for a device in `zone`.
