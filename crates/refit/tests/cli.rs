@@ -102,6 +102,8 @@ fn typed(command: &str, home: &Path) -> String {
         .env("HOME", home)
         .env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", programs.display()))
         .env("LANG", "C.UTF-8")
+        // Root's data would be the machine's own.
+        .env("REFIT_DATA", home.join(".local/share/refit"))
         .stdin(Stdio::null())
         .output()
         .unwrap();
