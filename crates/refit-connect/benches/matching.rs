@@ -4,6 +4,14 @@
 //! matches, its time on the clock, its CPU time and its largest memory. The tracker's file is synthetic, in the size of the
 //! real one: 3,800 sources, 60,000 vulnerabilities, five releases, 70 MB; EPSS has 300,000 lines; the rest is the snapshot.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock, and one that can't be set up is meant to panic"
+)]
+
 use flate2::{Compression, write::ZlibEncoder};
 use jiff::Timestamp;
 use refit_connect::feeds::{FeedKind, FeedStore, InstalledPackage, SyncFrom, SyncOptions, Universe, sync};

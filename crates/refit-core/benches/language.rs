@@ -2,6 +2,14 @@
 //!
 //! `cargo bench -p refit-core --bench language` prints the least time of many rounds for each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock, and one that can't be set up is meant to panic"
+)]
+
 use jiff::Timestamp;
 use refit_core::{
     facts::{FieldRef, Fields, Value},

@@ -1,5 +1,7 @@
 //! The root from the real archive is as far behind as it promises.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use refit_testbed::{BaseRoot, Root, differences};
 
 #[test]

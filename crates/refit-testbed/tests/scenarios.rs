@@ -1,5 +1,7 @@
 //! The scenarios do what they promise: shown with apt-get and dpkg alone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use refit_testbed::{BaseRoot, Device, Outcome, scenarios};
 
 /// `VERSION STATUS` of a package; empty when dpkg does not know it.

@@ -3,6 +3,8 @@
 //! The big data set is not part of the repository: its folder is `REFIT_SHARED_DATA`, or `shared/data` beside the repository.
 //! Where it is missing, the tests that need it say so and pass. `catalog/README.md` says how names are mapped.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use jiff::civil::Date;
 use refit_core::policy::{
     diagnostic::{Files, render},

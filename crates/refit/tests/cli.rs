@@ -7,6 +7,8 @@
 //! To write new transcripts, add the `$ ` lines and run with `UPDATE_TRANSCRIPTS=1`; then read what came out as somebody
 //! would who never saw Refit before.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use std::{
     fmt::Write as _,
     fs,

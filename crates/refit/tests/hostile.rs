@@ -1,6 +1,8 @@
 //! Files that somebody made to do harm, through the program itself: each ends in a message that says what is wrong with
 //! which file, within seconds and within memory, and never in a panic or an overflow of the stack.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use std::{
     fmt::Write as _,
     fs,

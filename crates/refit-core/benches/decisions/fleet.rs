@@ -70,7 +70,7 @@ fn title(index: usize) -> TitleId {
     TitleId::new(match index {
         0..APPLICATIONS => format!("app-{index}"),
         // Every third is a library, so that patterns such as `deb/lib*` select some and not others.
-        _ if index % 3 == 0 => format!("deb/lib{index}"),
+        _ if index.is_multiple_of(3) => format!("deb/lib{index}"),
         _ => format!("deb/tool{index}"),
     })
 }
@@ -109,7 +109,7 @@ fn releases_of(
             branch: None,
             version: Version::parse(scheme, &version)?,
             published: ago(now, newest + apart * (count - 1 - number)),
-            security: title.package().is_some() && (number + index) % 2 == 0,
+            security: title.package().is_some() && (number + index).is_multiple_of(2),
         });
     }
     Ok(releases)
@@ -127,10 +127,10 @@ fn advisories(titles: &[TitleId], releases: &[Vec<Release>], now: Timestamp) -> 
                 title: title.clone(),
                 affected: vec![VersionRange::parse(fixed.version.scheme(), &format!("<{}", fixed.version))?],
                 known_at: ago(now, 24 + seed % 600),
-                cvss: (seed % 5 != 0).then_some((seed % 100) as f64 / 10.0),
-                epss: (seed % 7 != 0).then_some((seed % 1000) as f64 / 1000.0),
-                kev: (seed % 4 == 0).then_some(ago(now, seed % 24)),
-                ransomware: seed % 8 == 0,
+                cvss: (!seed.is_multiple_of(5)).then_some((seed % 100) as f64 / 10.0),
+                epss: (!seed.is_multiple_of(7)).then_some((seed % 1000) as f64 / 1000.0),
+                kev: seed.is_multiple_of(4).then_some(ago(now, seed % 24)),
+                ransomware: seed.is_multiple_of(8),
                 withdrawn: None,
                 said_by: Vec::new(),
             });
@@ -169,7 +169,7 @@ fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], no
             gates.push(GateState {
                 version: release.version.clone(),
                 after: "canary".into(),
-                platform: (index % 3 == 0).then(|| "linux".into()),
+                platform: (index.is_multiple_of(3)).then(|| "linux".into()),
                 finding,
             });
         }
@@ -201,7 +201,7 @@ fn device(
             version: release.version.clone(),
             since: Some(ago(now, seed % 2_000)),
         });
-        if seed % 12 == 0 {
+        if seed.is_multiple_of(12) {
             let offers = releases.iter().map(|release| {
                 let later = release.published + SignedDuration::from_hours(6);
                 (release.version.clone(), Offer::Since(later))
@@ -209,7 +209,7 @@ fn device(
             device.offers.insert(title.clone(), offers.collect());
         }
     }
-    if index % 5 == 0 {
+    if index.is_multiple_of(5) {
         let used = SignedDuration::from_hours(10);
         device.absences.push(Absence { away: ago(now, 24 * 12), back: ago(now, 30), used });
     }

@@ -3,6 +3,14 @@
 //! `cargo bench -p refit-core --bench decisions` prints the time of a decision, the best and the middle of many rounds. With
 //! `-- once` it decides once and says nothing, for a profiler that counts instructions.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock, and one that can't be set up is meant to panic"
+)]
+
 mod fleet;
 
 use fleet::Fleet;

@@ -2,6 +2,14 @@
 //!
 //! `cargo bench -p refit --bench check` prints the table of docs/benchmarks.md.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock, and one that can't be set up is meant to panic"
+)]
+
 mod documents;
 #[path = "../measure.rs"]
 mod measure;

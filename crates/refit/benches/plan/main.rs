@@ -3,6 +3,14 @@
 //!
 //! `cargo bench -p refit --bench plan` prints the table of docs/benchmarks.md. Nothing is changed on the machine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock, and one that can't be set up is meant to panic"
+)]
+
 #[path = "../measure.rs"]
 mod measure;
 mod tracker;

@@ -10,6 +10,8 @@
 //! - `sources`: package sources that are gone, expired, unsigned, tampered with
 //! - `guards`: what `refit apply` refuses
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 mod archive;
 mod failures;
 mod guards;

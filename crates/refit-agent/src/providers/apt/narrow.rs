@@ -36,7 +36,7 @@ pub struct Permissions {
 /// The largest change that stays within the permissions, and what is left out of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Narrowed {
-    /// The changes that can be made, sorted: what to hand to [`super::apply`].
+    /// The changes that can be made, sorted: what to hand to [`super::apply()`].
     pub changes: Vec<Change>,
     /// All that apt would do for them; beyond `changes`, it has only what is permitted.
     pub simulation: Simulation,
@@ -178,7 +178,7 @@ impl From<Unmet> for Obstacle {
 /// Finds the largest of the wanted changes that stays within the permissions, on top of what is settled.
 ///
 /// What policies with different permissions want is asked for one after the other: what the settled changes lead to is
-/// permitted already, and all that comes on top is for the sake of `wanted`, under its permissions. Fails as [`super::simulate`] does: where dpkg was interrupted or the installed packages contradict one another, nothing
+/// permitted already, and all that comes on top is for the sake of `wanted`, under its permissions. Fails as [`super::simulate()`] does: where dpkg was interrupted or the installed packages contradict one another, nothing
 /// can be said before that is repaired.
 pub fn narrow(
     inventory: &Inventory,

@@ -1,6 +1,6 @@
 //! What apt would really do, were it asked for certain changes: `apt-get -s install`, with every version named.
 //!
-//! Recommended packages are left out, here and in [`super::apply`] alike: a patch is not the occasion to add software.
+//! Recommended packages are left out, here and in [`super::apply()`] alike: a patch is not the occasion to add software.
 
 use super::{
     command::{CommandError, ask},

@@ -1,6 +1,6 @@
 //! From text to a tree with places, and from the tree to typed documents.
 //!
-//! [`parse`] reads YAML (and JSON, which is YAML in flow style) into [`Node`]s that know their place. [`Shape`] is what a
+//! [`parse()`] reads YAML (and JSON, which is YAML in flow style) into [`Node`]s that know their place. [`Shape`] is what a
 //! type expects, taken from the type's own JSON Schema; [`Shape::decode`] compares the two and reports every mistake, then
 //! builds the value. What the values mean (does this title exist?) is checked later, elsewhere.
 //!
