@@ -1,7 +1,7 @@
 //! apt and dpkg, on Debian and its derivatives.
 //!
-//! The order in which a session uses it: [`machine`], [`inventory`], [`refresh`], [`offers`] (what there is and what there
-//! could be), [`simulate`] and [`narrow`] (what a change would really do), [`apply`] (do exactly that), [`needs_restart`].
+//! The order in which a session uses it: [`machine()`], [`inventory()`], [`refresh()`], [`offers()`] (what there is and what there
+//! could be), [`simulate()`] and [`narrow()`] (what a change would really do), [`apply()`] (do exactly that), [`needs_restart()`].
 //!
 //! Two rules hold throughout. apt's own answer is the truth: pins, priorities and dependencies are asked for, never worked
 //! out again. And an exit status is never believed: what counts is the package state that is read afterwards.
