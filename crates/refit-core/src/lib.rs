@@ -5,6 +5,7 @@
 //! code as production (docs/ARCHITECTURE.md).
 
 pub mod calendar;
+pub mod control;
 pub mod decide;
 pub mod facts;
 pub mod plan;

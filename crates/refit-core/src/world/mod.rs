@@ -4,8 +4,10 @@
 //! takes time to compute about a title is ordered once, when the world is built.
 
 mod device;
+mod exposure;
 
 pub use device::{Absence, Device, Install, SlotKey};
+pub use exposure::ExposureView;
 
 use crate::policy::document::test::GateAnswer;
 use jiff::Timestamp;

@@ -1,0 +1,155 @@
+//! Rolling budgets: how many devices may be moved in a time, over all causes together.
+
+use super::{device_set::DeviceSet, state::State};
+use crate::policy::document::{
+    organization::BudgetDocument,
+    scalars::{Duration, Share},
+};
+use jiff::Timestamp;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// The budgets of the policy in force, and what is left of them.
+#[derive(Debug)]
+pub struct Budgets<'s> {
+    rows: Vec<Row<'s>>,
+}
+
+/// One budget.
+#[derive(Debug)]
+struct Row<'s> {
+    document: &'s BudgetDocument,
+    /// Devices that have been moved within its time; by value of its field, where it has one.
+    moved: BTreeMap<SmolStr, DeviceSet>,
+    /// Devices that it is a share of; by value of its field, where it has one.
+    of: BTreeMap<SmolStr, u64>,
+}
+
+impl<'s> Budgets<'s> {
+    /// What has been spent by `now`.
+    pub fn new(state: &'s State, now: Timestamp) -> Budgets<'s> {
+        let documents = state.policy.iter().flat_map(|policy| &policy.repository.budgets);
+        let rows = documents.map(|document| {
+            let Duration(per) = document.per;
+            let since = now.checked_sub(per).unwrap_or(Timestamp::MIN);
+            let mut moved: BTreeMap<SmolStr, DeviceSet> = BTreeMap::new();
+            for spent in state.ledger.iter().filter(|spent| spent.at > since) {
+                match &document.by {
+                    None => moved.entry(SmolStr::default()).or_default().0 |= &spent.devices.0,
+                    Some(field) => {
+                        for (value, devices) in spent.groups.get(field.as_str()).into_iter().flatten() {
+                            moved.entry(value.clone()).or_default().0 |= &devices.0;
+                        }
+                    }
+                }
+            }
+            Row { document, moved, of: denominators(state, document) }
+        });
+        Budgets { rows: rows.collect() }
+    }
+
+    /// Whether one more device may be moved; else why not, with the figures.
+    pub fn permit(&self, index: u32, groups: &BTreeMap<SmolStr, SmolStr>) -> Result<(), SmolStr> {
+        for row in &self.rows {
+            let Some(group) = row.group(groups) else { continue };
+            let moved = row.moved.get(&group);
+            // Who has been moved in that time already costs nothing more.
+            if moved.is_some_and(|moved| moved.contains(index)) {
+                continue;
+            }
+            let (limit, of) = row.limit(&group);
+            let spent = moved.map_or(0, DeviceSet::len);
+            if spent >= limit {
+                let whose = match &row.document.by {
+                    Some(field) => format!(" of {field} {group}"),
+                    None => String::new(),
+                };
+                let Share(share) = row.document.at_most;
+                return Err(format!(
+                    "the budget of {}% of {of} devices{whose} in {} is spent: {spent} of {limit} were moved",
+                    share * 100.0,
+                    row.document.per
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// One more device is moved.
+    pub fn spend(&mut self, index: u32, groups: &BTreeMap<SmolStr, SmolStr>) {
+        for row in &mut self.rows {
+            if let Some(group) = row.group(groups) {
+                row.moved.entry(group).or_default().insert(index);
+            }
+        }
+    }
+
+    /// What each budget says now: its limit and what is spent, by value of its field.
+    pub fn figures(&self) -> Vec<BudgetFigures> {
+        let mut figures = Vec::new();
+        for row in &self.rows {
+            for group in row.of.keys() {
+                let (limit, of) = row.limit(group);
+                figures.push(BudgetFigures {
+                    per: row.document.per.to_string(),
+                    by: row.document.by.clone().map(|field| (field, group.to_string())),
+                    of,
+                    limit,
+                    spent: row.moved.get(group).map_or(0, DeviceSet::len),
+                });
+            }
+        }
+        figures
+    }
+}
+
+/// What a budget says at some time.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct BudgetFigures {
+    /// Its rolling time.
+    pub per: String,
+    /// The field that it is divided by, and the value.
+    pub by: Option<(String, String)>,
+    /// Devices that it is a share of.
+    pub of: u64,
+    /// Devices that may be moved.
+    pub limit: u64,
+    /// Devices that were.
+    pub spent: u64,
+}
+
+impl Row<'_> {
+    /// The part of the budget that a device belongs to; `None` where it belongs to none, for want of the fact.
+    fn group(&self, groups: &BTreeMap<SmolStr, SmolStr>) -> Option<SmolStr> {
+        match &self.document.by {
+            None => Some(SmolStr::default()),
+            Some(field) => groups.get(field.as_str()).cloned(),
+        }
+    }
+
+    /// How many devices may be moved, and of how many. One device can always be moved, or a small group could never be.
+    fn limit(&self, group: &SmolStr) -> (u64, u64) {
+        let of = self.of.get(group).copied().unwrap_or(0);
+        let Share(share) = self.document.at_most;
+        (((of as f64 * share + 1e-9).floor() as u64).max(1), of)
+    }
+}
+
+/// How many devices there are; by value of a field, as the most trusted source says.
+fn denominators(state: &State, document: &BudgetDocument) -> BTreeMap<SmolStr, u64> {
+    let mut counts: BTreeMap<SmolStr, u64> = BTreeMap::new();
+    match &document.by {
+        None => {
+            counts.insert(SmolStr::default(), state.managed_count());
+        }
+        Some(field) => {
+            for device in state.managed() {
+                if let Some(value) = state.plain_fact(device, field) {
+                    *counts.entry(value).or_default() += 1;
+                }
+            }
+        }
+    }
+    counts
+}

@@ -1,0 +1,539 @@
+//! Decides devices through the plain decision, on a state that does not change meanwhile.
+//!
+//! Worlds are put together once per universe and kept; what a decision reads of them is compared by the events that last
+//! changed it. The answer is small: what would be published, what was noted (latches, spells), when time alone changes it.
+
+use super::{
+    entry::{AdvisoryEntry, ReleaseEntry, SlotName},
+    publication::{CohortKey, DueBy, DueCause, Wanted},
+    state::{DeviceRecord, State},
+    upcoming::next_change,
+};
+use crate::{
+    decide::{Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, Progress, decide, decide_title},
+    facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
+    policy::{document::policy::Mode, repository::Repository},
+    world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, World},
+};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use refit_model::{Advisory, AdvisoryId, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What the policies say of one device at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The device.
+    pub device: DeviceId,
+    /// Its place in bitmaps.
+    pub index: u32,
+    /// The last event of the state that was read.
+    pub basis: u64,
+    /// The policy revision.
+    pub revision: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What is said of each slot, by slot.
+    pub slots: Vec<Arc<SlotOutcome>>,
+    /// Conditions on advisories that hold, with the time since.
+    pub latches: Vec<(AdvisoryId, SmolStr, Timestamp)>,
+    /// Spells that began.
+    pub began: Vec<(SlotName, Timestamp)>,
+    /// Spells that ended.
+    pub ended: Vec<SlotName>,
+    /// The values of the fields that budgets divide by.
+    pub groups: BTreeMap<SmolStr, SmolStr>,
+    /// When time alone may change the answer.
+    pub next_change: Option<Timestamp>,
+}
+
+/// What the policies say of one slot. Devices that share it share its memory.
+#[derive(Clone, Debug, PartialEq, PartialOrd, Eq, Ord)]
+pub struct SlotOutcome {
+    /// The slot.
+    pub slot: SlotName,
+    /// The installed version.
+    pub installed: Option<SmolStr>,
+    /// What would be published; `None` where no policy decides.
+    pub key: Option<CohortKey>,
+    /// How it stands.
+    pub compliance: Compliance,
+    /// From when on it is overdue.
+    pub due: Option<Timestamp>,
+    /// What gives the due time.
+    pub due_by: Option<DueBy>,
+    /// How far it has come.
+    pub progress: Progress,
+    /// What holds it.
+    pub holds: Vec<Hold>,
+    /// What has to be known about it.
+    pub marks: Vec<Mark>,
+    /// Obligations with their due times.
+    pub obligations: Vec<(SmolStr, Option<Timestamp>)>,
+    /// Open exposures: the advisory, and whether it is known to be exploited.
+    pub exposures: Vec<(AdvisoryId, bool)>,
+    /// Exceptions that act.
+    pub exceptions: Vec<SmolStr>,
+}
+
+/// Puts worlds together and decides.
+#[derive(Debug, Default)]
+pub struct Evaluator {
+    worlds: BTreeMap<SmolStr, (Stamp, Arc<World>)>,
+    outcomes: BTreeMap<Arc<SlotOutcome>, ()>,
+}
+
+/// What a world was put together from, by the last events that changed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    titles: u64,
+    universe: u64,
+    distribution: u64,
+    latches: u64,
+    policy: (usize, u64),
+}
+
+/// A policy repository with the times at which it applies.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The number of the revision.
+    pub revision: u64,
+    /// The repository.
+    pub repository: Arc<Repository>,
+    /// Since when its policies and entries apply.
+    pub applied: Applied,
+}
+
+/// How many outcomes are kept for sharing before the memory is given back.
+const OUTCOMES_MOST: usize = 200_000;
+
+impl Terms {
+    /// The policy in force; `None` where there is none.
+    pub fn in_force(state: &State) -> Option<Terms> {
+        let policy = state.policy.as_ref()?;
+        let (revision, repository) = (policy.revision, policy.repository.clone());
+        Some(Terms { revision, repository, applied: state.applied() })
+    }
+
+    /// A repository that would be applied at `now`: what applies already keeps its time.
+    pub fn proposed(state: &State, repository: Arc<Repository>, now: Timestamp) -> Terms {
+        let before = state.applied();
+        let mut applied = Applied::default();
+        for policy in &repository.policies {
+            let since = before.policies.get(&policy.name).copied().unwrap_or(now);
+            applied.policies.insert(policy.name.clone(), since);
+            for entry in &policy.deadline {
+                let key = (policy.name.clone(), entry.text.clone());
+                let since = before.entries.get(&key).copied().unwrap_or(now);
+                applied.entries.insert(key, since);
+            }
+        }
+        Terms { revision: state.revision() + 1, repository, applied }
+    }
+}
+
+impl Evaluator {
+    /// Decides one device.
+    pub fn evaluate(&mut self, state: &State, terms: &Terms, record: &DeviceRecord, now: Timestamp) -> Evaluation {
+        let world = self.world(state, terms, record);
+        let device = device(state, &terms.repository, record, now);
+        let decisions = decide(&terms.repository, &world, &device, now);
+        let (mut latches, mut began, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        for decision in &decisions {
+            note(state, record, decision, &mut latches, &mut began, &mut ended);
+        }
+        latches.sort();
+        latches.dedup();
+        let next_change = next_change(&terms.repository, &world, &device, &decisions, now);
+        let groups = groups(&terms.repository, &device, now);
+        let slots = decisions.iter().map(|decision| self.share(outcome(decision))).collect();
+        Evaluation {
+            device: record.id.clone(),
+            index: record.index,
+            basis: state.seq,
+            revision: terms.revision,
+            at: now,
+            slots,
+            latches,
+            began,
+            ended,
+            groups,
+            next_change,
+        }
+    }
+
+    /// The decisions on one title of a device, with their whole derivation, and the device's zone.
+    pub fn explain(
+        &mut self,
+        state: &State,
+        terms: &Terms,
+        record: &DeviceRecord,
+        title: &TitleId,
+        now: Timestamp,
+    ) -> (Vec<Decision>, TimeZone) {
+        let world = self.world(state, terms, record);
+        let device = device(state, &terms.repository, record, now);
+        (decide_title(&terms.repository, &world, &device, title, now), device.zone())
+    }
+
+    fn share(&mut self, outcome: SlotOutcome) -> Arc<SlotOutcome> {
+        if let Some((shared, ())) = self.outcomes.get_key_value(&outcome) {
+            return shared.clone();
+        }
+        if self.outcomes.len() >= OUTCOMES_MOST {
+            self.outcomes.clear();
+        }
+        let shared = Arc::new(outcome);
+        self.outcomes.insert(shared.clone(), ());
+        shared
+    }
+
+    /// The world as a device's universe sees it.
+    fn world(&mut self, state: &State, terms: &Terms, record: &DeviceRecord) -> Arc<World> {
+        let key = record.universe.clone().unwrap_or_default();
+        let universe = state.universes.get(&key);
+        let distribution = universe.and_then(|universe| state.distributions.get(&universe.distribution));
+        let stamp = Stamp {
+            titles: state.title_revised.values().copied().max().unwrap_or(0),
+            universe: universe.map_or(0, |universe| universe.revised),
+            distribution: distribution.map_or(0, |distribution| distribution.revised),
+            latches: state.latches_revised,
+            policy: (Arc::as_ptr(&terms.repository) as usize, terms.revision),
+        };
+        if let Some((known, world)) = self.worlds.get(&key)
+            && *known == stamp
+        {
+            return world.clone();
+        }
+        let world = Arc::new(world(state, terms, record));
+        self.worlds.insert(key, (stamp, world.clone()));
+        world
+    }
+}
+
+/// Puts a world together.
+fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> World {
+    let repository = &terms.repository;
+    let universe = record.universe.as_ref().and_then(|key| state.universes.get(key));
+    let distribution = universe.and_then(|universe| state.distributions.get(&universe.distribution));
+    let known = state.releases.values().flat_map(|list| list.iter());
+    let mut releases: Vec<Release> = known.filter_map(|entry| release(repository, entry, entry.published)).collect();
+    for entry in universe.iter().flat_map(|universe| universe.offers.values().flatten()) {
+        // An archive's date moves on with every update of it; what counts is when the release was first seen there.
+        let first = state.first_offered.get(&entry.title).and_then(|versions| versions.get(&entry.version));
+        releases.extend(release(repository, entry, first.copied().unwrap_or(entry.published)));
+    }
+    let everywhere = state.advisories.values().flat_map(|list| list.values());
+    let here = distribution.iter().flat_map(|distribution| distribution.advisories.iter());
+    let advisories = everywhere.chain(here).filter_map(|entry| advisory(repository, entry)).collect();
+    let mut world = World::new(releases, advisories);
+    for (title, list) in &state.rollouts {
+        let scheme = repository.scheme(title);
+        let states = list.iter().filter_map(|record| {
+            let members = record.open.iter().filter_map(|(ring, members)| {
+                let ids = members.as_ref()?.iter().filter_map(|index| state.by_index.get(index as usize).cloned());
+                Some((ring.clone(), ids.collect()))
+            });
+            Some(RolloutState {
+                rollout: record.rollout.clone(),
+                version: Version::parse(scheme, &record.version).ok()?,
+                open: record.open.iter().map(|(ring, _)| ring.clone()).collect(),
+                members: members.collect(),
+            })
+        });
+        world.rollouts.insert(title.clone(), states.collect());
+    }
+    for (title, list) in &state.gates {
+        let scheme = repository.scheme(title);
+        let states = list.iter().filter_map(|record| {
+            Some(GateState {
+                version: Version::parse(scheme, &record.version).ok()?,
+                after: record.after.clone(),
+                platform: record.platform.clone(),
+                finding: GateFinding::Answered(record.answer),
+            })
+        });
+        world.gates.insert(title.clone(), states.collect());
+    }
+    world.latches = state.latches.iter().map(|(key, since)| (key.clone(), *since)).collect();
+    world.applied = terms.applied.clone();
+    world
+}
+
+fn release(repository: &Repository, entry: &ReleaseEntry, published: Timestamp) -> Option<Release> {
+    let version = Version::parse(repository.scheme(&entry.title), &entry.version).ok()?;
+    Some(Release {
+        title: entry.title.clone(),
+        branch: entry.branch.clone(),
+        version,
+        published,
+        security: entry.security,
+    })
+}
+
+/// An advisory as decisions read it; `None` where a range makes no sense in the title's scheme.
+fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option<Advisory> {
+    let scheme = repository.scheme(&entry.title);
+    let affected = entry.affected.iter().map(|range| match range.as_str() {
+        "*" => Some(VersionRange::between(scheme, None, None)),
+        range => VersionRange::parse(scheme, range).ok(),
+    });
+    Some(Advisory {
+        id: entry.id.clone(),
+        title: entry.title.clone(),
+        affected: affected.collect::<Option<_>>()?,
+        known_at: entry.known_at,
+        cvss: entry.cvss,
+        epss: entry.epss,
+        kev: entry.kev,
+        ransomware: entry.ransomware,
+        withdrawn: entry.withdrawn,
+        said_by: entry.said_by.clone(),
+    })
+}
+
+/// A device as decisions read it.
+pub(super) fn device(state: &State, repository: &Repository, record: &DeviceRecord, now: Timestamp) -> Device {
+    let mut device = Device::new(record.id.clone(), record.seen);
+    // Who checked in since the last quarter of an hour was written down has been seen now.
+    if state.seen_since.contains(record.index) {
+        device.seen = device.seen.max(state.presence_from.unwrap_or(record.seen)).max(record.seen);
+    }
+    device.seen_by = record.seen_by.clone();
+    device.enrolled = Some(record.enrolled);
+    device.facts = facts(state, repository, record, device.seen);
+    let zone = device.facts.resolve(&FieldRef::device("timezone"), &repository.authority, &repository.staleness, now);
+    device.timezone = match zone.value {
+        Some(Value::Text(name)) => TimeZone::get(name).ok(),
+        _ => None,
+    };
+    for (slot, installed) in record.installs.iter() {
+        let scheme = repository.scheme(&slot.title);
+        // What is not in order does not run, whatever its version says: it counts as older than everything.
+        let version = match installed.state {
+            Some(_) if scheme == Scheme::Dpkg => Version::parse(scheme, "0~~"),
+            _ => Version::parse(scheme, &installed.version),
+        };
+        let Ok(version) = version else { continue };
+        device.installs.push(Install {
+            title: slot.title.clone(),
+            branch: slot.branch.clone(),
+            profile: slot.profile.clone(),
+            version,
+            since: Some(installed.since),
+        });
+    }
+    let universe = record.universe.as_ref().and_then(|key| state.universes.get(key));
+    for entry in universe.iter().flat_map(|universe| universe.offers.values().flatten()).filter(|entry| entry.withheld) {
+        if let Ok(version) = Version::parse(repository.scheme(&entry.title), &entry.version) {
+            device.offers.entry(entry.title.clone()).or_default().push((version, Offer::Since(Timestamp::MAX)));
+        }
+    }
+    device.absences = record
+        .absences
+        .iter()
+        .map(|absence| Absence {
+            away: absence.away,
+            back: absence.back,
+            used: SignedDuration::from_secs(absence.used_seconds),
+        })
+        .collect();
+    device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
+    for (slot, published) in &record.published {
+        device.decided_before.insert(slot.title.clone(), published.key.policy.clone());
+        if let Wanted::Release(version) = &published.key.admitted
+            && let Ok(version) = Version::parse(repository.scheme(&slot.title), version)
+        {
+            device.admitted_before.insert(slot.title.clone(), version);
+        }
+    }
+    device
+}
+
+/// What is said of a device and its person. What a source said is as old as its last report.
+fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Timestamp) -> FactSet {
+    let mut facts = FactSet::new();
+    let text = |value: &str| Value::Text(value.into());
+    facts.set(FieldRef::device("id"), text(record.id.as_str()));
+    facts.set(FieldRef::device("enrolled"), Value::Time(record.enrolled));
+    facts.set(FieldRef::device("seen"), Value::Time(seen));
+    let observed = |reported: &BTreeMap<SmolStr, Timestamp>, source: &SmolStr| reported.get(source).copied();
+    for (name, said) in &record.facts {
+        let Ok(field) = name.parse::<FieldRef>() else { continue };
+        let Some(kind) = repository.fields.get(&field).map(|field| field.kind) else { continue };
+        for (source, value) in said {
+            let Some(value) = value.read(kind) else { continue };
+            let by_presence = (*source == record.seen_by).then_some(seen);
+            let observed = observed(&record.reported, source).max(by_presence);
+            facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
+        }
+    }
+    let person = record.person.as_ref().and_then(|id| state.people.get(id));
+    for (name, said) in person.iter().flat_map(|person| &person.facts) {
+        let field = FieldRef::new(Root::Person, name);
+        let Some(kind) = repository.fields.get(&field).map(|field| field.kind) else { continue };
+        for (source, reference) in said {
+            // What was erased is unknown.
+            let Some(value) = state.personal.get(reference).and_then(|value| value.read(kind)) else { continue };
+            let observed = person.and_then(|person| observed(&person.reported, source));
+            facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
+        }
+    }
+    // A list that is absent is empty if one of its sources is fresh; where no source is named, Refit itself supplies it.
+    for field in repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root != Root::Exposure) {
+        if !facts.said(&field.name).is_empty() {
+            continue;
+        }
+        let reported = match field.name.root {
+            Root::Person => person.map(|person| &person.reported),
+            _ => Some(&record.reported),
+        };
+        match repository.authority.order.get(&field.name).filter(|sources| !sources.is_empty()) {
+            None if field.name.root == Root::Device => facts.set(field.name.clone(), Value::List(Vec::new())),
+            None => {}
+            Some(sources) => {
+                for source in sources {
+                    let Some(at) = reported.and_then(|reported| reported.get(source)) else { continue };
+                    let (value, source) = (Value::List(Vec::new()), Some(source.clone()));
+                    facts.insert(field.name.clone(), Fact { value, source, observed: Some(*at) });
+                }
+            }
+        }
+    }
+    facts
+}
+
+/// The values of the fields that budgets divide by.
+fn groups(repository: &Repository, device: &Device, now: Timestamp) -> BTreeMap<SmolStr, SmolStr> {
+    let fields = repository.budgets.iter().filter_map(|budget| budget.by.as_deref());
+    let value = |name: &str| {
+        let field: FieldRef = name.parse().ok()?;
+        let resolved = device.facts.resolve(&field, &repository.authority, &repository.staleness, now);
+        let value = match resolved.value? {
+            Value::Text(text) => text.clone(),
+            other => other.to_string().into(),
+        };
+        Some((SmolStr::new(name), value))
+    };
+    fields.filter_map(value).collect()
+}
+
+/// What has to be remembered of a decision: conditions that hold, spells that began or ended.
+fn note(
+    state: &State,
+    record: &DeviceRecord,
+    decision: &Decision,
+    latches: &mut Vec<(AdvisoryId, SmolStr, Timestamp)>,
+    began: &mut Vec<(SlotName, Timestamp)>,
+    ended: &mut Vec<SlotName>,
+) {
+    let slot = SlotName::from(&decision.slot);
+    let obligations = &decision.derivation.obligations;
+    let known = record.spells.get(&slot);
+    let since = obligations.iter().filter_map(|obligation| obligation.spell).min();
+    match (known, since) {
+        (None, Some(since)) => began.push((slot, since)),
+        // Only complying ends a spell; a title that is gone for a while does not.
+        (Some(_), None) if decision.compliance == Compliance::Compliant && obligations.is_empty() => ended.push(slot),
+        _ => {}
+    }
+    for obligation in obligations {
+        let Cause::Exposure { advisory, .. } = &obligation.cause else { continue };
+        for clock in &obligation.clocks {
+            let (Some(condition), ClockCounts::Holds { since }) = (&clock.condition, &clock.counts) else { continue };
+            if !state.latches.contains_key(&(advisory.clone(), condition.clone())) {
+                latches.push((advisory.clone(), condition.clone(), *since));
+            }
+        }
+    }
+}
+
+fn outcome(decision: &Decision) -> SlotOutcome {
+    let derivation = &decision.derivation;
+    let slot = SlotName::from(&decision.slot);
+    let wanted = |version: Option<&Version>| version.map_or(Wanted::Nothing, |version| Wanted::Release(version.as_str().into()));
+    let goal = match &decision.goal {
+        None => Wanted::Nothing,
+        Some(Goal::Absent) => Wanted::Absent,
+        Some(goal) => wanted(goal.version()),
+    };
+    // What is not outstanding asks for nothing.
+    let outstanding = !derivation.obligations.is_empty() || decision.mode != Mode::Enforce;
+    let admitted = match (&decision.goal, &decision.admitted) {
+        (Some(Goal::Absent), _) if outstanding => Wanted::Absent,
+        (_, admitted) if outstanding => wanted(admitted.as_ref()),
+        _ => Wanted::Nothing,
+    };
+    let key = decision.policy.as_ref().map(|policy| CohortKey {
+        slot: slot.clone(),
+        policy: policy.clone(),
+        mode: decision.mode,
+        goal,
+        admitted,
+        rollout: decision.rollout.clone(),
+        ring: decision.ring.clone(),
+    });
+    let name = |cause: &Cause| match cause {
+        Cause::Exposure { advisory, .. } => advisory.as_str().into(),
+        Cause::Stale => SmolStr::new_static("stale"),
+        Cause::Missing => SmolStr::new_static("missing"),
+        Cause::Forbidden => SmolStr::new_static("forbidden"),
+    };
+    let first = derivation.obligations.iter().filter(|obligation| obligation.due.is_some()).min_by_key(|it| it.due);
+    let due_by = first.map(|obligation| DueBy {
+        obligation: name(&obligation.cause),
+        provisional: decision.marks.contains(&Mark::Provisional),
+        exception: obligation.exception.clone(),
+    });
+    let open = derivation.open_exposures.iter().map(|open| (open.advisory.clone(), open.scores.kev.is_some()));
+    let obliging = derivation.obligations.iter().filter_map(|obligation| match &obligation.cause {
+        Cause::Exposure { advisory, kev } => Some((advisory.clone(), *kev)),
+        _ => None,
+    });
+    let mut exposures: Vec<(AdvisoryId, bool)> = obliging.chain(open).collect();
+    exposures.sort();
+    exposures.dedup();
+    let acting = derivation.exceptions.iter().filter(|it| matches!(it.verdict, ExceptionVerdict::Acts { .. }));
+    SlotOutcome {
+        slot,
+        installed: decision.installed.as_ref().map(|version| version.as_str().into()),
+        key,
+        compliance: decision.compliance,
+        due: decision.due,
+        due_by,
+        progress: decision.progress,
+        holds: decision.holds.iter().copied().collect(),
+        marks: decision.marks.iter().copied().collect(),
+        obligations: derivation.obligations.iter().map(|it| (name(&it.cause), it.due)).collect(),
+        exposures,
+        exceptions: acting.map(|acting| acting.exception.clone()).collect(),
+    }
+}
+
+/// Why a due time that was published is later now, or there is none although something is still to be done; `None` where
+/// it is not later.
+pub(super) fn later_because(
+    state: &State,
+    before: &super::state::Published,
+    outcome: &SlotOutcome,
+    revision: u64,
+) -> Option<DueCause> {
+    let was = before.due?;
+    if outcome.obligations.is_empty() || outcome.due.is_some_and(|due| due <= was) {
+        return None;
+    }
+    let policy = outcome.key.as_ref().map(|key| &key.policy);
+    if before.revision != revision || policy != Some(&before.key.policy) {
+        return Some(DueCause::Policy);
+    }
+    let Some(by) = &before.due_by else { return Some(DueCause::Unexplained) };
+    if !outcome.obligations.iter().any(|(name, _)| *name == by.obligation) {
+        let withdrawn = state.advisories.get(&outcome.slot.title).and_then(|list| list.get(by.obligation.as_str()));
+        let withdrawn = withdrawn.is_some_and(|advisory| advisory.withdrawn.is_some());
+        return Some(if withdrawn { DueCause::AdvisoryWithdrawn } else { DueCause::ObligationEnded });
+    }
+    if by.exception.is_some() || !outcome.exceptions.is_empty() {
+        return Some(DueCause::Exception);
+    }
+    Some(if by.provisional { DueCause::ProvisionalEnded } else { DueCause::Unexplained })
+}

@@ -1,0 +1,409 @@
+//! What has happened: the entries of the log.
+//!
+//! Events hold inputs and outcomes, never anything that newer code would have to work out again. Each kind has a name that
+//! never changes and a version that grows with its fields; [`super::codec`] writes them and reads all versions that were
+//! ever written. Bulk is one event: devices are a bitmap of their indexes. Personal values are not here: an event names
+//! them by a reference, and the values lie beside the log, from where they can be erased.
+
+use super::{
+    device_set::DeviceSet,
+    entry::{AdvisoryEntry, InstallEntry, Plain, ReleaseEntry, SlotName},
+    ids::{PersonId, PlanId, TokenId},
+    publication::{CohortKey, DueBy, DueCause, MoveCause},
+    token::TokenRecord,
+};
+use crate::policy::document::test::GateAnswer;
+use jiff::Timestamp;
+use refit_model::{AdvisoryId, DeviceId, TitleId};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// Declares the events: payload types, and their names and versions in the log.
+macro_rules! events {
+    ($($name:literal, $version:literal => $(#[$doc:meta])* $variant:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        /// One thing that has happened.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Event {
+            $($(#[$doc])* $variant($variant),)*
+        }
+
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub struct $variant { $($(#[$field_doc])* pub $field: $type,)* }
+
+            impl From<$variant> for Event {
+                fn from(payload: $variant) -> Event {
+                    Event::$variant(payload)
+                }
+            }
+        )*
+
+        impl Event {
+            /// Every kind of event with the version that is written today, sorted as declared.
+            pub const KINDS: &'static [(&'static str, u16)] = &[$(($name, $version)),*];
+
+            /// The kind, as the log names it.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Event::$variant(_) => $name,)* }
+            }
+
+            /// The version of its payload.
+            pub fn version(&self) -> u16 {
+                match self { $(Event::$variant(_) => $version,)* }
+            }
+
+            pub(super) fn body(&self) -> serde_json::Result<Vec<u8>> {
+                match self { $(Event::$variant(payload) => serde_json::to_vec(payload),)* }
+            }
+
+            /// Reads a payload of the version that is written today; `None` for a kind that there is not.
+            pub(super) fn from_current(kind: &str, body: serde_json::Value) -> Option<serde_json::Result<Event>> {
+                match kind {
+                    $($name => Some(serde_json::from_value(body).map(Event::$variant)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+events! {
+    "server.started", 1 =>
+    /// The server began to listen.
+    ServerStarted {
+        /// The program's version.
+        program: SmolStr,
+        /// Since when it had not listened; `None` for the first start. Nobody was silent in that time.
+        down_since: Option<Timestamp>,
+    }
+
+    "settings.changed", 1 =>
+    /// Settings of the server that are no policy.
+    SettingsChanged {
+        /// How many people, other than the author, have to approve a plan before it is applied.
+        approvals: u32,
+    }
+
+    "device.enrolled", 1 =>
+    /// A device was first known.
+    DeviceEnrolled {
+        /// Its id.
+        device: DeviceId,
+        /// Its place in bitmaps; never given to another.
+        index: u32,
+        /// What people call it.
+        name: Option<SmolStr>,
+    }
+
+    "device.observed", 1 =>
+    /// What a source said of a device, as far as it differs from what it said before.
+    DeviceObserved {
+        /// The device.
+        device: DeviceId,
+        /// The source.
+        source: SmolStr,
+        /// When it was observed.
+        observed: Timestamp,
+        /// Facts that differ, by field (`device.platform`); null is: no longer said.
+        facts: BTreeMap<SmolStr, Option<Plain>>,
+        /// Whether the source has said again all that it said before, so that its facts are as fresh as this.
+        confirmed: bool,
+        /// Installs that are new or have another version.
+        present: Vec<InstallEntry>,
+        /// Slots that are empty now.
+        gone: Vec<SlotName>,
+        /// What the device can get from; `None` where it is as before.
+        universe: Option<SmolStr>,
+    }
+
+    "device.retired", 1 =>
+    /// A device is no longer managed.
+    DeviceRetired {
+        /// The device.
+        device: DeviceId,
+    }
+
+    "presence.seen", 1 =>
+    /// Devices that checked in during a quarter of an hour.
+    PresenceSeen {
+        /// Its beginning.
+        from: Timestamp,
+        /// Its end.
+        to: Timestamp,
+        /// The devices.
+        devices: DeviceSet,
+    }
+
+    "person.observed", 1 =>
+    /// What a source said of a person. The values are personal, and named by reference.
+    PersonObserved {
+        /// The person.
+        person: PersonId,
+        /// The source.
+        source: SmolStr,
+        /// When it was observed.
+        observed: Timestamp,
+        /// References by field (`department`); null is: no longer said.
+        values: BTreeMap<SmolStr, Option<SmolStr>>,
+    }
+
+    "person.assigned", 1 =>
+    /// A device was given to a person, or to nobody.
+    PersonAssigned {
+        /// The device.
+        device: DeviceId,
+        /// Its primary person; `None` is nobody.
+        person: Option<PersonId>,
+    }
+
+    "person.erased", 1 =>
+    /// All personal values of a person were erased.
+    PersonErased {
+        /// The person.
+        person: PersonId,
+    }
+
+    "releases.published", 1 =>
+    /// Releases became known.
+    ReleasesPublished {
+        /// Who said so.
+        source: SmolStr,
+        /// The releases.
+        releases: Vec<ReleaseEntry>,
+    }
+
+    "advisories.published", 1 =>
+    /// Advisories became known, or what is known of them changed.
+    AdvisoriesPublished {
+        /// Who said so.
+        source: SmolStr,
+        /// The advisories; each replaces what was known of the same id and title.
+        advisories: Vec<AdvisoryEntry>,
+    }
+
+    "universe.offered", 1 =>
+    /// A universe offers releases that it was not known to offer.
+    UniverseOffered {
+        /// The universe.
+        universe: SmolStr,
+        /// The distribution whose advisories concern it: `debian/bookworm`.
+        distribution: SmolStr,
+        /// What it offers besides what was known.
+        offers: Vec<ReleaseEntry>,
+    }
+
+    "distribution.matched", 1 =>
+    /// The advisories of a distribution's packages were matched anew; what was known before is replaced.
+    DistributionMatched {
+        /// The distribution: `debian/bookworm`.
+        distribution: SmolStr,
+        /// SHA-256 of the content that lists them.
+        content: SmolStr,
+        /// How many there are.
+        advisories: u64,
+    }
+
+    "plan.made", 1 =>
+    /// Somebody asked what a policy revision would change.
+    PlanMade {
+        /// The plan.
+        plan: PlanId,
+        /// SHA-256 of the policy repository.
+        policy_hash: SmolStr,
+        /// SHA-256 of the content that holds its files.
+        files: SmolStr,
+        /// The revision that it would replace; 0 is none.
+        replaces: u64,
+        /// SHA-256 of the content that holds the plan as it was shown.
+        content: SmolStr,
+        /// Who owns the token that asked.
+        author: SmolStr,
+    }
+
+    "plan.approved", 1 =>
+    /// A person approved a plan.
+    PlanApproved {
+        /// The plan.
+        plan: PlanId,
+        /// The person.
+        by: SmolStr,
+    }
+
+    "plan.rejected", 1 =>
+    /// A person rejected a plan.
+    PlanRejected {
+        /// The plan.
+        plan: PlanId,
+        /// Why.
+        why: SmolStr,
+    }
+
+    "policy.applied", 1 =>
+    /// A plan was applied: its policy is in force from now on.
+    PolicyApplied {
+        /// The plan.
+        plan: PlanId,
+        /// The number of the revision, from 1.
+        revision: u64,
+        /// SHA-256 of the policy repository.
+        policy_hash: SmolStr,
+        /// SHA-256 of the content that holds its files.
+        files: SmolStr,
+        /// What the plan permits, and for how many devices.
+        envelope: Vec<(CohortKey, u64)>,
+    }
+
+    "moves.published", 1 =>
+    /// Devices were given other directives.
+    MovesPublished {
+        /// The policy revision under which they were decided.
+        revision: u64,
+        /// Devices that have now been looked at under that revision.
+        settled: DeviceSet,
+        /// What was published, by cohort.
+        cohorts: Vec<PublishedCohort>,
+        /// Slots for which nothing is published any more.
+        withdrawn: Vec<(SlotName, DeviceSet)>,
+        /// Devices that spent a budget, by what moved them.
+        spent: BTreeMap<MoveCause, DeviceSet>,
+        /// The values of the fields that budgets divide by, for the devices that spent one.
+        groups: BTreeMap<SmolStr, BTreeMap<SmolStr, DeviceSet>>,
+        /// Moves that a plan's envelope paid for: plan, what, how many devices.
+        permitted: Vec<(PlanId, CohortKey, u64)>,
+    }
+
+    "moves.held", 1 =>
+    /// Moves that a budget or an envelope does not permit wait for a person.
+    MovesHeld {
+        /// The plan that a person has to approve or reject.
+        plan: PlanId,
+        /// Moves that are held from now on.
+        held: Vec<HeldCohort>,
+        /// Devices with moves that are no longer wanted, or are published by now.
+        freed: DeviceSet,
+    }
+
+    "obligations.noted", 1 =>
+    /// Conditions that have held and spells that began or ended.
+    ObligationsNoted {
+        /// Advisory, text of the condition, since when.
+        latches: Vec<(AdvisoryId, SmolStr, Timestamp)>,
+        /// Slot, since when, devices.
+        began: Vec<(SlotName, Timestamp, DeviceSet)>,
+        /// Slot, devices.
+        ended: Vec<(SlotName, DeviceSet)>,
+    }
+
+    "receipt.received", 1 =>
+    /// A device reported what came of a directive.
+    ReceiptReceived {
+        /// The device.
+        device: DeviceId,
+        /// The report's own id: the same one counts once.
+        receipt: SmolStr,
+        /// The slot.
+        slot: SlotName,
+        /// What came of it.
+        result: super::entry::ReceiptResult,
+        /// The version before, as observed.
+        before: Option<SmolStr>,
+        /// The version afterwards, as observed.
+        after: Option<SmolStr>,
+        /// When it ended.
+        at: Timestamp,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+        /// SHA-256 of the content that holds its output, which has a retention of its own.
+        output: Option<SmolStr>,
+    }
+
+    "ring.opened", 1 =>
+    /// A ring of a rollout opened for a release.
+    RingOpened {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The rollout.
+        rollout: SmolStr,
+        /// The ring.
+        ring: SmolStr,
+        /// Who was in it, where that was fixed.
+        members: Option<DeviceSet>,
+    }
+
+    "gate.answered", 1 =>
+    /// A gate answered for a release.
+    GateAnswered {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The ring before the gate.
+        after: SmolStr,
+        /// The platform that it speaks of; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// The answer; `None` takes back what was answered.
+        answer: Option<GateAnswer>,
+    }
+
+    "brake.pulled", 1 =>
+    /// Everything was stopped.
+    BrakePulled {
+        /// Why.
+        why: SmolStr,
+    }
+
+    "brake.released", 1 =>
+    /// What was stopped goes on.
+    BrakeReleased {
+        /// Why.
+        why: SmolStr,
+    }
+
+    "token.created", 1 =>
+    /// A token was made.
+    TokenCreated {
+        /// Its id.
+        token: TokenId,
+        /// What is kept of it; never the secret.
+        record: TokenRecord,
+    }
+
+    "token.revoked", 1 =>
+    /// A token no longer counts.
+    TokenRevoked {
+        /// Its id.
+        token: TokenId,
+    }
+}
+
+/// What was published for the devices of one cohort.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PublishedCohort {
+    /// What they share.
+    pub key: CohortKey,
+    /// From when on they are overdue; `None`: nothing obliges them, or nothing can yet be done.
+    pub due: Option<Timestamp>,
+    /// What gave the due time.
+    pub due_by: Option<DueBy>,
+    /// Why the due time is later than what was published before; `None` where it is not.
+    pub later_because: Option<DueCause>,
+    /// The devices.
+    pub devices: DeviceSet,
+}
+
+/// What is held for the devices of one cohort.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldCohort {
+    /// What they would share.
+    pub key: CohortKey,
+    /// What would move them.
+    pub cause: MoveCause,
+    /// Why it is held, in words: the budget with its figures, or that a plan does not permit it.
+    pub because: SmolStr,
+    /// The devices.
+    pub devices: DeviceSet,
+}

@@ -1,0 +1,144 @@
+//! Releases and advisories, rings and gates.
+
+use super::super::{
+    device_set::DeviceSet,
+    entry::{AdvisoryEntry, ReleaseEntry},
+    event::{AdvisoriesPublished, DistributionMatched, GateAnswered, ReleasesPublished, RingOpened},
+    input::{Outcome, Refusal},
+    state::State,
+};
+use super::operations::one;
+use crate::policy::{document::test::GateAnswer, repository::Repository};
+use refit_model::{Scheme, TitleId, Version, VersionRange};
+use smol_str::SmolStr;
+
+/// The most releases or advisories that one input may bring.
+const ENTRIES_MOST: usize = 10_000;
+
+pub(super) fn releases(state: &State, source: SmolStr, mut releases: Vec<ReleaseEntry>) -> Result<Outcome, Refusal> {
+    few(releases.len())?;
+    for release in &releases {
+        let scheme = scheme(state, &release.title);
+        if let Err(error) = Version::parse(scheme, &release.version) {
+            return Err(Refusal::Invalid(format!("{}: {error}", release.title)));
+        }
+        if release.withheld {
+            return Err(Refusal::Invalid("only a universe's offers can be withheld".into()));
+        }
+    }
+    releases.retain(|release| {
+        let known = state.releases.get(&release.title);
+        !known.is_some_and(|known| known.contains(release))
+    });
+    Ok(if releases.is_empty() { Outcome::default() } else { one(ReleasesPublished { source, releases }) })
+}
+
+pub(super) fn advisories(
+    state: &State,
+    source: SmolStr,
+    mut advisories: Vec<AdvisoryEntry>,
+) -> Result<Outcome, Refusal> {
+    few(advisories.len())?;
+    for advisory in &advisories {
+        let scheme = scheme(state, &advisory.title);
+        for range in advisory.affected.iter().filter(|range| *range != "*") {
+            if let Err(error) = VersionRange::parse(scheme, range) {
+                return Err(Refusal::Invalid(format!("{} of {}: {error}", advisory.id, advisory.title)));
+            }
+        }
+        let cvss = advisory.cvss.is_none_or(|score| (0.0..=10.0).contains(&score));
+        let epss = advisory.epss.is_none_or(|score| (0.0..=1.0).contains(&score));
+        if !cvss || !epss {
+            return Err(Refusal::Invalid(format!(
+                "{}: a CVSS score is 0 to 10, and an EPSS probability 0 to 1",
+                advisory.id
+            )));
+        }
+    }
+    advisories.retain(|advisory| {
+        let known = state.advisories.get(&advisory.title).and_then(|list| list.get(&advisory.id));
+        known != Some(advisory)
+    });
+    Ok(if advisories.is_empty() { Outcome::default() } else { one(AdvisoriesPublished { source, advisories }) })
+}
+
+pub(super) fn matched(state: &State, distribution: SmolStr, content: SmolStr, advisories: u64) -> Outcome {
+    let known = state.distributions.get(&distribution).is_some_and(|known| known.content == content);
+    if known { Outcome::default() } else { one(DistributionMatched { distribution, content, advisories }) }
+}
+
+pub(super) fn open_ring(
+    state: &State,
+    title: TitleId,
+    version: SmolStr,
+    rollout: SmolStr,
+    ring: SmolStr,
+) -> Result<Outcome, Refusal> {
+    let repository = repository(state)?;
+    readable(state, &title, &version)?;
+    let known = repository
+        .rollouts
+        .get(&rollout)
+        .ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
+    let Some(place) = known.rings.iter().position(|known| known.name == ring) else {
+        return Err(Refusal::Missing { what: "ring", id: ring });
+    };
+    let states = state.rollouts.get(&title);
+    let record = states.and_then(|list| list.iter().find(|it| it.rollout == rollout && it.version == version));
+    let is_open = |name: &SmolStr| record.is_some_and(|record| record.open.iter().any(|(open, _)| open == name));
+    if is_open(&ring) {
+        return Ok(Outcome::default());
+    }
+    if let Some(before) = known.rings.iter().take(place).find(|before| !is_open(&before.name)) {
+        return Err(Refusal::Conflict(format!("ring `{}` comes before `{ring}` and has not opened", before.name)));
+    }
+    // Who belongs to the ring now stays in it; who comes later goes to the next.
+    let inside = state.managed().filter(|device| {
+        let published = device.published.values().find(|published| published.key.slot.title == title);
+        published.is_some_and(|published| {
+            published.key.rollout.as_ref() == Some(&rollout) && published.key.ring.as_ref() == Some(&ring)
+        })
+    });
+    let members: DeviceSet = inside.map(|device| device.index).collect();
+    Ok(one(RingOpened { title, version, rollout, ring, members: Some(members) }))
+}
+
+pub(super) fn answer_gate(
+    state: &State,
+    title: TitleId,
+    version: SmolStr,
+    after: SmolStr,
+    platform: Option<SmolStr>,
+    answer: Option<GateAnswer>,
+) -> Result<Outcome, Refusal> {
+    readable(state, &title, &version)?;
+    let repository = repository(state)?;
+    if !repository.rollouts.values().any(|rollout| rollout.rings.iter().any(|ring| ring.name == after)) {
+        return Err(Refusal::Missing { what: "ring", id: after });
+    }
+    Ok(one(GateAnswered { title, version, after, platform, answer }))
+}
+
+fn readable(state: &State, title: &TitleId, version: &str) -> Result<(), Refusal> {
+    Version::parse(scheme(state, title), version).map(drop).map_err(|error| Refusal::Invalid(error.to_string()))
+}
+
+fn repository(state: &State) -> Result<&Repository, Refusal> {
+    let policy = state.policy.as_ref().map(|policy| policy.repository.as_ref());
+    policy.ok_or_else(|| Refusal::Conflict("no policy is in force: apply one first".into()))
+}
+
+/// How versions of a title are written, by the policy in force.
+fn scheme(state: &State, title: &TitleId) -> Scheme {
+    match &state.policy {
+        Some(policy) => policy.repository.scheme(title),
+        None => Repository::default().scheme(title),
+    }
+}
+
+fn few(entries: usize) -> Result<(), Refusal> {
+    if entries > ENTRIES_MOST {
+        return Err(Refusal::Invalid(format!("at most {ENTRIES_MOST} at once")));
+    }
+    Ok(())
+}

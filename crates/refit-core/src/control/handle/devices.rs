@@ -1,0 +1,156 @@
+//! Devices: enrolment, what sources say of them, receipts.
+
+use super::super::{
+    entry::{InstallEntry, SlotName},
+    event::{DeviceEnrolled, DeviceObserved, DeviceRetired, Event, ReceiptReceived, UniverseOffered},
+    input::{Effect, Installs, Observation, Outcome, Refusal},
+    state::{DeviceRecord, State},
+};
+use super::operations::one;
+use crate::facts::{FieldRef, Root};
+use jiff::{SignedDuration, Timestamp};
+use refit_model::DeviceId;
+use smol_str::SmolStr;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// How often a source that says the same again is written down, so that its facts stay fresh.
+const CONFIRM_EVERY: SignedDuration = SignedDuration::from_hours(6);
+/// The most installs that a device may have.
+const INSTALLS_MOST: usize = 20_000;
+/// The longest id, name or value, in bytes.
+const TEXT_LONGEST: usize = 1_024;
+
+pub(super) fn enrol(state: &State, device: DeviceId, name: Option<SmolStr>) -> Result<Outcome, Refusal> {
+    let id = device.as_str();
+    if id.is_empty() || id.len() > 128 || !id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c)) {
+        return Err(Refusal::Invalid(format!(
+            "`{}` is no device id: up to 128 letters, digits and any of `-_.:`",
+            id.escape_debug().take(130).collect::<String>()
+        )));
+    }
+    if state.devices.contains_key(&device) {
+        return Err(Refusal::Exists { what: "device", id: id.into() });
+    }
+    let index = u32::try_from(state.by_index.len()).map_err(|_| Refusal::Invalid("the fleet is full".into()))?;
+    Ok(one(DeviceEnrolled { device, index, name }))
+}
+
+pub(super) fn retire(state: &State, device: DeviceId) -> Result<Outcome, Refusal> {
+    managed(state, &device)?;
+    Ok(one(DeviceRetired { device }))
+}
+
+pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Result<Outcome, Refusal> {
+    let record = managed(state, &said.device)?.clone();
+    if said.source.is_empty() || said.source.len() > TEXT_LONGEST {
+        return Err(Refusal::Invalid("an observation needs the name of its source".into()));
+    }
+    // A clock that is ahead must not make facts fresh for ever.
+    let observed = said.observed.min(now);
+    let known = record.reported.get(&said.source).copied();
+    // Messages may arrive in another order than they were sent: what is older than what is known changes nothing.
+    if known.is_some_and(|known| observed < known) {
+        return Ok(Outcome { seen: Some(record.index), ..Outcome::default() });
+    }
+    let mut event = DeviceObserved {
+        device: said.device.clone(),
+        source: said.source.clone(),
+        observed,
+        facts: Default::default(),
+        confirmed: true,
+        present: Vec::new(),
+        gone: Vec::new(),
+        universe: None,
+    };
+    for (field, value) in said.facts {
+        let named = field.parse::<FieldRef>().ok().filter(|named| named.root == Root::Device);
+        if named.is_none() {
+            return Err(Refusal::Invalid(format!("`{field}` is no field of a device: write `device.site`")));
+        }
+        let before = record.facts.get(&field).and_then(|said_by| said_by.get(&said.source));
+        if before != value.as_ref() {
+            event.facts.insert(field, value);
+        }
+    }
+    let observes_installs = said.installs.is_some();
+    if let Some(installs) = said.installs {
+        (event.present, event.gone) = differences(&record, installs)?;
+    }
+    let mut outcome = Outcome::default();
+    if let Some(report) = said.universe {
+        let universe = state.universes.get(&report.key);
+        let new: Vec<_> = report
+            .offers
+            .into_iter()
+            .filter(|offer| universe.is_none_or(|universe| !universe.knows(offer)))
+            .collect();
+        let elsewhere = universe.is_none_or(|universe| universe.distribution != report.distribution);
+        if !new.is_empty() || elsewhere {
+            outcome.events.push(Event::UniverseOffered(UniverseOffered {
+                universe: report.key.clone(),
+                distribution: report.distribution.clone(),
+                offers: new,
+            }));
+        }
+        if record.universe.as_ref() != Some(&report.key) {
+            event.universe = Some(report.key);
+        }
+        if !event.present.is_empty() || event.universe.is_some() || !outcome.events.is_empty() {
+            outcome.effects.push(Effect::Match(report.distribution));
+        }
+    }
+    let changes = !event.facts.is_empty() || !event.present.is_empty() || !event.gone.is_empty();
+    let first = known.is_none() || event.universe.is_some();
+    let grows_old = known.is_none_or(|known| observed.duration_since(known) >= CONFIRM_EVERY);
+    // Who reports the installs shows up in the quarter-hourly presence; other sources have to be written down now and then.
+    let is_observer = observes_installs && said.source == record.seen_by;
+    if changes || first || (grows_old && !is_observer) {
+        outcome.events.push(event.into());
+    }
+    if observes_installs {
+        outcome.seen = Some(record.index);
+    }
+    Ok(outcome)
+}
+
+/// What has changed among the installs: new or with another version, and gone.
+fn differences(record: &DeviceRecord, installs: Installs) -> Result<(Vec<InstallEntry>, Vec<SlotName>), Refusal> {
+    let (listed, mut gone, complete) = match installs {
+        Installs::All(listed) => (listed, Vec::new(), true),
+        Installs::Changes { present, gone } => (present, gone, false),
+    };
+    if listed.len() > INSTALLS_MOST {
+        return Err(Refusal::Invalid(format!("more than {INSTALLS_MOST} installs on one device")));
+    }
+    let mut slots = BTreeSet::new();
+    for entry in &listed {
+        if entry.title.as_str().is_empty() || entry.title.as_str().len() > TEXT_LONGEST {
+            return Err(Refusal::Invalid("an install has no title".into()));
+        }
+        if !slots.insert(entry.slot()) {
+            return Err(Refusal::Invalid(format!("`{}` is listed twice", entry.slot())));
+        }
+    }
+    if complete {
+        gone.extend(record.installs.keys().filter(|slot| !slots.contains(*slot)).cloned());
+    }
+    gone.retain(|slot| record.installs.contains_key(slot) && !slots.contains(slot));
+    let changed = |entry: &InstallEntry| {
+        record.installs.get(&entry.slot()).is_none_or(|known| known.version != entry.version || known.state != entry.state)
+    };
+    Ok((listed.into_iter().filter(changed).collect(), gone))
+}
+
+pub(super) fn receipt(state: &State, receipt: ReceiptReceived) -> Result<Outcome, Refusal> {
+    let record = managed(state, &receipt.device)?;
+    let counted = record.receipts.get(&receipt.slot);
+    // The same report counts once, and an older one never replaces a newer.
+    if counted.is_some_and(|counted| counted.id == receipt.receipt || counted.at > receipt.at) {
+        return Ok(Outcome::default());
+    }
+    Ok(one(receipt))
+}
+
+pub(super) fn managed<'s>(state: &'s State, device: &DeviceId) -> Result<&'s Arc<DeviceRecord>, Refusal> {
+    state.device(device).ok_or_else(|| Refusal::Missing { what: "device", id: device.as_str().into() })
+}

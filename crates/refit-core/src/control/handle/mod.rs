@@ -1,0 +1,91 @@
+//! What comes of an input: events, or a refusal. Nothing here changes the state; [`State::apply`] does, once the events are
+//! durable.
+
+mod catalogue;
+mod devices;
+mod moves;
+mod operations;
+mod people;
+mod plans;
+
+use super::{
+    input::{Input, Outcome, Refusal},
+    state::State,
+    token::{Actor, Scope},
+};
+use jiff::Timestamp;
+
+/// What comes of an input from `actor` at `now`. Time never goes back: an earlier `now` counts as the newest time in the log.
+pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result<Outcome, Refusal> {
+    let now = now.max(state.clock);
+    permitted(actor, &input)?;
+    match input {
+        Input::Start { program, alive_until } => Ok(operations::start(state, program, alive_until, now)),
+        Input::Tick => Ok(operations::tick(state, now)),
+        Input::SetApprovals(approvals) => Ok(operations::set_approvals(state, approvals)),
+        Input::Enrol { device, name } => devices::enrol(state, device, name),
+        Input::Observe(observation) => devices::observe(state, observation, now),
+        Input::Retire { device } => devices::retire(state, device),
+        Input::Receipt { device, receipt, slot, result, before, after, at, duration_ms, output } => {
+            let event = super::event::ReceiptReceived {
+                device,
+                receipt,
+                slot,
+                result,
+                before,
+                after,
+                at: at.min(now),
+                duration_ms,
+                output,
+            };
+            devices::receipt(state, event)
+        }
+        Input::ObservePerson { person, source, observed, values } => {
+            people::observe(state, person, source, observed.min(now), values)
+        }
+        Input::Assign { device, person } => people::assign(state, device, person),
+        Input::ErasePerson { person } => people::erase(state, person),
+        Input::Releases { source, releases } => catalogue::releases(state, source, releases),
+        Input::Advisories { source, advisories } => catalogue::advisories(state, source, advisories),
+        Input::Matched { distribution, content, advisories } => {
+            Ok(catalogue::matched(state, distribution, content, advisories))
+        }
+        Input::OpenRing { title, version, rollout, ring } => catalogue::open_ring(state, title, version, rollout, ring),
+        Input::AnswerGate { title, version, after, platform, answer } => {
+            catalogue::answer_gate(state, title, version, after, platform, answer)
+        }
+        Input::MakePlan { plan, policy_hash, files, replaces, content } => {
+            plans::make(state, actor, plan, policy_hash, files, replaces, content)
+        }
+        Input::Approve { plan } => plans::approve(state, actor, plan),
+        Input::Reject { plan, why } => plans::reject(state, plan, why),
+        Input::Apply { plan, envelope } => plans::apply(state, plan, envelope),
+        Input::Evaluated { plan, devices } => Ok(moves::evaluated(state, plan, devices, now)),
+        Input::Stop { why } => Ok(operations::stop(state, why)),
+        Input::GoOn { why } => Ok(operations::go_on(state, why)),
+        Input::CreateToken { token, record } => operations::create_token(state, actor, token, record, now),
+        Input::RevokeToken { token } => operations::revoke_token(state, token),
+    }
+}
+
+fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
+    let scope = match input {
+        Input::Start { .. } | Input::Tick | Input::SetApprovals(_) | Input::ErasePerson { .. } => Scope::Admin,
+        Input::CreateToken { .. } | Input::RevokeToken { .. } | Input::Evaluated { .. } | Input::Matched { .. } => {
+            Scope::Admin
+        }
+        Input::Enrol { .. }
+        | Input::Observe(_)
+        | Input::Retire { .. }
+        | Input::Receipt { .. }
+        | Input::ObservePerson { .. }
+        | Input::Assign { .. } => Scope::Facts,
+        Input::Releases { .. } | Input::Advisories { .. } => Scope::Catalogue,
+        Input::OpenRing { .. } | Input::AnswerGate { .. } => Scope::Rollouts,
+        Input::MakePlan { .. } => Scope::Plan,
+        Input::Approve { .. } | Input::Reject { .. } => Scope::Approve,
+        Input::Apply { .. } => Scope::Apply,
+        Input::Stop { .. } | Input::GoOn { .. } => Scope::Brake,
+    };
+    if actor.may(scope) { Ok(()) } else { Err(Refusal::Scope(scope)) }
+}

@@ -1,0 +1,314 @@
+//! From decisions to what is published: what moves devices spends budgets, and what exceeds them waits for a person.
+//!
+//! A device is taken whole: either all of its slots move, or none. What moves nobody (a change was made, a due time came
+//! nearer, something is taken away) is published at once.
+
+use super::super::{
+    budget::Budgets,
+    device_set::DeviceSet,
+    entry::SlotName,
+    evaluate::{Evaluation, SlotOutcome, later_because},
+    event::{HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort},
+    ids::PlanId,
+    input::Outcome,
+    publication::{CohortKey, DueBy, DueCause, MoveCause},
+    state::{DeviceRecord, PlanKind, PlanStatus, State},
+};
+use jiff::Timestamp;
+use refit_model::AdvisoryId;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is published for a cohort besides its key.
+type Terms = (Option<Timestamp>, Option<DueBy>, Option<DueCause>);
+
+/// Takes what was decided on devices. What was decided on a state that has changed since for that device is dropped: it is
+/// decided again.
+pub(super) fn evaluated(state: &State, plan: PlanId, devices: Vec<Evaluation>, now: Timestamp) -> Outcome {
+    // Nothing moves while everything is stopped.
+    if state.brake.is_some() {
+        return Outcome::default();
+    }
+    let mut gathered = Gathered::new(state, now);
+    for evaluation in &devices {
+        let Some(record) = state.device(&evaluation.device) else { continue };
+        let revised = state.revised_for(record).max(state.revised_for_all());
+        if evaluation.revision != state.revision() || revised > evaluation.basis {
+            continue;
+        }
+        gathered.device(record, evaluation);
+    }
+    gathered.outcome(plan)
+}
+
+/// What has been gathered of all devices.
+struct Gathered<'s> {
+    state: &'s State,
+    budgets: Budgets<'s>,
+    settled: DeviceSet,
+    cohorts: BTreeMap<(CohortKey, Terms), DeviceSet>,
+    withdrawn: BTreeMap<SlotName, DeviceSet>,
+    spent: BTreeMap<MoveCause, DeviceSet>,
+    groups: BTreeMap<SmolStr, BTreeMap<SmolStr, DeviceSet>>,
+    /// What plans permit, and how much of it is left.
+    permits: BTreeMap<PlanId, (bool, BTreeMap<CohortKey, u64>)>,
+    permitted: BTreeMap<(PlanId, CohortKey), u64>,
+    held: BTreeMap<(CohortKey, MoveCause, SmolStr), DeviceSet>,
+    freed: DeviceSet,
+    latches: BTreeSet<(AdvisoryId, SmolStr, Timestamp)>,
+    began: BTreeMap<(SlotName, Timestamp), DeviceSet>,
+    ended: BTreeMap<SlotName, DeviceSet>,
+}
+
+/// What a device would be given for one slot.
+struct Change<'e> {
+    outcome: &'e SlotOutcome,
+    key: &'e CohortKey,
+    later: Option<DueCause>,
+    moves: bool,
+}
+
+impl<'s> Gathered<'s> {
+    fn new(state: &'s State, now: Timestamp) -> Gathered<'s> {
+        let permits = state.plans.iter().filter(|(_, plan)| !plan.permits.is_empty()).map(|(id, plan)| {
+            // What people approved may exceed a budget; what nobody had to approve may not.
+            let by_people = !plan.approvals.is_empty();
+            (id.clone(), (by_people, plan.permits.clone()))
+        });
+        Gathered {
+            state,
+            budgets: Budgets::new(state, now),
+            settled: DeviceSet::default(),
+            cohorts: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            permits: permits.collect(),
+            permitted: BTreeMap::new(),
+            held: BTreeMap::new(),
+            freed: DeviceSet::default(),
+            latches: BTreeSet::new(),
+            began: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        }
+    }
+
+    fn device(&mut self, record: &DeviceRecord, evaluation: &Evaluation) {
+        self.latches.extend(
+            evaluation
+                .latches
+                .iter()
+                .filter(|(advisory, text, _)| !self.state.latches.contains_key(&(advisory.clone(), text.clone())))
+                .cloned(),
+        );
+        for (slot, since) in evaluation.began.iter().filter(|(slot, _)| !record.spells.contains_key(slot)) {
+            self.began.entry((slot.clone(), *since)).or_default().insert(record.index);
+        }
+        for slot in evaluation.ended.iter().filter(|slot| record.spells.contains_key(*slot)) {
+            self.ended.entry(slot.clone()).or_default().insert(record.index);
+        }
+        let changes = self.changes(record, evaluation);
+        let movers: Vec<&Change<'_>> = changes.iter().filter(|change| change.moves).collect();
+        let cause = self.cause(record, evaluation);
+        let verdict = match &cause {
+            _ if movers.is_empty() => Ok(None),
+            // What a device brings along when it arrives moves nobody.
+            None => Ok(None),
+            Some(cause) => self.verdict(record, evaluation, *cause, &movers).map(Some),
+        };
+        match verdict {
+            Ok(paid) => {
+                if let (Some(paid), Some(cause)) = (paid, cause) {
+                    self.pay(record, evaluation, cause, paid, &movers);
+                }
+                for change in &changes {
+                    self.publish(record, change);
+                }
+                if !record.held.is_empty() {
+                    self.freed.insert(record.index);
+                }
+            }
+            Err(because) => {
+                let cause = cause.unwrap_or(MoveCause::World);
+                for change in changes.iter().filter(|change| !change.moves) {
+                    self.publish(record, change);
+                }
+                self.hold(record, cause, because, &movers);
+            }
+        }
+        let kept: BTreeSet<&SlotName> =
+            evaluation.slots.iter().filter(|outcome| outcome.key.is_some()).map(|outcome| &outcome.slot).collect();
+        for slot in record.published.keys().filter(|slot| !kept.contains(slot)) {
+            self.withdrawn.entry(slot.clone()).or_default().insert(record.index);
+        }
+        if record.settled != evaluation.revision {
+            self.settled.insert(record.index);
+        }
+    }
+
+    /// What would be published anew.
+    fn changes<'e>(&self, record: &DeviceRecord, evaluation: &'e Evaluation) -> Vec<Change<'e>> {
+        let mut changes = Vec::new();
+        for outcome in &evaluation.slots {
+            let Some(key) = &outcome.key else { continue };
+            let before = record.published.get(&outcome.slot);
+            let same = before.is_some_and(|before| {
+                *before.key == *key && before.due == outcome.due && before.due_by == outcome.due_by
+            });
+            if same {
+                continue;
+            }
+            let later = before.and_then(|before| later_because(self.state, before, outcome, evaluation.revision));
+            let moves = key.moves_from(before.map(|before| before.key.as_ref()));
+            changes.push(Change { outcome, key, later, moves });
+        }
+        changes
+    }
+
+    /// What moves a device; `None` where it has just arrived.
+    fn cause(&self, record: &DeviceRecord, evaluation: &Evaluation) -> Option<MoveCause> {
+        let policy = self.state.policy.as_ref()?;
+        if record.settled == 0 && record.enrolled > policy.since {
+            return None;
+        }
+        if record.settled != evaluation.revision {
+            return Some(MoveCause::Policy);
+        }
+        let newest = record.published.values().map(|published| published.by_event).max().unwrap_or(0);
+        let person = record.person.as_ref().and_then(|id| self.state.people.get(id)).map_or(0, |person| person.revised);
+        Some(if record.revised.max(person) > newest { MoveCause::Facts } else { MoveCause::World })
+    }
+
+    /// Whether a device may move: by which plan, or by the budgets; else why not.
+    fn verdict(
+        &self,
+        record: &DeviceRecord,
+        evaluation: &Evaluation,
+        cause: MoveCause,
+        movers: &[&Change<'_>],
+    ) -> Result<Option<PlanId>, SmolStr> {
+        let fits = |left: &BTreeMap<CohortKey, u64>| {
+            movers.iter().all(|change| left.get(change.key).is_some_and(|left| *left > 0))
+        };
+        let plan = self.permits.iter().find(|(_, (_, left))| fits(left));
+        if let Some((id, (true, _))) = plan {
+            return Ok(Some(id.clone()));
+        }
+        // What a new revision does to a device was shown in its plan; what was not shown needs a person.
+        if cause == MoveCause::Policy && plan.is_none() {
+            return Err("the plan that was applied did not show this".into());
+        }
+        if let Some(rejected) = self.rejected(record, movers) {
+            return Err(rejected);
+        }
+        self.budgets.permit(record.index, &evaluation.groups)?;
+        Ok(plan.map(|(id, _)| id.clone()))
+    }
+
+    /// What a person has rejected stays where it is.
+    fn rejected(&self, record: &DeviceRecord, movers: &[&Change<'_>]) -> Option<SmolStr> {
+        let held = movers.iter().find_map(|change| {
+            let (plan, key) = record.held.get(&change.key.slot)?;
+            let plan_record = self.state.plans.get(plan)?;
+            (plan_record.status == PlanStatus::Rejected && **key == *change.key).then_some(plan)
+        })?;
+        Some(format!("plan {held} was rejected").into())
+    }
+
+    fn pay(
+        &mut self,
+        record: &DeviceRecord,
+        evaluation: &Evaluation,
+        cause: MoveCause,
+        plan: Option<PlanId>,
+        movers: &[&Change<'_>],
+    ) {
+        if let Some(id) = plan
+            && let Some((_, left)) = self.permits.get_mut(&id)
+        {
+            for change in movers {
+                if let Some(left) = left.get_mut(change.key) {
+                    *left -= 1;
+                }
+                *self.permitted.entry((id.clone(), change.key.clone())).or_default() += 1;
+            }
+        }
+        self.budgets.spend(record.index, &evaluation.groups);
+        self.spent.entry(cause).or_default().insert(record.index);
+        for (field, value) in &evaluation.groups {
+            self.groups.entry(field.clone()).or_default().entry(value.clone()).or_default().insert(record.index);
+        }
+    }
+
+    fn publish(&mut self, record: &DeviceRecord, change: &Change<'_>) {
+        let terms = (change.outcome.due, change.outcome.due_by.clone(), change.later);
+        self.cohorts.entry((change.key.clone(), terms)).or_default().insert(record.index);
+    }
+
+    fn hold(&mut self, record: &DeviceRecord, cause: MoveCause, because: SmolStr, movers: &[&Change<'_>]) {
+        let is_held = |change: &&Change<'_>| {
+            record.held.get(&change.key.slot).is_some_and(|(plan, key)| {
+                let plan = self.state.plans.get(plan);
+                let waits = |status| matches!(status, PlanStatus::Open | PlanStatus::Rejected);
+                **key == *change.key && plan.is_some_and(|plan| waits(plan.status))
+            })
+        };
+        let unchanged = movers.len() == record.held.len() && movers.iter().all(is_held);
+        if unchanged {
+            return;
+        }
+        if !record.held.is_empty() {
+            self.freed.insert(record.index);
+        }
+        for change in movers {
+            self.held.entry((change.key.clone(), cause, because.clone())).or_default().insert(record.index);
+        }
+    }
+
+    fn outcome(self, plan: PlanId) -> Outcome {
+        let mut outcome = Outcome::default();
+        let noted = ObligationsNoted {
+            latches: self.latches.into_iter().collect(),
+            began: self.began.into_iter().map(|((slot, since), devices)| (slot, since, devices)).collect(),
+            ended: self.ended.into_iter().collect(),
+        };
+        if !noted.latches.is_empty() || !noted.began.is_empty() || !noted.ended.is_empty() {
+            outcome.events.push(noted.into());
+        }
+        if !self.held.is_empty() || !self.freed.is_empty() {
+            // One plan gathers what waits until a person has looked at it.
+            let open = self.state.plans.iter().find(|(_, plan)| {
+                plan.status == PlanStatus::Open && matches!(plan.kind, PlanKind::Held { .. })
+            });
+            let plan = open.map_or(plan, |(id, _)| id.clone());
+            let held = self.held.into_iter().map(|((key, cause, because), devices)| HeldCohort {
+                key,
+                cause,
+                because,
+                devices,
+            });
+            outcome.events.push(MovesHeld { plan, held: held.collect(), freed: self.freed }.into());
+        }
+        let cohorts = self.cohorts.into_iter().map(|((key, (due, due_by, later_because)), devices)| PublishedCohort {
+            key,
+            due,
+            due_by,
+            later_because,
+            devices,
+        });
+        let moves = MovesPublished {
+            revision: self.state.revision(),
+            settled: self.settled,
+            cohorts: cohorts.collect(),
+            withdrawn: self.withdrawn.into_iter().collect(),
+            spent: self.spent,
+            groups: self.groups,
+            permitted: self.permitted.into_iter().map(|((plan, key), count)| (plan, key, count)).collect(),
+        };
+        if !moves.cohorts.is_empty() || !moves.withdrawn.is_empty() || !moves.settled.is_empty() {
+            outcome.events.push(moves.into());
+        }
+        outcome
+    }
+}
+

@@ -1,0 +1,74 @@
+//! People: what sources say of them, their devices, and erasing what is personal.
+
+use super::super::{
+    entry::Plain,
+    event::{PersonAssigned, PersonErased, PersonObserved},
+    ids::PersonId,
+    input::{Effect, Outcome, Personal, Refusal},
+    state::State,
+};
+use super::{devices::managed, operations::one};
+use jiff::{SignedDuration, Timestamp};
+use refit_model::DeviceId;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// How often a source that says the same again is written down, so that its facts stay fresh.
+const CONFIRM_EVERY: SignedDuration = SignedDuration::from_hours(6);
+
+pub(super) fn observe(
+    state: &State,
+    person: PersonId,
+    source: SmolStr,
+    observed: Timestamp,
+    values: BTreeMap<SmolStr, Option<(SmolStr, Plain)>>,
+) -> Result<Outcome, Refusal> {
+    if person.as_str().is_empty() || person.as_str().len() > 128 {
+        return Err(Refusal::Invalid("a person needs an id of up to 128 characters".into()));
+    }
+    if source.is_empty() {
+        return Err(Refusal::Invalid("an observation needs the name of its source".into()));
+    }
+    let record = state.people.get(&person);
+    let known = record.and_then(|record| record.reported.get(&source)).copied();
+    if known.is_some_and(|known| observed < known) {
+        return Ok(Outcome::default());
+    }
+    let mut event = PersonObserved { person: person.clone(), source: source.clone(), observed, values: BTreeMap::new() };
+    let mut personal = Vec::new();
+    for (field, value) in values {
+        let reference = record.and_then(|record| record.facts.get(&field)).and_then(|said| said.get(&source));
+        let before = reference.and_then(|reference| state.personal.get(reference));
+        match value {
+            Some((_, value)) if before == Some(&value) => {}
+            Some((reference, value)) => {
+                event.values.insert(field, Some(reference.clone()));
+                personal.push(Personal { reference, person: person.clone(), value });
+            }
+            None if reference.is_some() => {
+                event.values.insert(field, None);
+            }
+            None => {}
+        }
+    }
+    let grows_old = known.is_none_or(|known| observed.duration_since(known) >= CONFIRM_EVERY);
+    if event.values.is_empty() && !grows_old {
+        return Ok(Outcome::default());
+    }
+    Ok(Outcome { personal, ..one(event) })
+}
+
+pub(super) fn assign(state: &State, device: DeviceId, person: Option<PersonId>) -> Result<Outcome, Refusal> {
+    let record = managed(state, &device)?;
+    if let Some(person) = person.as_ref().filter(|person| !state.people.contains_key(*person)) {
+        return Err(Refusal::Missing { what: "person", id: person.as_str().into() });
+    }
+    if record.person == person { Ok(Outcome::default()) } else { Ok(one(PersonAssigned { device, person })) }
+}
+
+pub(super) fn erase(state: &State, person: PersonId) -> Result<Outcome, Refusal> {
+    if !state.people.contains_key(&person) {
+        return Err(Refusal::Missing { what: "person", id: person.as_str().into() });
+    }
+    Ok(Outcome { effects: vec![Effect::EraseValues(person.clone())], ..one(PersonErased { person }) })
+}

@@ -1,0 +1,330 @@
+//! What the server is told, what it answers, and why it refuses.
+
+use super::{
+    entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
+    evaluate::Evaluation,
+    event::Event,
+    ids::{PersonId, PlanId, TokenId},
+    publication::CohortKey,
+    token::{Scope, TokenRecord},
+};
+use crate::policy::document::test::GateAnswer;
+use jiff::Timestamp;
+use refit_model::{DeviceId, TitleId};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// Something that the server is told. Ids that have to be minted are minted by whoever asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The server begins to listen.
+    Start {
+        /// The program's version.
+        program: SmolStr,
+        /// When it was last known to listen, by the renewals of its lease.
+        alive_until: Option<Timestamp>,
+    },
+    /// Time has passed.
+    Tick,
+    /// How many people have to approve a plan.
+    SetApprovals(u32),
+    /// A device is first known.
+    Enrol {
+        /// Its id.
+        device: DeviceId,
+        /// What people call it.
+        name: Option<SmolStr>,
+    },
+    /// What a source says of a device.
+    Observe(Observation),
+    /// A device is no longer managed.
+    Retire {
+        /// The device.
+        device: DeviceId,
+    },
+    /// What a source says of a person.
+    ObservePerson {
+        /// The person.
+        person: PersonId,
+        /// The source.
+        source: SmolStr,
+        /// When it was observed.
+        observed: Timestamp,
+        /// Values by field (`department`), each with the reference that it gets if it is new; null is: no longer said.
+        values: BTreeMap<SmolStr, Option<(SmolStr, Plain)>>,
+    },
+    /// A device is given to a person, or to nobody.
+    Assign {
+        /// The device.
+        device: DeviceId,
+        /// The person.
+        person: Option<PersonId>,
+    },
+    /// All personal values of a person are to be erased.
+    ErasePerson {
+        /// The person.
+        person: PersonId,
+    },
+    /// Releases are known.
+    Releases {
+        /// Who says so.
+        source: SmolStr,
+        /// The releases.
+        releases: Vec<ReleaseEntry>,
+    },
+    /// Advisories are known.
+    Advisories {
+        /// Who says so.
+        source: SmolStr,
+        /// The advisories.
+        advisories: Vec<AdvisoryEntry>,
+    },
+    /// The advisories of a distribution's packages have been matched.
+    Matched {
+        /// The distribution.
+        distribution: SmolStr,
+        /// SHA-256 of the content that lists them.
+        content: SmolStr,
+        /// How many there are.
+        advisories: u64,
+    },
+    /// Somebody asks what a policy revision would change; what it would change has been worked out.
+    MakePlan {
+        /// The plan's id.
+        plan: PlanId,
+        /// SHA-256 of the policy repository.
+        policy_hash: SmolStr,
+        /// SHA-256 of the content that holds its files.
+        files: SmolStr,
+        /// The revision that it would replace.
+        replaces: u64,
+        /// SHA-256 of the content that holds what was worked out.
+        content: SmolStr,
+    },
+    /// A person approves a plan.
+    Approve {
+        /// The plan.
+        plan: PlanId,
+    },
+    /// A person rejects a plan.
+    Reject {
+        /// The plan.
+        plan: PlanId,
+        /// Why.
+        why: SmolStr,
+    },
+    /// A plan is to be carried out.
+    Apply {
+        /// The plan.
+        plan: PlanId,
+        /// What it permits, read from its content.
+        envelope: Vec<(CohortKey, u64)>,
+    },
+    /// Devices have been decided anew.
+    Evaluated {
+        /// The id of the plan that is made where a person is needed.
+        plan: PlanId,
+        /// The devices.
+        devices: Vec<Evaluation>,
+    },
+    /// A ring is opened by hand.
+    OpenRing {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The rollout.
+        rollout: SmolStr,
+        /// The ring.
+        ring: SmolStr,
+    },
+    /// A gate is answered by hand.
+    AnswerGate {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The ring before the gate.
+        after: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// The answer; `None` takes back what was answered.
+        answer: Option<GateAnswer>,
+    },
+    /// A device reports what came of a directive.
+    Receipt {
+        /// The device.
+        device: DeviceId,
+        /// The report's own id.
+        receipt: SmolStr,
+        /// The slot.
+        slot: SlotName,
+        /// What came of it.
+        result: ReceiptResult,
+        /// The version before.
+        before: Option<SmolStr>,
+        /// The version afterwards.
+        after: Option<SmolStr>,
+        /// When it ended.
+        at: Timestamp,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+        /// SHA-256 of the content that holds its output.
+        output: Option<SmolStr>,
+    },
+    /// Everything is to stop.
+    Stop {
+        /// Why.
+        why: SmolStr,
+    },
+    /// What was stopped is to go on.
+    GoOn {
+        /// Why.
+        why: SmolStr,
+    },
+    /// A token is made.
+    CreateToken {
+        /// Its id.
+        token: TokenId,
+        /// What is kept of it.
+        record: TokenRecord,
+    },
+    /// A token is revoked.
+    RevokeToken {
+        /// Its id.
+        token: TokenId,
+    },
+}
+
+/// What a source says of a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// The device.
+    pub device: DeviceId,
+    /// The source.
+    pub source: SmolStr,
+    /// When it was observed.
+    pub observed: Timestamp,
+    /// Facts by field (`device.platform`); null is: no longer said; what is not named is as before.
+    pub facts: BTreeMap<SmolStr, Option<Plain>>,
+    /// What is installed; `None` where this source does not say.
+    pub installs: Option<Installs>,
+    /// What the device can get from; `None` where it is as before.
+    pub universe: Option<UniverseReport>,
+}
+
+/// What is installed on a device.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Installs {
+    /// All of it.
+    All(Vec<InstallEntry>),
+    /// What changed since the last report.
+    Changes {
+        /// What is new or has another version.
+        present: Vec<InstallEntry>,
+        /// What is gone.
+        gone: Vec<SlotName>,
+    },
+}
+
+/// What a device can get from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UniverseReport {
+    /// Its key: what decides on the offers, hashed by whoever observes it.
+    pub key: SmolStr,
+    /// The distribution whose advisories concern it.
+    pub distribution: SmolStr,
+    /// What it offers; more than what is known is added to it.
+    pub offers: Vec<ReleaseEntry>,
+}
+
+/// What comes of an input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// What is to be logged, in this order, all or nothing.
+    pub events: Vec<Event>,
+    /// Personal values that have to be kept before the events count.
+    pub personal: Vec<Personal>,
+    /// A device that checked in ([`super::State::note_seen`]).
+    pub seen: Option<u32>,
+    /// What has to be done besides.
+    pub effects: Vec<Effect>,
+}
+
+/// A personal value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Personal {
+    /// Its reference.
+    pub reference: SmolStr,
+    /// Whose it is.
+    pub person: PersonId,
+    /// The value.
+    pub value: Plain,
+}
+
+/// What the shell has to do once the events are durable. Each may be done more than once, and counts once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Erase a person's values beside the log.
+    EraseValues(PersonId),
+    /// Match the advisories of a distribution's packages anew: packages are new to it.
+    Match(SmolStr),
+}
+
+/// Why an input is refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The token does not permit it.
+    #[error("this needs the scope `{}`, which the token does not have", scope_name(*.0))]
+    Scope(Scope),
+    /// It speaks of something that there is not.
+    #[error("there is no {what} `{id}`")]
+    Missing {
+        /// What it is.
+        what: &'static str,
+        /// Its id.
+        id: SmolStr,
+    },
+    /// There is one already.
+    #[error("there is a {what} `{id}` already")]
+    Exists {
+        /// What it is.
+        what: &'static str,
+        /// Its id.
+        id: SmolStr,
+    },
+    /// It is not as it has to be.
+    #[error("{0}")]
+    Invalid(String),
+    /// It does not fit to what is so by now.
+    #[error("{0}")]
+    Conflict(String),
+    /// The rules of approval forbid it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Everything is stopped.
+    #[error("everything is stopped: {why}; go on with `refit brake release`")]
+    Stopped {
+        /// Why.
+        why: SmolStr,
+    },
+}
+
+impl Refusal {
+    /// A stable code for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::Scope(_) => "scope-missing",
+            Refusal::Missing { .. } => "not-found",
+            Refusal::Exists { .. } => "exists",
+            Refusal::Invalid(_) => "invalid",
+            Refusal::Conflict(_) => "conflict",
+            Refusal::Forbidden(_) => "forbidden",
+            Refusal::Stopped { .. } => "stopped",
+        }
+    }
+}
+
+fn scope_name(scope: Scope) -> String {
+    serde_json::to_value(scope).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}

@@ -1,0 +1,42 @@
+//! The server's own logic, without IO: admission, plans and their approval, publishing, budgets, presence, what to wake up for.
+//!
+//! It is a state machine over the log. [`handle`] takes the state, who asks, an [`Input`] and the time, and returns events or a
+//! [`Refusal`]; [`State::apply`] takes events, one after the other, and is the only way in which the state changes. A shell
+//! (the server, the simulator) makes events durable in between. Replaying the log gives the same state: outcomes are in the
+//! log, and are never worked out again.
+//!
+//! Decisions are worked out beside the writer, on a state that does not change meanwhile ([`Evaluator`], [`Board`]), and come
+//! back as an input. What was decided on something that has changed since is dropped and decided again.
+
+mod board;
+mod budget;
+mod codec;
+mod device_set;
+mod entry;
+mod evaluate;
+mod event;
+mod fleet_plan;
+mod handle;
+mod ids;
+mod input;
+mod publication;
+mod snapshot;
+mod state;
+mod token;
+mod upcoming;
+
+pub use board::{Board, BoardRow};
+pub use budget::{BudgetFigures, Budgets};
+pub use codec::{DecodeError, decode, encode};
+pub use device_set::DeviceSet;
+pub use entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName};
+pub use evaluate::{Evaluation, Evaluator, SlotOutcome, Terms};
+pub use event::*;
+pub use fleet_plan::{FleetPlan, FleetSummary, Permit, PlannedChange, fleet_plan};
+pub use handle::handle;
+pub use ids::{PersonId, PlanId, TokenId};
+pub use input::{Effect, Input, Installs, Observation, Outcome, Personal, Refusal, UniverseReport};
+pub use publication::{CohortKey, DueBy, DueCause, MoveCause, Wanted};
+pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
+pub use state::*;
+pub use token::{Actor, Bearer, Scope, TokenRecord};

@@ -1,0 +1,325 @@
+//! All that the log adds up to. [`State::apply`] takes one event; nothing else changes it, but for [`State::note_seen`].
+//!
+//! A copy costs next to nothing (the maps are persistent), so that readers keep the one that they began with while the
+//! writer goes on.
+
+mod apply;
+mod records;
+
+pub use apply::ApplyError;
+pub use records::*;
+
+use super::{
+    device_set::DeviceSet,
+    entry::{Plain, ReleaseEntry, SlotName},
+    ids::{PersonId, PlanId, TokenId},
+    token::TokenRecord,
+};
+use crate::{
+    facts::{FieldRef, Root},
+    policy::{
+        diagnostic::Files,
+        document::test::GateAnswer,
+        load::load,
+        repository::{Repository, Selector},
+        resolve::{Titles, resolve},
+        syntax::Limits,
+    },
+    world::Applied,
+};
+use imbl::{OrdMap, Vector};
+use jiff::Timestamp;
+use refit_model::{AdvisoryId, DeviceId, TitleId};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Content by its SHA-256 in hexadecimal: policy files, lists of advisories.
+pub trait Contents {
+    /// The bytes; `None` where they are not there.
+    fn content(&self, sha256: &str) -> Option<Arc<[u8]>>;
+}
+
+impl Contents for BTreeMap<SmolStr, Arc<[u8]>> {
+    fn content(&self, sha256: &str) -> Option<Arc<[u8]>> {
+        self.get(sha256).cloned()
+    }
+}
+
+/// What events are read against.
+#[derive(Clone, Copy)]
+pub struct Ground<'g> {
+    /// The catalog's titles.
+    pub catalog: &'g Titles,
+    /// Content that events name.
+    pub contents: &'g dyn Contents,
+}
+
+/// All that the log adds up to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    /// The last event.
+    pub seq: u64,
+    /// The newest time of an event: time never goes back.
+    pub clock: Timestamp,
+    /// How many people have to approve a plan.
+    pub approvals_needed: u32,
+    /// Devices by id.
+    pub devices: OrdMap<DeviceId, Arc<DeviceRecord>>,
+    /// Devices by index.
+    pub by_index: Vector<DeviceId>,
+    /// People by id.
+    pub people: OrdMap<PersonId, Arc<PersonRecord>>,
+    /// Personal values by reference. They are kept beside log and snapshots.
+    #[serde(skip)]
+    pub personal: OrdMap<SmolStr, Plain>,
+    /// Releases that no universe has to itself, by title.
+    pub releases: OrdMap<TitleId, Arc<Vec<ReleaseEntry>>>,
+    /// Advisories that no distribution has to itself, by title.
+    pub advisories: OrdMap<TitleId, TitleAdvisories>,
+    /// Universes by key.
+    pub universes: OrdMap<SmolStr, Arc<Universe>>,
+    /// When a distribution's package was first seen to be offered, by title and version.
+    pub first_offered: OrdMap<TitleId, BTreeMap<SmolStr, Timestamp>>,
+    /// Distributions by name.
+    pub distributions: OrdMap<SmolStr, Arc<Distribution>>,
+    /// The last event that changed releases or advisories of a title.
+    pub title_revised: OrdMap<TitleId, u64>,
+    /// The policy in force.
+    pub policy: Option<Arc<InForce>>,
+    /// When policies and entries first applied.
+    pub applied: AppliedTimes,
+    /// What has opened, by title.
+    pub rollouts: OrdMap<TitleId, Arc<Vec<RolloutRecord>>>,
+    /// What gates said, by title.
+    pub gates: OrdMap<TitleId, Arc<Vec<GateRecord>>>,
+    /// When conditions on advisories first held.
+    pub latches: OrdMap<(AdvisoryId, SmolStr), Timestamp>,
+    /// The last event that set a latch.
+    pub latches_revised: u64,
+    /// Plans by id.
+    pub plans: OrdMap<PlanId, Arc<PlanRecord>>,
+    /// Budgets that were spent, oldest first.
+    pub ledger: Vector<Arc<Spent>>,
+    /// Why everything is stopped, and since when.
+    pub brake: Option<(SmolStr, Timestamp)>,
+    /// Tokens by id.
+    pub tokens: OrdMap<TokenId, Arc<TokenRecord>>,
+    /// Times in which the server did not listen.
+    pub downtimes: Vector<(Timestamp, Timestamp)>,
+    /// When the server last started.
+    pub started: Option<Timestamp>,
+    /// Devices that checked in since [`State::presence_from`]; not in the log yet.
+    #[serde(skip)]
+    pub seen_since: DeviceSet,
+    /// The beginning of the quarter of an hour that is being gathered.
+    #[serde(skip)]
+    pub presence_from: Option<Timestamp>,
+}
+
+/// When policies, and entries of their deadlines, first applied.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AppliedTimes {
+    /// By policy.
+    pub policies: BTreeMap<SmolStr, Timestamp>,
+    /// By policy and text.
+    pub entries: BTreeMap<SmolStr, BTreeMap<SmolStr, Timestamp>>,
+}
+
+/// How far one release has come in one rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolloutRecord {
+    /// The rollout.
+    pub rollout: SmolStr,
+    /// The release.
+    pub version: SmolStr,
+    /// The rings that have opened, each with its members where they were fixed.
+    pub open: Vec<(SmolStr, Option<DeviceSet>)>,
+}
+
+/// What a gate said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateRecord {
+    /// The release.
+    pub version: SmolStr,
+    /// The ring before the gate.
+    pub after: SmolStr,
+    /// The platform that it speaks of.
+    pub platform: Option<SmolStr>,
+    /// The answer.
+    pub answer: GateAnswer,
+}
+
+/// Devices that spent a budget at one time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// When.
+    pub at: Timestamp,
+    /// The devices.
+    pub devices: DeviceSet,
+    /// The values of the fields that budgets divide by.
+    pub groups: BTreeMap<SmolStr, BTreeMap<SmolStr, DeviceSet>>,
+}
+
+/// How long presence is gathered before it becomes an event.
+pub const PRESENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+
+impl State {
+    /// The device of an id, where it is managed.
+    pub fn device(&self, id: &DeviceId) -> Option<&Arc<DeviceRecord>> {
+        self.devices.get(id).filter(|device| device.retired.is_none())
+    }
+
+    /// All devices that are managed, by id.
+    pub fn managed(&self) -> impl Iterator<Item = &Arc<DeviceRecord>> {
+        self.devices.values().filter(|device| device.retired.is_none())
+    }
+
+    /// How many devices are managed.
+    pub fn managed_count(&self) -> u64 {
+        self.managed().count() as u64
+    }
+
+    /// The device of an index.
+    pub fn at_index(&self, index: u32) -> Option<&Arc<DeviceRecord>> {
+        self.by_index.get(index as usize).and_then(|id| self.devices.get(id))
+    }
+
+    /// The number of the policy revision in force; 0 where there is none.
+    pub fn revision(&self) -> u64 {
+        self.policy.as_ref().map_or(0, |policy| policy.revision)
+    }
+
+    /// The last event that changed what decisions on every device read: the policy in force, and the titles that it names.
+    pub fn revised_for_all(&self) -> u64 {
+        let Some(policy) = &self.policy else { return 0 };
+        let named = policy.repository.policies.iter().flat_map(|policy| &policy.software);
+        let revised = named.filter_map(|selector| match selector {
+            Selector::Title(title) => self.title_revised.get(title).copied(),
+            _ => None,
+        });
+        revised.max().unwrap_or(0).max(policy.by_event)
+    }
+
+    /// The last event that changed what decisions on a device read, besides what [`State::revised_for_all`] says.
+    pub fn revised_for(&self, device: &DeviceRecord) -> u64 {
+        let person = device.person.as_ref().and_then(|id| self.people.get(id)).map_or(0, |person| person.revised);
+        let universe = device.universe.as_ref().and_then(|key| self.universes.get(key));
+        let distribution = universe.and_then(|universe| self.distributions.get(&universe.distribution));
+        let titles = device.installs.keys().filter_map(|slot| self.title_revised.get(&slot.title)).copied().max();
+        device
+            .revised
+            .max(person)
+            .max(universe.map_or(0, |universe| universe.revised))
+            .max(distribution.map_or(0, |distribution| distribution.revised))
+            .max(titles.unwrap_or(0))
+    }
+
+    /// What the most trusted source says of a field of a device or its person (`person.department`), as text and whatever its
+    /// age: what budgets count by.
+    pub fn plain_fact(&self, device: &DeviceRecord, field: &str) -> Option<SmolStr> {
+        let field: FieldRef = field.parse().ok()?;
+        let order = self.policy.as_ref().and_then(|policy| policy.repository.authority.order.get(&field));
+        let rank = |source: &SmolStr| order.and_then(|order| order.iter().position(|listed| listed == source)).unwrap_or(usize::MAX);
+        match field.root {
+            Root::Person => {
+                let person = self.people.get(device.person.as_ref()?)?;
+                let said = person.facts.get(&field.name)?;
+                let reference = said.iter().min_by_key(|(source, _)| rank(source))?.1;
+                self.personal.get(reference).map(|value| value.to_string().into())
+            }
+            _ => {
+                let said = device.facts.get(field.to_string().as_str())?;
+                said.iter().min_by_key(|(source, _)| rank(source)).map(|(_, value)| value.to_string().into())
+            }
+        }
+    }
+
+    /// Notes that a device checked in, until the next [`super::Input::Tick`] makes an event of it.
+    pub fn note_seen(&mut self, index: u32, now: Timestamp) {
+        self.presence_from.get_or_insert(now);
+        self.seen_since.insert(index);
+    }
+
+    /// When policies and entries first applied, as decisions ask for it.
+    pub fn applied(&self) -> Applied {
+        let entries = self.applied.entries.iter().flat_map(|(policy, texts)| {
+            texts.iter().map(|(text, since)| ((policy.clone(), text.clone()), *since))
+        });
+        Applied { all: None, policies: self.applied.policies.clone(), entries: entries.collect() }
+    }
+
+    /// Reads again what snapshots leave out: the policy's documents and lists of advisories.
+    pub fn restore(&mut self, ground: &Ground<'_>) -> Result<(), ApplyError> {
+        if let Some(policy) = &mut self.policy {
+            let repository = repository(&policy.files, ground)?;
+            Arc::make_mut(policy).repository = Arc::new(repository);
+        }
+        let names: Vec<SmolStr> = self.distributions.keys().cloned().collect();
+        for name in names {
+            let Some(distribution) = self.distributions.get_mut(&name) else { continue };
+            let advisories = apply::advisories(&distribution.content, ground)?;
+            Arc::make_mut(distribution).advisories = advisories;
+        }
+        Ok(())
+    }
+}
+
+/// The files of a policy repository as content: path and text, sorted by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyFiles(pub BTreeMap<String, String>);
+
+impl PolicyFiles {
+    /// As [`Files`], for the loader.
+    pub fn files(&self) -> Files {
+        let mut files = Files::default();
+        let limits = Limits::default();
+        for (path, text) in &self.0 {
+            // What is too large or no text was refused when the plan was made.
+            let _ = files.add(path.clone(), text.as_bytes(), &limits);
+        }
+        files
+    }
+}
+
+/// What decisions read of the policy files that a content holds.
+fn repository(content: &str, ground: &Ground<'_>) -> Result<Repository, ApplyError> {
+    let bytes = ground.contents.content(content).ok_or_else(|| ApplyError::Content(content.to_owned()))?;
+    let files: PolicyFiles = serde_json::from_slice(&bytes).map_err(|_| ApplyError::Content(content.to_owned()))?;
+    let files = files.files();
+    let (documents, _) = load(&files, &Limits::default());
+    let (repository, _) = resolve(&documents, &files, ground.catalog);
+    Ok(repository)
+}
+
+impl DeviceRecord {
+    /// A device of which nothing is known yet.
+    pub fn new(id: DeviceId, index: u32, name: Option<SmolStr>, at: Timestamp, seq: u64) -> DeviceRecord {
+        DeviceRecord {
+            id,
+            index,
+            name,
+            enrolled: at,
+            retired: None,
+            revised: seq,
+            seen: at,
+            seen_by: SmolStr::new_static("agent"),
+            facts: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            installs: Arc::default(),
+            universe: None,
+            person: None,
+            absences: Vec::new(),
+            spells: BTreeMap::new(),
+            published: BTreeMap::new(),
+            settled: 0,
+            held: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+        }
+    }
+
+    /// The slots that anything is published or held for.
+    pub fn governed(&self) -> impl Iterator<Item = &SlotName> {
+        self.published.keys().chain(self.held.keys().filter(|slot| !self.published.contains_key(*slot)))
+    }
+}
