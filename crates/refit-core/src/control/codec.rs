@@ -11,7 +11,9 @@ use serde_json::Value;
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// It was written by a newer program.
-    #[error("the log has an event `{kind}` of version {version}, and this program reads up to {known}: it was written by a newer Refit")]
+    #[error(
+        "the log has an event `{kind}` of version {version}, and this program reads up to {known}: it was written by a newer Refit"
+    )]
     Newer {
         /// Its kind.
         kind: String,
@@ -21,7 +23,9 @@ pub enum DecodeError {
         known: u16,
     },
     /// It is of a kind that this program does not know.
-    #[error("the log has an event of the kind `{kind}`, which this program does not know: it was written by a newer Refit")]
+    #[error(
+        "the log has an event of the kind `{kind}`, which this program does not know: it was written by a newer Refit"
+    )]
     UnknownKind {
         /// Its kind.
         kind: String,

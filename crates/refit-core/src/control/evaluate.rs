@@ -10,7 +10,9 @@ use super::{
     upcoming::next_change,
 };
 use crate::{
-    decide::{Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, Progress, decide, decide_title},
+    decide::{
+        Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, Progress, decide, decide_title,
+    },
     facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
     policy::{document::policy::Mode, repository::Repository},
     world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, World},
@@ -324,7 +326,8 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         });
     }
     let universe = record.universe.as_ref().and_then(|key| state.universes.get(key));
-    for entry in universe.iter().flat_map(|universe| universe.offers.values().flatten()).filter(|entry| entry.withheld) {
+    for entry in universe.iter().flat_map(|universe| universe.offers.values().flatten()).filter(|entry| entry.withheld)
+    {
         if let Ok(version) = Version::parse(repository.scheme(&entry.title), &entry.version) {
             device.offers.entry(entry.title.clone()).or_default().push((version, Offer::Since(Timestamp::MAX)));
         }
@@ -380,7 +383,8 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
         }
     }
     // A list that is absent is empty if one of its sources is fresh; where no source is named, Refit itself supplies it.
-    for field in repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root != Root::Exposure) {
+    for field in repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root != Root::Exposure)
+    {
         if !facts.said(&field.name).is_empty() {
             continue;
         }
@@ -451,7 +455,8 @@ fn note(
 fn outcome(decision: &Decision) -> SlotOutcome {
     let derivation = &decision.derivation;
     let slot = SlotName::from(&decision.slot);
-    let wanted = |version: Option<&Version>| version.map_or(Wanted::Nothing, |version| Wanted::Release(version.as_str().into()));
+    let wanted =
+        |version: Option<&Version>| version.map_or(Wanted::Nothing, |version| Wanted::Release(version.as_str().into()));
     let goal = match &decision.goal {
         None => Wanted::Nothing,
         Some(Goal::Absent) => Wanted::Absent,

@@ -174,8 +174,10 @@ pub fn fleet_plan(
             }
         }
     }
-    plan.changes = gathered.into_iter().map(|((before, after), changing)| changing.change(state, before, after)).collect();
-    plan.changes.sort_by(|a, b| b.devices.cmp(&a.devices).then_with(|| (&a.after, &a.before).cmp(&(&b.after, &b.before))));
+    plan.changes =
+        gathered.into_iter().map(|((before, after), changing)| changing.change(state, before, after)).collect();
+    plan.changes
+        .sort_by(|a, b| b.devices.cmp(&a.devices).then_with(|| (&a.after, &a.before).cmp(&(&b.after, &b.before))));
     plan.envelope = permits.into_iter().map(|(cohort, devices)| Permit { cohort, devices }).collect();
     Some(plan)
 }
@@ -193,7 +195,8 @@ struct Changing {
 
 impl Changing {
     fn change(self, state: &State, before: Option<CohortKey>, after: Option<CohortKey>) -> PlannedChange {
-        let examples = self.devices.iter().take(EXAMPLES).filter_map(|index| state.by_index.get(index as usize).cloned());
+        let examples =
+            self.devices.iter().take(EXAMPLES).filter_map(|index| state.by_index.get(index as usize).cloned());
         PlannedChange {
             before,
             after,

@@ -76,10 +76,8 @@ pub(super) fn open_ring(
 ) -> Result<Outcome, Refusal> {
     let repository = repository(state)?;
     readable(state, &title, &version)?;
-    let known = repository
-        .rollouts
-        .get(&rollout)
-        .ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
+    let known =
+        repository.rollouts.get(&rollout).ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
     let Some(place) = known.rings.iter().position(|known| known.name == ring) else {
         return Err(Refusal::Missing { what: "ring", id: ring });
     };

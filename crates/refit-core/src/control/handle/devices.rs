@@ -79,11 +79,8 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
     let mut outcome = Outcome::default();
     if let Some(report) = said.universe {
         let universe = state.universes.get(&report.key);
-        let new: Vec<_> = report
-            .offers
-            .into_iter()
-            .filter(|offer| universe.is_none_or(|universe| !universe.knows(offer)))
-            .collect();
+        let new: Vec<_> =
+            report.offers.into_iter().filter(|offer| universe.is_none_or(|universe| !universe.knows(offer))).collect();
         let elsewhere = universe.is_none_or(|universe| universe.distribution != report.distribution);
         if !new.is_empty() || elsewhere {
             outcome.events.push(Event::UniverseOffered(UniverseOffered {
@@ -136,7 +133,10 @@ fn differences(record: &DeviceRecord, installs: Installs) -> Result<(Vec<Install
     }
     gone.retain(|slot| record.installs.contains_key(slot) && !slots.contains(slot));
     let changed = |entry: &InstallEntry| {
-        record.installs.get(&entry.slot()).is_none_or(|known| known.version != entry.version || known.state != entry.state)
+        record
+            .installs
+            .get(&entry.slot())
+            .is_none_or(|known| known.version != entry.version || known.state != entry.state)
     };
     Ok((listed.into_iter().filter(changed).collect(), gone))
 }

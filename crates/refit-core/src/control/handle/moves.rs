@@ -277,9 +277,11 @@ impl<'s> Gathered<'s> {
         }
         if !self.held.is_empty() || !self.freed.is_empty() {
             // One plan gathers what waits until a person has looked at it.
-            let open = self.state.plans.iter().find(|(_, plan)| {
-                plan.status == PlanStatus::Open && matches!(plan.kind, PlanKind::Held { .. })
-            });
+            let open = self
+                .state
+                .plans
+                .iter()
+                .find(|(_, plan)| plan.status == PlanStatus::Open && matches!(plan.kind, PlanKind::Held { .. }));
             let plan = open.map_or(plan, |(id, _)| id.clone());
             let held = self.held.into_iter().map(|((key, cause, because), devices)| HeldCohort {
                 key,
@@ -311,4 +313,3 @@ impl<'s> Gathered<'s> {
         outcome
     }
 }
-

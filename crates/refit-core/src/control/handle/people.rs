@@ -34,7 +34,8 @@ pub(super) fn observe(
     if known.is_some_and(|known| observed < known) {
         return Ok(Outcome::default());
     }
-    let mut event = PersonObserved { person: person.clone(), source: source.clone(), observed, values: BTreeMap::new() };
+    let mut event =
+        PersonObserved { person: person.clone(), source: source.clone(), observed, values: BTreeMap::new() };
     let mut personal = Vec::new();
     for (field, value) in values {
         let reference = record.and_then(|record| record.facts.get(&field)).and_then(|said| said.get(&source));

@@ -34,7 +34,9 @@ pub(super) fn make(
 pub(super) fn approve(state: &State, actor: &Actor, id: PlanId) -> Result<Outcome, Refusal> {
     let plan = find(state, &id)?;
     if actor.bearer != Bearer::Person {
-        return Err(Refusal::Forbidden("a program can't approve a plan: a person has to, with a token of their own".into()));
+        return Err(Refusal::Forbidden(
+            "a program can't approve a plan: a person has to, with a token of their own".into(),
+        ));
     }
     if actor.owner == plan.author {
         return Err(Refusal::Forbidden(format!(

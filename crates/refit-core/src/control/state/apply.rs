@@ -1,8 +1,8 @@
 //! One event after the other.
 
 use super::{
-    AbsenceRecord, DeviceRecord, Distribution, GateRecord, Ground, InForce, Installed, PlanKind, PlanRecord, PlanStatus,
-    Published, Receipt, RolloutRecord, Spent, State, Universe, repository,
+    AbsenceRecord, DeviceRecord, Distribution, GateRecord, Ground, InForce, Installed, PlanKind, PlanRecord,
+    PlanStatus, Published, Receipt, RolloutRecord, Spent, State, Universe, repository,
 };
 use crate::control::{
     device_set::DeviceSet,
@@ -71,7 +71,9 @@ impl State {
                     let mut list = self.releases.get(&release.title).map(|list| list.to_vec()).unwrap_or_default();
                     list.retain(|known| (&known.version, &known.branch) != (&release.version, &release.branch));
                     list.push(release.clone());
-                    list.sort_by(|a, b| (a.published, &a.version, &a.branch).cmp(&(b.published, &b.version, &b.branch)));
+                    list.sort_by(|a, b| {
+                        (a.published, &a.version, &a.branch).cmp(&(b.published, &b.version, &b.branch))
+                    });
                     self.releases.insert(release.title.clone(), Arc::new(list));
                     self.title_revised.insert(release.title.clone(), seq);
                 }
@@ -119,7 +121,10 @@ impl State {
             Event::RingOpened(opened) => self.ring_opened(seq, opened),
             Event::GateAnswered(answered) => self.gate_answered(seq, answered),
             Event::BrakePulled(pulled) => self.brake = Some((pulled.why.clone(), at)),
-            Event::BrakeReleased(_) => self.brake = None,
+            Event::BrakeReleased(_) => {
+                self.brake = None;
+                self.went_on = seq;
+            }
             Event::TokenCreated(created) => {
                 self.tokens.insert(created.token.clone(), Arc::new(created.record.clone()));
             }

@@ -103,6 +103,8 @@ pub struct State {
     pub ledger: Vector<Arc<Spent>>,
     /// Why everything is stopped, and since when.
     pub brake: Option<(SmolStr, Timestamp)>,
+    /// The event that let everything go on; what was decided while it was stopped is decided again.
+    pub went_on: u64,
     /// Tokens by id.
     pub tokens: OrdMap<TokenId, Arc<TokenRecord>>,
     /// Times in which the server did not listen.
@@ -198,7 +200,7 @@ impl State {
             Selector::Title(title) => self.title_revised.get(title).copied(),
             _ => None,
         });
-        revised.max().unwrap_or(0).max(policy.by_event)
+        revised.max().unwrap_or(0).max(policy.by_event).max(self.went_on)
     }
 
     /// The last event that changed what decisions on a device read, besides what [`State::revised_for_all`] says.
@@ -220,7 +222,9 @@ impl State {
     pub fn plain_fact(&self, device: &DeviceRecord, field: &str) -> Option<SmolStr> {
         let field: FieldRef = field.parse().ok()?;
         let order = self.policy.as_ref().and_then(|policy| policy.repository.authority.order.get(&field));
-        let rank = |source: &SmolStr| order.and_then(|order| order.iter().position(|listed| listed == source)).unwrap_or(usize::MAX);
+        let rank = |source: &SmolStr| {
+            order.and_then(|order| order.iter().position(|listed| listed == source)).unwrap_or(usize::MAX)
+        };
         match field.root {
             Root::Person => {
                 let person = self.people.get(device.person.as_ref()?)?;
@@ -243,9 +247,11 @@ impl State {
 
     /// When policies and entries first applied, as decisions ask for it.
     pub fn applied(&self) -> Applied {
-        let entries = self.applied.entries.iter().flat_map(|(policy, texts)| {
-            texts.iter().map(|(text, since)| ((policy.clone(), text.clone()), *since))
-        });
+        let entries = self
+            .applied
+            .entries
+            .iter()
+            .flat_map(|(policy, texts)| texts.iter().map(|(text, since)| ((policy.clone(), text.clone()), *since)));
         Applied { all: None, policies: self.applied.policies.clone(), entries: entries.collect() }
     }
 

@@ -1,0 +1,175 @@
+//! A policy is planned, approved, applied; devices are given what it asks for.
+
+use super::shell::{Shell, person, time};
+use refit_core::control::{Actor, Event, Ground, Input, PlanStatus, Refusal, Scope, read_snapshot, write_snapshot};
+use refit_core::policy::resolve::Titles;
+
+const POLICY: &str = "
+organization: acme
+defaults: { mode: enforce }
+---
+title: editor
+name: Editor
+scheme: semver
+---
+policy: editors
+software: [editor]
+deadline: [{ within: 7d }]
+phase_in: 30d
+";
+
+fn fleet(count: usize) -> Shell {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.tell(Input::Start { program: "1".into(), alive_until: None });
+    for index in 0..count {
+        let id = format!("d{index}");
+        shell.enrol(&id);
+        shell.installs(&id, &[("editor", "1.0.0")]);
+    }
+    shell.release("editor", "1.0.0");
+    shell.release("editor", "1.1.0");
+    shell
+}
+
+#[test]
+fn first_adoption_obliges_everybody_and_forces_nobody_before_phase_in() {
+    let mut shell = fleet(5);
+    shell.wait(200 * 24);
+    let plan = shell.apply(POLICY);
+    assert_eq!(plan.summary.moved, 5);
+    assert_eq!(plan.summary.overdue_devices, 0);
+    shell.settle();
+    assert_eq!(shell.moved("editor").len(), 5);
+    let due =
+        shell.state.managed().flat_map(|device| device.published.values()).filter_map(|published| published.due).min();
+    let phased_in = shell.now.checked_add(jiff::SignedDuration::from_hours(30 * 24)).unwrap();
+    assert_eq!(due, Some(phased_in));
+}
+
+#[test]
+fn nothing_is_published_twice() {
+    let mut shell = fleet(3);
+    shell.apply(POLICY);
+    assert!(!shell.settle().is_empty());
+    let before = shell.log.len();
+    shell.wait(1);
+    assert!(shell.settle().is_empty());
+    assert_eq!(shell.log.len(), before);
+}
+
+#[test]
+fn a_device_that_has_done_it_is_compliant_and_asked_for_nothing() {
+    let mut shell = fleet(2);
+    shell.apply(POLICY);
+    shell.settle();
+    shell.installs("d0", &[("editor", "1.1.0")]);
+    shell.settle();
+    assert_eq!(shell.moved("editor"), ["d1"]);
+    let row = shell.board.row(&"d0".into()).unwrap();
+    assert_eq!(row.slots[0].compliance, refit_core::decide::Compliance::Compliant);
+    // Its spell has ended, the other's goes on.
+    assert!(shell.state.device(&"d0".into()).unwrap().spells.is_empty());
+    assert_eq!(shell.state.device(&"d1".into()).unwrap().spells.len(), 1);
+}
+
+#[test]
+fn replay_gives_the_same_state_and_so_does_a_snapshot() {
+    let mut shell = fleet(4);
+    shell.department("p1", "IT");
+    shell.tell(Input::Assign { device: "d1".into(), person: Some(refit_core::control::PersonId::new("p1")) });
+    shell.apply(POLICY);
+    shell.settle();
+    shell.installs("d0", &[("editor", "1.1.0")]);
+    shell.settle();
+    let bytes = |state: &refit_core::control::State| write_snapshot(state).unwrap().1;
+    assert_eq!(bytes(&shell.state), bytes(&shell.replayed()));
+    let (format, snapshot) = write_snapshot(&shell.state).unwrap();
+    let titles = Titles::default();
+    let ground = Ground { catalog: &titles, contents: &shell.contents };
+    let mut read = read_snapshot(format, &snapshot, &ground).unwrap();
+    read.personal = shell.state.personal.clone();
+    assert_eq!(bytes(&read), snapshot);
+    // It also goes on in the same way.
+    shell.state = read;
+    assert!(shell.settle().is_empty());
+}
+
+#[test]
+fn nobody_approves_their_own_plan_and_no_program_approves_any() {
+    let mut shell = fleet(2);
+    shell.tell(Input::SetApprovals(1));
+    let ada = person("ada", &[Scope::Plan, Scope::Approve, Scope::Apply]);
+    let bob = person("bob", &[Scope::Approve]);
+    let robot = Actor { bearer: refit_core::control::Bearer::Program, ..person("robot", &[Scope::Approve]) };
+    let (id, plan) = shell.plan_as(&ada, POLICY);
+    let apply = Input::Apply {
+        plan: id.clone(),
+        envelope: plan.envelope.iter().map(|permit| (permit.cohort.clone(), permit.devices)).collect(),
+    };
+    assert!(matches!(shell.try_as(&ada, apply.clone()), Err(Refusal::Forbidden(_))));
+    assert!(matches!(shell.try_as(&ada, Input::Approve { plan: id.clone() }), Err(Refusal::Forbidden(_))));
+    assert!(matches!(shell.try_as(&robot, Input::Approve { plan: id.clone() }), Err(Refusal::Forbidden(_))));
+    assert!(matches!(shell.try_as(&bob, apply.clone()), Err(Refusal::Scope(Scope::Apply))));
+    shell.try_as(&bob, Input::Approve { plan: id.clone() }).unwrap();
+    assert_eq!(shell.state.plans[&id].status, PlanStatus::Approved);
+    shell.try_as(&ada, apply).unwrap();
+    assert_eq!(shell.state.revision(), 1);
+}
+
+#[test]
+fn a_plan_of_an_older_revision_is_refused() {
+    let mut shell = fleet(2);
+    let (old, plan) = shell.plan_as(&Actor::server(), POLICY);
+    shell.apply(POLICY);
+    let envelope = plan.envelope.iter().map(|permit| (permit.cohort.clone(), permit.devices)).collect();
+    let refused = shell.try_as(&Actor::server(), Input::Apply { plan: old, envelope });
+    assert!(matches!(refused, Err(Refusal::Conflict(_))), "{refused:?}");
+}
+
+#[test]
+fn what_the_plan_did_not_show_is_held() {
+    let mut shell = fleet(2);
+    let (id, plan) = shell.plan_as(&Actor::server(), POLICY);
+    // Two more devices come between plan and apply: they were there before the revision, and not in its plan.
+    for device in ["late-1", "late-2"] {
+        shell.enrol(device);
+        shell.installs(device, &[("editor", "1.0.0")]);
+    }
+    shell.wait(1);
+    let envelope = plan.envelope.iter().map(|permit| (permit.cohort.clone(), permit.devices)).collect();
+    shell.tell(Input::Apply { plan: id, envelope });
+    shell.settle();
+    assert_eq!(shell.moved("editor").len(), 2);
+    let held = shell.state.managed().filter(|device| !device.held.is_empty()).count();
+    assert_eq!(held, 2);
+}
+
+#[test]
+fn while_everything_is_stopped_nothing_is_published() {
+    let mut shell = fleet(2);
+    shell.apply(POLICY);
+    shell.tell(Input::Stop { why: "a fire".into() });
+    let due = shell.board.due(&shell.state, shell.now, 10);
+    assert_eq!(due.len(), 2);
+    let events = shell.settle();
+    assert!(events.iter().all(|event| !matches!(event, Event::MovesPublished(_))));
+    assert!(shell.moved("editor").is_empty());
+    shell.tell(Input::GoOn { why: "out".into() });
+    shell.settle();
+    assert_eq!(shell.moved("editor").len(), 2);
+}
+
+#[test]
+fn an_observation_that_is_older_than_what_is_known_changes_nothing() {
+    let mut shell = fleet(1);
+    let late = refit_core::control::Observation {
+        device: "d0".into(),
+        source: "agent".into(),
+        observed: time("2026-10-01T00:00:00Z"),
+        facts: Default::default(),
+        installs: Some(refit_core::control::Installs::All(Vec::new())),
+        universe: None,
+    };
+    assert!(shell.tell(Input::Observe(late)).is_empty());
+    assert_eq!(shell.state.device(&"d0".into()).unwrap().installs.len(), 1);
+}

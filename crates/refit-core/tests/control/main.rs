@@ -1,0 +1,8 @@
+//! The server's logic, driven by hand: inputs in, events out, and the state that they add up to.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
+mod budgets;
+mod fleet;
+mod presence;
+mod shell;
