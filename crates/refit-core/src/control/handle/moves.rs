@@ -198,21 +198,26 @@ impl<'s> Gathered<'s> {
         if cause == MoveCause::Policy && plan.is_none() {
             return Err("the plan that was applied did not show this".into());
         }
-        if let Some(rejected) = self.rejected(record, movers) {
-            return Err(rejected);
+        if let Some(because) = self.waiting(record, movers) {
+            return Err(because);
         }
         self.budgets.permit(record.index, &evaluation.groups)?;
         Ok(plan.map(|(id, _)| id.clone()))
     }
 
-    /// What a person has rejected stays where it is.
-    fn rejected(&self, record: &DeviceRecord, movers: &[&Change<'_>]) -> Option<SmolStr> {
-        let held = movers.iter().find_map(|change| {
-            let (plan, key) = record.held.get(&change.key.slot)?;
-            let plan_record = self.state.plans.get(plan)?;
-            (plan_record.status == PlanStatus::Rejected && **key == *change.key).then_some(plan)
-        })?;
-        Some(format!("plan {held} was rejected").into())
+    /// Why a move that is held already stays held: it waits for a person, whatever a budget permits by now, and what a person has
+    /// rejected stays rejected.
+    fn waiting(&self, record: &DeviceRecord, movers: &[&Change<'_>]) -> Option<SmolStr> {
+        movers.iter().find_map(|change| {
+            let (id, key) = record.held.get(&change.key.slot).filter(|(_, key)| **key == *change.key)?;
+            let plan = self.state.plans.get(id)?;
+            let PlanKind::Held { held } = &plan.kind else { return None };
+            match plan.status {
+                PlanStatus::Rejected => Some(format!("plan {id} was rejected").into()),
+                PlanStatus::Open => held.iter().find(|held| held.key == **key).map(|held| held.because.clone()),
+                _ => None,
+            }
+        })
     }
 
     fn pay(
