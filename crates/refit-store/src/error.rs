@@ -64,6 +64,25 @@ pub enum StoreError {
     /// A time outside of what can be stored.
     #[error("the time {0} can't be stored: it has to be between the years 1678 and 2261; check the clock")]
     TimeOutOfRange(Timestamp),
+    /// A backup can't be made, or can't be used.
+    #[error("the backup {} can't be used: {what}", path.display())]
+    Backup {
+        /// Its folder.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
+    /// Restoring would replace a good log.
+    #[error(
+        "the log in {} is good, up to event {head}, and would be replaced; say so explicitly if that is meant",
+        folder.display()
+    )]
+    WouldReplace {
+        /// The data folder.
+        folder: PathBuf,
+        /// Where its log ends.
+        head: Seq,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {

@@ -10,10 +10,14 @@
 //! - `conformance` The laws that every store keeps (feature `conformance`).
 
 pub mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod error;
 pub mod lease;
 pub mod memory;
 pub mod snapshot;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod store;
 
 pub use batch::{Answered, BODY_BYTES_MAX, Batch, Blob, NewEvent, PersonalValue, Seq, StoredEvent};
@@ -21,4 +25,6 @@ pub use error::{AppendError, LeaseError, StoreError};
 pub use lease::Fence;
 pub use memory::MemoryStore;
 pub use snapshot::{Snapshot, SnapshotInfo};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Existing, Opened, Report, Restored, SqliteStore, open_sqlite, restore, verify};
 pub use store::Store;
