@@ -1,0 +1,1 @@
+//! The public API of a Refit server: the types that go over the wire.
