@@ -1,5 +1,7 @@
 //! Copies of a log in use, and back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use refit_store::{
     Batch, Existing, Fence, PersonalValue, Seq, Snapshot, SqliteStore, Store, StoreError,
     conformance::{at, event, lease},

@@ -1,5 +1,7 @@
 //! What happens to files that are not as they were: found, told, and never believed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use refit_store::{
