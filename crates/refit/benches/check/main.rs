@@ -11,7 +11,7 @@
 )]
 
 mod documents;
-#[path = "../measure.rs"]
+#[path = "../measure/mod.rs"]
 mod measure;
 
 use measure::{head, least, line, run};

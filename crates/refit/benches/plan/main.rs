@@ -11,7 +11,7 @@
     reason = "a bench reads the clock, and one that can't be set up is meant to panic"
 )]
 
-#[path = "../measure.rs"]
+#[path = "../measure/mod.rs"]
 mod measure;
 mod tracker;
 
