@@ -26,13 +26,17 @@
 //! - `package`, `repository`: packages and signed repositories, with faults
 //! - `device`, `scenarios`: both together, and the ready-made cases
 //! - `dpkg`: what is installed, read independently of Refit
+//! - `feeds`: advisories and scores in the amount of the real ones, for benches
+//! - `cost`: what a command costs, for benches
 //! - `scratch`: the folder that all of this lives in, and how it is swept
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test harness: its failure is the test's failure.
 
 mod base;
 mod command;
+pub mod cost;
 mod device;
 mod dpkg;
+pub mod feeds;
 mod mirror;
 mod needs;
 mod package;

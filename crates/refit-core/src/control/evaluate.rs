@@ -14,7 +14,7 @@ use crate::{
         Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, Progress, decide, decide_title,
     },
     facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
-    policy::{document::policy::Mode, repository::Repository},
+    policy::repository::Repository,
     world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -463,7 +463,7 @@ fn outcome(decision: &Decision) -> SlotOutcome {
         Some(goal) => wanted(goal.version()),
     };
     // What is not outstanding asks for nothing.
-    let outstanding = !derivation.obligations.is_empty() || decision.mode != Mode::Enforce;
+    let outstanding = !derivation.obligations.is_empty();
     let admitted = match (&decision.goal, &decision.admitted) {
         (Some(Goal::Absent), _) if outstanding => Wanted::Absent,
         (_, admitted) if outstanding => wanted(admitted.as_ref()),

@@ -84,11 +84,16 @@ pub enum DueCause {
 
 impl CohortKey {
     /// Whether going from `before` to `self` moves a device, so that budgets count it: another policy or ring, or something to
-    /// install or remove that was not published before. What takes a change away, or has been done, moves nobody.
+    /// install or remove that was not asked for before. What takes a change away, or has been done, moves nobody, and neither
+    /// does a policy that only observes.
     pub fn moves_from(&self, before: Option<&CohortKey>) -> bool {
-        let Some(before) = before else { return self.admitted != Wanted::Nothing };
-        let asks = self.admitted != Wanted::Nothing && self.admitted != before.admitted;
-        asks || self.policy != before.policy || self.ring != before.ring || self.rollout != before.rollout
+        if self.mode == Mode::Observe {
+            return false;
+        }
+        let asks = self.admitted != Wanted::Nothing;
+        let Some(before) = before.filter(|before| before.mode != Mode::Observe) else { return asks };
+        let asks_anew = asks && (self.admitted != before.admitted || self.mode != before.mode);
+        asks_anew || self.policy != before.policy || self.ring != before.ring || self.rollout != before.rollout
     }
 
     /// The release that a plan's envelope counts.

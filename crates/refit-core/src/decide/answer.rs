@@ -124,10 +124,10 @@ fn unseen(case: &Case<'_>) -> bool {
 }
 
 /// The releases that a policy looks at: all that are published, or those of the security archive where that is what it selects.
-fn releases<'a>(case: &Case<'a>, slot: &Slot<'_>, policy: &Policy) -> Vec<&'a Release> {
-    let all = case.world.releases(&slot.key.title);
+fn releases<'a>(case: &Case<'_>, slot: &Slot<'a>, policy: &Policy) -> Vec<&'a Release> {
     let security_only = selecting(policy, case, slot) == Some(&Selector::OsSecurity);
-    all.iter()
+    slot.releases
+        .iter()
         .filter(|release| release.published <= case.now)
         .filter(|release| {
             let installed = slot.install.is_some_and(|install| install.version == release.version);

@@ -2,9 +2,9 @@
 
 use crate::{
     calendar::Window,
-    facts::{FieldRef, Lookup, Root, Value},
+    facts::{FieldRef, Lookup, Resolved, Root, Value},
     policy::{
-        expr::{Expr, Truth},
+        expr::{Explanation, Expr, Text, Truth},
         repository::{Policy, Repository},
     },
     rollout::position,
@@ -13,11 +13,7 @@ use crate::{
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_model::Advisory;
 use smol_str::SmolStr;
-use std::{
-    borrow::Cow,
-    cell::{OnceCell, RefCell},
-    collections::BTreeMap,
-};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap};
 
 /// One device at one moment.
 pub(super) struct Case<'a> {
@@ -26,9 +22,9 @@ pub(super) struct Case<'a> {
     pub device: &'a Device,
     pub now: Timestamp,
     pub zone: TimeZone,
-    known: BTreeMap<FieldRef, Value>,
-    /// Whether each policy's `where` holds: asked again for every title of the device.
-    applies: Vec<OnceCell<Truth>>,
+    known: Known<'a>,
+    /// What each condition on device and person says, by its text: they are asked again for every title of the device.
+    answers: RefCell<BTreeMap<Text, Explanation>>,
     /// The device's position for each policy that was asked about: a hash of its own for each.
     positions: RefCell<BTreeMap<SmolStr, f64>>,
     /// Each window that was asked about, by its rule and length: recurrence rules are slow to expand.
@@ -46,24 +42,18 @@ pub(super) enum Opening {
 
 impl<'a> Case<'a> {
     pub fn new(repository: &'a Repository, world: &'a World, device: &'a Device, now: Timestamp) -> Case<'a> {
-        let known = device
-            .facts
-            .fields()
-            .filter_map(|field| {
-                let resolved = device.facts.resolve(field, &repository.authority, &repository.staleness, now);
-                resolved.value.map(|value| (field.clone(), value.clone()))
-            })
-            .collect();
-        let applies = repository.policies.iter().map(|_| OnceCell::new()).collect();
-        let (positions, openings) = (RefCell::default(), RefCell::default());
-        Case { repository, world, device, now, zone: device.zone(), known, applies, positions, openings }
+        let resolve = |field| device.facts.resolve(field, &repository.authority, &repository.staleness, now);
+        let known = Known(device.facts.fields().map(|field| (field, resolve(field))).collect());
+        let (answers, positions, openings) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Case { repository, world, device, now, zone: device.zone(), known, answers, positions, openings }
     }
 
-    /// Whether the `where` of the policy at `index` holds.
-    pub fn applies(&self, index: usize, policy: &Policy) -> Truth {
-        match self.applies.get(index) {
-            Some(cell) => *cell.get_or_init(|| self.truth(policy.condition.as_deref())),
-            None => self.truth(policy.condition.as_deref()),
+    /// What a field of the device or its person is.
+    pub fn resolved(&self, field: &FieldRef) -> Resolved<'a> {
+        let (repository, facts) = (self.repository, &self.device.facts);
+        match self.known.0.get(field) {
+            Some(resolved) => resolved.clone(),
+            None => facts.resolve(field, &repository.authority, &repository.staleness, self.now),
         }
     }
 
@@ -93,7 +83,7 @@ impl<'a> Case<'a> {
 
     /// Whether a condition on device and person holds; what is left out holds.
     pub fn truth(&self, condition: Option<&Expr>) -> Truth {
-        condition.map_or(Truth::True, |condition| condition.truth(&self.known, self.now))
+        condition.map_or(Truth::True, |condition| self.answer(condition, |answer| answer.truth))
     }
 
     /// Whether a condition on an exposure holds, as the exposure is known at `at`.
@@ -103,7 +93,18 @@ impl<'a> Case<'a> {
 
     /// The facts for want of which a condition is unknown.
     pub fn wanting(&self, condition: Option<&Expr>) -> Vec<FieldRef> {
-        condition.map_or_else(Vec::new, |condition| condition.explain(&self.known, self.now).wanting)
+        condition.map_or_else(Vec::new, |condition| self.answer(condition, |answer| answer.wanting.clone()))
+    }
+
+    /// Something of what a condition on device and person says.
+    fn answer<T>(&self, condition: &Expr, of: impl FnOnce(&Explanation) -> T) -> T {
+        if let Some(known) = self.answers.borrow().get(condition.text()) {
+            return of(known);
+        }
+        let answer = condition.explain(&self.known, self.now);
+        let found = of(&answer);
+        self.answers.borrow_mut().insert(condition.text().clone(), answer);
+        found
     }
 
     /// The facts for want of which a condition on an exposure is unknown.
@@ -118,16 +119,31 @@ impl<'a> Case<'a> {
 
     /// The text that a field of the device is known to have.
     pub fn device_text(&self, field: &str) -> Option<&str> {
-        match self.known.get(&FieldRef::device(field))? {
+        match self.known.value(&FieldRef::device(field))? {
             Value::Text(text) => Some(text),
             _ => None,
         }
     }
 }
 
+/// The fields of the device and its person of which anything was said.
+struct Known<'a>(BTreeMap<&'a FieldRef, Resolved<'a>>);
+
+impl<'a> Known<'a> {
+    fn value(&self, field: &FieldRef) -> Option<&'a Value> {
+        self.0.get(field)?.value
+    }
+}
+
+impl Lookup for Known<'_> {
+    fn get(&self, field: &FieldRef) -> Option<Cow<'_, Value>> {
+        self.value(field).map(Cow::Borrowed)
+    }
+}
+
 /// The facts of the device, and one exposure as it is known at a time.
 struct WithExposure<'a> {
-    known: &'a BTreeMap<FieldRef, Value>,
+    known: &'a Known<'a>,
     advisory: &'a Advisory,
     at: Timestamp,
 }
@@ -135,7 +151,7 @@ struct WithExposure<'a> {
 impl Lookup for WithExposure<'_> {
     fn get(&self, field: &FieldRef) -> Option<Cow<'_, Value>> {
         if field.root != Root::Exposure {
-            return self.known.get(field).map(Cow::Borrowed);
+            return self.known.get(field);
         }
         let listed = self.advisory.kev.is_some_and(|kev| kev <= self.at);
         Some(Cow::Owned(match field.name.as_str() {

@@ -89,10 +89,10 @@ fn facts(case: &Case<'_>, decision: &Decision) -> Vec<FactUsed> {
         .chain(freezes(case, decision).map(|freeze| &freeze.condition))
         .chain(blocks.map(|block| &block.condition))
         .chain(exceptions.map(|exception| &exception.condition));
-    let mut fields: BTreeSet<FieldRef> =
-        conditions.flatten().flat_map(|condition| Expr::fields(condition)).cloned().collect();
+    let mut fields: BTreeSet<&FieldRef> = conditions.flatten().flat_map(|condition| Expr::fields(condition)).collect();
+    let phase = FieldRef::device("phase");
     if decision.holds.contains(&Hold::Provisioning) {
-        fields.insert(FieldRef::device("phase"));
+        fields.insert(&phase);
     }
     fields.into_iter().map(|field| fact(case, field)).collect()
 }
@@ -129,14 +129,14 @@ fn yielding(case: &Case<'_>, slot: &Slot<'_>, decision: &Decision) -> Vec<Yieldi
     yields.collect()
 }
 
-fn fact(case: &Case<'_>, field: FieldRef) -> FactUsed {
-    let resolved = case.device.facts.resolve(&field, &case.repository.authority, &case.repository.staleness, case.now);
+fn fact(case: &Case<'_>, field: &FieldRef) -> FactUsed {
+    let resolved = case.resolved(field);
     FactUsed {
+        field: field.clone(),
         value: resolved.value.cloned(),
         source: resolved.source.cloned(),
         observed: resolved.observed,
         unknown_because: resolved.unknown_because,
-        field,
     }
 }
 

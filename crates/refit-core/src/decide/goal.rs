@@ -96,8 +96,7 @@ impl<'a> GoalBranches<'a> {
             let wanted = line.releases.iter().filter(|release| policy.target.release.holds(&release.version));
             [line.first_published(), wanted.map(|release| release.published).min()]
         });
-        let supported = case.repository.titles.get(&slot.key.title).map_or(&[][..], |title| &title.branches);
-        let last_days = supported.iter().filter_map(|branch| branch.supported_until);
+        let last_days = slot.branches.iter().filter_map(|branch| branch.supported_until);
         let last_days = last_days.chain(policy.accept.iter().filter_map(|accepted| accepted.until));
         let ended = last_days.map(|day| day.end_in(&case.zone)).filter(|end| *end <= case.now);
         let mut times: Vec<Timestamp> = begun.flatten().chain(ended).collect();
@@ -348,8 +347,7 @@ fn satisfaction(
 
 /// When support of a branch ended where the device is; `None` while it lasts at that time, or where nobody has said.
 fn support_ended(case: &Case<'_>, slot: &Slot<'_>, branch: Option<&BranchName>, at: Timestamp) -> Option<Timestamp> {
-    let title = case.repository.titles.get(&slot.key.title)?;
-    let last_day = title.branches.iter().find(|known| Some(&known.name) == branch)?.supported_until?;
+    let last_day = slot.branches.iter().find(|known| Some(&known.name) == branch)?.supported_until?;
     Some(last_day.end_in(&case.zone)).filter(|end| *end <= at)
 }
 

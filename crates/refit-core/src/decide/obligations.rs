@@ -40,10 +40,9 @@ pub(super) struct Acting<'a> {
 }
 
 /// The exposures of what is installed: every advisory that is known, not withdrawn, and affects it.
-pub(super) fn exposures<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<&'a Advisory> {
+pub(super) fn exposures<'a>(case: &Case<'_>, slot: &Slot<'a>) -> Vec<&'a Advisory> {
     let Some(install) = slot.install else { return Vec::new() };
-    case.world
-        .advisories(&slot.key.title)
+    slot.advisories
         .iter()
         .filter(|advisory| advisory.known_at <= case.now)
         .filter(|advisory| advisory.withdrawn.is_none_or(|withdrawn| withdrawn > case.now))
@@ -54,7 +53,7 @@ pub(super) fn exposures<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<&'a Advisor
 /// What `policy` asks of a slot that stands so among `releases`; without a standing the title has to go.
 pub(super) fn duties<'a>(
     case: &Case<'a>,
-    slot: &Slot<'_>,
+    slot: &Slot<'a>,
     policy: &Policy,
     releases: &[&Release],
     standing: Option<&Standing<'_>>,

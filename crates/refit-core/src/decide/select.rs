@@ -9,17 +9,23 @@ use crate::{
     policy::{
         document::policy::Presence,
         expr::Truth,
-        repository::{Policy, Selector},
+        repository::{Branch, Policy, Selector},
     },
     world::{GateState, Install, RolloutState, SlotKey},
 };
-use refit_model::TitleId;
+use refit_model::{Advisory, Release, TitleId};
 use std::collections::BTreeSet;
 
 /// A slot of the device, and what is in it.
 pub(super) struct Slot<'a> {
     pub key: SlotKey,
     pub install: Option<&'a Install>,
+    /// The releases of the title, oldest version first.
+    pub releases: &'a [Release],
+    /// The advisories that concern the title.
+    pub advisories: &'a [Advisory],
+    /// The branches that the title's document gives.
+    pub branches: &'a [Branch],
     /// How far releases of the title have come.
     pub rollouts: &'a [RolloutState],
     /// What is known of gates for releases of the title.
@@ -28,9 +34,11 @@ pub(super) struct Slot<'a> {
 
 impl<'a> Slot<'a> {
     fn new(case: &Case<'a>, key: SlotKey, install: Option<&'a Install>) -> Slot<'a> {
+        let (releases, advisories) = (case.world.releases(&key.title), case.world.advisories(&key.title));
+        let branches = case.repository.titles.get(&key.title).map_or(&[][..], |title| &title.branches);
         let rollouts = case.world.rollouts.get(&key.title).map_or(&[][..], Vec::as_slice);
         let gates = case.world.gates.get(&key.title).map_or(&[][..], Vec::as_slice);
-        Slot { key, install, rollouts, gates }
+        Slot { key, install, releases, advisories, branches, rollouts, gates }
     }
 }
 
@@ -150,9 +158,9 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
 /// The policies that name the slot's title, with whether they apply.
 fn candidates<'a>(case: &Case<'a>, slot: &Slot<'_>) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
-    for (index, policy) in case.repository.policies.iter().enumerate() {
+    for policy in &case.repository.policies {
         if selecting(policy, case, slot).is_some() {
-            candidates.push(Candidate { policy, truth: case.applies(index, policy) });
+            candidates.push(Candidate { policy, truth: case.truth(policy.condition.as_deref()) });
         }
     }
     candidates
@@ -174,7 +182,7 @@ pub(super) fn selecting<'p>(policy: &'p Policy, case: &Case<'_>, slot: &Slot<'_>
 
 /// Whether the security archive has a release of the slot's title.
 pub(super) fn in_security_archive(case: &Case<'_>, slot: &Slot<'_>) -> bool {
-    case.world.releases(&slot.key.title).iter().any(|release| release.security && release.published <= case.now)
+    slot.releases.iter().any(|release| release.security && release.published <= case.now)
 }
 
 fn consider(case: &Case<'_>, candidate: &Candidate<'_>, deciding: Option<&Policy>) -> PolicyConsidered {

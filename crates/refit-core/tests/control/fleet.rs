@@ -173,3 +173,12 @@ fn an_observation_that_is_older_than_what_is_known_changes_nothing() {
     assert!(shell.tell(Input::Observe(late)).is_empty());
     assert_eq!(shell.state.device(&"d0".into()).unwrap().installs.len(), 1);
 }
+
+#[test]
+fn a_policy_that_only_observes_moves_nobody_until_it_is_enforced() {
+    let mut shell = fleet(3);
+    let observing = POLICY.replace("mode: enforce", "mode: observe");
+    assert_eq!(shell.apply(&observing).summary.moved, 0);
+    shell.settle();
+    assert_eq!(shell.apply(POLICY).summary.moved, 3);
+}

@@ -36,7 +36,7 @@ use connect::database;
 use folder::{Folder, WriterLock};
 use jiff::Timestamp;
 use sqlx::{QueryBuilder, Sqlite, SqlitePool, pool::PoolConnection};
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 use tokio::sync::Mutex;
 use writer::Writer;
 
@@ -52,11 +52,6 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// The data folder.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Closes the log, so that the next one to open it has nothing to recover. Without it nothing is lost either.
     pub async fn close(self) -> Result<()> {
         self.readers.close().await;

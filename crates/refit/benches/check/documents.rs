@@ -69,10 +69,10 @@ fn policy(number: usize) -> Result<String, std::fmt::Error> {
     match number % 4 {
         0 => writeln!(text, "where: device.platform == \"{platform}\" && person.department == \"{department}\"")?,
         1 => {
-            writeln!(text, "where: device.platform in [\"macos\", \"{platform}\"] || \"tag-{number}\" in device.tags")?
+            writeln!(text, "where: device.platform in [\"macos\", \"{platform}\"] && \"tag-{number}\" in device.tags")?
         }
         2 => writeln!(text, "where: '!(device.hostname.startsWith(\"h{number}\")) && device.kind == \"laptop\"'")?,
-        _ => {}
+        _ => writeln!(text, "where: device.site == \"site-{number}\"")?,
     }
     writeln!(text, "software: [{}]\nmin_age: 1d", near(number))?;
     writeln!(text, "deadline:\n  - {{ if: exposure.kev, within: 2d, at_due: proceed }}")?;
@@ -92,7 +92,7 @@ fn exception(number: usize) -> Result<String, std::fmt::Error> {
 fn block(number: usize) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     writeln!(text, "block: block {number}\ntitle: {}\nreleases: \">=1.{number}, <1.{}\"", near(number), number + 1)?;
-    writeln!(text, "where: device.platform == \"windows\"\nwhy: Printing hangs.\nuntil: 2026-12-24")?;
+    writeln!(text, "where: device.kind == \"laptop\"\nwhy: Printing hangs.\nuntil: 2026-12-24")?;
     Ok(text)
 }
 

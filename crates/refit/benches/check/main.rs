@@ -11,10 +11,8 @@
 )]
 
 mod documents;
-#[path = "../measure.rs"]
-mod measure;
 
-use measure::{head, least, line, run};
+use refit_testbed::cost::{head, least, line, run};
 use std::{error::Error, process::Command, time::Duration};
 
 const RUNS: usize = 7;
@@ -33,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         if !head_is_printed {
             let said = check().output()?;
-            print!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+            let said = String::from_utf8_lossy(&said.stdout).into_owned();
+            println!("{}", said.lines().last().unwrap_or_default());
             println!("{}", head());
             head_is_printed = true;
         }

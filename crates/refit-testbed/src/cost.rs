@@ -30,6 +30,8 @@ pub struct Cost {
     pub peak_kib: u64,
     /// Whether it had to be stopped, because it took too long.
     pub stopped: bool,
+    /// Whether it ended without success, of its own accord.
+    pub failed: bool,
 }
 
 /// Runs a command to its end, or until `limit` has passed. Its output is thrown away.
@@ -51,9 +53,9 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Cost, Box<dyn Error
     }
     let wall = started.elapsed();
     let own_cpu = Duration::from(ClockId::pid_cpu_clock_id(pid)?.now()?);
-    child.wait()?;
+    let status = child.wait()?;
     let children_cpu = (children()? - children_before).saturating_sub(own_cpu);
-    Ok(Cost { wall, own_cpu, children_cpu, peak_kib, stopped })
+    Ok(Cost { wall, own_cpu, children_cpu, peak_kib, stopped, failed: !stopped && !status.success() })
 }
 
 /// CPU time of all processes that were waited for, with those that they waited for.
@@ -79,6 +81,7 @@ pub fn least(costs: &[Cost]) -> Option<Cost> {
         children_cpu: least.children_cpu.min(cost.children_cpu),
         peak_kib: least.peak_kib.max(cost.peak_kib),
         stopped: least.stopped || cost.stopped,
+        failed: least.failed || cost.failed,
     }))
 }
 
@@ -91,7 +94,11 @@ pub fn line(name: &str, cost: &Cost) -> String {
         ms(cost.own_cpu),
         ms(cost.children_cpu),
         cost.peak_kib as f64 / 1024.0,
-        if cost.stopped { "  (stopped: too long)" } else { "" }
+        match cost {
+            Cost { stopped: true, .. } => "  (stopped: too long)",
+            Cost { failed: true, .. } => "  (failed)",
+            _ => "",
+        }
     )
 }
 
