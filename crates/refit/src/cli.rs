@@ -19,6 +19,18 @@ pub struct Cli {
     /// Where Refit keeps feeds and what it has observed [env: REFIT_DATA] [default: /var/lib/refit for root, else ~/.local/share/refit].
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
+
+    /// Ask a server: the one of this machine, or the one at URL [env: REFIT_SERVER].
+    #[arg(long, global = true, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub server: Option<String>,
+
+    /// The file that holds the token for the server [env: REFIT_TOKEN holds the token itself].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// The authority that signed the server's certificate, as PEM; else those of the operating system.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 impl Cli {
@@ -26,6 +38,7 @@ impl Cli {
     ///
     /// Not left to the parser: it would then show the option in the usage of every mistake, as if it were required.
     pub fn with_environment(mut self) -> Self {
+        self.server = self.server.or_else(|| std::env::var("REFIT_SERVER").ok().filter(|server| !server.is_empty()));
         self.data =
             self.data.or_else(|| std::env::var_os("REFIT_DATA").filter(|data| !data.is_empty()).map(PathBuf::from));
         self
@@ -49,6 +62,22 @@ pub enum Command {
     Exposures(ExposuresArgs),
     /// List what is installed on this machine.
     Inventory(InventoryArgs),
+    /// List the devices of a server, or show one of them.
+    Devices(DevicesArgs),
+    /// List the plans of a server, show one, approve or reject it.
+    #[command(subcommand)]
+    Plans(PlansCommand),
+    /// Print a server's log, and follow it.
+    Events(EventsArgs),
+    /// Stop everything, and go on.
+    #[command(subcommand)]
+    Brake(BrakeCommand),
+    /// Make, list and revoke the tokens of a server.
+    #[command(subcommand)]
+    Tokens(TokensCommand),
+    /// Erase what a server keeps of a person.
+    #[command(subcommand)]
+    People(PeopleCommand),
     /// Print the JSON Schemas of the documents.
     Schema(SchemaArgs),
     /// Fetch and list feeds of vulnerabilities.
@@ -156,6 +185,9 @@ pub struct ExplainArgs {
     /// A fact that no source supplies here, such as `device.tags=canary,lab`.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
+    /// As it was at this time, by a server's log.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<Timestamp>,
 }
 
 /// `refit exposures`
@@ -271,6 +303,128 @@ pub enum SchemeName {
     Chrome,
     /// Everything else.
     Generic,
+}
+
+/// `refit devices`
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// One device, by its id.
+    pub device: Option<String>,
+    /// Only devices that have this title.
+    #[arg(long, value_name = "TITLE")]
+    pub title: Option<String>,
+    /// Only devices of which something stands so: `overdue`, `due`, `unsupported`.
+    #[arg(long, value_name = "STANDING")]
+    pub compliance: Option<String>,
+    /// Only devices of this platform.
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
+    /// Of one device, list also what has nothing to do.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `refit plans`
+#[derive(Debug, Subcommand)]
+pub enum PlansCommand {
+    /// List them, the oldest first.
+    List,
+    /// Show one.
+    Show {
+        /// Its id.
+        plan: String,
+        /// List every change, also where there are many.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Approve one that somebody else made, or let go what a budget holds.
+    Approve {
+        /// Its id.
+        plan: String,
+    },
+    /// Reject one.
+    Reject {
+        /// Its id.
+        plan: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// `refit events`
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Go on as the log grows.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Begin after this entry; without it with the last ones.
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub after: Option<u64>,
+    /// How many of the last entries.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number)]
+    pub last: u64,
+    /// Only entries of this kind: `moves.published`.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+}
+
+/// `refit brake`
+#[derive(Debug, Subcommand)]
+pub enum BrakeCommand {
+    /// Say whether everything is stopped.
+    Status,
+    /// Stop everything: nothing is published or applied until it is released.
+    Stop {
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+    /// Let it go on.
+    Release {
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// `refit tokens`
+#[derive(Debug, Subcommand)]
+pub enum TokensCommand {
+    /// List them; secrets are not kept.
+    List,
+    /// Make one. Its secret is printed this once.
+    Create {
+        /// What it is for.
+        name: String,
+        /// Who answers for it: nobody approves a plan that they made, with whatever token.
+        #[arg(long)]
+        owner: String,
+        /// It is for a person, who can approve; else for a program.
+        #[arg(long)]
+        person: bool,
+        /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, brake, admin.
+        #[arg(long = "scope", value_delimiter = ',', required = true)]
+        scopes: Vec<String>,
+        /// How many days it lasts.
+        #[arg(long, default_value_t = 90)]
+        days: u16,
+    },
+    /// Revoke one.
+    Revoke {
+        /// Its id.
+        token: String,
+    },
+}
+
+/// `refit people`
+#[derive(Debug, Subcommand)]
+pub enum PeopleCommand {
+    /// Erase all personal values of a person; the log goes on without them.
+    Erase {
+        /// The person's id.
+        person: String,
+    },
 }
 
 /// A time with its zone, or the beginning of a day in UTC.

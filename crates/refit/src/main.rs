@@ -7,6 +7,7 @@ mod catalog;
 mod cli;
 mod commands;
 mod local;
+mod remote;
 mod repository;
 mod terminal;
 
@@ -44,6 +45,11 @@ fn main() -> ExitCode {
         Ok(Exit::Usage) => ExitCode::from(2),
         Ok(Exit::Changes) => ExitCode::from(4),
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        // The server understood, and its answer is no.
+        Err(error) if error.is::<remote::Refused>() => {
+            terminal::report(&cli, &error);
+            ExitCode::from(1)
+        }
         Err(error) => {
             terminal::report(&cli, &error);
             ExitCode::from(3)

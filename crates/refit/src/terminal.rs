@@ -33,6 +33,16 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     unless_closed(out.write_all(&text).and_then(|()| out.flush()))
 }
 
+/// Prints a value as JSON on one line: for what goes on and on.
+pub fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut text = serde_json::to_vec(value)?;
+    text.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    // Whoever has read enough ends the command, or it would follow for ever.
+    Ok(out.write_all(&text).and_then(|()| out.flush())?)
+}
+
 /// Prints text to standard output.
 pub fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write;

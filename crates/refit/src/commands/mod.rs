@@ -1,26 +1,46 @@
 //! One file per command.
 
 mod apply;
+mod at_server;
+mod brake;
 mod check;
 mod completions;
+mod devices;
+mod events;
 mod explain;
 mod exposures;
 mod feeds;
 mod inventory;
+mod people;
 mod plan;
+mod plans;
 mod schema;
 mod test;
+mod tokens;
 mod versions;
 
 use crate::{
     Exit,
     cli::{Cli, Command, FeedsCommand, VersionsCommand},
+    remote::is_meant,
 };
 use anyhow::Result;
 
 /// Runs the command that was asked for.
 pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
+        Command::Plan(args) if is_meant(cli) => at_server::plan(cli, args),
+        Command::Apply(args) if let Some(plan) = at_server::named(cli, &args.plan) => {
+            at_server::apply(cli, args, &plan)
+        }
+        Command::Explain(args) if is_meant(cli) => at_server::explain(cli, args),
+        Command::Exposures(args) if is_meant(cli) => at_server::exposures(cli, args),
+        Command::Devices(args) => devices::run(cli, args),
+        Command::Plans(command) => plans::run(cli, command),
+        Command::Events(args) => events::run(cli, args),
+        Command::Brake(command) => brake::run(cli, command),
+        Command::Tokens(command) => tokens::run(cli, command),
+        Command::People(command) => people::run(cli, command),
         Command::Check(args) => check::run(cli, args),
         Command::Test(args) => test::run(cli, args),
         Command::Plan(args) => plan::run(cli, args),

@@ -1,0 +1,113 @@
+//! `refit plan`, `apply`, `explain` and `exposures` where a server is asked (`--server`).
+
+use crate::{
+    Exit,
+    cli::{ApplyArgs, Cli, ExplainArgs, ExposuresArgs, PlanArgs},
+    remote::{self, connect},
+    repository::{self, counted},
+    terminal::{self, CHANGE, paint},
+};
+use anyhow::{Context, Result, bail};
+use refit_api::{Applied, Explanation, Exposure, NewPlan, Plan};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::Path};
+
+/// What `refit plan --server --out` writes: which plan of which server it is.
+#[derive(Serialize, Deserialize)]
+struct PlanFile {
+    /// The server's address.
+    server: String,
+    /// The plan's id there.
+    plan: String,
+}
+
+pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
+    if args.local.local || args.refresh || !args.local.facts.is_empty() {
+        terminal::note("error: `--local`, `--fact` and `--refresh` speak of this machine; a server knows its devices");
+        return Ok(Exit::Usage);
+    }
+    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
+    let client = connect(cli)?;
+    let files: BTreeMap<String, String> =
+        read.files.0.iter().map(|file| (file.path.to_string(), file.text.to_string())).collect();
+    let bar = terminal::spinner("working out the plan");
+    let plan: Plan = client.post("plans", &NewPlan { files })?;
+    bar.finish_and_clear();
+    if cli.json {
+        terminal::json(&plan)?;
+    } else {
+        terminal::print(&remote::fleet_plan(&plan, args.all))?;
+    }
+    let changes = plan.content.as_ref().is_some_and(|content| !content.changes.is_empty());
+    if let Some(file) = &args.out {
+        let text =
+            serde_json::to_vec_pretty(&PlanFile { server: client.url().to_owned(), plan: plan.summary.id.clone() })?;
+        std::fs::write(file, text).with_context(|| format!("the plan can't be written to {}", file.display()))?;
+    }
+    if !cli.json {
+        terminal::print(&format!("\nApply it with:  refit apply --server {}\n", plan.summary.id))?;
+    }
+    Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// The id of a server's plan: as it is given, or in the file.
+pub fn named(cli: &Cli, plan: &Path) -> Option<String> {
+    if let Ok(text) = std::fs::read(plan) {
+        return serde_json::from_slice::<PlanFile>(&text).ok().map(|file| file.plan);
+    }
+    remote::is_meant(cli).then(|| plan.to_string_lossy().into_owned())
+}
+
+pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
+    if !args.facts.is_empty() {
+        bail!("`--fact` speaks of this machine; a server knows its devices");
+    }
+    let client = connect(cli)?;
+    let bar = terminal::spinner("working out the plan again");
+    let applied: Applied = client.post(&format!("plans/{plan}/apply"), &serde_json::json!({}))?;
+    bar.finish_and_clear();
+    if cli.json {
+        terminal::json(&applied)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = format!(
+        "policy revision {} is in force; {} to move\n",
+        applied.revision,
+        counted(applied.summary.moved as usize, "device")
+    );
+    for outside in &applied.outside {
+        text.push_str(&format!(
+            "{} {} on {} lies outside the plan and waits for a person\n",
+            paint(CHANGE, "held:"),
+            outside.cohort.slot,
+            counted(outside.devices as usize, "device")
+        ));
+    }
+    terminal::print(&text)?;
+    Ok(Exit::Done)
+}
+
+pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
+    let client = connect(cli)?;
+    let mut query = vec![("title", args.title.clone())];
+    query.extend(args.at.map(|at| ("at", at.to_string())));
+    let explanation: Explanation = client.get(&format!("devices/{}/explanation", args.device), &query)?;
+    if cli.json {
+        terminal::json(&explanation)?;
+    } else {
+        terminal::print(&explanation.text)?;
+    }
+    Ok(Exit::Done)
+}
+
+pub fn exposures(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
+    let client = connect(cli)?;
+    let query = if args.kev { vec![("kev", "true".to_owned())] } else { Vec::new() };
+    let exposures: Vec<Exposure> = client.list("exposures", &query, 1_000_000)?;
+    if cli.json {
+        terminal::json(&serde_json::json!({ "exposures": exposures }))?;
+    } else {
+        terminal::print(&remote::exposures(&exposures))?;
+    }
+    Ok(Exit::Done)
+}

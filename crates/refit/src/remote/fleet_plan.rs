@@ -1,0 +1,208 @@
+//! The plan of a fleet as people read it.
+
+use super::word;
+use crate::{
+    repository::counted,
+    terminal::{ADD, CHANGE, FAINT, HEADING, REMOVE, URGENT, paint},
+};
+use refit_api::{HeldMoves, Plan};
+use refit_core::{
+    control::{CohortKey, FleetPlan, PlannedChange, Wanted},
+    policy::document::policy::Mode,
+};
+use std::fmt::Write as _;
+
+/// How many changes are listed without `--all`.
+const SHOWN: usize = 40;
+
+/// A plan with what it would change, the most devices first.
+pub fn fleet_plan(plan: &Plan, all: bool) -> String {
+    let mut text = String::new();
+    let Some(content) = &plan.content else { return held(plan) };
+    let replaces = match content.replaces {
+        0 => "no policy is in force yet".to_owned(),
+        revision => format!("it would replace policy revision {revision}"),
+    };
+    let _ = writeln!(
+        text,
+        "{} for {}: {replaces}",
+        paint(HEADING, format!("Plan {}", plan.summary.id)),
+        counted(content.devices as usize, "device")
+    );
+    let (moving, still): (Vec<&PlannedChange>, Vec<&PlannedChange>) =
+        content.changes.iter().partition(|change| change.moves);
+    let limit = if all { usize::MAX } else { SHOWN };
+    if !moving.is_empty() {
+        let _ = writeln!(text, "\n{}", paint(HEADING, "Moves devices"));
+        moving.iter().take(limit).for_each(|change| line(&mut text, change));
+    }
+    if !still.is_empty() {
+        let _ = writeln!(text, "\n{}", paint(HEADING, "Changes what is published, and moves nobody"));
+        still.iter().take(limit).for_each(|change| line(&mut text, change));
+    }
+    let hidden = moving.len().saturating_sub(limit) + still.len().saturating_sub(limit);
+    if hidden > 0 {
+        let _ = writeln!(text, "  … and {} more; `--all` lists them", counted(hidden, "change"));
+    }
+    radius(&mut text, content);
+    budgets(&mut text, content);
+    summary(&mut text, plan, content);
+    text
+}
+
+fn line(text: &mut String, change: &PlannedChange) {
+    let (sign, what) = match (&change.before, &change.after) {
+        (_, Some(after)) if matches!(after.admitted, Wanted::Absent) => (paint(REMOVE, "-"), described(after)),
+        (None, Some(after)) => (paint(ADD, "+"), described(after)),
+        (Some(before), Some(after)) => (paint(CHANGE, "~"), changed(before, after)),
+        (Some(before), None) => (paint(REMOVE, "-"), format!("{}: no policy speaks of it any more", before.slot)),
+        (None, None) => return,
+    };
+    let due = match change.earliest_due {
+        Some(due) if change.overdue > 0 => {
+            paint(URGENT, format!("  overdue since {due:.0} on {}", counted(change.overdue as usize, "device")))
+        }
+        Some(due) => format!("  due from {due:.0}"),
+        None => String::new(),
+    };
+    let _ = writeln!(text, "  {sign} {what}  on {}{due}", counted(change.devices as usize, "device"));
+    let examples: Vec<&str> = change.examples.iter().map(|id| id.as_str()).collect();
+    let more = if change.devices as usize > examples.len() { ", …" } else { "" };
+    let mut notes = vec![format!("{}{more}", examples.join(", "))];
+    notes.extend(change.holds.iter().map(|(hold, count)| format!("held by {} on {count}", word(hold))));
+    notes.extend(change.marks.iter().map(|(mark, count)| format!("{} on {count}", word(mark))));
+    let _ = writeln!(text, "      {}", paint(FAINT, notes.join("; ")));
+}
+
+/// What a cohort would be given.
+fn described(key: &CohortKey) -> String {
+    let what = match (&key.admitted, &key.goal) {
+        (Wanted::Release(version), _) => format!("→ {version}"),
+        (Wanted::Absent, _) | (_, Wanted::Absent) => "goes".to_owned(),
+        (Wanted::Nothing, Wanted::Release(goal)) => format!("nothing now, goal {goal}"),
+        (Wanted::Nothing, Wanted::Nothing) => "nothing".to_owned(),
+    };
+    format!("{}  {what}  {}", key.slot, by(key))
+}
+
+fn changed(before: &CohortKey, after: &CohortKey) -> String {
+    let mut parts = Vec::new();
+    if before.policy != after.policy {
+        parts.push(format!("policy {} → {}", before.policy, after.policy));
+    }
+    if before.mode != after.mode {
+        parts.push(format!("mode {} → {}", word(&before.mode), word(&after.mode)));
+    }
+    if (&before.rollout, &before.ring) != (&after.rollout, &after.ring) {
+        parts.push(format!("ring {} → {}", ring(before), ring(after)));
+    }
+    if before.goal != after.goal {
+        parts.push(format!("goal {} → {}", wanted(&before.goal), wanted(&after.goal)));
+    }
+    if before.admitted != after.admitted {
+        parts.push(format!("now {} → {}", wanted(&before.admitted), wanted(&after.admitted)));
+    }
+    format!("{}  {}  {}", after.slot, parts.join(", "), by(after))
+}
+
+fn by(key: &CohortKey) -> String {
+    let mode = if key.mode == Mode::Enforce { String::new() } else { format!(", only {}", word(&key.mode)) };
+    let ring = key.ring.as_ref().map_or_else(String::new, |_| format!(", ring {}", ring(key)));
+    paint(FAINT, format!("({}{ring}{mode})", key.policy))
+}
+
+fn ring(key: &CohortKey) -> String {
+    match (&key.rollout, &key.ring) {
+        (Some(rollout), Some(ring)) => format!("{rollout}/{ring}"),
+        _ => "none".to_owned(),
+    }
+}
+
+fn wanted(wanted: &Wanted) -> String {
+    match wanted {
+        Wanted::Nothing => "nothing".to_owned(),
+        Wanted::Absent => "absent".to_owned(),
+        Wanted::Release(version) => version.to_string(),
+    }
+}
+
+/// How the moved devices divide.
+fn radius(text: &mut String, content: &FleetPlan) {
+    let shown = content.blast_radius.iter().filter(|(_, values)| values.keys().any(|value| value != "unknown"));
+    let mut lines = shown
+        .map(|(field, values)| {
+            let values: Vec<String> = values.iter().map(|(value, count)| format!("{value} {count}")).collect();
+            format!("  {field}: {}", values.join(", "))
+        })
+        .peekable();
+    if lines.peek().is_some() {
+        let _ = writeln!(text, "\n{}", paint(HEADING, "Who"));
+        lines.for_each(|line| {
+            let _ = writeln!(text, "{line}");
+        });
+    }
+}
+
+fn budgets(text: &mut String, content: &FleetPlan) {
+    if content.budgets.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", paint(HEADING, "Budgets"));
+    for budget in &content.budgets {
+        let whose = budget.by.as_ref().map_or_else(String::new, |(field, value)| format!(" of {field} {value}"));
+        let _ = writeln!(
+            text,
+            "  {} of {} devices{whose} in {}, {} spent",
+            budget.limit, budget.of, budget.per, budget.spent
+        );
+    }
+}
+
+fn summary(text: &mut String, plan: &Plan, content: &FleetPlan) {
+    let figures = &content.summary;
+    let _ = write!(
+        text,
+        "\nPlan: {} to move, {} touched; {} overdue at once",
+        counted(figures.moved as usize, "device"),
+        figures.touched,
+        figures.overdue_devices
+    );
+    if figures.beyond_budgets > 0 {
+        let _ = write!(
+            text,
+            "; {} beyond the budgets, which wait for a person",
+            counted(figures.beyond_budgets as usize, "device")
+        );
+    }
+    text.push('\n');
+    let needed = plan.summary.approvals_needed as usize;
+    if needed > plan.summary.approvals.len() {
+        let _ = writeln!(
+            text,
+            "It needs {} by somebody other than {}: refit plans approve {}",
+            counted(needed - plan.summary.approvals.len(), "approval"),
+            plan.summary.author,
+            plan.summary.id
+        );
+    }
+}
+
+/// What waits for a person.
+fn held(plan: &Plan) -> String {
+    let mut text = format!(
+        "{} waits for a person ({})\n",
+        paint(HEADING, format!("Plan {}", plan.summary.id)),
+        word(&plan.summary.status)
+    );
+    for HeldMoves { cohort, cause, because, devices, examples } in &plan.held {
+        let _ = writeln!(text, "  {} on {}", described(cohort), counted(*devices as usize, "device"));
+        let _ = writeln!(text, "      moved by {}; {because}", word(cause));
+        let _ = writeln!(text, "      {}", paint(FAINT, examples.join(", ")));
+    }
+    let _ = writeln!(
+        text,
+        "\nLet it go with `refit plans approve {0}`, or keep things as they are with `refit plans reject {0} --why …`",
+        plan.summary.id
+    );
+    text
+}

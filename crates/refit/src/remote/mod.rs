@@ -1,0 +1,15 @@
+//! A Refit server, as the command line talks to it: where it is, and its answers as people read them.
+
+mod client;
+mod fleet_plan;
+mod lists;
+
+pub use client::{Refused, connect, is_meant};
+pub use fleet_plan::fleet_plan;
+pub use lists::{device, devices, event, exposures, plans, tokens};
+
+/// A value's name as the API writes it, with blanks: `restart pending`.
+fn word(value: &impl serde::Serialize) -> String {
+    let name = serde_json::to_value(value).ok().and_then(|name| name.as_str().map(str::to_owned));
+    name.unwrap_or_default().replace('_', " ")
+}
