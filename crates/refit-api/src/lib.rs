@@ -21,7 +21,7 @@ pub use catalogue::*;
 pub use device::*;
 pub use event::*;
 pub use operation::*;
-pub use page::Page;
+pub use page::*;
 pub use person::*;
 pub use plan::*;
 pub use policy::*;
