@@ -5,6 +5,8 @@
 
 mod advice;
 mod catalogue;
+#[cfg(feature = "client")]
+pub mod client;
 mod device;
 mod event;
 mod operation;
