@@ -5,6 +5,8 @@
 
 mod advice;
 mod catalogue;
+#[cfg(feature = "client")]
+pub mod client;
 mod device;
 mod event;
 mod operation;
@@ -21,7 +23,7 @@ pub use catalogue::*;
 pub use device::*;
 pub use event::*;
 pub use operation::*;
-pub use page::Page;
+pub use page::*;
 pub use person::*;
 pub use plan::*;
 pub use policy::*;

@@ -20,3 +20,26 @@ impl<T> Page<T> {
         Page { items, next: None }
     }
 }
+
+/// Devices.
+pub type DevicePage = Page<crate::DeviceSummary>;
+/// Titles.
+pub type TitlePage = Page<crate::TitleSummary>;
+/// Releases.
+pub type ReleasePage = Page<crate::ReleaseSaid>;
+/// Advisories.
+pub type AdvisoryPage = Page<crate::AdvisorySaid>;
+/// Exposures.
+pub type ExposurePage = Page<crate::Exposure>;
+/// Policies.
+pub type PolicyPage = Page<crate::PolicySummary>;
+/// Exceptions.
+pub type ExceptionPage = Page<crate::ExceptionSaid>;
+/// Plans.
+pub type PlanPage = Page<crate::PlanSummary>;
+/// Rollouts.
+pub type RolloutPage = Page<crate::RolloutSaid>;
+/// Tokens.
+pub type TokenPage = Page<crate::Token>;
+/// Budgets.
+pub type BudgetPage = Page<crate::BudgetSaid>;
