@@ -12,6 +12,7 @@ mod repository;
 mod terminal;
 
 use clap::Parser;
+use refit_api::client::ClientError;
 use std::process::ExitCode;
 
 /// How a command ends.
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
         Ok(Exit::Changes) => ExitCode::from(4),
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
         // The server understood, and its answer is no.
-        Err(error) if error.is::<remote::Refused>() => {
+        Err(error) if matches!(error.downcast_ref(), Some(ClientError::Refused(_))) => {
             terminal::report(&cli, &error);
             ExitCode::from(1)
         }

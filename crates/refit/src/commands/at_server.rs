@@ -8,7 +8,7 @@ use crate::{
     terminal::{self, CHANGE, paint},
 };
 use anyhow::{Context, Result, bail};
-use refit_api::{Applied, Explanation, Exposure, NewPlan, Plan};
+use refit_api::client::ExposureFilter;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 
@@ -31,7 +31,7 @@ pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     let files: BTreeMap<String, String> =
         read.files.0.iter().map(|file| (file.path.to_string(), file.text.to_string())).collect();
     let bar = terminal::spinner("working out the plan");
-    let plan: Plan = client.post("plans", &NewPlan { files })?;
+    let plan = client.make_plan(files)?;
     bar.finish_and_clear();
     if cli.json {
         terminal::json(&plan)?;
@@ -40,8 +40,10 @@ pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     }
     let changes = plan.content.as_ref().is_some_and(|content| !content.changes.is_empty());
     if let Some(file) = &args.out {
-        let text =
-            serde_json::to_vec_pretty(&PlanFile { server: client.url().to_owned(), plan: plan.summary.id.clone() })?;
+        let text = serde_json::to_vec_pretty(&PlanFile {
+            server: client.address().to_owned(),
+            plan: plan.summary.id.clone(),
+        })?;
         std::fs::write(file, text).with_context(|| format!("the plan can't be written to {}", file.display()))?;
     }
     if !cli.json {
@@ -64,7 +66,7 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
     }
     let client = connect(cli)?;
     let bar = terminal::spinner("working out the plan again");
-    let applied: Applied = client.post(&format!("plans/{plan}/apply"), &serde_json::json!({}))?;
+    let applied = client.apply_plan(plan)?;
     bar.finish_and_clear();
     if cli.json {
         terminal::json(&applied)?;
@@ -89,9 +91,7 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
 
 pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     let client = connect(cli)?;
-    let mut query = vec![("title", args.title.clone())];
-    query.extend(args.at.map(|at| ("at", at.to_string())));
-    let explanation: Explanation = client.get(&format!("devices/{}/explanation", args.device), &query)?;
+    let explanation = client.explanation(&args.device, &args.title, args.at)?;
     if cli.json {
         terminal::json(&explanation)?;
     } else {
@@ -102,8 +102,7 @@ pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
 
 pub fn exposures(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
     let client = connect(cli)?;
-    let query = if args.kev { vec![("kev", "true".to_owned())] } else { Vec::new() };
-    let exposures: Vec<Exposure> = client.list("exposures", &query, 1_000_000)?;
+    let exposures = client.exposures(&ExposureFilter { kev: args.kev.then_some(true), ..ExposureFilter::default() })?;
     if cli.json {
         terminal::json(&serde_json::json!({ "exposures": exposures }))?;
     } else {

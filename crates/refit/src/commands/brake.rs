@@ -7,17 +7,15 @@ use crate::{
     terminal,
 };
 use anyhow::Result;
-use refit_api::{Brake, Why, Written};
 
 pub fn run(cli: &Cli, command: &BrakeCommand) -> Result<Exit> {
     let client = connect(cli)?;
-    let say = |path: &str, why: &str| client.post::<Written>(path, &Why { why: why.to_owned() });
     match command {
         BrakeCommand::Status => {}
-        BrakeCommand::Stop { why } => drop(say("brake/stop", why)?),
-        BrakeCommand::Release { why } => drop(say("brake/go-on", why)?),
+        BrakeCommand::Stop { why } => drop(client.stop(why)?),
+        BrakeCommand::Release { why } => drop(client.go_on(why)?),
     }
-    let brake: Brake = client.get("brake", &[])?;
+    let brake = client.brake()?;
     if cli.json {
         terminal::json(&brake)?;
         return Ok(Exit::Done);

@@ -8,17 +8,14 @@ use crate::{
 };
 use anyhow::Result;
 use jiff::Timestamp;
-use refit_api::{Device, DeviceDecisions, DeviceSummary};
-
-/// How many devices are listed.
-const MOST: usize = 100_000;
+use refit_api::client::DeviceFilter;
+use refit_core::decide::Compliance;
 
 pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
     let client = connect(cli)?;
     let now = Timestamp::now();
     if let Some(id) = &args.device {
-        let device: Device = client.get(&format!("devices/{id}"), &[])?;
-        let decisions: DeviceDecisions = client.get(&format!("devices/{id}/decisions"), &[])?;
+        let (device, decisions) = (client.device(id)?, client.decisions(id)?);
         if cli.json {
             terminal::json(&serde_json::json!({ "device": device, "decisions": decisions }))?;
         } else {
@@ -26,11 +23,20 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     }
-    let mut query = Vec::new();
-    query.extend(args.title.clone().map(|title| ("title", title)));
-    query.extend(args.compliance.clone().map(|compliance| ("compliance", compliance)));
-    query.extend(args.platform.clone().map(|platform| ("platform", platform)));
-    let devices: Vec<DeviceSummary> = client.list("devices", &query, MOST)?;
+    let compliance = match &args.compliance {
+        None => None,
+        Some(name) => match serde_json::from_value::<Compliance>(serde_json::Value::String(name.clone())) {
+            Ok(compliance) => Some(compliance),
+            Err(_) => {
+                terminal::note(format_args!(
+                    "error: nothing stands `{name}`: write overdue, due, unsupported, unseen, undetermined or compliant"
+                ));
+                return Ok(Exit::Usage);
+            }
+        },
+    };
+    let filter = DeviceFilter { platform: args.platform.clone(), compliance, title: args.title.clone(), name: None };
+    let devices = client.devices(&filter)?;
     if cli.json {
         terminal::json(&serde_json::json!({ "devices": devices }))?;
     } else {

@@ -7,12 +7,11 @@ use crate::{
     terminal,
 };
 use anyhow::Result;
-use refit_api::Written;
 
 pub fn run(cli: &Cli, command: &PeopleCommand) -> Result<Exit> {
     let client = connect(cli)?;
     let PeopleCommand::Erase { person } = command;
-    let written: Option<Written> = client.delete(&format!("people/{person}"))?;
+    let written = client.erase_person(person)?;
     if cli.json {
         terminal::json(&written)?;
     } else {

@@ -7,13 +7,13 @@ use crate::{
     terminal,
 };
 use anyhow::Result;
-use refit_api::{Plan, PlanChanged, PlanSummary, Why};
+use refit_api::PlanChanged;
 
 pub fn run(cli: &Cli, command: &PlansCommand) -> Result<Exit> {
     let client = connect(cli)?;
     match command {
         PlansCommand::List => {
-            let plans: Vec<PlanSummary> = client.list("plans", &[], 10_000)?;
+            let plans = client.plans(None)?;
             if cli.json {
                 terminal::json(&serde_json::json!({ "plans": plans }))?;
             } else {
@@ -21,7 +21,7 @@ pub fn run(cli: &Cli, command: &PlansCommand) -> Result<Exit> {
             }
         }
         PlansCommand::Show { plan, all } => {
-            let plan: Plan = client.get(&format!("plans/{plan}"), &[])?;
+            let plan = client.plan(plan)?;
             if cli.json {
                 terminal::json(&plan)?;
             } else {
@@ -29,12 +29,10 @@ pub fn run(cli: &Cli, command: &PlansCommand) -> Result<Exit> {
             }
         }
         PlansCommand::Approve { plan } => {
-            let changed: PlanChanged = client.post(&format!("plans/{plan}/approve"), &serde_json::json!({}))?;
-            said(cli, &changed, "approved")?;
+            said(cli, &client.approve_plan(plan)?, "approved")?;
         }
         PlansCommand::Reject { plan, why } => {
-            let changed: PlanChanged = client.post(&format!("plans/{plan}/reject"), &Why { why: why.clone() })?;
-            said(cli, &changed, "rejected")?;
+            said(cli, &client.reject_plan(plan, why)?, "rejected")?;
         }
     }
     Ok(Exit::Done)

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use jiff::{Timestamp, ToSpan};
-use refit_api::{NewToken, Token, TokenMade, Written};
+use refit_api::NewToken;
 use refit_core::control::{Bearer, Scope};
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub fn run(cli: &Cli, command: &TokensCommand) -> Result<Exit> {
     let client = connect(cli)?;
     match command {
         TokensCommand::List => {
-            let tokens: Vec<Token> = client.list("tokens", &[], 100_000)?;
+            let tokens = client.tokens()?;
             if cli.json {
                 terminal::json(&serde_json::json!({ "tokens": tokens }))?;
             } else {
@@ -33,7 +33,7 @@ pub fn run(cli: &Cli, command: &TokensCommand) -> Result<Exit> {
                 scopes: read_scopes(scopes)?,
                 expires,
             };
-            let made: TokenMade = client.post("tokens", &token)?;
+            let made = client.create_token(&token)?;
             if cli.json {
                 terminal::json(&made)?;
             } else {
@@ -42,8 +42,10 @@ pub fn run(cli: &Cli, command: &TokensCommand) -> Result<Exit> {
             }
         }
         TokensCommand::Revoke { token } => {
-            let _: Option<Written> = client.delete(&format!("tokens/{token}"))?;
-            if !cli.json {
+            let written = client.revoke_token(token)?;
+            if cli.json {
+                terminal::json(&written)?;
+            } else {
                 terminal::print(&format!("token {token} no longer counts\n"))?;
             }
         }
