@@ -12,6 +12,11 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("refit-core", &["refit-connect", "refit-agent", "refit"], "the core stands below IO"),
     ("refit-agent", &["refit-core", "refit-connect", "refit"], "the endpoint links neither policy nor planner"),
     ("refit-connect", &["refit-core", "refit-agent", "refit"], "connections know the vocabulary only"),
+    (
+        "refit-store",
+        &["refit-model", "refit-core", "refit-connect", "refit-agent", "refit"],
+        "the log keeps bytes and knows no policy",
+    ),
     ("refit", &["openssl-sys", "native-tls", "aws-lc-sys"], "TLS is rustls with ring"),
     ("refit", &["refit-testbed"], "the testbed is not shipped"),
 ];

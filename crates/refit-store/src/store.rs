@@ -60,7 +60,8 @@ pub trait Store: Send + Sync {
     async fn personal(&self) -> Result<Vec<PersonalValue>>;
 
     /// Erases the values of a person and says how many there were. When this returns they are gone from the store's own
-    /// files too, not only marked as free. Backups keep what they hold: whoever makes them has to let them expire.
+    /// files too, not only marked as free. Backups keep what they hold, and so do the files that a restore has put aside:
+    /// whoever makes them has to let them expire.
     async fn erase_person(&self, person: &str) -> Result<u64>;
 
     /// Takes the lease until `now + ttl`: if nobody has it, if the time of the one who has it is over, or if that is the

@@ -1,5 +1,7 @@
 //! Both stores keep the same laws, and random work leaves them with the same content.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 use refit_store::{

@@ -2,6 +2,8 @@
 //!
 //! The process that is killed is this test binary itself, started with `REFIT_STORE_WORK=FOLDER`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use refit_store::{

@@ -7,7 +7,9 @@ use super::{
     SqliteStore,
     connect::{self, database},
     folder::{create_folder, failed, private, sync_file, sync_folder, write_whole},
-    off_thread, snapshots, verify,
+    off_thread,
+    rows::damaged,
+    snapshots, verify,
 };
 use crate::{
     batch::{Seq, hex},
@@ -48,7 +50,8 @@ impl SqliteStore {
         if to.exists() {
             return Err(backup_error(to, "there is something at this path; choose a new one"));
         }
-        let partial = to.with_extension("partial");
+        let Some(name) = to.file_name() else { return Err(backup_error(to, "it needs a name")) };
+        let partial = to.with_file_name(format!(".{}.refit-partial", name.display()));
         let _ = fs::remove_dir_all(&partial);
         let result = self.backup_into(&partial).await;
         let renamed = result.and_then(|head| {
@@ -74,14 +77,17 @@ impl SqliteStore {
         let source = self.folder.database();
         let mut connection = connect::reader(&source).connect().await.map_err(database(&source))?;
         let query = sqlx::query("VACUUM INTO ?").bind(copy.display().to_string());
-        query.execute(&mut connection).await.map_err(database(&copy))?;
+        query.execute(&mut connection).await.map_err(|error| match database(&copy)(error) {
+            StoreError::Damaged { what, .. } => damaged(&source, &what),
+            other => other,
+        })?;
         connection.close().await.map_err(database(&source))?;
 
         let mut connection = connect::still(&copy).await?;
         let report = verify::check(&mut connection, &copy).await?;
         connection.close().await.map_err(database(&copy))?;
         if let Some(problem) = report.problems.first() {
-            return Err(super::rows::damaged(&source, problem));
+            return Err(damaged(&source, problem));
         }
         let (partial, from, head) = (partial.to_owned(), self.folder.snapshots(), report.head);
         off_thread(move || {

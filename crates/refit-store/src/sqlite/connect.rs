@@ -84,3 +84,38 @@ pub fn database(path: &Path) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_writer_waits_for_the_disk_and_overwrites_what_it_deletes() {
+        let data = tempfile::TempDir::new().unwrap();
+        let mut writer = writer(&Folder::new(data.path())).await.unwrap();
+        for (setting, expected) in [
+            ("SELECT synchronous || '' FROM pragma_synchronous", "2"),
+            ("SELECT journal_mode FROM pragma_journal_mode", "wal"),
+            ("SELECT secure_delete || '' FROM pragma_secure_delete", "1"),
+            ("SELECT foreign_keys || '' FROM pragma_foreign_keys", "1"),
+        ] {
+            let value: String = sqlx::query_scalar(setting).fetch_one(&mut writer).await.unwrap();
+            assert_eq!(value, expected, "{setting}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_of_a_newer_version_is_left_alone() {
+        let data = tempfile::TempDir::new().unwrap();
+        let (store, _) = crate::open_sqlite(data.path()).await.unwrap();
+        store.close().await.unwrap();
+        let mut writer = writer(&Folder::new(data.path())).await.unwrap();
+        let newer = "INSERT INTO _sqlx_migrations SELECT 999, 'newer', installed_on, success, checksum, execution_time \
+                     FROM _sqlx_migrations";
+        sqlx::query(newer).execute(&mut writer).await.unwrap();
+        drop(writer);
+        let error = crate::open_sqlite(data.path()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Newer { .. }), "{error}");
+        assert!(error.to_string().contains("use that version"), "{error}");
+    }
+}

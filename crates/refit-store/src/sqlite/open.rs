@@ -40,9 +40,9 @@ pub struct Opened {
     pub head: Seq,
     /// Whether there was no log, and one was made.
     pub new: bool,
-    /// Bytes in a `-wal` file that an earlier process left behind, because it was killed or lost its power. What it had
-    /// committed there is in the log.
-    pub recovered_bytes: u64,
+    /// Whether an earlier process left a `-wal` file behind, because it was killed or lost its power. What it had committed
+    /// there is in the log.
+    pub recovered: bool,
     /// Events that had been acknowledged and are gone, because somebody or something cut the `-wal` file or took it away.
     /// The log is whole without them, but others may have seen them.
     pub lost: Option<RangeInclusive<Seq>>,
@@ -56,8 +56,8 @@ impl fmt::Display for Opened {
             return f.write_str("a new log");
         }
         write!(f, "the log ends at event {}", self.head)?;
-        if self.recovered_bytes > 0 {
-            write!(f, "; it was not closed, and was recovered from {} bytes of its -wal file", self.recovered_bytes)?;
+        if self.recovered {
+            f.write_str("; it was not closed, and was recovered from its -wal file")?;
         }
         if let Some(aside) = &self.set_aside {
             write!(f, "; its -wal file was damaged and is now {}", aside.display())?;
@@ -78,10 +78,10 @@ pub async fn open_sqlite(folder: &Path) -> Result<(SqliteStore, Opened)> {
     let folder = Folder::new(folder);
     folder.create()?;
     let lock = folder.lock()?;
-    let mut opened = Opened { head: 0, new: false, recovered_bytes: 0, lost: None, set_aside: None };
+    let mut opened = Opened { head: 0, new: false, recovered: false, lost: None, set_aside: None };
     let path = folder.database();
     opened.new = !is_there(&folder)?;
-    opened.recovered_bytes = size(&folder.wal());
+    opened.recovered = size(&folder.wal()) > 0;
     let acknowledged = folder.acknowledged().unwrap_or(0);
     if !opened.new && read_head(&path).await.is_none_or(|head| head < acknowledged) {
         opened.set_aside = mend(&folder, acknowledged).await?;

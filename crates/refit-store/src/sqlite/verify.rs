@@ -3,7 +3,7 @@
 use super::{
     chain::Chain,
     connect::{self, database},
-    folder::Folder,
+    folder::{Folder, failed},
     rows::{self, number},
     snapshots,
 };
@@ -12,7 +12,7 @@ use crate::{
     error::{Result, StoreError},
 };
 use sqlx::{ConnectOptions as _, SqliteConnection};
-use std::{fmt, path::Path};
+use std::{fmt, fs, path::Path};
 
 /// Problems beyond these are not listed: a file with so many is not mended one by one.
 const PROBLEMS_MAX: usize = 20;
@@ -64,6 +64,7 @@ impl fmt::Display for Report {
 pub async fn verify(folder: &Path) -> Result<Report> {
     let folder = Folder::new(folder);
     let path = folder.database();
+    fs::metadata(&path).map_err(failed("read", &path))?;
     // Before the log is read: a server may go on writing meanwhile.
     let acknowledged = folder.acknowledged();
     let mut connection = connect::reader(&path).connect().await.map_err(database(&path))?;
