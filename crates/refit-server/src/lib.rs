@@ -1,8 +1,30 @@
 //! The server: transport only. What is decided is decided in `refit_core::control`; what is kept is kept by `refit_store`.
 //!
 //! - [`shell`] One writer over the log, views for readers, decisions beside the writer.
-//! - [`metrics`] What is counted and measured.
+//! - [`start`] A server's life, from opening the log to a clean end.
+//! - `jobs` What it does by itself.
+//! - [`matching`] Which advisories concern a distribution's packages.
+//! - [`tls`], [`tokens`] Its certificates, and the first token.
+//! - [`log`], [`metrics`] What it says of itself.
 
 mod background;
+mod jobs;
+pub mod log;
+pub mod matching;
 pub mod metrics;
 pub mod shell;
+pub mod start;
+pub mod tls;
+pub mod tokens;
+
+/// Everything that is answered.
+fn routes(shell: &shell::Shell) -> axum::Router {
+    let ended = shell.ended();
+    let health = move || async move {
+        match ended.borrow().is_none() {
+            true => (axum::http::StatusCode::OK, "ok\n"),
+            false => (axum::http::StatusCode::SERVICE_UNAVAILABLE, "ended\n"),
+        }
+    };
+    axum::Router::new().route("/healthz", axum::routing::get(health))
+}
