@@ -4,6 +4,7 @@
 //! - [`start`] A server's life, from opening the log to a clean end.
 //! - `jobs` What it does by itself.
 //! - [`matching`] Which advisories concern a distribution's packages.
+//! - [`policy`] Applying a policy repository in one step.
 //! - [`tls`], [`tokens`] Its certificates, and the first token.
 //! - [`log`], [`metrics`] What it says of itself.
 
@@ -12,6 +13,7 @@ mod jobs;
 pub mod log;
 pub mod matching;
 pub mod metrics;
+pub mod policy;
 pub mod shell;
 pub mod start;
 pub mod tls;

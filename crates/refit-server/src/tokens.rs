@@ -54,7 +54,9 @@ pub fn hash(secret: &str) -> SmolStr {
 /// can write to the data folder may do everything anyway.
 pub async fn first(shell: &Shell, path: &Path) -> Result<(), TokenError> {
     let now = shell.now();
-    if has_admin(&shell.view().state, now) {
+    // An empty file asks for a new one: a log that was restored elsewhere has tokens that nobody has here.
+    let asked = std::fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    if !asked && has_admin(&shell.view().state, now) {
         return Ok(());
     }
     let secret = secret().map_err(TokenError::Random)?;

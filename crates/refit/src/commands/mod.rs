@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod apply;
+mod backup;
 mod check;
 mod completions;
 mod explain;
@@ -8,8 +9,11 @@ mod exposures;
 mod feeds;
 mod inventory;
 mod plan;
+mod restore;
 mod schema;
+mod serve;
 mod test;
+mod up;
 mod versions;
 
 use crate::{
@@ -31,6 +35,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Schema(args) => schema::run(cli, args),
         Command::Feeds(FeedsCommand::Sync(args)) => feeds::sync(cli, args),
         Command::Feeds(FeedsCommand::List { verify }) => feeds::list(cli, *verify),
+        Command::Up(args) => up::run(cli, args),
+        Command::Serve(args) => serve::run(cli, args),
+        Command::Backup(args) => backup::run(cli, args),
+        Command::Restore(args) => restore::run(cli, args),
         Command::Versions(VersionsCommand::Compare(args)) => versions::compare(cli, args),
         Command::Completions { shell } => completions::completions(*shell),
         Command::Man { folder } => completions::man(folder),
