@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: the JSON Schemas in `schemas/`, from the types.
+//! `cargo xtask generate`: the JSON Schemas and the description of the API in `schemas/`, from the types.
 
 use super::process::{self, cargo, program, target, workspace};
 use anyhow::{Context, Result, ensure};
@@ -12,6 +12,8 @@ pub fn run(check: bool) -> Result<()> {
     let fresh = target().join("generated/schemas");
     let _ = fs::remove_dir_all(&fresh);
     process::run(program(&target().join("debug/refit").display().to_string()).args(["schema", "--out"]).arg(&fresh))?;
+    let openapi = ["run", "--quiet", "--package", "refit-server", "--example", "openapi", "--"];
+    process::run(cargo().args(openapi).arg(fresh.join("openapi.json")))?;
     let committed = workspace().join(FOLDER);
     let (wanted, found) = (read(&fresh)?, read(&committed).unwrap_or_default());
     if check {

@@ -1,1 +1,32 @@
-//! The public API of a Refit server: the types that go over the wire.
+//! The public API of a Refit server: the types that go over the wire, and a blocking client (feature `client`).
+//!
+//! Requests refuse fields that they don't know; answers may get more fields with time. [`schemas`] gives the JSON Schema of
+//! every type, from the types themselves: the OpenAPI document is made of them.
+
+mod advice;
+mod catalogue;
+#[cfg(feature = "client")]
+pub mod client;
+mod device;
+mod event;
+mod operation;
+mod page;
+mod person;
+mod plan;
+mod policy;
+mod problem;
+mod schema;
+mod token;
+
+pub use advice::*;
+pub use catalogue::*;
+pub use device::*;
+pub use event::*;
+pub use operation::*;
+pub use page::*;
+pub use person::*;
+pub use plan::*;
+pub use policy::*;
+pub use problem::{Finding, InvalidField, Problem};
+pub use schema::schemas;
+pub use token::*;

@@ -3,11 +3,13 @@
 //! - [`shell`] One writer over the log, views for readers, decisions beside the writer.
 //! - [`start`] A server's life, from opening the log to a clean end.
 //! - `jobs` What it does by itself.
+//! - [`api`] What it answers, over HTTP.
 //! - [`matching`] Which advisories concern a distribution's packages.
 //! - [`policy`] Applying a policy repository in one step.
 //! - [`tls`], [`tokens`] Its certificates, and the first token.
 //! - [`log`], [`metrics`] What it says of itself.
 
+pub mod api;
 mod background;
 mod jobs;
 pub mod log;
@@ -18,15 +20,3 @@ pub mod shell;
 pub mod start;
 pub mod tls;
 pub mod tokens;
-
-/// Everything that is answered.
-fn routes(shell: &shell::Shell) -> axum::Router {
-    let ended = shell.ended();
-    let health = move || async move {
-        match ended.borrow().is_none() {
-            true => (axum::http::StatusCode::OK, "ok\n"),
-            false => (axum::http::StatusCode::SERVICE_UNAVAILABLE, "ended\n"),
-        }
-    };
-    axum::Router::new().route("/healthz", axum::routing::get(health))
-}

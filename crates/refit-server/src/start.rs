@@ -5,6 +5,7 @@
 //! known to listen), `server.feeds` (the feeds that were last matched).
 
 use crate::{
+    api::{self, Api},
     jobs::{self, LEASE},
     matching::Packages,
     shell::{Clock, Shell, SystemClock, TellError},
@@ -32,6 +33,9 @@ use tokio::task::JoinSet;
 /// How long requests that are being answered may take when the server shuts down.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// The file of the first token, in the data folder.
+const TOKEN: &str = "admin.token";
+
 /// How a server is started.
 pub struct Options {
     /// The data folder.
@@ -50,14 +54,16 @@ pub struct Options {
     pub version: SmolStr,
 }
 
-/// Where a running server listens; `DATA/server.json`.
+/// Where a running server listens; `DATA/server.json`. Paths are relative to the data folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// The address to ask: `https://127.0.0.1:7443`.
-    pub url: String,
+    pub address: String,
     /// The file of the authority to trust; absent where certificates were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// The file that holds the first token.
+    pub token_file: PathBuf,
     /// The process.
     pub pid: u32,
 }
@@ -136,7 +142,7 @@ fn file(data: &Path) -> PathBuf {
 
 /// `DATA/admin.token`
 pub fn token_file(data: &Path) -> PathBuf {
-    data.join("admin.token")
+    data.join(TOKEN)
 }
 
 impl Server {
@@ -173,9 +179,12 @@ impl Server {
         tokens::first(&shell, &token_file(&data)).await?;
         shell.evaluate()?;
 
+        let ca = certificates.authority();
+        let ca = ca.map(|path| path.strip_prefix(&data).map(Path::to_owned).unwrap_or(path));
         let address = Address {
-            url: format!("https://{}", reachable(listen)),
-            ca: certificates.authority().map(|path| std::path::absolute(&path).unwrap_or(path)),
+            address: format!("https://{}", reachable(listen)),
+            ca,
+            token_file: TOKEN.into(),
             pid: std::process::id(),
         };
         let text = serde_json::to_vec_pretty(&address).map_err(io::Error::other);
@@ -188,13 +197,16 @@ impl Server {
         jobs.spawn(jobs::snapshots(shell.clone()));
         jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone()));
         jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, tls.clone()))));
+        let api = Api::new(shell.clone(), api::Options::default());
+        api.metrics().include(|registry| shell.metrics().register(registry));
+        let router = api::router(api);
         let handle = Handle::new();
         let listening = axum_server::from_tcp_rustls(socket, tls)
             .map_err(|source| ServerError::Listen { address: listen, source })?
             .handle(handle.clone())
-            .serve(crate::routes(&shell).into_make_service_with_connect_info::<SocketAddr>());
+            .serve(router.into_make_service_with_connect_info::<SocketAddr>());
         let listening = tokio::spawn(listening);
-        tracing::info!(url = %address.url, "listening");
+        tracing::info!(address = %address.address, "listening");
         Ok(Server { shell, packages, store, fence, data, address, handle, listening, jobs })
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
-    control::{Actor, InstallEntry, Input, Installs, Observation, Plain, PolicyFiles, ReleaseEntry, Refusal},
+    control::{Actor, Input, InstallEntry, Installs, Observation, Plain, PolicyFiles, Refusal, ReleaseEntry},
     policy::{
         load::load,
         resolve::{Titles, resolve},
@@ -251,10 +251,7 @@ async fn what_could_not_be_appended_is_not_shown() {
     world.tell(enrol("a")).await;
     world.store.full.store(true, Ordering::SeqCst);
     let actor = Actor::server();
-    let (b, c) = tokio::join!(
-        world.shell.tell(&actor, enrol("b"), None),
-        world.shell.tell(&actor, enrol("c"), None)
-    );
+    let (b, c) = tokio::join!(world.shell.tell(&actor, enrol("b"), None), world.shell.tell(&actor, enrol("c"), None));
     for refused in [b, c] {
         assert!(matches!(refused, Err(TellError::Append(AppendError::Store(StoreError::Full { .. })))));
     }

@@ -1,0 +1,304 @@
+//! The calls.
+
+use super::{Client, ClientError, PLAN_PATIENCE, escaped, key};
+use crate::*;
+use jiff::Timestamp;
+use refit_core::{control::PlanStatus, decide::Compliance};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, time::Duration};
+use ureq::http::Method;
+
+/// Which devices are listed.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceFilter {
+    /// Only those on this platform.
+    pub platform: Option<String>,
+    /// Only those that stand so.
+    pub compliance: Option<Compliance>,
+    /// Only those that have this title.
+    pub title: Option<String>,
+    /// Only those whose name or id begins so.
+    pub name: Option<String>,
+}
+
+/// Which exposures are listed.
+#[derive(Clone, Debug, Default)]
+pub struct ExposureFilter {
+    /// Only those of this title.
+    pub title: Option<String>,
+    /// Only those by this advisory.
+    pub advisory: Option<String>,
+    /// Only those that are known to be exploited, or that are not.
+    pub kev: Option<bool>,
+}
+
+/// How an enumeration is written.
+fn word(value: &impl Serialize) -> Option<String> {
+    serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
+}
+
+impl Client {
+    /// All pages of a list.
+    fn all<T: DeserializeOwned>(&self, path: &str, query: &[(&str, Option<String>)]) -> Result<Vec<T>, ClientError> {
+        let mut items = Vec::new();
+        let mut cursor = None;
+        loop {
+            let mut query = query.to_vec();
+            query.push(("limit", Some("1000".to_owned())));
+            query.push(("cursor", cursor));
+            let page: Page<T> = self.get(path, &query)?;
+            items.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// How the server is.
+    pub fn health(&self) -> Result<Health, ClientError> {
+        self.get("/readyz", &[])
+    }
+
+    /// All devices that fit.
+    pub fn devices(&self, filter: &DeviceFilter) -> Result<Vec<DeviceSummary>, ClientError> {
+        let query = [
+            ("platform", filter.platform.clone()),
+            ("compliance", filter.compliance.as_ref().and_then(word)),
+            ("title", filter.title.clone()),
+            ("name", filter.name.clone()),
+        ];
+        self.all("/api/v1/devices", &query)
+    }
+
+    /// One device.
+    pub fn device(&self, id: &str) -> Result<Device, ClientError> {
+        self.get(&format!("/api/v1/devices/{}", escaped(id)), &[])
+    }
+
+    /// Makes a device known.
+    pub fn enrol(&self, device: &Enrol) -> Result<Written, ClientError> {
+        self.post("/api/v1/devices", Some(device))
+    }
+
+    /// Says what a source observes of a device.
+    pub fn observe(&self, id: &str, observation: &NewObservation) -> Result<Written, ClientError> {
+        self.post(&format!("/api/v1/devices/{}/observations", escaped(id)), Some(observation))
+    }
+
+    /// Says that a device is no longer managed.
+    pub fn retire(&self, id: &str) -> Result<Written, ClientError> {
+        self.delete(&format!("/api/v1/devices/{}", escaped(id)))
+    }
+
+    /// What the policies say of a device.
+    pub fn decisions(&self, id: &str) -> Result<DeviceDecisions, ClientError> {
+        self.get(&format!("/api/v1/devices/{}/decisions", escaped(id)), &[])
+    }
+
+    /// Why a title stands on a device as it does, now or at an earlier time.
+    pub fn explanation(&self, id: &str, title: &str, at: Option<Timestamp>) -> Result<Explanation, ClientError> {
+        let query = [("title", Some(title.to_owned())), ("at", at.map(|at| at.to_string()))];
+        let path = format!("/api/v1/devices/{}/explanation", escaped(id));
+        self.send(Method::GET, &path, &query, None::<&()>, None, PLAN_PATIENCE)
+    }
+
+    /// What is published for a device.
+    pub fn directives(&self, id: &str) -> Result<DeviceDirectives, ClientError> {
+        self.get(&format!("/api/v1/devices/{}/directives", escaped(id)), &[])
+    }
+
+    /// Reports what came of a directive.
+    pub fn receipt(&self, id: &str, receipt: &NewReceipt) -> Result<Written, ClientError> {
+        self.post(&format!("/api/v1/devices/{}/receipts", escaped(id)), Some(receipt))
+    }
+
+    /// Gives a device to a person, or to nobody.
+    pub fn assign(&self, id: &str, person: Option<&str>) -> Result<Written, ClientError> {
+        let body = Assignment { person: person.map(str::to_owned) };
+        self.put(&format!("/api/v1/devices/{}/assignment", escaped(id)), &body)
+    }
+
+    /// A person.
+    pub fn person(&self, id: &str) -> Result<Person, ClientError> {
+        self.get(&format!("/api/v1/people/{}", escaped(id)), &[])
+    }
+
+    /// Erases all personal values of a person.
+    pub fn erase_person(&self, id: &str) -> Result<Written, ClientError> {
+        self.delete(&format!("/api/v1/people/{}", escaped(id)))
+    }
+
+    /// What is open on the fleet.
+    pub fn exposures(&self, filter: &ExposureFilter) -> Result<Vec<Exposure>, ClientError> {
+        let query = [
+            ("title", filter.title.clone()),
+            ("advisory", filter.advisory.clone()),
+            ("kev", filter.kev.map(|kev| kev.to_string())),
+        ];
+        self.all("/api/v1/exposures", &query)
+    }
+
+    /// All titles that the server knows of.
+    pub fn titles(&self) -> Result<Vec<TitleSummary>, ClientError> {
+        self.all("/api/v1/titles", &[])
+    }
+
+    /// Says that releases are known.
+    pub fn publish_releases(&self, releases: &NewReleases) -> Result<Written, ClientError> {
+        self.post("/api/v1/releases", Some(releases))
+    }
+
+    /// Says that advisories are known.
+    pub fn publish_advisories(&self, advisories: &NewAdvisories) -> Result<Written, ClientError> {
+        self.post("/api/v1/advisories", Some(advisories))
+    }
+
+    /// The policy in force; `None` where none is.
+    pub fn policy(&self) -> Result<Option<PolicyInForce>, ClientError> {
+        match self.get("/api/v1/policy", &[]) {
+            Err(error) if error.code() == Some("not-found") => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> Result<Vec<PolicySummary>, ClientError> {
+        self.get::<Page<_>>("/api/v1/policies", &[]).map(|page| page.items)
+    }
+
+    /// Works out what a policy repository would change: its files by path.
+    pub fn make_plan(&self, files: BTreeMap<String, String>) -> Result<Plan, ClientError> {
+        let body = NewPlan { files };
+        self.send(Method::POST, "/api/v1/plans", &[], Some(&body), Some(&key()), PLAN_PATIENCE)
+    }
+
+    /// The plans that have come so far.
+    pub fn plans(&self, status: Option<PlanStatus>) -> Result<Vec<PlanSummary>, ClientError> {
+        self.all("/api/v1/plans", &[("status", status.as_ref().and_then(word))])
+    }
+
+    /// One plan.
+    pub fn plan(&self, id: &str) -> Result<Plan, ClientError> {
+        self.get(&format!("/api/v1/plans/{}", escaped(id)), &[])
+    }
+
+    /// Approves a plan.
+    pub fn approve_plan(&self, id: &str) -> Result<PlanChanged, ClientError> {
+        self.post(&format!("/api/v1/plans/{}/approve", escaped(id)), None::<&()>)
+    }
+
+    /// Rejects a plan.
+    pub fn reject_plan(&self, id: &str, why: &str) -> Result<PlanChanged, ClientError> {
+        self.post(&format!("/api/v1/plans/{}/reject", escaped(id)), Some(&Why { why: why.to_owned() }))
+    }
+
+    /// Applies a plan.
+    pub fn apply_plan(&self, id: &str) -> Result<Applied, ClientError> {
+        let path = format!("/api/v1/plans/{}/apply", escaped(id));
+        self.send(Method::POST, &path, &[], None::<&()>, Some(&key()), PLAN_PATIENCE)
+    }
+
+    /// A part of the log: what is after a position, of some kinds. Waits so long where there is nothing yet.
+    pub fn events(&self, after: u64, kind: Option<&str>, wait: Duration) -> Result<EventPage, ClientError> {
+        let query = [
+            ("after", Some(after.to_string())),
+            ("kind", kind.map(str::to_owned)),
+            ("limit", Some("1000".to_owned())),
+            ("wait", Some(wait.as_secs().min(60).to_string())),
+        ];
+        let patience = super::PATIENCE + wait;
+        self.send(Method::GET, "/api/v1/events", &query, None::<&()>, None, patience)
+    }
+
+    /// Follows the log: an iterator without an end.
+    pub fn follow(&self, after: u64, kind: Option<&str>) -> Follow<'_> {
+        Follow { client: self, after, kind: kind.map(str::to_owned), ready: Vec::new().into_iter() }
+    }
+
+    /// Rollouts that have begun.
+    pub fn rollouts(&self) -> Result<Vec<RolloutSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/rollouts", &[]).map(|page| page.items)
+    }
+
+    /// Opens a ring by hand.
+    pub fn open_ring(&self, ring: &OpenRing) -> Result<Written, ClientError> {
+        self.post("/api/v1/rollouts/rings", Some(ring))
+    }
+
+    /// Answers a gate by hand.
+    pub fn answer_gate(&self, gate: &GateAnswered) -> Result<Written, ClientError> {
+        self.post("/api/v1/rollouts/gates", Some(gate))
+    }
+
+    /// Whether everything is stopped.
+    pub fn brake(&self) -> Result<Brake, ClientError> {
+        self.get("/api/v1/brake", &[])
+    }
+
+    /// Stops everything.
+    pub fn stop(&self, why: &str) -> Result<Written, ClientError> {
+        self.post("/api/v1/brake/stop", Some(&Why { why: why.to_owned() }))
+    }
+
+    /// Lets everything go on.
+    pub fn go_on(&self, why: &str) -> Result<Written, ClientError> {
+        self.post("/api/v1/brake/go-on", Some(&Why { why: why.to_owned() }))
+    }
+
+    /// All tokens.
+    pub fn tokens(&self) -> Result<Vec<Token>, ClientError> {
+        self.get::<Page<_>>("/api/v1/tokens", &[]).map(|page| page.items)
+    }
+
+    /// Makes a token.
+    pub fn create_token(&self, token: &NewToken) -> Result<TokenMade, ClientError> {
+        self.post("/api/v1/tokens", Some(token))
+    }
+
+    /// Revokes a token.
+    pub fn revoke_token(&self, id: &str) -> Result<Written, ClientError> {
+        self.delete(&format!("/api/v1/tokens/{}", escaped(id)))
+    }
+
+    /// What the budgets say now.
+    pub fn budgets(&self) -> Result<Vec<BudgetSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/budgets", &[]).map(|page| page.items)
+    }
+
+    /// How many people have to approve a plan.
+    pub fn set_approvals(&self, approvals: u32) -> Result<Written, ClientError> {
+        self.put("/api/v1/settings/approvals", &Settings { approvals })
+    }
+}
+
+/// How long one request for events waits.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Events as they come. After an error it may be asked again, and goes on where it was.
+#[derive(Debug)]
+pub struct Follow<'c> {
+    client: &'c Client,
+    after: u64,
+    kind: Option<String>,
+    ready: std::vec::IntoIter<Event>,
+}
+
+impl Iterator for Follow<'_> {
+    type Item = Result<Event, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(event) = self.ready.next() {
+                return Some(Ok(event));
+            }
+            match self.client.events(self.after, self.kind.as_deref(), WAIT) {
+                Ok(page) => {
+                    self.after = page.next;
+                    self.ready = page.items.into_iter();
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What operators do: rollouts, the brake, settings, budgets, health; and what every write answers.
+
+use jiff::Timestamp;
+use refit_core::{control::BudgetFigures, policy::document::test::GateAnswer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Written {
+    /// The id of what was written, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The log's last event afterwards.
+    pub seq: u64,
+    /// Whether anything changed.
+    pub changed: bool,
+}
+
+/// How far a release has come in a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutSaid {
+    /// The title.
+    pub title: String,
+    /// The release.
+    pub version: String,
+    /// The rollout.
+    pub rollout: String,
+    /// Its rings that have opened, in their order.
+    pub open: Vec<RingSaid>,
+    /// Its rings that have not, in their order.
+    pub waiting: Vec<String>,
+    /// What gates were answered for this release.
+    pub gates: Vec<GateSaid>,
+}
+
+/// A ring that has opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RingSaid {
+    /// Its name.
+    pub ring: String,
+    /// How many devices were in it, where that was fixed.
+    pub devices: Option<u64>,
+}
+
+/// What was answered for a gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateSaid {
+    /// The ring before it.
+    pub after: String,
+    /// The platform that it speaks of; null is every platform.
+    pub platform: Option<String>,
+    /// The answer.
+    pub answer: GateAnswer,
+}
+
+/// A ring that is to open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRing {
+    /// The title.
+    pub title: String,
+    /// The release.
+    pub version: String,
+    /// The rollout.
+    pub rollout: String,
+    /// The ring.
+    pub ring: String,
+}
+
+/// A gate that is answered by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GateAnswered {
+    /// The title.
+    pub title: String,
+    /// The release.
+    pub version: String,
+    /// The ring before the gate.
+    pub after: String,
+    /// The platform; null is every platform.
+    #[serde(default)]
+    pub platform: Option<String>,
+    /// The answer; null takes back what was answered.
+    pub answer: Option<GateAnswer>,
+}
+
+/// Why something is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// In words.
+    #[schemars(length(min = 1, max = 4096))]
+    pub why: String,
+}
+
+/// Whether everything is stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Brake {
+    /// Whether it is.
+    pub stopped: bool,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// Settings of the server that are no policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How many people, other than the author, have to approve a plan before it is applied.
+    #[schemars(range(max = 16))]
+    pub approvals: u32,
+}
+
+/// What a budget says now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct BudgetSaid(pub BudgetFigures);
+
+/// How the server is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// The program's version.
+    pub version: String,
+    /// The log's last event.
+    pub head: u64,
+}

@@ -1,0 +1,45 @@
+//! Lists, in pages.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
+pub struct Page<T> {
+    /// What is listed.
+    pub items: Vec<T>,
+    /// Give this as `cursor` for what comes after; absent where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A list that is whole.
+    pub fn whole(items: Vec<T>) -> Page<T> {
+        Page { items, next: None }
+    }
+}
+
+/// Devices.
+pub type DevicePage = Page<crate::DeviceSummary>;
+/// Titles.
+pub type TitlePage = Page<crate::TitleSummary>;
+/// Releases.
+pub type ReleasePage = Page<crate::ReleaseSaid>;
+/// Advisories.
+pub type AdvisoryPage = Page<crate::AdvisorySaid>;
+/// Exposures.
+pub type ExposurePage = Page<crate::Exposure>;
+/// Policies.
+pub type PolicyPage = Page<crate::PolicySummary>;
+/// Exceptions.
+pub type ExceptionPage = Page<crate::ExceptionSaid>;
+/// Plans.
+pub type PlanPage = Page<crate::PlanSummary>;
+/// Rollouts.
+pub type RolloutPage = Page<crate::RolloutSaid>;
+/// Tokens.
+pub type TokenPage = Page<crate::Token>;
+/// Budgets.
+pub type BudgetPage = Page<crate::BudgetSaid>;

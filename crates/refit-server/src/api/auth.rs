@@ -1,0 +1,78 @@
+//! Who asks: the token of `Authorization: Bearer`, and how often it may ask.
+
+use super::{
+    Api,
+    extract::Caller,
+    problem::{Code, Problem},
+};
+use axum::{
+    extract::{Request, State},
+    http::header,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use refit_core::control::{Actor, State as World, TokenId};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// How many failed attempts count together: whoever guesses is slowed down, and nobody else is.
+const STRANGERS: &str = "";
+
+/// Lets a request through where its token counts, and notes who asks.
+pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let secret = given.and_then(|value| {
+        let (scheme, secret) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
+    });
+    let view = api.shell().view();
+    let caller = match secret {
+        None => Err(Problem::new(Code::Unauthorized, "this needs a token")
+            .help("send `Authorization: Bearer SECRET`; `refit token create` makes tokens")),
+        Some(secret) => find(&view.state, secret, api.shell().now()),
+    };
+    let who = caller.as_ref().map_or(STRANGERS, |caller| caller.token.as_str());
+    if let Err(seconds) = api.inner.rates.take(who) {
+        let problem = Problem::new(Code::RateLimited, format!("too many requests: come back in {seconds} s"));
+        return Problem { retry_after: Some(seconds), ..problem }.into_response();
+    }
+    match caller {
+        Ok(caller) => {
+            tracing::Span::current().record("actor", caller.actor.name.as_str());
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Whether a token still counts.
+pub fn counts(state: &World, token: &TokenId, now: Timestamp) -> bool {
+    state.tokens.get(token).is_some_and(|record| record.expires > now)
+}
+
+fn find(state: &World, secret: &str, now: Timestamp) -> Result<Caller, Problem> {
+    let hash = super::hex(&Sha256::digest(secret.as_bytes()));
+    let mut found = None;
+    // All are compared, each in constant time: how long it takes tells nothing.
+    for (id, record) in &state.tokens {
+        if bool::from(record.hash.as_bytes().ct_eq(hash.as_bytes())) {
+            found = Some((id, record));
+        }
+    }
+    let Some((id, record)) = found else {
+        return Err(Problem::new(Code::Unauthorized, "this token is unknown, or was revoked"));
+    };
+    if record.expires <= now {
+        return Err(Problem::new(Code::Unauthorized, format!("this token expired at {}", record.expires))
+            .help("`refit token create` makes a new one"));
+    }
+    let actor = Actor {
+        name: format!("token:{id}").into(),
+        owner: record.owner.clone(),
+        bearer: record.bearer,
+        scopes: record.scopes.clone(),
+    };
+    Ok(Caller { actor, token: id.clone() })
+}

@@ -1,0 +1,48 @@
+use super::super::{
+    Api, answer,
+    extract::{Caller, Path},
+    problem::Problem,
+};
+use super::managed;
+use axum::{extract::State, http::HeaderMap, response::Response};
+use refit_api::{DeviceDirectives, Directive};
+use refit_core::control::Scope;
+
+/// What is published for a device: what an agent carries out.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{id}/directives", tag = "devices",
+    params(("id" = String, Path, description = "The device's id.")),
+    responses(
+        (status = 200, description = "One directive for each slot.", body = DeviceDirectives),
+        (status = 304, description = "It is what the client has."),
+    ),
+)]
+pub(in super::super) async fn directives(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let view = api.shell().view();
+    let record = managed(&view.state, &id)?;
+    let directives = record.published.iter().map(|(slot, published)| Directive {
+        slot: slot.clone(),
+        policy: published.key.policy.to_string(),
+        mode: published.key.mode,
+        admitted: published.key.admitted.clone(),
+        goal: published.key.goal.clone(),
+        rollout: published.key.rollout.as_ref().map(ToString::to_string),
+        ring: published.key.ring.as_ref().map(ToString::to_string),
+        due: published.due,
+        published_by: published.by_event,
+    });
+    let said = DeviceDirectives {
+        directives: directives.collect(),
+        device: id,
+        revision: view.state.revision(),
+        settled: record.settled,
+        stopped: view.state.brake.as_ref().map(|(why, _)| why.to_string()),
+    };
+    Ok(answer::tagged(&headers, &said))
+}

@@ -1,0 +1,95 @@
+use super::super::{
+    Api, answer,
+    extract::{Caller, Path, Query},
+    past::state_at,
+    problem::{Code, Problem},
+};
+use axum::{extract::State, http::StatusCode, response::Response};
+use jiff::Timestamp;
+use refit_api::Explanation;
+use refit_core::{
+    control::{Evaluator, Scope, State as World, Terms},
+    decide::{self, View},
+};
+use refit_model::{DeviceId, TitleId};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// What is to be explained.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Explain {
+    /// The title: `google-chrome`, `deb/openssl`.
+    title: String,
+    /// As it was at this time; now where it is not given.
+    #[param(value_type = Option<String>, format = DateTime)]
+    at: Option<Timestamp>,
+}
+
+/// Why a title stands on a device as it does, with the whole derivation; also of the past.
+///
+/// The title is a parameter of the query, since the titles of distribution packages have a slash in them.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{id}/explanation", tag = "devices",
+    params(("id" = String, Path, description = "The device's id."), Explain),
+    responses(
+        (status = 200, description = "The explanation.", body = Explanation),
+        (status = 409, description = "`conflict`: No policy is in force.", body = refit_api::Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(in super::super) async fn explanation(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<Explain>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let title = TitleId::new(&query.title);
+    let view = api.shell().view();
+    let now = api.shell().now().max(view.state.clock);
+    let Some(at) = query.at else {
+        let said = api.beside(move || explain(&view.state, &id, &title, now)).await??;
+        return Ok(answer::json(StatusCode::OK, &said));
+    };
+    if at > now {
+        return Err(Problem::field("at", "this is in the future: leave it out for what is so now"));
+    }
+    let _leave = api.long_work()?;
+    let state = state_at(&api, at).await?;
+    let said = api.beside(move || explain(&state, &id, &title, at)).await??;
+    Ok(answer::json(StatusCode::OK, &said))
+}
+
+fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp) -> Result<Explanation, Problem> {
+    let record = state.device(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))?;
+    let terms = Terms::in_force(state)
+        .ok_or_else(|| Problem::new(Code::Conflict, format!("no policy was in force at {at}: nothing is decided")))?;
+    let known = record.installs.keys().any(|slot| slot.title == *title)
+        || record.published.keys().any(|slot| slot.title == *title)
+        || state.releases.contains_key(title)
+        || terms.repository.titles.contains_key(title);
+    if !known {
+        return Err(Problem::missing("title", title.as_str()).help("GET /api/v1/titles lists what is known"));
+    }
+    let (decisions, zone) = Evaluator::default().explain(state, &terms, record, title, at);
+    let name = zone.iana_name().unwrap_or("UTC").to_owned();
+    let view = View { now: at, zone };
+    let text: Vec<String> = decisions.iter().map(|decision| decide::explain(decision, &view).to_string()).collect();
+    let fault = |error: serde_json::Error| Problem::new(Code::Internal, error.to_string());
+    let json = |decision| match serde_json::to_value(decision) {
+        Ok(serde_json::Value::Object(fields)) => Ok(fields),
+        Ok(_) => Ok(serde_json::Map::new()),
+        Err(error) => Err(fault(error)),
+    };
+    Ok(Explanation {
+        device: id.to_owned(),
+        title: title.to_string(),
+        at,
+        zone: name,
+        revision: terms.revision,
+        text: text.join("\n"),
+        decisions: decisions.iter().map(json).collect::<Result<_, _>>()?,
+    })
+}

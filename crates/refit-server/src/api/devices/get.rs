@@ -1,0 +1,79 @@
+use super::super::{
+    Api, answer,
+    extract::{Caller, Path},
+    problem::Problem,
+};
+use axum::{extract::State, http::HeaderMap, response::Response};
+use refit_api::{AbsenceSaid, Device, FactSaid, InstallSaid, Presence, ReceiptSaid};
+use refit_core::control::{DeviceRecord, Scope};
+
+/// One device: what sources say of it, what is installed, whom it belongs to.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{id}", tag = "devices",
+    params(("id" = String, Path, description = "The device's id.")),
+    responses(
+        (status = 200, description = "The device.", body = Device),
+        (status = 304, description = "It is what the client has."),
+    ),
+)]
+pub(in super::super) async fn get(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let view = api.shell().view();
+    let id = refit_model::DeviceId::new(id);
+    // A device that is no longer managed is still shown: the log speaks of it.
+    let record = view.state.devices.get(&id).ok_or_else(|| Problem::missing("device", id.as_str()))?;
+    Ok(answer::tagged(&headers, &device(record)))
+}
+
+fn device(record: &DeviceRecord) -> Device {
+    let facts = record.facts.iter().flat_map(|(field, said)| {
+        said.iter().map(|(source, value)| FactSaid {
+            field: field.to_string(),
+            source: source.to_string(),
+            value: Some(value.clone()),
+            observed: record.reported.get(source).copied(),
+        })
+    });
+    let installs = record.installs.iter().map(|(slot, installed)| InstallSaid {
+        slot: slot.clone(),
+        version: installed.version.to_string(),
+        state: installed.state.as_ref().map(ToString::to_string),
+        since: installed.since,
+    });
+    let absences = record.absences.iter().map(|absence| AbsenceSaid {
+        away: absence.away,
+        back: absence.back,
+        used_seconds: absence.used_seconds,
+    });
+    let receipts = record.receipts.iter().map(|(slot, receipt)| ReceiptSaid {
+        id: receipt.id.to_string(),
+        slot: slot.clone(),
+        result: receipt.result,
+        before: receipt.before.as_ref().map(ToString::to_string),
+        after: receipt.after.as_ref().map(ToString::to_string),
+        at: receipt.at,
+        seq: receipt.seq,
+    });
+    Device {
+        id: record.id.to_string(),
+        name: record.name.as_ref().map(ToString::to_string),
+        enrolled: record.enrolled,
+        retired: record.retired,
+        person: record.person.as_ref().map(ToString::to_string),
+        presence: Presence {
+            seen: record.seen,
+            seen_by: record.seen_by.to_string(),
+            reported: record.reported.iter().map(|(source, at)| (source.to_string(), *at)).collect(),
+        },
+        facts: facts.collect(),
+        installs: installs.collect(),
+        universe: record.universe.as_ref().map(ToString::to_string),
+        absences: absences.collect(),
+        receipts: receipts.collect(),
+    }
+}

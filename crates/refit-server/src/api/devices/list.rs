@@ -1,0 +1,164 @@
+use super::super::{
+    Api, answer,
+    extract::{Caller, Query},
+    page::place,
+    problem::Problem,
+};
+use crate::shell::View;
+use axum::{extract::State, http::StatusCode, response::Response};
+use refit_api::DeviceSummary;
+use refit_core::{
+    control::{DeviceRecord, Scope},
+    decide::Compliance,
+};
+use refit_model::DeviceId;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+};
+use utoipa::IntoParams;
+
+/// Which devices.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Devices {
+    /// Where the page begins: the `next` of the page before.
+    cursor: Option<String>,
+    /// How many at most, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Only those on this platform.
+    platform: Option<String>,
+    /// Only those of which some slot (of `title`, where that is given) stands so: `overdue`.
+    #[param(value_type = Option<String>)]
+    compliance: Option<Compliance>,
+    /// Only those that have this title.
+    title: Option<String>,
+    /// Only those whose name or id begins so.
+    name: Option<String>,
+}
+
+/// Lists devices, by id.
+#[utoipa::path(
+    get, path = "/api/v1/devices", tag = "devices", params(Devices),
+    responses((status = 200, description = "A page of devices.", body = refit_api::DevicePage)),
+)]
+pub(in super::super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(query): Query<Devices>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let place = place(query.cursor.as_deref(), query.limit)?;
+    let page = api.reading(move |view| {
+        let from = place.after.as_deref().map_or(Unbounded, |after| Excluded(DeviceId::new(after)));
+        let devices = view.state.devices.range((from, Unbounded)).map(|(_, record)| record);
+        let wanted = devices.filter(|record| record.retired.is_none() && query.wants(view, record));
+        place.page_after(wanted.map(|record| (record.id.to_string(), summary(view, record))))
+    });
+    Ok(answer::json(StatusCode::OK, &page.await?))
+}
+
+impl Devices {
+    fn wants(&self, view: &View, record: &DeviceRecord) -> bool {
+        let named = |begin: &String| {
+            record.id.as_str().starts_with(begin.as_str())
+                || record.name.as_ref().is_some_and(|name| name.starts_with(begin.as_str()))
+        };
+        let has = |title: &String| record.installs.keys().any(|slot| slot.title.as_str() == title);
+        let stands = |compliance: &Compliance| {
+            view.board.row(&record.id).is_some_and(|row| {
+                row.slots.iter().any(|slot| {
+                    slot.compliance == *compliance
+                        && self.title.as_ref().is_none_or(|title| slot.slot.title.as_str() == title)
+                })
+            })
+        };
+        self.name.as_ref().is_none_or(named)
+            // What a decision says of a title is also said where it is not installed.
+            && (self.compliance.is_some() || self.title.as_ref().is_none_or(has))
+            && self.compliance.as_ref().is_none_or(stands)
+            && self.platform.as_ref().is_none_or(|platform| {
+                view.state.plain_fact(record, "device.platform").is_some_and(|said| said.as_str() == platform)
+            })
+    }
+}
+
+fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
+    let mut compliance: BTreeMap<Compliance, u64> = BTreeMap::new();
+    for slot in view.board.row(&record.id).iter().flat_map(|row| &row.slots) {
+        *compliance.entry(slot.compliance).or_default() += 1;
+    }
+    DeviceSummary {
+        id: record.id.to_string(),
+        name: record.name.as_ref().map(ToString::to_string),
+        platform: view.state.plain_fact(record, "device.platform").map(Into::into),
+        person: record.person.as_ref().map(ToString::to_string),
+        enrolled: record.enrolled,
+        seen: record.seen,
+        installs: record.installs.len() as u64,
+        compliance,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use refit_core::control::{Board, Evaluation, SlotName, SlotOutcome, State};
+    use refit_core::decide::Progress;
+    use refit_model::TitleId;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_device_stands_as_its_slots_of_that_title_stand() {
+        let id = DeviceId::new("d1");
+        let record = Arc::new(DeviceRecord::new(id.clone(), 0, Some("laptop".into()), jiff::Timestamp::UNIX_EPOCH, 1));
+        let mut state = State::default();
+        state.devices.insert(id.clone(), record.clone());
+        let slot = |title: &str, compliance| {
+            Arc::new(SlotOutcome {
+                slot: SlotName::of(TitleId::new(title)),
+                installed: None,
+                key: None,
+                compliance,
+                due: None,
+                due_by: None,
+                progress: Progress::Waiting,
+                holds: Vec::new(),
+                marks: Vec::new(),
+                obligations: Vec::new(),
+                exposures: Vec::new(),
+                exceptions: Vec::new(),
+            })
+        };
+        let mut board = Board::default();
+        board.update(&[Evaluation {
+            device: id,
+            index: 0,
+            basis: 1,
+            revision: 1,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            slots: vec![slot("firefox", Compliance::Overdue), slot("zoom", Compliance::Compliant)],
+            latches: Vec::new(),
+            began: Vec::new(),
+            ended: Vec::new(),
+            groups: BTreeMap::new(),
+            next_change: None,
+        }]);
+        let view = View { state, board };
+        let query = |compliance, title: Option<&str>| Devices {
+            compliance: Some(compliance),
+            title: title.map(str::to_owned),
+            ..Devices::default()
+        };
+        assert!(query(Compliance::Overdue, None).wants(&view, &record));
+        assert!(query(Compliance::Overdue, Some("firefox")).wants(&view, &record));
+        assert!(!query(Compliance::Overdue, Some("zoom")).wants(&view, &record));
+        assert!(!query(Compliance::Due, None).wants(&view, &record));
+        let by_name = Devices { name: Some("lap".into()), ..Devices::default() };
+        assert!(by_name.wants(&view, &record));
+        assert_eq!(summary(&view, &record).compliance[&Compliance::Overdue], 1);
+    }
+}

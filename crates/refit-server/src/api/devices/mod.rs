@@ -1,0 +1,33 @@
+//! Devices: `/api/v1/devices`.
+
+mod assignment;
+mod decisions;
+mod directives;
+mod enrol;
+mod explanation;
+mod get;
+mod list;
+mod observe;
+mod receipt;
+mod retire;
+
+pub(super) use assignment::*;
+pub(super) use decisions::*;
+pub(super) use directives::*;
+pub(super) use enrol::*;
+pub(super) use explanation::*;
+pub(super) use get::*;
+pub(super) use list::*;
+pub(super) use observe::*;
+pub(super) use receipt::*;
+pub(super) use retire::*;
+
+use super::problem::Problem;
+use refit_core::control::{DeviceRecord, State};
+use refit_model::DeviceId;
+use std::sync::Arc;
+
+/// A device that is managed.
+fn managed<'s>(state: &'s State, id: &str) -> Result<&'s Arc<DeviceRecord>, Problem> {
+    state.device(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))
+}

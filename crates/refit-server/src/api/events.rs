@@ -1,0 +1,213 @@
+//! The log: `/api/v1/events`, in pages, by waiting, or as a stream.
+
+use super::{
+    Api, answer,
+    auth::counts,
+    extract::{Caller, Query},
+    layers::WAIT_LONGEST,
+    page::LIMIT_MOST,
+    problem::{Code, Problem},
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{
+        IntoResponse, Response,
+        sse::{self, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use refit_api::{Event, EventPage};
+use refit_core::control::Scope;
+use refit_store::StoredEvent;
+use serde::Deserialize;
+use std::{convert::Infallible, time::Duration};
+use utoipa::IntoParams;
+
+/// Which events.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Events {
+    /// Those after this position; 0 is from the beginning.
+    #[param(default = 0)]
+    after: Option<u64>,
+    /// How many at most, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Only those of these kinds, separated by commas: `plan.made,policy.applied`; `plan.` is all that begin so.
+    kind: Option<String>,
+    /// How many seconds to wait for one, where there is none yet; at most 60.
+    #[param(minimum = 0, maximum = 60, default = 0)]
+    wait: Option<u32>,
+}
+
+/// How many events are looked at for one page.
+const LOOKED_AT_MOST: usize = 20_000;
+/// How many events are read at once.
+const CHUNK: usize = 1_000;
+/// How often a stream shows that it lives.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Lists the log's entries, oldest first; or with `Accept: text/event-stream`, streams them as they come.
+///
+/// A stream begins after the header `Last-Event-ID`, or after `after`, or at the log's end. It ends when the token does.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "events",
+    params(
+        Events,
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that a stream has shown."),
+    ),
+    responses((
+        status = 200, description = "A part of the log.",
+        content((EventPage = "application/json"), (String = "text/event-stream")),
+    )),
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(query): Query<Events>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let limit = query.limit.map_or(100, |limit| limit as usize);
+    if limit == 0 || limit > LIMIT_MOST {
+        return Err(Problem::field("limit", format!("a page has 1 to {LIMIT_MOST} items")));
+    }
+    let wait = Duration::from_secs(u64::from(query.wait.unwrap_or(0)));
+    if wait > WAIT_LONGEST {
+        return Err(Problem::field("wait", format!("at most {} seconds", WAIT_LONGEST.as_secs())));
+    }
+    let kinds = Kinds::read(query.kind.as_deref());
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/event-stream") {
+        let last = match headers.get("last-event-id") {
+            None => None,
+            Some(given) => {
+                let read = given.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+                Some(read.ok_or_else(|| Problem::field("Last-Event-ID", "this is no position in the log"))?)
+            }
+        };
+        let after = last.or(query.after).unwrap_or_else(|| *api.shell().head().borrow());
+        return Ok(follow(api, caller, kinds, after).into_response());
+    }
+    let until = tokio::time::Instant::now() + wait;
+    let mut heads = api.shell().head();
+    let mut after = query.after.unwrap_or(0);
+    loop {
+        let head = *heads.borrow_and_update();
+        let page = page(&api, &kinds, after, limit, head).await?;
+        // What was looked at in vain is not looked at again.
+        after = page.next;
+        let more = page.next < head;
+        if !page.items.is_empty() || (more && wait.is_zero()) || tokio::time::Instant::now() >= until {
+            return Ok(answer::json(StatusCode::OK, &page));
+        }
+        if !more && tokio::time::timeout_at(until, heads.changed()).await.is_ok_and(|changed| changed.is_err()) {
+            return Err(Problem::new(Code::Unavailable, "the server is about to stop"));
+        }
+    }
+}
+
+/// Which kinds are wanted.
+#[derive(Clone, Debug)]
+struct Kinds(Vec<String>);
+
+impl Kinds {
+    fn read(text: Option<&str>) -> Kinds {
+        let kinds = text.unwrap_or_default().split(',').map(str::trim).filter(|kind| !kind.is_empty());
+        Kinds(kinds.map(str::to_owned).collect())
+    }
+
+    fn want(&self, kind: &str) -> bool {
+        self.0.is_empty()
+            || self
+                .0
+                .iter()
+                .any(|wanted| wanted == kind || (wanted.ends_with('.') && kind.starts_with(wanted.as_str())))
+    }
+}
+
+async fn page(api: &Api, kinds: &Kinds, after: u64, limit: usize, head: u64) -> Result<EventPage, Problem> {
+    let mut page = EventPage { items: Vec::new(), next: after, head };
+    let mut looked_at = 0;
+    while page.items.len() < limit && looked_at < LOOKED_AT_MOST && page.next < head {
+        let chunk = if kinds.0.is_empty() { limit.min(CHUNK) } else { CHUNK };
+        let events = api.shell().store().read(page.next, chunk).await?;
+        if events.is_empty() {
+            break;
+        }
+        for stored in events {
+            if page.items.len() == limit {
+                break;
+            }
+            looked_at += 1;
+            page.next = stored.seq;
+            if kinds.want(&stored.kind) {
+                page.items.push(shown(stored)?);
+            }
+        }
+    }
+    if looked_at > 0 {
+        page.head = page.head.max(page.next);
+    }
+    Ok(page)
+}
+
+/// An event as it is shown: what is secret is left out.
+fn shown(stored: StoredEvent) -> Result<Event, Problem> {
+    let fault = |error: serde_json::Error| Problem::new(Code::Internal, format!("event {}: {error}", stored.seq));
+    let mut body: serde_json::Value = serde_json::from_slice(&stored.body).map_err(fault)?;
+    if stored.kind == "token.created"
+        && let Some(record) = body.get_mut("record").and_then(serde_json::Value::as_object_mut)
+    {
+        record.remove("hash");
+    }
+    Ok(Event { seq: stored.seq, at: stored.at, kind: stored.kind, version: stored.version, actor: stored.actor, body })
+}
+
+/// What a stream remembers.
+struct Following {
+    api: Api,
+    caller: Caller,
+    kinds: Kinds,
+    after: u64,
+    heads: tokio::sync::watch::Receiver<u64>,
+    ready: std::collections::VecDeque<Event>,
+}
+
+fn follow(api: Api, caller: Caller, kinds: Kinds, after: u64) -> impl IntoResponse {
+    let heads = api.shell().head();
+    let begun = Following { api, caller, kinds, after, heads, ready: Default::default() };
+    let events = stream::unfold(begun, |mut following| async {
+        let event = following.next().await?;
+        let shown = sse::Event::default().id(event.seq.to_string()).event(&event.kind).json_data(&event).ok()?;
+        Some((Ok::<_, Infallible>(shown), following))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE_EVERY))
+}
+
+impl Following {
+    /// The next event; `None` ends the stream, and the client comes back.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if !counts(&self.api.shell().view().state, &self.caller.token, self.api.shell().now()) {
+                return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            let head = *self.heads.borrow_and_update();
+            let page = page(&self.api, &self.kinds, self.after, CHUNK, head).await.ok()?;
+            self.after = page.next;
+            self.ready.extend(page.items);
+            if self.ready.is_empty() && self.after >= head {
+                // A token that expires is noticed though nothing happens.
+                let changed = tokio::time::timeout(ALIVE_EVERY, self.heads.changed()).await;
+                if changed.is_ok_and(|changed| changed.is_err()) {
+                    return None;
+                }
+            }
+        }
+    }
+}

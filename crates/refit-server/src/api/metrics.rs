@@ -1,0 +1,133 @@
+//! Figures for Prometheus.
+
+use super::{Api, extract::Caller, problem::Problem};
+use axum::{
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use refit_core::control::Scope;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// What is measured. Clones share it.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    requests: Family<Labels, Counter>,
+    seconds: Family<Route, Histogram>,
+    pauses: Histogram,
+    head: Gauge,
+    devices: Gauge,
+    lag: Gauge,
+    stopped: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Labels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    method: String,
+    route: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing measured yet.
+    pub fn new() -> Metrics {
+        let seconds: Family<Route, Histogram> =
+            Family::new_with_constructor(|| Histogram::new([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0]));
+        let metrics = Metrics {
+            registry: Arc::default(),
+            requests: Family::default(),
+            seconds,
+            pauses: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0]),
+            head: Gauge::default(),
+            devices: Gauge::default(),
+            lag: Gauge::default(),
+            stopped: Gauge::default(),
+        };
+        {
+            let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            let registry = registry.sub_registry_with_prefix("refit");
+            registry.register("http_requests", "Requests, by route and status", metrics.requests.clone());
+            let help = "How long requests took";
+            registry.register_with_unit("http_request", help, Unit::Seconds, metrics.seconds.clone());
+            let help = "How long the writer kept others waiting";
+            registry.register_with_unit("writer_pause", help, Unit::Seconds, metrics.pauses.clone());
+            registry.register("log_head", "The last event of the log", metrics.head.clone());
+            registry.register("devices", "Devices that are managed", metrics.devices.clone());
+            registry.register("board_lag", "Devices that have to be decided anew", metrics.lag.clone());
+            registry.register("stopped", "1 while the brake is pulled", metrics.stopped.clone());
+        }
+        metrics
+    }
+
+    /// Enters the figures of others.
+    pub fn include(&self, enter: impl FnOnce(&mut Registry)) {
+        enter(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A request was answered.
+    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        // What is no method of ours is one label, whatever is sent.
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE"].iter().find(|known| **known == method);
+        let (method, route) = (known.copied().unwrap_or("other").to_owned(), route.to_owned());
+        self.seconds.get_or_create(&Route { method: method.clone(), route: route.clone() }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&Labels { method, route, status }).inc();
+    }
+
+    /// The writer kept others waiting.
+    pub fn writer_pause(&self, took: Duration) {
+        self.pauses.observe(took.as_secs_f64());
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+/// Figures for Prometheus, in the OpenMetrics text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    responses((status = 200, description = "The figures.", content_type = "application/openmetrics-text", body = String)),
+)]
+pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let now = api.shell().now();
+    let figures = move |view: &crate::shell::View| {
+        let lag = view.board.due(&view.state, now, usize::MAX).len();
+        (view.state.seq, view.state.managed_count(), lag, view.state.brake.is_some())
+    };
+    let (head, devices, lag, stopped) = api.reading(figures).await?;
+    let metrics = api.metrics();
+    metrics.head.set(head as i64);
+    metrics.devices.set(devices as i64);
+    metrics.lag.set(lag as i64);
+    metrics.stopped.set(i64::from(stopped));
+    let mut response = metrics.text().into_response();
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(response)
+}

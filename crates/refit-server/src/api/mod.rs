@@ -1,0 +1,200 @@
+//! The HTTP API under `/api/v1`: one module for each resource. It asks and tells the [`Shell`]; nothing is decided here.
+//!
+//! [`router`] is all of it, [`openapi`] its description, made of the same handlers and of the types in `refit-api`.
+
+mod advisories;
+mod answer;
+mod auth;
+mod brake;
+mod budgets;
+mod devices;
+mod events;
+mod exceptions;
+mod exposures;
+mod extract;
+mod health;
+mod layers;
+mod metrics;
+mod openapi;
+mod page;
+mod past;
+mod people;
+mod plans;
+mod policies;
+mod problem;
+mod rate;
+mod releases;
+mod rollouts;
+mod settings;
+mod titles;
+mod tokens;
+
+pub use metrics::Metrics;
+pub use openapi::openapi;
+pub use problem::{Code, Problem};
+
+use crate::shell::Shell;
+use axum::Router;
+use std::{sync::Arc, time::Duration};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Limits of the API.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Requests that a token may make in a second, on average.
+    pub requests_per_second: f64,
+    /// Requests that a token may make at once.
+    pub burst: f64,
+    /// How long a request may take; what waits for events may take that much longer.
+    pub timeout: Duration,
+    /// How long a plan may be worked out.
+    pub plan_timeout: Duration,
+    /// How much long work (plans, explanations of the past) runs at once.
+    pub long_work: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            requests_per_second: 200.0,
+            burst: 2_000.0,
+            timeout: Duration::from_secs(30),
+            plan_timeout: Duration::from_secs(600),
+            long_work: 2,
+        }
+    }
+}
+
+/// What handlers share. Clones share it too.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shell: Shell,
+    options: Options,
+    metrics: Metrics,
+    rates: rate::Rates,
+    long_work: Arc<tokio::sync::Semaphore>,
+    /// Held while something is compared with `If-Match` and written.
+    compared: tokio::sync::Mutex<()>,
+}
+
+impl Api {
+    /// An API over a shell.
+    pub fn new(shell: Shell, options: Options) -> Api {
+        let rates = rate::Rates::new(options.requests_per_second, options.burst);
+        let long_work = Arc::new(tokio::sync::Semaphore::new(options.long_work));
+        let metrics = Metrics::new();
+        let inner = Inner { shell, options, metrics, rates, long_work, compared: tokio::sync::Mutex::new(()) };
+        Api { inner: Arc::new(inner) }
+    }
+
+    /// The shell.
+    pub fn shell(&self) -> &Shell {
+        &self.inner.shell
+    }
+
+    /// What is measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// Leave to work for long; where too many do already, the client has to come back.
+    fn long_work(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
+        self.inner.long_work.clone().try_acquire_owned().map_err(|_| {
+            Problem::new(Code::Unavailable, "other plans or explanations are being worked out: try again in a moment")
+        })
+    }
+}
+
+/// The paths that need a token.
+fn guarded() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(devices::list, devices::enrol))
+        .routes(routes!(devices::get, devices::retire))
+        .routes(routes!(devices::observe))
+        .routes(routes!(devices::decisions))
+        .routes(routes!(devices::explanation))
+        .routes(routes!(devices::directives))
+        .routes(routes!(devices::receipt))
+        .routes(routes!(devices::assignment, devices::assign))
+        .routes(routes!(people::get, people::observe, people::erase))
+        .routes(routes!(titles::list))
+        .routes(routes!(releases::list, releases::publish))
+        .routes(routes!(advisories::list, advisories::publish))
+        .routes(routes!(exposures::list))
+        .routes(routes!(policies::in_force))
+        .routes(routes!(policies::list))
+        .routes(routes!(exceptions::list))
+        .routes(routes!(plans::list, plans::make))
+        .routes(routes!(plans::get))
+        .routes(routes!(plans::approve))
+        .routes(routes!(plans::reject))
+        .routes(routes!(plans::apply))
+        .routes(routes!(events::list))
+        .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::open_ring))
+        .routes(routes!(rollouts::answer_gate))
+        .routes(routes!(brake::get))
+        .routes(routes!(brake::stop))
+        .routes(routes!(brake::go_on))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(settings::get, settings::put))
+        .routes(routes!(budgets::list))
+        .routes(routes!(metrics::get))
+}
+
+/// The paths that need none.
+fn open() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi::document))
+}
+
+/// The whole API, ready to be served.
+pub fn router(api: Api) -> Router {
+    let guard = axum::middleware::from_fn_with_state(api.clone(), auth::authenticate);
+    let (guarded, _) = guarded().split_for_parts();
+    let (open, _) = open().split_for_parts();
+    let router = guarded
+        .method_not_allowed_fallback(layers::method_not_allowed)
+        .route_layer(guard)
+        .merge(open.method_not_allowed_fallback(layers::method_not_allowed))
+        .fallback(layers::not_found);
+    layers::around(router, &api).with_state(api)
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A new id: unique, and sorted by the time of its making.
+fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// What most writes answer.
+fn written(told: &crate::shell::Told) -> refit_api::Written {
+    refit_api::Written { id: None, seq: told.seq, changed: !told.events.is_empty() }
+}
+
+/// Refuses a source without a name, or with one that is none.
+fn named_source(source: &str) -> Result<(), Problem> {
+    if source.is_empty() || source.len() > 1_024 {
+        return Err(Problem::field("source", "the name of a source has 1 to 1024 bytes"));
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! People: `/api/v1/people`.
+
+use super::{
+    Api, answer,
+    extract::{Caller, Path, Put},
+    problem::Problem,
+};
+use crate::shell::{Told, View};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use refit_api::{FactSaid, NewPersonObservation, Person, Written};
+use refit_core::control::{Input, PersonId, Scope};
+
+/// A person. Values are shown to tokens that may read them.
+#[utoipa::path(
+    get, path = "/api/v1/people/{id}", tag = "people",
+    params(("id" = String, Path, description = "The person's id.")),
+    responses(
+        (status = 200, description = "The person.", body = Person),
+        (status = 304, description = "It is what the client has."),
+    ),
+)]
+pub(super) async fn get(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let personal = caller.actor.may(Scope::ReadPersonal);
+    let person = api.reading(move |view| person(view, &id, personal)).await??;
+    Ok(answer::tagged(&headers, &person))
+}
+
+fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
+    let person = PersonId::new(id);
+    let record = view.state.people.get(&person).ok_or_else(|| Problem::missing("person", id))?;
+    let facts = record.facts.iter().flat_map(|(field, said)| {
+        said.iter().map(|(source, reference)| FactSaid {
+            field: field.to_string(),
+            source: source.to_string(),
+            value: view.state.personal.get(reference).filter(|_| personal).cloned(),
+            observed: record.reported.get(source).copied(),
+        })
+    });
+    let devices = view.state.managed().filter(|device| device.person.as_ref() == Some(&person));
+    Ok(Person {
+        id: id.to_owned(),
+        facts: facts.collect(),
+        devices: devices.map(|device| device.id.to_string()).collect(),
+        erased: record.erased,
+    })
+}
+
+/// Says what a source observes of a person. A person of this id is known from then on.
+#[utoipa::path(
+    put, path = "/api/v1/people/{id}", tag = "people", request_body = NewPersonObservation,
+    params(("id" = String, Path, description = "The person's id, which says nothing of who it is.")),
+    responses((status = 200, description = "It is known. `changed` is false where it was before.", body = Written)),
+)]
+pub(super) async fn observe(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Put(body): Put<NewPersonObservation>,
+) -> Result<Response, Problem> {
+    if body.source.is_empty() || body.source.len() > 1_024 {
+        return Err(Problem::field("source", "the name of a source has 1 to 1024 bytes"));
+    }
+    let reference = || uuid::Uuid::now_v7().simple().to_string();
+    let values = body.values.into_iter().map(|(field, value)| {
+        // A reference is used once, and says nothing of the value.
+        (field.into(), value.map(|value| (reference().into(), value)))
+    });
+    let input = Input::ObservePerson {
+        person: PersonId::new(id),
+        source: body.source.into(),
+        observed: body.observed.unwrap_or_else(|| api.shell().now()),
+        values: values.collect(),
+    };
+    api.post(&caller, None, StatusCode::OK, input, written).await
+}
+
+/// Erases all personal values of a person, for good. The log still reads: it never held them.
+#[utoipa::path(
+    delete, path = "/api/v1/people/{id}", tag = "people",
+    params(("id" = String, Path, description = "The person's id.")),
+    responses((status = 200, description = "They are gone.", body = Written)),
+)]
+pub(super) async fn erase(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    let input = Input::ErasePerson { person: PersonId::new(id) };
+    api.post(&caller, None, StatusCode::OK, input, written).await
+}
+
+fn written(told: &Told) -> Written {
+    Written { id: None, seq: told.seq, changed: !told.events.is_empty() }
+}

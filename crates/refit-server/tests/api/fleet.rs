@@ -1,0 +1,106 @@
+use crate::server::Server;
+use refit_core::control::{Bearer, Scope};
+use serde_json::json;
+
+#[tokio::test]
+async fn titles_releases_and_advisories_are_listed() {
+    let server = Server::new().await;
+    server.fleet().await;
+    let titles = server.get("/api/v1/titles").await.ok();
+    assert_eq!(
+        titles["items"][0],
+        json!({
+            "title": "firefox", "devices": 1, "releases": 1, "advisories": 1, "in_catalog": false,
+        })
+    );
+    assert_eq!(server.get("/api/v1/titles?name=x").await.ok()["items"], json!([]));
+    assert_eq!(server.get("/api/v1/releases?title=firefox").await.ok()["items"][0]["version"], "131.0");
+    server.get("/api/v1/releases").await.problem(422, "invalid");
+    assert_eq!(server.get("/api/v1/advisories?title=firefox").await.ok()["items"][0]["id"], "CVE-2026-1");
+    assert_eq!(server.get("/api/v1/advisories?kev=true").await.ok()["items"], json!([]));
+    let wrong = json!({ "source": "x", "advisories": [{
+        "id": "CVE-2026-2", "title": "firefox", "affected": ["*"], "known_at": "2026-11-01T00:00:00Z", "cvss": 11.0,
+    }] });
+    server.post("/api/v1/advisories", wrong).await.problem(422, "invalid");
+    assert_eq!(server.get("/api/v1/exposures").await.ok()["items"].as_array().map(Vec::len).unwrap_or(9) <= 1, true);
+}
+
+#[tokio::test]
+async fn the_brake_stops_what_would_be_applied() {
+    let server = Server::new().await;
+    let plan = server.fleet().await;
+    assert_eq!(server.get("/api/v1/brake").await.ok(), json!({ "stopped": false }));
+    server.post("/api/v1/brake/stop", json!({ "why": "an incident" })).await.ok();
+    assert_eq!(server.get("/api/v1/brake").await.ok()["why"], "an incident");
+    assert_eq!(server.get("/api/v1/devices/d1/directives").await.ok()["stopped"], "an incident");
+    let apply = format!("/api/v1/plans/{plan}/apply");
+    server.call(&server.admin, "POST", &apply, &[], None).await.problem(409, "stopped");
+    assert_eq!(server.post("/api/v1/brake/stop", json!({ "why": "again" })).await.ok()["changed"], false);
+    server.post("/api/v1/brake/go-on", json!({ "why": "over" })).await.ok();
+    server.call(&server.admin, "POST", &apply, &[], None).await.ok();
+    let reader = server.token("reader", "rita", Bearer::Person, &[Scope::Read]).await;
+    let stop = server.call(&reader, "POST", "/api/v1/brake/stop", &[], Some(json!({ "why": "x" }))).await;
+    stop.problem(403, "scope-missing");
+}
+
+#[tokio::test]
+async fn rings_open_and_gates_are_answered_by_hand() {
+    let server = Server::new().await;
+    let ring = json!({ "title": "firefox", "version": "131.0", "rollout": "standard", "ring": "canary" });
+    server.post("/api/v1/rollouts/rings", ring.clone()).await.problem(409, "conflict");
+    server.fleet().await;
+    let policy = "\
+organization: acme
+rollouts:
+  standard:
+    rings:
+      - { name: canary, share: 10%, soak: 1d }
+      - { name: rest }
+exceptions: { longest: 90d }
+---
+policy: browsers
+software: [firefox]
+rollout: standard
+deadline: [{ within: 7d }]
+---
+exception: lab
+software: [firefox]
+due: 2026-12-30
+until: 2026-12-31
+why: The lab's appliance
+";
+    let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
+    let apply = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
+    server.call(&server.admin, "POST", &apply, &[], None).await.ok();
+    server.post("/api/v1/rollouts/rings", ring.clone()).await.ok();
+    assert_eq!(server.post("/api/v1/rollouts/rings", ring).await.ok()["changed"], false);
+    let gate = json!({ "title": "firefox", "version": "131.0", "after": "canary", "answer": "pass" });
+    server.post("/api/v1/rollouts/gates", gate).await.ok();
+    let rollout = &server.get("/api/v1/rollouts").await.ok()["items"][0];
+    assert_eq!(rollout["open"][0]["ring"], "canary");
+    assert_eq!(rollout["waiting"], json!(["rest"]));
+    assert_eq!(rollout["gates"][0]["answer"], "pass");
+    let none = json!({ "title": "firefox", "version": "131.0", "rollout": "none", "ring": "canary" });
+    server.post("/api/v1/rollouts/rings", none).await.problem(404, "not-found");
+    let none = json!({ "title": "firefox", "version": "131.0", "after": "none", "answer": null });
+    server.post("/api/v1/rollouts/gates", none).await.problem(404, "not-found");
+    let exceptions = server.get("/api/v1/exceptions").await.ok();
+    assert_eq!(exceptions["items"][0]["until"], "2026-12-31");
+    assert_eq!(server.get("/api/v1/budgets").await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn health_needs_no_token_and_figures_do() {
+    let server = Server::new().await;
+    let strange = async |path: &str| server.call("refit_nobody", "GET", path, &[], None).await;
+    assert_eq!(strange("/healthz").await.ok()["status"], "ok");
+    assert_eq!(strange("/readyz").await.ok()["status"], "ok");
+    assert_eq!(strange("/api/v1/openapi.json").await.ok()["openapi"], "3.1.0");
+    strange("/metrics").await.problem(401, "unauthorized");
+    server.get("/api/v1/devices/none").await.problem(404, "not-found");
+    let text = server.get("/metrics").await.ok().as_str().unwrap().to_owned();
+    assert!(text.contains("refit_log_head 1"), "{text}");
+    assert!(text.contains(r#"route="/api/v1/devices/{id}",status="404""#), "{text}");
+    assert!(text.contains("refit_board_lag 0"), "{text}");
+    server.get("/api/v1/policy").await.problem(404, "not-found");
+}

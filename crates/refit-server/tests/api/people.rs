@@ -1,0 +1,27 @@
+use crate::server::Server;
+use refit_core::control::{Bearer, Scope};
+use serde_json::json;
+
+#[tokio::test]
+async fn personal_values_are_shown_to_who_may_read_them_and_can_be_erased() {
+    let server = Server::new().await;
+    server.post("/api/v1/devices", json!({ "id": "d1" })).await.ok();
+    server.put("/api/v1/devices/d1/assignment", json!({ "person": "p1" })).await.problem(404, "not-found");
+    let said = json!({ "source": "hr", "values": { "department": "Finance" } });
+    server.put("/api/v1/people/p1", said.clone()).await.ok();
+    server.put("/api/v1/devices/d1/assignment", json!({ "person": "p1" })).await.ok();
+    let person = server.get("/api/v1/people/p1").await.ok();
+    assert_eq!(person["facts"][0]["value"], "Finance");
+    assert_eq!(person["devices"], json!(["d1"]));
+    let reader = server.token("reader", "rita", Bearer::Program, &[Scope::Read]).await;
+    let person = server.call(&reader, "GET", "/api/v1/people/p1", &[], None).await.ok();
+    assert!(person["facts"][0].get("value").is_none(), "{person}");
+    server.call(&reader, "PUT", "/api/v1/people/p1", &[], Some(said)).await.problem(403, "scope-missing");
+    server.call(&reader, "DELETE", "/api/v1/people/p1", &[], None).await.problem(403, "scope-missing");
+    server.delete("/api/v1/people/p1").await.ok();
+    let person = server.get("/api/v1/people/p1").await.ok();
+    assert!(person["erased"].is_string());
+    assert!(!person.to_string().contains("Finance"));
+    server.get("/api/v1/people/p2").await.problem(404, "not-found");
+    server.delete("/api/v1/people/p2").await.problem(404, "not-found");
+}
