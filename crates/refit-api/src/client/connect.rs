@@ -88,16 +88,16 @@ impl Client {
     pub fn new(address: &str, token: &str, ca: Option<&Path>) -> Result<Client, ClientError> {
         let address = address.trim_end_matches('/').to_owned();
         let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-        let is_local = loopback.iter().any(|begin| {
-            address.strip_prefix(begin).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        });
+        let is_local = loopback
+            .iter()
+            .any(|begin| address.strip_prefix(begin).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
         if !address.starts_with("https://") && !is_local {
             return Err(ClientError::Connection(format!(
                 "`{address}` is no address of a server: write `https://HOST:PORT` (a token is never sent without TLS, except on this machine)"
             )));
         }
-        let mut tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let mut tls =
+            TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
         if let Some(path) = ca {
             let fault = |why: String| ClientError::File { path: path.to_owned(), why };
             let pem = fs::read(path).map_err(|error| fault(error.to_string()))?;

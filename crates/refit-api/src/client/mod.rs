@@ -88,7 +88,8 @@ impl Client {
         key: Option<&str>,
         patience: Duration,
     ) -> Result<T, ClientError> {
-        let network = |error: ureq::Error| ClientError::Network { address: self.address.clone(), why: error.to_string() };
+        let network =
+            |error: ureq::Error| ClientError::Network { address: self.address.clone(), why: error.to_string() };
         let mut uri = format!("{}{path}", self.address);
         let given = query.iter().filter_map(|(name, value)| value.as_ref().map(|value| (name, value)));
         for (number, (name, value)) in given.enumerate() {
