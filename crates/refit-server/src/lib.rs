@@ -1,4 +1,22 @@
 //! The server: transport only. What is decided is decided in `refit_core::control`; what is kept is kept by `refit_store`.
+//!
+//! - [`shell`] One writer over the log, views for readers, decisions beside the writer.
+//! - [`start`] A server's life, from opening the log to a clean end.
+//! - `jobs` What it does by itself.
+//! - [`api`] What it answers, over HTTP.
+//! - [`matching`] Which advisories concern a distribution's packages.
+//! - [`policy`] Applying a policy repository in one step.
+//! - [`tls`], [`tokens`] Its certificates, and the first token.
+//! - [`log`], [`metrics`] What it says of itself.
 
 pub mod api;
+mod background;
+mod jobs;
+pub mod log;
+pub mod matching;
+pub mod metrics;
+pub mod policy;
 pub mod shell;
+pub mod start;
+pub mod tls;
+pub mod tokens;

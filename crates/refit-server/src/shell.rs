@@ -2,40 +2,77 @@
 //!
 //! [`Shell::tell`] hands an input to the writer and returns when what came of it is durable. [`Shell::view`] returns the state
 //! and the decisions as they are now; they never change in the reader's hands.
+//!
+//! - `writer.rs` The one thread that writes, in batches.
+//! - `evaluator.rs` The thread that decides devices, beside the writer.
+//! - `replay.rs` The state from a snapshot and the log: at the start, and at a time in the past.
+//! - `snapshots.rs` Which snapshots are made and kept.
+//! - `planning.rs` What a policy revision would change, worked out without keeping anybody waiting.
 
+mod evaluator;
+mod planning;
+mod replay;
+mod snapshots;
+mod writer;
+
+pub use planning::PlanProgress;
+
+use crate::metrics::Metrics;
 use jiff::Timestamp;
 use refit_core::{
-    control::{
-        Actor, Board, Contents, DecodeError, Event, Ground, Input, Outcome, Refusal, State, decode, encode, handle,
-    },
+    control::{Actor, Board, DecodeError, Event, Input, PersonId, Refusal, State},
     policy::resolve::Titles,
 };
-use refit_store::{Answered, AppendError, Batch, Blob, Fence, NewEvent, PersonalValue, Store, StoreError};
+use refit_store::{AppendError, Blob, Fence, Store, StoreError};
 use smol_str::SmolStr;
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, RwLock},
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Instant,
 };
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use writer::{Asked, Job};
 
-/// The shell. Clones share it.
+/// How many inputs may wait for the writer. Whoever brings more waits before the door.
+const QUEUE: usize = 4_096;
+
+/// The shell. Clones share it; it ends when the last one is dropped, or with [`Shell::close`].
 #[derive(Clone)]
 pub struct Shell {
     inner: Arc<Inner>,
 }
 
 struct Inner {
+    shared: Arc<Shared>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// What the shell's threads share.
+struct Shared {
     store: Arc<dyn Store>,
     fence: Fence,
     catalog: Titles,
     clock: Arc<dyn Clock>,
-    writer: tokio::sync::Mutex<Writer>,
     view: RwLock<Arc<View>>,
-    head: tokio::sync::watch::Sender<u64>,
+    head: watch::Sender<u64>,
+    /// The last event of a state of which nothing was left to decide.
+    settled: watch::Sender<u64>,
+    /// Why the shell has ended.
+    ended: watch::Sender<Option<SmolStr>>,
+    effects: Effects,
+    metrics: Metrics,
+    runtime: tokio::runtime::Handle,
 }
 
-struct Writer {
-    state: State,
-    contents: BTreeMap<SmolStr, Arc<[u8]>>,
+/// What has to be done besides, until somebody has done it.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// Distributions whose advisories have to be matched.
+    matching: Mutex<BTreeSet<SmolStr>>,
+    /// Something has been added.
+    pub added: Notify,
+    /// People whose values are being erased.
+    erasing: Mutex<BTreeSet<PersonId>>,
 }
 
 /// What readers see: it never changes in their hands.
@@ -80,6 +117,9 @@ pub struct Told {
     pub events: Vec<Event>,
 }
 
+/// Makes the answer (status and body) that is kept under a request's key.
+pub type Answer = Box<dyn FnOnce(&Told) -> (u16, Vec<u8>) + Send>;
+
 /// Why an input came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum TellError {
@@ -95,169 +135,216 @@ pub enum TellError {
     /// The log has something that this program can't read.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// This server no longer writes: it shuts down, or another one has taken over.
+    #[error("this server no longer takes anything: {0}")]
+    Ended(SmolStr),
     /// Anything else.
     #[error("{0}")]
     Other(String),
 }
 
-impl Contents for Writer {
-    fn content(&self, sha256: &str) -> Option<Arc<[u8]>> {
-        self.contents.get(sha256).cloned()
-    }
-}
-
 impl Shell {
-    /// Opens the log and reads it to its end.
+    /// Opens the log: reads the newest usable snapshot and what came after it, and starts the writer.
+    ///
+    /// Nothing is decided before [`Shell::evaluate`] is called.
     pub async fn open(
         store: Arc<dyn Store>,
         fence: Fence,
         catalog: Titles,
         clock: Arc<dyn Clock>,
     ) -> Result<Shell, TellError> {
-        let mut state = State::default();
-        for value in store.personal().await? {
-            if let Ok(plain) = serde_json::from_slice(&value.value) {
-                state.personal.insert(value.reference.into(), plain);
-            }
-        }
-        let mut writer = Writer { state, contents: BTreeMap::new() };
-        loop {
-            let events = store.read(writer.state.seq, 10_000).await?;
-            if events.is_empty() {
-                break;
-            }
-            for stored in events {
-                let event = decode(&stored.kind, stored.version, &stored.body)?;
-                Self::fetch(&store, &mut writer, &event).await?;
-                let mut state = std::mem::take(&mut writer.state);
-                let ground = Ground { catalog: &catalog, contents: &writer };
-                let applied = state.apply(stored.seq, stored.at, &event, &ground);
-                writer.state = state;
-                applied.map_err(|error| TellError::Other(error.to_string()))?;
-            }
-        }
-        let view = View { state: writer.state.clone(), board: Board::default() };
-        let (head, _) = tokio::sync::watch::channel(writer.state.seq);
-        let inner = Inner {
+        let state = replay::replay(&store, &catalog, None).await?;
+        let effects = Effects::default();
+        // Values of people whose erasure was logged and then interrupted.
+        let erased = |person: &PersonId| {
+            state.people.get(person).is_some_and(|record| record.erased.is_some() && record.facts.is_empty())
+        };
+        let left: BTreeSet<PersonId> = (store.personal().await?.iter())
+            .map(|value| PersonId::new(&value.person))
+            .filter(|person| erased(person))
+            .collect();
+        let shared = Arc::new(Shared {
+            view: RwLock::new(Arc::new(View { state: state.clone(), board: Board::default() })),
+            head: watch::channel(state.seq).0,
+            settled: watch::channel(0).0,
+            ended: watch::channel(None).0,
+            metrics: Metrics::default(),
+            runtime: tokio::runtime::Handle::current(),
             store,
             fence,
             catalog,
             clock,
-            writer: tokio::sync::Mutex::new(writer),
-            view: RwLock::new(Arc::new(view)),
-            head,
-        };
-        Ok(Shell { inner: Arc::new(inner) })
+            effects,
+        });
+        for person in left {
+            if let Err(error) = shared.store.erase_person(person.as_str()).await {
+                tracing::error!(%error, "values of a person could not be erased yet; it is tried again at the next start");
+            }
+        }
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        writer::start(shared.clone(), state, queue)?;
+        Ok(Shell { inner: Arc::new(Inner { shared, jobs }) })
     }
 
-    /// Reads the content that an event names.
-    async fn fetch(store: &Arc<dyn Store>, writer: &mut Writer, event: &Event) -> Result<(), TellError> {
-        let digest = match event {
-            Event::PolicyApplied(applied) => &applied.files,
-            Event::DistributionMatched(matched) => &matched.content,
-            _ => return Ok(()),
-        };
-        if !writer.contents.contains_key(digest)
-            && let Some(blob) = store.blob(digest).await?
-        {
-            writer.contents.insert(digest.clone(), blob.body().into());
-        }
-        Ok(())
+    /// Starts deciding: from now on the board follows the log.
+    pub fn evaluate(&self) -> Result<(), TellError> {
+        evaluator::start(self.inner.shared.clone(), self.inner.jobs.downgrade())
     }
 
     /// Tells the writer; returns when what came of it is durable. With `request`, `answer` makes the answer that is kept under
     /// its key, in the same step.
+    ///
+    /// Dropping the future takes nothing back: what was handed over is done.
     pub async fn tell(
         &self,
         actor: &Actor,
         input: Input,
-        request: Option<(Request, Box<dyn FnOnce(&Told) -> (u16, Vec<u8>) + Send>)>,
+        request: Option<(Request, Answer)>,
     ) -> Result<Told, TellError> {
-        let inner = &self.inner;
-        let mut writer = inner.writer.lock().await;
-        let now = inner.clock.now().max(writer.state.clock);
-        let Outcome { events, personal, seen, effects } = handle(&writer.state, actor, input, now)?;
-        let mut next = writer.state.clone();
-        let mut batch = Batch::default();
-        for value in personal {
-            let bytes = serde_json::to_vec(&value.value).map_err(|error| TellError::Other(error.to_string()))?;
-            batch.personal.push(PersonalValue {
-                reference: value.reference.to_string(),
-                person: value.person.to_string(),
-                value: bytes,
-            });
-            next.personal.insert(value.reference, value.value);
+        let (reply, answer) = oneshot::channel();
+        let asked = Asked { actor: actor.clone(), input, request, queued: Instant::now(), reply };
+        if self.inner.jobs.send(Job::Tell(Box::new(asked))).await.is_err() {
+            return Err(self.inner.shared.why_ended());
         }
-        for event in &events {
-            Self::fetch(&inner.store, &mut writer, event).await?;
-            let (kind, version, body) = encode(event).map_err(|error| TellError::Other(error.to_string()))?;
-            let ground = Ground { catalog: &inner.catalog, contents: &*writer };
-            next.apply(next.seq + 1, now, event, &ground).map_err(|error| TellError::Other(error.to_string()))?;
-            batch.events.push(NewEvent {
-                at: now,
-                kind: kind.to_owned(),
-                version,
-                actor: actor.name.to_string(),
-                body,
-            });
+        match answer.await {
+            Ok(done) => done.map(|done| done.told),
+            Err(_) => Err(self.inner.shared.why_ended()),
         }
-        let told = Told { seq: next.seq, events };
-        if let Some((request, answer)) = request {
-            let (status, body) = answer(&told);
-            batch.answers.push(Answered { key: request.key, fingerprint: request.fingerprint, status, body, at: now });
-        }
-        if !batch.events.is_empty() || !batch.answers.is_empty() {
-            inner.store.append(inner.fence, writer.state.seq, batch).await?;
-        }
-        if let Some(index) = seen {
-            next.note_seen(index, now);
-        }
-        for effect in effects {
-            if let refit_core::control::Effect::EraseValues(person) = effect {
-                inner.store.erase_person(person.as_str()).await?;
-            }
-        }
-        writer.state = next;
-        self.show(|view| view.state = writer.state.clone());
-        inner.head.send_replace(writer.state.seq);
-        Ok(told)
     }
 
     /// What readers see now.
     pub fn view(&self) -> Arc<View> {
-        self.inner.view.read().map(|view| view.clone()).unwrap_or_else(|poisoned| poisoned.into_inner().clone())
+        self.inner.shared.view()
     }
 
-    fn show(&self, change: impl FnOnce(&mut View)) {
-        let mut view = self.inner.view.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        change(Arc::make_mut(&mut view));
+    /// What readers would have seen at a time: all that had been logged by then. The board is empty; decisions on a device can
+    /// be worked out from the state. What is personal is as it is today, since what was erased stays erased.
+    pub async fn view_at(&self, time: Timestamp) -> Result<View, TellError> {
+        let shared = &self.inner.shared;
+        let state = replay::replay(&shared.store, &shared.catalog, Some(time)).await?;
+        Ok(View { state, board: Board::default() })
     }
 
     /// The position of the log's last event, and its changes.
-    pub fn head(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.inner.head.subscribe()
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.inner.shared.head.subscribe()
+    }
+
+    /// Waits until everything that is in the log by now has been decided. Needs [`Shell::evaluate`].
+    pub async fn settled(&self) {
+        let head = *self.inner.shared.head.borrow();
+        let mut settled = self.inner.shared.settled.subscribe();
+        let mut ended = self.ended();
+        tokio::select! {
+            _ = settled.wait_for(|seq| *seq >= head) => {}
+            _ = ended.wait_for(Option::is_some) => {}
+        }
+    }
+
+    /// Why the shell has ended, once it has: it was closed, or another server has taken over.
+    pub fn ended(&self) -> watch::Receiver<Option<SmolStr>> {
+        self.inner.shared.ended.subscribe()
+    }
+
+    /// Ends the shell: what was handed over before is still done, everything later is refused with `why`.
+    pub async fn close(&self, why: &str) {
+        let mut ended = self.ended();
+        // It comes after everything that is queued already.
+        let _ = self.inner.jobs.send(Job::Close(why.into())).await;
+        let _ = ended.wait_for(Option::is_some).await;
     }
 
     /// The store, for what lies beside the state: events as they were written, blobs, answers.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.inner.store
+        &self.inner.shared.store
+    }
+
+    /// The token of this server's lease.
+    pub fn fence(&self) -> Fence {
+        self.inner.shared.fence
     }
 
     /// The catalog's titles.
     pub fn catalog(&self) -> &Titles {
-        &self.inner.catalog
+        &self.inner.shared.catalog
     }
 
     /// Now.
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
+        self.inner.shared.clock.now()
+    }
+
+    /// Figures of the writer and the evaluator.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.shared.metrics
+    }
+
+    /// How many inputs wait for the writer.
+    pub fn queued(&self) -> usize {
+        QUEUE - self.inner.jobs.capacity()
     }
 
     /// Keeps content, durably, and says under which SHA-256.
     pub async fn put(&self, bytes: Vec<u8>) -> Result<String, TellError> {
         let blob = Blob::new(bytes);
         let digest = blob.digest().to_owned();
-        self.inner.store.put_blob(blob).await?;
+        self.inner.shared.store.put_blob(blob).await?;
         Ok(digest)
+    }
+
+    /// What has to be done besides.
+    pub(crate) fn effects(&self) -> &Effects {
+        &self.inner.shared.effects
+    }
+}
+
+impl Shared {
+    fn view(&self) -> Arc<View> {
+        self.view.read().map(|view| view.clone()).unwrap_or_else(|poisoned| poisoned.into_inner().clone())
+    }
+
+    fn show(&self, change: impl FnOnce(&mut View)) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut view));
+    }
+
+    /// Time never goes back behind what is in the log.
+    fn now(&self, state: &State) -> Timestamp {
+        self.clock.now().max(state.clock)
+    }
+
+    fn end(&self, why: &str) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            ended.get_or_insert_with(|| why.into());
+            first
+        });
+    }
+
+    fn why_ended(&self) -> TellError {
+        TellError::Ended(self.ended.borrow().clone().unwrap_or_else(|| "it has ended".into()))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.end("nobody uses it any more");
+    }
+}
+
+impl Effects {
+    fn erasing(&self) -> std::sync::MutexGuard<'_, BTreeSet<PersonId>> {
+        self.erasing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the advisories of a distribution to be matched.
+    pub fn ask_to_match(&self, distribution: SmolStr) {
+        self.matching.lock().unwrap_or_else(PoisonError::into_inner).insert(distribution);
+        self.added.notify_one();
+    }
+
+    /// The distributions that have to be matched; from now on they are the caller's.
+    pub fn take_matching(&self) -> BTreeSet<SmolStr> {
+        std::mem::take(&mut *self.matching.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Fleet patching as code.
 #[derive(Debug, Parser)]
@@ -83,6 +83,14 @@ pub enum Command {
     /// Fetch and list feeds of vulnerabilities.
     #[command(subcommand)]
     Feeds(FeedsCommand),
+    /// Run a server on this machine, with this machine as its first device.
+    Up(UpArgs),
+    /// Run a server.
+    Serve(ServeArgs),
+    /// Copy a server's log into a new folder, also while the server runs.
+    Backup(BackupArgs),
+    /// Bring a server's log back from a backup.
+    Restore(RestoreArgs),
     /// Work with versions.
     #[command(subcommand)]
     Versions(VersionsCommand),
@@ -261,6 +269,74 @@ pub struct FeedsSyncArgs {
     /// How often to ask a server before giving up.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub attempts: u32,
+}
+
+/// `refit up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    pub listen: SocketAddr,
+    /// A policy repository to apply if none is in force.
+    #[arg(long, value_name = "DIR")]
+    pub policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `refit serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// How many people, other than its author, have to approve a plan.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub approvals: u32,
+    /// The server's certificate and those between it and its authority, as PEM [default: one of the server's own authority].
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How a server logs.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// How the log is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `refit backup`
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The folder that is made; it must not be there yet.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+/// `refit restore`
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// Replace a log that is there and good.
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// `refit versions`

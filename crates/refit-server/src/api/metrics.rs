@@ -80,6 +80,11 @@ impl Metrics {
         metrics
     }
 
+    /// Enters the figures of others.
+    pub fn include(&self, enter: impl FnOnce(&mut Registry)) {
+        enter(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// A request was answered.
     pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
         // What is no method of ours is one label, whatever is sent.

@@ -189,6 +189,7 @@ impl From<TellError> for Problem {
             TellError::Refused(refusal) => refusal.into(),
             TellError::Append(error) => error.into(),
             TellError::Store(error) => error.into(),
+            TellError::Ended(_) => Problem::new(Code::Unavailable, error.to_string()),
             error => {
                 tracing::error!(%error, "the writer has a fault");
                 Problem::new(Code::Internal, error.to_string())

@@ -58,6 +58,9 @@ rollouts:
       - { name: rest }
 exceptions: { longest: 90d }
 ---
+title: firefox
+name: Firefox
+---
 policy: browsers
 software: [firefox]
 rollout: standard
@@ -65,7 +68,7 @@ deadline: [{ within: 7d }]
 ---
 exception: lab
 software: [firefox]
-due: 2026-12-30
+due: 2026-12-30T17:00:00Z
 until: 2026-12-31
 why: The lab's appliance
 ";

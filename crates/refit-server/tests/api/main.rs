@@ -10,5 +10,6 @@ mod limits;
 mod paging;
 mod people;
 mod plans;
+mod schemathesis;
 mod server;
 mod tokens;

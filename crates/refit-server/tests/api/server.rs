@@ -179,6 +179,9 @@ impl Server {
 pub const POLICY: &str = "\
 organization: acme
 ---
+title: firefox
+name: Firefox
+---
 policy: browsers
 owner: endpoint@acme.example
 software: [firefox]

@@ -6,7 +6,7 @@
 use super::{
     SqliteStore,
     connect::{self, database},
-    folder::{create_folder, failed, private, sync_file, sync_folder, write_whole},
+    folder::{Folder, create_folder, failed, private, sync_file, sync_folder, write_whole},
     off_thread,
     rows::damaged,
     snapshots, verify,
@@ -47,70 +47,79 @@ impl SqliteStore {
     /// A backup holds the personal values of its time. Whoever keeps backups has to let them expire.
     pub async fn backup(&self, to: &Path) -> Result<Seq> {
         let _alone = self.long_work.lock().await;
-        if to.exists() {
-            return Err(backup_error(to, "there is something at this path; choose a new one"));
-        }
-        let Some(name) = to.file_name() else { return Err(backup_error(to, "it needs a name")) };
-        let partial = to.with_file_name(format!(".{}.refit-partial", name.display()));
-        let _ = fs::remove_dir_all(&partial);
-        let result = self.backup_into(&partial).await;
-        let renamed = result.and_then(|head| {
-            fs::rename(&partial, to).map_err(failed("rename", &partial))?;
-            Ok(head)
-        });
-        match renamed {
-            Ok(head) => {
-                sync_folder(to.parent().filter(|parent| parent != &Path::new("")).unwrap_or(Path::new(".")))?;
-                Ok(head)
-            }
-            Err(error) => {
-                let _ = fs::remove_dir_all(&partial);
-                Err(error)
-            }
-        }
+        backup_of(&self.folder, to).await
     }
+}
 
-    async fn backup_into(&self, partial: &Path) -> Result<Seq> {
-        create_folder(&partial.join("snapshots"))?;
-        let copy = partial.join("log.db");
-        private().open(&copy).map_err(failed("write", &copy))?;
-        let source = self.folder.database();
-        let mut connection = connect::reader(&source).connect().await.map_err(database(&source))?;
-        let query = sqlx::query("VACUUM INTO ?").bind(copy.display().to_string());
-        query.execute(&mut connection).await.map_err(|error| match database(&copy)(error) {
-            StoreError::Damaged { what, .. } => damaged(&source, &what),
-            other => other,
-        })?;
-        connection.close().await.map_err(database(&source))?;
+/// As [`SqliteStore::backup`], for a log that another process may have open.
+pub async fn backup(folder: &Path, to: &Path) -> Result<Seq> {
+    backup_of(&Folder::new(folder), to).await
+}
 
-        let mut connection = connect::still(&copy).await?;
-        let report = verify::check(&mut connection, &copy).await?;
-        connection.close().await.map_err(database(&copy))?;
-        if let Some(problem) = report.problems.first() {
-            return Err(damaged(&source, problem));
-        }
-        let (partial, from, head) = (partial.to_owned(), self.folder.snapshots(), report.head);
-        off_thread(move || {
-            let mut files = BTreeMap::from([("log.db".to_owned(), digest(&copy)?)]);
-            sync_file(&copy)?;
-            for path in snapshots::files(&from)? {
-                let Some(name) = path.file_name() else { continue };
-                let name = Path::new("snapshots").join(name);
-                // One that was dropped meanwhile is not missed.
-                if path.exists() {
-                    copy_file(&path, &partial.join(&name))?;
-                    files.insert(name.display().to_string(), digest(&partial.join(&name))?);
-                }
-            }
-            sync_folder(&partial.join("snapshots"))?;
-            let manifest = Manifest { format: FORMAT, head, chain: report.chain, files };
-            let path = partial.join("manifest.json");
-            let text = serde_json::to_vec_pretty(&manifest).map_err(|error| failed("write", &path)(error.into()))?;
-            write_whole(&path, &[&text, b"\n"])
-        })
-        .await?;
+async fn backup_of(folder: &Folder, to: &Path) -> Result<Seq> {
+    if to.exists() {
+        return Err(backup_error(to, "there is something at this path; choose a new one"));
+    }
+    let Some(name) = to.file_name() else { return Err(backup_error(to, "it needs a name")) };
+    let partial = to.with_file_name(format!(".{}.refit-partial", name.display()));
+    let _ = fs::remove_dir_all(&partial);
+    let result = backup_into(folder, &partial).await;
+    let renamed = result.and_then(|head| {
+        fs::rename(&partial, to).map_err(failed("rename", &partial))?;
         Ok(head)
+    });
+    match renamed {
+        Ok(head) => {
+            sync_folder(to.parent().filter(|parent| parent != &Path::new("")).unwrap_or(Path::new(".")))?;
+            Ok(head)
+        }
+        Err(error) => {
+            let _ = fs::remove_dir_all(&partial);
+            Err(error)
+        }
     }
+}
+
+async fn backup_into(folder: &Folder, partial: &Path) -> Result<Seq> {
+    create_folder(&partial.join("snapshots"))?;
+    let copy = partial.join("log.db");
+    private().open(&copy).map_err(failed("write", &copy))?;
+    let source = folder.database();
+    let mut connection = connect::reader(&source).connect().await.map_err(database(&source))?;
+    let query = sqlx::query("VACUUM INTO ?").bind(copy.display().to_string());
+    query.execute(&mut connection).await.map_err(|error| match database(&copy)(error) {
+        StoreError::Damaged { what, .. } => damaged(&source, &what),
+        other => other,
+    })?;
+    connection.close().await.map_err(database(&source))?;
+
+    let mut connection = connect::still(&copy).await?;
+    let report = verify::check(&mut connection, &copy).await?;
+    connection.close().await.map_err(database(&copy))?;
+    if let Some(problem) = report.problems.first() {
+        return Err(damaged(&source, problem));
+    }
+    let (partial, from, head) = (partial.to_owned(), folder.snapshots(), report.head);
+    off_thread(move || {
+        let mut files = BTreeMap::from([("log.db".to_owned(), digest(&copy)?)]);
+        sync_file(&copy)?;
+        for path in snapshots::files(&from)? {
+            let Some(name) = path.file_name() else { continue };
+            let name = Path::new("snapshots").join(name);
+            // One that was dropped meanwhile is not missed.
+            if path.exists() {
+                copy_file(&path, &partial.join(&name))?;
+                files.insert(name.display().to_string(), digest(&partial.join(&name))?);
+            }
+        }
+        sync_folder(&partial.join("snapshots"))?;
+        let manifest = Manifest { format: FORMAT, head, chain: report.chain, files };
+        let path = partial.join("manifest.json");
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| failed("write", &path)(error.into()))?;
+        write_whole(&path, &[&text, b"\n"])
+    })
+    .await?;
+    Ok(head)
 }
 
 impl Manifest {

@@ -20,6 +20,7 @@ mod snapshots;
 mod verify;
 mod writer;
 
+pub use backup::backup;
 pub use open::{Opened, open_sqlite};
 pub use restore::{Existing, Restored, restore};
 pub use verify::{Report, verify};

@@ -1,9 +1,10 @@
 //! `refit explain`
 
-use super::plan::{make, required};
+use super::plan::make;
 use crate::{
     Exit,
     cli::{Cli, ExplainArgs},
+    local::required,
     repository, terminal,
 };
 use anyhow::Result;
@@ -29,7 +30,7 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     let as_package = TitleId::new(format!("deb/{}", args.title));
     let has = |title: &TitleId| made.situation.device.installs.iter().any(|install| install.title == *title);
     let title = if !has(&title) && title.package().is_none() && has(&as_package) { as_package } else { title };
-    let known = has(&title) || required(&read).contains(&title) || read.catalog.contains_key(&title);
+    let known = has(&title) || required(&read.repository).contains(&title) || read.catalog.contains_key(&title);
     if !known && made.situation.world.releases(&title).is_empty() {
         let titles: Vec<&str> = made.situation.device.installs.iter().map(|install| install.title.as_str()).collect();
         // `opnssl` is near `openssl`, and that is `deb/openssl`.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod at_server;
+mod backup;
 mod brake;
 mod check;
 mod completions;
@@ -14,9 +15,12 @@ mod inventory;
 mod people;
 mod plan;
 mod plans;
+mod restore;
 mod schema;
+mod serve;
 mod test;
 mod tokens;
+mod up;
 mod versions;
 
 use crate::{
@@ -51,6 +55,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Schema(args) => schema::run(cli, args),
         Command::Feeds(FeedsCommand::Sync(args)) => feeds::sync(cli, args),
         Command::Feeds(FeedsCommand::List { verify }) => feeds::list(cli, *verify),
+        Command::Up(args) => up::run(cli, args),
+        Command::Serve(args) => serve::run(cli, args),
+        Command::Backup(args) => backup::run(cli, args),
+        Command::Restore(args) => restore::run(cli, args),
         Command::Versions(VersionsCommand::Compare(args)) => versions::compare(cli, args),
         Command::Completions { shell } => completions::completions(*shell),
         Command::Man { folder } => completions::man(folder),

@@ -7,14 +7,12 @@ pub use render::render;
 use crate::{
     Exit,
     cli::{Cli, LocalArgs, PlanArgs},
-    local::{Draft, Memory, data_folder, draft, gather},
+    local::{Draft, Memory, data_folder, draft, gather, required},
     repository::{self, Read},
     terminal,
 };
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use refit_core::policy::{document::policy::Presence, repository::Selector};
-use refit_model::TitleId;
 use std::{io::Write, path::Path, time::Duration};
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
@@ -60,7 +58,7 @@ pub fn make(cli: &Cli, read: &Read, facts: &[String]) -> Result<Draft> {
     let data = data_folder(cli.data.as_deref());
     let now = Timestamp::now();
     let mut memory = Memory::read(&data, now)?;
-    let gathered = gather(&data, &required(read), now)?;
+    let gathered = gather(&data, &required(&read.repository), now)?;
     let made = draft(read, &gathered, &mut memory, facts, now)?;
     // What was seen for the first time is worth keeping, and no reason to fail.
     if let Err(error) = memory.write(&data) {
@@ -70,18 +68,6 @@ pub fn make(cli: &Cli, read: &Read, facts: &[String]) -> Result<Draft> {
         ));
     }
     Ok(made)
-}
-
-/// Distribution packages that policies require.
-pub fn required(read: &Read) -> Vec<TitleId> {
-    let required = read.repository.policies.iter().filter(|policy| policy.presence == Presence::Required);
-    required
-        .flat_map(|policy| &policy.software)
-        .filter_map(|selector| match selector {
-            Selector::Title(title) if title.package().is_some() => Some(title.clone()),
-            _ => None,
-        })
-        .collect()
 }
 
 fn refresh() -> Result<()> {

@@ -1,12 +1,13 @@
 //! What this machine says of itself: its packages, what its sources offer, and the advisories for them.
 
+use super::machine::{self, Reading};
 use crate::terminal;
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use jiff::Timestamp;
-use refit_agent::providers::apt::{self, Inventory, Machine, Offers, Package, PackageOffers, SourceHealth};
-use refit_connect::feeds::{Build, FeedStore, InstalledPackage, MatchReport, Note, Origin, Universe};
+use refit_agent::providers::apt::{Inventory, Machine, Offers, SourceHealth};
+use refit_connect::feeds::{FeedStore, InstalledPackage, MatchReport, Note};
 use refit_model::TitleId;
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 /// What this machine says of itself.
 pub struct Gathered {
@@ -21,75 +22,14 @@ pub struct Gathered {
 /// Asks the machine; `wanted` are titles that policies require and that may not be installed.
 pub fn gather(data: &Path, wanted: &[TitleId], now: Timestamp) -> Result<Gathered> {
     let bar = terminal::spinner("reading this machine's packages");
-    let machine = apt::machine().context("this machine can't be read; Refit plans for Debian and Ubuntu machines")?;
-    let inventory = apt::inventory().context("the installed packages can't be read")?;
-    if !inventory.unreadable.is_empty() {
-        bail!(
-            "dpkg lists packages whose version is none, and a plan from half of an inventory is no plan: {}",
-            inventory.unreadable.join("; ")
-        );
-    }
-    bar.set_message("asking what its package sources offer");
-    let offers = apt::offers(&inventory, wanted, now).context("the package sources can't be read")?;
+    let Reading { machine, inventory, offers } = machine::read(wanted, now, |step| bar.set_message(step))?;
     bar.set_message("matching advisories");
-    let universe = Universe {
-        distribution: machine.os.clone(),
-        codename: machine.os_codename.clone().unwrap_or_default(),
-        version: machine.os_version.clone().unwrap_or_default(),
-    };
     let packages: Vec<InstalledPackage> =
-        inventory.present().filter_map(|package| installed(package, &offers)).collect();
-    let report = FeedStore::open(data).match_packages(&universe, &packages, now);
+        inventory.present().filter_map(|package| machine::installed(package, &offers)).collect();
+    let report = FeedStore::open(data).match_packages(&machine::universe(&machine), &packages, now);
     bar.finish_and_clear();
     let notes = notes(&inventory, &offers, &report);
     Ok(Gathered { machine, inventory, offers, report, notes })
-}
-
-/// A package as matching asks for it.
-fn installed(package: &Package, offers: &Offers) -> Option<InstalledPackage> {
-    let version = package.version.as_ref()?;
-    let source_version = package.source_version.as_ref().unwrap_or(version);
-    let mut installed = InstalledPackage::new(&package.name, version.as_str(), &package.architecture)
-        .built_from(&package.source, source_version.as_str());
-    if let Some(offered) = offers.packages.get(&package.title) {
-        installed.origin = origin(package, offered, offers);
-        // Binary and source count alike where the installed ones do; where they do not, nothing is assumed.
-        if version == source_version {
-            installed.offered = offered
-                .versions
-                .iter()
-                .map(|offered| Build {
-                    version: offered.version.as_str().into(),
-                    source_version: offered.version.as_str().into(),
-                })
-                .collect();
-        }
-    } else {
-        installed.origin = Origin::Unknown;
-    }
-    Some(installed)
-}
-
-/// Where an installed package came from: the sources that offer its version, or else those that offer any.
-fn origin(package: &Package, offered: &PackageOffers, offers: &Offers) -> Origin {
-    let version = package.version.as_ref();
-    let of_version = offered.versions.iter().filter(|known| Some(&known.version) == version);
-    let of_any = offered.versions.iter();
-    let sources: BTreeSet<usize> = of_version.flat_map(|known| &known.sources).copied().collect();
-    let sources = if sources.is_empty() { of_any.flat_map(|known| &known.sources).copied().collect() } else { sources };
-    let mut names = sources
-        .iter()
-        .filter_map(|index| offers.sources.get(*index))
-        .map(|source| source.origin.clone().unwrap_or_else(|| source.site.as_str().into()));
-    match names.next() {
-        None => Origin::Unknown,
-        Some(first) if is_distribution(&first) || names.any(|name| is_distribution(&name)) => Origin::Distribution,
-        Some(first) => Origin::ThirdParty(first),
-    }
-}
-
-fn is_distribution(origin: &str) -> bool {
-    ["Debian", "Ubuntu"].contains(&origin)
 }
 
 fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport) -> Vec<String> {

@@ -1,9 +1,6 @@
 //! From decisions to the package manager's transactions, and to a plan.
 
-use super::{
-    Gathered, Memory, Situation,
-    situation::{distrust, situation},
-};
+use super::{Gathered, Memory, Situation, machine::distrust, situation::situation};
 use crate::{repository::Read, terminal};
 use anyhow::{Context, Result};
 use jiff::Timestamp;

@@ -1,9 +1,12 @@
 //! From what this machine says of itself to the world and the device that decisions read.
 
-use super::{Gathered, Memory};
+use super::{
+    Gathered, Memory,
+    machine::{self, Offered},
+};
 use anyhow::{Result, bail};
 use jiff::{Timestamp, tz::TimeZone};
-use refit_agent::providers::apt::{Container, OfferedVersion, Offers, PackageOffers, PassedOver, SourceHealth};
+use refit_agent::providers::apt::{OfferedVersion, PackageOffers, PassedOver};
 use refit_core::{
     facts::{Fact, FieldRef, Kind, Value},
     policy::{document::policy::Mode, repository::Repository},
@@ -20,9 +23,6 @@ pub struct Situation {
     pub pinned: BTreeMap<TitleId, String>,
 }
 
-/// The priority at and below which apt leaves a source alone unless it is asked (backports, and what is only installed).
-const ON_DEMAND: i32 = 100;
-
 /// Puts world and device together. Releases that are seen for the first time are noted in `memory`.
 pub fn situation(
     gathered: &Gathered,
@@ -32,18 +32,12 @@ pub fn situation(
     now: Timestamp,
 ) -> Result<Situation> {
     let advisories = advisories(gathered);
-    let mut device = Device::new(DeviceId::new(id(gathered)), now);
+    let mut device = Device::new(DeviceId::new(machine::id(&gathered.machine)), now);
     let (mut releases, mut pinned) = (Vec::new(), BTreeMap::new());
     for (title, offers) in &gathered.offers.packages {
         let passed_over = offers.passed_over();
-        for offered in offers.versions.iter().filter(|offered| !offered.sources.is_empty()) {
-            let above = offers.candidate.as_ref().is_none_or(|candidate| offered.version > *candidate);
-            // What apt takes only when asked by hand is no part of what this machine is offered.
-            let on_demand = above && offered.priority <= ON_DEMAND && offered.priority >= 0 && offers.pin.is_none();
-            if on_demand {
-                continue;
-            }
-            let published = published(memory, title, offered, gathered, now);
+        for Offered { offered, archive, above, distrusted } in machine::offered(&gathered.offers, offers) {
+            let published = published(memory, title, offered, archive, now);
             releases.push(Release {
                 title: title.clone(),
                 branch: None,
@@ -51,7 +45,6 @@ pub fn situation(
                 published,
                 security: offered.security,
             });
-            let distrusted = distrust(offered, &gathered.offers);
             if let Some(why) = distrusted {
                 pinned.entry(title.clone()).or_insert_with(|| format!("{} is offered only by {why}", offered.version));
             }
@@ -99,11 +92,6 @@ fn nothing_runs() -> Version {
     Version::parse(Scheme::Dpkg, "0~~").unwrap_or_else(|_| unreachable!("`0~~` is a dpkg version"))
 }
 
-/// A stable id that does not reveal the machine's own.
-fn id(gathered: &Gathered) -> String {
-    gathered.machine.id.clone().unwrap_or_else(|| gathered.machine.hostname.clone())
-}
-
 /// Advisories for the titles of this machine; what has no fix affects every version.
 fn advisories(gathered: &Gathered) -> Vec<Advisory> {
     let report = &gathered.report;
@@ -139,10 +127,9 @@ fn published(
     memory: &mut Memory,
     title: &TitleId,
     offered: &OfferedVersion,
-    gathered: &Gathered,
+    archive: Option<Timestamp>,
     now: Timestamp,
 ) -> Timestamp {
-    let archive = offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index)?.date).min();
     let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(offered.version.as_str()));
     let published = [archive, remembered.copied()].into_iter().flatten().min().unwrap_or(now).min(now);
     memory
@@ -151,17 +138,6 @@ fn published(
         .or_default()
         .insert(offered.version.as_str().to_owned(), published);
     published
-}
-
-/// What is wrong with all sources of a version; `None` where one of them is good.
-pub(super) fn distrust(offered: &OfferedVersion, offers: &Offers) -> Option<&'static str> {
-    let mut sources = offered.sources.iter().filter_map(|index| offers.sources.get(*index));
-    let worst = sources.try_fold(None, |_, source| match source.health {
-        SourceHealth::Good => Err(()),
-        SourceHealth::Expired => Ok(Some("a package source that has expired")),
-        SourceHealth::Unsigned | SourceHealth::Missing => Ok(Some("a package source that is not signed")),
-    });
-    worst.ok().flatten()
 }
 
 fn pin_in_words(passed_over: &PassedOver, offers: &PackageOffers) -> String {
@@ -179,44 +155,14 @@ fn describe(device: &mut Device, gathered: &Gathered, memory: &Memory) {
     let machine = &gathered.machine;
     device.enrolled = Some(memory.enrolled);
     device.timezone = machine.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
-    let text = |value: &str| Value::Text(value.into());
-    let os_version = machine.os_version.as_deref().and_then(|text| Version::parse(Scheme::Generic, text).ok());
-    let values = [
-        ("id", Some(text(device.id.as_str()))),
-        ("hostname", Some(text(&machine.hostname))),
-        ("platform", Some(text("linux"))),
-        ("os", Some(text(&machine.os))),
-        ("os_version", os_version.map(Value::Version)),
-        ("codename", machine.os_codename.as_deref().map(text)),
-        ("arch", Some(text(&machine.architecture))),
-        ("timezone", machine.timezone.as_deref().map(text)),
-        ("kind", kind(machine.container.as_ref()).map(text)),
-        ("enrolled", Some(Value::Time(memory.enrolled))),
-        ("seen", Some(Value::Time(device.seen))),
-        ("tags", Some(Value::List(Vec::new()))),
+    let own = [
+        ("id", Value::Text(device.id.as_str().into())),
+        ("enrolled", Value::Time(memory.enrolled)),
+        ("seen", Value::Time(device.seen)),
+        ("tags", Value::List(Vec::new())),
     ];
-    for (name, value) in values {
-        if let Some(value) = value {
-            device.facts.set(FieldRef::device(name), value);
-        }
-    }
-}
-
-/// What sort of machine it is, by its chassis (SMBIOS 7.4.1), or by what contains it.
-fn kind(container: Option<&Container>) -> Option<&'static str> {
-    if container.is_some() {
-        return Some("container");
-    }
-    let virtual_machine = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|info| info.contains(" hypervisor"));
-    if virtual_machine {
-        return Some("vm");
-    }
-    let chassis: u8 = std::fs::read_to_string("/sys/class/dmi/id/chassis_type").ok()?.trim().parse().ok()?;
-    match chassis {
-        8..=10 | 14 | 30..=32 => Some("laptop"),
-        3..=7 | 13 | 15 | 16 | 35 | 36 => Some("desktop"),
-        17 | 23 | 25 | 28 | 29 => Some("server"),
-        _ => None,
+    for (name, value) in own.into_iter().chain(machine::facts(machine)) {
+        device.facts.set(FieldRef::device(name), value);
     }
 }
 

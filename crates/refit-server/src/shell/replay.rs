@@ -1,0 +1,129 @@
+//! The state from a snapshot and the log.
+
+use super::TellError;
+use jiff::Timestamp;
+use refit_core::{
+    control::{Contents, Event, Ground, State, decode, read_snapshot},
+    policy::resolve::Titles,
+};
+use refit_store::Store;
+use smol_str::SmolStr;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How many events are read at once.
+const READ: usize = 1_000;
+
+/// How long events are taken before others get a turn.
+const TURN: Duration = Duration::from_millis(5);
+
+/// The state as it is, or as it was at a time: from the newest usable snapshot, or from the beginning.
+pub(super) async fn replay(
+    store: &Arc<dyn Store>,
+    catalog: &Titles,
+    until: Option<Timestamp>,
+) -> Result<State, TellError> {
+    let mut state = State::default();
+    if let Some(snapshot) = store.latest_snapshot(until).await? {
+        match from_snapshot(store, catalog, snapshot.format, snapshot.body).await {
+            Ok(read) => state = read,
+            // Nothing is lost by it: the log has everything.
+            Err(error) => tracing::warn!(seq = snapshot.seq, %error, "a snapshot is passed over"),
+        }
+    }
+    personal(store, &mut state).await?;
+    follow(store, catalog, &mut state, until).await?;
+    Ok(state)
+}
+
+/// Puts personal values back.
+pub(super) async fn personal(store: &Arc<dyn Store>, state: &mut State) -> Result<(), TellError> {
+    for value in store.personal().await? {
+        if let Ok(plain) = serde_json::from_slice(&value.value) {
+            state.personal.insert(value.reference.into(), plain);
+        }
+    }
+    Ok(())
+}
+
+/// Takes what is in the log after the state, up to a time.
+pub(super) async fn follow(
+    store: &Arc<dyn Store>,
+    catalog: &Titles,
+    state: &mut State,
+    until: Option<Timestamp>,
+) -> Result<(), TellError> {
+    let mut turn = Instant::now();
+    loop {
+        let events = store.read(state.seq, READ).await?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        for stored in events {
+            if until.is_some_and(|until| stored.at > until) {
+                return Ok(());
+            }
+            let event = decode(&stored.kind, stored.version, &stored.body)?;
+            let mut contents = BTreeMap::new();
+            fetch(store, &mut contents, &event).await?;
+            let ground = Ground { catalog, contents: &contents as &dyn Contents };
+            let applied = state.apply(stored.seq, stored.at, &event, &ground);
+            applied.map_err(|error| TellError::Other(error.to_string()))?;
+            if turn.elapsed() > TURN {
+                tokio::task::yield_now().await;
+                turn = Instant::now();
+            }
+        }
+    }
+}
+
+/// Reads the content that an event names.
+pub(super) async fn fetch(
+    store: &Arc<dyn Store>,
+    contents: &mut BTreeMap<SmolStr, Arc<[u8]>>,
+    event: &Event,
+) -> Result<(), TellError> {
+    let digest = match event {
+        Event::PolicyApplied(applied) => &applied.files,
+        Event::DistributionMatched(matched) => &matched.content,
+        _ => return Ok(()),
+    };
+    if !contents.contains_key(digest)
+        && let Some(blob) = store.blob(digest).await?
+    {
+        contents.insert(digest.clone(), blob.into_body().into());
+    }
+    Ok(())
+}
+
+/// Reads a snapshot, on a thread where that keeps nobody waiting.
+async fn from_snapshot(
+    store: &Arc<dyn Store>,
+    catalog: &Titles,
+    format: u32,
+    body: Vec<u8>,
+) -> Result<State, TellError> {
+    let contents = FromStore { store: store.clone(), runtime: tokio::runtime::Handle::current() };
+    let catalog = catalog.clone();
+    let work = move || {
+        let ground = Ground { catalog: &catalog, contents: &contents };
+        read_snapshot(format, &body, &ground).map_err(|error| TellError::Other(error.to_string()))
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| TellError::Other(error.to_string()))?
+}
+
+/// Content as the store has it, for a thread that may wait.
+struct FromStore {
+    store: Arc<dyn Store>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Contents for FromStore {
+    fn content(&self, sha256: &str) -> Option<Arc<[u8]>> {
+        let blob = self.runtime.block_on(self.store.blob(sha256)).ok()??;
+        Some(blob.into_body().into())
+    }
+}

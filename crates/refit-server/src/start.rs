@@ -1,0 +1,315 @@
+//! A server's life: open the log, take the lease, listen, work; and a clean end.
+//!
+//! Files in the data folder besides the log's: `tls/`, `admin.token` (the first token, which may do everything),
+//! `server.json` (where a running server listens, for the command line on the same machine), `server.alive` (until when it was
+//! known to listen), `server.feeds` (the feeds that were last matched).
+
+use crate::{
+    api::{self, Api},
+    jobs::{self, LEASE},
+    matching::Packages,
+    shell::{Clock, Shell, SystemClock, TellError},
+    tls::{Certificates, TlsError, write_private},
+    tokens::{self, TokenError},
+};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use jiff::{Timestamp, Zoned};
+use refit_core::{
+    control::{Actor, Input},
+    policy::resolve::Titles,
+};
+use refit_store::{Fence, LeaseError, SqliteStore, Store, StoreError, open_sqlite};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::task::JoinSet;
+
+/// How long requests that are being answered may take when the server shuts down.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The file of the first token, in the data folder.
+const TOKEN: &str = "admin.token";
+
+/// How a server is started.
+pub struct Options {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How many people have to approve a plan; `None` leaves it as it was.
+    pub approvals: Option<u32>,
+    /// Certificate and key, as PEM files; the server's own authority where they are not given.
+    pub certificates: Option<(PathBuf, PathBuf)>,
+    /// The catalog's titles.
+    pub catalog: Titles,
+    /// The machine's name, for its certificate and its lease.
+    pub hostname: String,
+    /// The program's version.
+    pub version: SmolStr,
+}
+
+/// Where a running server listens; `DATA/server.json`. Paths are relative to the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The address to ask: `https://127.0.0.1:7443`.
+    pub address: String,
+    /// The file of the authority to trust; absent where certificates were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The file that holds the first token.
+    pub token_file: PathBuf,
+    /// The process.
+    pub pid: u32,
+}
+
+/// A server that listens.
+pub struct Server {
+    shell: Shell,
+    packages: Packages,
+    store: Arc<SqliteStore>,
+    fence: Fence,
+    data: PathBuf,
+    address: Address,
+    handle: Handle<SocketAddr>,
+    listening: tokio::task::JoinHandle<io::Result<()>>,
+    jobs: JoinSet<()>,
+}
+
+/// Why a server can't start, or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The log can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lease is somebody else's.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The log can't be read, or not be written.
+    #[error(transparent)]
+    Tell(#[from] TellError),
+    /// No certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No first token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The address can't be had.
+    #[error("can't listen on {address}: {source}{}", hint(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file can't be written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It had to end.
+    #[error("the server has ended: {0}")]
+    Ended(String),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program listens there; choose another address with `--listen`)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 take root)",
+        _ => "",
+    }
+}
+
+impl Address {
+    /// Where the server of a data folder listens; `None` where none does.
+    pub fn read(data: &Path) -> Option<Address> {
+        serde_json::from_slice(&std::fs::read(file(data)).ok()?).ok()
+    }
+}
+
+/// `DATA/server.json`
+fn file(data: &Path) -> PathBuf {
+    data.join("server.json")
+}
+
+/// `DATA/admin.token`
+pub fn token_file(data: &Path) -> PathBuf {
+    data.join(TOKEN)
+}
+
+impl Server {
+    /// Opens the log and listens.
+    pub async fn start(options: Options) -> Result<Server, ServerError> {
+        let Options { data, listen, approvals, certificates, catalog, hostname, version } = options;
+        let (store, opened) = open_sqlite(&data).await?;
+        match &opened.lost {
+            Some(_) => tracing::error!(folder = %data.display(), "{opened}"),
+            None => tracing::info!(folder = %data.display(), "{opened}"),
+        }
+        // The address first: a server that can't listen changes nothing.
+        let socket = std::net::TcpListener::bind(listen).and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            Ok((socket.local_addr()?, socket))
+        });
+        let (listen, socket) = socket.map_err(|source| ServerError::Listen { address: listen, source })?;
+        let certificates = match certificates {
+            Some((cert, key)) => Certificates::Given { cert, key },
+            None => Certificates::Own { folder: data.join("tls"), names: vec![hostname.clone()] },
+        };
+        let tls = RustlsConfig::from_config(certificates.config(&Zoned::now())?);
+
+        let store = Arc::new(store);
+        let clock = SystemClock;
+        let fence = lease(&store, &format!("refit on {hostname}"), &clock).await?;
+        let shell = Shell::open(store.clone(), fence, catalog, Arc::new(clock)).await?;
+        let server = Actor::server();
+        let start = Input::Start { program: version, alive_until: jobs::alive_until(&data, shell.now()) };
+        shell.tell(&server, start, None).await?;
+        if let Some(approvals) = approvals {
+            shell.tell(&server, Input::SetApprovals(approvals), None).await?;
+        }
+        tokens::first(&shell, &token_file(&data)).await?;
+        shell.evaluate()?;
+
+        let ca = certificates.authority();
+        let ca = ca.map(|path| path.strip_prefix(&data).map(Path::to_owned).unwrap_or(path));
+        let address = Address {
+            address: format!("https://{}", reachable(listen)),
+            ca,
+            token_file: TOKEN.into(),
+            pid: std::process::id(),
+        };
+        let text = serde_json::to_vec_pretty(&address).map_err(io::Error::other);
+        text.and_then(|text| write_private(&file(&data), &text))
+            .map_err(|source| ServerError::File { path: file(&data), source })?;
+
+        let packages = Packages::default();
+        let mut jobs = JoinSet::new();
+        jobs.spawn(jobs::tick(shell.clone(), data.clone()));
+        jobs.spawn(jobs::snapshots(shell.clone()));
+        jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone()));
+        jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, tls.clone()))));
+        let api = Api::new(shell.clone(), api::Options::default());
+        api.metrics().include(|registry| shell.metrics().register(registry));
+        let router = api::router(api);
+        let handle = Handle::new();
+        let listening = axum_server::from_tcp_rustls(socket, tls)
+            .map_err(|source| ServerError::Listen { address: listen, source })?
+            .handle(handle.clone())
+            .serve(router.into_make_service_with_connect_info::<SocketAddr>());
+        let listening = tokio::spawn(listening);
+        tracing::info!(address = %address.address, "listening");
+        Ok(Server { shell, packages, store, fence, data, address, handle, listening, jobs })
+    }
+
+    /// The shell.
+    pub fn shell(&self) -> &Shell {
+        &self.shell
+    }
+
+    /// What is known of packages besides what the log says.
+    pub fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Does something beside, until the server ends.
+    pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.jobs.spawn(work);
+    }
+
+    /// Works until it is asked to end (or has to), then ends: accepts nothing more, finishes what is queued, makes a snapshot,
+    /// gives the lease back.
+    pub async fn run(mut self, asked: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let mut ended = self.shell.ended();
+        tokio::select! {
+            () = asked => tracing::info!("shutting down"),
+            _ = ended.wait_for(Option::is_some) => {}
+            _ = &mut self.listening => {}
+        }
+        let why = ended.borrow().clone();
+        self.handle.graceful_shutdown(Some(GRACE));
+        self.jobs.abort_all();
+        while self.jobs.join_next().await.is_some() {}
+        self.shell.close("it shuts down").await;
+        if !self.listening.is_finished() {
+            let _ = tokio::time::timeout(GRACE + Duration::from_secs(1), &mut self.listening).await;
+        }
+        let _ = std::fs::remove_file(file(&self.data));
+        if let Some(why) = why {
+            return Err(ServerError::Ended(why.to_string()));
+        }
+        if let Err(error) = self.shell.snapshot().await {
+            tracing::warn!(%error, "no snapshot was made; the log has everything");
+        }
+        let now = self.shell.now();
+        let _ = write_private(&jobs::alive_file(&self.data), format!("{now}\n").as_bytes());
+        self.store.release_lease(self.fence).await?;
+        let Server { shell, store, .. } = self;
+        drop(shell);
+        if let Some(store) = Arc::into_inner(store) {
+            store.close().await?;
+        }
+        tracing::info!("ended");
+        Ok(())
+    }
+}
+
+/// Takes the lease; waits for one that will run out.
+async fn lease(store: &SqliteStore, holder: &str, clock: &SystemClock) -> Result<Fence, LeaseError> {
+    for _ in 0..2 {
+        match store.acquire_lease(holder, clock.now(), LEASE).await {
+            Err(LeaseError::HeldBy { holder, until }) => {
+                let wait = until.duration_since(clock.now());
+                // A clock that was far ahead must not keep a server from starting: the folder's lock keeps others out.
+                let wait = Duration::try_from(wait).unwrap_or_default().min(LEASE);
+                tracing::warn!(%holder, %until, "waiting for the lease of another server to run out");
+                tokio::time::sleep(wait + Duration::from_millis(10)).await;
+            }
+            other => return other,
+        }
+    }
+    store.acquire_lease(holder, Timestamp::now(), LEASE).await
+}
+
+/// An address that reaches the server from this machine.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// Ends when the process is asked to: by Ctrl-C, or by whoever started it.
+pub async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,26 @@
+//! `refit backup`
+
+use super::serve::runtime;
+use crate::{
+    Exit,
+    cli::{BackupArgs, Cli},
+    local::data_folder,
+    terminal,
+};
+use anyhow::Result;
+
+pub fn run(cli: &Cli, args: &BackupArgs) -> Result<Exit> {
+    let data = data_folder(cli.data.as_deref());
+    let bar = terminal::spinner("copying the log");
+    let head = runtime()?.block_on(refit_store::backup(&data, &args.to))?;
+    bar.finish_and_clear();
+    if cli.json {
+        terminal::json(&serde_json::json!({ "to": args.to, "head": head }))?;
+    } else {
+        terminal::print(&format!(
+            "The log up to event {head} is in {}. It holds personal values: keep it as long as you may.\n",
+            args.to.display()
+        ))?;
+    }
+    Ok(Exit::Done)
+}

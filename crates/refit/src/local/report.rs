@@ -1,0 +1,112 @@
+//! What this machine reports to a server that runs on it: it is a device like every other.
+
+use super::machine::{self, Reading};
+use anyhow::Result;
+use jiff::Timestamp;
+use refit_connect::feeds::InstalledPackage;
+use refit_core::{
+    control::{InstallEntry, Installs, Observation, Plain, ReleaseEntry, UniverseReport},
+    facts::Value,
+};
+use refit_model::{DeviceId, TitleId};
+use refit_server::matching::distribution;
+use sha2::{Digest, Sha256};
+use smol_str::{SmolStr, format_smolstr};
+use std::collections::BTreeMap;
+
+/// What this machine reports.
+pub struct Report {
+    /// What people call it.
+    pub name: SmolStr,
+    /// What is observed.
+    pub observation: Observation,
+    /// Its distribution.
+    pub distribution: SmolStr,
+    /// Its packages with their sources and origins, for matching.
+    pub packages: Vec<(TitleId, InstalledPackage)>,
+}
+
+/// Asks this machine; `wanted` are titles that may not be installed.
+pub fn report(wanted: &[TitleId], now: Timestamp) -> Result<Report> {
+    let reading = machine::read(wanted, now, |_| {})?;
+    let Reading { machine, inventory, offers } = &reading;
+    let present = inventory.present();
+    let installs = present.filter_map(|package| {
+        Some(InstallEntry {
+            title: package.title.clone(),
+            branch: None,
+            profile: None,
+            version: package.version.as_ref()?.as_str().into(),
+            state: (!package.is_well()).then(|| package.status.name().into()),
+        })
+    });
+    let packages = inventory.present();
+    let packages = packages.filter_map(|package| {
+        let installed = machine::installed(package, offers)?;
+        Some((package.title.clone(), installed))
+    });
+    let distribution = distribution(&machine::universe(machine));
+    let facts = machine::facts(machine).into_iter().filter_map(|(name, value)| {
+        let plain = match value {
+            Value::Text(text) => Plain::Text(text),
+            Value::Version(version) => Plain::Text(version.as_str().into()),
+            _ => return None,
+        };
+        Some((format_smolstr!("device.{name}"), Some(plain)))
+    });
+    let universe = UniverseReport {
+        key: key(&reading, &distribution),
+        distribution: distribution.clone(),
+        offers: releases(&reading, now),
+    };
+    let observation = Observation {
+        device: DeviceId::new(machine::id(machine)),
+        source: "agent".into(),
+        observed: now,
+        facts: facts.collect::<BTreeMap<_, _>>(),
+        installs: Some(Installs::All(installs.collect())),
+        universe: Some(universe),
+    };
+    let (name, packages) = (SmolStr::from(machine.hostname.as_str()), packages.collect());
+    Ok(Report { name, observation, distribution, packages })
+}
+
+fn releases(reading: &Reading, now: Timestamp) -> Vec<ReleaseEntry> {
+    let mut releases = Vec::new();
+    for (title, package) in &reading.offers.packages {
+        for here in machine::offered(&reading.offers, package) {
+            releases.push(ReleaseEntry {
+                title: title.clone(),
+                branch: None,
+                version: here.offered.version.as_str().into(),
+                published: here.archive.unwrap_or(now).min(now),
+                security: here.offered.security,
+                withheld: here.above || here.distrusted.is_some(),
+            });
+        }
+    }
+    releases
+}
+
+/// What decides on the offers: architecture, sources and how far they are trusted, pins. Machines that share it are offered the
+/// same. Where a distribution hands a version out by and by, each machine is a case of its own.
+fn key(reading: &Reading, distribution: &str) -> SmolStr {
+    let Reading { machine, offers, .. } = reading;
+    let mut text = format!("{distribution}\n{}\n", machine.architecture);
+    for source in &offers.sources {
+        text += &format!("{} {:?}\n", source.description, source.health);
+    }
+    for (title, package) in &offers.packages {
+        if let Some(pin) = &package.pin {
+            text += &format!("{title} {pin}\n");
+        }
+        for offered in machine::offered(offers, package).filter(|here| here.above) {
+            text += &format!("{title} {} {}\n", offered.offered.version, offered.offered.priority);
+        }
+    }
+    let phased = offers.packages.values().flat_map(|package| &package.versions);
+    if phased.into_iter().any(|offered| offered.phased_percent.is_some()) {
+        text += &machine::id(machine);
+    }
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}

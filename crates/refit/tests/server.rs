@@ -1,0 +1,170 @@
+//! `refit serve`, as a process: killed at any moment, started twice, ended politely.
+
+use refit_api::{
+    Enrol, NewObservation,
+    client::{Client, Connection, DeviceFilter},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+const POLICY: &str = "
+organization: acme
+defaults: { mode: enforce }
+---
+title: editor
+name: Editor
+scheme: semver
+---
+policy: editors
+software: [editor]
+deadline: [{ within: 7d }]
+";
+
+struct Running {
+    child: Child,
+    client: Client,
+}
+
+fn command(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--approvals", "0", "--data"]).arg(data);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Starts a server and waits until it listens.
+fn start(data: &Path) -> Running {
+    let mut child = command(data).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the server does not listen");
+        assert!(child.try_wait().unwrap().is_none(), "the server has ended");
+        let text = std::fs::read_to_string(data.join("server.json")).unwrap_or_default();
+        let address: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        if address["pid"] == child.id() {
+            let client = Client::find(&Connection { data: Some(data.to_owned()), ..Connection::default() }).unwrap();
+            if client.health().is_ok() {
+                return Running { child, client };
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
+fn devices(client: &Client) -> BTreeSet<String> {
+    client.devices(&DeviceFilter::default()).unwrap().into_iter().map(|device| device.id.to_string()).collect()
+}
+
+fn observation(version: &str) -> NewObservation {
+    serde_json::from_value(serde_json::json!({
+        "source": "agent",
+        "facts": { "device.platform": "linux" },
+        "installs": { "all": [{ "title": "editor", "version": version }] },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn killed_at_any_moment_it_loses_nothing_that_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let acknowledged: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let begun = Instant::now();
+    let mut ended_at = None;
+    for round in 0..12_u64 {
+        let Running { mut child, client } = start(&data);
+        let there = devices(&client);
+        let missing: Vec<_> = acknowledged.lock().unwrap().difference(&there).cloned().collect();
+        assert!(missing.is_empty(), "round {round}: {missing:?} had been acknowledged");
+        if round == 0 {
+            let plan = client.make_plan(BTreeMap::from([("refit.yaml".to_owned(), POLICY.to_owned())])).unwrap();
+            client.apply_plan(&plan.summary.id).unwrap();
+        }
+        // The time in which it was killed is a time in which nobody listened.
+        let started = client.events(0, Some("server.started"), Duration::ZERO).unwrap();
+        let body = serde_json::to_value(started.items.last().unwrap()).unwrap();
+        assert_eq!(body.to_string().contains("\"down_since\":\""), ended_at.is_some(), "{body}");
+        let (stop, client) = (Arc::new(AtomicBool::new(false)), Arc::new(client));
+        let writers: Vec<_> = (0..3)
+            .map(|thread| {
+                let (stop, client, acknowledged) = (stop.clone(), client.clone(), acknowledged.clone());
+                std::thread::spawn(move || {
+                    for number in 0.. {
+                        let id = format!("r{round}-t{thread}-n{number}");
+                        let enrol = Enrol { id: Some(id.clone()), name: None };
+                        if stop.load(Ordering::SeqCst) || client.enrol(&enrol).is_err() {
+                            return;
+                        }
+                        acknowledged.lock().unwrap().insert(id.clone());
+                        if client.observe(&id, &observation("1.0.0")).is_err() {
+                            return;
+                        }
+                    }
+                })
+            })
+            .collect();
+        // A moment that differs from round to round, by what nobody planned.
+        let odd = u64::from(begun.elapsed().subsec_nanos()) % 400;
+        std::thread::sleep(Duration::from_millis(50 + odd));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        stop.store(true, Ordering::SeqCst);
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        ended_at = Some(Instant::now());
+    }
+    let Running { mut child, client } = start(&data);
+    assert!(acknowledged.lock().unwrap().is_subset(&devices(&client)));
+    assert!(acknowledged.lock().unwrap().len() > 20);
+    signal(&child, nix::sys::signal::Signal::SIGTERM);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_second_server_is_refused_and_the_next_goes_on_where_the_first_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let Running { mut child, client } = start(&data);
+    client.enrol(&Enrol { id: Some("a".into()), name: None }).unwrap();
+    let second = command(&data).output().unwrap();
+    assert_eq!(second.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains(&format!("is in use by another process ({})", child.id())), "{said}");
+
+    let backup = folder.path().join("backup");
+    let refit = || Command::new(env!("CARGO_BIN_EXE_refit"));
+    assert!(refit().args(["backup", "--data"]).arg(&data).arg("--to").arg(&backup).status().unwrap().success());
+    client.enrol(&Enrol { id: Some("b".into()), name: None }).unwrap();
+
+    let token = std::fs::read_to_string(data.join("admin.token")).unwrap();
+    signal(&child, nix::sys::signal::Signal::SIGINT);
+    let asked = Instant::now();
+    assert!(child.wait().unwrap().success());
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert!(!data.join("server.json").exists());
+    let Running { mut child, client } = start(&data);
+    assert_eq!(devices(&client), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    assert_eq!(std::fs::read_to_string(data.join("admin.token")).unwrap(), token);
+    signal(&child, nix::sys::signal::Signal::SIGTERM);
+    assert!(child.wait().unwrap().success());
+
+    // On another machine, from the backup: it goes on, with a token that can be used there.
+    let elsewhere = folder.path().join("elsewhere");
+    assert!(refit().args(["restore", "--data"]).arg(&elsewhere).arg("--from").arg(&backup).status().unwrap().success());
+    let Running { mut child, client } = start(&elsewhere);
+    assert_eq!(devices(&client), BTreeSet::from(["a".to_owned()]));
+    client.enrol(&Enrol { id: Some("c".into()), name: None }).unwrap();
+    signal(&child, nix::sys::signal::Signal::SIGTERM);
+    assert!(child.wait().unwrap().success());
+}
