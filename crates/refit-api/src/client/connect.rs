@@ -43,7 +43,14 @@ impl Local {
     pub fn read(data: &Path) -> Result<Local, ClientError> {
         let path = data.join(SERVER_FILE);
         let fault = |why: String| ClientError::File { path: path.clone(), why };
-        let text = fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
+        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => ClientError::Connection(format!(
+                "no server of this machine has its data in {}\n  help: start one with `refit up`, name its folder with `--data DIR`, or \
+                 another server with `--server=URL`",
+                data.display()
+            )),
+            _ => fault(error.to_string()),
+        })?;
         let mut local: Local = serde_json::from_str(&text).map_err(|error| fault(error.to_string()))?;
         local.ca = local.ca.map(|ca| data.join(ca));
         local.token_file = data.join(&local.token_file);

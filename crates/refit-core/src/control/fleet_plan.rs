@@ -75,6 +75,12 @@ pub struct PlannedChange {
     pub earliest_due: Option<Timestamp>,
     /// How many are overdue at once.
     pub overdue: u64,
+    /// For how many what is due now comes sooner, by what is published.
+    #[serde(default)]
+    pub sooner: u64,
+    /// For how many it comes later, or is no longer due.
+    #[serde(default)]
+    pub later: u64,
     /// What holds some of them.
     pub holds: BTreeMap<Hold, u64>,
     /// What has to be known of some of them.
@@ -138,8 +144,10 @@ pub fn fleet_plan(
         for outcome in &evaluation.slots {
             *plan.summary.compliance.entry(outcome.compliance).or_default() += 1;
             overdue |= outcome.compliance == Compliance::Overdue;
-            let before = record.published.get(&outcome.slot).map(|published| published.key.as_ref().clone());
-            if before == outcome.key {
+            let published = record.published.get(&outcome.slot);
+            let before = published.map(|published| published.key.as_ref().clone());
+            let due_before = published.and_then(|published| published.due);
+            if before == outcome.key && due_before == outcome.due {
                 continue;
             }
             let moves = outcome.key.as_ref().is_some_and(|key| key.moves_from(before.as_ref()));
@@ -152,6 +160,11 @@ pub fn fleet_plan(
             changing.moves |= moves;
             changing.devices.insert(record.index);
             changing.earliest_due = [changing.earliest_due, outcome.due].into_iter().flatten().min();
+            if let Some(was) = due_before {
+                let is = outcome.due.unwrap_or(Timestamp::MAX);
+                changing.sooner += u64::from(is < was);
+                changing.later += u64::from(is > was);
+            }
             changing.overdue += u64::from(outcome.compliance == Compliance::Overdue);
             outcome.holds.iter().for_each(|hold| *changing.holds.entry(*hold).or_default() += 1);
             outcome.marks.iter().for_each(|mark| *changing.marks.entry(*mark).or_default() += 1);
@@ -189,6 +202,8 @@ struct Changing {
     devices: DeviceSet,
     earliest_due: Option<Timestamp>,
     overdue: u64,
+    sooner: u64,
+    later: u64,
     holds: BTreeMap<Hold, u64>,
     marks: BTreeMap<Mark, u64>,
 }
@@ -205,6 +220,8 @@ impl Changing {
             examples: examples.collect(),
             earliest_due: self.earliest_due,
             overdue: self.overdue,
+            sooner: self.sooner,
+            later: self.later,
             holds: self.holds,
             marks: self.marks,
         }

@@ -3,7 +3,7 @@
 use crate::{
     Exit,
     cli::{ApplyArgs, Cli, ExplainArgs, ExposuresArgs, PlanArgs},
-    remote::{self, connect},
+    remote::{self, connect, device_id},
     repository::{self, counted},
     terminal::{self, CHANGE, paint},
 };
@@ -91,7 +91,8 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
 
 pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     let client = connect(cli)?;
-    let explanation = client.explanation(&args.device, &args.title, args.at)?;
+    let id = device_id(&client, &args.device)?;
+    let explanation = client.explanation(&id, &args.title, args.at)?;
     if cli.json {
         terminal::json(&explanation)?;
     } else {

@@ -3,7 +3,7 @@
 use crate::{
     Exit,
     cli::{Cli, DevicesArgs},
-    remote::{self, connect},
+    remote::{self, connect, device_id},
     terminal,
 };
 use anyhow::Result;
@@ -14,7 +14,8 @@ use refit_core::decide::Compliance;
 pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
     let client = connect(cli)?;
     let now = Timestamp::now();
-    if let Some(id) = &args.device {
+    if let Some(named) = &args.device {
+        let id = &device_id(&client, named)?;
         let (device, decisions) = (client.device(id)?, client.decisions(id)?);
         if cli.json {
             terminal::json(&serde_json::json!({ "device": device, "decisions": decisions }))?;

@@ -1,8 +1,8 @@
 //! Which server is asked, and with which token.
 
 use crate::{cli::Cli, local::data_folder};
-use anyhow::{Context, Result};
-use refit_api::client::{Client, Connection};
+use anyhow::{Context, Result, bail};
+use refit_api::client::{Client, Connection, DeviceFilter};
 
 /// Whether a server is meant, in commands that can also speak of this machine alone.
 pub fn is_meant(cli: &Cli) -> bool {
@@ -22,4 +22,22 @@ pub fn connect(cli: &Cli) -> Result<Client> {
     let data = data_folder(cli.data.as_deref());
     let connection = Connection { server, token, ca: cli.ca.clone(), data: Some(data) };
     Ok(Client::find(&connection)?)
+}
+
+/// The id of a device that is named by its id, or by its name where only one has it.
+pub fn device_id(client: &Client, named: &str) -> Result<String> {
+    match client.device(named) {
+        Ok(device) => return Ok(device.id),
+        Err(error) if error.code() != Some("not-found") => return Err(error.into()),
+        Err(_) => {}
+    }
+    let filter = DeviceFilter { name: Some(named.to_owned()), ..DeviceFilter::default() };
+    let found = client.devices(&filter)?;
+    let same: Vec<&str> =
+        found.iter().filter(|device| device.name.as_deref() == Some(named)).map(|device| device.id.as_str()).collect();
+    match same.as_slice() {
+        [id] => Ok((*id).to_owned()),
+        [] => bail!("there is no device `{named}`; `refit devices` lists them"),
+        several => bail!("{} devices are called `{named}`: name one by its id ({})", several.len(), several.join(", ")),
+    }
 }

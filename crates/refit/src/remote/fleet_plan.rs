@@ -54,6 +54,9 @@ fn line(text: &mut String, change: &PlannedChange) {
     let (sign, what) = match (&change.before, &change.after) {
         (_, Some(after)) if matches!(after.admitted, Wanted::Absent) => (paint(REMOVE, "-"), described(after)),
         (None, Some(after)) => (paint(ADD, "+"), described(after)),
+        (Some(before), Some(after)) if before == after => {
+            (paint(CHANGE, "~"), format!("{}  {}", after.slot, by(after)))
+        }
         (Some(before), Some(after)) => (paint(CHANGE, "~"), changed(before, after)),
         (Some(before), None) => (paint(REMOVE, "-"), format!("{}: no policy speaks of it any more", before.slot)),
         (None, None) => return,
@@ -69,6 +72,8 @@ fn line(text: &mut String, change: &PlannedChange) {
     let examples: Vec<&str> = change.examples.iter().map(|id| id.as_str()).collect();
     let more = if change.devices as usize > examples.len() { ", …" } else { "" };
     let mut notes = vec![format!("{}{more}", examples.join(", "))];
+    notes.extend((change.sooner > 0).then(|| format!("due sooner on {}", change.sooner)));
+    notes.extend((change.later > 0).then(|| format!("due later on {}", change.later)));
     notes.extend(change.holds.iter().map(|(hold, count)| format!("held by {} on {count}", word(hold))));
     notes.extend(change.marks.iter().map(|(mark, count)| format!("{} on {count}", word(mark))));
     let _ = writeln!(text, "      {}", paint(FAINT, notes.join("; ")));

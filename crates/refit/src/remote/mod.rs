@@ -4,7 +4,7 @@ mod client;
 mod fleet_plan;
 mod lists;
 
-pub use client::{connect, is_meant};
+pub use client::{connect, device_id, is_meant};
 pub use fleet_plan::fleet_plan;
 pub use lists::{device, devices, event, exposures, plans, tokens};
 
