@@ -91,7 +91,7 @@ pub(super) async fn list(
         let after = last.or(query.after).unwrap_or_else(|| *api.shell().head().borrow());
         return Ok(follow(api, caller, kinds, after).into_response());
     }
-    let until = tokio::time::Instant::now() + wait;
+    let until = tokio::time::Instant::now() + wait.min(api.options().longest_wait);
     let mut heads = api.shell().head();
     let mut after = query.after.unwrap_or(0);
     loop {

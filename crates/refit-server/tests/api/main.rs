@@ -1,5 +1,6 @@
 //! The HTTP API, in one process with a log in memory.
 
+mod client;
 mod conditional;
 mod description;
 mod devices;

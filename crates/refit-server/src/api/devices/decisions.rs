@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// What the policies say of a device, and how old that is.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}/decisions", tag = "devices",
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses((status = 200, description = "One decision for each slot.", body = DeviceDecisions)),
 )]
 pub(in super::super) async fn decisions(

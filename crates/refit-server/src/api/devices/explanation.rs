@@ -32,7 +32,7 @@ pub(in super::super) struct Explain {
 /// The title is a parameter of the query, since the titles of distribution packages have a slash in them.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}/explanation", tag = "devices",
-    params(("id" = String, Path, description = "The device's id."), Explain),
+    params(("id" = String, Path, description = "The device's id.", example = "d1"), Explain),
     responses(
         (status = 200, description = "The explanation.", body = Explanation),
         (status = 409, description = "`conflict`: No policy is in force.", body = refit_api::Problem,
