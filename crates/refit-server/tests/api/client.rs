@@ -104,6 +104,41 @@ async fn errors_say_what_is_wrong_and_where() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_only_the_given_authority_is_trusted() {
+    let server = Server::new().await;
+    let secret = server.admin.clone();
+    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, wrong) = (folder.path().join("ca.pem"), folder.path().join("wrong.pem"));
+    fs::write(&ca, signed.cert.pem()).unwrap();
+    fs::write(&wrong, other.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let config = axum_server::tls_rustls::RustlsConfig::from_config(std::sync::Arc::new(config));
+    let serving =
+        axum_server::from_tcp_rustls(listener, config).unwrap().serve(server.router.clone().into_make_service());
+    let serving = tokio::spawn(serving);
+    let asked = tokio::task::spawn_blocking(move || {
+        let client = Client::new(&address, &secret, Some(&ca)).unwrap();
+        assert!(client.devices(&DeviceFilter::default()).unwrap().is_empty());
+        let client = Client::new(&address, &secret, Some(&wrong)).unwrap();
+        assert!(matches!(client.health().unwrap_err(), ClientError::Network { .. }));
+    });
+    asked.await.unwrap();
+    serving.abort();
+}
+
 #[test]
 fn a_server_on_this_machine_is_found_by_its_data_folder() {
     let folder = tempfile::tempdir().unwrap();

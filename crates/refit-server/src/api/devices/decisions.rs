@@ -40,7 +40,7 @@ pub(in super::super) async fn decisions(
         said.behind = row.revision != state.revision()
             || revised > row.basis
             || row.next_change.is_some_and(|change| change <= now);
-        said.slots = row.slots.iter().map(|slot| decision(slot)).collect();
+        said.slots = row.slots.iter().map(decision).collect();
     } else if let Some(terms) = Terms::in_force(state) {
         // It has just arrived, or the server has just started: it is decided for whoever asks.
         let decided = api.reading(move |view| Evaluator::default().evaluate(&view.state, &terms, &record, now)).await?;
