@@ -1,6 +1,6 @@
 //! The HTTP API under `/api/v1`: one module for each resource. It asks and tells the [`Shell`]; nothing is decided here.
 //!
-//! [`router`] is all of it, [`openapi`] its description, made of the same handlers and of the types in `refit-api`.
+//! [`router`] is all of it, [`openapi()`] its description, made of the same handlers and of the types in `refit-api`.
 
 mod advisories;
 mod answer;
