@@ -93,6 +93,8 @@ pub(super) fn duties<'a>(
         (None, None) => {}
     }
     if found.is_empty() {
+        // Nothing is due, and yet it may move: an exception that keeps it in a range keeps it there all the same.
+        except(case, slot, &mut duties);
         return duties;
     }
 
@@ -201,9 +203,11 @@ fn spell(case: &Case<'_>, slot: &Slot<'_>, first_arose: Option<Timestamp>) -> Op
     first_arose.max(since).max(case.device.enrolled)
 }
 
-/// Lets exceptions replace due times, obligation by obligation.
+/// Lets exceptions replace due times, obligation by obligation. Without an obligation only those are looked at that keep the slot
+/// in a range.
 fn except<'a>(case: &Case<'a>, slot: &Slot<'_>, duties: &mut Duties<'a>) {
-    for exception in &case.repository.exceptions {
+    let idle = duties.obligations.is_empty();
+    for exception in case.repository.exceptions.iter().filter(|exception| !idle || exception.hold_at.is_some()) {
         if !exception
             .software
             .iter()
