@@ -1,13 +1,14 @@
 //! The command line of Refit.
 //!
 //! Commands are thin: they read files and systems, call the core, and print. Data goes to standard output, everything else to
-//! standard error. Exit status: 0 done, 1 the answer is no, 2 usage, 3 something broke (docs/reference/exit-status.md).
+//! standard error. Exit status: 0 done, 1 the answer is no, 2 usage, 3 something broke (all of them: docs/reference/exit-status.md).
 
 mod catalog;
 mod cli;
 mod commands;
 mod local;
 mod repository;
+mod signals;
 mod terminal;
 
 use clap::Parser;
@@ -24,6 +25,8 @@ enum Exit {
     Usage,
     /// There are changes, and `--detailed-exitcode` asks to say so.
     Changes,
+    /// A signal asked to end; what was begun was finished first.
+    Interrupted(u8),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         Ok(Exit::No) => ExitCode::from(1),
         Ok(Exit::Usage) => ExitCode::from(2),
         Ok(Exit::Changes) => ExitCode::from(4),
+        // As shells say it of a program that a signal ended.
+        Ok(Exit::Interrupted(signal)) => ExitCode::from(128_u8.saturating_add(signal)),
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::report(&cli, &error);

@@ -48,9 +48,10 @@ fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a line to standard error.
+/// Prints a line to standard error. Where nobody can read it, there is nobody to be told that either.
 pub fn note(text: impl std::fmt::Display) {
-    anstream::eprintln!("{text}");
+    use std::io::Write;
+    let _ = anstream::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Work that may take long: a line that moves on a terminal, and nothing elsewhere.
@@ -77,8 +78,8 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Says what broke.
 pub fn report(cli: &Cli, error: &anyhow::Error) {
     if cli.json {
-        let body = serde_json::json!({ "error": format!("{error:#}") });
-        println!("{body}");
+        // That standard output takes nothing may be what is to be told; standard error says it as well.
+        let _ = json(&serde_json::json!({ "error": format!("{error:#}") }));
     }
     note(format_args!("{} {error:#}", paint(URGENT, "error:")));
 }

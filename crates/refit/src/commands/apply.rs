@@ -6,12 +6,13 @@ use crate::{
     cli::{ApplyArgs, Cli},
     local::{Draft, Memory, data_folder},
     repository::{self, Read, counted},
+    signals::Signals,
     terminal::{self, ADD, CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use refit_agent::providers::apt::{
-    self, ActionKind, ApplyError, ApplyOptions, PackageOutcome, Progress, Receipt, Status, Transaction,
+    self, ActionKind, ApplyError, ApplyOptions, LockHolder, PackageOutcome, Progress, Receipt, Status, Transaction,
 };
 use refit_core::plan::{FORMAT, Item, Plan};
 use refit_model::TitleId;
@@ -36,6 +37,13 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
         return refuse(cli, vec![format!("the policy in {} has changed since the plan was made", folder.display())]);
     }
     let data = data_folder(cli.data.as_deref());
+    let options = ApplyOptions { lock_limit: Duration::from_secs(args.lock_wait), ..ApplyOptions::default() };
+    // What another program is changing at this moment, such as an apt that an earlier `apply` has left, is no basis.
+    let waiting = |holder: &LockHolder| terminal::note(format_args!("waiting: {holder}"));
+    if let Err(holder) = apt::wait_until_free(options.lock_limit, &|| false, waiting) {
+        let error = ApplyError::Locked { holder, waited: options.lock_limit };
+        return tell_outcome(cli, Err(error), Vec::new(), None);
+    }
     let made = make(cli, &read, &args.facts)?;
     let outside = outside(&plan, &made);
     if !outside.is_empty() {
@@ -51,29 +59,43 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    let options = ApplyOptions { lock_limit: Duration::from_secs(args.lock_wait), ..ApplyOptions::default() };
-    let outcome = carry_out(transaction, options);
+    let signals = Signals::remembered().context("signals can't be watched for")?;
+    let outcome = carry_out(transaction, options, &signals);
     // From now on the policies apply here, whatever became of this session. What became of it is told in any case.
     if outcome.is_ok() {
         note_unless_remembered(remember(&read, &data));
     }
+    tell_outcome(cli, outcome, not_now, signals.last())
+}
+
+/// Tells what became of a transaction.
+fn tell_outcome(
+    cli: &Cli,
+    outcome: Result<Receipt, ApplyError>,
+    not_now: Vec<String>,
+    signal: Option<u8>,
+) -> Result<Exit> {
     let all_well = outcome.as_ref().is_ok_and(|receipt| receipt.succeeded);
-    if cli.json {
+    let told = if cli.json {
         let (receipt, error) = (outcome.as_ref().ok(), outcome.as_ref().err().map(ToString::to_string));
-        terminal::json(&Report { applied: all_well, refused: Vec::new(), receipt, error, not_now })?;
+        terminal::json(&Report { applied: all_well, refused: Vec::new(), receipt, error, not_now })
     } else {
         match &outcome {
-            Ok(receipt) => {
-                terminal::print(&format!("{}{}{}", shown(receipt), listed(&not_now), verdict(receipt)))?;
-            }
+            Ok(receipt) => terminal::print(&format!("{}{}{}", shown(receipt), listed(&not_now), verdict(receipt))),
             Err(error) => {
                 terminal::note(format_args!("{} {error}", paint(URGENT, "error:")));
                 if let ApplyError::CannotRepair { output_tail, .. } = error {
                     output_tail.iter().for_each(|line| terminal::note(format_args!("    {line}")));
                 }
+                Ok(())
             }
         }
+    };
+    if let Some(signal) = signal {
+        // The terminal may be gone that all this is told to.
+        return Ok(Exit::Interrupted(signal));
     }
+    told?;
     Ok(if all_well { Exit::Done } else { Exit::No })
 }
 
@@ -150,10 +172,14 @@ fn outside(plan: &Plan, made: &Draft) -> Vec<String> {
 }
 
 /// Carries it out, and tells what is going on.
-fn carry_out(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt, ApplyError> {
+fn carry_out(
+    transaction: &Transaction,
+    options: ApplyOptions,
+    signals: &Signals,
+) -> Result<Receipt, ApplyError> {
     let bar = terminal::spinner("preparing");
     let say = |text: String| bar.suspend(|| terminal::note(text));
-    let receipt = apt::apply(transaction, options, &mut |progress| match progress {
+    let receipt = apt::apply(transaction, options, &|| signals.has_come(), &mut |progress| match progress {
         Progress::WaitingForLock { holder } => say(format!("waiting: {holder}")),
         Progress::Repairing { packages } => {
             say(format!("repairing an interrupted change first: {}", packages.join(", ")))
@@ -168,6 +194,10 @@ fn carry_out(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt
             bar.set_message("fetching");
         }
         Progress::Package { title, .. } => bar.set_message(format!("changing {title}")),
+        Progress::Finishing => say(format!(
+            "{} finishing what was begun; a change half-way would leave packages broken",
+            paint(CHANGE, "interrupted:")
+        )),
         Progress::Verifying => bar.set_message("looking at what came of it"),
         Progress::Downloading { .. } | Progress::Line { .. } => {}
     });

@@ -13,6 +13,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use refit_agent::providers::apt::{self, LockHolder};
 use refit_core::policy::{document::policy::Presence, repository::Selector};
 use refit_model::TitleId;
 use std::{io::Write, path::Path, time::Duration};
@@ -86,7 +87,8 @@ pub fn required(read: &Read) -> Vec<TitleId> {
 
 fn refresh() -> Result<()> {
     let bar = terminal::spinner("fetching package lists");
-    let refreshed = refit_agent::providers::apt::refresh(Duration::from_secs(120)).context("apt-get update")?;
+    let waiting = |holder: &LockHolder| bar.suspend(|| terminal::note(format_args!("waiting: {holder}")));
+    let refreshed = apt::refresh(Duration::from_secs(120), waiting).context("apt-get update")?;
     bar.finish_and_clear();
     for fault in &refreshed.faults {
         terminal::note(format_args!("{} {fault}", terminal::paint(terminal::CHANGE, "warning:")));

@@ -7,6 +7,7 @@
 //! - `archive`: a real archive's root, more than a hundred packages behind
 //! - `upgrades`: what goes well, and what is held back with a reason
 //! - `failures`: scripts that fail, full disks, locks, a run that is killed
+//! - `signals`: a run that is asked to end, or killed, half-way
 //! - `sources`: package sources that are gone, expired, unsigned, tampered with
 //! - `guards`: what `refit apply` refuses
 
@@ -16,5 +17,6 @@ mod archive;
 mod failures;
 mod guards;
 mod machine;
+mod signals;
 mod sources;
 mod upgrades;

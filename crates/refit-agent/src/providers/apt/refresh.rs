@@ -5,7 +5,7 @@
 
 use super::{
     command::{CommandError, ask_within},
-    locks::{LISTS_LOCK, wait_for_locks},
+    locks::{LISTS_LOCK, LockHolder, wait_for_locks},
 };
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -99,11 +99,12 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Fetches the lists of all sources, as root, waiting up to `lock_limit` for another program that does the same.
-pub fn refresh(lock_limit: Duration) -> Result<Refresh, CommandError> {
+/// Fetches the lists of all sources, as root, waiting up to `lock_limit` for another program that does the same, which
+/// `on_wait` is told.
+pub fn refresh(lock_limit: Duration, on_wait: impl FnMut(&LockHolder)) -> Result<Refresh, CommandError> {
     let begun = Instant::now();
     let done = |faults| Ok(Refresh { faults, duration_ms: begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX) });
-    if let Err(holder) = wait_for_locks(&[LISTS_LOCK], lock_limit, |_| {}) {
+    if let Err(holder) = wait_for_locks(&[LISTS_LOCK], lock_limit, &|| false, on_wait) {
         let (source, message) = (holder.file.clone(), format!("{holder}."));
         return done(vec![Fault { kind: FaultKind::Locked, source, message }]);
     }
