@@ -1,6 +1,6 @@
 //! Reading a policy repository from a folder.
 
-use crate::{catalog, terminal};
+use crate::{Refused, catalog, terminal};
 use anyhow::{Context, Result, bail, ensure};
 use refit_core::policy::{
     diagnostic::{self, Diagnostic, Files, Renderer, Severity},
@@ -68,8 +68,8 @@ pub fn read(folder: &Path) -> Result<Read> {
                 // What is no text is shown, and not read.
                 files.add(name, &bytes, &limits).err().map(|found| *found)
             }
-            Err(Refused::TooLarge { size }) => Some(files.add_too_large(name, size, &limits)),
-            Err(Refused::Unreadable { why }) => Some(files.add_unreadable(name, why)),
+            Err(Unread::TooLarge { size }) => Some(files.add_too_large(name, size, &limits)),
+            Err(Unread::Unreadable { why }) => Some(files.add_unreadable(name, why)),
         };
         if let Some(found) = found {
             diagnostics.push(found);
@@ -102,7 +102,7 @@ pub fn read(folder: &Path) -> Result<Read> {
 }
 
 /// Why a file is not read.
-enum Refused {
+enum Unread {
     /// It is larger than allowed, in bytes.
     TooLarge { size: u64 },
     /// It can't be read, or must not be.
@@ -110,8 +110,8 @@ enum Refused {
 }
 
 /// The bytes of a file below `root`.
-fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Refused> {
-    let unreadable = |why: String| Refused::Unreadable { why };
+fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Unread> {
+    let unreadable = |why: String| Unread::Unreadable { why };
     let refused = |error: std::io::Error| unreadable(error.to_string());
     // A link may lead anywhere, also to what only this program may read; what it finds would be printed.
     let real = path.canonicalize().map_err(|error| match error.kind() {
@@ -128,35 +128,34 @@ fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Refused
     }
     let most = limits.file_bytes as u64;
     if metadata.len() > most {
-        return Err(Refused::TooLarge { size: metadata.len() });
+        return Err(Unread::TooLarge { size: metadata.len() });
     }
     let mut bytes = Vec::new();
     // It may grow while it is read: one byte above the limit is enough to refuse it.
     File::open(&real).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(refused)?;
     if bytes.len() as u64 > most {
-        return Err(Refused::TooLarge { size: bytes.len() as u64 });
+        return Err(Unread::TooLarge { size: bytes.len() as u64 });
     }
     Ok(bytes)
 }
 
 /// Reads a repository that has to be in order: errors are shown, and end the command.
-pub fn read_in_order(folder: &Path) -> Result<Option<Read>> {
+pub fn read_in_order(folder: &Path) -> Result<Read> {
     let read = read(folder)?;
     let errors: Vec<&Diagnostic> = read.diagnostics.iter().filter(|found| found.severity == Severity::Error).collect();
     if errors.is_empty() {
-        return Ok(Some(read));
+        return Ok(read);
     }
     let renderer = Renderer::new(&read.files);
     for found in &errors {
         terminal::note(paint(&renderer, found));
     }
-    terminal::note(format_args!(
+    Err(Refused::no(format!(
         "{} has {}; `refit check {}` lists everything",
         folder.display(),
         counted(errors.len(), "error"),
         folder.display()
-    ));
-    Ok(None)
+    )))
 }
 
 /// A diagnostic with its colours.

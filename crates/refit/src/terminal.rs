@@ -75,7 +75,16 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Says what broke.
+/// What is wrong with the command line, as every other error is told to programs; people are told besides.
+pub fn usage_as_json(error: &clap::Error) {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let why = words.join(" ");
+    let _ = json(&serde_json::json!({ "error": why.strip_prefix("error: ").unwrap_or(&why) }));
+}
+
+/// Says what broke, or why it is not done.
 pub fn report(cli: &Cli, error: &anyhow::Error) {
     if cli.json {
         // That standard output takes nothing may be what is to be told; standard error says it as well.

@@ -32,7 +32,7 @@ struct Report<'a> {
 pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
     let plan = read_plan(&args.plan)?;
     let folder = Path::new(&plan.policy_folder);
-    let Some(read) = repository::read_in_order(folder)? else { return Ok(Exit::No) };
+    let read = repository::read_in_order(folder)?;
     if read.hash != plan.policy_hash {
         return refuse(cli, vec![format!("the policy in {} has changed since the plan was made", folder.display())]);
     }
@@ -172,11 +172,7 @@ fn outside(plan: &Plan, made: &Draft) -> Vec<String> {
 }
 
 /// Carries it out, and tells what is going on.
-fn carry_out(
-    transaction: &Transaction,
-    options: ApplyOptions,
-    signals: &Signals,
-) -> Result<Receipt, ApplyError> {
+fn carry_out(transaction: &Transaction, options: ApplyOptions, signals: &Signals) -> Result<Receipt, ApplyError> {
     let bar = terminal::spinner("preparing");
     let say = |text: String| bar.suspend(|| terminal::note(text));
     let receipt = apt::apply(transaction, options, &|| signals.has_come(), &mut |progress| match progress {

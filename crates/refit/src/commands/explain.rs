@@ -2,7 +2,7 @@
 
 use super::plan::{make, required};
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, ExplainArgs},
     repository, terminal,
 };
@@ -15,14 +15,14 @@ use refit_model::TitleId;
 use std::collections::BTreeMap;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
-    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
+    let read = repository::read_in_order(&args.policy)?;
     let made = make(cli, &read, &args.facts)?;
     let names = ["local", made.plan.hostname.as_str(), made.plan.device.as_str()];
     if !names.contains(&args.device.as_str()) {
-        return wrong(format!(
+        return Err(Refused::usage(format!(
             "this machine is `{}`; write `local`, and no other device is known here",
             made.plan.hostname
-        ));
+        )));
     }
     // `openssl` is what people say; the package is `deb/openssl`.
     let title = TitleId::new(&args.title);
@@ -38,7 +38,7 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
         let near = did_you_mean(title.as_str(), titles.iter().copied())
             .or_else(|| names.get(did_you_mean(title.as_str(), names.keys().copied())?).copied());
         let help = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        return wrong(format!("`{title}` is not installed, and no policy or catalog knows it{help}"));
+        return Err(Refused::usage(format!("`{title}` is not installed, and no policy or catalog knows it{help}")));
     }
     let now = made.plan.made_at;
     let decisions = decide::decide_title(&read.repository, &made.situation.world, &made.situation.device, &title, now);
@@ -81,9 +81,4 @@ fn painted(explanation: &Explanation) -> String {
         }
     }
     text
-}
-
-fn wrong(what: String) -> Result<Exit> {
-    terminal::note(format_args!("{} {what}", terminal::paint(terminal::URGENT, "error:")));
-    Ok(Exit::No)
 }

@@ -45,7 +45,7 @@ pub fn run(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
     let (gathered, due) = match &args.policy {
         None => (gather(&data, &[], now)?, BTreeMap::new()),
         Some(folder) => {
-            let Some(read) = repository::read_in_order(folder)? else { return Ok(Exit::No) };
+            let read = repository::read_in_order(folder)?;
             let mut memory = Memory::read(&data, now)?;
             let gathered = gather(&data, &[], now)?;
             let made = draft(&read, &gathered, &mut memory, &args.facts, now)?;

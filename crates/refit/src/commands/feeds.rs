@@ -1,7 +1,7 @@
 //! `refit feeds sync` and `refit feeds list`
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, FeedsSyncArgs},
     local::data_folder,
     terminal::{self, ADD, CHANGE, FAINT, URGENT},
@@ -39,7 +39,7 @@ struct Listed {
 pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
     let mut kinds = Vec::new();
     for name in &args.feeds {
-        let Some(kind) = FeedKind::from_name(name) else { return Ok(unknown(name)) };
+        let Some(kind) = FeedKind::from_name(name) else { return Err(unknown(name)) };
         kinds.push(kind);
     }
     if kinds.is_empty() {
@@ -59,13 +59,11 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
                     kinds.push(kind);
                 }
             }
-            Some((None, name, _)) => return Ok(unknown(name)),
+            Some((None, name, _)) => return Err(unknown(name)),
             None => {
-                terminal::note(format_args!(
-                    "{} `--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`",
-                    terminal::paint(URGENT, "error:")
-                ));
-                return Ok(Exit::Usage);
+                return Err(Refused::usage(format!(
+                    "`--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`"
+                )));
             }
         }
     }
@@ -109,18 +107,17 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         .filter(|outcome| !(args.feeds.is_empty() && matches!(outcome.result, Err(FeedError::NotInFolder { .. }))))
         .collect();
     let failed = told.iter().filter(|outcome| outcome.result.is_err()).count();
+    if let (true, Some(folder)) = (told.is_empty(), &args.from) {
+        return Err(Refused::no(format!(
+            "`{}` holds no feed; it has to have files such as kev/known_exploited_vulnerabilities.json",
+            folder.display()
+        )));
+    }
     if cli.json {
         terminal::json(&told.iter().map(|outcome| synced(outcome)).collect::<Vec<_>>())?;
     } else {
         for outcome in &told {
             terminal::print(&line(outcome))?;
-        }
-        if let (true, Some(folder)) = (told.is_empty(), &args.from) {
-            terminal::note(format_args!(
-                "{} `{}` holds no feed; it has to have files such as kev/known_exploited_vulnerabilities.json",
-                terminal::paint(URGENT, "error:"),
-                folder.display()
-            ));
         }
         let there = store.status().into_iter().filter(|status| status.state == FeedState::Ready);
         let there: Vec<&str> = there.map(|status| status.feed).collect();
@@ -154,12 +151,11 @@ fn needed() -> Result<Vec<FeedKind>> {
     }))
 }
 
-fn unknown(name: &str) -> Exit {
+fn unknown(name: &str) -> anyhow::Error {
     let known: Vec<&str> = FeedKind::ALL.iter().map(|kind| kind.name()).collect();
     let help = did_you_mean(name, known.iter().copied())
         .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    terminal::note(format_args!("{} there is no feed `{name}`; {help}", terminal::paint(URGENT, "error:")));
-    Exit::Usage
+    Refused::usage(format!("there is no feed `{name}`; {help}"))
 }
 
 fn line(outcome: &FeedOutcome) -> String {

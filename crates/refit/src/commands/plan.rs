@@ -5,8 +5,8 @@ mod render;
 pub use render::render;
 
 use crate::{
-    Exit,
-    cli::{Cli, LocalArgs, PlanArgs},
+    Exit, Refused,
+    cli::{Cli, PlanArgs},
     local::{Draft, Memory, data_folder, draft, gather},
     repository::{self, Read},
     terminal,
@@ -19,10 +19,10 @@ use refit_model::TitleId;
 use std::{io::Write, path::Path, time::Duration};
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
-    if !said_which(&args.local) {
-        return Ok(Exit::No);
+    if !args.local.local {
+        return Err(Refused::usage("for which devices? Write `--local` for this machine"));
     }
-    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
+    let read = repository::read_in_order(&args.policy)?;
     if args.refresh {
         refresh()?;
     }
@@ -43,17 +43,6 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
         }
     }
     Ok(if args.detailed_exitcode && !made.plan.is_empty() { Exit::Changes } else { Exit::Done })
-}
-
-/// A plan has to say for whom it is.
-fn said_which(args: &LocalArgs) -> bool {
-    if !args.local {
-        terminal::note(format_args!(
-            "{} for which devices? Write `--local` for this machine",
-            terminal::paint(terminal::URGENT, "error:")
-        ));
-    }
-    args.local
 }
 
 /// Makes the plan for this machine as it is now.

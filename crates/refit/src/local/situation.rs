@@ -1,7 +1,8 @@
 //! From what this machine says of itself to the world and the device that decisions read.
 
 use super::{Gathered, Memory};
-use anyhow::{Result, bail};
+use crate::Refused;
+use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
 use refit_agent::providers::apt::{Container, OfferedVersion, Offers, PackageOffers, PassedOver, SourceHealth};
 use refit_core::{
@@ -224,13 +225,17 @@ fn kind(container: Option<&Container>) -> Option<&'static str> {
 fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -> Result<()> {
     for line in given {
         let Some((name, text)) = line.split_once('=') else {
-            bail!("`--fact {line}`: write a field and a value, such as `device.tags=canary,lab`");
+            return Err(Refused::usage(format!(
+                "`--fact {line}`: write a field and a value, such as `device.tags=canary,lab`"
+            )));
         };
         let Ok(field) = name.trim().parse::<FieldRef>() else {
-            bail!("`--fact {line}`: `{name}` is no field; fields are written `device.site` or `person.department`");
+            return Err(Refused::usage(format!(
+                "`--fact {line}`: `{name}` is no field; fields are written `device.site` or `person.department`"
+            )));
         };
         let Some(known) = repository.fields.get(&field) else {
-            bail!("`--fact {line}`: there is no field `{field}`");
+            return Err(Refused::usage(format!("`--fact {line}`: there is no field `{field}`")));
         };
         let value = match known.kind {
             Kind::List => Some(Value::List(
@@ -242,7 +247,7 @@ fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -
             kind => Value::Text(text.into()).into_kind(kind),
         };
         let Some(value) = value else {
-            bail!("`--fact {line}`: `{field}` is {}", known.kind.described());
+            return Err(Refused::usage(format!("`--fact {line}`: `{field}` is {}", known.kind.described())));
         };
         device.facts.insert(field, Fact { value, source: None, observed: None });
     }

@@ -277,8 +277,7 @@ fn repair_first(
         |problems, help: &str, output_tail| ApplyError::CannotRepair { problems, help: help.to_owned(), output_tail };
     let actions = repair::remaining(&state)?;
     if !actions.is_empty() {
-        let tried =
-            repair::fix_broken(&state, &actions, plan.permissions, limit, &mut finishing(stop, on_progress))?;
+        let tried = repair::fix_broken(&state, &actions, plan.permissions, limit, &mut finishing(stop, on_progress))?;
         match tried {
             Ok((done, repaired)) => {
                 output_tail = done.output_tail.clone();

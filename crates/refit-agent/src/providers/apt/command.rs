@@ -429,7 +429,8 @@ mod tests {
     #[test]
     fn lines_are_handed_on_without_their_ends() {
         let mut lines = Vec::new();
-        follow("sh", &["-c", "printf 'a\\r\\nb\\nrest'"], ASK_LIMIT, &mut || {}, |line| lines.push(line.to_owned())).unwrap();
+        follow("sh", &["-c", "printf 'a\\r\\nb\\nrest'"], ASK_LIMIT, &mut || {}, |line| lines.push(line.to_owned()))
+            .unwrap();
         assert_eq!(lines, ["a", "b", "rest"]);
     }
 
@@ -438,9 +439,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let done = folder.path().join("done");
         let script = format!("echo begun; sleep 0.3; yes | head -c 1000000; echo done >{}", done.display());
-        let reader = thread::spawn(move || {
-            follow("sh", &["-c", &script], ASK_LIMIT, &mut || {}, |_| panic!("the reader dies"))
-        });
+        let reader =
+            thread::spawn(move || follow("sh", &["-c", &script], ASK_LIMIT, &mut || {}, |_| panic!("the reader dies")));
         assert!(reader.join().is_err());
         let until = Instant::now() + Duration::from_secs(20);
         while !done.exists() {
