@@ -138,7 +138,7 @@ pub struct ApplyArgs {
     /// How long to wait for another program that uses the package manager, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = number)]
     pub lock_wait: u64,
-    /// A fact that no source supplies here; the same as when the plan was made.
+    /// A fact besides those with which the plan was made, which hold by themselves.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
