@@ -121,6 +121,18 @@ fn a_disk_that_runs_full_half_way_leaves_what_the_next_run_repairs() {
 }
 
 #[test]
+fn a_lost_database_of_packages_is_no_machine_in_order() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
+    machine.root().shell("mv /var/lib/dpkg/status /root/").success();
+    for words in ["plan policy --local", "inventory", "exposures", "explain local alpha --policy policy"] {
+        machine.root().run("refit", words.split(' ')).exit(3).says("is lost or empty");
+    }
+    machine.root().write("/var/lib/dpkg/status", "");
+    machine.root().run("refit", ["plan", "policy", "--local"]).exit(3).says("is lost or empty");
+}
+
+#[test]
 fn a_lock_that_another_program_holds_is_waited_for_and_named() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);

@@ -68,6 +68,12 @@ pub enum CommandError {
         /// What it printed to say why.
         message: String,
     },
+    /// dpkg knows of no package at all, which can't be where dpkg itself runs.
+    #[error(
+        "dpkg lists no installed package, which can't be: its database (/var/lib/dpkg/status) is lost or empty. \
+         Bring it back from /var/lib/dpkg/status-old or /var/backups/dpkg.status.*"
+    )]
+    NoPackages,
     /// The program printed something that Refit does not understand; no part of the answer is used.
     #[error("`{command}` printed something unexpected: {why}: `{line}`")]
     Unexpected {
