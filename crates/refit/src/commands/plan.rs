@@ -23,10 +23,9 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
         return Err(Refused::usage("for which devices? Write `--local` for this machine"));
     }
     let read = repository::read_in_order(&args.policy)?;
-    if args.refresh {
-        refresh()?;
-    }
-    let made = make(cli, &read, &args.local.facts)?;
+    let faults = if args.refresh { refresh()? } else { Vec::new() };
+    let stale = !faults.is_empty();
+    let made = make_noting(cli, &read, &args.local.facts, faults)?;
     if cli.json {
         // Where it can't be written, the error is all that is printed.
         args.out.as_ref().map_or(Ok(()), |file| write(file, &made))?;
@@ -41,6 +40,12 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
             };
             terminal::print(&format!("\nWritten to {}.{next}\n", file.display()))?;
         }
+    }
+    if stale {
+        terminal::note(format_args!(
+            "{} package lists could not be fetched, and what is newer than those that are there is not in this plan: see its notes",
+            terminal::paint(terminal::URGENT, "warning:")
+        ));
     }
     Ok(if args.detailed_exitcode && !made.plan.is_empty() { Exit::Changes } else { Exit::Done })
 }
@@ -71,10 +76,17 @@ fn quoted(path: &Path) -> String {
 
 /// Makes the plan for this machine as it is now.
 pub fn make(cli: &Cli, read: &Read, facts: &[String]) -> Result<Draft> {
+    make_noting(cli, read, facts, Vec::new())
+}
+
+/// [`make`], with notes that come before all others.
+fn make_noting(cli: &Cli, read: &Read, facts: &[String], mut notes: Vec<String>) -> Result<Draft> {
     let data = data_folder(cli.data.as_deref());
     let now = Timestamp::now();
     let mut memory = Memory::read(&data, now)?;
-    let gathered = gather(&data, &required(read), now)?;
+    let mut gathered = gather(&data, &required(read), now)?;
+    notes.append(&mut gathered.notes);
+    gathered.notes = notes;
     let made = draft(read, &gathered, &mut memory, facts, now)?;
     // What was seen for the first time is worth keeping, and no reason to fail.
     if let Err(error) = memory.write(&data) {
@@ -98,15 +110,13 @@ pub fn required(read: &Read) -> Vec<TitleId> {
         .collect()
 }
 
-fn refresh() -> Result<()> {
+/// Fetches the lists of the package sources; tells what could not be fetched, in words.
+fn refresh() -> Result<Vec<String>> {
     let bar = terminal::spinner("fetching package lists");
     let waiting = |holder: &LockHolder| bar.suspend(|| terminal::note(format_args!("waiting: {holder}")));
     let refreshed = apt::refresh(Duration::from_secs(120), waiting).context("apt-get update")?;
     bar.finish_and_clear();
-    for fault in &refreshed.faults {
-        terminal::note(format_args!("{} {fault}", terminal::paint(terminal::CHANGE, "warning:")));
-    }
-    Ok(())
+    Ok(refreshed.faults.iter().map(|fault| format!("not refreshed: {fault}")).collect())
 }
 
 /// Writes the plan. In a regular file it is whole or not there at all; through a device, a pipe or a socket it is written.

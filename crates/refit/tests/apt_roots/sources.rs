@@ -7,7 +7,8 @@ use refit_testbed::{BaseRoot, Device, Package, scenarios};
 fn spoiled(scenario: fn(&BaseRoot) -> Device, name: &str, says: &str) {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenario(&base), EVERYTHING);
-    machine.refit("plan policy --local --refresh --out plan.json").exit(0).says(says);
+    machine.refit("plan policy --local --refresh --out plan.json").exit(0).says(says).says("note: not refreshed:");
+    assert!(machine.root().read("/plan.json").contains("not refreshed: "), "the plan says it, too");
     let outcome = machine.refit("apply plan.json");
     let state = machine.state("alpha");
     assert!(["ii 1.0", "ii 2.0"].contains(&state.as_str()), "{state}: {outcome}");
