@@ -131,24 +131,38 @@ pub enum ApplyError {
         repairs: Vec<Repair>,
     },
     /// There is not enough room.
-    #[error("{0}; nothing was changed. Make room there (`apt-get clean`, `apt-get autoremove`) and try again")]
-    NoSpace(Shortage),
+    #[error("{shortage}; {}. Make room there (`apt-get clean`, `apt-get autoremove`) and try again", repaired(repairs))]
+    NoSpace {
+        /// Where, and how much.
+        shortage: Shortage,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
+    },
     /// apt refuses now what it did not refuse when the plan was made.
-    #[error("{0}; nothing was changed. Make the plan again")]
-    Refused(Refusal),
+    #[error("{refusal}; {}. Make the plan again", repaired(repairs))]
+    Refused {
+        /// apt's reasons.
+        refusal: Refusal,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
+    },
     /// The machine or its sources have changed since the plan was made.
-    #[error("apt would no longer do what was planned: {}; nothing was changed. Make the plan again", differences.join("; "))]
+    #[error("apt would no longer do what was planned: {}; {}. Make the plan again", differences.join("; "), repaired(repairs))]
     Drifted {
         /// Each package about which plan and apt differ, in words.
         differences: Vec<String>,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
     },
     /// The archives could not be fetched.
-    #[error("the packages could not be fetched: {message} Nothing was changed. {help}")]
+    #[error("the packages could not be fetched: {message} {}. {help}", capital(&repaired(repairs)))]
     Download {
         /// What apt said, as sentences.
         message: String,
         /// What to do.
         help: String,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
     },
     /// A program of the package manager gave no usable answer.
     #[error(transparent)]
@@ -166,11 +180,34 @@ fn repaired(repairs: &[Repair]) -> String {
     }
 }
 
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+impl ApplyError {
+    /// The same, with what was repaired before it: not to begin is no longer not to change anything.
+    fn after(mut self, done: &[Repair]) -> Self {
+        match &mut self {
+            ApplyError::Interrupted { repairs }
+            | ApplyError::NoSpace { repairs, .. }
+            | ApplyError::Refused { repairs, .. }
+            | ApplyError::Drifted { repairs, .. }
+            | ApplyError::Download { repairs, .. } => *repairs = done.to_vec(),
+            ApplyError::NotRoot
+            | ApplyError::Locked { .. }
+            | ApplyError::CannotRepair { .. }
+            | ApplyError::Command(_) => {}
+        }
+        self
+    }
+}
+
 impl From<SimulateError> for ApplyError {
     fn from(error: SimulateError) -> Self {
         match error {
             SimulateError::Command(error) => ApplyError::Command(error),
-            SimulateError::Refused(refusal) => ApplyError::Refused(refusal),
+            SimulateError::Refused(refusal) => ApplyError::Refused { refusal, repairs: Vec::new() },
         }
     }
 }
@@ -205,22 +242,8 @@ pub fn apply(
     let mut problems = Vec::new();
 
     if !todo.is_empty() {
-        let actions = actions_for(&ready, &todo)?;
-        let differences = differences(plan, &actions, &ready);
-        if !differences.is_empty() {
-            return Err(ApplyError::Drifted { differences });
-        }
-        let sizes = sizes(&ready, &actions)?;
-        if let Some(shortage) = shortage(&actions, sizes, options.margin_bytes) {
-            return Err(ApplyError::NoSpace(shortage));
-        }
-        on_progress(Progress::Downloading { bytes: sizes.download_bytes });
-        let arguments = arguments(&todo, &actions, options);
-        let fetched = download(&arguments, options.install_limit, stop);
-        if stop() {
-            return Err(ApplyError::Interrupted { repairs });
-        }
-        fetched?;
+        let arguments =
+            prepare(plan, &todo, &ready, options, stop, on_progress).map_err(|error| error.after(&repairs))?;
         install(&ready, &arguments, options, &mut transcript, &mut problems, stop, on_progress)?;
     }
 
@@ -246,6 +269,34 @@ pub fn apply(
         problems,
         output_tail: transcript.tail(),
     })
+}
+
+/// Checks and fetches all that can be before packages are touched; what apt-get is to be asked for.
+fn prepare(
+    plan: &Transaction,
+    todo: &[Change],
+    ready: &Inventory,
+    options: ApplyOptions,
+    stop: &dyn Fn() -> bool,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<String>, ApplyError> {
+    let actions = actions_for(ready, todo)?;
+    let differences = differences(plan, &actions, ready);
+    if !differences.is_empty() {
+        return Err(ApplyError::Drifted { differences, repairs: Vec::new() });
+    }
+    let sizes = sizes(ready, &actions)?;
+    if let Some(shortage) = shortage(&actions, sizes, options.margin_bytes) {
+        return Err(ApplyError::NoSpace { shortage, repairs: Vec::new() });
+    }
+    on_progress(Progress::Downloading { bytes: sizes.download_bytes });
+    let arguments = arguments(todo, &actions, options);
+    let fetched = download(&arguments, options.install_limit, stop);
+    if stop() {
+        return Err(ApplyError::Interrupted { repairs: Vec::new() });
+    }
+    fetched?;
+    Ok(arguments)
 }
 
 /// Repairs what an earlier change has left behind. Packages that stay unfinished are no obstacle if the plan itself brings
@@ -286,6 +337,7 @@ fn repair_first(
                 state = repaired;
             }
             Err(problems) => {
+                let problems = [problems, vec!["only `dpkg --configure -a` was run".to_owned()]].concat();
                 let help = "Look at what `apt-get -f install` would do, and run it by hand if that is right";
                 return Err(cannot(problems, help, output_tail));
             }
@@ -394,7 +446,7 @@ fn download(arguments: &[String], limit: Duration, stop: &dyn Fn() -> bool) -> R
         kind => kind.advice(),
     };
     let message = faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join(" ");
-    Err(ApplyError::Download { message, help: help.to_owned() })
+    Err(ApplyError::Download { message, help: help.to_owned(), repairs: Vec::new() })
 }
 
 fn install(
