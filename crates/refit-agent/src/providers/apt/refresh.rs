@@ -51,6 +51,8 @@ pub enum FaultKind {
     UnknownKey,
     /// The key with which it is signed has expired or was revoked.
     ExpiredKey,
+    /// Whether it is signed well could not be checked.
+    Unverifiable,
     /// What was fetched is not what was signed.
     Tampered,
     /// The publisher has changed a name by which the source was known; somebody has to accept that.
@@ -80,6 +82,9 @@ impl FaultKind {
                 "Obtain the publisher's key by a trusted way and name it in `Signed-By` of the source."
             }
             FaultKind::ExpiredKey => "Obtain the publisher's new key by a trusted way.",
+            FaultKind::Unverifiable => {
+                "The signature could not be checked: mend what apt complains about (a full disk, a /tmp that it may not write to); until then nothing newer is taken from this source."
+            }
             FaultKind::Tampered => {
                 "Do not install from this source: a mirror is being updated at this moment (try again later), broken, or somebody has changed it."
             }
@@ -159,7 +164,7 @@ fn classify(text: &str) -> FaultKind {
     match () {
         () if has(&["No space left"]) => FaultKind::DiskFull,
         () if has(&["Could not get lock"]) => FaultKind::Locked,
-        () if has(&["NO_PUBKEY", "public key is not available"]) => FaultKind::UnknownKey,
+        () if has(&["NO_PUBKEY", "public key is not available", "Missing key"]) => FaultKind::UnknownKey,
         () if has(&["EXPKEYSIG", "REVKEYSIG", "KEYEXPIRED"]) => FaultKind::ExpiredKey,
         () if has(&[
             "BADSIG",
@@ -199,7 +204,7 @@ fn classify(text: &str) -> FaultKind {
         {
             FaultKind::Unreachable
         }
-        () if has(&["GPG error", "OpenPGP", "signature"]) => FaultKind::UnknownKey,
+        () if has(&["GPG error", "OpenPGP", "signature", "temporary file", "mkstemp"]) => FaultKind::Unverifiable,
         () => FaultKind::Other,
     }
 }
