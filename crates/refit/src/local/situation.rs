@@ -65,6 +65,7 @@ pub fn situation(
             pinned.entry(title.clone()).or_insert_with(|| pin_in_words(&passed_over, offers));
         }
     }
+    releases.extend(unfinished_releases(gathered, &releases, memory, now));
     describe(&mut device, gathered, memory);
     given_facts(&mut device, repository, facts)?;
     for package in gathered.inventory.present() {
@@ -94,11 +95,34 @@ pub fn situation(
     Ok(Situation { world, device, pinned })
 }
 
-/// The version of a package whose configuration failed: before every other.
-fn nothing_runs() -> Version {
-    // `0~~` is a version to dpkg, and sorts before all that a distribution publishes.
-    Version::parse(Scheme::Dpkg, "0~~").unwrap_or_else(|_| unreachable!("`0~~` is a dpkg version"))
+/// The versions that dpkg has begun with and not finished, and that no source offers: to finish them is a way to comply, and
+/// it needs no source.
+fn unfinished_releases(gathered: &Gathered, known: &[Release], memory: &mut Memory, now: Timestamp) -> Vec<Release> {
+    let is_known = |title: &TitleId, version: &Version| {
+        known.iter().any(|release| release.title == *title && release.version == *version)
+    };
+    let unfinished = gathered.inventory.unfinished().filter(|package| package.is_present());
+    unfinished
+        .filter_map(|package| Some((package, package.version.as_ref()?)))
+        .filter(|(package, version)| !is_known(&package.title, version))
+        .map(|(package, version)| Release {
+            title: package.title.clone(),
+            branch: None,
+            version: version.clone(),
+            published: first_seen(memory, &package.title, version, None, now),
+            security: false,
+        })
+        .collect()
 }
+
+/// The version of a package whose configuration failed: before every other. People never see it: see [`NOTHING_RUNS`].
+fn nothing_runs() -> Version {
+    Version::parse(Scheme::Dpkg, NOTHING_RUNS).unwrap_or_else(|_| unreachable!("`{NOTHING_RUNS}` is a dpkg version"))
+}
+
+/// A version to dpkg that sorts before all that a distribution publishes: it stands for what is there and does not run. What
+/// decisions say of it is shown with the version and the state that the package really has.
+pub const NOTHING_RUNS: &str = "0~~";
 
 /// A stable id that does not reveal the machine's own.
 fn id(gathered: &Gathered) -> String {
@@ -144,13 +168,20 @@ fn published(
     now: Timestamp,
 ) -> Timestamp {
     let archive = offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index)?.date).min();
-    let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(offered.version.as_str()));
+    first_seen(memory, title, &offered.version, archive, now)
+}
+
+/// The earlier of when a version was first seen here and the date of its archive.
+fn first_seen(
+    memory: &mut Memory,
+    title: &TitleId,
+    version: &Version,
+    archive: Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
+    let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(version.as_str()));
     let published = [archive, remembered.copied()].into_iter().flatten().min().unwrap_or(now).min(now);
-    memory
-        .published
-        .entry(title.as_str().to_owned())
-        .or_default()
-        .insert(offered.version.as_str().to_owned(), published);
+    memory.published.entry(title.as_str().to_owned()).or_default().insert(version.as_str().to_owned(), published);
     published
 }
 

@@ -121,6 +121,32 @@ fn a_disk_that_runs_full_half_way_leaves_what_the_next_run_repairs() {
 }
 
 #[test]
+fn what_is_unpacked_and_offered_by_nobody_is_finished() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = Device::new(&base, [Package::new("alpha", "1.0")]);
+    device.publish([Package::new("alpha", "2.0"), Package::new("local", "1.5")]);
+    device.root.shell("cd /root && apt-get update -q && apt-get download alpha local").success();
+    for package in [Package::new("alpha", "2.0"), Package::new("local", "1.5")] {
+        device.repository.withdraw("bookworm", &package);
+    }
+    device.root.apt_get(["update"]).success();
+    let machine = Machine::new(device, EVERYTHING);
+    machine.remark("somebody unpacks two packages that no source offers, and does not configure them");
+    machine.root().shell("dpkg --unpack /root/alpha_2.0_all.deb /root/local_1.5_all.deb").success();
+    machine.refit("explain local alpha --policy policy").exit(0);
+    let json = machine.root().run("refit", ["explain", "local", "alpha", "--policy", "policy", "--json"]).exit(0);
+    let decisions: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&decisions[0]["installed"], &decisions[0]["state"]), (&"2.0".into(), &"unpacked".into()), "{json}");
+    let plan = machine.plan().says("2.0 (unpacked)").says("1.5 (unpacked)");
+    assert!(!plan.stdout.contains("0~~") && !json.stdout.contains("\"0~~\""), "{plan} {json}");
+    machine.apply(0);
+    assert_eq!((machine.state("alpha"), machine.state("local")), ("ii 2.0".to_owned(), "ii 1.5".to_owned()));
+    machine.is_consistent();
+    machine.has_nothing_left();
+    machine.tells("unpacked_by_hand");
+}
+
+#[test]
 fn a_lost_database_of_packages_is_no_machine_in_order() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
