@@ -10,11 +10,11 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use refit_connect::feeds::{
     Change, FeedError, FeedKind, FeedOutcome, FeedState, FeedStatus, FeedStore, NetworkOptions, Progress, SyncFrom,
-    SyncOptions, Universe, sync as sync_feeds,
+    SyncOptions, Universe, passed_over, sync as sync_feeds,
 };
 use refit_core::policy::diagnostic::did_you_mean;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// One line of `refit feeds sync --json`.
 #[derive(Serialize)]
@@ -119,6 +119,9 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         for outcome in &told {
             terminal::print(&line(outcome))?;
         }
+        if let (true, SyncFrom::Folder(folder)) = (args.feeds.is_empty(), &options.from) {
+            tell_passed_over(folder)?;
+        }
         let there = store.status().into_iter().filter(|status| status.state == FeedState::Ready);
         let there: Vec<&str> = there.map(|status| status.feed).collect();
         let kept: Vec<&str> = told
@@ -131,6 +134,17 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         }
     }
     Ok(if failed > 0 || told.is_empty() { Exit::No } else { Exit::Done })
+}
+
+/// Says what lies in a folder of feeds and was not read.
+fn tell_passed_over(folder: &Path) -> Result<()> {
+    const SHOWN: usize = 6;
+    let passed = passed_over(folder).with_context(|| format!("the folder `{}` can't be read", folder.display()))?;
+    if let Some(shown) = passed.get(..passed.len().min(SHOWN)).filter(|shown| !shown.is_empty()) {
+        let more = if passed.len() > SHOWN { format!(" and {} more", passed.len() - SHOWN) } else { String::new() };
+        terminal::note(format_args!("passed over, since no feed is kept there: {}{more}", shown.join(", ")));
+    }
+    Ok(())
 }
 
 fn nothing_to_do(cli: &Cli) -> Result<Exit> {
@@ -163,10 +177,14 @@ fn line(outcome: &FeedOutcome) -> String {
     match &outcome.result {
         Ok(Change::UpToDate { records }) => format!("{name:<18} up to date, {records} records\n"),
         Ok(Change::Same { records }) => format!("{name:<18} unchanged, {records} records\n"),
-        Ok(Change::Replaced { before, records, skipped }) => {
+        Ok(Change::Replaced { before, records, skipped, first_skipped }) => {
             let before = before.map_or_else(|| "new".to_owned(), |before| format!("{before} before"));
-            let skipped =
-                if *skipped > 0 { format!(", {skipped} left out: they made no sense") } else { String::new() };
+            let skipped = match (skipped, first_skipped) {
+                (0, _) => String::new(),
+                (1, Some(first)) => format!(", 1 left out, which made no sense: {first}"),
+                (_, Some(first)) => format!(", {skipped} left out, which made no sense, the first: {first}"),
+                (_, None) => format!(", {skipped} left out, which made no sense"),
+            };
             format!("{name:<18} {} ({before}{skipped})\n", terminal::paint(ADD, format!("{records} records")))
         }
         Err(error) => format!("{name:<18} {} {error}\n", terminal::paint(URGENT, "failed:")),
@@ -185,7 +203,7 @@ fn synced(outcome: &FeedOutcome) -> Synced {
     match &outcome.result {
         Ok(Change::UpToDate { records }) => (synced.result, synced.records) = ("up_to_date", Some(*records)),
         Ok(Change::Same { records }) => (synced.result, synced.records) = ("same", Some(*records)),
-        Ok(Change::Replaced { before, records, skipped }) => {
+        Ok(Change::Replaced { before, records, skipped, .. }) => {
             (synced.result, synced.records, synced.skipped) = ("replaced", Some(*records), Some(*skipped));
             synced.before = *before;
         }
