@@ -104,7 +104,8 @@ pub struct LocalArgs {
     /// This machine.
     #[arg(long)]
     pub local: bool,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab` or `person.department=IT`.
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -153,7 +154,8 @@ pub struct ExplainArgs {
     /// The folder of the policy repository.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub policy: PathBuf,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab`.
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -170,7 +172,8 @@ pub struct ExposuresArgs {
     /// Also those that no release closes.
     #[arg(long)]
     pub unfixed: bool,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab`.
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }

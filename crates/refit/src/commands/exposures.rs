@@ -3,7 +3,7 @@
 use crate::{
     Exit,
     cli::{Cli, ExposuresArgs},
-    local::{Memory, data_folder, draft, gather},
+    local::{Memory, data_folder, draft, gather, read_facts},
     repository,
     terminal::{self, CHANGE, FAINT, HEADING, URGENT, paint},
 };
@@ -46,6 +46,7 @@ pub fn run(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
         None => (gather(&data, &[], now)?, BTreeMap::new()),
         Some(folder) => {
             let read = repository::read_in_order(folder)?;
+            read_facts(&read.repository, &args.facts)?;
             let mut memory = Memory::read(&data, now)?;
             let gathered = gather(&data, &[], now)?;
             let made = draft(&read, &gathered, &mut memory, &args.facts, now)?;

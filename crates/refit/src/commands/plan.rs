@@ -7,7 +7,7 @@ pub use render::render;
 use crate::{
     Exit, Refused,
     cli::{Cli, PlanArgs},
-    local::{Draft, Memory, data_folder, draft, gather},
+    local::{Draft, Memory, data_folder, draft, gather, read_facts},
     repository::{self, Read},
     terminal,
 };
@@ -84,6 +84,8 @@ fn make_noting(cli: &Cli, read: &Read, facts: &[String], mut notes: Vec<String>)
     let data = data_folder(cli.data.as_deref());
     let now = Timestamp::now();
     let mut memory = Memory::read(&data, now)?;
+    // Before anything that takes time.
+    read_facts(&read.repository, facts)?;
     let mut gathered = gather(&data, &required(read), now)?;
     notes.append(&mut gathered.notes);
     gathered.notes = notes;

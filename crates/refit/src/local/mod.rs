@@ -8,4 +8,4 @@ mod situation;
 pub use gather::{Gathered, gather};
 pub use memory::{Memory, data_folder};
 pub use planning::{Draft, Present, draft};
-pub use situation::{NOTHING_RUNS, Situation};
+pub use situation::{NOTHING_RUNS, Situation, read_facts};
