@@ -36,7 +36,7 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
     if read.hash != plan.policy_hash {
         return refuse(cli, vec![format!("the policy in {} has changed since the plan was made", folder.display())]);
     }
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     let options = ApplyOptions { lock_limit: Duration::from_secs(args.lock_wait), ..ApplyOptions::default() };
     // What another program is changing at this moment, such as an apt that an earlier `apply` has left, is no basis.
     let waiting = |holder: &LockHolder| terminal::note(format_args!("waiting: {holder}"));

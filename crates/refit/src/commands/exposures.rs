@@ -40,7 +40,7 @@ struct Exposure {
 }
 
 pub fn run(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     let now = Timestamp::now();
     let (gathered, due) = match &args.policy {
         None => (gather(&data, &[], now)?, BTreeMap::new()),

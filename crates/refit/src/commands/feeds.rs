@@ -67,7 +67,7 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
             }
         }
     }
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     std::fs::create_dir_all(&data).with_context(|| format!("the data folder {} can't be made", data.display()))?;
     let from = match &args.from {
         Some(folder) => SyncFrom::Folder(
@@ -106,6 +106,9 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         .iter()
         .filter(|outcome| !(args.feeds.is_empty() && matches!(outcome.result, Err(FeedError::NotInFolder { .. }))))
         .collect();
+    if let Some(FeedOutcome { result: Err(busy @ FeedError::Busy { .. }), .. }) = outcomes.first() {
+        return Err(Refused::no(busy.to_string()));
+    }
     let failed = told.iter().filter(|outcome| outcome.result.is_err()).count();
     if let (true, Some(folder)) = (told.is_empty(), &args.from) {
         return Err(Refused::no(format!(
@@ -118,6 +121,11 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
     } else {
         for outcome in &told {
             terminal::print(&line(outcome))?;
+        }
+        if told.iter().any(|outcome| matches!(outcome.result, Err(FeedError::Fetch(_)))) {
+            terminal::note(
+                "without a network, `refit feeds sync --from DIR` reads them from a folder that was brought along",
+            );
         }
         if let (true, SyncFrom::Folder(folder)) = (args.feeds.is_empty(), &options.from) {
             tell_passed_over(folder)?;
@@ -213,7 +221,7 @@ fn synced(outcome: &FeedOutcome) -> Synced {
 }
 
 pub fn list(cli: &Cli, verify: bool) -> Result<Exit> {
-    let store = FeedStore::open(&data_folder(cli.data.as_deref()));
+    let store = FeedStore::open(&data_folder(cli.data.as_deref())?);
     let now = Timestamp::now();
     let damaged: BTreeMap<FeedKind, String> = match verify {
         true => store.verify().into_iter().map(|(kind, error)| (kind, error.to_string())).collect(),

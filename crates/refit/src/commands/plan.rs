@@ -36,7 +36,7 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
             write(file, &made)?;
             let next = match made.plan.is_empty() {
                 true => String::new(),
-                false => format!(" Carry it out with:  {}", apply_line(cli, file)),
+                false => format!(" Carry it out with:  {}", apply_line(cli, file)?),
             };
             terminal::print(&format!("\nWritten to {}.{next}\n", file.display()))?;
         }
@@ -51,7 +51,7 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
 }
 
 /// The line that carries a plan out, as a shell takes it: with the data that it was made with, and as root.
-fn apply_line(cli: &Cli, file: &Path) -> String {
+fn apply_line(cli: &Cli, file: &Path) -> Result<String> {
     let is_root = rustix::process::geteuid().is_root();
     let mut words = Vec::new();
     if !is_root {
@@ -60,10 +60,10 @@ fn apply_line(cli: &Cli, file: &Path) -> String {
     words.push("refit".to_owned());
     // Root has other feeds and another memory, unless told otherwise.
     if cli.data.is_some() || !is_root {
-        words.extend(["--data".to_owned(), quoted(&data_folder(cli.data.as_deref()))]);
+        words.extend(["--data".to_owned(), quoted(&data_folder(cli.data.as_deref())?)]);
     }
     words.extend(["apply".to_owned(), quoted(file)]);
-    words.join(" ")
+    Ok(words.join(" "))
 }
 
 /// A path as a shell takes it.
@@ -81,7 +81,7 @@ pub fn make(cli: &Cli, read: &Read, facts: &[String]) -> Result<Draft> {
 
 /// [`make`], with notes that come before all others.
 fn make_noting(cli: &Cli, read: &Read, facts: &[String], mut notes: Vec<String>) -> Result<Draft> {
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     let now = Timestamp::now();
     let mut memory = Memory::read(&data, now)?;
     // Before anything that takes time.

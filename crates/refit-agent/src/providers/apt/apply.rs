@@ -4,7 +4,7 @@
 //! state is read again: that, and no exit status, says what has been done.
 
 use super::{
-    command::{CommandError, ask, ask_unless, follow},
+    command::{CommandError, ask, ask_unless, follow, seconds},
     inventory::{Inventory, Package, apt_name, inventory},
     locks::{ALL_LOCKS, LockHolder, wait_for_locks},
     narrow::Permissions,
@@ -107,7 +107,7 @@ pub enum ApplyError {
     #[error("changing packages takes root: run this again with sudo")]
     NotRoot,
     /// Another program uses the package manager.
-    #[error("{holder}, and has not let go within {} seconds; nothing was changed. Try again when it has ended", waited.as_secs())]
+    #[error("{holder}, and has not let go within {}; nothing was changed. Try again when it has ended", seconds(*waited))]
     Locked {
         /// Which one.
         holder: LockHolder,

@@ -45,7 +45,7 @@ pub enum CommandError {
         source: std::io::Error,
     },
     /// The program did not finish in time and was stopped.
-    #[error("`{command}` did not finish within {} seconds and was stopped", limit.as_secs())]
+    #[error("`{command}` did not finish within {} and was stopped", seconds(*limit))]
     TimedOut {
         /// The command line.
         command: String,
@@ -390,6 +390,14 @@ fn described(program: &str, args: &[&str]) -> String {
         text.push_str(&format!(" … ({} more)", args.len() - SHOWN));
     }
     text
+}
+
+/// `1 second`, `2 seconds`.
+pub(super) fn seconds(limit: Duration) -> String {
+    match limit.as_secs() {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
 }
 
 fn package_of(program: &str) -> &str {
