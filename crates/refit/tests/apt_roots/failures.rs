@@ -38,6 +38,7 @@ fn a_half_configured_package_is_not_patched_and_is_repaired_first() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::half_configured(&base), EVERYTHING);
     assert_eq!(machine.state("alpha"), "iF 2.0");
+    machine.refit("inventory --outdated").exit(0).says("0 outdated, 1 not in order");
     machine.plan().says("half-configured");
     machine.remark("what its script complains about is mended by hand");
     machine.root().write("/etc/alpha-can-migrate", "");
