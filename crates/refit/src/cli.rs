@@ -151,9 +151,9 @@ pub struct ExplainArgs {
     pub device: String,
     /// The title: `deb/openssl`.
     pub title: String,
-    /// The folder of the policy repository.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub policy: PathBuf,
+    /// The folder of the policy repository [default: this folder, if it is one].
+    #[arg(long, value_name = "DIR")]
+    pub policy: Option<PathBuf>,
     /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
     /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]

@@ -35,6 +35,9 @@ pub struct Read {
     pub hash: String,
 }
 
+/// How names of files end that are read.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
 /// How many files are read at most: a repository of 10,000 documents is a large one.
 const FILES_MOST: usize = 100_000;
 
@@ -60,7 +63,8 @@ pub fn read(folder: &Path) -> Result<Read> {
     let alone = absolute.is_file();
     let root = if alone { absolute.parent().unwrap_or(&absolute).to_owned() } else { absolute.clone() };
     let mut text: u64 = 0;
-    for path in paths(&absolute)? {
+    let mut passed_over = Vec::new();
+    for path in paths(&absolute, &mut passed_over)? {
         let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
         let found = match content(&path, &root, &limits) {
             Ok(bytes) => {
@@ -79,9 +83,18 @@ pub fn read(folder: &Path) -> Result<Read> {
             bail!("{}: more than {} MiB of documents; is this a policy repository?", folder.display(), TEXT_MOST >> 20);
         }
     }
+    passed_over.sort();
+    for path in &passed_over {
+        let name = path.strip_prefix(&root).unwrap_or(path).display().to_string();
+        let why = "the letters of .yaml, .yml and .json have to be small ones";
+        diagnostics.push(Diagnostic::warning("policy/file-name", format!("`{name}` is not read")).label(why));
+    }
     if files.0.is_empty() {
+        let large = passed_over.first().and_then(|path| path.file_name()).map_or_else(String::new, |name| {
+            format!(" (`{}` is not read: the letters of its ending have to be small ones)", name.display())
+        });
         bail!(
-            "{}: there is no .yaml, .yml or .json file in it; a policy repository begins with a refit.yaml",
+            "{}: there is no .yaml, .yml or .json file in it{large}; a policy repository begins with a refit.yaml",
             folder.display()
         );
     }
@@ -139,6 +152,40 @@ fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Unread>
     Ok(bytes)
 }
 
+/// The policy repository that was given, or else this folder, where it is one by the look of it: what merely lies below some
+/// folder is nobody's policy.
+pub fn given_or_here(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let here = PathBuf::from(".");
+    let begins = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        ["organization:", "policy:", "\"organization\"", "\"policy\""]
+            .iter()
+            .any(|key| text.lines().any(|line| line.trim_start_matches(['{', ' ']).starts_with(key)))
+    };
+    let files = std::fs::read_dir(&here).map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>());
+    let files = files.unwrap_or_default();
+    let is_one =
+        files.iter().any(|path| path.is_file() && (path.ends_with("refit.yaml") || (is_read(path) && begins(path))));
+    match is_one {
+        true => Ok(here),
+        false => Err(Refused::usage("there is no policy repository in this folder: give one with `--policy DIR`")),
+    }
+}
+
+/// Whether a file of this name is read.
+fn is_read(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+/// Whether a file would be read if its ending had small letters.
+fn has_large_ending(path: &Path) -> bool {
+    !is_read(path)
+        && path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
 /// Reads a repository that has to be in order: errors are shown, and end the command.
 pub fn read_in_order(folder: &Path) -> Result<Read> {
     let read = read(folder)?;
@@ -177,8 +224,8 @@ pub fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// The files of a repository, sorted by path.
-fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The files of a repository, sorted by path. What is not read because its ending has capital letters is put into `passed_over`.
+fn paths(folder: &Path, passed_over: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     if folder.is_file() {
         return Ok(vec![folder.to_owned()]);
     }
@@ -196,11 +243,10 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
             // Links to folders are not followed: they could lead in a circle, or out of the repository.
             if kind.is_dir() {
                 folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
-            {
+            } else if is_read(&path) {
                 paths.push(path);
+            } else if has_large_ending(&path) {
+                passed_over.push(path);
             }
             if paths.len() > FILES_MOST {
                 bail!("{}: more than {FILES_MOST} files; is this a policy repository?", folder.display());

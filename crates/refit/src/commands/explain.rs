@@ -16,7 +16,7 @@ use refit_model::TitleId;
 use std::collections::BTreeMap;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
-    let read = repository::read_in_order(&args.policy)?;
+    let read = repository::read_in_order(&repository::given_or_here(args.policy.as_deref())?)?;
     let made = make(cli, &read, &args.facts)?;
     let names = ["local", made.plan.hostname.as_str(), made.plan.device.as_str()];
     if !names.contains(&args.device.as_str()) {
