@@ -148,6 +148,25 @@ fn what_is_unpacked_and_offered_by_nobody_is_finished() {
 }
 
 #[test]
+fn what_was_repaired_before_it_gave_up_is_said() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let postinst = "test -e /etc/alpha-can-migrate || exit 1";
+    let device = Device::new(&base, ["alpha", "beta"].map(|name| Package::new(name, "1.0")));
+    device.offer([Package::new("alpha", "2.0").script(Script::Postinst, postinst)]);
+    device.root.apt_get(["-y", "install", "alpha"]).exit(100);
+    device.offer([Package::new("beta", "2.0")]);
+    let machine = Machine::new(device, EVERYTHING);
+    machine.plan();
+    machine.remark("alpha can be configured now, and beta 2.0 is gone from the archive");
+    machine.root().write("/etc/alpha-can-migrate", "");
+    machine.device.repository.withdraw("bookworm", &Package::new("beta", "2.0"));
+    let outcome = machine.apply(1).says("Only `dpkg --configure -a` was run.");
+    assert!(!outcome.stdout.contains("othing was changed"), "{outcome}");
+    assert_eq!((machine.state("alpha"), machine.state("beta")), ("ii 2.0".to_owned(), "ii 1.0".to_owned()));
+    machine.tells("repaired_and_gave_up");
+}
+
+#[test]
 fn a_lost_database_of_packages_is_no_machine_in_order() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);

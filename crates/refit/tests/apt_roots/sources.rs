@@ -99,3 +99,18 @@ fn nothing_is_brought_along_from_lists_that_have_expired() {
     assert_eq!((machine.state("alpha"), machine.state("library")), ("ii 1.0".to_owned(), "-".to_owned()));
     machine.tells("brought_along_from_expired_lists");
 }
+
+#[test]
+fn a_refresh_says_whom_it_waits_for() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
+    let script = "\
+        perl -e 'use Fcntl; open(my $f, \">>\", \"/var/lib/apt/lists/lock\") or die; \
+        my $l = pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; \
+        open(my $s, \">\", \"/run/held\"); close $s; sleep' & L=$!; \
+        until test -e /run/held; do sleep 0.05; done; \
+        refit plan policy --local --refresh >told 2>&1 & P=$!; \
+        until grep -q waiting: told; do kill -0 $P || exit 1; sleep 0.05; done; kill $L; wait $P; cat told";
+    let outcome = machine.root().command("bash").args(["-c", script]).run().success();
+    outcome.says("`perl -e use Fcntl;").says("holds /var/lib/apt/lists/lock");
+}
