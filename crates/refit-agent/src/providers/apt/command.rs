@@ -234,16 +234,14 @@ pub(super) fn follow(
             ended = child.try_wait().map_err(failed)?.map(|status| (status, Instant::now()));
         }
         match ended {
-            Some((status, since)) => {
-                if since.elapsed() > DRAIN_LIMIT || keeper.try_wait().map_err(failed)?.is_some() {
-                    break Ok(status);
-                }
+            Some((status, since)) if since.elapsed() > DRAIN_LIMIT || keeper.try_wait().map_err(failed)?.is_some() => {
+                break Ok(status);
             }
             None if Instant::now() > deadline => {
                 end(&mut child);
                 break Err(CommandError::TimedOut { command: command.clone(), limit });
             }
-            None => {}
+            _ => {}
         }
         on_pause();
         thread::sleep(PAUSE);
