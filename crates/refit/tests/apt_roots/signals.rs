@@ -63,7 +63,7 @@ fn a_hangup_of_refit_alone_leaves_no_package_half_installed() {
 fn apt_finishes_by_itself_where_refit_is_killed_and_the_next_apply_waits_for_it() {
     let Some(_) = BaseRoot::minimal() else { return };
     let next = "refit apply plan.json >next 2>&1 & N=$!; until grep -q waiting: next; do kill -0 $N; sleep 0.05; done;";
-    let (machine, told) = signalled("KILL", "$P", next);
+    let (machine, told) = signalled("KILL", "-$P", next);
     assert!(told.contains("exit status 137"), "{told}");
     let next = machine.root().read("/next");
     assert!(next.contains("waiting: process") && next.contains("apt-get"), "{next}");
