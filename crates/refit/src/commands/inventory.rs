@@ -17,6 +17,8 @@ use serde::Serialize;
 struct Report {
     machine: apt::Machine,
     packages: Vec<Entry>,
+    /// Packages whose version is none, which `packages` lacks, with the reason.
+    unreadable: Vec<String>,
     sources: Vec<apt::Source>,
     needed: apt::Needed,
 }
@@ -48,8 +50,10 @@ pub fn run(cli: &Cli, args: &InventoryArgs) -> Result<Exit> {
         .filter(|entry| !args.outdated || is_outdated(entry) || !is_in_order(entry))
         .collect();
     if cli.json {
-        terminal::json(&Report { machine, packages, sources: offers.sources, needed })?;
-        return Ok(Exit::Done);
+        let whole = inventory.unreadable.is_empty();
+        let unreadable = inventory.unreadable;
+        terminal::json(&Report { machine, packages, unreadable, sources: offers.sources, needed })?;
+        return Ok(if whole { Exit::Done } else { Exit::No });
     }
     for entry in &packages {
         terminal::print(&line(entry))?;
