@@ -104,7 +104,8 @@ pub struct LocalArgs {
     /// This machine.
     #[arg(long)]
     pub local: bool,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab` or `person.department=IT`.
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -138,7 +139,7 @@ pub struct ApplyArgs {
     /// How long to wait for another program that uses the package manager, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = number)]
     pub lock_wait: u64,
-    /// A fact that no source supplies here; the same as when the plan was made.
+    /// A fact besides those with which the plan was made, which hold by themselves.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -150,10 +151,11 @@ pub struct ExplainArgs {
     pub device: String,
     /// The title: `deb/openssl`.
     pub title: String,
-    /// The folder of the policy repository.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub policy: PathBuf,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab`.
+    /// The folder of the policy repository [default: this folder, if it is one].
+    #[arg(long, value_name = "DIR")]
+    pub policy: Option<PathBuf>,
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -170,7 +172,8 @@ pub struct ExposuresArgs {
     /// Also those that no release closes.
     #[arg(long)]
     pub unfixed: bool,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab`.
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }

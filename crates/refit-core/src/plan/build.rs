@@ -123,6 +123,7 @@ pub fn build(
         made_at: now,
         policy_hash: subject.policy_hash,
         policy_folder: subject.policy_folder,
+        facts: Vec::new(),
         device: subject.device,
         hostname: subject.hostname,
         groups,

@@ -32,6 +32,9 @@ pub struct Plan {
     pub policy_hash: String,
     /// The folder of the policy repository.
     pub policy_folder: String,
+    /// Facts that somebody gave by hand, as `FIELD=VALUE`: they hold when it is applied, too.
+    #[serde(default)]
+    pub facts: Vec<String>,
     /// The device's id.
     pub device: String,
     /// The device's name.

@@ -1,6 +1,7 @@
 //! What Refit remembers of this machine between two commands: since when policies apply, when releases were first offered, when
 //! spells of not complying began.
 
+use crate::Refused;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -90,11 +91,19 @@ fn path(data: &Path) -> PathBuf {
     data.join("local").join("memory.json")
 }
 
-/// The data folder: as it is given, or the usual place.
-pub fn data_folder(given: Option<&Path>) -> PathBuf {
-    if let Some(given) = given {
-        return given.to_owned();
+/// The data folder: as it is given, or the usual place. What is no folder is refused.
+pub fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
+    let folder = given.map_or_else(usual_folder, Path::to_owned);
+    // A part of the path that is a file is found as soon as something in it is asked for.
+    match std::fs::metadata(folder.join(".")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            Err(Refused::usage(format!("the data folder {} can't be used: it is no folder", folder.display())))
+        }
+        _ => Ok(folder),
     }
+}
+
+fn usual_folder() -> PathBuf {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     // Root's data is the machine's, whoever became root and however.
     let (false, Some(home)) = (rustix::process::geteuid().is_root(), home) else {

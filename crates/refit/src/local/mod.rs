@@ -7,5 +7,5 @@ mod situation;
 
 pub use gather::{Gathered, gather};
 pub use memory::{Memory, data_folder};
-pub use planning::{Draft, draft};
-pub use situation::Situation;
+pub use planning::{Draft, Present, draft};
+pub use situation::{NOTHING_RUNS, Situation, read_facts};

@@ -26,6 +26,8 @@ pub struct Draft {
     pub plan: Plan,
     pub decisions: Vec<Decision>,
     pub situation: Situation,
+    /// What is there now, by title.
+    pub present: BTreeMap<TitleId, Present>,
     /// What the package manager does for it, all at once; `None` where it has nothing to do.
     pub transaction: Option<Transaction>,
 }
@@ -64,7 +66,30 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
         policy_folder: read.folder.display().to_string(),
     };
     let plan = build(subject, &read.repository, &situation.world, &decisions, findings, now);
-    Ok(Draft { plan, decisions, situation, transaction })
+    let plan = Plan { facts: facts.to_vec(), ..plan };
+    let present = gathered.inventory.present().filter_map(|package| {
+        let state = package.is_unfinished().then(|| package.status.name());
+        Some((package.title.clone(), Present { version: package.version.as_ref()?.to_string(), state }))
+    });
+    let present = present.collect();
+    Ok(Draft { plan, decisions, situation, present, transaction })
+}
+
+/// A package that is there.
+pub struct Present {
+    /// The version of its files.
+    pub version: String,
+    /// dpkg's word for its state, where it is not in order.
+    pub state: Option<&'static str>,
+}
+
+impl std::fmt::Display for Present {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.state {
+            None => write!(f, "{} is installed", self.version),
+            Some(state) => write!(f, "{} is there and {state}", self.version),
+        }
+    }
 }
 
 /// What the package manager says to all that is wanted.

@@ -1,15 +1,17 @@
 //! From what this machine says of itself to the world and the device that decisions read.
 
 use super::{Gathered, Memory};
-use anyhow::{Result, bail};
+use crate::{Refused, terminal};
+use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
 use refit_agent::providers::apt::{Container, OfferedVersion, Offers, PackageOffers, PassedOver, SourceHealth};
 use refit_core::{
-    facts::{Fact, FieldRef, Kind, Value},
-    policy::{document::policy::Mode, repository::Repository},
+    facts::{Fact, FieldRef, Kind, Root, Value},
+    policy::{diagnostic::did_you_mean, document::policy::Mode, repository::Repository},
     world::{Device, Install, World},
 };
 use refit_model::{Advisory, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// A world with this machine in it.
@@ -64,6 +66,7 @@ pub fn situation(
             pinned.entry(title.clone()).or_insert_with(|| pin_in_words(&passed_over, offers));
         }
     }
+    releases.extend(unfinished_releases(gathered, &releases, memory, now));
     describe(&mut device, gathered, memory);
     given_facts(&mut device, repository, facts)?;
     for package in gathered.inventory.present() {
@@ -93,11 +96,34 @@ pub fn situation(
     Ok(Situation { world, device, pinned })
 }
 
-/// The version of a package whose configuration failed: before every other.
-fn nothing_runs() -> Version {
-    // `0~~` is a version to dpkg, and sorts before all that a distribution publishes.
-    Version::parse(Scheme::Dpkg, "0~~").unwrap_or_else(|_| unreachable!("`0~~` is a dpkg version"))
+/// The versions that dpkg has begun with and not finished, and that no source offers: to finish them is a way to comply, and
+/// it needs no source.
+fn unfinished_releases(gathered: &Gathered, known: &[Release], memory: &mut Memory, now: Timestamp) -> Vec<Release> {
+    let is_known = |title: &TitleId, version: &Version| {
+        known.iter().any(|release| release.title == *title && release.version == *version)
+    };
+    let unfinished = gathered.inventory.unfinished().filter(|package| package.is_present());
+    unfinished
+        .filter_map(|package| Some((package, package.version.as_ref()?)))
+        .filter(|(package, version)| !is_known(&package.title, version))
+        .map(|(package, version)| Release {
+            title: package.title.clone(),
+            branch: None,
+            version: version.clone(),
+            published: first_seen(memory, &package.title, version, None, now),
+            security: false,
+        })
+        .collect()
 }
+
+/// The version of a package whose configuration failed: before every other. People never see it: see [`NOTHING_RUNS`].
+fn nothing_runs() -> Version {
+    Version::parse(Scheme::Dpkg, NOTHING_RUNS).unwrap_or_else(|_| unreachable!("`{NOTHING_RUNS}` is a dpkg version"))
+}
+
+/// A version to dpkg that sorts before all that a distribution publishes: it stands for what is there and does not run. What
+/// decisions say of it is shown with the version and the state that the package really has.
+pub const NOTHING_RUNS: &str = "0~~";
 
 /// A stable id that does not reveal the machine's own.
 fn id(gathered: &Gathered) -> String {
@@ -143,13 +169,20 @@ fn published(
     now: Timestamp,
 ) -> Timestamp {
     let archive = offered.sources.iter().filter_map(|index| gathered.offers.sources.get(*index)?.date).min();
-    let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(offered.version.as_str()));
+    first_seen(memory, title, &offered.version, archive, now)
+}
+
+/// The earlier of when a version was first seen here and the date of its archive.
+fn first_seen(
+    memory: &mut Memory,
+    title: &TitleId,
+    version: &Version,
+    archive: Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
+    let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(version.as_str()));
     let published = [archive, remembered.copied()].into_iter().flatten().min().unwrap_or(now).min(now);
-    memory
-        .published
-        .entry(title.as_str().to_owned())
-        .or_default()
-        .insert(offered.version.as_str().to_owned(), published);
+    memory.published.entry(title.as_str().to_owned()).or_default().insert(version.as_str().to_owned(), published);
     published
 }
 
@@ -220,33 +253,76 @@ fn kind(container: Option<&Container>) -> Option<&'static str> {
     }
 }
 
-/// Facts that were given by hand: `device.tags=canary,lab`.
+/// Takes facts that were given by hand in the place of what the machine says itself.
 fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -> Result<()> {
-    for line in given {
-        let Some((name, text)) = line.split_once('=') else {
-            bail!("`--fact {line}`: write a field and a value, such as `device.tags=canary,lab`");
-        };
-        let Ok(field) = name.trim().parse::<FieldRef>() else {
-            bail!("`--fact {line}`: `{name}` is no field; fields are written `device.site` or `person.department`");
-        };
-        let Some(known) = repository.fields.get(&field) else {
-            bail!("`--fact {line}`: there is no field `{field}`");
-        };
-        let value = match known.kind {
-            Kind::List => Some(Value::List(
-                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
-            )),
-            Kind::Bool => text.parse().ok().map(Value::Bool),
-            Kind::Int => text.parse().ok().map(Value::Int),
-            Kind::Float => text.parse().ok().map(Value::Float),
-            kind => Value::Text(text.into()).into_kind(kind),
-        };
-        let Some(value) = value else {
-            bail!("`--fact {line}`: `{field}` is {}", known.kind.described());
-        };
+    for (field, value) in read_facts(repository, given)? {
+        let known = device.facts.said(&field).first().map(|fact| fact.value.clone());
+        if let Some(known) = known.filter(|known| *known != value && *known != Value::List(Vec::new())) {
+            terminal::note(format_args!(
+                "{} `--fact {field}` takes the place of what this machine says itself: {known}",
+                terminal::paint(terminal::CHANGE, "warning:")
+            ));
+        }
+        if let (true, Value::Text(name)) = (field == FieldRef::device("timezone"), &value) {
+            device.timezone = TimeZone::get(name).ok();
+        }
         device.facts.insert(field, Fact { value, source: None, observed: None });
     }
     Ok(())
+}
+
+/// Reads facts that were given by hand: `device.tags=canary,lab`. What can't be is refused.
+pub fn read_facts(repository: &Repository, given: &[String]) -> Result<Vec<(FieldRef, Value)>> {
+    given.iter().map(|line| read_fact(repository, line)).collect()
+}
+
+fn read_fact(repository: &Repository, line: &str) -> Result<(FieldRef, Value)> {
+    let wrong = |why: String| Refused::usage(format!("`--fact {line}`: {why}"));
+    let Some((name, text)) = line.split_once('=') else {
+        return Err(wrong("write a field and a value, such as `device.tags=canary,lab`".to_owned()));
+    };
+    let (name, text) = (name.trim(), text.trim());
+    let Ok(field) = name.parse::<FieldRef>() else {
+        return Err(wrong(format!("`{name}` is no field; fields are written `device.site` or `person.department`")));
+    };
+    if field.root == Root::Exposure {
+        return Err(wrong("what is known of exposures comes from feeds".to_owned()));
+    }
+    let Some(known) = repository.fields.get(&field) else {
+        let names: Vec<String> = repository.fields.iter().map(|field| field.name.to_string()).collect();
+        let near = did_you_mean(name, names.iter().map(String::as_str));
+        let help = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        return Err(wrong(format!("there is no field `{field}`{help}")));
+    };
+    let value = match known.kind {
+        Kind::List => {
+            Some(Value::List(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect()))
+        }
+        Kind::Bool => text.parse().ok().map(Value::Bool),
+        Kind::Int => text.parse().ok().map(Value::Int),
+        Kind::Float => text.parse().ok().map(Value::Float),
+        kind => Value::Text(text.into()).into_kind(kind).filter(|_| !text.is_empty()),
+    };
+    let Some(value) = value else {
+        return Err(wrong(format!("`{field}` is {}", known.kind.described())));
+    };
+    let odd = match &value {
+        Value::Text(text) => Some(text).filter(|text| !known.values.contains(*text)),
+        Value::List(items) => items.iter().find(|item| !known.values.contains(*item)),
+        _ => None,
+    };
+    if let Some(odd) = odd.filter(|_| known.closed) {
+        let near = did_you_mean(odd, known.values.iter().map(SmolStr::as_str));
+        let help = near.map_or_else(
+            || format!("it is one of {}", known.values.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Err(wrong(format!("`{field}` can't be `{odd}`; {help}")));
+    }
+    if field == FieldRef::device("timezone") && TimeZone::get(text).is_err() {
+        return Err(wrong(format!("there is no time zone `{text}`; they are written like `Europe/Berlin`")));
+    }
+    Ok((field, value))
 }
 
 /// Since when policies apply here: as remembered; what was never applied would begin now.
