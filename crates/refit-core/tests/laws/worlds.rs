@@ -392,6 +392,10 @@ fn accept() -> impl Strategy<Value = Option<Json>> {
         5 => Just(None),
         1 => Just(Some(json!([">=0"]))),
         1 => Just(Some(json!(["latest-1"]))),
+        1 => (1..=3u32, 1..=9u32).prop_map(|from| Some(json!([format!(">={}", text(from))]))),
+        1 => (1..=3u32, 1..=9u32).prop_map(|from| {
+            Some(json!([{ "branch": "latest", "release": format!(">={}", text(from)) }, { "branch": "latest-1" }]))
+        }),
         1 => (-15..15i64).prop_map(|until| Some(json!([{ "branch": "latest" }, { "branch": "latest-1", "until": day(until) }]))),
         1 => (1..=3u32, -15..15i64).prop_map(|(branch, until)| {
             Some(json!([{ "branch": "3", "release": ">=0" }, { "branch": branch.to_string(), "release": ">=0", "until": day(until) }]))
