@@ -343,11 +343,11 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         .collect();
     device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
     for (slot, published) in &record.published {
-        device.decided_before.insert(slot.title.clone(), published.key.policy.clone());
+        device.decided_before.insert(slot.into(), published.key.policy.clone());
         if let Wanted::Release(version) = &published.key.admitted
             && let Ok(version) = Version::parse(repository.scheme(&slot.title), version)
         {
-            device.admitted_before.insert(slot.title.clone(), version);
+            device.admitted_before.insert(slot.into(), version);
         }
     }
     device

@@ -16,7 +16,7 @@ use refit_core::{
         resolve::{Titles, resolve},
         syntax::Limits,
     },
-    world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, World},
+    world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, SlotKey, World},
 };
 use refit_model::{Advisory, AdvisoryId, BranchName, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
 use serde_json::{Value as Json, json};
@@ -315,7 +315,8 @@ impl Spec {
             back: ago(back),
             used: hours(used),
         }));
-        device.admitted_before.extend(self.admitted_before.map(|before| (title(), version(before))));
+        let slot = device.installs.first().map_or_else(|| SlotKey::of(title()), Install::slot);
+        device.admitted_before.extend(self.admitted_before.map(|before| (slot, version(before))));
         device
     }
 
