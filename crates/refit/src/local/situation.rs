@@ -7,7 +7,7 @@ use refit_agent::providers::apt::{Container, OfferedVersion, Offers, PackageOffe
 use refit_core::{
     facts::{Fact, FieldRef, Kind, Value},
     policy::{document::policy::Mode, repository::Repository},
-    world::{Device, Install, World},
+    world::{Device, Install, SlotKey, World},
 };
 use refit_model::{Advisory, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
 use std::collections::BTreeMap;
@@ -79,7 +79,14 @@ pub fn situation(
     }
     let slots: Vec<_> = device.installs.iter().map(Install::slot).collect();
     for slot in slots {
-        if let Some(since) = memory.spells.get(slot.title.as_str()) {
+        if let Some(since) = memory.spell(&slot) {
+            device.spells.insert(slot, since);
+        }
+    }
+    // What is gone for a while goes on where it was.
+    for (text, since) in &memory.spells {
+        let slot = SlotKey::of(TitleId::new(text));
+        if device.installs.iter().all(|install| install.title != slot.title) {
             device.spells.insert(slot, *since);
         }
     }
