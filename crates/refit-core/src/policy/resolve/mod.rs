@@ -3,6 +3,7 @@
 mod exception;
 mod organization;
 mod outside;
+mod package;
 mod policy;
 mod terms;
 mod title;
