@@ -95,7 +95,8 @@ impl<'a> Check<'a> {
 
     fn scalar(&mut self, expected: &'a Expected, node: &'a Node, scalar: &'a Scalar) -> Value {
         match scalar.meaning() {
-            Meaning::Null if expected.null => Value::Null,
+            // A key whose value was commented out is not a key that was left out; who means nothing can write `null`.
+            Meaning::Null if expected.null && !scalar.text.is_empty() => Value::Null,
             Meaning::Boolean(value) if expected.boolean => Value::Bool(value),
             Meaning::Integer(number) if !expected.numbers.is_empty() => {
                 let held = expected.numbers.iter().any(|allowed| allowed.holds(number as f64));
