@@ -126,7 +126,7 @@ fn numbers_compare_exactly_whole_or_not() {
 #[test]
 fn what_can_not_be_computed_is_unknown() {
     table(&[
-        ("device.cores / 0 == 1", "device.cores=4", Unknown),
+        ("device.cores / (device.cores - device.cores) == 1", "device.cores=4", Unknown),
         ("device.cores % 0 == 1", "device.cores=4", Unknown),
         ("device.cores * 9223372036854775807 > 0", "device.cores=4", Unknown),
         ("device.cores + 9223372036854775807 > 0 || true", "device.cores=4", True),
