@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use jiff::{Timestamp, tz::TimeZone};
 use refit_agent::providers::apt::{Container, OfferedVersion, Offers, PackageOffers, PassedOver, SourceHealth};
 use refit_core::{
-    facts::{Fact, FieldRef, Kind, Value},
+    facts::{Fact, FieldRef, Kind, Root, Value},
     policy::{document::policy::Mode, repository::Repository},
     world::{Device, Install, SlotKey, World},
 };
@@ -66,6 +66,7 @@ pub fn situation(
     }
     describe(&mut device, gathered, memory);
     given_facts(&mut device, repository, facts)?;
+    own_lists(&mut device, repository);
     for package in gathered.inventory.present() {
         let Some(version) = &package.version else { continue };
         device.installs.push(Install {
@@ -200,7 +201,6 @@ fn describe(device: &mut Device, gathered: &Gathered, memory: &Memory) {
         ("kind", kind(machine.container.as_ref()).map(text)),
         ("enrolled", Some(Value::Time(memory.enrolled))),
         ("seen", Some(Value::Time(device.seen))),
-        ("tags", Some(Value::List(Vec::new()))),
     ];
     for (name, value) in values {
         if let Some(value) = value {
@@ -254,6 +254,17 @@ fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -
         device.facts.insert(field, Fact { value, source: None, observed: None });
     }
     Ok(())
+}
+
+/// Lists that nobody has given are empty, because who sits here gives them; but for those for which refit.yaml names a source.
+fn own_lists(device: &mut Device, repository: &Repository) {
+    let lists = repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root == Root::Device);
+    for field in lists {
+        let sourced = repository.authority.order.get(&field.name).is_some_and(|sources| !sources.is_empty());
+        if !sourced && device.facts.said(&field.name).is_empty() {
+            device.facts.set(field.name.clone(), Value::List(Vec::new()));
+        }
+    }
 }
 
 /// Since when policies apply here: as remembered; what was never applied would begin now.
