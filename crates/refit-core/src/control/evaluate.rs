@@ -465,7 +465,8 @@ fn outcome(decision: &Decision) -> SlotOutcome {
     // What is not outstanding asks for nothing.
     let outstanding = !derivation.obligations.is_empty() || decision.mode != Mode::Enforce;
     let admitted = match (&decision.goal, &decision.admitted) {
-        (Some(Goal::Absent), _) if outstanding => Wanted::Absent,
+        // What is not forced removes nothing.
+        (Some(Goal::Absent), _) if outstanding && decision.unsure().is_none() => Wanted::Absent,
         (_, admitted) if outstanding => wanted(admitted.as_ref()),
         _ => Wanted::Nothing,
     };
