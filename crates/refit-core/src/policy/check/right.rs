@@ -121,3 +121,66 @@ fn with_their_parents(policies: Vec<Written<PolicyDocument>>) -> Vec<Written<Pol
     let whole: Vec<bool> = policies.iter().map(whole).collect();
     policies.into_iter().zip(whole).filter(|(_, whole)| *whole).map(|(written, _)| written).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{
+        check::{CheckWorld, check_what_is_right, trial::now},
+        diagnostic::Files,
+        load::load,
+        resolve::{Titles, resolve},
+        syntax::Limits,
+    };
+
+    /// The codes of what is found in some files, before and by the checks.
+    fn codes(files: &[(&str, &str)]) -> (Vec<&'static str>, Vec<&'static str>) {
+        let mut read = Files::default();
+        for (name, text) in files {
+            read.add((*name).to_owned(), text.as_bytes(), &Limits::default()).unwrap();
+        }
+        let (documents, mut before) = load(&read, &Limits::default());
+        let (repository, found) = resolve(&documents, &read, &Titles::default());
+        before.extend(found);
+        let world = CheckWorld::default();
+        let found = check_what_is_right(&documents, &read, &repository, &world, now(), &before);
+        let codes = |found: &[crate::policy::diagnostic::Diagnostic]| found.iter().map(|found| found.code).collect();
+        (codes(&before), codes(&found))
+    }
+
+    const ORGANIZATION: &str =
+        "organization: acme\ndefaults: { mode: enforce }\nrollouts: { standard: { rings: [{ name: rest }] } }";
+    const CONTRADICTION: &str = "title: slack\n---\npolicy: a\nsoftware: [slack]\ndeadline: [{ within: 7d }]\n---\npolicy: b\nsoftware: [slack]\ndeadline: [{ within: 3d }]";
+
+    #[test]
+    fn a_broken_file_hides_no_contradiction_and_makes_nothing_unused() {
+        let files = [("refit.yaml", ORGANIZATION), ("policies.yaml", CONTRADICTION)];
+        assert_eq!(codes(&files), (vec![], vec!["policy/conflict", "policy/unused"]));
+        let broken = ("broken.yaml", "policy: c\nsoftware: [slack\nrollout: standard");
+        let files = [files[0], files[1], broken];
+        assert_eq!(codes(&files), (vec!["policy/syntax"], vec!["policy/conflict"]));
+    }
+
+    #[test]
+    fn what_is_wrong_takes_no_part() {
+        let wrong = CONTRADICTION.replace("policy: b", "policy: b\nrollout: standart");
+        let files = [("refit.yaml", ORGANIZATION), ("policies.yaml", wrong.as_str())];
+        assert_eq!(codes(&files), (vec!["policy/unknown-name"], vec![]));
+        let child =
+            format!("{CONTRADICTION}\n---\npolicy: c\nextends: d\nsoftware: [slack]\n---\npolicy: d\nmin_age: soon");
+        let files = [("refit.yaml", ORGANIZATION), ("policies.yaml", child.as_str())];
+        assert_eq!(codes(&files), (vec!["policy/invalid-value", "policy/no-software"], vec!["policy/conflict"]));
+    }
+
+    #[test]
+    fn a_mistake_in_the_organization_silences_what_depends_on_that_part_only() {
+        let organization = format!("{ORGANIZATION}\nfreezes: [{{ name: x, from: soon, to: 2027-01-05 }}]");
+        let policies = format!("{CONTRADICTION}\n---\npolicy: c\nsoftware: [deb/x1]\nrollout: standart");
+        let files = [("refit.yaml", organization.as_str()), ("policies.yaml", policies.as_str())];
+        let (before, found) = codes(&files);
+        assert_eq!(before, ["policy/invalid-value", "policy/unknown-name"]);
+        assert_eq!(found, ["policy/conflict"]);
+        let organization = ORGANIZATION.replace("name: rest", "name: rest, soak: long");
+        let files = [("refit.yaml", organization.as_str()), ("policies.yaml", policies.as_str())];
+        assert_eq!(codes(&files).0, ["policy/invalid-value"]);
+    }
+}
