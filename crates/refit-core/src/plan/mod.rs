@@ -4,6 +4,8 @@
 //! applies it: every package has the version that it will have afterwards.
 
 mod build;
+#[cfg(test)]
+mod tests;
 
 pub use build::{Extra, Findings, Obstacle, Subject, Unfinished, build, held_in_words, moment};
 
@@ -155,6 +157,9 @@ pub struct Summary {
     pub compliant: usize,
     /// Installed titles that no policy speaks of.
     pub unmanaged: usize,
+    /// Titles of which it is unknown whether a policy speaks of them, for want of facts: a note names these.
+    #[serde(default)]
+    pub undetermined: usize,
 }
 
 impl Plan {

@@ -36,7 +36,7 @@ pub struct Draft {
 pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[String], now: Timestamp) -> Result<Draft> {
     let situation = situation(gathered, &read.repository, memory, facts, now)?;
     let decisions = decide(&read.repository, &situation.world, &situation.device, now);
-    remember_spells(memory, &decisions);
+    remember(memory, &decisions);
 
     let bar = terminal::spinner("simulating with apt");
     let mut findings = findings(gathered, &situation, &decisions);
@@ -200,7 +200,7 @@ fn wanted(repository: &Repository, decisions: &[Decision]) -> Vec<(Permissions, 
         let policy = decision.policy.as_ref().and_then(|name| repository.policy(name));
         let Some(policy) = policy.filter(|_| decision.mode == Mode::Enforce) else { continue };
         let outstanding = !decision.derivation.obligations.is_empty() && decision.holds.is_empty();
-        if !outstanding || decision.slot.title.package().is_none() || !decision.marks.is_disjoint(&unsure()) {
+        if !outstanding || decision.slot.title.package().is_none() || decision.unsure().is_some() {
             continue;
         }
         let to = match (&decision.goal, &decision.admitted) {
@@ -218,11 +218,6 @@ fn wanted(repository: &Repository, decisions: &[Decision]) -> Vec<(Permissions, 
             (Permissions { extra_upgrades, installs, removals }, changes)
         })
         .collect()
-}
-
-/// Marks with which nothing is forced.
-fn unsure() -> BTreeSet<refit_core::decide::Mark> {
-    BTreeSet::from([refit_core::decide::Mark::Undetermined, refit_core::decide::Mark::Conflict])
 }
 
 /// What is done beyond what was asked for.
@@ -248,20 +243,10 @@ fn brought_along(settled: &Settled, needed_by: &BTreeMap<TitleId, BTreeSet<Title
         .collect()
 }
 
-/// Notes when spells of not complying began, and ends those of slots that comply.
-fn remember_spells(memory: &mut Memory, decisions: &[Decision]) {
+/// Notes when spells of not complying began and ended, and which conditions on advisories hold.
+fn remember(memory: &mut Memory, decisions: &[Decision]) {
+    memory.remember_spells(decisions);
     for decision in decisions {
-        let title = decision.slot.title.as_str();
-        match decision.derivation.obligations.first() {
-            None => {
-                memory.spells.remove(title);
-            }
-            Some(obligation) => {
-                if let Some(since) = obligation.spell {
-                    memory.spells.entry(title.to_owned()).or_insert(since);
-                }
-            }
-        }
         for obligation in &decision.derivation.obligations {
             let refit_core::decide::Cause::Exposure { advisory, .. } = &obligation.cause else { continue };
             for clock in &obligation.clocks {

@@ -8,7 +8,7 @@ use refit_agent::providers::apt::{Container, OfferedVersion, Offers, PackageOffe
 use refit_core::{
     facts::{Fact, FieldRef, Kind, Root, Value},
     policy::{diagnostic::did_you_mean, document::policy::Mode, repository::Repository},
-    world::{Device, Install, World},
+    world::{Device, Install, SlotKey, World},
 };
 use refit_model::{Advisory, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
 use smol_str::SmolStr;
@@ -69,6 +69,7 @@ pub fn situation(
     releases.extend(unfinished_releases(gathered, &releases, memory, now));
     describe(&mut device, gathered, memory);
     given_facts(&mut device, repository, facts)?;
+    own_lists(&mut device, repository);
     for package in gathered.inventory.present() {
         let Some(version) = &package.version else { continue };
         device.installs.push(Install {
@@ -82,7 +83,14 @@ pub fn situation(
     }
     let slots: Vec<_> = device.installs.iter().map(Install::slot).collect();
     for slot in slots {
-        if let Some(since) = memory.spells.get(slot.title.as_str()) {
+        if let Some(since) = memory.spell(&slot) {
+            device.spells.insert(slot, since);
+        }
+    }
+    // What is gone for a while goes on where it was.
+    for (text, since) in &memory.spells {
+        let slot = SlotKey::of(TitleId::new(text));
+        if device.installs.iter().all(|install| install.title != slot.title) {
             device.spells.insert(slot, *since);
         }
     }
@@ -226,7 +234,6 @@ fn describe(device: &mut Device, gathered: &Gathered, memory: &Memory) {
         ("kind", kind(machine.container.as_ref()).map(text)),
         ("enrolled", Some(Value::Time(memory.enrolled))),
         ("seen", Some(Value::Time(device.seen))),
-        ("tags", Some(Value::List(Vec::new()))),
     ];
     for (name, value) in values {
         if let Some(value) = value {
@@ -323,6 +330,17 @@ fn read_fact(repository: &Repository, line: &str) -> Result<(FieldRef, Value)> {
         return Err(wrong(format!("there is no time zone `{text}`; they are written like `Europe/Berlin`")));
     }
     Ok((field, value))
+}
+
+/// Lists that nobody has given are empty, because who sits here gives them; but for those for which refit.yaml names a source.
+fn own_lists(device: &mut Device, repository: &Repository) {
+    let lists = repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root == Root::Device);
+    for field in lists {
+        let sourced = repository.authority.order.get(&field.name).is_some_and(|sources| !sources.is_empty());
+        if !sourced && device.facts.said(&field.name).is_empty() {
+            device.facts.set(field.name.clone(), Value::List(Vec::new()));
+        }
+    }
 }
 
 /// Since when policies apply here: as remembered; what was never applied would begin now.
