@@ -69,9 +69,10 @@ pub enum Command {
     Plans(PlansCommand),
     /// Print a server's log, and follow it.
     Events(EventsArgs),
-    /// Stop everything, and go on.
-    #[command(subcommand)]
-    Brake(BrakeCommand),
+    /// Stop everything that a server does to devices.
+    Halt(BrakeArgs),
+    /// Let it go on.
+    Resume(BrakeArgs),
     /// Make, list and revoke the tokens of a server.
     #[command(subcommand)]
     Tokens(TokensCommand),
@@ -141,7 +142,8 @@ pub struct LocalArgs {
     /// This machine.
     #[arg(long)]
     pub local: bool,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab` or `person.department=IT`.
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -175,7 +177,7 @@ pub struct ApplyArgs {
     /// How long to wait for another program that uses the package manager, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = number)]
     pub lock_wait: u64,
-    /// A fact that no source supplies here; the same as when the plan was made.
+    /// A fact besides those with which the plan was made, which hold by themselves.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -187,10 +189,11 @@ pub struct ExplainArgs {
     pub device: String,
     /// The title: `deb/openssl`.
     pub title: String,
-    /// The folder of the policy repository.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub policy: PathBuf,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab`.
+    /// The folder of the policy repository [default: this folder, if it is one].
+    #[arg(long, value_name = "DIR")]
+    pub policy: Option<PathBuf>,
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
     /// As it was at this time, by a server's log.
@@ -210,7 +213,8 @@ pub struct ExposuresArgs {
     /// Also those that no release closes.
     #[arg(long)]
     pub unfixed: bool,
-    /// A fact that no source supplies here, such as `device.tags=canary,lab`.
+    /// A fact about this machine or its person, such as `device.tags=canary,lab` or `person.department=IT`; it takes the
+    /// place of what the machine says itself.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
 }
@@ -445,23 +449,15 @@ pub struct EventsArgs {
     pub kind: Option<String>,
 }
 
-/// `refit brake`
-#[derive(Debug, Subcommand)]
-pub enum BrakeCommand {
-    /// Say whether everything is stopped.
-    Status,
-    /// Stop everything: nothing is published or applied until it is released.
-    Stop {
-        /// Why.
-        #[arg(long, value_name = "TEXT")]
-        why: String,
-    },
-    /// Let it go on.
-    Release {
-        /// Why.
-        #[arg(long, value_name = "TEXT")]
-        why: String,
-    },
+/// `refit halt` and `refit resume`
+#[derive(Debug, Args)]
+pub struct BrakeArgs {
+    /// Of everything: nothing is published or applied by a halted server.
+    #[arg(long, required = true)]
+    pub everything: bool,
+    /// Why; it stands in the log.
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
 }
 
 /// `refit tokens`

@@ -1,6 +1,6 @@
 //! Reading a policy repository from a folder.
 
-use crate::{catalog, terminal};
+use crate::{Refused, catalog, terminal};
 use anyhow::{Context, Result, bail, ensure};
 use refit_core::policy::{
     diagnostic::{self, Diagnostic, Files, Renderer, Severity},
@@ -35,6 +35,9 @@ pub struct Read {
     pub hash: String,
 }
 
+/// How names of files end that are read.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
 /// How many files are read at most: a repository of 10,000 documents is a large one.
 const FILES_MOST: usize = 100_000;
 
@@ -60,7 +63,8 @@ pub fn read(folder: &Path) -> Result<Read> {
     let alone = absolute.is_file();
     let root = if alone { absolute.parent().unwrap_or(&absolute).to_owned() } else { absolute.clone() };
     let mut text: u64 = 0;
-    for path in paths(&absolute)? {
+    let mut passed_over = Vec::new();
+    for path in paths(&absolute, &mut passed_over)? {
         let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
         let found = match content(&path, &root, &limits) {
             Ok(bytes) => {
@@ -68,8 +72,8 @@ pub fn read(folder: &Path) -> Result<Read> {
                 // What is no text is shown, and not read.
                 files.add(name, &bytes, &limits).err().map(|found| *found)
             }
-            Err(Refused::TooLarge { size }) => Some(files.add_too_large(name, size, &limits)),
-            Err(Refused::Unreadable { why }) => Some(files.add_unreadable(name, why)),
+            Err(Unread::TooLarge { size }) => Some(files.add_too_large(name, size, &limits)),
+            Err(Unread::Unreadable { why }) => Some(files.add_unreadable(name, why)),
         };
         if let Some(found) = found {
             diagnostics.push(found);
@@ -79,9 +83,18 @@ pub fn read(folder: &Path) -> Result<Read> {
             bail!("{}: more than {} MiB of documents; is this a policy repository?", folder.display(), TEXT_MOST >> 20);
         }
     }
+    passed_over.sort();
+    for path in &passed_over {
+        let name = path.strip_prefix(&root).unwrap_or(path).display().to_string();
+        let why = "the letters of .yaml, .yml and .json have to be small ones";
+        diagnostics.push(Diagnostic::warning("policy/file-name", format!("`{name}` is not read")).label(why));
+    }
     if files.0.is_empty() {
+        let large = passed_over.first().and_then(|path| path.file_name()).map_or_else(String::new, |name| {
+            format!(" (`{}` is not read: the letters of its ending have to be small ones)", name.display())
+        });
         bail!(
-            "{}: there is no .yaml, .yml or .json file in it; a policy repository begins with a refit.yaml",
+            "{}: there is no .yaml, .yml or .json file in it{large}; a policy repository begins with a refit.yaml",
             folder.display()
         );
     }
@@ -102,7 +115,7 @@ pub fn read(folder: &Path) -> Result<Read> {
 }
 
 /// Why a file is not read.
-enum Refused {
+enum Unread {
     /// It is larger than allowed, in bytes.
     TooLarge { size: u64 },
     /// It can't be read, or must not be.
@@ -110,8 +123,8 @@ enum Refused {
 }
 
 /// The bytes of a file below `root`.
-fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Refused> {
-    let unreadable = |why: String| Refused::Unreadable { why };
+fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Unread> {
+    let unreadable = |why: String| Unread::Unreadable { why };
     let refused = |error: std::io::Error| unreadable(error.to_string());
     // A link may lead anywhere, also to what only this program may read; what it finds would be printed.
     let real = path.canonicalize().map_err(|error| match error.kind() {
@@ -128,35 +141,68 @@ fn content(path: &Path, root: &Path, limits: &Limits) -> Result<Vec<u8>, Refused
     }
     let most = limits.file_bytes as u64;
     if metadata.len() > most {
-        return Err(Refused::TooLarge { size: metadata.len() });
+        return Err(Unread::TooLarge { size: metadata.len() });
     }
     let mut bytes = Vec::new();
     // It may grow while it is read: one byte above the limit is enough to refuse it.
     File::open(&real).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(refused)?;
     if bytes.len() as u64 > most {
-        return Err(Refused::TooLarge { size: bytes.len() as u64 });
+        return Err(Unread::TooLarge { size: bytes.len() as u64 });
     }
     Ok(bytes)
 }
 
+/// The policy repository that was given, or else this folder, where it is one by the look of it: what merely lies below some
+/// folder is nobody's policy.
+pub fn given_or_here(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let here = PathBuf::from(".");
+    let begins = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        ["organization:", "policy:", "\"organization\"", "\"policy\""]
+            .iter()
+            .any(|key| text.lines().any(|line| line.trim_start_matches(['{', ' ']).starts_with(key)))
+    };
+    let files = std::fs::read_dir(&here).map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>());
+    let files = files.unwrap_or_default();
+    let is_one =
+        files.iter().any(|path| path.is_file() && (path.ends_with("refit.yaml") || (is_read(path) && begins(path))));
+    match is_one {
+        true => Ok(here),
+        false => Err(Refused::usage("there is no policy repository in this folder: give one with `--policy DIR`")),
+    }
+}
+
+/// Whether a file of this name is read.
+fn is_read(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+/// Whether a file would be read if its ending had small letters.
+fn has_large_ending(path: &Path) -> bool {
+    !is_read(path)
+        && path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
 /// Reads a repository that has to be in order: errors are shown, and end the command.
-pub fn read_in_order(folder: &Path) -> Result<Option<Read>> {
+pub fn read_in_order(folder: &Path) -> Result<Read> {
     let read = read(folder)?;
     let errors: Vec<&Diagnostic> = read.diagnostics.iter().filter(|found| found.severity == Severity::Error).collect();
     if errors.is_empty() {
-        return Ok(Some(read));
+        return Ok(read);
     }
     let renderer = Renderer::new(&read.files);
     for found in &errors {
         terminal::note(paint(&renderer, found));
     }
-    terminal::note(format_args!(
+    Err(Refused::no(format!(
         "{} has {}; `refit check {}` lists everything",
         folder.display(),
         counted(errors.len(), "error"),
         folder.display()
-    ));
-    Ok(None)
+    )))
 }
 
 /// A diagnostic with its colours.
@@ -178,8 +224,8 @@ pub fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// The files of a repository, sorted by path.
-fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The files of a repository, sorted by path. What is not read because its ending has capital letters is put into `passed_over`.
+fn paths(folder: &Path, passed_over: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     if folder.is_file() {
         return Ok(vec![folder.to_owned()]);
     }
@@ -197,11 +243,10 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
             // Links to folders are not followed: they could lead in a circle, or out of the repository.
             if kind.is_dir() {
                 folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
-            {
+            } else if is_read(&path) {
                 paths.push(path);
+            } else if has_large_ending(&path) {
+                passed_over.push(path);
             }
             if paths.len() > FILES_MOST {
                 bail!("{}: more than {FILES_MOST} files; is this a policy repository?", folder.display());

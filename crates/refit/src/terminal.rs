@@ -58,9 +58,10 @@ fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a line to standard error.
+/// Prints a line to standard error. Where nobody can read it, there is nobody to be told that either.
 pub fn note(text: impl std::fmt::Display) {
-    anstream::eprintln!("{text}");
+    use std::io::Write;
+    let _ = anstream::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Work that may take long: a line that moves on a terminal, and nothing elsewhere.
@@ -84,11 +85,20 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Says what broke.
+/// What is wrong with the command line, as every other error is told to programs; people are told besides.
+pub fn usage_as_json(error: &clap::Error) {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let why = words.join(" ");
+    let _ = json(&serde_json::json!({ "error": why.strip_prefix("error: ").unwrap_or(&why) }));
+}
+
+/// Says what broke, or why it is not done.
 pub fn report(cli: &Cli, error: &anyhow::Error) {
     if cli.json {
-        let body = serde_json::json!({ "error": format!("{error:#}") });
-        println!("{body}");
+        // That standard output takes nothing may be what is to be told; standard error says it as well.
+        let _ = json(&serde_json::json!({ "error": format!("{error:#}") }));
     }
     note(format_args!("{} {error:#}", paint(URGENT, "error:")));
 }

@@ -19,10 +19,6 @@ pub(crate) struct Found {
 pub(crate) fn find(folder: &Path, kind: FeedKind) -> io::Result<Option<Found>> {
     for pattern in kind.files() {
         let (parent, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-        let (prefix, suffix) = match name.split_once('*') {
-            Some((prefix, suffix)) => (prefix, suffix),
-            None => (name, ""),
-        };
         let entries = match fs::read_dir(folder.join(parent)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -32,13 +28,7 @@ pub(crate) fn find(folder: &Path, kind: FeedKind) -> io::Result<Option<Found>> {
         for entry in entries {
             let entry = entry?.file_name();
             let Some(text) = entry.to_str() else { continue };
-            let plain = text.strip_suffix(".gz").unwrap_or(text);
-            let fits = if name.contains('*') {
-                plain.strip_prefix(prefix).is_some_and(|rest| rest.ends_with(suffix))
-            } else {
-                plain == name
-            };
-            if fits {
+            if fits(text, name) {
                 names.push(text.to_owned());
             }
         }
@@ -50,6 +40,48 @@ pub(crate) fn find(folder: &Path, kind: FeedKind) -> io::Result<Option<Found>> {
     Ok(None)
 }
 
+/// Whether a file's name, packed with gzip or not, is the one of a pattern.
+fn fits(name: &str, pattern: &str) -> bool {
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    match pattern.split_once('*') {
+        Some((prefix, suffix)) => plain.strip_prefix(prefix).is_some_and(|rest| rest.ends_with(suffix)),
+        None => plain == pattern,
+    }
+}
+
+/// What lies in a folder and is the file of no feed, sorted: files, and folders with a `/` at their end. Only the folders in
+/// which feeds can be are looked into.
+pub fn passed_over(folder: &Path) -> io::Result<Vec<String>> {
+    let patterns: Vec<(&str, &str)> = FeedKind::ALL
+        .iter()
+        .flat_map(|kind| kind.files())
+        .map(|pattern| pattern.rsplit_once('/').unwrap_or(("", pattern)))
+        .collect();
+    let mut passed = Vec::new();
+    let mut open = vec![String::new()];
+    while let Some(below) = open.pop() {
+        for entry in fs::read_dir(folder.join(&below))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
+            let leads_on = |parent: &str| parent == path || parent.starts_with(&format!("{path}/"));
+            if name.starts_with('.') {
+                continue;
+            }
+            if entry.path().is_dir() {
+                match patterns.iter().any(|(parent, _)| leads_on(parent)) {
+                    true => open.push(path),
+                    false => passed.push(format!("{path}/")),
+                }
+            } else if !patterns.iter().any(|(parent, pattern)| *parent == below && fits(&name, pattern)) {
+                passed.push(path);
+            }
+        }
+    }
+    passed.sort();
+    Ok(passed)
+}
+
 /// The last ISO date in a name.
 fn date(name: &str) -> Option<Timestamp> {
     (0..name.len()).rev().find_map(|start| super::statement::instant(name.get(start..start + 10)?))
@@ -58,6 +90,17 @@ fn date(name: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_feed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["kev/known_exploited_vulnerabilities.json", "osv/Debian/all.zip", "osv/samples/a.json", "README"] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        assert_eq!(passed_over(folder.path()).unwrap(), ["README", "osv/samples/"]);
+    }
 
     #[test]
     fn the_newest_of_several_snapshots_is_taken() {

@@ -117,6 +117,8 @@ pub struct Gathered {
     pub records: u64,
     /// Records that could not be understood and were left out.
     pub skipped: u64,
+    /// What was wrong with the first of them.
+    pub first_skipped: Option<String>,
     /// The date that the feed gives for itself.
     pub snapshot: Option<Timestamp>,
     /// Encoded statements by (ecosystem, package).

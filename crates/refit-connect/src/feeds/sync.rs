@@ -107,6 +107,8 @@ pub enum Change {
         records: u64,
         /// Records that made no sense and were left out.
         skipped: u64,
+        /// What was wrong with the first of them.
+        first_skipped: Option<String>,
     },
 }
 
@@ -305,7 +307,7 @@ fn replace(
     Ok(if same {
         Change::Same { records }
     } else {
-        Change::Replaced { before: count, records, skipped: gathered.skipped }
+        Change::Replaced { before: count, records, skipped: gathered.skipped, first_skipped: gathered.first_skipped }
     })
 }
 

@@ -89,7 +89,10 @@ fn a_body_that_is_cut_off_is_asked_for_again() {
     let outcome = sync(&store, &[FeedKind::Kev], &options(&server), &mut |progress| {
         again += u32::from(matches!(progress, Progress::Again { .. }));
     });
-    assert_eq!(outcome[0].result.as_ref().unwrap(), &Change::Replaced { before: None, records: 10, skipped: 0 });
+    assert_eq!(
+        outcome[0].result.as_ref().unwrap(),
+        &Change::Replaced { before: None, records: 10, skipped: 0, first_skipped: None }
+    );
     assert_eq!(again, 2);
 }
 
@@ -260,7 +263,10 @@ fn a_packed_answer_is_unpacked() {
     packed.write_all(&kev(5)).unwrap();
     let server = Server::start(vec![respond("200 OK", "content-encoding: gzip\r\n", &packed.finish().unwrap())]);
     let data = tempfile::tempdir().unwrap();
-    assert_eq!(run(data.path(), &options(&server)).unwrap(), Change::Replaced { before: None, records: 5, skipped: 0 });
+    assert_eq!(
+        run(data.path(), &options(&server)).unwrap(),
+        Change::Replaced { before: None, records: 5, skipped: 0, first_skipped: None }
+    );
     assert!(server.requests()[0].contains("accept-encoding: gzip"));
 }
 
@@ -273,7 +279,10 @@ fn a_feed_that_lost_more_than_half_is_refused_unless_forced() {
     let mut options = options(&server);
     run(data.path(), &options).unwrap();
     options.force = true;
-    assert_eq!(run(data.path(), &options).unwrap(), Change::Replaced { before: Some(10), records: 4, skipped: 0 });
+    assert_eq!(
+        run(data.path(), &options).unwrap(),
+        Change::Replaced { before: Some(10), records: 4, skipped: 0, first_skipped: None }
+    );
 }
 
 #[test]

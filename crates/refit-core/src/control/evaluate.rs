@@ -343,11 +343,11 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         .collect();
     device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
     for (slot, published) in &record.published {
-        device.decided_before.insert(slot.title.clone(), published.key.policy.clone());
+        device.decided_before.insert(slot.into(), published.key.policy.clone());
         if let Wanted::Release(version) = &published.key.admitted
             && let Ok(version) = Version::parse(repository.scheme(&slot.title), version)
         {
-            device.admitted_before.insert(slot.title.clone(), version);
+            device.admitted_before.insert(slot.into(), version);
         }
     }
     device
@@ -465,7 +465,8 @@ fn outcome(decision: &Decision) -> SlotOutcome {
     // What is not outstanding asks for nothing.
     let outstanding = !derivation.obligations.is_empty();
     let admitted = match (&decision.goal, &decision.admitted) {
-        (Some(Goal::Absent), _) if outstanding => Wanted::Absent,
+        // What is not forced removes nothing.
+        (Some(Goal::Absent), _) if outstanding && decision.unsure().is_none() => Wanted::Absent,
         (_, admitted) if outstanding => wanted(admitted.as_ref()),
         _ => Wanted::Nothing,
     };

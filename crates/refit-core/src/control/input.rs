@@ -303,7 +303,7 @@ pub enum Refusal {
     #[error("{0}")]
     Forbidden(String),
     /// Everything is stopped.
-    #[error("everything is stopped: {why}; go on with `refit brake release`")]
+    #[error("everything is stopped: {why}; go on with `refit resume --everything`")]
     Stopped {
         /// Why.
         why: SmolStr,

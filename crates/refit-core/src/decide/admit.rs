@@ -140,10 +140,16 @@ impl Context<'_, '_, '_> {
         self.successor == Some(version)
     }
 
-    /// What was admitted by the last decision, where nothing may be forced and so it stays.
-    fn stays(&self) -> Option<&Version> {
-        let before = self.case.device.admitted_before.get(&self.slot.key.title)?;
-        (self.placed == Placed::Undetermined).then_some(before)
+    /// What was admitted by the last decision, where nothing may be forced and so it stays; `None` where the rules decide.
+    fn stays(&self) -> Option<Option<&Version>> {
+        let before = self.case.device.admitted_before.get(&self.slot.key);
+        match self.placed {
+            Placed::ByRings => None,
+            // Without a record the last ring decides.
+            Placed::Undetermined => before.map(Some),
+            // Without a last good decision there is nothing to keep.
+            Placed::InConflict => Some(before),
+        }
     }
 
     /// Every reason why a release is not admitted.
@@ -159,7 +165,7 @@ impl Context<'_, '_, '_> {
             Offer::Since(_) => {}
         }
         let stays = self.stays();
-        let was_admitted = stays == Some(&release.version);
+        let was_admitted = stays == Some(Some(&release.version));
         if stays.is_some() && !was_admitted {
             reasons.push(PassedOver::Undetermined);
         }

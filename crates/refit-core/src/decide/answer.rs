@@ -70,7 +70,8 @@ pub(super) fn under(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, applies: 
     let duties = duties(case, slot, policy, &releases, standing.as_ref());
     let placed = match applies {
         Applies::Surely => Placed::ByRings,
-        Applies::PerhapsNot | Applies::InConflict => Placed::Undetermined,
+        Applies::PerhapsNot => Placed::Undetermined,
+        Applies::InConflict => Placed::InConflict,
     };
     let admission = standing.as_ref().map(|standing| admit(case, slot, policy, standing, &duties, placed));
     let held = holds(case, policy, &duties, admission.as_ref());

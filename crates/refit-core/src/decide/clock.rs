@@ -94,16 +94,23 @@ fn counts(case: &Case<'_>, entry: &Deadline, start: &Start<'_>) -> ClockCounts {
 /// or when time alone made it so. (What changed without a date, such as a score, is in the latches.) `None` is: it never was.
 fn first_true(case: &Case<'_>, condition: &Expr, advisory: &Advisory) -> Option<Timestamp> {
     let mut at = advisory.known_at;
+    let mut by_time_alone = false;
     // Bounded: time changes an expression only at the thresholds that its text names.
     for _ in 0..CHANGES_MOST {
         if case.exposure_truth(condition, advisory, at).is_true() {
-            return Some(at);
+            return Some(if by_time_alone { whole_second(at).max(advisory.known_at) } else { at });
         }
         let listed = advisory.kev.filter(|kev| *kev > at);
         let by_time = case.exposure_change(condition, advisory, at).filter(|change| *change > at);
+        by_time_alone = listed.is_none_or(|listed| by_time.is_some_and(|by_time| by_time < listed));
         at = listed.into_iter().chain(by_time).min().filter(|next| *next <= case.now)?;
     }
     None
+}
+
+/// The second in which a moment is: what is longer than five days is so from the next nanosecond on, and nobody means that.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// How many moments are looked at to find when a condition became true.

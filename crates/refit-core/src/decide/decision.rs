@@ -51,6 +51,31 @@ pub struct Decision {
     pub derivation: Derivation,
 }
 
+impl Decision {
+    /// The mark for whose sake nothing is forced, where there is one: nobody makes a change by such a decision.
+    pub fn unsure(&self) -> Option<Mark> {
+        [Mark::Conflict, Mark::Undetermined].into_iter().find(|mark| self.marks.contains(mark))
+    }
+
+    /// The policies that contradict each other, where some do.
+    pub fn contradicting(&self) -> Vec<&SmolStr> {
+        if !self.marks.contains(&Mark::Conflict) {
+            return Vec::new();
+        }
+        let policies = self.derivation.policies.iter();
+        let tied = policies.clone().find(|considered| considered.verdict == PolicyVerdict::Contradicts);
+        let Some(priority) = tied.map(|considered| considered.priority) else { return Vec::new() };
+        policies
+            .filter(|considered| match considered.verdict {
+                PolicyVerdict::Contradicts => true,
+                PolicyVerdict::Decides => considered.priority == priority,
+                _ => false,
+            })
+            .map(|considered| &considered.policy)
+            .collect()
+    }
+}
+
 /// How a slot stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -321,7 +321,7 @@ pub enum PassedOver {
         /// The exception.
         exception: SmolStr,
     },
-    /// Whether another policy applies is unknown, so what was admitted before stays, and this was not.
+    /// Whether another policy applies is unknown, or two contradict each other, so what was admitted before stays, and this was not.
     Undetermined,
     /// It was halted.
     Halted {

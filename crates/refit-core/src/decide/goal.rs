@@ -345,6 +345,36 @@ fn satisfaction(
     (false, last)
 }
 
+/// Whether some entry of `accept` took a release at a time, by what was published then; without entries the target decides, which
+/// the releases that a slot may be moved to satisfy already.
+///
+/// A release that was the newest, or the newest but one, counts although it was overtaken since (decision 0013).
+pub(super) fn was_accepted(
+    case: &Case<'_>,
+    slot: &Slot<'_>,
+    policy: &Policy,
+    releases: &[&Release],
+    release: &Release,
+    at: Timestamp,
+) -> bool {
+    if policy.accept.is_empty() {
+        return true;
+    }
+    let published: Vec<&Release> = releases.iter().copied().filter(|known| known.published <= at).collect();
+    let lines = Lines::new(case, slot, &published, at);
+    let line = lines.lines.iter().position(|line| line.branch == release.branch.as_ref());
+    policy.accept.iter().any(|accepted| {
+        let takes_branch = match accepted.wanted.branch {
+            // Whichever is installed is the installed one then.
+            WantedBranch::Any | WantedBranch::Installed => true,
+            _ => line.is_some_and(|line| lines.matches(&accepted.wanted.branch, line)),
+        };
+        takes_branch
+            && accepted.wanted.release.holds(&release.version)
+            && accepted.until.is_none_or(|until| at < until.end_in(&case.zone))
+    })
+}
+
 /// When support of a branch ended where the device is; `None` while it lasts at that time, or where nobody has said.
 fn support_ended(case: &Case<'_>, slot: &Slot<'_>, branch: Option<&BranchName>, at: Timestamp) -> Option<Timestamp> {
     let last_day = slot.branches.iter().find(|known| Some(&known.name) == branch)?.supported_until?;

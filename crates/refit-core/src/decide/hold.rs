@@ -3,10 +3,11 @@
 use super::{
     admit::Admission,
     case::{Case, Opening},
-    decision::{Cause, Held, Hold, Obligation, PassedOver, ReleaseVerdict},
+    decision::{Cause, Clock, ClockCounts, Held, Hold, Obligation, PassedOver, ReleaseVerdict},
     obligations::{Duties, keeps_its_terms},
 };
 use crate::{
+    facts::Root,
     policy::{
         document::policy::AfterDue,
         expr::Truth,
@@ -40,7 +41,7 @@ pub(super) fn holds(
             unknown: false,
         });
     }
-    held.extend(grace(case, duties));
+    held.extend(grace(case, policy, duties));
     held.extend(window(case, policy, duties));
     held
 }
@@ -116,10 +117,13 @@ fn freezes(case: &Case<'_>, duties: &Duties<'_>) -> Vec<Held> {
 }
 
 /// The grace after an absence: the slot is held while the grace of every overdue obligation runs.
-fn grace(case: &Case<'_>, duties: &Duties<'_>) -> Option<Held> {
+fn grace(case: &Case<'_>, policy: &Policy, duties: &Duties<'_>) -> Option<Held> {
     let overdue: Vec<&Obligation> =
         duties.obligations.iter().filter(|obligation| obligation.due.is_some_and(|due| due <= case.now)).collect();
-    let runs = |obligation: &&Obligation| obligation.due.is_some_and(|due| grace_runs(case, &obligation.cause, due));
+    let runs = |obligation: &&Obligation| {
+        let length = if by_kev(policy, obligation) { GRACE_KEV } else { GRACE };
+        obligation.due.is_some_and(|due| grace_runs(case, length, due))
+    };
     if overdue.is_empty() || !overdue.iter().all(runs) {
         return None;
     }
@@ -133,10 +137,23 @@ const GRACE: SignedDuration = SignedDuration::from_hours(24);
 /// The grace for what is known to be exploited.
 const GRACE_KEV: SignedDuration = SignedDuration::from_hours(4);
 
+/// Whether an obligation is one by KEV: its exposure is listed, or was, and the entry that asks for that is latched. Leaving the
+/// list makes nothing less urgent (decision 0032).
+fn by_kev(policy: &Policy, obligation: &Obligation) -> bool {
+    let Cause::Exposure { kev, .. } = &obligation.cause else { return false };
+    let asks_for_kev = |clock: &Clock| {
+        let condition = policy.deadline.get(clock.entry).and_then(|entry| entry.condition.as_ref());
+        condition.is_some_and(|condition| {
+            condition.fields().iter().any(|field| field.root == Root::Exposure && field.name == "kev")
+        })
+    };
+    let latched = |clock: &Clock| matches!(clock.counts, ClockCounts::Latched { .. });
+    *kev || obligation.clocks.iter().any(|clock| latched(clock) && asks_for_kev(clock))
+}
+
 /// Whether the grace of an obligation that was due at `due` still runs: there is one for a due time, and it is used once it has
 /// run out. A return that was over, with all its use, before the due time came, did not delay it and used nothing.
-fn grace_runs(case: &Case<'_>, cause: &Cause, due: Timestamp) -> bool {
-    let length = if matches!(cause, Cause::Exposure { kev: true, .. }) { GRACE_KEV } else { GRACE };
+fn grace_runs(case: &Case<'_>, length: SignedDuration, due: Timestamp) -> bool {
     let returns = returns(case);
     for (index, (_, used)) in returns.iter().enumerate() {
         let next_away = returns.get(index + 1).map(|(away, _)| *away);
@@ -173,10 +190,7 @@ fn window(case: &Case<'_>, policy: &Policy, duties: &Duties<'_>) -> Option<Held>
     let used = used_window(case, policy, duties)?;
     let Opening::Shut(until) = case.opening(&used.window) else { return None };
     let overdue = duties.obligations.iter().any(|obligation| obligation.due.is_some_and(|due| due <= case.now));
-    let after_due = used.after_due.unwrap_or(match case.device_text("kind") {
-        Some("server") => AfterDue::Wait,
-        _ => AfterDue::Run,
-    });
+    let after_due = used.after_due.unwrap_or(if may_be_a_server(case) { AfterDue::Wait } else { AfterDue::Run });
     if overdue && after_due == AfterDue::Run {
         return None;
     }
@@ -187,6 +201,16 @@ fn window(case: &Case<'_>, policy: &Policy, duties: &Duties<'_>) -> Option<Held>
         origin: Some(Origin::clone(&policy.origin)),
         unknown: false,
     })
+}
+
+/// Whether a device may be a server, which a due time does not disrupt: it is one, or nobody has said what it is and its platform
+/// runs servers (decision 0033).
+fn may_be_a_server(case: &Case<'_>) -> bool {
+    match (case.device_text("kind"), case.device_text("platform")) {
+        (Some(kind), _) => kind == "server",
+        (None, Some(platform)) => matches!(platform, "linux" | "windows"),
+        (None, None) => true,
+    }
 }
 
 /// The window that counts: an exception's, unless an exposure keeps its terms, else the policy's.

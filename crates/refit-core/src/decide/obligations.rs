@@ -7,7 +7,7 @@ use super::{
         Cause, ClockCounts, ExceptionConsidered, ExceptionVerdict, FirstOffer, NoObligation, Obligation, OpenExposure,
         Scores,
     },
-    goal::{GoalBranches, Standing},
+    goal::{GoalBranches, Standing, was_accepted},
     select::{Slot, in_security_archive},
 };
 use crate::policy::{
@@ -93,6 +93,8 @@ pub(super) fn duties<'a>(
         (None, None) => {}
     }
     if found.is_empty() {
+        // Nothing is due, and yet it may move: an exception that keeps it in a range keeps it there all the same.
+        except(case, slot, &mut duties);
         return duties;
     }
 
@@ -107,7 +109,16 @@ pub(super) fn duties<'a>(
                     let branches = branches.get_or_init(|| GoalBranches::new(case, slot, policy, releases));
                     branches.led_to(release.branch.as_ref(), since)
                 };
-                first_offer(case, standing, exposure, was_goal_branch)
+                // What is not accepted itself does not end that something else is not.
+                let ends = |release: &Release, at: Timestamp| match (&cause, exposure) {
+                    (_, Some(advisory)) => advisory.affects(&release.version) == Some(false),
+                    (Cause::Stale, None) => {
+                        let since = arose.map_or(at, |arose| at.max(arose));
+                        was_accepted(case, slot, policy, releases, release, since)
+                    }
+                    _ => true,
+                };
+                first_offer(case, standing, ends, was_goal_branch)
             }
             None => Offered::NotNeeded,
         };
@@ -167,10 +178,9 @@ fn closes(standing: &Standing<'_>, installed: &Version, advisory: &Advisory) -> 
 fn first_offer(
     case: &Case<'_>,
     standing: &Standing<'_>,
-    exposure: Option<&Advisory>,
+    ends: impl Fn(&Release, Timestamp) -> bool,
     was_goal_branch: impl Fn(&Release, Timestamp) -> bool,
 ) -> Offered {
-    let ends = |release: &Release| exposure.is_none_or(|advisory| advisory.affects(&release.version) == Some(false));
     let offered = |release: &Release| {
         let at = match case.device.offer(release) {
             Offer::Since(at) => at,
@@ -178,11 +188,10 @@ fn first_offer(
             Offer::Never if standing.unsupported => release.published,
             Offer::Never => return None,
         };
-        (at <= case.now).then_some(at)
+        (at <= case.now && ends(release, at)).then_some(at)
     };
-    let ways =
-        standing.ways.iter().filter(|release| ends(release)).filter_map(|way| Some((offered(way)?, &way.version)));
-    let once = standing.elsewhere.iter().filter(|release| ends(release)).filter_map(|release| {
+    let ways = standing.ways.iter().filter_map(|way| Some((offered(way)?, &way.version)));
+    let once = standing.elsewhere.iter().filter_map(|release| {
         let at = offered(release).filter(|at| was_goal_branch(release, *at))?;
         Some((at, &release.version))
     });
@@ -201,9 +210,11 @@ fn spell(case: &Case<'_>, slot: &Slot<'_>, first_arose: Option<Timestamp>) -> Op
     first_arose.max(since).max(case.device.enrolled)
 }
 
-/// Lets exceptions replace due times, obligation by obligation.
+/// Lets exceptions replace due times, obligation by obligation. Without an obligation only those are looked at that keep the slot
+/// in a range.
 fn except<'a>(case: &Case<'a>, slot: &Slot<'_>, duties: &mut Duties<'a>) {
-    for exception in &case.repository.exceptions {
+    let idle = duties.obligations.is_empty();
+    for exception in case.repository.exceptions.iter().filter(|exception| !idle || exception.hold_at.is_some()) {
         if !exception
             .software
             .iter()

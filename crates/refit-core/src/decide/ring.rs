@@ -24,6 +24,8 @@ pub(super) enum Placed {
     ByRings,
     /// Whether another policy applies is unknown.
     Undetermined,
+    /// Two policies contradict each other.
+    InConflict,
 }
 
 /// The index of the device's ring, and why. A rollout has at least one ring. `on_halted` tells that the device is on a halted
@@ -55,7 +57,7 @@ pub(super) fn ring_of(
             return (index, RingReason::Member);
         }
     }
-    if placed == Placed::Undetermined {
+    if placed != Placed::ByRings {
         return (last, RingReason::Undetermined);
     }
     let at = case.position(policy);

@@ -122,10 +122,12 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
         rivals.iter().filter(|(_, other)| !same_outcome(&decision, other)).map(|(policy, _)| *policy).collect();
     let mut deciding = first.policy;
     if !contradicting.is_empty() {
-        // A conflict that is first met here keeps the policy of the last good decision, and moves nothing.
-        if let Some(before) = case.device.decided_before.get(&slot.key.title) {
+        // A conflict that is first met here keeps the policy of the last good decision, be it one that is outranked now, and moves
+        // nothing.
+        if let Some(before) = case.device.decided_before.get(&slot.key) {
+            let applying = candidates.iter().filter(|candidate| candidate.truth.is_true());
             deciding =
-                rivals.iter().map(|(policy, _)| *policy).find(|policy| policy.name == *before).unwrap_or(deciding);
+                applying.map(|candidate| candidate.policy).find(|policy| policy.name == *before).unwrap_or(deciding);
         }
         decision = answer::under(case, slot, deciding, answer::Applies::InConflict);
         decision.marks.insert(Mark::Conflict);

@@ -2,7 +2,8 @@
 
 use super::{Action, Closed, FORMAT, Group, Item, Plan, Summary};
 use crate::{
-    decide::{Cause, Compliance, Decision, Goal, Held, PassedOver, ReleaseVerdict},
+    decide::{Cause, Compliance, Decision, Goal, Held, Mark, PassedOver, PolicyVerdict, ReleaseVerdict},
+    facts::FieldRef,
     policy::{document::policy::Mode, repository::Repository},
     world::World,
 };
@@ -123,12 +124,33 @@ pub fn build(
         made_at: now,
         policy_hash: subject.policy_hash,
         policy_folder: subject.policy_folder,
+        facts: Vec::new(),
         device: subject.device,
         hostname: subject.hostname,
         groups,
-        notes: findings.notes,
+        notes: findings.notes.into_iter().chain(undetermined(decisions)).collect(),
         summary,
     }
+}
+
+/// A note for each policy of which it is unknown whether it applies and that leaves titles undetermined, with the facts that are
+/// missing.
+fn undetermined(decisions: &[Decision]) -> Vec<String> {
+    let mut policies: BTreeMap<&SmolStr, (usize, &[FieldRef])> = BTreeMap::new();
+    for decision in decisions.iter().filter(|decision| decision.compliance == Compliance::Undetermined) {
+        for considered in &decision.derivation.policies {
+            if let PolicyVerdict::Unknown { wanting } = &considered.verdict {
+                policies.entry(&considered.policy).or_insert((0, wanting)).0 += 1;
+            }
+        }
+    }
+    let note = |(policy, (titles, wanting)): (&SmolStr, (usize, &[FieldRef]))| {
+        let facts: Vec<String> = wanting.iter().map(|field| format!("`{field}`")).collect();
+        let titles = if titles == 1 { "1 title".to_owned() } else { format!("{titles} titles") };
+        let facts = if facts.is_empty() { "a fact".to_owned() } else { facts.join(", ") };
+        format!("whether policy `{policy}` applies is unknown, for want of {facts}: {titles} undetermined")
+    };
+    policies.into_iter().map(note).collect()
 }
 
 fn count(summary: &mut Summary, decision: &Decision) {
@@ -136,6 +158,7 @@ fn count(summary: &mut Summary, decision: &Decision) {
         Compliance::Compliant => summary.compliant += 1,
         Compliance::Overdue => summary.overdue += 1,
         Compliance::Unmanaged if decision.installed.is_some() => summary.unmanaged += 1,
+        Compliance::Undetermined => summary.undetermined += 1,
         _ => {}
     }
 }
@@ -220,12 +243,20 @@ fn closes(decision: &Decision, world: &World) -> Vec<Closed> {
     closes
 }
 
+/// Whether the goal is older than what is installed: a pin, with leave to go back to it.
+fn goes_back(decision: &Decision) -> bool {
+    let goal = decision.goal.as_ref().and_then(Goal::version);
+    goal.zip(decision.installed.as_ref()).is_some_and(|(goal, installed)| goal < installed)
+}
+
 fn because(decision: &Decision) -> Option<String> {
     let causes = decision.derivation.obligations.iter().map(|obligation| &obligation.cause);
     let words: BTreeSet<&str> = causes
         .filter_map(|cause| match cause {
             Cause::Exposure { .. } => None,
-            Cause::Stale => Some("a newer release is out"),
+            Cause::Stale => {
+                Some(if goes_back(decision) { "newer than what is wanted" } else { "a newer release is out" })
+            }
             Cause::Missing => Some("required"),
             Cause::Forbidden => Some("forbidden"),
         })
@@ -240,9 +271,14 @@ fn not_now(decision: &Decision, obstacles: Vec<String>, zone: &TimeZone) -> Vec<
         words.extend(waiting(decision, zone));
     }
     words.extend(obstacles);
-    if decision.marks.iter().any(|mark| matches!(mark, crate::decide::Mark::Undetermined)) {
-        words.push("whether another policy applies is unknown".to_owned());
-    }
+    words.extend(match decision.unsure() {
+        Some(Mark::Conflict) => {
+            let names: Vec<String> = decision.contradicting().iter().map(|name| format!("`{name}`")).collect();
+            Some(format!("policies of the same priority contradict each other here: {}", names.join(", ")))
+        }
+        Some(_) => Some("whether another policy applies is unknown".to_owned()),
+        None => None,
+    });
     words
 }
 

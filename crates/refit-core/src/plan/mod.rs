@@ -4,6 +4,8 @@
 //! applies it: every package has the version that it will have afterwards.
 
 mod build;
+#[cfg(test)]
+mod tests;
 
 pub use build::{Extra, Findings, Obstacle, Subject, Unfinished, build, held_in_words, moment};
 
@@ -32,6 +34,9 @@ pub struct Plan {
     pub policy_hash: String,
     /// The folder of the policy repository.
     pub policy_folder: String,
+    /// Facts that somebody gave by hand, as `FIELD=VALUE`: they hold when it is applied, too.
+    #[serde(default)]
+    pub facts: Vec<String>,
     /// The device's id.
     pub device: String,
     /// The device's name.
@@ -152,6 +157,9 @@ pub struct Summary {
     pub compliant: usize,
     /// Installed titles that no policy speaks of.
     pub unmanaged: usize,
+    /// Titles of which it is unknown whether a policy speaks of them, for want of facts: a note names these.
+    #[serde(default)]
+    pub undetermined: usize,
 }
 
 impl Plan {

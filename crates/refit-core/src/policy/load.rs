@@ -12,7 +12,7 @@ use super::{
         title::TitleDocument,
     },
     repository::Origin,
-    syntax::{self, Limits, Node, Shape, Step},
+    syntax::{self, Decoded, Limits, Mistakes, Node, Shape, Step},
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -30,6 +30,8 @@ pub struct Written<T> {
     pub node: Node,
     /// The line that it starts on, from 1; `None` where it was not counted.
     pub line: Option<usize>,
+    /// What of it could not be read: such a document is looked over as far as it goes, and is no part of the repository.
+    pub mistakes: Mistakes,
 }
 
 /// All documents of a repository, by kind, in the order of the files.
@@ -108,17 +110,24 @@ impl Documents {
             Kind::Identities => decode(&mut self.identities, &SHAPES.identities, node, at, diagnostics),
             Kind::Goal => decode(&mut self.goals, &SHAPES.goal, node, at, diagnostics),
             Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, at, diagnostics),
-            Kind::Test => decode(&mut self.tests, &SHAPES.test, node, at, diagnostics),
+            Kind::Test => {
+                // Half a world proves nothing.
+                let read = decode(&mut self.tests, &SHAPES.test, node, at, diagnostics);
+                read && self.tests.pop_if(|test| !test.mistakes.is_empty()).is_none()
+            }
         };
         if !read {
             self.unread.insert((kind, name));
         }
     }
 
-    /// Whether there is an `organization:` document that could not be read, or may be one: what it defines is then unknown.
-    pub fn organization_unread(&self) -> bool {
-        self.organizations.is_empty()
-            && (self.broken_file || self.unread.iter().any(|(kind, _)| *kind == Kind::Organization))
+    /// Whether it is unclear what a field of the `organization:` document says: it could not be read, or there may be such a document
+    /// in a file that could not.
+    pub fn organization_unclear(&self, field: &str) -> bool {
+        match self.organizations.first() {
+            Some(written) => written.mistakes.concern(field),
+            None => self.broken_file || self.unread.iter().any(|(kind, _)| *kind == Kind::Organization),
+        }
     }
 }
 
@@ -164,7 +173,7 @@ fn near_kind(node: &Node) -> Option<(usize, &'static str)> {
     })
 }
 
-/// Whether the document could be read; then it is with its kind.
+/// Whether the document could be read, if not all of it; then it is with its kind.
 fn decode<T: DeserializeOwned + JsonSchema>(
     into: &mut Vec<Written<T>>,
     shape: &Shape<T>,
@@ -172,10 +181,11 @@ fn decode<T: DeserializeOwned + JsonSchema>(
     (file, line): (usize, Option<usize>),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> bool {
-    let (document, found) = shape.decode(&node, file);
+    let Decoded { value, found, mistakes, node: of_value } = shape.decode_what_is_right(&node, file);
     diagnostics.extend(found);
-    let read = document.is_some();
-    into.extend(document.map(|document| Written { document, file, node, line }));
+    let read = value.is_some();
+    let node = of_value.unwrap_or(node);
+    into.extend(value.map(|document| Written { document, file, node, line, mistakes }));
     read
 }
 
@@ -225,6 +235,11 @@ impl<T> Written<T> {
         let node = self.node.nearest(path);
         let text = files.0.get(self.file).map_or("", |file| file.text.as_str());
         node.place_within(self.file, text, range)
+    }
+
+    /// Whether something stands in for the value of a part, which could not be read.
+    pub fn is_replaced(&self, path: &[Step<'_>]) -> bool {
+        self.mistakes.replaced.contains(&self.node.nearest(path).span)
     }
 
     /// File and line of a part.

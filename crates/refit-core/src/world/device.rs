@@ -34,9 +34,9 @@ pub struct Device {
     /// Deferrals that were used.
     pub deferrals_used: BTreeMap<TitleId, u32>,
     /// What was admitted by the last decision.
-    pub admitted_before: BTreeMap<TitleId, Version>,
+    pub admitted_before: BTreeMap<SlotKey, Version>,
     /// The policy that decided last, for the day on which two contradict each other.
-    pub decided_before: BTreeMap<TitleId, SmolStr>,
+    pub decided_before: BTreeMap<SlotKey, SmolStr>,
 }
 
 /// A release that is present in a slot.

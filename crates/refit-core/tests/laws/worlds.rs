@@ -16,7 +16,7 @@ use refit_core::{
         resolve::{Titles, resolve},
         syntax::Limits,
     },
-    world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, World},
+    world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, SlotKey, World},
 };
 use refit_model::{Advisory, AdvisoryId, BranchName, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
 use serde_json::{Value as Json, json};
@@ -315,7 +315,8 @@ impl Spec {
             back: ago(back),
             used: hours(used),
         }));
-        device.admitted_before.extend(self.admitted_before.map(|before| (title(), version(before))));
+        let slot = device.installs.first().map_or_else(|| SlotKey::of(title()), Install::slot);
+        device.admitted_before.extend(self.admitted_before.map(|before| (slot, version(before))));
         device
     }
 
@@ -392,6 +393,10 @@ fn accept() -> impl Strategy<Value = Option<Json>> {
         5 => Just(None),
         1 => Just(Some(json!([">=0"]))),
         1 => Just(Some(json!(["latest-1"]))),
+        1 => (1..=3u32, 1..=9u32).prop_map(|from| Some(json!([format!(">={}", text(from))]))),
+        1 => (1..=3u32, 1..=9u32).prop_map(|from| {
+            Some(json!([{ "branch": "latest", "release": format!(">={}", text(from)) }, { "branch": "latest-1" }]))
+        }),
         1 => (-15..15i64).prop_map(|until| Some(json!([{ "branch": "latest" }, { "branch": "latest-1", "until": day(until) }]))),
         1 => (1..=3u32, -15..15i64).prop_map(|(branch, until)| {
             Some(json!([{ "branch": "3", "release": ">=0" }, { "branch": branch.to_string(), "release": ">=0", "until": day(until) }]))

@@ -6,14 +6,15 @@ use crate::{
     cli::{ApplyArgs, Cli},
     local::{Draft, Memory, data_folder},
     repository::{self, Read, counted},
+    signals::Signals,
     terminal::{self, ADD, CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use refit_agent::providers::apt::{
-    self, ActionKind, ApplyError, ApplyOptions, PackageOutcome, Progress, Receipt, Status, Transaction,
+    self, ActionKind, ApplyError, ApplyOptions, LockHolder, PackageOutcome, Progress, Receipt, Status, Transaction,
 };
-use refit_core::plan::{FORMAT, Item, Plan};
+use refit_core::plan::{Action, FORMAT, Item, Plan};
 use refit_model::TitleId;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -31,67 +32,149 @@ struct Report<'a> {
 pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
     let plan = read_plan(&args.plan)?;
     let folder = Path::new(&plan.policy_folder);
-    let Some(read) = repository::read_in_order(folder)? else { return Ok(Exit::No) };
+    let read = repository::read_in_order(folder)?;
     if read.hash != plan.policy_hash {
         return refuse(cli, vec![format!("the policy in {} has changed since the plan was made", folder.display())]);
     }
-    let data = data_folder(cli.data.as_deref());
-    let made = make(cli, &read, &args.facts)?;
+    let data = data_folder(cli.data.as_deref())?;
+    let options = ApplyOptions { lock_limit: Duration::from_secs(args.lock_wait), ..ApplyOptions::default() };
+    // What another program is changing at this moment, such as an apt that an earlier `apply` has left, is no basis.
+    let waiting = |holder: &LockHolder| terminal::note(format_args!("waiting: {holder}"));
+    if let Err(holder) = apt::wait_until_free(options.lock_limit, &|| false, waiting) {
+        let error = ApplyError::Locked { holder, waited: options.lock_limit };
+        return tell_outcome(cli, Err(error), Rest::default(), None);
+    }
+    let facts: Vec<String> = plan.facts.iter().chain(&args.facts).cloned().collect();
+    let made = make(cli, &read, &facts)?;
     let outside = outside(&plan, &made);
     if !outside.is_empty() {
         return refuse(cli, outside);
     }
-    let not_now = not_now(&plan, &made);
+    let rest = rest(&plan, &made);
     let Some(transaction) = &made.transaction else {
         note_unless_remembered(remember(&read, &data));
-        if cli.json {
-            terminal::json(&Report { applied: true, refused: Vec::new(), receipt: None, error: None, not_now })?;
-        } else {
-            terminal::print(&format!("{}Nothing to change now.\n", listed(&not_now)))?;
-        }
-        return Ok(Exit::Done);
+        return nothing_to_do(cli, rest);
     };
-    let options = ApplyOptions { lock_limit: Duration::from_secs(args.lock_wait), ..ApplyOptions::default() };
-    let outcome = carry_out(transaction, options);
+    let signals = Signals::remembered().context("signals can't be watched for")?;
+    let outcome = carry_out(transaction, options, &signals);
     // From now on the policies apply here, whatever became of this session. What became of it is told in any case.
     if outcome.is_ok() {
         note_unless_remembered(remember(&read, &data));
     }
-    let all_well = outcome.as_ref().is_ok_and(|receipt| receipt.succeeded);
-    if cli.json {
+    tell_outcome(cli, outcome, rest, signals.last())
+}
+
+/// Tells what became of a transaction.
+fn tell_outcome(cli: &Cli, outcome: Result<Receipt, ApplyError>, rest: Rest, signal: Option<u8>) -> Result<Exit> {
+    let all_well = outcome.as_ref().is_ok_and(|receipt| receipt.succeeded) && rest.missed.is_empty();
+    let told = if cli.json {
         let (receipt, error) = (outcome.as_ref().ok(), outcome.as_ref().err().map(ToString::to_string));
-        terminal::json(&Report { applied: all_well, refused: Vec::new(), receipt, error, not_now })?;
+        terminal::json(&Report { applied: all_well, refused: Vec::new(), receipt, error, not_now: rest.words() })
     } else {
         match &outcome {
             Ok(receipt) => {
-                terminal::print(&format!("{}{}{}", shown(receipt), listed(&not_now), verdict(receipt)))?;
+                terminal::print(&format!("{}{}{}", shown(receipt), rest.listed(), verdict(receipt, rest.missed.len())))
             }
             Err(error) => {
                 terminal::note(format_args!("{} {error}", paint(URGENT, "error:")));
                 if let ApplyError::CannotRepair { output_tail, .. } = error {
                     output_tail.iter().for_each(|line| terminal::note(format_args!("    {line}")));
                 }
+                Ok(())
             }
         }
+    };
+    if let Some(signal) = signal {
+        // The terminal may be gone that all this is told to.
+        return Ok(Exit::Interrupted(signal));
     }
+    told?;
     Ok(if all_well { Exit::Done } else { Exit::No })
 }
 
-/// What was planned and is not done now, with the reason.
-fn not_now(plan: &Plan, made: &Draft) -> Vec<String> {
-    let done_now = |item: &Item| made.transaction.as_ref().is_some_and(|now| now.actions.contains_key(&item.title));
-    let later: Vec<&Item> = made.plan.groups.iter().flat_map(|group| &group.later).collect();
-    plan.changes()
-        .filter(|item| !done_now(item))
-        .map(|item| match later.iter().find(|later| later.title == item.title) {
-            Some(later) => format!("{}: {}", item.title, later.not_now.join("; ")),
-            None => format!("{} is as it shall be already", item.title),
-        })
-        .collect()
+/// What was planned and is not done now.
+#[derive(Default)]
+struct Rest {
+    /// What is as planned already, in words.
+    done: Vec<String>,
+    /// What is not as planned and stays so, with the reason.
+    missed: Vec<String>,
 }
 
-fn listed(not_now: &[String]) -> String {
-    not_now.iter().map(|line| format!("  {} {line}\n", paint(FAINT, "planned, and not done now:"))).collect()
+impl Rest {
+    fn words(&self) -> Vec<String> {
+        self.missed.iter().chain(&self.done).cloned().collect()
+    }
+
+    fn listed(&self) -> String {
+        self.words().iter().map(|line| format!("  {} {line}\n", paint(FAINT, "planned, and not done now:"))).collect()
+    }
+}
+
+/// Holds what was planned and is not done now against what is there.
+fn rest(plan: &Plan, made: &Draft) -> Rest {
+    let mut rest = Rest::default();
+    let done_now = |item: &Item| made.transaction.as_ref().is_some_and(|now| now.actions.contains_key(&item.title));
+    for item in plan.changes().filter(|item| !done_now(item)) {
+        let found = made.present.get(&item.title);
+        let is_as_planned = match (&item.to, found) {
+            (Some(to), Some(found)) => found.state.is_none() && found.version == *to,
+            (None, found) => found.is_none() && item.action == Action::Remove,
+            (Some(_), None) => false,
+        };
+        if is_as_planned {
+            rest.done.push(format!("{} is as planned already", item.title));
+        } else {
+            rest.missed.push(format!("{}: {}", item.title, why_not(item, made)));
+        }
+    }
+    rest
+}
+
+/// Why a planned change is not made now.
+fn why_not(item: &Item, made: &Draft) -> String {
+    let mut later = made.plan.groups.iter().flat_map(|group| &group.later);
+    if let Some(later) = later.find(|later| later.title == item.title).filter(|later| !later.not_now.is_empty()) {
+        return later.not_now.join("; ");
+    }
+    let there = made.present.get(&item.title).map_or_else(|| "it is not there".to_owned(), ToString::to_string);
+    let Some(to) = &item.to else { return format!("{there}, and no policy asks for its removal now") };
+    let offered = made.situation.world.releases(&item.title).iter().any(|release| release.version.as_str() == to);
+    let decided = made.decisions.iter().find(|decision| decision.slot.title == item.title);
+    match decided {
+        _ if !offered => format!("{there}, and no package source offers {to} now"),
+        Some(decision) if decision.policy.is_some() => {
+            format!("{there}, and the policy asks for nothing else now (`refit explain local {}` says why)", item.title)
+        }
+        _ if item.needed_by.is_some() => format!("{there}, and nothing needs {to} now"),
+        _ => format!("{there}, and no policy asks for {to} now"),
+    }
+}
+
+/// Tells that nothing is to be changed, because all is as planned, or because it can't be done now.
+fn nothing_to_do(cli: &Cli, rest: Rest) -> Result<Exit> {
+    let as_planned = rest.missed.is_empty();
+    if cli.json {
+        let error = (!as_planned).then(|| "nothing was changed, and the machine is not as planned".to_owned());
+        let not_now = rest.words();
+        terminal::json(&Report { applied: as_planned, refused: Vec::new(), receipt: None, error, not_now })?;
+    } else {
+        let verdict = match as_planned {
+            true => "Nothing to change now.".to_owned(),
+            false => format!(
+                "{} {} not as planned, and nothing was changed. Make the plan again and look at it",
+                paint(URGENT, "Not done:"),
+                counted_is(rest.missed.len())
+            ),
+        };
+        terminal::print(&format!("{}{verdict}\n", rest.listed()))?;
+    }
+    Ok(if as_planned { Exit::Done } else { Exit::No })
+}
+
+/// `1 package is`, `2 packages are`.
+fn counted_is(number: usize) -> String {
+    format!("{} {}", counted(number, "package"), if number == 1 { "is" } else { "are" })
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {
@@ -110,7 +193,8 @@ fn read_plan(path: &Path) -> Result<Plan> {
 
 fn refuse(cli: &Cli, why: Vec<String>) -> Result<Exit> {
     if cli.json {
-        let report = Report { applied: false, refused: why, receipt: None, error: None, not_now: Vec::new() };
+        let error = Some("this is not what was planned; nothing was changed".to_owned());
+        let report = Report { applied: false, refused: why, receipt: None, error, not_now: Vec::new() };
         terminal::json(&report)?;
         return Ok(Exit::No);
     }
@@ -150,10 +234,10 @@ fn outside(plan: &Plan, made: &Draft) -> Vec<String> {
 }
 
 /// Carries it out, and tells what is going on.
-fn carry_out(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt, ApplyError> {
+fn carry_out(transaction: &Transaction, options: ApplyOptions, signals: &Signals) -> Result<Receipt, ApplyError> {
     let bar = terminal::spinner("preparing");
     let say = |text: String| bar.suspend(|| terminal::note(text));
-    let receipt = apt::apply(transaction, options, &mut |progress| match progress {
+    let receipt = apt::apply(transaction, options, &|| signals.has_come(), &mut |progress| match progress {
         Progress::WaitingForLock { holder } => say(format!("waiting: {holder}")),
         Progress::Repairing { packages } => {
             say(format!("repairing an interrupted change first: {}", packages.join(", ")))
@@ -168,6 +252,10 @@ fn carry_out(transaction: &Transaction, options: ApplyOptions) -> Result<Receipt
             bar.set_message("fetching");
         }
         Progress::Package { title, .. } => bar.set_message(format!("changing {title}")),
+        Progress::Finishing => say(format!(
+            "{} finishing what was begun; a change half-way would leave packages broken",
+            paint(CHANGE, "interrupted:")
+        )),
         Progress::Verifying => bar.set_message("looking at what came of it"),
         Progress::Downloading { .. } | Progress::Line { .. } => {}
     });
@@ -256,7 +344,7 @@ fn shown(receipt: &Receipt) -> String {
     text
 }
 
-fn verdict(receipt: &Receipt) -> String {
+fn verdict(receipt: &Receipt, missed: usize) -> String {
     let number = |is: fn(&PackageOutcome) -> bool| receipt.packages.iter().filter(|p| is(&p.outcome)).count();
     let done = counted(number(|outcome| *outcome == PackageOutcome::Done), "package");
     let failed = number(|outcome| matches!(outcome, PackageOutcome::Failed { .. }));
@@ -266,12 +354,16 @@ fn verdict(receipt: &Receipt) -> String {
         (failed > 0).then(|| paint(URGENT, format!("{failed} failed"))),
         (untouched > 0).then(|| format!("{untouched} not attempted")),
         (unplanned > 0).then(|| paint(URGENT, format!("{unplanned} changed without being planned"))),
+        (missed > 0).then(|| format!("{missed} planned and not done now")),
     ]
     .into_iter()
     .flatten()
     .collect();
     match (receipt.succeeded, rest.is_empty()) {
-        (true, _) => format!("\n{} {done} observed as planned.\n", paint(HEADING, "Done:")),
+        (true, false) => {
+            format!("\n{} {done} observed as planned; {}.\n", paint(CHANGE, "Done in part:"), rest.join(", "))
+        }
+        (true, true) => format!("\n{} {done} observed as planned.\n", paint(HEADING, "Done:")),
         (false, true) => format!("\n{} {done} observed as planned; see the problems.\n", paint(URGENT, "Not done:")),
         (false, false) => {
             format!("\n{} {}; {done} observed as planned.\n", paint(URGENT, "Not done:"), rest.join(", "))

@@ -1,13 +1,13 @@
 //! `refit plan`, `apply`, `explain` and `exposures` where a server is asked (`--server`).
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{ApplyArgs, Cli, ExplainArgs, ExposuresArgs, PlanArgs},
     remote::{self, connect, device_id},
     repository::{self, counted},
     terminal::{self, CHANGE, paint},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use refit_api::client::ExposureFilter;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
@@ -23,10 +23,11 @@ struct PlanFile {
 
 pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     if args.local.local || args.refresh || !args.local.facts.is_empty() {
-        terminal::note("error: `--local`, `--fact` and `--refresh` speak of this machine; a server knows its devices");
-        return Ok(Exit::Usage);
+        return Err(Refused::usage(
+            "`--local`, `--fact` and `--refresh` speak of this machine; a server knows its devices",
+        ));
     }
-    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
+    let read = repository::read_in_order(&args.policy)?;
     let client = connect(cli)?;
     let files: BTreeMap<String, String> =
         read.files.0.iter().map(|file| (file.path.to_string(), file.text.to_string())).collect();
@@ -62,7 +63,7 @@ pub fn named(cli: &Cli, plan: &Path) -> Option<String> {
 
 pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
     if !args.facts.is_empty() {
-        bail!("`--fact` speaks of this machine; a server knows its devices");
+        return Err(Refused::usage("`--fact` speaks of this machine; a server knows its devices"));
     }
     let client = connect(cli)?;
     let bar = terminal::spinner("working out the plan again");

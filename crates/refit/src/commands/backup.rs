@@ -10,7 +10,7 @@ use crate::{
 use anyhow::Result;
 
 pub fn run(cli: &Cli, args: &BackupArgs) -> Result<Exit> {
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     let bar = terminal::spinner("copying the log");
     let head = runtime()?.block_on(refit_store::backup(&data, &args.to))?;
     bar.finish_and_clear();

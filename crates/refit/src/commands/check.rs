@@ -9,8 +9,9 @@ use crate::{
 use anyhow::Result;
 use jiff::Timestamp;
 use refit_core::policy::{
-    check::{CheckWorld, check},
+    check::{CheckWorld, check_what_is_right},
     diagnostic::{Renderer, Severity, records, sort},
+    testing::{review, review_in},
 };
 use serde::Serialize;
 
@@ -26,11 +27,20 @@ struct Report<T> {
 pub fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit> {
     let mut read = repository::read(&args.policy)?;
     let now = args.now.unwrap_or_else(Timestamp::now);
-    // What does not even resolve can't be looked over: its meaning would be half.
-    if read.diagnostics.iter().all(|found| found.severity != Severity::Error) {
-        let world = CheckWorld { devices: args.devices, ..CheckWorld::default() };
-        read.diagnostics.extend(check(&read.documents, &read.files, &read.repository, &world, now));
-    }
+    // What does not resolve is no reason to keep quiet about the rest.
+    let world = CheckWorld { devices: args.devices, ..CheckWorld::default() };
+    let (documents, files, repository) = (&read.documents, &read.files, &read.repository);
+    let found = check_what_is_right(documents, files, repository, &world, now, &read.diagnostics);
+    let resolved = read.diagnostics.iter().all(|found| found.severity != Severity::Error);
+    let tests = documents.tests.iter().flat_map(|test| match (&test.document.repository, resolved) {
+        (Some(_), _) => review(test, documents, files, &read.catalog),
+        (None, true) => review_in(test, repository, files),
+        // What its world names may be what could not be read.
+        (None, false) => Vec::new(),
+    });
+    let tests: Vec<_> = tests.collect();
+    read.diagnostics.extend(found);
+    read.diagnostics.extend(tests);
     sort(&mut read.diagnostics, &read.files);
     let count = |severity| read.diagnostics.iter().filter(|found| found.severity == severity).count();
     let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));

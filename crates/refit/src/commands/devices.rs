@@ -1,7 +1,7 @@
 //! `refit devices`
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, DevicesArgs},
     remote::{self, connect, device_id},
     terminal,
@@ -29,10 +29,9 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
         Some(name) => match serde_json::from_value::<Compliance>(serde_json::Value::String(name.clone())) {
             Ok(compliance) => Some(compliance),
             Err(_) => {
-                terminal::note(format_args!(
-                    "error: nothing stands `{name}`: write overdue, due, unsupported, unseen, undetermined or compliant"
-                ));
-                return Ok(Exit::Usage);
+                return Err(Refused::usage(format!(
+                    "nothing stands `{name}`: write overdue, due, unsupported, unseen, undetermined or compliant"
+                )));
             }
         },
     };

@@ -2,28 +2,28 @@
 
 use super::plan::make;
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, ExplainArgs},
-    local::required,
+    local::{NOTHING_RUNS, Present, required},
     repository, terminal,
 };
 use anyhow::Result;
 use refit_core::{
-    decide::{self, Entry, Explanation, Tone, View},
+    decide::{self, Decision, Entry, Explanation, Tone, View},
     policy::diagnostic::did_you_mean,
 };
 use refit_model::TitleId;
 use std::collections::BTreeMap;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
-    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
+    let read = repository::read_in_order(&repository::given_or_here(args.policy.as_deref())?)?;
     let made = make(cli, &read, &args.facts)?;
     let names = ["local", made.plan.hostname.as_str(), made.plan.device.as_str()];
     if !names.contains(&args.device.as_str()) {
-        return wrong(format!(
+        return Err(Refused::usage(format!(
             "this machine is `{}`; write `local`, and no other device is known here",
             made.plan.hostname
-        ));
+        )));
     }
     // `openssl` is what people say; the package is `deb/openssl`.
     let title = TitleId::new(&args.title);
@@ -39,25 +39,46 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
         let near = did_you_mean(title.as_str(), titles.iter().copied())
             .or_else(|| names.get(did_you_mean(title.as_str(), names.keys().copied())?).copied());
         let help = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        return wrong(format!("`{title}` is not installed, and no policy or catalog knows it{help}"));
+        return Err(Refused::usage(format!("`{title}` is not installed, and no policy or catalog knows it{help}")));
     }
     let now = made.plan.made_at;
     let decisions = decide::decide_title(&read.repository, &made.situation.world, &made.situation.device, &title, now);
+    let unfinished = made.present.get(&title).filter(|present| present.state.is_some());
     if cli.json {
-        terminal::json(&decisions)?;
+        terminal::json(&as_json(&decisions, unfinished)?)?;
         return Ok(Exit::Done);
     }
     let view = View { now, zone: made.situation.device.zone() };
     for mut decision in decisions {
         // People know their machine by its name.
         decision.device = made.plan.hostname.as_str().into();
-        terminal::print(&painted(&decide::explain(&decision, &view)))?;
+        let text = painted(&decide::explain(&decision, &view));
+        terminal::print(&unfinished.map_or(text.clone(), |present| {
+            text.replace(NOTHING_RUNS, &format!("{} ({})", present.version, present.state.unwrap_or_default()))
+        }))?;
     }
     let obstacles = made.plan.groups.iter().flat_map(|group| &group.later).filter(|item| item.title == title);
     for why in obstacles.flat_map(|item| &item.not_now) {
         terminal::print(&format!("\nNot now: {why}\n"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Decisions with the version and the state that a package has which is not in order.
+fn as_json(decisions: &[Decision], unfinished: Option<&Present>) -> Result<Vec<serde_json::Value>> {
+    let mut values = Vec::new();
+    for decision in decisions {
+        let mut value = serde_json::to_value(decision)?;
+        if let Some(fields) = value.as_object_mut() {
+            let state = unfinished.and_then(|present| present.state);
+            if let (Some(present), true) = (unfinished, decision.installed.is_some()) {
+                fields.insert("installed".to_owned(), present.version.clone().into());
+            }
+            fields.insert("state".to_owned(), state.into());
+        }
+        values.push(value);
+    }
+    Ok(values)
 }
 
 /// An explanation with its headings in bold, and what is urgent, waits or is free to go in its colour.
@@ -82,9 +103,4 @@ fn painted(explanation: &Explanation) -> String {
         }
     }
     text
-}
-
-fn wrong(what: String) -> Result<Exit> {
-    terminal::note(format_args!("{} {what}", terminal::paint(terminal::URGENT, "error:")));
-    Ok(Exit::No)
 }

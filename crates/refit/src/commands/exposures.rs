@@ -3,7 +3,7 @@
 use crate::{
     Exit,
     cli::{Cli, ExposuresArgs},
-    local::{Memory, data_folder, draft, gather},
+    local::{Memory, data_folder, draft, gather, read_facts},
     repository,
     terminal::{self, CHANGE, FAINT, HEADING, URGENT, paint},
 };
@@ -40,12 +40,13 @@ struct Exposure {
 }
 
 pub fn run(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     let now = Timestamp::now();
     let (gathered, due) = match &args.policy {
         None => (gather(&data, &[], now)?, BTreeMap::new()),
         Some(folder) => {
-            let Some(read) = repository::read_in_order(folder)? else { return Ok(Exit::No) };
+            let read = repository::read_in_order(folder)?;
+            read_facts(&read.repository, &args.facts)?;
             let mut memory = Memory::read(&data, now)?;
             let gathered = gather(&data, &[], now)?;
             let made = draft(&read, &gathered, &mut memory, &args.facts, now)?;

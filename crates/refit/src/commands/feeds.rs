@@ -1,7 +1,7 @@
 //! `refit feeds sync` and `refit feeds list`
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, FeedsSyncArgs},
     local::data_folder,
     terminal::{self, ADD, CHANGE, FAINT, URGENT},
@@ -10,11 +10,11 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use refit_connect::feeds::{
     Change, FeedError, FeedKind, FeedOutcome, FeedState, FeedStatus, FeedStore, NetworkOptions, Progress, SyncFrom,
-    SyncOptions, Universe, sync as sync_feeds,
+    SyncOptions, Universe, passed_over, sync as sync_feeds,
 };
 use refit_core::policy::diagnostic::did_you_mean;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// One line of `refit feeds sync --json`.
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ struct Listed {
 pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
     let mut kinds = Vec::new();
     for name in &args.feeds {
-        let Some(kind) = FeedKind::from_name(name) else { return Ok(unknown(name)) };
+        let Some(kind) = FeedKind::from_name(name) else { return Err(unknown(name)) };
         kinds.push(kind);
     }
     if kinds.is_empty() {
@@ -59,17 +59,15 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
                     kinds.push(kind);
                 }
             }
-            Some((None, name, _)) => return Ok(unknown(name)),
+            Some((None, name, _)) => return Err(unknown(name)),
             None => {
-                terminal::note(format_args!(
-                    "{} `--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`",
-                    terminal::paint(URGENT, "error:")
-                ));
-                return Ok(Exit::Usage);
+                return Err(Refused::usage(format!(
+                    "`--url {line}`: write FEED=URL, such as `kev=https://mirror.example/kev.json`"
+                )));
             }
         }
     }
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     std::fs::create_dir_all(&data).with_context(|| format!("the data folder {} can't be made", data.display()))?;
     let from = match &args.from {
         Some(folder) => SyncFrom::Folder(
@@ -108,19 +106,29 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         .iter()
         .filter(|outcome| !(args.feeds.is_empty() && matches!(outcome.result, Err(FeedError::NotInFolder { .. }))))
         .collect();
+    if let Some(FeedOutcome { result: Err(busy @ FeedError::Busy { .. }), .. }) = outcomes.first() {
+        return Err(Refused::no(busy.to_string()));
+    }
     let failed = told.iter().filter(|outcome| outcome.result.is_err()).count();
+    if let (true, Some(folder)) = (told.is_empty(), &args.from) {
+        return Err(Refused::no(format!(
+            "`{}` holds no feed; it has to have files such as kev/known_exploited_vulnerabilities.json",
+            folder.display()
+        )));
+    }
     if cli.json {
         terminal::json(&told.iter().map(|outcome| synced(outcome)).collect::<Vec<_>>())?;
     } else {
         for outcome in &told {
             terminal::print(&line(outcome))?;
         }
-        if let (true, Some(folder)) = (told.is_empty(), &args.from) {
-            terminal::note(format_args!(
-                "{} `{}` holds no feed; it has to have files such as kev/known_exploited_vulnerabilities.json",
-                terminal::paint(URGENT, "error:"),
-                folder.display()
-            ));
+        if told.iter().any(|outcome| matches!(outcome.result, Err(FeedError::Fetch(_)))) {
+            terminal::note(
+                "without a network, `refit feeds sync --from DIR` reads them from a folder that was brought along",
+            );
+        }
+        if let (true, SyncFrom::Folder(folder)) = (args.feeds.is_empty(), &options.from) {
+            tell_passed_over(folder)?;
         }
         let there = store.status().into_iter().filter(|status| status.state == FeedState::Ready);
         let there: Vec<&str> = there.map(|status| status.feed).collect();
@@ -134,6 +142,17 @@ pub fn sync(cli: &Cli, args: &FeedsSyncArgs) -> Result<Exit> {
         }
     }
     Ok(if failed > 0 || told.is_empty() { Exit::No } else { Exit::Done })
+}
+
+/// Says what lies in a folder of feeds and was not read.
+fn tell_passed_over(folder: &Path) -> Result<()> {
+    const SHOWN: usize = 6;
+    let passed = passed_over(folder).with_context(|| format!("the folder `{}` can't be read", folder.display()))?;
+    if let Some(shown) = passed.get(..passed.len().min(SHOWN)).filter(|shown| !shown.is_empty()) {
+        let more = if passed.len() > SHOWN { format!(" and {} more", passed.len() - SHOWN) } else { String::new() };
+        terminal::note(format_args!("passed over, since no feed is kept there: {}{more}", shown.join(", ")));
+    }
+    Ok(())
 }
 
 fn nothing_to_do(cli: &Cli) -> Result<Exit> {
@@ -154,12 +173,11 @@ fn needed() -> Result<Vec<FeedKind>> {
     }))
 }
 
-fn unknown(name: &str) -> Exit {
+fn unknown(name: &str) -> anyhow::Error {
     let known: Vec<&str> = FeedKind::ALL.iter().map(|kind| kind.name()).collect();
     let help = did_you_mean(name, known.iter().copied())
         .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    terminal::note(format_args!("{} there is no feed `{name}`; {help}", terminal::paint(URGENT, "error:")));
-    Exit::Usage
+    Refused::usage(format!("there is no feed `{name}`; {help}"))
 }
 
 fn line(outcome: &FeedOutcome) -> String {
@@ -167,10 +185,14 @@ fn line(outcome: &FeedOutcome) -> String {
     match &outcome.result {
         Ok(Change::UpToDate { records }) => format!("{name:<18} up to date, {records} records\n"),
         Ok(Change::Same { records }) => format!("{name:<18} unchanged, {records} records\n"),
-        Ok(Change::Replaced { before, records, skipped }) => {
+        Ok(Change::Replaced { before, records, skipped, first_skipped }) => {
             let before = before.map_or_else(|| "new".to_owned(), |before| format!("{before} before"));
-            let skipped =
-                if *skipped > 0 { format!(", {skipped} left out: they made no sense") } else { String::new() };
+            let skipped = match (skipped, first_skipped) {
+                (0, _) => String::new(),
+                (1, Some(first)) => format!(", 1 left out, which made no sense: {first}"),
+                (_, Some(first)) => format!(", {skipped} left out, which made no sense, the first: {first}"),
+                (_, None) => format!(", {skipped} left out, which made no sense"),
+            };
             format!("{name:<18} {} ({before}{skipped})\n", terminal::paint(ADD, format!("{records} records")))
         }
         Err(error) => format!("{name:<18} {} {error}\n", terminal::paint(URGENT, "failed:")),
@@ -189,7 +211,7 @@ fn synced(outcome: &FeedOutcome) -> Synced {
     match &outcome.result {
         Ok(Change::UpToDate { records }) => (synced.result, synced.records) = ("up_to_date", Some(*records)),
         Ok(Change::Same { records }) => (synced.result, synced.records) = ("same", Some(*records)),
-        Ok(Change::Replaced { before, records, skipped }) => {
+        Ok(Change::Replaced { before, records, skipped, .. }) => {
             (synced.result, synced.records, synced.skipped) = ("replaced", Some(*records), Some(*skipped));
             synced.before = *before;
         }
@@ -199,7 +221,7 @@ fn synced(outcome: &FeedOutcome) -> Synced {
 }
 
 pub fn list(cli: &Cli, verify: bool) -> Result<Exit> {
-    let store = FeedStore::open(&data_folder(cli.data.as_deref()));
+    let store = FeedStore::open(&data_folder(cli.data.as_deref())?);
     let now = Timestamp::now();
     let damaged: BTreeMap<FeedKind, String> = match verify {
         true => store.verify().into_iter().map(|(kind, error)| (kind, error.to_string())).collect(),

@@ -17,6 +17,8 @@ use serde::Serialize;
 struct Report {
     machine: apt::Machine,
     packages: Vec<Entry>,
+    /// Packages whose version is none, which `packages` lacks, with the reason.
+    unreadable: Vec<String>,
     sources: Vec<apt::Source>,
     needed: apt::Needed,
 }
@@ -45,18 +47,24 @@ pub fn run(cli: &Cli, args: &InventoryArgs) -> Result<Exit> {
     let packages: Vec<Entry> = inventory
         .present()
         .map(|package| entry(package, &offers))
-        .filter(|entry| !args.outdated || is_outdated(entry))
+        .filter(|entry| !args.outdated || is_outdated(entry) || !is_in_order(entry))
         .collect();
     if cli.json {
-        terminal::json(&Report { machine, packages, sources: offers.sources, needed })?;
-        return Ok(Exit::Done);
+        let whole = inventory.unreadable.is_empty();
+        let unreadable = inventory.unreadable;
+        terminal::json(&Report { machine, packages, unreadable, sources: offers.sources, needed })?;
+        return Ok(if whole { Exit::Done } else { Exit::No });
     }
     for entry in &packages {
         terminal::print(&line(entry))?;
     }
     let outdated = packages.iter().filter(|entry| is_outdated(entry)).count();
+    let disorder = match packages.iter().filter(|entry| !is_in_order(entry)).count() {
+        0 => String::new(),
+        number => format!(", {}", paint(URGENT, format!("{number} not in order"))),
+    };
     terminal::print(&format!(
-        "{} {} ({} {}, {}), {outdated} outdated\n",
+        "{} {} ({} {}, {}), {outdated} outdated{disorder}\n",
         paint(HEADING, format!("{}:", machine.hostname)),
         counted(packages.len(), "package"),
         machine.os,
@@ -96,7 +104,11 @@ fn entry(package: &Package, offers: &apt::Offers) -> Entry {
 }
 
 fn is_outdated(entry: &Entry) -> bool {
-    entry.candidate.is_some() || entry.status != apt::Status::Installed
+    entry.candidate.is_some()
+}
+
+fn is_in_order(entry: &Entry) -> bool {
+    entry.status == apt::Status::Installed
 }
 
 fn line(entry: &Entry) -> String {

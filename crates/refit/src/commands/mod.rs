@@ -3,7 +3,6 @@
 mod apply;
 mod at_server;
 mod backup;
-mod brake;
 mod check;
 mod completions;
 mod devices;
@@ -11,6 +10,7 @@ mod events;
 mod explain;
 mod exposures;
 mod feeds;
+mod halt;
 mod inventory;
 mod people;
 mod plan;
@@ -42,7 +42,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Devices(args) => devices::run(cli, args),
         Command::Plans(command) => plans::run(cli, command),
         Command::Events(args) => events::run(cli, args),
-        Command::Brake(command) => brake::run(cli, command),
+        Command::Halt(args) => halt::halt(cli, args),
+        Command::Resume(args) => halt::resume(cli, args),
         Command::Tokens(command) => tokens::run(cli, command),
         Command::People(command) => people::run(cli, command),
         Command::Check(args) => check::run(cli, args),

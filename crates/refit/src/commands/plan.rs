@@ -5,60 +5,88 @@ mod render;
 pub use render::render;
 
 use crate::{
-    Exit,
-    cli::{Cli, LocalArgs, PlanArgs},
-    local::{Draft, Memory, data_folder, draft, gather, required},
+    Exit, Refused,
+    cli::{Cli, PlanArgs},
+    local::{Draft, Memory, data_folder, draft, gather, read_facts, required},
     repository::{self, Read},
     terminal,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
+use refit_agent::providers::apt::{self, LockHolder};
 use std::{io::Write, path::Path, time::Duration};
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
-    if !said_which(&args.local) {
-        return Ok(Exit::No);
+    if !args.local.local {
+        return Err(Refused::usage("for which devices? Write `--local` for this machine"));
     }
-    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
-    if args.refresh {
-        refresh()?;
-    }
-    let made = make(cli, &read, &args.local.facts)?;
+    let read = repository::read_in_order(&args.policy)?;
+    let faults = if args.refresh { refresh()? } else { Vec::new() };
+    let stale = !faults.is_empty();
+    let made = make_noting(cli, &read, &args.local.facts, faults)?;
     if cli.json {
+        // Where it can't be written, the error is all that is printed.
+        args.out.as_ref().map_or(Ok(()), |file| write(file, &made))?;
         terminal::json(&made.plan)?;
     } else {
         terminal::print(&render(&made.plan, &made.situation.device.zone(), args.all))?;
-    }
-    if let Some(file) = &args.out {
-        write(file, &made)?;
-        if !cli.json {
+        if let Some(file) = &args.out {
+            write(file, &made)?;
             let next = match made.plan.is_empty() {
                 true => String::new(),
-                false => format!(" Carry it out with:  refit apply {}", file.display()),
+                false => format!(" Carry it out with:  {}", apply_line(cli, file)?),
             };
             terminal::print(&format!("\nWritten to {}.{next}\n", file.display()))?;
         }
     }
+    if stale {
+        terminal::note(format_args!(
+            "{} package lists could not be fetched, and what is newer than those that are there is not in this plan: see its notes",
+            terminal::paint(terminal::URGENT, "warning:")
+        ));
+    }
     Ok(if args.detailed_exitcode && !made.plan.is_empty() { Exit::Changes } else { Exit::Done })
 }
 
-/// A plan has to say for whom it is.
-fn said_which(args: &LocalArgs) -> bool {
-    if !args.local {
-        terminal::note(format_args!(
-            "{} for which devices? Write `--local` for this machine",
-            terminal::paint(terminal::URGENT, "error:")
-        ));
+/// The line that carries a plan out, as a shell takes it: with the data that it was made with, and as root.
+fn apply_line(cli: &Cli, file: &Path) -> Result<String> {
+    let is_root = rustix::process::geteuid().is_root();
+    let mut words = Vec::new();
+    if !is_root {
+        words.push("sudo".to_owned());
     }
-    args.local
+    words.push("refit".to_owned());
+    // Root has other feeds and another memory, unless told otherwise.
+    if cli.data.is_some() || !is_root {
+        words.extend(["--data".to_owned(), quoted(&data_folder(cli.data.as_deref())?)]);
+    }
+    words.extend(["apply".to_owned(), quoted(file)]);
+    Ok(words.join(" "))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Makes the plan for this machine as it is now.
 pub fn make(cli: &Cli, read: &Read, facts: &[String]) -> Result<Draft> {
-    let data = data_folder(cli.data.as_deref());
+    make_noting(cli, read, facts, Vec::new())
+}
+
+/// [`make`], with notes that come before all others.
+fn make_noting(cli: &Cli, read: &Read, facts: &[String], mut notes: Vec<String>) -> Result<Draft> {
+    let data = data_folder(cli.data.as_deref())?;
     let now = Timestamp::now();
     let mut memory = Memory::read(&data, now)?;
-    let gathered = gather(&data, &required(&read.repository), now)?;
+    // Before anything that takes time.
+    read_facts(&read.repository, facts)?;
+    let mut gathered = gather(&data, &required(&read.repository), now)?;
+    notes.append(&mut gathered.notes);
+    gathered.notes = notes;
     let made = draft(read, &gathered, &mut memory, facts, now)?;
     // What was seen for the first time is worth keeping, and no reason to fail.
     if let Err(error) = memory.write(&data) {
@@ -70,33 +98,70 @@ pub fn make(cli: &Cli, read: &Read, facts: &[String]) -> Result<Draft> {
     Ok(made)
 }
 
-fn refresh() -> Result<()> {
+/// Fetches the lists of the package sources; tells what could not be fetched, in words.
+fn refresh() -> Result<Vec<String>> {
     let bar = terminal::spinner("fetching package lists");
-    let refreshed = refit_agent::providers::apt::refresh(Duration::from_secs(120)).context("apt-get update")?;
+    let waiting = |holder: &LockHolder| bar.suspend(|| terminal::note(format_args!("waiting: {holder}")));
+    let refreshed = apt::refresh(Duration::from_secs(120), waiting).context("apt-get update")?;
     bar.finish_and_clear();
-    for fault in &refreshed.faults {
-        terminal::note(format_args!("{} {fault}", terminal::paint(terminal::CHANGE, "warning:")));
-    }
-    Ok(())
+    Ok(refreshed.faults.iter().map(|fault| format!("not refreshed: {fault}")).collect())
 }
 
-/// Writes the plan, whole or not at all.
+/// Writes the plan. In a regular file it is whole or not there at all; through a device, a pipe or a socket it is written.
 fn write(file: &Path, made: &Draft) -> Result<()> {
-    let folder = match file.parent() {
+    let mut text = serde_json::to_vec_pretty(&made.plan)?;
+    text.push(b'\n');
+    let cannot = || format!("the plan can't be written to {}", file.display());
+    // A link stays, and what it leads to is written.
+    let target = match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_dir() => bail!("{}: it is a folder", cannot()),
+        Ok(metadata) if metadata.is_file() => file.canonicalize().with_context(cannot)?,
+        Ok(_) => {
+            let through = std::fs::File::options().write(true).open(file).and_then(|mut out| out.write_all(&text));
+            return through.with_context(cannot);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if file.is_symlink() {
+                bail!("{}: it is a link to a file that is not there", cannot());
+            }
+            file.to_owned()
+        }
+        Err(error) => return Err(error).with_context(cannot),
+    };
+    let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let name = file.file_name().context("`--out` needs a file name")?.to_string_lossy();
+    let name = target.file_name().context("`--out` needs a file name")?.to_string_lossy();
     let unfinished = folder.join(format!(".{name}.{}", std::process::id()));
     let written = (|| -> std::io::Result<()> {
         let mut out = std::fs::File::create(&unfinished)?;
-        out.write_all(&serde_json::to_vec_pretty(&made.plan)?)?;
-        out.write_all(b"\n")?;
+        out.write_all(&text)?;
         out.sync_all()?;
-        std::fs::rename(&unfinished, file)
+        std::fs::rename(&unfinished, &target)
     })();
     written.map_err(|error| {
         let _ = std::fs::remove_file(&unfinished);
-        anyhow::Error::new(error).context(format!("the plan can't be written to {}", file.display()))
+        anyhow::Error::new(error).context(cannot())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+    use std::path::Path;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_needs_it() {
+        for (path, shown) in [
+            ("plan.json", "plan.json"),
+            ("/srv/my plans/a.json", "'/srv/my plans/a.json'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("-x", "./-x"),
+            ("~x", "'~x'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), shown);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use refit_server::start::token_file;
 use refit_store::{Existing, restore};
 
 pub fn run(cli: &Cli, args: &RestoreArgs) -> Result<Exit> {
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     let existing = if args.replace { Existing::ReplaceGood } else { Existing::KeepGood };
     let bar = terminal::spinner("checking and copying the log");
     let restored = runtime()?.block_on(restore(&args.from, &data, existing))?;

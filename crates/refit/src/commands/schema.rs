@@ -1,7 +1,7 @@
 //! `refit schema`
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, SchemaArgs},
     terminal,
 };
@@ -28,11 +28,7 @@ pub fn run(_: &Cli, args: &SchemaArgs) -> Result<Exit> {
         let known: Vec<&str> = names().collect();
         let help = did_you_mean(name, known.iter().copied())
             .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        terminal::note(format_args!(
-            "{} there is no schema `{name}`; {help}",
-            terminal::paint(terminal::URGENT, "error:")
-        ));
-        return Ok(Exit::Usage);
+        return Err(Refused::usage(format!("there is no schema `{name}`; {help}")));
     };
     terminal::json(&schema)?;
     Ok(Exit::Done)

@@ -27,7 +27,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
 /// What `serve` and `up` share.
 pub fn options(cli: &Cli, listen: SocketAddr) -> Result<Options> {
     Ok(Options {
-        data: data_folder(cli.data.as_deref()),
+        data: data_folder(cli.data.as_deref())?,
         listen,
         approvals: None,
         certificates: None,

@@ -1,7 +1,7 @@
 //! `refit test`
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, TestArgs},
     repository::{self, counted, paint},
     terminal::{self, ADD, FAINT, URGENT},
@@ -32,7 +32,7 @@ struct Entry {
 }
 
 pub fn run(cli: &Cli, args: &TestArgs) -> Result<Exit> {
-    let Some(read) = repository::read_in_order(&args.policy)? else { return Ok(Exit::No) };
+    let read = repository::read_in_order(&args.policy)?;
     let renderer = Renderer::new(&read.files);
     let (mut passed, mut entries) = (0, Vec::new());
     for test in &read.documents.tests {
@@ -56,10 +56,11 @@ pub fn run(cli: &Cli, args: &TestArgs) -> Result<Exit> {
     }
     let failed = entries.len() - passed;
     let nothing = entries.is_empty();
+    if let (true, Some(only)) = (nothing, &args.only) {
+        return Err(Refused::no(format!("{}: there is no test with `{only}` in its name", args.policy.display())));
+    }
     if cli.json {
         terminal::json(&Report { passed, failed, tests: entries })?;
-    } else if let (true, Some(only)) = (nothing, &args.only) {
-        terminal::note(format_args!("{}: there is no test with `{only}` in its name", args.policy.display()));
     } else if nothing {
         terminal::note(format_args!("{}: there is no `test:` document to run", args.policy.display()));
     } else {
@@ -67,7 +68,7 @@ pub fn run(cli: &Cli, args: &TestArgs) -> Result<Exit> {
         let verdict = terminal::paint(style, format!("{passed} passed, {failed} failed"));
         terminal::print(&format!("\n{}: {verdict}\n", counted(passed + failed, "test")))?;
     }
-    Ok(if failed == 0 && !(nothing && args.only.is_some()) { Exit::Done } else { Exit::No })
+    Ok(if failed == 0 { Exit::Done } else { Exit::No })
 }
 
 fn shown(outcome: &Outcome, origin: &str, args: &TestArgs, renderer: &Renderer<'_>) -> String {

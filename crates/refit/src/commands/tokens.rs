@@ -1,12 +1,12 @@
 //! `refit tokens`: who may do what on a server.
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, TokensCommand},
     remote::{self, connect},
     terminal,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::{Timestamp, ToSpan};
 use refit_api::NewToken;
 use refit_core::control::{Bearer, Scope};
@@ -64,7 +64,7 @@ fn read_scopes(names: &[String]) -> Result<BTreeSet<Scope>> {
             Ok(scope) => {
                 scopes.insert(scope);
             }
-            Err(_) => bail!("there is no scope `{name}`; there are {}", known()),
+            Err(_) => return Err(Refused::usage(format!("there is no scope `{name}`; there are {}", known()))),
         }
     }
     Ok(scopes)

@@ -29,10 +29,7 @@ const LOOK: Duration = Duration::from_secs(10);
 pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
     let policy = match &args.policy {
         None => None,
-        Some(folder) => match repository::read_in_order(folder)? {
-            Some(read) => Some(read),
-            None => return Ok(Exit::No),
-        },
+        Some(folder) => Some(repository::read_in_order(folder)?),
     };
     begin_log(&args.log);
     let mut options = options(cli, args.listen)?;

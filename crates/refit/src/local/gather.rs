@@ -5,7 +5,7 @@ use crate::terminal;
 use anyhow::Result;
 use jiff::Timestamp;
 use refit_agent::providers::apt::{Inventory, Machine, Offers, SourceHealth};
-use refit_connect::feeds::{FeedStore, InstalledPackage, MatchReport, Note};
+use refit_connect::feeds::{FeedKind, FeedStore, InstalledPackage, MatchReport, Note, Universe};
 use refit_model::TitleId;
 use std::path::Path;
 
@@ -26,13 +26,21 @@ pub fn gather(data: &Path, wanted: &[TitleId], now: Timestamp) -> Result<Gathere
     bar.set_message("matching advisories");
     let packages: Vec<InstalledPackage> =
         inventory.present().filter_map(|package| machine::installed(package, &offers)).collect();
-    let report = FeedStore::open(data).match_packages(&machine::universe(&machine), &packages, now);
+    let universe = machine::universe(&machine);
+    let report = FeedStore::open(data).match_packages(&universe, &packages, now);
     bar.finish_and_clear();
-    let notes = notes(&inventory, &offers, &report);
+    let notes = notes(&inventory, &offers, &report, &universe);
     Ok(Gathered { machine, inventory, offers, report, notes })
 }
 
-fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport) -> Vec<String> {
+/// Whether what is known of this machine's packages may come from a feed: those that it needs, and others that speak of its
+/// distribution.
+fn concerns(feed: &str, universe: &Universe) -> bool {
+    let needed = FeedKind::for_universe(universe);
+    needed.iter().any(|kind| kind.name() == feed) || feed.split('-').any(|word| word == universe.distribution)
+}
+
+fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport, universe: &Universe) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for package in inventory.unfinished() {
         notes.push(format!(
@@ -64,6 +72,7 @@ fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport) -> Vec<St
     for note in &report.notes {
         match note {
             Note::FeedMissing { feed } => missing.push(feed),
+            Note::FeedStale { feed, .. } | Note::FeedDamaged { feed, .. } if !concerns(feed, universe) => {}
             // The feeds that are missing say it.
             Note::NoFeedForDistribution { .. } => {}
             other => notes.push(other.to_string()),
@@ -90,4 +99,26 @@ fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport) -> Vec<St
 
 fn counted(number: usize, what: &str) -> String {
     crate::repository::counted(number, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feeds_of_other_distributions_do_not_concern_a_machine() {
+        let debian = Universe { distribution: "debian".into(), codename: "bookworm".into(), version: "12".into() };
+        for (feed, is) in [
+            ("kev", true),
+            ("epss", true),
+            ("debian-tracker", true),
+            ("debian-changelogs", true),
+            ("osv-debian", true),
+            ("osv-almalinux", false),
+            ("osv-ubuntu", false),
+            ("osv-pypi", false),
+        ] {
+            assert_eq!(concerns(feed, &debian), is, "{feed}");
+        }
+    }
 }

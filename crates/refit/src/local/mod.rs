@@ -10,6 +10,6 @@ mod situation;
 pub use gather::{Gathered, gather};
 pub use machine::required;
 pub use memory::{Memory, data_folder};
-pub use planning::{Draft, draft};
+pub use planning::{Draft, Present, draft};
 pub use report::{Report, report};
-pub use situation::Situation;
+pub use situation::{NOTHING_RUNS, Situation, read_facts};

@@ -23,6 +23,8 @@ pub struct Draft {
     pub plan: Plan,
     pub decisions: Vec<Decision>,
     pub situation: Situation,
+    /// What is there now, by title.
+    pub present: BTreeMap<TitleId, Present>,
     /// What the package manager does for it, all at once; `None` where it has nothing to do.
     pub transaction: Option<Transaction>,
 }
@@ -31,7 +33,7 @@ pub struct Draft {
 pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[String], now: Timestamp) -> Result<Draft> {
     let situation = situation(gathered, &read.repository, memory, facts, now)?;
     let decisions = decide(&read.repository, &situation.world, &situation.device, now);
-    remember_spells(memory, &decisions);
+    remember(memory, &decisions);
 
     let bar = terminal::spinner("simulating with apt");
     let mut findings = findings(gathered, &situation, &decisions);
@@ -61,7 +63,30 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
         policy_folder: read.folder.display().to_string(),
     };
     let plan = build(subject, &read.repository, &situation.world, &decisions, findings, now);
-    Ok(Draft { plan, decisions, situation, transaction })
+    let plan = Plan { facts: facts.to_vec(), ..plan };
+    let present = gathered.inventory.present().filter_map(|package| {
+        let state = package.is_unfinished().then(|| package.status.name());
+        Some((package.title.clone(), Present { version: package.version.as_ref()?.to_string(), state }))
+    });
+    let present = present.collect();
+    Ok(Draft { plan, decisions, situation, present, transaction })
+}
+
+/// A package that is there.
+pub struct Present {
+    /// The version of its files.
+    pub version: String,
+    /// dpkg's word for its state, where it is not in order.
+    pub state: Option<&'static str>,
+}
+
+impl std::fmt::Display for Present {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.state {
+            None => write!(f, "{} is installed", self.version),
+            Some(state) => write!(f, "{} is there and {state}", self.version),
+        }
+    }
 }
 
 /// What the package manager says to all that is wanted.
@@ -172,7 +197,7 @@ fn wanted(repository: &Repository, decisions: &[Decision]) -> Vec<(Permissions, 
         let policy = decision.policy.as_ref().and_then(|name| repository.policy(name));
         let Some(policy) = policy.filter(|_| decision.mode == Mode::Enforce) else { continue };
         let outstanding = !decision.derivation.obligations.is_empty() && decision.holds.is_empty();
-        if !outstanding || decision.slot.title.package().is_none() || !decision.marks.is_disjoint(&unsure()) {
+        if !outstanding || decision.slot.title.package().is_none() || decision.unsure().is_some() {
             continue;
         }
         let to = match (&decision.goal, &decision.admitted) {
@@ -190,11 +215,6 @@ fn wanted(repository: &Repository, decisions: &[Decision]) -> Vec<(Permissions, 
             (Permissions { extra_upgrades, installs, removals }, changes)
         })
         .collect()
-}
-
-/// Marks with which nothing is forced.
-fn unsure() -> BTreeSet<refit_core::decide::Mark> {
-    BTreeSet::from([refit_core::decide::Mark::Undetermined, refit_core::decide::Mark::Conflict])
 }
 
 /// What is done beyond what was asked for.
@@ -220,20 +240,10 @@ fn brought_along(settled: &Settled, needed_by: &BTreeMap<TitleId, BTreeSet<Title
         .collect()
 }
 
-/// Notes when spells of not complying began, and ends those of slots that comply.
-fn remember_spells(memory: &mut Memory, decisions: &[Decision]) {
+/// Notes when spells of not complying began and ended, and which conditions on advisories hold.
+fn remember(memory: &mut Memory, decisions: &[Decision]) {
+    memory.remember_spells(decisions);
     for decision in decisions {
-        let title = decision.slot.title.as_str();
-        match decision.derivation.obligations.first() {
-            None => {
-                memory.spells.remove(title);
-            }
-            Some(obligation) => {
-                if let Some(since) = obligation.spell {
-                    memory.spells.entry(title.to_owned()).or_insert(since);
-                }
-            }
-        }
         for obligation in &decision.derivation.obligations {
             let refit_core::decide::Cause::Exposure { advisory, .. } = &obligation.cause else { continue };
             for clock in &obligation.clocks {

@@ -4,15 +4,17 @@ use super::{
     Gathered, Memory,
     machine::{self, Offered},
 };
-use anyhow::{Result, bail};
+use crate::{Refused, terminal};
+use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
 use refit_agent::providers::apt::{OfferedVersion, PackageOffers, PassedOver};
 use refit_core::{
-    facts::{Fact, FieldRef, Kind, Value},
-    policy::{document::policy::Mode, repository::Repository},
-    world::{Device, Install, World},
+    facts::{Fact, FieldRef, Kind, Root, Value},
+    policy::{diagnostic::did_you_mean, document::policy::Mode, repository::Repository},
+    world::{Device, Install, SlotKey, World},
 };
 use refit_model::{Advisory, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// A world with this machine in it.
@@ -57,8 +59,10 @@ pub fn situation(
             pinned.entry(title.clone()).or_insert_with(|| pin_in_words(&passed_over, offers));
         }
     }
+    releases.extend(unfinished_releases(gathered, &releases, memory, now));
     describe(&mut device, gathered, memory);
     given_facts(&mut device, repository, facts)?;
+    own_lists(&mut device, repository);
     for package in gathered.inventory.present() {
         let Some(version) = &package.version else { continue };
         device.installs.push(Install {
@@ -72,7 +76,14 @@ pub fn situation(
     }
     let slots: Vec<_> = device.installs.iter().map(Install::slot).collect();
     for slot in slots {
-        if let Some(since) = memory.spells.get(slot.title.as_str()) {
+        if let Some(since) = memory.spell(&slot) {
+            device.spells.insert(slot, since);
+        }
+    }
+    // What is gone for a while goes on where it was.
+    for (text, since) in &memory.spells {
+        let slot = SlotKey::of(TitleId::new(text));
+        if device.installs.iter().all(|install| install.title != slot.title) {
             device.spells.insert(slot, *since);
         }
     }
@@ -86,11 +97,34 @@ pub fn situation(
     Ok(Situation { world, device, pinned })
 }
 
-/// The version of a package whose configuration failed: before every other.
-fn nothing_runs() -> Version {
-    // `0~~` is a version to dpkg, and sorts before all that a distribution publishes.
-    Version::parse(Scheme::Dpkg, "0~~").unwrap_or_else(|_| unreachable!("`0~~` is a dpkg version"))
+/// The versions that dpkg has begun with and not finished, and that no source offers: to finish them is a way to comply, and
+/// it needs no source.
+fn unfinished_releases(gathered: &Gathered, known: &[Release], memory: &mut Memory, now: Timestamp) -> Vec<Release> {
+    let is_known = |title: &TitleId, version: &Version| {
+        known.iter().any(|release| release.title == *title && release.version == *version)
+    };
+    let unfinished = gathered.inventory.unfinished().filter(|package| package.is_present());
+    unfinished
+        .filter_map(|package| Some((package, package.version.as_ref()?)))
+        .filter(|(package, version)| !is_known(&package.title, version))
+        .map(|(package, version)| Release {
+            title: package.title.clone(),
+            branch: None,
+            version: version.clone(),
+            published: first_seen(memory, &package.title, version, None, now),
+            security: false,
+        })
+        .collect()
 }
+
+/// The version of a package whose configuration failed: before every other. People never see it: see [`NOTHING_RUNS`].
+fn nothing_runs() -> Version {
+    Version::parse(Scheme::Dpkg, NOTHING_RUNS).unwrap_or_else(|_| unreachable!("`{NOTHING_RUNS}` is a dpkg version"))
+}
+
+/// A version to dpkg that sorts before all that a distribution publishes: it stands for what is there and does not run. What
+/// decisions say of it is shown with the version and the state that the package really has.
+pub const NOTHING_RUNS: &str = "0~~";
 
 /// Advisories for the titles of this machine; what has no fix affects every version.
 fn advisories(gathered: &Gathered) -> Vec<Advisory> {
@@ -130,13 +164,20 @@ fn published(
     archive: Option<Timestamp>,
     now: Timestamp,
 ) -> Timestamp {
-    let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(offered.version.as_str()));
+    first_seen(memory, title, &offered.version, archive, now)
+}
+
+/// The earlier of when a version was first seen here and the date of its archive.
+fn first_seen(
+    memory: &mut Memory,
+    title: &TitleId,
+    version: &Version,
+    archive: Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
+    let remembered = memory.published.get(title.as_str()).and_then(|versions| versions.get(version.as_str()));
     let published = [archive, remembered.copied()].into_iter().flatten().min().unwrap_or(now).min(now);
-    memory
-        .published
-        .entry(title.as_str().to_owned())
-        .or_default()
-        .insert(offered.version.as_str().to_owned(), published);
+    memory.published.entry(title.as_str().to_owned()).or_default().insert(version.as_str().to_owned(), published);
     published
 }
 
@@ -159,40 +200,93 @@ fn describe(device: &mut Device, gathered: &Gathered, memory: &Memory) {
         ("id", Value::Text(device.id.as_str().into())),
         ("enrolled", Value::Time(memory.enrolled)),
         ("seen", Value::Time(device.seen)),
-        ("tags", Value::List(Vec::new())),
     ];
     for (name, value) in own.into_iter().chain(machine::facts(machine)) {
         device.facts.set(FieldRef::device(name), value);
     }
 }
 
-/// Facts that were given by hand: `device.tags=canary,lab`.
+/// Takes facts that were given by hand in the place of what the machine says itself.
 fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -> Result<()> {
-    for line in given {
-        let Some((name, text)) = line.split_once('=') else {
-            bail!("`--fact {line}`: write a field and a value, such as `device.tags=canary,lab`");
-        };
-        let Ok(field) = name.trim().parse::<FieldRef>() else {
-            bail!("`--fact {line}`: `{name}` is no field; fields are written `device.site` or `person.department`");
-        };
-        let Some(known) = repository.fields.get(&field) else {
-            bail!("`--fact {line}`: there is no field `{field}`");
-        };
-        let value = match known.kind {
-            Kind::List => Some(Value::List(
-                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect(),
-            )),
-            Kind::Bool => text.parse().ok().map(Value::Bool),
-            Kind::Int => text.parse().ok().map(Value::Int),
-            Kind::Float => text.parse().ok().map(Value::Float),
-            kind => Value::Text(text.into()).into_kind(kind),
-        };
-        let Some(value) = value else {
-            bail!("`--fact {line}`: `{field}` is {}", known.kind.described());
-        };
+    for (field, value) in read_facts(repository, given)? {
+        let known = device.facts.said(&field).first().map(|fact| fact.value.clone());
+        if let Some(known) = known.filter(|known| *known != value && *known != Value::List(Vec::new())) {
+            terminal::note(format_args!(
+                "{} `--fact {field}` takes the place of what this machine says itself: {known}",
+                terminal::paint(terminal::CHANGE, "warning:")
+            ));
+        }
+        if let (true, Value::Text(name)) = (field == FieldRef::device("timezone"), &value) {
+            device.timezone = TimeZone::get(name).ok();
+        }
         device.facts.insert(field, Fact { value, source: None, observed: None });
     }
     Ok(())
+}
+
+/// Reads facts that were given by hand: `device.tags=canary,lab`. What can't be is refused.
+pub fn read_facts(repository: &Repository, given: &[String]) -> Result<Vec<(FieldRef, Value)>> {
+    given.iter().map(|line| read_fact(repository, line)).collect()
+}
+
+fn read_fact(repository: &Repository, line: &str) -> Result<(FieldRef, Value)> {
+    let wrong = |why: String| Refused::usage(format!("`--fact {line}`: {why}"));
+    let Some((name, text)) = line.split_once('=') else {
+        return Err(wrong("write a field and a value, such as `device.tags=canary,lab`".to_owned()));
+    };
+    let (name, text) = (name.trim(), text.trim());
+    let Ok(field) = name.parse::<FieldRef>() else {
+        return Err(wrong(format!("`{name}` is no field; fields are written `device.site` or `person.department`")));
+    };
+    if field.root == Root::Exposure {
+        return Err(wrong("what is known of exposures comes from feeds".to_owned()));
+    }
+    let Some(known) = repository.fields.get(&field) else {
+        let names: Vec<String> = repository.fields.iter().map(|field| field.name.to_string()).collect();
+        let near = did_you_mean(name, names.iter().map(String::as_str));
+        let help = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        return Err(wrong(format!("there is no field `{field}`{help}")));
+    };
+    let value = match known.kind {
+        Kind::List => {
+            Some(Value::List(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect()))
+        }
+        Kind::Bool => text.parse().ok().map(Value::Bool),
+        Kind::Int => text.parse().ok().map(Value::Int),
+        Kind::Float => text.parse().ok().map(Value::Float),
+        kind => Value::Text(text.into()).into_kind(kind).filter(|_| !text.is_empty()),
+    };
+    let Some(value) = value else {
+        return Err(wrong(format!("`{field}` is {}", known.kind.described())));
+    };
+    let odd = match &value {
+        Value::Text(text) => Some(text).filter(|text| !known.values.contains(*text)),
+        Value::List(items) => items.iter().find(|item| !known.values.contains(*item)),
+        _ => None,
+    };
+    if let Some(odd) = odd.filter(|_| known.closed) {
+        let near = did_you_mean(odd, known.values.iter().map(SmolStr::as_str));
+        let help = near.map_or_else(
+            || format!("it is one of {}", known.values.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Err(wrong(format!("`{field}` can't be `{odd}`; {help}")));
+    }
+    if field == FieldRef::device("timezone") && TimeZone::get(text).is_err() {
+        return Err(wrong(format!("there is no time zone `{text}`; they are written like `Europe/Berlin`")));
+    }
+    Ok((field, value))
+}
+
+/// Lists that nobody has given are empty, because who sits here gives them; but for those for which refit.yaml names a source.
+fn own_lists(device: &mut Device, repository: &Repository) {
+    let lists = repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root == Root::Device);
+    for field in lists {
+        let sourced = repository.authority.order.get(&field.name).is_some_and(|sources| !sources.is_empty());
+        if !sourced && device.facts.said(&field.name).is_empty() {
+            device.facts.set(field.name.clone(), Value::List(Vec::new()));
+        }
+    }
 }
 
 /// Since when policies apply here: as remembered; what was never applied would begin now.

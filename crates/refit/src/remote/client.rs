@@ -1,7 +1,7 @@
 //! Which server is asked, and with which token.
 
-use crate::{cli::Cli, local::data_folder};
-use anyhow::{Context, Result, bail};
+use crate::{Refused, cli::Cli, local::data_folder};
+use anyhow::{Context, Result};
 use refit_api::client::{Client, Connection, DeviceFilter};
 
 /// Whether a server is meant, in commands that can also speak of this machine alone.
@@ -19,7 +19,7 @@ pub fn connect(cli: &Cli) -> Result<Client> {
         }
         None => std::env::var("REFIT_TOKEN").ok().filter(|token| !token.is_empty()),
     };
-    let data = data_folder(cli.data.as_deref());
+    let data = data_folder(cli.data.as_deref())?;
     let connection = Connection { server, token, ca: cli.ca.clone(), data: Some(data) };
     Ok(Client::find(&connection)?)
 }
@@ -37,7 +37,11 @@ pub fn device_id(client: &Client, named: &str) -> Result<String> {
         found.iter().filter(|device| device.name.as_deref() == Some(named)).map(|device| device.id.as_str()).collect();
     match same.as_slice() {
         [id] => Ok((*id).to_owned()),
-        [] => bail!("there is no device `{named}`; `refit devices` lists them"),
-        several => bail!("{} devices are called `{named}`: name one by its id ({})", several.len(), several.join(", ")),
+        [] => Err(Refused::no(format!("there is no device `{named}`; `refit devices` lists them"))),
+        several => Err(Refused::no(format!(
+            "{} devices are called `{named}`: name one by its id ({})",
+            several.len(),
+            several.join(", ")
+        ))),
     }
 }

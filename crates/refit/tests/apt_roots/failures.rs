@@ -38,6 +38,7 @@ fn a_half_configured_package_is_not_patched_and_is_repaired_first() {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenarios::half_configured(&base), EVERYTHING);
     assert_eq!(machine.state("alpha"), "iF 2.0");
+    machine.refit("inventory --outdated").exit(0).says("0 outdated, 1 not in order");
     machine.plan().says("half-configured");
     machine.remark("what its script complains about is mended by hand");
     machine.root().write("/etc/alpha-can-migrate", "");
@@ -118,6 +119,64 @@ fn a_disk_that_runs_full_half_way_leaves_what_the_next_run_repairs() {
     machine.is_consistent();
     machine.has_nothing_left();
     machine.tells("disk_full_half_way");
+}
+
+#[test]
+fn what_is_unpacked_and_offered_by_nobody_is_finished() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = Device::new(&base, [Package::new("alpha", "1.0")]);
+    device.publish([Package::new("alpha", "2.0"), Package::new("local", "1.5")]);
+    device.root.shell("cd /root && apt-get update -q && apt-get download alpha local").success();
+    for package in [Package::new("alpha", "2.0"), Package::new("local", "1.5")] {
+        device.repository.withdraw("bookworm", &package);
+    }
+    device.root.apt_get(["update"]).success();
+    let machine = Machine::new(device, EVERYTHING);
+    machine.remark("somebody unpacks two packages that no source offers, and does not configure them");
+    machine.root().shell("dpkg --unpack /root/alpha_2.0_all.deb /root/local_1.5_all.deb").success();
+    let explained = machine.root().run("refit", ["explain", "local", "alpha", "--policy", "policy"]).exit(0);
+    assert!(!explained.says("2.0 (unpacked) has to become 2.0").stdout.contains("0~~"));
+    let json = machine.root().run("refit", ["explain", "local", "alpha", "--policy", "policy", "--json"]).exit(0);
+    let decisions: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&decisions[0]["installed"], &decisions[0]["state"]), (&"2.0".into(), &"unpacked".into()), "{json}");
+    let plan = machine.plan().says("2.0 (unpacked)").says("1.5 (unpacked)");
+    assert!(!plan.stdout.contains("0~~") && !json.stdout.contains("\"0~~\""), "{plan} {json}");
+    machine.apply(0);
+    assert_eq!((machine.state("alpha"), machine.state("local")), ("ii 2.0".to_owned(), "ii 1.5".to_owned()));
+    machine.is_consistent();
+    machine.has_nothing_left();
+    machine.tells("unpacked_by_hand");
+}
+
+#[test]
+fn what_was_repaired_before_it_gave_up_is_said() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let postinst = "test -e /etc/alpha-can-migrate || exit 1";
+    let device = Device::new(&base, ["alpha", "beta"].map(|name| Package::new(name, "1.0")));
+    device.offer([Package::new("alpha", "2.0").script(Script::Postinst, postinst)]);
+    device.root.apt_get(["-y", "install", "alpha"]).exit(100);
+    device.offer([Package::new("beta", "2.0")]);
+    let machine = Machine::new(device, EVERYTHING);
+    machine.plan();
+    machine.remark("alpha can be configured now, and beta 2.0 is gone from the archive");
+    machine.root().write("/etc/alpha-can-migrate", "");
+    machine.device.repository.withdraw("bookworm", &Package::new("beta", "2.0"));
+    let outcome = machine.apply(1).says("Only `dpkg --configure -a` was run.");
+    assert!(!outcome.stdout.contains("othing was changed"), "{outcome}");
+    assert_eq!((machine.state("alpha"), machine.state("beta")), ("ii 2.0".to_owned(), "ii 1.0".to_owned()));
+    machine.tells("repaired_and_gave_up");
+}
+
+#[test]
+fn a_lost_database_of_packages_is_no_machine_in_order() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
+    machine.root().shell("mv /var/lib/dpkg/status /root/").success();
+    for words in ["plan policy --local", "inventory", "exposures", "explain local alpha --policy policy"] {
+        machine.root().run("refit", words.split(' ')).exit(3).says("is lost or empty");
+    }
+    machine.root().write("/var/lib/dpkg/status", "");
+    machine.root().run("refit", ["plan", "policy", "--local"]).exit(3).says("is lost or empty");
 }
 
 #[test]

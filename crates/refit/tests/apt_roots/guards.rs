@@ -99,7 +99,65 @@ fn what_can_no_longer_be_done_is_said() {
     machine.remark("somebody holds alpha, and upgrades beta by hand");
     machine.root().run("apt-mark", ["hold", "alpha"]).success();
     machine.root().apt_get(["-y", "install", "beta"]).success();
-    machine.apply(0);
+    machine.apply(1);
     assert_eq!(names.map(|name| machine.state(name)), ["hi 1.0", "ii 2.0", "ii 2.0"]);
     machine.tells("no_longer_to_be_done");
+}
+
+#[test]
+fn a_plan_that_can_no_longer_be_made_is_not_said_to_be_applied() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    machine.remark("the package sources vanish");
+    machine.root().shell("rm -rf /etc/apt/sources.list.d/* /var/lib/apt/lists/*").success();
+    machine.apply(1).says("no package source offers 2.0 now");
+    machine.refit("apply plan.json --json").exit(1).says("\"applied\": false");
+    assert_eq!(machine.state("alpha"), "ii 1.0");
+    machine.tells("sources_vanished");
+}
+
+#[test]
+fn a_plan_that_was_carried_out_by_hand_has_nothing_left_to_do() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = planned(&base);
+    machine.remark("somebody upgrades alpha by hand");
+    machine.root().apt_get(["-y", "install", "alpha"]).success();
+    machine.apply(0).says("as planned already");
+    machine.refit("apply plan.json --json").exit(0).says("\"applied\": true");
+}
+
+#[test]
+fn facts_given_to_the_plan_hold_when_it_is_applied() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let policy = format!("{EVERYTHING}where: '\"canary\" in device.tags'\n");
+    let machine = Machine::new(scenarios::plain_upgrade(&base), &policy);
+    machine.refit("plan policy --local --fact device.tags=canary --out plan.json").exit(0).says("deb/alpha");
+    machine.apply(0);
+    assert_eq!(machine.state("alpha"), "ii 2.0");
+    machine.tells("facts");
+}
+
+#[test]
+fn a_plan_replaces_a_file_and_nothing_else() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
+    machine
+        .root()
+        .shell("mkdir folder; echo old >real.json; ln -s real.json link.json; ln -s gone.json dangling.json")
+        .success();
+    let written = |words: &str| machine.root().run("sh", ["-c", &format!("refit plan policy --local --out {words}")]);
+    written("/dev/full").exit(3).says("No space left");
+    machine.root().shell("test -c /dev/full").success();
+    written("/dev/null").exit(0);
+    written("link.json").exit(0);
+    machine.root().shell("test -L link.json; grep -q made_at real.json").success();
+    written("dangling.json").exit(3).says("a link to a file that is not there");
+    written("folder").exit(3).says("it is a folder");
+    written("/dev/stdout | tail -n +1 >both").exit(0);
+    machine.root().shell("grep -q made_at both").success();
+    let json = written("/nowhere/plan.json --json").exit(3);
+    let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(told["error"].as_str().unwrap().contains("/nowhere/plan.json"), "{told}");
+    let hint = written("'my plan.json' --data /srv/data").exit(0);
+    hint.says("refit --data /srv/data apply 'my plan.json'");
 }

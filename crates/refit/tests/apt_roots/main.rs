@@ -5,16 +5,20 @@
 //!
 //! - `machine`: a device with `refit` on it, its policy, and the transcript
 //! - `archive`: a real archive's root, more than a hundred packages behind
+//! - `documented`: JSON output against docs/reference/json.md
 //! - `upgrades`: what goes well, and what is held back with a reason
 //! - `failures`: scripts that fail, full disks, locks, a run that is killed
+//! - `signals`: a run that is asked to end, or killed, half-way
 //! - `sources`: package sources that are gone, expired, unsigned, tampered with
 //! - `guards`: what `refit apply` refuses
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
 
 mod archive;
+mod documented;
 mod failures;
 mod guards;
 mod machine;
+mod signals;
 mod sources;
 mod upgrades;

@@ -7,7 +7,8 @@ use refit_testbed::{BaseRoot, Device, Package, scenarios};
 fn spoiled(scenario: fn(&BaseRoot) -> Device, name: &str, says: &str) {
     let Some(base) = BaseRoot::minimal() else { return };
     let machine = Machine::new(scenario(&base), EVERYTHING);
-    machine.refit("plan policy --local --refresh --out plan.json").exit(0).says(says);
+    machine.refit("plan policy --local --refresh --out plan.json").exit(0).says(says).says("note: not refreshed:");
+    assert!(machine.root().read("/plan.json").contains("not refreshed: "), "the plan says it, too");
     let outcome = machine.refit("apply plan.json");
     let state = machine.state("alpha");
     assert!(["ii 1.0", "ii 2.0"].contains(&state.as_str()), "{state}: {outcome}");
@@ -97,4 +98,19 @@ fn nothing_is_brought_along_from_lists_that_have_expired() {
     machine.apply(0);
     assert_eq!((machine.state("alpha"), machine.state("library")), ("ii 1.0".to_owned(), "-".to_owned()));
     machine.tells("brought_along_from_expired_lists");
+}
+
+#[test]
+fn a_refresh_says_whom_it_waits_for() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let machine = Machine::new(scenarios::plain_upgrade(&base), EVERYTHING);
+    let script = "\
+        perl -e 'use Fcntl; open(my $f, \">>\", \"/var/lib/apt/lists/lock\") or die; \
+        my $l = pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; \
+        open(my $s, \">\", \"/run/held\"); close $s; sleep' & L=$!; \
+        until test -e /run/held; do sleep 0.05; done; \
+        refit plan policy --local --refresh >told 2>&1 & P=$!; \
+        until grep -q waiting: told; do kill -0 $P || exit 1; sleep 0.05; done; kill $L; wait $P; cat told";
+    let outcome = machine.root().command("bash").args(["-c", script]).run().success();
+    outcome.says("`perl -e use Fcntl;").says("holds /var/lib/apt/lists/lock");
 }

@@ -4,7 +4,7 @@
 //! state is read again: that, and no exit status, says what has been done.
 
 use super::{
-    command::{CommandError, ask, ask_within, follow},
+    command::{CommandError, ask, ask_unless, follow, seconds},
     inventory::{Inventory, Package, apt_name, inventory},
     locks::{ALL_LOCKS, LockHolder, wait_for_locks},
     narrow::Permissions,
@@ -94,6 +94,8 @@ pub enum Progress {
         /// The line.
         text: String,
     },
+    /// Refit was asked to end, and finishes what was begun first.
+    Finishing,
     /// The package state is read again.
     Verifying,
 }
@@ -105,7 +107,7 @@ pub enum ApplyError {
     #[error("changing packages takes root: run this again with sudo")]
     NotRoot,
     /// Another program uses the package manager.
-    #[error("{holder}, and has not let go within {} seconds; nothing was changed. Try again when it has ended", waited.as_secs())]
+    #[error("{holder}, and has not let go within {}; nothing was changed. Try again when it has ended", seconds(*waited))]
     Locked {
         /// Which one.
         holder: LockHolder,
@@ -122,82 +124,133 @@ pub enum ApplyError {
         /// What the attempt printed last.
         output_tail: Vec<String>,
     },
+    /// Refit was asked to end before the change was begun.
+    #[error("interrupted before the change was begun; {}", repaired(repairs))]
+    Interrupted {
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
+    },
     /// There is not enough room.
-    #[error("{0}; nothing was changed. Make room there (`apt-get clean`, `apt-get autoremove`) and try again")]
-    NoSpace(Shortage),
+    #[error("{shortage}; {}. Make room there (`apt-get clean`, `apt-get autoremove`) and try again", repaired(repairs))]
+    NoSpace {
+        /// Where, and how much.
+        shortage: Shortage,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
+    },
     /// apt refuses now what it did not refuse when the plan was made.
-    #[error("{0}; nothing was changed. Make the plan again")]
-    Refused(Refusal),
+    #[error("{refusal}; {}. Make the plan again", repaired(repairs))]
+    Refused {
+        /// apt's reasons.
+        refusal: Refusal,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
+    },
     /// The machine or its sources have changed since the plan was made.
-    #[error("apt would no longer do what was planned: {}; nothing was changed. Make the plan again", differences.join("; "))]
+    #[error("apt would no longer do what was planned: {}; {}. Make the plan again", differences.join("; "), repaired(repairs))]
     Drifted {
         /// Each package about which plan and apt differ, in words.
         differences: Vec<String>,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
     },
     /// The archives could not be fetched.
-    #[error("the packages could not be fetched: {message} Nothing was changed. {help}")]
+    #[error("the packages could not be fetched: {message} {}. {help}", capital(&repaired(repairs)))]
     Download {
         /// What apt said, as sentences.
         message: String,
         /// What to do.
         help: String,
+        /// What was repaired before that.
+        repairs: Vec<Repair>,
     },
     /// A program of the package manager gave no usable answer.
     #[error(transparent)]
     Command(#[from] CommandError),
 }
 
+/// What repairs did, in words.
+fn repaired(repairs: &[Repair]) -> String {
+    match repairs {
+        [] => "nothing was changed".to_owned(),
+        repairs => {
+            let commands: Vec<String> = repairs.iter().map(|repair| format!("`{}`", repair.command)).collect();
+            format!("only {} was run", commands.join(" and "))
+        }
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+impl ApplyError {
+    /// The same, with what was repaired before it: not to begin is no longer not to change anything.
+    fn after(mut self, done: &[Repair]) -> Self {
+        match &mut self {
+            ApplyError::Interrupted { repairs }
+            | ApplyError::NoSpace { repairs, .. }
+            | ApplyError::Refused { repairs, .. }
+            | ApplyError::Drifted { repairs, .. }
+            | ApplyError::Download { repairs, .. } => *repairs = done.to_vec(),
+            ApplyError::NotRoot
+            | ApplyError::Locked { .. }
+            | ApplyError::CannotRepair { .. }
+            | ApplyError::Command(_) => {}
+        }
+        self
+    }
+}
+
 impl From<SimulateError> for ApplyError {
     fn from(error: SimulateError) -> Self {
         match error {
             SimulateError::Command(error) => ApplyError::Command(error),
-            SimulateError::Refused(refusal) => ApplyError::Refused(refusal),
+            SimulateError::Refused(refusal) => ApplyError::Refused { refusal, repairs: Vec::new() },
         }
     }
 }
 
 /// Makes the changes of a transaction, all of them and no others, and says what came of each.
+///
+/// `stop` tells whether Refit was asked to end. Before packages are touched that ends it; afterwards what was begun is
+/// finished first.
 pub fn apply(
     plan: &Transaction,
     options: ApplyOptions,
+    stop: &dyn Fn() -> bool,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Receipt, ApplyError> {
     let (began, clock) = (Timestamp::now(), Instant::now());
     if !rustix::process::geteuid().is_root() {
         return Err(ApplyError::NotRoot);
     }
-    wait_for_locks(&ALL_LOCKS, options.lock_limit, |holder| {
+    wait_for_locks(&ALL_LOCKS, options.lock_limit, stop, |holder| {
         on_progress(Progress::WaitingForLock { holder: holder.clone() });
     })
-    .map_err(|holder| ApplyError::Locked { holder, waited: options.lock_limit })?;
+    .map_err(|holder| match stop() {
+        true => ApplyError::Interrupted { repairs: Vec::new() },
+        false => ApplyError::Locked { holder, waited: options.lock_limit },
+    })?;
 
     let before = inventory()?;
     let mut repairs = Vec::new();
-    let ready = repair_first(plan, &before, options, &mut repairs, on_progress)?;
+    let ready = repair_first(plan, &before, options, &mut repairs, stop, on_progress)?;
     let todo = remaining_changes(plan, &ready);
     let mut transcript = Transcript::default();
     let mut problems = Vec::new();
 
     if !todo.is_empty() {
-        let actions = actions_for(&ready, &todo)?;
-        let differences = differences(plan, &actions, &ready);
-        if !differences.is_empty() {
-            return Err(ApplyError::Drifted { differences });
-        }
-        let sizes = sizes(&ready, &actions)?;
-        if let Some(shortage) = shortage(&actions, sizes, options.margin_bytes) {
-            return Err(ApplyError::NoSpace(shortage));
-        }
-        on_progress(Progress::Downloading { bytes: sizes.download_bytes });
-        let arguments = arguments(&todo, &actions, options);
-        download(&arguments, options.install_limit)?;
-        install(&ready, &arguments, options, &mut transcript, &mut problems, on_progress)?;
+        let arguments =
+            prepare(plan, &todo, &ready, options, stop, on_progress).map_err(|error| error.after(&repairs))?;
+        install(&ready, &arguments, options, &mut transcript, &mut problems, stop, on_progress)?;
     }
 
     on_progress(Progress::Verifying);
     let mut after = inventory()?;
     if repair::is_needed(&after) {
-        let (repair, repaired) = repair::configure(&after, options.install_limit)?;
+        let (repair, repaired) = repair::configure(&after, options.install_limit, &mut || {})?;
         on_progress(Progress::Repaired { repair: repair.clone() });
         repairs.push(repair);
         after = repaired;
@@ -218,6 +271,34 @@ pub fn apply(
     })
 }
 
+/// Checks and fetches all that can be before packages are touched; what apt-get is to be asked for.
+fn prepare(
+    plan: &Transaction,
+    todo: &[Change],
+    ready: &Inventory,
+    options: ApplyOptions,
+    stop: &dyn Fn() -> bool,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<String>, ApplyError> {
+    let actions = actions_for(ready, todo)?;
+    let differences = differences(plan, &actions, ready);
+    if !differences.is_empty() {
+        return Err(ApplyError::Drifted { differences, repairs: Vec::new() });
+    }
+    let sizes = sizes(ready, &actions)?;
+    if let Some(shortage) = shortage(&actions, sizes, options.margin_bytes) {
+        return Err(ApplyError::NoSpace { shortage, repairs: Vec::new() });
+    }
+    on_progress(Progress::Downloading { bytes: sizes.download_bytes });
+    let arguments = arguments(todo, &actions, options);
+    let fetched = download(&arguments, options.install_limit, stop);
+    if stop() {
+        return Err(ApplyError::Interrupted { repairs: Vec::new() });
+    }
+    fetched?;
+    Ok(arguments)
+}
+
 /// Repairs what an earlier change has left behind. Packages that stay unfinished are no obstacle if the plan itself brings
 /// another version of each of them: that is how a broken release is mended.
 fn repair_first(
@@ -225,17 +306,21 @@ fn repair_first(
     found: &Inventory,
     options: ApplyOptions,
     repairs: &mut Vec<Repair>,
+    stop: &dyn Fn() -> bool,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Inventory, ApplyError> {
     if !repair::is_needed(found) {
         return Ok(found.clone());
     }
+    let limit = options.install_limit;
     on_progress(Progress::Repairing { packages: repair::described(found.unfinished()) });
-    let (done, mut state) = repair::configure(found, options.install_limit)?;
+    let (done, mut state) = repair::configure(found, limit, &mut finishing(stop, on_progress))?;
     let mut output_tail = done.output_tail.clone();
     on_progress(Progress::Repaired { repair: done.clone() });
     repairs.push(done);
-
+    if stop() {
+        return Err(ApplyError::Interrupted { repairs: repairs.clone() });
+    }
     if is_mended_by_plan(plan, &state) {
         return Ok(state);
     }
@@ -243,7 +328,8 @@ fn repair_first(
         |problems, help: &str, output_tail| ApplyError::CannotRepair { problems, help: help.to_owned(), output_tail };
     let actions = repair::remaining(&state)?;
     if !actions.is_empty() {
-        match repair::fix_broken(&state, &actions, plan.permissions, options.install_limit)? {
+        let tried = repair::fix_broken(&state, &actions, plan.permissions, limit, &mut finishing(stop, on_progress))?;
+        match tried {
             Ok((done, repaired)) => {
                 output_tail = done.output_tail.clone();
                 on_progress(Progress::Repaired { repair: done.clone() });
@@ -251,6 +337,7 @@ fn repair_first(
                 state = repaired;
             }
             Err(problems) => {
+                let problems = [problems, vec!["only `dpkg --configure -a` was run".to_owned()]].concat();
                 let help = "Look at what `apt-get -f install` would do, and run it by hand if that is right";
                 return Err(cannot(problems, help, output_tail));
             }
@@ -261,6 +348,17 @@ fn repair_first(
     }
     let help = "Mend what the messages below complain about, then run `dpkg --configure -a`; or plan and apply again when a version without the fault is out";
     Err(cannot(repair::described(state.unfinished()), help, output_tail))
+}
+
+/// Says once that what was begun is finished first, when Refit is asked to end.
+fn finishing<'a>(stop: &'a dyn Fn() -> bool, on_progress: &'a mut dyn FnMut(Progress)) -> impl FnMut() + 'a {
+    let mut told = false;
+    move || {
+        if !told && stop() {
+            told = true;
+            on_progress(Progress::Finishing);
+        }
+    }
 }
 
 /// Whether the plan brings another version of what is unfinished, or configures what waits for that.
@@ -333,9 +431,9 @@ fn arguments(changes: &[Change], actions: &BTreeMap<TitleId, Action>, options: A
     args
 }
 
-fn download(arguments: &[String], limit: Duration) -> Result<(), ApplyError> {
+fn download(arguments: &[String], limit: Duration, stop: &dyn Fn() -> bool) -> Result<(), ApplyError> {
     let args: Vec<&str> = ["--download-only"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
-    let answer = ask_within("apt-get", &args, limit)?;
+    let answer = ask_unless("apt-get", &args, limit, stop)?;
     if answer.status.success() {
         return Ok(());
     }
@@ -348,7 +446,7 @@ fn download(arguments: &[String], limit: Duration) -> Result<(), ApplyError> {
         kind => kind.advice(),
     };
     let message = faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join(" ");
-    Err(ApplyError::Download { message, help: help.to_owned() })
+    Err(ApplyError::Download { message, help: help.to_owned(), repairs: Vec::new() })
 }
 
 fn install(
@@ -357,15 +455,20 @@ fn install(
     options: ApplyOptions,
     transcript: &mut Transcript,
     problems: &mut Vec<String>,
+    stop: &dyn Fn() -> bool,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<(), ApplyError> {
     let automatic = automatic()?;
     let args: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let ended = follow("apt-get", &args, options.install_limit, |line| {
+    let told = std::cell::RefCell::new(on_progress);
+    let tell = |progress| (told.borrow_mut())(progress);
+    let mut tell_too = |progress| tell(progress);
+    let mut pause = finishing(stop, &mut tell_too);
+    let ended = follow("apt-get", &args, options.install_limit, &mut pause, |line| {
         if let Some((title, step)) = transcript.take(state, line) {
-            on_progress(Progress::Package { title, step });
+            tell(Progress::Package { title, step });
         }
-        on_progress(Progress::Line { text: line.to_owned() });
+        tell(Progress::Line { text: line.to_owned() });
     });
     // From here on packages may have changed: whatever went wrong is told in the receipt, after they have been looked at.
     match ended {

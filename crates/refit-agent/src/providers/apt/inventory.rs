@@ -158,8 +158,15 @@ pub(super) fn apt_name(title: &TitleId) -> &str {
 pub fn inventory() -> Result<Inventory, CommandError> {
     let architecture = ask("dpkg", &["--print-architecture"])?.success()?;
     let listing = ask("dpkg-query", &["-W", "-f", FORMAT])?;
-    // dpkg-query exits with 1 where the database is empty, which no machine's is.
-    parse(architecture.trim(), &listing.success()?)
+    // dpkg-query takes a database that is not there for an empty one, which no machine's is.
+    if listing.stdout.trim().is_empty() && (listing.status.success() || listing.stderr.contains("no packages found")) {
+        return Err(CommandError::NoPackages);
+    }
+    let found = parse(architecture.trim(), &listing.success()?)?;
+    if found.present().next().is_none() && found.unreadable.is_empty() {
+        return Err(CommandError::NoPackages);
+    }
+    Ok(found)
 }
 
 const FORMAT: &str = "${Package}\\t${Architecture}\\t${Version}\\t${source:Package}\\t${source:Version}\\t${db:Status-Want}\\t\

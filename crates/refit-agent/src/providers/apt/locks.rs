@@ -42,10 +42,23 @@ pub fn lock_holder() -> Option<LockHolder> {
     first_holder(&ALL_LOCKS)
 }
 
+/// Waits until nobody uses the package manager, calling `on_wait` with each new holder of one of its locks; the last holder
+/// where the limit passes, or `stop` says to give up.
+pub fn wait_until_free(
+    limit: Duration,
+    stop: &dyn Fn() -> bool,
+    on_wait: impl FnMut(&LockHolder),
+) -> Result<(), LockHolder> {
+    wait_for_locks(&ALL_LOCKS, limit, stop, on_wait)
+}
+
 /// Waits until none of the locks is held, calling `on_wait` with each new holder; the last holder where the limit passes.
+///
+/// It gives up early where `stop` says so, as if the limit had passed.
 pub(super) fn wait_for_locks(
     files: &[&str],
     limit: Duration,
+    stop: &dyn Fn() -> bool,
     mut on_wait: impl FnMut(&LockHolder),
 ) -> Result<(), LockHolder> {
     /// A person does not notice it, and a lock that lasts minutes costs nothing to look at this often.
@@ -54,7 +67,7 @@ pub(super) fn wait_for_locks(
     let mut announced = None;
     while let Some(holder) = first_holder(files) {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || stop() {
             return Err(holder);
         }
         if announced.as_ref() != Some(&holder) {
@@ -117,12 +130,12 @@ mod tests {
         let path = folder.path().join("lock");
         let Some(locker) = Locker::hold(&path) else { return println!("skipped: no python3") };
         let file = path.to_str().unwrap();
-        let holder = wait_for_locks(&[file], Duration::ZERO, |_| {}).unwrap_err();
+        let holder = wait_for_locks(&[file], Duration::ZERO, &|| false, |_| {}).unwrap_err();
         assert_eq!(holder.pid, i32::try_from(locker.0.id()).ok());
         assert!(holder.to_string().contains("python3 -c import fcntl"), "{holder}");
         let mut locker = Some(locker);
         let mut told = 0;
-        wait_for_locks(&[file], Duration::from_secs(60), |_| {
+        wait_for_locks(&[file], Duration::from_secs(60), &|| false, |_| {
             told += 1;
             locker.take().unwrap().release();
         })

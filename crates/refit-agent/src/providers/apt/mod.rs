@@ -29,7 +29,7 @@ mod transcript;
 pub use apply::{ApplyError, ApplyOptions, Progress, Transaction, apply};
 pub use command::CommandError;
 pub use inventory::{Inventory, Package, Status, Want, inventory};
-pub use locks::{LockHolder, lock_holder};
+pub use locks::{LockHolder, lock_holder, wait_until_free};
 pub use machine::{Container, Machine, MachineError, machine};
 pub use narrow::{Dropped, Narrowed, Obstacle, Permissions, Settled, narrow};
 pub use offers::{OfferedVersion, Offers, PackageOffers, PassedOver, offers};

@@ -5,7 +5,7 @@
 
 use super::{
     command::{CommandError, ask_within},
-    locks::{LISTS_LOCK, wait_for_locks},
+    locks::{LISTS_LOCK, LockHolder, wait_for_locks},
 };
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -51,6 +51,8 @@ pub enum FaultKind {
     UnknownKey,
     /// The key with which it is signed has expired or was revoked.
     ExpiredKey,
+    /// Whether it is signed well could not be checked.
+    Unverifiable,
     /// What was fetched is not what was signed.
     Tampered,
     /// The publisher has changed a name by which the source was known; somebody has to accept that.
@@ -80,6 +82,9 @@ impl FaultKind {
                 "Obtain the publisher's key by a trusted way and name it in `Signed-By` of the source."
             }
             FaultKind::ExpiredKey => "Obtain the publisher's new key by a trusted way.",
+            FaultKind::Unverifiable => {
+                "The signature could not be checked: mend what apt complains about (a full disk, a /tmp that it may not write to); until then nothing newer is taken from this source."
+            }
             FaultKind::Tampered => {
                 "Do not install from this source: a mirror is being updated at this moment (try again later), broken, or somebody has changed it."
             }
@@ -99,11 +104,12 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Fetches the lists of all sources, as root, waiting up to `lock_limit` for another program that does the same.
-pub fn refresh(lock_limit: Duration) -> Result<Refresh, CommandError> {
+/// Fetches the lists of all sources, as root, waiting up to `lock_limit` for another program that does the same, which
+/// `on_wait` is told.
+pub fn refresh(lock_limit: Duration, on_wait: impl FnMut(&LockHolder)) -> Result<Refresh, CommandError> {
     let begun = Instant::now();
     let done = |faults| Ok(Refresh { faults, duration_ms: begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX) });
-    if let Err(holder) = wait_for_locks(&[LISTS_LOCK], lock_limit, |_| {}) {
+    if let Err(holder) = wait_for_locks(&[LISTS_LOCK], lock_limit, &|| false, on_wait) {
         let (source, message) = (holder.file.clone(), format!("{holder}."));
         return done(vec![Fault { kind: FaultKind::Locked, source, message }]);
     }
@@ -158,7 +164,7 @@ fn classify(text: &str) -> FaultKind {
     match () {
         () if has(&["No space left"]) => FaultKind::DiskFull,
         () if has(&["Could not get lock"]) => FaultKind::Locked,
-        () if has(&["NO_PUBKEY", "public key is not available"]) => FaultKind::UnknownKey,
+        () if has(&["NO_PUBKEY", "public key is not available", "Missing key"]) => FaultKind::UnknownKey,
         () if has(&["EXPKEYSIG", "REVKEYSIG", "KEYEXPIRED"]) => FaultKind::ExpiredKey,
         () if has(&[
             "BADSIG",
@@ -198,7 +204,7 @@ fn classify(text: &str) -> FaultKind {
         {
             FaultKind::Unreachable
         }
-        () if has(&["GPG error", "OpenPGP", "signature"]) => FaultKind::UnknownKey,
+        () if has(&["GPG error", "OpenPGP", "signature", "temporary file", "mkstemp"]) => FaultKind::Unverifiable,
         () => FaultKind::Other,
     }
 }

@@ -53,3 +53,13 @@ fn a_warning_of_no_consequence_is_no_fault() {
         []
     );
 }
+
+#[test]
+fn only_faults_of_keys_get_advice_about_keys() {
+    let text = "W: GPG error: copy:/srv/repository bookworm InRelease: Couldn't create temporary file /tmp/apt.conf.1 for passing config to apt-key";
+    let faults = faults_in(text);
+    assert_eq!(faults.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [FaultKind::Unverifiable]);
+    assert!(!faults[0].to_string().contains("key by a trusted way"), "{}", faults[0]);
+    let text = "W: GPG error: copy:/srv/repository bookworm InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 0123456789ABCDEF";
+    assert_eq!(faults_in(text)[0].kind, FaultKind::UnknownKey);
+}

@@ -24,9 +24,13 @@ fn has_journal() -> bool {
 }
 
 /// Configures what is unpacked or half-configured (`dpkg --configure -a`), keeping configuration files.
-pub(super) fn configure(found: &Inventory, limit: Duration) -> Result<(Repair, Inventory), CommandError> {
+pub(super) fn configure(
+    found: &Inventory,
+    limit: Duration,
+    on_pause: &mut dyn FnMut(),
+) -> Result<(Repair, Inventory), CommandError> {
     const ARGS: [&str; 4] = ["--force-confdef", "--force-confold", "--configure", "-a"];
-    run(found, "dpkg", &ARGS, limit)
+    run(found, "dpkg", &ARGS, limit, on_pause)
 }
 
 /// What apt would change to make the installed packages fit together, beyond configuring; empty where nothing is wrong.
@@ -42,6 +46,7 @@ pub(super) fn fix_broken(
     actions: &BTreeMap<TitleId, Action>,
     permissions: Permissions,
     limit: Duration,
+    on_pause: &mut dyn FnMut(),
 ) -> Result<Result<(Repair, Inventory), Vec<String>>, CommandError> {
     let beyond = forbidden(found, permissions, actions);
     if !beyond.is_empty() {
@@ -60,7 +65,7 @@ pub(super) fn fix_broken(
         "Dpkg::Use-Pty=0",
     ]);
     args.extend(INSTALL);
-    run(found, "apt-get", &args, limit).map(Ok)
+    run(found, "apt-get", &args, limit, on_pause).map(Ok)
 }
 
 /// Unfinished packages as people read them: `beta (half-configured)`.
@@ -68,10 +73,16 @@ pub(super) fn described<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<
     packages.map(|package| format!("{} ({})", apt_name(&package.title), package.status.name())).collect()
 }
 
-fn run(found: &Inventory, program: &str, args: &[&str], limit: Duration) -> Result<(Repair, Inventory), CommandError> {
+fn run(
+    found: &Inventory,
+    program: &str,
+    args: &[&str],
+    limit: Duration,
+    on_pause: &mut dyn FnMut(),
+) -> Result<(Repair, Inventory), CommandError> {
     let mut transcript = Transcript::default();
     // Its exit status says nothing that the package state afterwards does not say better.
-    follow(program, args, limit, |line| {
+    follow(program, args, limit, on_pause, |line| {
         transcript.take(found, line);
     })?;
     let after = inventory()?;

@@ -274,7 +274,11 @@ fn parse_refusal(inventory: &Inventory, stdout: &str, stderr: &str) -> Option<Re
         let is_relation = ["Depends: ", "PreDepends: ", "Conflicts: ", "Breaks: ", "Recommends: "]
             .iter()
             .any(|relation| dependency.starts_with(relation));
-        if let (Some(title), true) = (&title, is_relation) {
+        // An alternative stands on lines of its own: `Depends: a but it is not installable or`, `b but …`.
+        let goes_on = refusal.unmet.last_mut().filter(|unmet| unmet.dependency.ends_with(" or"));
+        if let (Some(unmet), false, None) = (goes_on, is_relation, name) {
+            unmet.dependency = format!("{} {dependency}", unmet.dependency);
+        } else if let (Some(title), true) = (&title, is_relation) {
             refusal.unmet.push(Unmet { title: title.clone(), dependency: dependency.to_owned() });
         }
     }

@@ -80,3 +80,20 @@ fn an_interrupted_dpkg_says_what_to_do() {
 fn a_failure_of_another_kind_is_no_refusal() {
     assert_eq!(parse_refusal(&inventory(), "", "E: Could not open file /var/lib/dpkg/status\n"), None);
 }
+
+#[test]
+fn an_alternative_is_shown_whole() {
+    let stdout = "The following packages have unmet dependencies:\n \
+        alpha : Depends: liba (>= 2) but it is not installable or\n                  libb (>= 2) but it is not going to be installed or\n                  libc2 but it is not installable\n         Depends: libd but it is not installable\n";
+    let inventory = Inventory { architecture: "amd64".into(), packages: BTreeMap::new(), unreadable: Vec::new() };
+    let refusal =
+        parse_refusal(&inventory, stdout, "E: Unable to correct problems, you have held broken packages.\n").unwrap();
+    let unmet: Vec<&str> = refusal.unmet.iter().map(|unmet| unmet.dependency.as_str()).collect();
+    assert_eq!(
+        unmet,
+        [
+            "Depends: liba (>= 2) but it is not installable or libb (>= 2) but it is not going to be installed or libc2 but it is not installable",
+            "Depends: libd but it is not installable",
+        ]
+    );
+}

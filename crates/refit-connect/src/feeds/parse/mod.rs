@@ -125,7 +125,7 @@ impl Gathering {
                 Err(ParseError::Broken { skipped, records: records + skipped, first })
             }
             _ if records == 0 => Err(ParseError::Empty),
-            _ => Ok(self.gathered),
+            first => Ok(Gathered { first_skipped: first, ..self.gathered }),
         }
     }
 }

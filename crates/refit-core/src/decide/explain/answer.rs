@@ -172,6 +172,18 @@ fn movement(decision: &Decision, view: &View) -> Entry {
         }
         _ => String::new(),
     };
+    if let Some(mark) = decision.unsure() {
+        let held = if held.is_empty() { String::new() } else { format!(" Also held by {}.", list(&held)) };
+        let what = match &decision.admitted {
+            Some(version) => format!("{version} is admitted, but is not installed"),
+            None => "It is not removed".to_owned(),
+        };
+        let why = match mark {
+            Mark::Conflict => "while two policies contradict each other",
+            _ => "while it is unknown whether another policy applies",
+        };
+        return Entry::new(Tone::Waiting, format!("{what} {why}.{held}{step}"));
+    }
     if held.is_empty() {
         let when = if decision.compliance == Compliance::Unseen { "as soon as the device is back" } else { "now" };
         Entry::new(Tone::Good, format!("{action} {when}.{step}"))

@@ -526,3 +526,29 @@ gates:
     let text = serde_json::to_string_pretty(&decisions[0]).unwrap();
     insta::assert_snapshot!(text);
 }
+
+reads!(
+    a_conflict_keeps_what_the_last_good_decision_admitted,
+    "policy: macs\nsoftware: [firefox]\ndeadline: [{ within: 7d }]\n---\npolicy: engineers\nsoftware: [firefox]\ndeadline: [{ within: 3d }]",
+    "firefox",
+    r#"
+now: 2026-11-20T09:00:00Z
+device: { id: d1, platform: macos }
+installed: [{ title: firefox, version: 132.0.1, since: 2026-11-06T10:00:00Z }]
+releases: [{ title: firefox, version: 132.0.2, published: 2026-11-14T13:00:00Z }]
+admitted_before: [{ title: firefox, version: 132.0.2 }]
+decided_before: [{ title: firefox, policy: macs }]"#
+);
+
+reads!(
+    the_clock_begins_with_the_first_release_that_accept_takes,
+    "policy: browsers\nsoftware: [firefox]\naccept: [\">=132.0.5\"]\ndeadline: [{ within: 14d }]",
+    "firefox",
+    r#"
+now: 2026-11-21T09:00:00Z
+device: { id: d1, platform: macos }
+installed: [{ title: firefox, version: 132.0.1, since: 2026-10-20T00:00:00Z }]
+releases:
+  - { title: firefox, version: 132.0.2, published: 2026-11-01T00:00:00Z }
+  - { title: firefox, version: 132.0.5, published: 2026-11-18T00:00:00Z }"#
+);

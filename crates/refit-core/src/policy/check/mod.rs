@@ -17,6 +17,7 @@ mod meetings;
 mod modes;
 mod pace;
 mod ranges;
+mod right;
 mod rings;
 mod shadows;
 mod sources;
@@ -32,7 +33,7 @@ mod trial;
 pub use gates::{GateNeeds, gate_needs};
 
 use super::{
-    diagnostic::{Diagnostic, Files, sort},
+    diagnostic::{Diagnostic, Files, Severity, sort},
     load::Documents,
     repository::Repository,
 };
@@ -67,7 +68,32 @@ pub fn check(
 ) -> Vec<Diagnostic> {
     let subject = Subject::new(documents, files, repository, world, now);
     let mut found = Vec::new();
-    for check in CHECKS {
+    for (check, _) in CHECKS {
+        check(&subject, &mut found);
+    }
+    sort(&mut found, files);
+    found
+}
+
+/// As [`check`], where `before` has mistakes: looks over what has none, and leaves out what depends on the rest.
+///
+/// Documents with errors are left out, and policies that extend them; what speaks of rollouts, gates, windows and defaults where
+/// refit.yaml has one; and what is only right if nothing is missing, such as that nothing names a rollout.
+pub fn check_what_is_right(
+    documents: &Documents,
+    files: &Files,
+    repository: &Repository,
+    world: &CheckWorld,
+    now: Timestamp,
+    before: &[Diagnostic],
+) -> Vec<Diagnostic> {
+    if !documents.broken_file && before.iter().all(|found| found.severity != Severity::Error) {
+        return check(documents, files, repository, world, now);
+    }
+    let right = right::Right::of(documents, repository, before);
+    let subject = Subject::new(&right.documents, files, &right.repository, world, now);
+    let mut found = Vec::new();
+    for (check, _) in CHECKS.iter().filter(|(_, needs)| right.has(*needs)) {
         check(&subject, &mut found);
     }
     sort(&mut found, files);
@@ -77,23 +103,36 @@ pub fn check(
 /// A check: adds what it finds.
 type Check = fn(&Subject<'_>, &mut Vec<Diagnostic>);
 
+/// What has to be without mistakes for a check to be right about the rest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Only what it speaks of.
+    Itself,
+    /// Titles and sources.
+    Titles,
+    /// refit.yaml, titles and sources.
+    Organization,
+    /// Everything: it speaks of what is nowhere.
+    All,
+}
+
 /// All checks.
-const CHECKS: &[Check] = &[
-    blocks::check,
-    branches::check,
-    conditions::check,
-    conflicts::check,
-    deadlines::check,
-    exceptions::check,
-    freezes::check,
-    gates::check,
-    modes::check,
-    pace::check,
-    ranges::check,
-    rings::check,
-    shadows::check,
-    sources::check,
-    unused::check,
-    values::check,
-    windows::check,
+const CHECKS: &[(Check, Needs)] = &[
+    (blocks::check, Needs::Itself),
+    (branches::check, Needs::Titles),
+    (conditions::check, Needs::Itself),
+    (conflicts::check, Needs::Itself),
+    (deadlines::check, Needs::Itself),
+    (exceptions::check, Needs::Itself),
+    (freezes::check, Needs::Itself),
+    (gates::check, Needs::Itself),
+    (modes::check, Needs::Organization),
+    (pace::check, Needs::Itself),
+    (ranges::check, Needs::Titles),
+    (rings::check, Needs::Itself),
+    (shadows::check, Needs::Itself),
+    (sources::check, Needs::Organization),
+    (unused::check, Needs::All),
+    (values::check, Needs::Titles),
+    (windows::check, Needs::Organization),
 ];

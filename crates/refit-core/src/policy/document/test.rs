@@ -384,6 +384,9 @@ pub struct UsedDeferralsDocument {
 pub struct AdmittedBeforeDocument {
     /// The title.
     pub title: String,
+    /// The branch of the slot, where the device has the title in several; without it the branch of the release.
+    #[serde(default)]
+    pub branch: Option<String>,
     /// The release.
     pub version: String,
 }
@@ -394,6 +397,9 @@ pub struct AdmittedBeforeDocument {
 pub struct DecidedBeforeDocument {
     /// The title.
     pub title: String,
+    /// The branch of the slot; without it every slot of the title is meant.
+    #[serde(default)]
+    pub branch: Option<String>,
     /// The policy.
     pub policy: String,
 }

@@ -362,6 +362,15 @@ impl<'c> Checker<'c> {
             let operator = self.parsed.token(expr);
             return self.fail(ExprError::error(TYPE, operator, label).help_if(help.map(str::to_owned)));
         };
+        let by_zero = match &right.node {
+            Node::Constant(Value::Int(by)) => *by == 0,
+            Node::Constant(Value::Float(by)) => *by == 0.0,
+            _ => false,
+        };
+        if by_zero && matches!(operation, Operation::Divide | Operation::Remainder) {
+            let error = ExprError::error(DIVISION, right.range, "nothing can be divided by zero");
+            return self.fail(error.help("what can't be computed is unknown: the condition would never be known"));
+        }
         Some(Typed { node: Node::Arithmetic(operation, Box::new([left.node, right.node])), ty, range })
     }
 

@@ -32,6 +32,7 @@ pub(super) const OUT_OF_SCOPE: Finding = ("expr/out-of-scope", "not available he
 pub(super) const TYPE: Finding = ("expr/type", "wrong type");
 pub(super) const ARGUMENTS: Finding = ("expr/arguments", "wrong arguments");
 pub(super) const BAD_CONSTANT: Finding = ("expr/bad-constant", "the constant can't be read");
+pub(super) const DIVISION: Finding = ("expr/division-by-zero", "division by zero");
 pub(super) const UNSUPPORTED: Finding = ("expr/unsupported", "not supported");
 pub(super) const UNKNOWN_VALUE: Finding = ("expr/unknown-value", "unknown value");
 pub(super) const TEXT_ORDER: Finding = ("expr/text-order", "compared letter by letter");

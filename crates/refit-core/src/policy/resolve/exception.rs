@@ -49,14 +49,17 @@ impl Resolver<'_> {
         let software = self.software(written, &document.software, repository);
         let schemes = schemes(&software, repository);
         let condition = match &document.condition {
-            Some(text) => Some(self.condition(written, steps!["where"], text, &mut context.compiler, Scope::Device)?),
-            None => None,
+            Some(text) => {
+                self.condition(written, steps!["where"], text, &mut context.compiler, Scope::Device).map(Some)
+            }
+            None => Some(None),
         };
         let unless = match &document.unless {
-            Some(text) => self.condition(written, steps!["unless"], text, &mut context.compiler, Scope::Exposure)?,
-            None => context.compiler.exposure("exposure.kev").ok()?,
+            Some(text) => self.condition(written, steps!["unless"], text, &mut context.compiler, Scope::Exposure),
+            None => context.compiler.exposure("exposure.kev").ok(),
         };
-        if document.due.is_none()
+        if written.mistakes.is_empty()
+            && document.due.is_none()
             && document.hold_at.is_none()
             && document.window.is_none()
             && document.restart.is_none()
@@ -67,13 +70,17 @@ impl Resolver<'_> {
                     .label("it names none of `due`, `hold_at`, `window`, `restart`"),
             );
         }
+        let hold_at = document.hold_at.as_ref().map(|text| self.range(written, steps!["hold_at"], text, &schemes));
+        let window =
+            document.window.as_ref().and_then(|window| self.window(written, steps!["window"], window, context));
+        let (condition, unless) = (condition?, unless?);
         Some(Exception {
             name: document.exception.as_str().into(),
             software,
             condition,
             due: document.due,
-            hold_at: document.hold_at.as_ref().map(|text| self.range(written, steps!["hold_at"], text, &schemes)),
-            window: document.window.as_ref().and_then(|window| self.window(written, steps!["window"], window, context)),
+            hold_at,
+            window,
             restart: document.restart,
             until: document.until,
             unless,

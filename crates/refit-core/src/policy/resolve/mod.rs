@@ -3,6 +3,7 @@
 mod exception;
 mod organization;
 mod outside;
+mod package;
 mod policy;
 mod terms;
 mod title;
@@ -27,7 +28,8 @@ pub type Titles = Arc<BTreeMap<TitleId, Title>>;
 
 /// Resolves documents against the titles of the catalog. What is wrong is left out of the repository and reported.
 pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repository, Vec<Diagnostic>) {
-    let mut resolver = Resolver { files, unread: &documents.unread, diagnostics: Vec::new() };
+    let mut resolver =
+        Resolver { files, bad_windows: BTreeSet::new(), unread: &documents.unread, diagnostics: Vec::new() };
     let mut repository = Repository { titles: resolver.titles(documents, catalog), ..Repository::default() };
     let organization = resolver.single_organization(documents);
     if let Some(written) = organization {
@@ -56,43 +58,56 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     let mut context = Context { compiler, windows, rollouts: repository.rollouts.keys().cloned().collect() };
     let default_mode = organization.and_then(|written| written.document.defaults.as_ref()?.mode).unwrap_or_default();
     for written in resolver.unique(&documents.policies, |policy| &policy.policy, "policy") {
-        if let Some(merged) = resolver.extended(written, &documents.policies) {
-            let policy = resolver.policy(written, &merged, default_mode, &mut context, &repository);
-            repository.policies.push(policy);
-        }
+        let extended = resolver.extended(written, &documents.policies);
+        let policy = resolver.policy(written, &extended, default_mode, &mut context, &repository);
+        // What is not read as a whole says something else than was meant.
+        repository.policies.extend(Some(policy).filter(|_| extended.mistakes.is_empty()));
     }
     for written in resolver.unique(&documents.blocks, |block| &block.block, "block") {
         let block = resolver.block(written, &mut context, &repository);
-        repository.blocks.push(block);
+        repository.blocks.extend(Some(block).filter(|_| written.mistakes.is_empty()));
     }
     for written in resolver.unique(&documents.exceptions, |exception| &exception.exception, "exception") {
         let exception = resolver.exception(written, &mut context, &repository);
-        repository.exceptions.extend(exception);
+        repository.exceptions.extend(exception.filter(|_| written.mistakes.is_empty()));
     }
     // Neither the order of files nor that of documents may matter.
     repository.policies.sort_by(|a, b| a.name.cmp(&b.name));
     repository.blocks.sort_by(|a, b| a.name.cmp(&b.name));
     repository.exceptions.sort_by(|a, b| a.name.cmp(&b.name));
     // Where refit.yaml itself has a mistake, what it would have defined is not missing.
-    if documents.organization_unread() {
-        let defined = ["unknown rollout", "unknown window", "unknown gate"];
-        let defined_there = |found: &Diagnostic| match found.code {
-            "expr/unknown-field" => {
-                // Organizations add fields to devices and persons.
-                let of_exposures = found.label.starts_with("`exposure`");
-                let near = found.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
-                !of_exposures && !near
-            }
-            _ => defined.contains(&found.message.as_str()),
+    let unclear = |field: &str| documents.organization_unclear(field);
+    let defined_there = |found: &Diagnostic| match (found.code, found.message.as_str()) {
+        ("expr/unknown-field", _) => {
+            // Organizations add fields to devices and persons.
+            let of_exposures = found.label.starts_with("`exposure`");
+            let near = found.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
+            !of_exposures && !near && unclear("fields")
+        }
+        (_, "unknown rollout") => unclear("rollouts"),
+        (_, "unknown window") => unclear("windows"),
+        (_, "unknown gate") => unclear("gates"),
+        _ => false,
+    };
+    resolver.diagnostics.retain(|found| !defined_there(found));
+    if organization.is_some_and(|written| !written.mistakes.is_empty()) {
+        let read = std::mem::take(&mut repository);
+        repository = Repository {
+            fields: read.fields,
+            titles: read.titles,
+            policies: read.policies,
+            blocks: read.blocks,
+            exceptions: read.exceptions,
+            ..Repository::default()
         };
-        resolver.diagnostics.retain(|found| !defined_there(found));
     }
     (repository, resolver.diagnostics)
 }
 
 /// Reads title documents on their own: the catalog.
 pub fn resolve_titles(documents: &Documents, files: &Files) -> (Titles, Vec<Diagnostic>) {
-    let mut resolver = Resolver { files, unread: &documents.unread, diagnostics: Vec::new() };
+    let mut resolver =
+        Resolver { files, bad_windows: BTreeSet::new(), unread: &documents.unread, diagnostics: Vec::new() };
     let titles = resolver.titles(documents, &Titles::default());
     (titles, resolver.diagnostics)
 }
@@ -109,6 +124,8 @@ struct Context<'f> {
 
 struct Resolver<'a> {
     files: &'a Files,
+    /// Windows that are defined, and not as windows can be.
+    bad_windows: BTreeSet<SmolStr>,
     /// Documents that are there, and were not read for their own mistakes.
     unread: &'a BTreeSet<(document::Kind, SmolStr)>,
     diagnostics: Vec<Diagnostic>,
@@ -156,6 +173,9 @@ impl Resolver<'_> {
     }
 
     fn unknown_name(&mut self, what: &str, name: &str, known: &[&str], place: Place) {
+        if what == "window" && self.bad_windows.contains(name) {
+            return;
+        }
         let mut diagnostic = Diagnostic::error("policy/unknown-name", format!("unknown {what}"))
             .at(place)
             .label(format!("there is no {what} `{name}`"));

@@ -107,12 +107,15 @@ impl Resolver<'_> {
                 Ok(window) => {
                     windows.insert(SmolStr::new(name), window);
                 }
-                Err(error) => self.report(
-                    Diagnostic::error("policy/bad-window", "not a window")
-                        .at(written.place(steps!["windows", name, "rrule"]))
-                        .label(error.to_string())
-                        .with_help("write a recurrence rule (RFC 5545), such as `FREQ=DAILY;BYHOUR=19`"),
-                ),
+                Err(error) => {
+                    self.bad_windows.insert(name.into());
+                    self.report(
+                        Diagnostic::error("policy/bad-window", "not a window")
+                            .at(written.place(steps!["windows", name, "rrule"]))
+                            .label(error.to_string())
+                            .with_help("write a recurrence rule (RFC 5545), such as `FREQ=DAILY;BYHOUR=19`"),
+                    );
+                }
             }
         }
         windows
@@ -185,13 +188,13 @@ impl Resolver<'_> {
                         .label("there is already a freeze of this name"),
                 );
             }
-            if to < from {
+            let read_both = ["from", "to"].iter().all(|day| !written.is_replaced(steps!["freezes", index, *day]));
+            if to < from && read_both {
                 self.report(
                     Diagnostic::error("policy/bad-freeze", "freeze that ends before it begins")
                         .at(written.place(steps!["freezes", index, "to"]))
                         .label(format!("before its first day, {from}")),
                 );
-                continue;
             }
             let mut read = |text: &Option<Expression>, key, scope| {
                 text.as_ref().map(|text| self.condition(written, steps!["freezes", index, key], text, compiler, scope))
@@ -200,6 +203,9 @@ impl Resolver<'_> {
                 (read(condition, "where", Scope::Device), read(unless, "unless", Scope::Exposure));
             // A freeze whose condition can't be read would hold everybody.
             let (None | Some(Some(_)), None | Some(Some(_))) = (&condition, &unless) else { continue };
+            if to < from {
+                continue;
+            }
             freezes.push(Freeze {
                 name: name.as_str().into(),
                 from: *from,

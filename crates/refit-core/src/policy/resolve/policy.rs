@@ -10,7 +10,7 @@ use crate::policy::{
     expr::{Compiler, Expr},
     load::Written,
     repository::{Accepted, Deadline, Policy, Repository, Selector, Wanted, WantedBranch, WantedRelease},
-    syntax::Step,
+    syntax::{Mistakes, Step},
 };
 use crate::{
     facts::{FieldRef, Fields},
@@ -20,14 +20,18 @@ use jiff::SignedDuration;
 use smol_str::SmolStr;
 use std::{collections::BTreeSet, sync::Arc};
 
+/// A policy with the terms of those that it extends.
+pub(super) struct Extended {
+    pub document: PolicyDocument,
+    /// What could not be read, here or there.
+    pub mistakes: Mistakes,
+}
+
 impl Resolver<'_> {
-    /// A policy with the terms of those that it extends; `None` where they go in a circle or do not exist.
-    pub(super) fn extended(
-        &mut self,
-        written: &Written<PolicyDocument>,
-        all: &[Written<PolicyDocument>],
-    ) -> Option<PolicyDocument> {
+    /// A policy with the terms of those that it extends, as far as they can be read, exist, and go in no circle.
+    pub(super) fn extended(&mut self, written: &Written<PolicyDocument>, all: &[Written<PolicyDocument>]) -> Extended {
         let mut merged = written.document.clone();
+        let mut mistakes = written.mistakes.clone();
         let mut seen = BTreeSet::from([written.document.policy.as_str()]);
         let mut next = written.document.extends.as_deref();
         while let Some(name) = next {
@@ -38,7 +42,8 @@ impl Resolver<'_> {
                     let known: Vec<&str> = others.filter(|other| *other != written.document.policy).collect();
                     self.unknown_name("policy", name, &known, place);
                 }
-                return None;
+                mistakes.fields.insert("".into());
+                break;
             };
             if !seen.insert(name) {
                 self.report(
@@ -46,24 +51,30 @@ impl Resolver<'_> {
                         .at(place)
                         .label(format!("comes back to `{name}`")),
                 );
-                return None;
+                // What the others say is looked over there.
+                merged = written.document.clone();
+                mistakes.fields.insert("".into());
+                break;
             }
             merged = inherit(merged, &parent.document);
+            mistakes.fields.extend(parent.mistakes.fields.iter().cloned());
             next = parent.document.extends.as_deref();
         }
-        Some(merged)
+        Extended { document: merged, mistakes }
     }
 
     pub(super) fn policy(
         &mut self,
         written: &Written<PolicyDocument>,
-        document: &PolicyDocument,
+        Extended { document, mistakes }: &Extended,
         default_mode: super::document::policy::Mode,
         context: &mut Context<'_>,
         repository: &Repository,
     ) -> Policy {
         let software = match &document.software {
             Some(software) if !software.is_empty() => self.software(written, software, repository),
+            // What was to be read from elsewhere, or is misspelt, is not missing.
+            _ if mistakes.concern("software") => Vec::new(),
             _ => {
                 self.report(
                     Diagnostic::error("policy/no-software", "policy without software")

@@ -1,6 +1,6 @@
 //! What documents of several kinds have in common: titles, releases, windows, conditions.
 
-use super::{Context, Resolver, Scope};
+use super::{Context, Resolver, Scope, package};
 use crate::policy::{
     diagnostic::{Diagnostic, Place, did_you_mean},
     document::{
@@ -43,6 +43,12 @@ impl Resolver<'_> {
                     self.unknown_namespace(namespace, place);
                     continue;
                 }
+                Selector::Packages { namespace, prefix } => {
+                    if let Some(mistake) = package::start_mistake(namespace, prefix) {
+                        self.no_package(mistake, place);
+                        continue;
+                    }
+                }
                 _ => {}
             }
             selectors.push(selector);
@@ -72,6 +78,10 @@ impl Resolver<'_> {
                         .label("the name of the package is missing")
                         .with_help(format!("write `{namespace}/NAME`, or `{namespace}/NAME-*` for several")),
                 );
+                return false;
+            }
+            if let Some(mistake) = package::mistake(namespace, name) {
+                self.no_package(mistake, place);
                 return false;
             }
             return true;
@@ -106,6 +116,13 @@ impl Resolver<'_> {
                 .at(place)
                 .label(format!("no packages are named `{namespace}/…`"))
                 .with_help("write `deb/NAME` or `rpm/NAME`"),
+        );
+    }
+
+    /// What can be the name of no package.
+    fn no_package(&mut self, (label, help): (String, String), place: Place) {
+        self.report(
+            Diagnostic::error("policy/unknown-title", "no name of a package").at(place).label(label).with_help(help),
         );
     }
 

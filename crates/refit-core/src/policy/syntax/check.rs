@@ -10,7 +10,8 @@ use super::scalar::Meaning;
 use super::schema::{Choice, Expected, Id, List, Map, Number, Schema, Text, listed, one_of};
 use crate::policy::diagnostic::{Diagnostic, Place, did_you_mean};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// As many fields or names are listed when none is close; more would hide the message.
@@ -20,21 +21,73 @@ const LISTED_MAX: usize = 12;
 ///
 /// The value is only meaningful where nothing was found, and where no part of the tree was [`Kind::Invalid`].
 pub(super) fn check<'a>(schema: &'a Schema, node: &'a Node, file: usize, mistakes_max: usize) -> Checked {
-    let mut check =
-        Check { schema, file, mistakes_max, found: Vec::new(), path: Vec::new(), around: Vec::new(), whole: true };
+    let mut check = Check {
+        schema,
+        file,
+        mistakes_max,
+        found: Vec::new(),
+        path: Vec::new(),
+        around: Vec::new(),
+        whole: true,
+        dropped: BTreeSet::new(),
+        replaced: Vec::new(),
+        fields: BTreeSet::new(),
+    };
     let value = check.node(0, node);
     if check.full() {
         say_that_there_is_more(&mut check.found);
     }
-    Checked { value, found: check.found, whole: check.whole }
+    let Check { found, whole, dropped, replaced, fields, .. } = check;
+    let node = (!dropped.is_empty()).then(|| without(node, &dropped));
+    Checked { value, found, whole, node, mistakes: Mistakes { fields, replaced } }
 }
 
 /// What came of a comparison.
 pub(super) struct Checked {
-    pub(super) value: Value,
+    /// The value without what is wrong; `None` where nothing is left that the type could read.
+    pub(super) value: Option<Value>,
     pub(super) found: Vec<Diagnostic>,
     /// Whether all parts of the tree could be read.
     pub(super) whole: bool,
+    /// The tree without the entries of lists that the value lacks, where it lacks some: their numbers agree.
+    pub(super) node: Option<Node>,
+    pub(super) mistakes: Mistakes,
+}
+
+/// What is wrong in a document that was read all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mistakes {
+    /// The document's own fields that have a mistake in them; the empty name is one of the document itself, such as an unknown field.
+    pub fields: BTreeSet<SmolStr>,
+    /// Where values are that something else stands in for.
+    pub replaced: Vec<Range<usize>>,
+}
+
+impl Mistakes {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Whether it is unclear what a field of the document says: it has a mistake, or another may be a misspelling of it.
+    pub fn concern(&self, field: &str) -> bool {
+        self.fields.contains(field) || self.fields.contains("")
+    }
+}
+
+/// A tree without some entries of lists.
+fn without(node: &Node, dropped: &BTreeSet<*const Node>) -> Node {
+    let kind = match &node.kind {
+        Kind::Sequence(items) => {
+            let kept = items.iter().filter(|item| !dropped.contains(&std::ptr::from_ref(*item)));
+            Kind::Sequence(kept.map(|item| without(item, dropped)).collect())
+        }
+        Kind::Mapping(entries) => {
+            Kind::Mapping(entries.iter().map(|(key, value)| (key.clone(), without(value, dropped))).collect())
+        }
+        kind => kind.clone(),
+    };
+    Node { span: node.span.clone(), kind }
 }
 
 /// A comparison under way.
@@ -47,18 +100,23 @@ pub(super) struct Check<'a> {
     /// The mappings around the current place, the innermost last.
     around: Vec<&'a Map>,
     pub(super) whole: bool,
+    /// Entries of lists that are not in the value.
+    dropped: BTreeSet<*const Node>,
+    replaced: Vec<Range<usize>>,
+    fields: BTreeSet<SmolStr>,
 }
 
 impl<'a> Check<'a> {
-    fn node(&mut self, id: Id, node: &'a Node) -> Value {
+    fn node(&mut self, id: Id, node: &'a Node) -> Option<Value> {
         let expected = self.schema.get(id);
         if self.full() {
-            return Value::Null;
+            return None;
         }
         match &node.kind {
             Kind::Invalid => {
                 self.whole = false;
-                Value::Null
+                self.note_mistake();
+                None
             }
             _ if expected.any => self.anything(id, node),
             Kind::Scalar(scalar) => self.scalar(expected, node, scalar),
@@ -69,13 +127,13 @@ impl<'a> Check<'a> {
             Kind::Mapping(entries) => match self.choose(expected, node, entries) {
                 Chosen::Map(map) => self.map(map, node, entries),
                 Chosen::None => self.wrong_type(expected, node),
-                Chosen::Reported => Value::Null,
+                Chosen::Reported => None,
             },
         }
     }
 
-    fn anything(&mut self, id: Id, node: &'a Node) -> Value {
-        match &node.kind {
+    fn anything(&mut self, id: Id, node: &'a Node) -> Option<Value> {
+        Some(match &node.kind {
             Kind::Scalar(scalar) => match scalar.meaning() {
                 Meaning::Null => Value::Null,
                 Meaning::Boolean(value) => Value::Bool(value),
@@ -83,31 +141,33 @@ impl<'a> Check<'a> {
                 Meaning::Float(number) => serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number),
                 Meaning::Text(text) => Value::String(text.to_owned()),
             },
-            Kind::Sequence(items) => Value::Array(items.iter().map(|item| self.node(id, item)).collect()),
+            Kind::Sequence(items) => Value::Array(items.iter().filter_map(|item| self.node(id, item)).collect()),
             Kind::Mapping(entries) => {
-                let entry =
-                    |(key, value): &'a (Node, Node)| (key.text().unwrap_or_default().to_owned(), self.node(id, value));
-                Value::Object(entries.iter().map(entry).collect())
+                let entry = |(key, value): &'a (Node, Node)| {
+                    Some((key.text().unwrap_or_default().to_owned(), self.node(id, value)?))
+                };
+                Value::Object(entries.iter().filter_map(entry).collect())
             }
             Kind::Invalid => Value::Null,
-        }
+        })
     }
 
-    fn scalar(&mut self, expected: &'a Expected, node: &'a Node, scalar: &'a Scalar) -> Value {
+    fn scalar(&mut self, expected: &'a Expected, node: &'a Node, scalar: &'a Scalar) -> Option<Value> {
         match scalar.meaning() {
-            Meaning::Null if expected.null => Value::Null,
-            Meaning::Boolean(value) if expected.boolean => Value::Bool(value),
+            // A key whose value was commented out is not a key that was left out; who means nothing can write `null`.
+            Meaning::Null if expected.null && !scalar.text.is_empty() => Some(Value::Null),
+            Meaning::Boolean(value) if expected.boolean => Some(Value::Bool(value)),
             Meaning::Integer(number) if !expected.numbers.is_empty() => {
                 let held = expected.numbers.iter().any(|allowed| allowed.holds(number as f64));
                 match integer(number).filter(|_| held) {
-                    Some(value) => value,
+                    Some(value) => Some(value),
                     None => self.out_of_range(expected, node),
                 }
             }
             Meaning::Float(number) if !expected.numbers.is_empty() => {
                 let held = expected.numbers.iter().any(|allowed| !allowed.whole && allowed.holds(number));
                 match serde_json::Number::from_f64(number).filter(|_| held) {
-                    Some(value) => Value::Number(value),
+                    Some(value) => Some(Value::Number(value)),
                     None => self.out_of_range(expected, node),
                 }
             }
@@ -120,11 +180,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn text(&mut self, expected: &'a Expected, node: &'a Node, text: &str) -> Value {
+    fn text(&mut self, expected: &'a Expected, node: &'a Node, text: &str) -> Option<Value> {
         let mut first = None;
         for wanted in &expected.texts {
             match wanted.check(text) {
-                Ok(()) => return Value::String(text.to_owned()),
+                Ok(()) => return Some(Value::String(text.to_owned())),
                 Err(problem) => first = first.or(Some((wanted, problem))),
             }
         }
@@ -179,7 +239,7 @@ impl<'a> Check<'a> {
         self.report(diagnostic)
     }
 
-    fn out_of_range(&mut self, expected: &'a Expected, node: &'a Node) -> Value {
+    fn out_of_range(&mut self, expected: &'a Expected, node: &'a Node) -> Option<Value> {
         let wanted: Vec<String> = expected.numbers.iter().map(Number::describe).collect();
         let written = node.text().unwrap_or_default();
         let label = format!("expected {}, found {}", wanted.join(" or "), shorten(written));
@@ -192,15 +252,18 @@ impl<'a> Check<'a> {
         self.report(diagnostic.label(label))
     }
 
-    fn list(&mut self, list: &'a List, node: &'a Node, items: &'a [Node]) -> Value {
+    fn list(&mut self, list: &'a List, node: &'a Node, items: &'a [Node]) -> Option<Value> {
         let values = items.iter().enumerate().map(|(n, item)| {
-            let Some(id) = list.first.get(n).copied().or(list.rest) else { return Value::Null };
+            let id = list.first.get(n).copied().or(list.rest)?;
             self.path.push(Step::Index(n));
             let value = self.node(id, item);
             self.path.pop();
+            if value.is_none() {
+                self.dropped.insert(std::ptr::from_ref(item));
+            }
             value
         });
-        let values: Vec<Value> = values.collect();
+        let values: Vec<Value> = values.flatten().collect();
         let max = if list.rest.is_none() { Some(list.first.len()) } else { list.max };
         let entries = |n: usize| if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") };
         let wrong = if items.len() < list.min {
@@ -220,7 +283,7 @@ impl<'a> Check<'a> {
         if list.unique {
             self.repeated(items);
         }
-        Value::Array(values)
+        Some(Value::Array(values))
     }
 
     fn repeated(&mut self, items: &'a [Node]) {
@@ -238,17 +301,27 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn map(&mut self, map: &'a Map, node: &'a Node, entries: &'a [(Node, Node)]) -> Value {
+    fn map(&mut self, map: &'a Map, node: &'a Node, entries: &'a [(Node, Node)]) -> Option<Value> {
         let mut values = serde_json::Map::new();
+        let mut lacking = false;
         self.around.push(map);
         for (key, value) in entries {
             let name = key.text().unwrap_or_default();
             match map.value(name) {
                 Some(id) => {
                     self.path.push(Step::Key(name));
-                    let value = self.node(id, value);
+                    let read = self.node(id, value);
                     self.path.pop();
-                    values.insert(name.to_owned(), value);
+                    let required = map.required.iter().any(|required| required == name);
+                    let read = read.or_else(|| {
+                        // Without it nothing of the mapping could be read, and what else is wrong in it would be hidden.
+                        let stands_in =
+                            self.schema.get(id).texts.iter().find_map(Text::stands_in).filter(|_| required)?;
+                        self.replaced.push(value.span.clone());
+                        Some(Value::String(stands_in.to_owned()))
+                    });
+                    lacking |= required && read.is_none();
+                    values.extend(read.map(|read| (name.to_owned(), read)));
                 }
                 None => self.unknown_field(map, key, entries),
             }
@@ -257,6 +330,7 @@ impl<'a> Check<'a> {
         for name in &map.required {
             if !entries.iter().any(|(key, _)| key.text() == Some(name)) {
                 self.missing_field(map, name, node, entries);
+                lacking = true;
             }
         }
         if entries.len() < map.min {
@@ -264,7 +338,7 @@ impl<'a> Check<'a> {
                 self.error("policy/invalid-value", "too few fields", node.span.clone()).label("the mapping is empty");
             self.report(diagnostic);
         }
-        Value::Object(values)
+        (!lacking).then_some(Value::Object(values))
     }
 
     fn unknown_field(&mut self, map: &'a Map, key: &'a Node, entries: &'a [(Node, Node)]) {
@@ -332,7 +406,7 @@ impl<'a> Check<'a> {
         self.report(diagnostic);
     }
 
-    fn wrong_type(&mut self, expected: &'a Expected, node: &'a Node) -> Value {
+    fn wrong_type(&mut self, expected: &'a Expected, node: &'a Node) -> Option<Value> {
         let meaning = node.scalar().map(Scalar::meaning);
         let wanted = self.schema.describe(expected);
         let found = match (&node.kind, meaning) {
@@ -441,15 +515,40 @@ impl<'a> Check<'a> {
         self.found.len() >= self.mistakes_max
     }
 
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) -> Value {
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) -> Option<Value> {
+        self.note_mistake();
         if !self.full() {
             self.found.push(diagnostic);
         }
-        Value::Null
+        None
+    }
+
+    /// Keeps in mind which field of the document has a mistake in it; the empty name is the document itself.
+    fn note_mistake(&mut self) {
+        let field = match self.path.first() {
+            Some(Step::Key(name)) => name,
+            _ => "",
+        };
+        if !self.fields.contains(field) {
+            self.fields.insert(field.into());
+        }
     }
 }
 
 impl Text {
+    /// A value that can be read in place of one that can't; none where it could be taken for what was meant.
+    fn stands_in(&self) -> Option<&'static str> {
+        let format = self.format?;
+        let value = match format.name {
+            "duration" => "1d",
+            "share" => "1%",
+            "day" => "2000-01-01",
+            "instant" | "when" => "2000-01-01T00:00:00Z",
+            _ => return None,
+        };
+        (format.check)(value).is_ok().then_some(value)
+    }
+
     fn check(&self, text: &str) -> Result<(), String> {
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.iter().any(|name| name == text)) {
             return Err("not one of the names that can stand here".to_owned());

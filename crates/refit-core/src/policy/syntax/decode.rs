@@ -1,6 +1,6 @@
 //! From a tree to a value of a type.
 
-use super::check::check;
+use super::check::{Checked, Mistakes, check};
 use super::compile::compile;
 use super::format::Format;
 use super::limits::Limits;
@@ -44,15 +44,39 @@ impl<T: DeserializeOwned + JsonSchema> Shape<T> {
     ///
     /// `None` without a diagnostic means that a part of the document has been reported when it was parsed.
     pub fn decode(&self, node: &Node, file: usize) -> (Option<T>, Vec<Diagnostic>) {
-        let checked = check(&self.schema, node, file, self.mistakes_max);
-        if !checked.found.is_empty() || !checked.whole {
-            return (None, checked.found);
-        }
-        match serde_path_to_error::deserialize(checked.value) {
-            Ok(value) => (Some(value), Vec::new()),
-            Err(error) => (None, vec![remaining(&error, node, file)]),
-        }
+        let decoded = self.decode_what_is_right(node, file);
+        (decoded.value.filter(|_| decoded.mistakes.is_empty()), decoded.found)
     }
+
+    /// As [`Shape::decode`], and builds the value also where something is wrong, without that, so that what else is wrong can be
+    /// said too. `mistakes` tells what is missing.
+    pub fn decode_what_is_right(&self, node: &Node, file: usize) -> Decoded<T> {
+        let Checked { value, mut found, whole, node: pruned, mut mistakes } =
+            check(&self.schema, node, file, self.mistakes_max);
+        let value = match value.map(serde_path_to_error::deserialize) {
+            Some(Ok(value)) => Some(value),
+            Some(Err(error)) if found.is_empty() && whole => {
+                found.push(remaining(&error, node, file));
+                mistakes.fields.insert(Default::default());
+                None
+            }
+            _ => None,
+        };
+        Decoded { value, found, mistakes, node: pruned }
+    }
+}
+
+/// What came of decoding a document.
+#[derive(Clone, Debug)]
+pub struct Decoded<T> {
+    /// The value, without what is wrong; `None` where too much is.
+    pub value: Option<T>,
+    /// What is wrong.
+    pub found: Vec<Diagnostic>,
+    /// Which parts of the value are not what was written.
+    pub mistakes: Mistakes,
+    /// The tree that belongs to the value, where that lacks entries of lists.
+    pub node: Option<Node>,
 }
 
 /// What only the type itself could find: a value that its own constructor refuses.

@@ -219,7 +219,7 @@ impl Finder<'_> {
     fn tab(&self, kind: &ErrorKind) -> Option<Finding> {
         use ErrorKind as E;
         let blank = self.line.text.len() - self.line.text.trim_start_matches([' ', '\t']).len();
-        let tab = self.line.text.get(..blank)?.find('\t')?;
+        let Some(tab) = self.line.text.get(..blank)?.find('\t') else { return self.tab_below(kind) };
         let start = self.line.start + tab;
         let about_layout = matches!(
             kind,
@@ -240,6 +240,36 @@ impl Finder<'_> {
                 "indent with spaces: YAML allows no tabs here",
             )
         })
+    }
+
+    /// A tab that the parser met on a line below the one where it complains: the first that is indented so.
+    fn tab_below(&self, kind: &ErrorKind) -> Option<Finding> {
+        use ErrorKind as E;
+        let about_tabs = matches!(
+            kind,
+            E::TabNotAllowed
+                | E::TabInBlockIndentation
+                | E::TabInIndentation
+                | E::TabAtBlockScalarStart
+                | E::TabInPlainScalar
+        );
+        if !about_tabs {
+            return None;
+        }
+        let (mut start, mut lines) = (self.line.start, self.text.get(self.line.start..)?.split_inclusive('\n'));
+        start += lines.next()?.len();
+        for line in lines {
+            let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
+            if let Some(tab) = line[..blank].find('\t') {
+                return Some(Finding::new(
+                    start + tab..start + blank,
+                    "indented with a tab",
+                    "indent with spaces: YAML allows no tabs here",
+                ));
+            }
+            start += line.len();
+        }
+        None
     }
 
     /// A bracket that should have been closed on its line: the parser complains where the next key does not fit.

@@ -19,7 +19,8 @@ mod place;
 mod scalar;
 mod schema;
 
-pub use decode::Shape;
+pub use check::Mistakes;
+pub use decode::{Decoded, Shape};
 pub use format::Format;
 pub use limits::Limits;
 pub use node::{Kind, Node, Scalar, Step, Style};

@@ -76,7 +76,13 @@ pub struct Context<'a> {
 impl Context<'_> {
     fn mismatch(&self, field: &'static str, expected: String, actual: String, explanation: String) -> Mismatch {
         let node = self.node.get(field).unwrap_or(self.node);
-        let part = Written { document: (), file: self.test.file, node: node.clone(), line: None };
+        let part = Written {
+            document: (),
+            file: self.test.file,
+            node: node.clone(),
+            line: None,
+            mistakes: Default::default(),
+        };
         Mismatch {
             device: self.device.to_string(),
             slot: self.slot.to_string(),

@@ -6,17 +6,21 @@ pub(crate) mod world;
 pub use compare::{Mismatch, Slot};
 
 use super::{
-    diagnostic::{Diagnostic, Files, Severity},
+    diagnostic::{Diagnostic, Files, Place, Severity, did_you_mean},
     document::{
         policy::Mode,
         scalars::FORMATS,
         test::{Expectation, TestDocument},
     },
     load::{Documents, Written},
+    repository::Repository,
     resolve::{Titles, resolve},
     syntax::{Node, Shape},
 };
-use crate::decide::{Decision, View, decide_title};
+use crate::{
+    decide::{Decision, View, decide_title},
+    steps,
+};
 use refit_model::DeviceId;
 use std::{
     collections::BTreeMap,
@@ -91,6 +95,86 @@ pub fn run(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog
     outcome
 }
 
+/// What is wrong with a test itself, and with the documents that it brings: what [`run`] would report without deciding anything, and
+/// what it expects of titles and policies that nothing knows.
+pub fn review(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let inline;
+    let documents = match test.node.get("repository") {
+        Some(list) => {
+            inline = inline_documents(list, test.file, &mut diagnostics);
+            &inline
+        }
+        None => own,
+    };
+    let (repository, found) = resolve(documents, files, &without_life_cycles(catalog));
+    if test.document.repository.is_some() {
+        diagnostics.extend(found);
+    }
+    review_against(test, &repository, files, &mut diagnostics);
+    diagnostics
+}
+
+/// As [`review`], for a test that brings no documents of its own, against the repository that it is in.
+pub fn review_in(test: &Written<TestDocument>, repository: &Repository, files: &Files) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    review_against(test, repository, files, &mut diagnostics);
+    diagnostics
+}
+
+fn review_against(
+    test: &Written<TestDocument>,
+    repository: &Repository,
+    files: &Files,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    world::build(test, repository, files, diagnostics);
+    let expected = expectations(test, diagnostics);
+    let place = |node: &Node| Place { file: test.file, span: node.span.clone() };
+    for (slot, (expectation, node)) in expected.values().flatten() {
+        let in_world = |title: &str| {
+            let world = &test.document.world;
+            let devices = world.device.iter().chain(&world.devices);
+            let installed = devices.filter_map(|device| device.installed.as_ref()).flatten().chain(&world.installed);
+            installed.map(|install| &install.title).any(|known| known == title)
+                || world.releases.iter().any(|release| release.title == title)
+        };
+        let title = slot.title.as_str();
+        if slot.title.package().is_none() && !repository.titles.contains_key(&slot.title) && !in_world(title) {
+            let near = did_you_mean(title, repository.titles.keys().map(|known| known.as_str()));
+            let help = near.map_or_else(
+                || "titles are those of the catalog and of `title:` documents".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let key = key_of(test, node).map_or_else(|| place(node), place);
+            diagnostics.push(
+                Diagnostic::error("test/unknown-name", "unknown title")
+                    .at(key)
+                    .label(format!("no title `{title}` is known, and the world has none"))
+                    .with_help(help),
+            );
+        }
+        let policy = expectation.policy.iter().flatten().find(|name| repository.policy(name).is_none());
+        if let Some(name) = policy {
+            let near = did_you_mean(name, repository.policies.iter().map(|policy| policy.name.as_str()));
+            let mut diagnostic = Diagnostic::error("test/unknown-name", "unknown policy")
+                .at(place(node.get("policy").unwrap_or(node)))
+                .label(format!("the repository has no policy `{name}`"));
+            if let Some(near) = near {
+                diagnostic = diagnostic.with_help(format!("did you mean `{near}`?"));
+            }
+            diagnostics.push(diagnostic);
+        }
+    }
+}
+
+/// The key under which a part of what is expected stands.
+fn key_of<'n>(test: &'n Written<TestDocument>, part: &Node) -> Option<&'n Node> {
+    let expect = test.node.get("expect")?;
+    let below = expect.entries().iter().flat_map(|(_, value)| value.entries());
+    expect.entries().iter().chain(below).find(|(_, value)| value.span == part.span).map(|(key, _)| key)
+}
+
 /// The decision about the slot that is meant: of the only branch, or of the one that is named.
 fn pick<'d>(decisions: &'d [Decision], slot: &Slot) -> Option<&'d Decision> {
     match &slot.branch {
@@ -118,6 +202,9 @@ type Expected<'n> = BTreeMap<DeviceId, Vec<(Slot, (Expectation, &'n Node))>>;
 fn expectations<'n>(test: &'n Written<TestDocument>, diagnostics: &mut Vec<Diagnostic>) -> Expected<'n> {
     let mut expected = Expected::new();
     let Some(node) = test.node.get("expect") else { return expected };
+    if node.entries().is_empty() {
+        diagnostics.push(nothing_expected(test.key_place(steps!["expect"])));
+    }
     let world = &test.document.world;
     if world.devices.is_empty() {
         let Some(device) = &world.device else { return expected };
@@ -130,7 +217,7 @@ fn expectations<'n>(test: &'n Written<TestDocument>, diagnostics: &mut Vec<Diagn
             let known: Vec<&str> = world.devices.iter().map(|device| device.id.as_str()).collect();
             diagnostics.push(
                 Diagnostic::error("test/unknown-device", "unknown device")
-                    .at(super::diagnostic::Place { file: test.file, span: key.span.clone() })
+                    .at(Place { file: test.file, span: key.span.clone() })
                     .label(format!("the world has no device `{id}`"))
                     .with_help(format!("with `devices`, expectations are listed by device: {}", known.join(", "))),
             );
@@ -141,11 +228,22 @@ fn expectations<'n>(test: &'n Written<TestDocument>, diagnostics: &mut Vec<Diagn
     expected
 }
 
+/// A test that expects nothing passes whatever is decided.
+fn nothing_expected(place: Place) -> Diagnostic {
+    Diagnostic::error("test/expects-nothing", "test that expects nothing")
+        .at(place)
+        .label("whatever is decided would be right")
+        .with_help("write what is expected, such as `{ compliance: due }`")
+}
+
 fn slots<'n>(node: &'n Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Vec<(Slot, (Expectation, &'n Node))> {
     static SHAPE: LazyLock<Shape<Expectation>> = LazyLock::new(|| Shape::new(FORMATS));
     let mut slots = Vec::new();
     for (key, value) in node.entries() {
         let Some(name) = key.text() else { continue };
+        if value.entries().is_empty() {
+            diagnostics.push(nothing_expected(Place { file, span: key.span.clone() }));
+        }
         let (expectation, found) = SHAPE.decode(value, file);
         diagnostics.extend(found);
         if let Some(expectation) = expectation {

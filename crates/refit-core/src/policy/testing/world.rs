@@ -324,33 +324,72 @@ impl Builder<'_> {
             document.presence.as_deref().unwrap_or(&world.presence).iter().map(absence).collect();
         absences.sort_by_key(|absence| absence.away);
         device.absences = absences;
-        for spell in document.spells.as_deref().unwrap_or(&world.spells) {
-            let title = TitleId::new(&spell.title);
-            let branch = spell.branch.as_ref().map(BranchName::new);
-            // A spell without a branch means the title's only slot, whatever its branch.
-            let slot = device
-                .installs
-                .iter()
-                .map(Install::slot)
-                .find(|slot| slot.title == title && (branch.is_none() || slot.branch == branch))
-                .unwrap_or(SlotKey { title, branch, profile: None });
-            device.spells.insert(slot, spell.since.0);
+        let whose = if document.spells.is_some() { path } else { steps!["world"] };
+        for (index, spell) in document.spells.as_deref().unwrap_or(&world.spells).iter().enumerate() {
+            let path: Vec<Step<'_>> = whose.iter().copied().chain([Step::Key("spells"), Step::Index(index)]).collect();
+            let slots = self.slots(&device, &spell.title, spell.branch.as_deref());
+            if let Some(slot) = self.only(slots, &path) {
+                device.spells.insert(slot, spell.since.0);
+            }
         }
         for used in document.used_deferrals.as_deref().unwrap_or(&world.used_deferrals) {
             device.deferrals_used.insert(TitleId::new(&used.title), used.times);
         }
         for before in &world.decided_before {
-            device.decided_before.insert(TitleId::new(&before.title), before.policy.as_str().into());
+            for slot in self.slots(&device, &before.title, before.branch.as_deref()) {
+                device.decided_before.insert(slot, before.policy.as_str().into());
+            }
         }
         for (index, before) in world.admitted_before.iter().enumerate() {
+            let path = steps!["world", "admitted_before", index];
             let title = TitleId::new(&before.title);
-            if let Some(version) =
-                self.version(&title, &before.version, steps!["world", "admitted_before", index, "version"])
-            {
-                device.admitted_before.insert(title, version);
+            let Some(version) = self.version(&title, &before.version, &[path, &[Step::Key("version")]].concat()) else {
+                continue;
+            };
+            let mut slots = self.slots(&device, &before.title, before.branch.as_deref());
+            if slots.len() > 1 {
+                // The release tells which slot is meant, where it belongs to one of their branches.
+                let of_release = world
+                    .releases
+                    .iter()
+                    .find(|release| release.title == before.title && release.version == before.version)
+                    .and_then(|release| release.branch.as_ref().map(BranchName::new));
+                slots.retain(|slot| of_release.is_none() || slot.branch == of_release);
+            }
+            if let Some(slot) = self.only(slots, path) {
+                device.admitted_before.insert(slot, version);
             }
         }
         Some(device)
+    }
+
+    /// The slots that a title means on a device: those of the branch, or all where none is named. What is not installed has one.
+    fn slots(&self, device: &Device, title: &str, branch: Option<&str>) -> Vec<SlotKey> {
+        let title = TitleId::new(title);
+        let branch = branch.map(BranchName::new);
+        let slots: Vec<SlotKey> = device
+            .installs
+            .iter()
+            .map(Install::slot)
+            .filter(|slot| slot.title == title && (branch.is_none() || slot.branch == branch))
+            .collect();
+        if slots.is_empty() { vec![SlotKey { title, branch, profile: None }] } else { slots }
+    }
+
+    /// The slot that is meant, where it can be no other.
+    fn only(&mut self, slots: Vec<SlotKey>, path: &[Step<'_>]) -> Option<SlotKey> {
+        if let [only] = slots.as_slice() {
+            return Some(only.clone());
+        }
+        let names: Vec<String> = slots.iter().map(|slot| format!("`{slot}`")).collect();
+        let place = self.test.place(&[path, &[Step::Key("title")]].concat());
+        self.diagnostics.push(
+            Diagnostic::error("test/ambiguous-slot", "title that is installed more than once")
+                .at(place)
+                .label(format!("may mean {}", names.join(" or ")))
+                .with_help("say which with `branch:`"),
+        );
+        None
     }
 
     fn install(&mut self, document: &InstallDocument, path: &[Step<'_>]) -> Option<Install> {

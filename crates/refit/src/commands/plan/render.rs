@@ -181,6 +181,9 @@ fn summary(plan: &Plan) -> String {
     if summary.unmanaged > 0 {
         rest.push(format!("{} unmanaged", summary.unmanaged));
     }
+    if summary.undetermined > 0 {
+        rest.push(format!("{} undetermined", summary.undetermined));
+    }
     let _ = writeln!(text, " {}", rest.join(", "));
     text
 }

@@ -139,6 +139,8 @@ fn constants_that_can_not_be_read() {
             r#"device.hostname.matches(device.site)"#,
             r#"device.cores > 99999999999999999999"#,
             r#"exposure.cvss > 1e999"#,
+            r#"1/0 == 1"#,
+            r#"device.cores % 0 == 1 || exposure.cvss / 0.0 > 1.0"#,
         ],
     );
 }

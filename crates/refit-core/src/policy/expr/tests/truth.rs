@@ -126,12 +126,12 @@ fn numbers_compare_exactly_whole_or_not() {
 #[test]
 fn what_can_not_be_computed_is_unknown() {
     table(&[
-        ("device.cores / 0 == 1", "device.cores=4", Unknown),
-        ("device.cores % 0 == 1", "device.cores=4", Unknown),
+        ("device.cores / (device.cores - device.cores) == 1", "device.cores=4", Unknown),
+        ("device.cores % (device.cores - device.cores) == 1", "device.cores=4", Unknown),
         ("device.cores * 9223372036854775807 > 0", "device.cores=4", Unknown),
         ("device.cores + 9223372036854775807 > 0 || true", "device.cores=4", True),
         ("-(device.cores) > 0", "device.cores=-9223372036854775808", Unknown),
-        ("0.0 / 0.0 == 1.0", "", Unknown),
+        ("1e308 * 10.0 - 1e308 * 10.0 == 1.0", "", Unknown),
         (r#"device.seen + duration("999999999d") > device.seen"#, "device.seen=2026-01-01", Unknown),
     ]);
     let nan = BTreeMap::from([(FieldRef::exposure("cvss"), Value::Float(f64::NAN))]);

@@ -178,6 +178,19 @@ fn a_good_document_is_read_in_silence() {
 }
 
 #[test]
+fn a_key_without_a_value_is_not_a_key_that_was_left_out() {
+    insta::assert_snapshot!(reports(
+        decoded,
+        &[
+            "policy: a\nmode:\n  # observe\n",
+            "policy: a\nsoftware:\n",
+            "policy: a\nmin_age:\ntarget: x\n",
+            "policy: a\nexperience: { notify: }\n"
+        ],
+    ));
+}
+
+#[test]
 fn json_and_yaml_give_the_same_value() {
     let json = r#"{
 	"policy": "a", "mode": "enforce", "software": ["a", "15.10"], "target": "128.0", "min_age": "5d",

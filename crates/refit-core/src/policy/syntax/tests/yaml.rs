@@ -50,6 +50,8 @@ fn layout_that_is_wrong() {
         report,
         &[
             "experience:\n\tnotify: 24h\n",
+            "policy: a\n\tsoftware: [b]\n",
+            "software:\n  - firefox\n\t- slack\n",
             "policy:browsers\nmode: enforce\n",
             "policy: a\nexperience:\n  notify:24h\n  defer: 3\n",
             "policy:browsers\n",
