@@ -25,6 +25,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -208,7 +209,8 @@ async fn what_arrives_together_becomes_durable_together_and_in_order() {
     let mut tells: Vec<_> = (0..200).map(tell).collect();
     // Each is handed over before the next.
     for tell in &mut tells {
-        assert!(futures_util::poll!(tell.as_mut()).is_pending());
+        let once = std::future::poll_fn(|context| Poll::Ready(tell.as_mut().poll(context).is_pending()));
+        assert!(once.await);
     }
     let told = futures_util::future::join_all(tells).await;
     for (n, told) in told.into_iter().enumerate() {
