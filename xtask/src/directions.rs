@@ -10,6 +10,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("refit-model", &["refit-core", "refit-connect", "refit-agent", "refit"], "the vocabulary stands below everything"),
     ("refit-core", IO, "the core is pure"),
     ("refit-core", &["refit-connect", "refit-agent", "refit"], "the core stands below IO"),
+    ("refit-api", &["tokio", "sqlx", "axum", "refit-store", "refit-server", "refit"], "the API's types know no server"),
     ("refit-agent", &["refit-core", "refit-connect", "refit"], "the endpoint links neither policy nor planner"),
     ("refit-connect", &["refit-core", "refit-agent", "refit"], "connections know the vocabulary only"),
     (

@@ -1,5 +1,7 @@
 //! The shell: batches in order, all or nothing; decisions beside the writer; the past.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{

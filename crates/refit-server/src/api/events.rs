@@ -91,12 +91,12 @@ pub(super) async fn list(
         let after = last.or(query.after).unwrap_or_else(|| *api.shell().head().borrow());
         return Ok(follow(api, caller, kinds, after).into_response());
     }
-    let until = tokio::time::Instant::now() + wait;
+    let until = tokio::time::Instant::now() + wait.min(api.options().longest_wait);
     let mut heads = api.shell().head();
     let mut after = query.after.unwrap_or(0);
     loop {
         let head = *heads.borrow_and_update();
-        let page = page(&api, &kinds, after, limit, head).await?;
+        let page = page(&api, &caller, &kinds, after, limit, head).await?;
         // What was looked at in vain is not looked at again.
         after = page.next;
         let more = page.next < head;
@@ -128,7 +128,15 @@ impl Kinds {
     }
 }
 
-async fn page(api: &Api, kinds: &Kinds, after: u64, limit: usize, head: u64) -> Result<EventPage, Problem> {
+async fn page(
+    api: &Api,
+    caller: &Caller,
+    kinds: &Kinds,
+    after: u64,
+    limit: usize,
+    head: u64,
+) -> Result<EventPage, Problem> {
+    let personal = caller.actor.may(Scope::ReadPersonal);
     let mut page = EventPage { items: Vec::new(), next: after, head };
     let mut looked_at = 0;
     while page.items.len() < limit && looked_at < LOOKED_AT_MOST && page.next < head {
@@ -144,7 +152,7 @@ async fn page(api: &Api, kinds: &Kinds, after: u64, limit: usize, head: u64) -> 
             looked_at += 1;
             page.next = stored.seq;
             if kinds.want(&stored.kind) {
-                page.items.push(shown(stored)?);
+                page.items.push(shown(stored, personal)?);
             }
         }
     }
@@ -154,14 +162,18 @@ async fn page(api: &Api, kinds: &Kinds, after: u64, limit: usize, head: u64) -> 
     Ok(page)
 }
 
-/// An event as it is shown: what is secret is left out.
-fn shown(stored: StoredEvent) -> Result<Event, Problem> {
+/// An event as it is shown: what is secret is left out, and what is personal for whom it is not.
+fn shown(stored: StoredEvent, personal: bool) -> Result<Event, Problem> {
     let fault = |error: serde_json::Error| Problem::new(Code::Internal, format!("event {}: {error}", stored.seq));
     let mut body: serde_json::Value = serde_json::from_slice(&stored.body).map_err(fault)?;
     if stored.kind == "token.created"
         && let Some(record) = body.get_mut("record").and_then(serde_json::Value::as_object_mut)
     {
         record.remove("hash");
+    }
+    if !personal && let Some(groups) = body.get_mut("groups").and_then(serde_json::Value::as_object_mut) {
+        // Which devices belong to whose department.
+        groups.retain(|field, _| !field.starts_with("person."));
     }
     Ok(Event { seq: stored.seq, at: stored.at, kind: stored.kind, version: stored.version, actor: stored.actor, body })
 }
@@ -198,7 +210,7 @@ impl Following {
                 return Some(event);
             }
             let head = *self.heads.borrow_and_update();
-            let page = page(&self.api, &self.kinds, self.after, CHUNK, head).await.ok()?;
+            let page = page(&self.api, &self.caller, &self.kinds, self.after, CHUNK, head).await.ok()?;
             self.after = page.next;
             self.ready.extend(page.items);
             if self.ready.is_empty() && self.after >= head {

@@ -99,3 +99,79 @@ fn exposures<'v>(view: &'v View, query: &Exposures) -> BTreeMap<(&'v TitleId, &'
     }
     open
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use refit_core::{
+        control::{Board, DeviceRecord, Evaluation, SlotName, SlotOutcome, State},
+        decide::Progress,
+    };
+    use refit_model::DeviceId;
+    use std::sync::Arc;
+
+    fn slot(title: &str, profile: Option<&str>, compliance: Compliance, open: &[(&str, bool)]) -> Arc<SlotOutcome> {
+        Arc::new(SlotOutcome {
+            slot: SlotName { profile: profile.map(Into::into), ..SlotName::of(TitleId::new(title)) },
+            installed: None,
+            key: None,
+            compliance,
+            due: None,
+            due_by: None,
+            progress: Progress::None,
+            holds: Vec::new(),
+            marks: Vec::new(),
+            obligations: Vec::new(),
+            exposures: open.iter().map(|(id, kev)| (AdvisoryId::new(id), *kev)).collect(),
+            exceptions: Vec::new(),
+        })
+    }
+
+    fn view(devices: &[(&str, Vec<Arc<SlotOutcome>>)]) -> View {
+        let (mut state, mut board) = (State::default(), Board::default());
+        for (index, (id, slots)) in devices.iter().enumerate() {
+            let (id, index) = (DeviceId::new(id), index as u32);
+            let record = DeviceRecord::new(id.clone(), index, None, Timestamp::UNIX_EPOCH, 1);
+            state.devices.insert(id.clone(), Arc::new(record));
+            board.update(&[Evaluation {
+                device: id,
+                index,
+                basis: 1,
+                revision: 1,
+                at: Timestamp::UNIX_EPOCH,
+                slots: slots.clone(),
+                latches: Vec::new(),
+                began: Vec::new(),
+                ended: Vec::new(),
+                groups: BTreeMap::new(),
+                next_change: None,
+            }]);
+        }
+        View { state, board }
+    }
+
+    #[test]
+    fn a_device_counts_once_for_an_advisory_whatever_the_number_of_its_slots() {
+        let view = view(&[
+            (
+                "d1",
+                vec![
+                    slot("zoom", None, Compliance::Overdue, &[("CVE-1", true)]),
+                    slot("zoom", Some("work"), Compliance::Due, &[("CVE-1", true), ("CVE-2", false)]),
+                ],
+            ),
+            ("d2", vec![slot("zoom", None, Compliance::Due, &[("CVE-1", true)])]),
+        ]);
+        let (zoom, first, second) = (TitleId::new("zoom"), AdvisoryId::new("CVE-1"), AdvisoryId::new("CVE-2"));
+        let open = exposures(&view, &Exposures::default());
+        let found = &open[&(&zoom, &first)];
+        assert_eq!((found.devices, found.overdue, found.kev), (2, 1, true));
+        assert_eq!(found.examples, ["d1", "d2"]);
+        assert_eq!(open[&(&zoom, &second)].devices, 1);
+        let only = |query: Exposures| exposures(&view, &query).len();
+        assert_eq!(only(Exposures { kev: Some(false), ..Exposures::default() }), 1);
+        assert_eq!(only(Exposures { advisory: Some("CVE-1".into()), ..Exposures::default() }), 1);
+        assert_eq!(only(Exposures { title: Some("firefox".into()), ..Exposures::default() }), 0);
+    }
+}

@@ -1,6 +1,6 @@
 //! The HTTP API under `/api/v1`: one module for each resource. It asks and tells the [`Shell`]; nothing is decided here.
 //!
-//! [`router`] is all of it, [`openapi`] its description, made of the same handlers and of the types in `refit-api`.
+//! [`router`] is all of it, [`openapi()`] its description, made of the same handlers and of the types in `refit-api`.
 
 mod advisories;
 mod answer;
@@ -47,6 +47,8 @@ pub struct Options {
     pub burst: f64,
     /// How long a request may take; what waits for events may take that much longer.
     pub timeout: Duration,
+    /// How long anybody waits for events at most; asking for up to a minute is permitted all the same.
+    pub longest_wait: Duration,
     /// How long a plan may be worked out.
     pub plan_timeout: Duration,
     /// How much long work (plans, explanations of the past) runs at once.
@@ -59,6 +61,7 @@ impl Default for Options {
             requests_per_second: 200.0,
             burst: 2_000.0,
             timeout: Duration::from_secs(30),
+            longest_wait: layers::WAIT_LONGEST,
             plan_timeout: Duration::from_secs(600),
             long_work: 2,
         }

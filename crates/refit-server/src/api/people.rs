@@ -17,7 +17,7 @@ use refit_core::control::{Input, PersonId, Scope};
 /// A person. Values are shown to tokens that may read them.
 #[utoipa::path(
     get, path = "/api/v1/people/{id}", tag = "people",
-    params(("id" = String, Path, description = "The person's id.")),
+    params(("id" = String, Path, description = "The person's id.", example = "p1")),
     responses(
         (status = 200, description = "The person.", body = Person),
         (status = 304, description = "It is what the client has."),
@@ -58,7 +58,7 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
 /// Says what a source observes of a person. A person of this id is known from then on.
 #[utoipa::path(
     put, path = "/api/v1/people/{id}", tag = "people", request_body = NewPersonObservation,
-    params(("id" = String, Path, description = "The person's id, which says nothing of who it is.")),
+    params(("id" = String, Path, description = "The person's id, which says nothing of who it is.", example = "p1")),
     responses((status = 200, description = "It is known. `changed` is false where it was before.", body = Written)),
 )]
 pub(super) async fn observe(
@@ -87,7 +87,7 @@ pub(super) async fn observe(
 /// Erases all personal values of a person, for good. The log still reads: it never held them.
 #[utoipa::path(
     delete, path = "/api/v1/people/{id}", tag = "people",
-    params(("id" = String, Path, description = "The person's id.")),
+    params(("id" = String, Path, description = "The person's id.", example = "p1")),
     responses((status = 200, description = "They are gone.", body = Written)),
 )]
 pub(super) async fn erase(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {

@@ -1,5 +1,8 @@
 //! The HTTP API, in one process with a log in memory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
+mod client;
 mod conditional;
 mod description;
 mod devices;

@@ -25,3 +25,32 @@ async fn personal_values_are_shown_to_who_may_read_them_and_can_be_erased() {
     server.get("/api/v1/people/p2").await.problem(404, "not-found");
     server.delete("/api/v1/people/p2").await.problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn an_explanation_shows_personal_values_only_to_who_may_read_them() {
+    let server = Server::new().await;
+    server.fleet().await;
+    server.put("/api/v1/people/p1", json!({ "source": "hr", "values": { "department": "Finance" } })).await.ok();
+    server.put("/api/v1/devices/d1/assignment", json!({ "person": "p1" })).await.ok();
+    let policy = "\
+organization: acme
+---
+title: firefox
+name: Firefox
+---
+policy: browsers
+where: person.department != 'IT'
+software: [firefox]
+deadline: [{ within: 7d }]
+";
+    let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
+    let apply = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
+    server.call(&server.admin, "POST", &apply, &[], None).await.ok();
+    let path = "/api/v1/devices/d1/explanation?title=firefox";
+    assert!(server.get(path).await.ok().to_string().contains("Finance"));
+    let reader = server.token("reader", "rita", Bearer::Program, &[Scope::Read]).await;
+    let said = server.call(&reader, "GET", path, &[], None).await.ok();
+    let text = said["text"].as_str().unwrap();
+    assert!(text.contains("person.department is \"(personal)\""), "{text}");
+    assert!(!said.to_string().contains("Finance"), "{said}");
+}

@@ -16,7 +16,7 @@ use refit_model::DeviceId;
 /// Whom a device is given to.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}/assignment", tag = "devices",
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses(
         (status = 200, description = "The person.", body = Assignment),
         (status = 304, description = "It is what the client has."),
@@ -37,7 +37,7 @@ pub(in super::super) async fn assignment(
 #[utoipa::path(
     put, path = "/api/v1/devices/{id}/assignment", tag = "devices", request_body = Assignment,
     params(
-        ("id" = String, Path, description = "The device's id."),
+        ("id" = String, Path, description = "The device's id.", example = "d1"),
         ("If-Match" = Option<String>, Header, description = "The ETag of what was read."),
     ),
     responses(

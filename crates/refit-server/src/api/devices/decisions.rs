@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// What the policies say of a device, and how old that is.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}/decisions", tag = "devices",
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses((status = 200, description = "One decision for each slot.", body = DeviceDecisions)),
 )]
 pub(in super::super) async fn decisions(
@@ -40,7 +40,7 @@ pub(in super::super) async fn decisions(
         said.behind = row.revision != state.revision()
             || revised > row.basis
             || row.next_change.is_some_and(|change| change <= now);
-        said.slots = row.slots.iter().map(|slot| decision(slot)).collect();
+        said.slots = row.slots.iter().map(decision).collect();
     } else if let Some(terms) = Terms::in_force(state) {
         // It has just arrived, or the server has just started: it is decided for whoever asks.
         let decided = api.reading(move |view| Evaluator::default().evaluate(&view.state, &terms, &record, now)).await?;

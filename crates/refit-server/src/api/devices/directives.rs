@@ -11,7 +11,7 @@ use refit_core::control::Scope;
 /// What is published for a device: what an agent carries out.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}/directives", tag = "devices",
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses(
         (status = 200, description = "One directive for each slot.", body = DeviceDirectives),
         (status = 304, description = "It is what the client has."),

@@ -10,6 +10,7 @@ use refit_api::Explanation;
 use refit_core::{
     control::{Evaluator, Scope, State as World, Terms},
     decide::{self, View},
+    facts::{Root, Value},
 };
 use refit_model::{DeviceId, TitleId};
 use serde::Deserialize;
@@ -29,10 +30,11 @@ pub(in super::super) struct Explain {
 
 /// Why a title stands on a device as it does, with the whole derivation; also of the past.
 ///
-/// The title is a parameter of the query, since the titles of distribution packages have a slash in them.
+/// The title is a parameter of the query, since the titles of distribution packages have a slash in them. Personal values are
+/// shown to tokens that may read them.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}/explanation", tag = "devices",
-    params(("id" = String, Path, description = "The device's id."), Explain),
+    params(("id" = String, Path, description = "The device's id.", example = "d1"), Explain),
     responses(
         (status = 200, description = "The explanation.", body = Explanation),
         (status = 409, description = "`conflict`: No policy is in force.", body = refit_api::Problem,
@@ -47,10 +49,11 @@ pub(in super::super) async fn explanation(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
     let title = TitleId::new(&query.title);
+    let personal = caller.actor.may(Scope::ReadPersonal);
     let view = api.shell().view();
     let now = api.shell().now().max(view.state.clock);
     let Some(at) = query.at else {
-        let said = api.beside(move || explain(&view.state, &id, &title, now)).await??;
+        let said = api.beside(move || explain(&view.state, &id, &title, now, personal)).await??;
         return Ok(answer::json(StatusCode::OK, &said));
     };
     if at > now {
@@ -58,11 +61,11 @@ pub(in super::super) async fn explanation(
     }
     let _leave = api.long_work()?;
     let state = state_at(&api, at).await?;
-    let said = api.beside(move || explain(&state, &id, &title, at)).await??;
+    let said = api.beside(move || explain(&state, &id, &title, at, personal)).await??;
     Ok(answer::json(StatusCode::OK, &said))
 }
 
-fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp) -> Result<Explanation, Problem> {
+fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bool) -> Result<Explanation, Problem> {
     let record = state.device(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))?;
     let terms = Terms::in_force(state)
         .ok_or_else(|| Problem::new(Code::Conflict, format!("no policy was in force at {at}: nothing is decided")))?;
@@ -73,7 +76,13 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp) -> Result<Ex
     if !known {
         return Err(Problem::missing("title", title.as_str()).help("GET /api/v1/titles lists what is known"));
     }
-    let (decisions, zone) = Evaluator::default().explain(state, &terms, record, title, at);
+    let (mut decisions, zone) = Evaluator::default().explain(state, &terms, record, title, at);
+    if !personal {
+        let used = decisions.iter_mut().flat_map(|decision| &mut decision.derivation.facts);
+        for fact in used.filter(|fact| fact.field.root == Root::Person && fact.value.is_some()) {
+            fact.value = Some(Value::Text("(personal)".into()));
+        }
+    }
     let name = zone.iana_name().unwrap_or("UTC").to_owned();
     let view = View { now: at, zone };
     let text: Vec<String> = decisions.iter().map(|decision| decide::explain(decision, &view).to_string()).collect();

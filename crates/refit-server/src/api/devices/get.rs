@@ -10,7 +10,7 @@ use refit_core::control::{DeviceRecord, Scope};
 /// One device: what sources say of it, what is installed, whom it belongs to.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}", tag = "devices",
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses(
         (status = 200, description = "The device.", body = Device),
         (status = 304, description = "It is what the client has."),

@@ -125,7 +125,7 @@ mod tests {
                 compliance,
                 due: None,
                 due_by: None,
-                progress: Progress::Waiting,
+                progress: Progress::None,
                 holds: Vec::new(),
                 marks: Vec::new(),
                 obligations: Vec::new(),

@@ -11,7 +11,7 @@ use refit_model::DeviceId;
 /// Says what a source observes of a device: facts, installs, what it can get from.
 #[utoipa::path(
     post, path = "/api/v1/devices/{id}/observations", tag = "devices", request_body = NewObservation,
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses((status = 200, description = "It is known. `changed` is false where it was before.", body = Written)),
 )]
 pub(in super::super) async fn observe(

@@ -15,7 +15,7 @@ const ID_LONGEST: usize = 256;
 /// Reports what came of a directive. The same report counts once.
 #[utoipa::path(
     post, path = "/api/v1/devices/{id}/receipts", tag = "devices", request_body = NewReceipt,
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses((status = 200, description = "It counts. `changed` is false where it did before.", body = Written)),
 )]
 pub(in super::super) async fn receipt(

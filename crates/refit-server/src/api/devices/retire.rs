@@ -11,7 +11,7 @@ use refit_model::DeviceId;
 /// Says that a device is no longer managed. What the log says of it stays.
 #[utoipa::path(
     delete, path = "/api/v1/devices/{id}", tag = "devices",
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id.", example = "d1")),
     responses((status = 200, description = "It is no longer managed.", body = Written)),
 )]
 pub(in super::super) async fn retire(
