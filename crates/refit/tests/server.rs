@@ -1,5 +1,7 @@
 //! `refit serve`, as a process: killed at any moment, started twice, ended politely.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
 use refit_api::{
     Enrol, NewObservation,
     client::{Client, Connection, DeviceFilter},

@@ -104,6 +104,6 @@ mod tests {
         assert!(kept[0].at <= limit && kept[1].at > limit);
         let gaps = kept.windows(2).map(|pair| pair[1].at.duration_since(pair[0].at).as_hours());
         assert!(gaps.max().unwrap() <= 31 * 24);
-        assert_eq!(kept.iter().rev().take_while(|info| now.duration_since(info.at).as_hours() < 7 * 24).count(), 9);
+        assert_eq!(kept.iter().rev().take_while(|info| now.duration_since(info.at).as_hours() < 7 * 24).count(), 10);
     }
 }
