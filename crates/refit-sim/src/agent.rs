@@ -26,8 +26,6 @@ pub struct Agent {
     pub gains: i64,
     /// When its clock was last right but for `ahead`.
     pub since: Timestamp,
-    /// Until when it sleeps.
-    pub asleep_until: Option<Timestamp>,
     /// What it was told to do.
     pub directives: BTreeMap<SlotName, Wanted>,
     /// Reports that the server has not acknowledged.
@@ -79,7 +77,6 @@ impl Agent {
             ahead: 0,
             gains: 0,
             since: now,
-            asleep_until: None,
             directives: BTreeMap::new(),
             receipts: Vec::new(),
             reports: 0,

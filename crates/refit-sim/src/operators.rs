@@ -50,7 +50,7 @@ impl Run {
 
     /// An operator does something.
     pub fn operate(&mut self) -> Result<(), Stop> {
-        let again = self.people.between(1_200, 50_000);
+        let again = self.people.between(600, 16_000);
         self.after(again, Task::Operate);
         let who = self.somebody();
         let in_force = self.server.as_ref().is_some_and(|server| server.state.policy.is_some());

@@ -79,12 +79,14 @@ impl Plant {
                 if let Some(record) = state.devices.get_mut(device) {
                     let record = Arc::make_mut(record);
                     record.receipts.clear();
+                    record.counted.clear();
                 }
             }
             (Plant::PermitsUnlimited, Input::Evaluated { .. }) => {
                 let ids: Vec<_> = state.plans.keys().cloned().collect();
-                for plan in ids.iter().filter_map(|id| state.plans.get_mut(id).map(Arc::make_mut).map(|plan| &mut plan.permits)) {
-                    plan.values_mut().for_each(|left| *left += 1_000);
+                for id in ids {
+                    let Some(plan) = state.plans.get_mut(&id) else { continue };
+                    Arc::make_mut(plan).permits.values_mut().for_each(|left| *left += 1_000);
                 }
             }
             (Plant::BudgetForgotten, Input::Evaluated { .. }) => state.ledger.clear(),

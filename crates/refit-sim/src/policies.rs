@@ -97,7 +97,7 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
         let minor = rng.between(0, 8);
         let _ = writeln!(
             yaml,
-            "---\nblock: it breaks\nsoftware: [{}]\nreleases: \"=1.{minor}.0\"\nowner: ops@acme.example\nwhy: it breaks\nuntil: {until}",
+            "---\nblock: it breaks\ntitle: {}\nreleases: \"=1.{minor}.0\"\nwhy: it breaks\nuntil: {until}",
             TITLES[0]
         );
     }

@@ -75,6 +75,8 @@ pub(crate) struct Run {
     /// How far the server's clock is ahead, in seconds.
     server_ahead: i64,
     pub store: Store,
+    /// When the server was lost.
+    lost: Timestamp,
     /// An earlier copy of what is durable.
     backup: Option<(Store, BTreeSet<String>)>,
     pub server: Option<Server>,
@@ -100,7 +102,6 @@ pub(crate) struct Run {
     pub people: Rng,
     pub network: Rng,
     pub devices: Rng,
-    pub talk: Rng,
     pub look: Rng,
     /// Receipts that a server acknowledged.
     pub delivered: BTreeSet<smol_str::SmolStr>,
@@ -140,6 +141,7 @@ impl Run {
         let mut run = Run {
             now,
             server_ahead: 0,
+            lost: now,
             store: Store::default(),
             backup: None,
             server: None,
@@ -163,7 +165,6 @@ impl Run {
             people: Rng::stream(seed, "people"),
             network: Rng::stream(seed, "network"),
             devices: Rng::stream(seed, "devices"),
-            talk: Rng::stream(seed, "talk"),
             look: Rng::stream(seed, "look"),
             delivered: BTreeSet::new(),
             numbers: 0,
@@ -368,8 +369,8 @@ impl Run {
         self.watch.heard.lost();
         let long = self.fault(Fault::LongDowntime, 150, |run| &mut run.disk);
         let seconds = if long { self.disk.between(86_400, 8 * 86_400) } else { self.disk.between(5, 1_800) };
-        let lost = self.server_now();
-        self.after(seconds, Task::Start { lost });
+        self.lost = self.server_now();
+        self.after(seconds, Task::Start { lost: self.lost });
     }
 
     fn start(&mut self, lost: Timestamp) -> Result<(), Stop> {
@@ -486,8 +487,7 @@ impl Run {
 
     fn calmly(&mut self) -> Result<(), Stop> {
         if self.server.is_none() {
-            let lost = self.store.lease.unwrap_or(self.now);
-            self.start(lost)?;
+            self.start(self.lost)?;
         }
         self.give(vec![(Actor::server(), Input::GoOn { why: "calm".into() })])?;
         self.everybody_reports()?;

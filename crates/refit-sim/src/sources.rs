@@ -72,6 +72,15 @@ impl Sources {
         self.people.keys().cloned().collect()
     }
 
+    /// What is said again of a person is no longer erased.
+    fn says(&mut self, person: &PersonId, values: &BTreeMap<SmolStr, Option<(SmolStr, Plain)>>, truth: &mut Truth) {
+        let references = self.people.entry(person.clone()).or_default();
+        for (reference, value) in values.values().flatten() {
+            truth.erased.remove(&value.to_string());
+            references.push(reference.clone());
+        }
+    }
+
     /// A person was erased: what was said of them must be found nowhere.
     pub fn erased(&mut self, person: &PersonId, truth: &mut Truth) {
         for reference in self.people.insert(person.clone(), Vec::new()).unwrap_or_default() {
@@ -85,7 +94,7 @@ impl Sources {
 impl Run {
     /// A source speaks.
     pub fn source(&mut self) -> Result<(), Stop> {
-        let again = self.sources.rng.between(1_800, 60_000);
+        let again = self.sources.rng.between(900, 24_000);
         self.after(again, Task::Source);
         let input = match self.sources.rng.below(10) {
             0 | 1 => Some(self.release()),
@@ -96,6 +105,9 @@ impl Run {
         };
         let repeats = self.fault(Fault::SourceRepeats, 80, |run| &mut run.sources.rng);
         let Some(input) = (if repeats { self.sources.last.clone() } else { input }) else { return Ok(()) };
+        if let Input::ObservePerson { person, values, .. } = &input {
+            self.sources.says(person, values, &mut self.watch.truth);
+        }
         self.sources.last = Some(input.clone());
         self.give(vec![(Actor::server(), input)])?;
         Ok(())
@@ -212,8 +224,6 @@ impl Run {
             let reference = if leaks { format!("{value}-{told}") } else { format!("ref{told}{}", field.len()) };
             let reference = SmolStr::from(reference);
             self.watch.truth.values.insert(reference.clone(), value.clone());
-            self.watch.truth.erased.remove(&value);
-            sources.people.entry(person.clone()).or_default().push(reference.clone());
             values.insert(field.into(), Some((reference, Plain::Text(value.into()))));
         }
         Some(Input::ObservePerson { person, source: source.into(), observed: now, values })
