@@ -32,6 +32,9 @@ struct Arguments {
     /// Print the log of each run.
     #[arg(long)]
     log: bool,
+    /// Write the log of the last run, with the contents that it names, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    write_log: Option<std::path::PathBuf>,
     /// Do not make a failure smaller.
     #[arg(long)]
     no_shrink: bool,
@@ -61,6 +64,9 @@ fn main() -> Result<()> {
         summary.add(&report);
         if arguments.log {
             print!("{}", report.log);
+        }
+        if let Some(file) = &arguments.write_log {
+            std::fs::write(file, report.store.as_lines().map_err(anyhow::Error::msg)?)?;
         }
         if report.failure.is_some() {
             failed += 1;

@@ -3,6 +3,7 @@
 use super::{
     config::Config,
     faults::{Fault, FaultCounts},
+    store::Store,
     watch::{Invariant, Violation},
 };
 use refit_core::control::Event;
@@ -18,6 +19,8 @@ pub struct Report {
     pub config: Config,
     /// The log, as one text, for comparing runs.
     pub log: String,
+    /// What is durable at its end.
+    pub store: Store,
     /// Steps that were taken.
     pub steps: u64,
     /// Simulated days, times devices.

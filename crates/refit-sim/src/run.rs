@@ -122,6 +122,7 @@ pub fn simulate(config: Config) -> Report {
     Report {
         config: run.config,
         log,
+        store: run.store,
         steps: run.step,
         device_days: run.device_days,
         faults: run.counts,
@@ -382,7 +383,8 @@ impl Run {
             && let Some((backup, erased)) = self.backup.clone()
         {
             // What devices reported since is lost with the log; they are not told. An erasure is lost with it too.
-            self.store = backup;
+            let contents = std::mem::replace(&mut self.store, backup).contents;
+            self.store.contents.extend(contents);
             self.watch.truth.erased = erased;
             self.delivered.clear();
             self.watch.restored(&self.store, self.server_now())?;

@@ -30,7 +30,7 @@ pub struct Entry {
 }
 
 /// All that is durable.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Store {
     /// The log.
     pub entries: Vec<Entry>,
@@ -82,6 +82,33 @@ impl Entry {
 }
 
 impl Store {
+    /// The log and the contents that it names as JSON lines: how logs are kept for the test that reads old ones.
+    pub fn as_lines(&self) -> Result<String, String> {
+        let mut lines = String::new();
+        for (sha256, bytes) in &self.contents {
+            let text = String::from_utf8_lossy(bytes);
+            let named = self.entries.iter().any(|entry| String::from_utf8_lossy(&entry.body).contains(sha256.as_str()));
+            if named {
+                lines.push_str(&serde_json::json!({ "content": sha256, "text": text }).to_string());
+                lines.push('\n');
+            }
+        }
+        for entry in &self.entries {
+            let body: serde_json::Value = serde_json::from_slice(&entry.body).map_err(|error| error.to_string())?;
+            let line = serde_json::json!({
+                "seq": entry.seq,
+                "at": entry.at,
+                "actor": entry.actor,
+                "kind": entry.kind,
+                "version": entry.version,
+                "body": body,
+            });
+            lines.push_str(&line.to_string());
+            lines.push('\n');
+        }
+        Ok(lines)
+    }
+
     /// What events are read against.
     pub fn ground(&self) -> Ground<'_> {
         Ground { catalog: &TITLES, contents: &self.contents as &dyn Contents }

@@ -71,7 +71,7 @@ impl Run {
                 0 => drop(agent.installed.remove(&TitleId::new("browser"))),
                 1 => drop(agent.installed.insert(TitleId::new("browser"), "1.0.0".into())),
                 2 => drop(agent.installed.insert(TitleId::new("guard"), "1.0.0".into())),
-                _ => drop(agent.installed.insert(TitleId::new("editor"), "1.0.0".into())),
+                _ => drop(agent.installed.remove(&TitleId::new("guard"))),
             }
         }
         if sleeps {

@@ -345,9 +345,13 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
     device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
     for (slot, published) in &record.published {
         device.decided_before.insert(slot.title.clone(), published.key.policy.clone());
-        if let Wanted::Release(version) = &published.key.admitted
-            && let Ok(version) = Version::parse(repository.scheme(&slot.title), version)
-        {
+        // Where nothing was admitted, what is installed stays: or else an undetermined answer would differ from itself when it
+        // is decided again.
+        let admitted = match &published.key.admitted {
+            Wanted::Release(version) => Some(version),
+            _ => record.installs.get(slot).map(|installed| &installed.version),
+        };
+        if let Some(Ok(version)) = admitted.map(|version| Version::parse(repository.scheme(&slot.title), version)) {
             device.admitted_before.insert(slot.title.clone(), version);
         }
     }

@@ -226,7 +226,9 @@ impl Heard {
             });
             let Some(record) = state.devices.get(device) else { continue };
             let newest = record.absences.last();
-            let noted = newest.is_some_and(|absence| absence.back.duration_since(heard).abs() < SLACK);
+            // An absence that ended before the last sign is another one.
+            let noted = newest
+                .is_some_and(|absence| absence.back > last && absence.back.duration_since(heard).abs() < SLACK);
             if noted && listening < ABSENCE - SLACK {
                 found = found.or_else(|| Some(format!("{device} was silent for {listening:#} while somebody listened: {newest:?}")));
             }
