@@ -368,6 +368,8 @@ impl Run {
             return;
         }
         self.watch.heard.lost();
+        // It renews its lease every few seconds for as long as it lives.
+        self.store.lease = Some(self.server_now());
         let long = self.fault(Fault::LongDowntime, 150, |run| &mut run.disk);
         let seconds = if long { self.disk.between(86_400, 8 * 86_400) } else { self.disk.between(5, 1_800) };
         self.lost = self.server_now();

@@ -35,11 +35,12 @@ impl Run {
         }
         let cloned = self.fault(Fault::ClonedId, 60, |run| &mut run.devices);
         let twin = self.devices.below(self.agents.len() as u64) as usize;
-        let device = match self.agents.get(twin).filter(|_| cloned) {
-            Some(twin) => twin.device.clone(),
-            None => DeviceId::new(format!("d{number}")),
-        };
-        let agent = Agent::new(self.agents.len(), device, &mut self.devices, self.now);
+        let twin = self.agents.get(twin).filter(|_| cloned).map(|twin| (twin.device.clone(), twin.universe.clone()));
+        let device = twin.as_ref().map_or_else(|| DeviceId::new(format!("d{number}")), |(device, _)| device.clone());
+        let mut agent = Agent::new(self.agents.len(), device, &mut self.devices, self.now);
+        if let Some((_, universe)) = twin {
+            agent.universe = universe;
+        }
         self.agents.push(agent);
         let seconds = self.devices.between(10, 1_000);
         self.after(seconds, Task::Wake(self.agents.len() - 1));
