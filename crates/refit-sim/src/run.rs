@@ -75,6 +75,8 @@ pub(crate) struct Run {
     /// How far the server's clock is ahead, in seconds.
     server_ahead: i64,
     pub store: Store,
+    /// Whether the server listens: its start is in the log.
+    listening: bool,
     /// When the server was lost.
     lost: Timestamp,
     /// An earlier copy of what is durable.
@@ -142,6 +144,7 @@ impl Run {
         let mut run = Run {
             now,
             server_ahead: 0,
+            listening: false,
             lost: now,
             store: Store::default(),
             backup: None,
@@ -368,8 +371,10 @@ impl Run {
             return;
         }
         self.watch.heard.lost();
-        // It renews its lease every few seconds for as long as it lives.
-        self.store.lease = Some(self.server_now());
+        // It renews its lease every few seconds for as long as it lives, and not before its start is written.
+        if std::mem::take(&mut self.listening) {
+            self.store.lease = Some(self.server_now());
+        }
         let long = self.fault(Fault::LongDowntime, 150, |run| &mut run.disk);
         let seconds = if long { self.disk.between(86_400, 8 * 86_400) } else { self.disk.between(5, 1_800) };
         self.lost = self.server_now();
@@ -409,6 +414,7 @@ impl Run {
             // A server that can't write its start does not begin to listen.
             self.crash();
         }
+        self.listening = self.server.is_some();
         Ok(())
     }
 
