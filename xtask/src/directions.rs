@@ -13,7 +13,9 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("refit-agent", &["refit-core", "refit-connect", "refit"], "the endpoint links neither policy nor planner"),
     ("refit-connect", &["refit-core", "refit-agent", "refit"], "connections know the vocabulary only"),
     ("refit", &["openssl-sys", "native-tls", "aws-lc-sys"], "TLS is rustls with ring"),
-    ("refit", &["refit-testbed"], "the testbed is not shipped"),
+    ("refit", &["refit-testbed", "refit-sim"], "the testbed and the simulator are not shipped"),
+    ("refit-core", &["refit-sim"], "the simulator drives the core"),
+    ("refit-sim", IO, "the simulator is its seed"),
 ];
 
 /// Crates that do IO, wait, or draw random numbers.
