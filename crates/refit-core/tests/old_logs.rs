@@ -44,4 +44,4 @@ fn the_first_log_reads() {
 }
 
 /// Position, devices, policy revision, plans, people, published slots.
-const FACTS: (u64, u64, u64, usize, usize, usize) = (0, 0, 0, 0, 0, 0);
+const FACTS: (u64, u64, u64, usize, usize, usize) = (317, 7, 3, 21, 6, 28);

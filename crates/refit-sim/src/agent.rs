@@ -101,7 +101,12 @@ impl Agent {
         let installs = match known {
             None => Installs::All(self.installed.iter().map(install).collect()),
             Some(known) => Installs::Changes {
-                present: self.installed.iter().filter(|(title, it)| known.get(*title) != Some(it)).map(install).collect(),
+                present: self
+                    .installed
+                    .iter()
+                    .filter(|(title, it)| known.get(*title) != Some(it))
+                    .map(install)
+                    .collect(),
                 gone: known
                     .keys()
                     .filter(|title| !self.installed.contains_key(*title))
@@ -117,11 +122,8 @@ impl Agent {
             let tags = if rng.permille(500) { vec!["canary".into()] } else { Vec::new() };
             facts.insert("device.tags".into(), Some(Plain::List(tags)));
         }
-        let universe = self.universe.clone().map(|key| UniverseReport {
-            key,
-            distribution: "debian/bookworm".into(),
-            offers,
-        });
+        let universe =
+            self.universe.clone().map(|key| UniverseReport { key, distribution: "debian/bookworm".into(), offers });
         // Until the server has answered, nobody knows what it knows.
         self.acknowledged = None;
         Observation {

@@ -1,10 +1,6 @@
 //! What is run.
 
-use super::{
-    faults::Fault,
-    plant::Plant,
-    watch::Invariant,
-};
+use super::{faults::Fault, plant::Plant, watch::Invariant};
 use std::collections::BTreeSet;
 
 /// What is run.
@@ -46,7 +42,8 @@ impl Config {
             "cargo run --release -p refit-sim -- --seed {} --devices {} --steps {}",
             self.seed, self.devices, self.steps
         );
-        let without: Vec<_> = Fault::ALL.iter().filter(|fault| !self.faults.contains(fault)).map(|it| it.name()).collect();
+        let without: Vec<_> =
+            Fault::ALL.iter().filter(|fault| !self.faults.contains(fault)).map(|it| it.name()).collect();
         if !without.is_empty() {
             command.push_str(&format!(" --without {}", without.join(",")));
         }

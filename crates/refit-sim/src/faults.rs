@@ -80,7 +80,11 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Fault, String> {
-        Fault::ALL.iter().copied().find(|fault| fault.name() == name).ok_or_else(|| format!("no fault is called `{name}`"))
+        Fault::ALL
+            .iter()
+            .copied()
+            .find(|fault| fault.name() == name)
+            .ok_or_else(|| format!("no fault is called `{name}`"))
     }
 }
 

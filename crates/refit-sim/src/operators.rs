@@ -13,9 +13,7 @@ use refit_core::{
         Actor, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope, TokenId,
         TokenRecord, fleet_plan,
     },
-    policy::{
-        diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits,
-    },
+    policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
 };
 use refit_model::TitleId;
 use smol_str::SmolStr;
@@ -185,7 +183,8 @@ impl Run {
         let what = self.people.below(10);
         if self.config.plant == Some(Plant::AuthorApproves) && what < 5 {
             let author = OPERATORS.iter().find(|(owner, _)| *owner == plan.author);
-            who = Actor { owner: "somebody else".into(), ..author.map_or(who, |(owner, bearer)| actor(owner, *bearer)) };
+            who =
+                Actor { owner: "somebody else".into(), ..author.map_or(who, |(owner, bearer)| actor(owner, *bearer)) };
         }
         let input = match (what, &plan.kind) {
             (0..5, _) => Input::Approve { plan: id },

@@ -66,7 +66,11 @@ impl FromStr for Plant {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Plant, String> {
-        Plant::ALL.iter().copied().find(|plant| plant.name() == name).ok_or_else(|| format!("no mistake is called `{name}`"))
+        Plant::ALL
+            .iter()
+            .copied()
+            .find(|plant| plant.name() == name)
+            .ok_or_else(|| format!("no mistake is called `{name}`"))
     }
 }
 
@@ -101,7 +105,8 @@ impl Plant {
             Plant::PhaseInSkipped => {
                 for (policy, since) in &mut state.applied.policies {
                     *since = since.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*since);
-                    for entry in state.applied.entries.get_mut(policy).into_iter().flat_map(|texts| texts.values_mut()) {
+                    for entry in state.applied.entries.get_mut(policy).into_iter().flat_map(|texts| texts.values_mut())
+                    {
                         *entry = entry.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*entry);
                     }
                 }

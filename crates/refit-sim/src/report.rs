@@ -102,7 +102,8 @@ impl fmt::Display for Summary {
         writeln!(f, "\nevents, and after how many of the {} kinds of faults each was written:", Fault::ALL.len())?;
         for (kind, _) in Event::KINDS {
             let count = self.events.get(kind).copied().unwrap_or(0);
-            let after: Vec<Fault> = Fault::ALL.iter().copied().filter(|it| self.coverage.contains_key(&(kind, *it))).collect();
+            let after: Vec<Fault> =
+                Fault::ALL.iter().copied().filter(|it| self.coverage.contains_key(&(kind, *it))).collect();
             write!(f, "  {kind:28} {count:>10} {:>4}", after.len())?;
             let never: Vec<_> = Fault::ALL.iter().filter(|fault| !after.contains(fault)).map(|it| it.name()).collect();
             match never.len() {

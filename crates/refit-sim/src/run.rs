@@ -352,7 +352,8 @@ impl Run {
                 Event::PersonErased(erased) => self.sources.erased(&erased.person, &mut self.watch.truth),
                 Event::PresenceSeen(seen) => {
                     let Some(server) = &self.server else { continue };
-                    let ids = seen.devices.iter().filter_map(|index| server.state.by_index.get(index as usize).cloned());
+                    let ids =
+                        seen.devices.iter().filter_map(|index| server.state.by_index.get(index as usize).cloned());
                     let ids: Vec<_> = ids.collect();
                     if server.state.seq >= entry.seq {
                         let found = self.watch.heard.downtime_is_no_absence(&server.state, &ids, seen.to);
@@ -457,13 +458,13 @@ impl Run {
                 continue;
             }
             let horizon = evaluation.next_change.map_or(20 * 86_400, |at| at.duration_since(evaluation.at).as_secs());
-            let at = evaluation.at.checked_add(SignedDuration::from_secs(self.look.between(0, horizon.clamp(0, 60 * 86_400))));
+            let at = evaluation
+                .at
+                .checked_add(SignedDuration::from_secs(self.look.between(0, horizon.clamp(0, 60 * 86_400))));
             let Ok(at) = at else { continue };
-            let found =
-                super::watch::nothing_changes_early(&mut server.evaluator, &server.state, evaluation, at);
+            let found = super::watch::nothing_changes_early(&mut server.evaluator, &server.state, evaluation, at);
             self.watch.judge(super::watch::Invariant::NothingChangesEarly, found)?;
         }
-        self.watch.decided(&server.state, &server.decided)?;
         if self.fault(Fault::CrashWhileDeciding, 10, |run| &mut run.disk) {
             self.crash();
             return Ok(());
@@ -479,7 +480,17 @@ impl Run {
         let weather = self.weather();
         let (now, plant) = (self.server_now(), self.config.plant);
         let Some(server) = self.server.as_mut().filter(|server| !server.decided.is_empty()) else { return Ok(()) };
+        // What was decided on something that has changed since is dropped, and counts for nothing.
+        let state = &server.state;
+        let counts = |evaluation: &&refit_core::control::Evaluation| {
+            let revised = state.device(&evaluation.device).map(|record| state.revised_for(record));
+            revised.is_some_and(|revised| revised.max(state.revised_for_all()) <= evaluation.basis)
+        };
+        let counted: Vec<_> = server.decided.iter().filter(counts).cloned().collect();
         let batch = server.tell_decided(&mut self.store, plan, now, weather, plant)?;
+        if matches!(batch, Batch::Done(_)) {
+            self.watch.decided(&server.state, &counted)?;
+        }
         if self.after_batch(batch)?.is_none() {
             self.after(600, Task::Decide);
         }

@@ -171,7 +171,8 @@ impl Server {
         plant: Option<Plant>,
     ) -> Result<Batch, String> {
         let devices = std::mem::take(&mut self.decided);
-        let told = if plant == Some(Plant::DecisionsDropped) && devices.len() == 1 { Vec::new() } else { devices.clone() };
+        let told =
+            if plant == Some(Plant::DecisionsDropped) && devices.len() == 1 { Vec::new() } else { devices.clone() };
         let input = Input::Evaluated { plan, devices: told };
         let batch = self.batch(store, vec![(Actor::server(), input)], now, weather, plant)?;
         if matches!(batch, Batch::Done(_)) {

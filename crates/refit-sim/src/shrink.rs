@@ -1,10 +1,6 @@
 //! Makes a failure small: fewer steps, fewer devices, fewer kinds of faults, as long as the same invariant fails.
 
-use super::{
-    config::Config,
-    report::Report,
-    run::simulate,
-};
+use super::{config::Config, report::Report, run::simulate};
 
 /// The smallest run that was found in which the same invariant fails; `report` itself where it did not fail.
 pub fn shrink(report: Report) -> Report {

@@ -168,7 +168,8 @@ impl Run {
             None => {
                 let title = sources.rng.pick(&TITLES).copied().unwrap_or("editor");
                 let minor = sources.minors.get(title).copied().unwrap_or(0).max(0);
-                let advisory = new_advisory(&mut sources.rng, sources.advisories.len(), title, &format!("<1.{minor}.0"), now);
+                let advisory =
+                    new_advisory(&mut sources.rng, sources.advisories.len(), title, &format!("<1.{minor}.0"), now);
                 sources.advisories.push(advisory.clone());
                 advisory
             }

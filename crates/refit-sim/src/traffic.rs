@@ -196,7 +196,8 @@ impl Run {
 
     /// Every receipt counts in the end: what a server acknowledged is in the log.
     fn receipts_arrive(&mut self) -> Result<(), Stop> {
-        let counted: std::collections::BTreeSet<_> = self.watch.fold.receipts.iter().map(|(_, id)| id.clone()).collect();
+        let counted: std::collections::BTreeSet<_> =
+            self.watch.fold.receipts.iter().map(|(_, id)| id.clone()).collect();
         let gone: Vec<DeviceId> =
             self.watch.fold.devices.iter().filter(|device| !device.managed).map(|device| device.id.clone()).collect();
         let lost = self.delivered.iter().find(|id| {
@@ -222,4 +223,3 @@ fn receipt(device: &DeviceId, report: &Report) -> Input {
         output: None,
     }
 }
-

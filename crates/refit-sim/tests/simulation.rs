@@ -78,9 +78,8 @@ fn every_deliberate_mistake_is_found_by_its_invariant() {
 #[test]
 fn a_failure_becomes_smaller_and_says_how_to_run_it_again() {
     let only = Some(Invariant::NothingPersonal);
-    let failed = (0..20).map(|seed| {
-        simulate(Config { plant: Some(Plant::ValuesInReferences), only, steps: 600, ..Config::new(seed) })
-    });
+    let failed = (0..20)
+        .map(|seed| simulate(Config { plant: Some(Plant::ValuesInReferences), only, steps: 600, ..Config::new(seed) }));
     let failed = failed.into_iter().find(|report| report.failure.is_some()).unwrap();
     let small = shrink(failed.clone());
     assert!(small.config.steps < failed.config.steps && small.config.faults.len() < failed.config.faults.len());

@@ -108,7 +108,11 @@ impl<'s> Budgets<'s> {
                 let (limit, of) = row.limit(group);
                 figures.push(BudgetFigures {
                     per: row.document.per.to_string(),
-                    by: row.document.by.clone().map(|field| (field, row.values.get(group).unwrap_or(group).to_string())),
+                    by: row
+                        .document
+                        .by
+                        .clone()
+                        .map(|field| (field, row.values.get(group).unwrap_or(group).to_string())),
                     of,
                     limit,
                     spent: row.moved.get(group).map_or(0, DeviceSet::len),
@@ -152,10 +156,7 @@ impl Row<'_> {
 }
 
 /// How many devices there are; by value of a field, as the most trusted source says. And the values by the names of their groups.
-fn denominators(
-    state: &State,
-    document: &BudgetDocument,
-) -> (BTreeMap<SmolStr, u64>, BTreeMap<SmolStr, SmolStr>) {
+fn denominators(state: &State, document: &BudgetDocument) -> (BTreeMap<SmolStr, u64>, BTreeMap<SmolStr, SmolStr>) {
     let (mut counts, mut values) = (BTreeMap::new(), BTreeMap::new());
     match &document.by {
         None => {

@@ -25,7 +25,11 @@ pub fn replays_alike(store: &Store, state: &State) -> Option<String> {
             }
         }
         Ok((bytes(&replayed)? != known).then(|| {
-            format!("the state at position {} is another one when it is replayed: {}", state.seq, differs(state, &replayed))
+            format!(
+                "the state at position {} is another one when it is replayed: {}",
+                state.seq,
+                differs(state, &replayed)
+            )
         }))
     };
     compare().unwrap_or_else(Some)
@@ -75,7 +79,10 @@ fn differs_from_published(record: &DeviceRecord, evaluation: &refit_core::contro
         });
         let is_held = record.held.get(&outcome.slot).is_some_and(|(_, held)| **held == *key);
         if !same && !is_held {
-            return Some(format!("{}: published {published:?}, decided {outcome:?}, held {:?}", record.id, record.held));
+            return Some(format!(
+                "{}: published {published:?}, decided {outcome:?}, held {:?}",
+                record.id, record.held
+            ));
         }
     }
     let surplus = record.published.keys().find(|slot| !decided.contains(slot))?;

@@ -18,7 +18,8 @@ pub fn inside_envelope(fold: &Fold, event: &Event, store: &Store) -> Option<Stri
             let bytes = content.and_then(|content| store.contents.content(&content));
             let shown: Option<FleetPlan> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
             let Some(shown) = shown else { return Some(format!("nobody was shown plan {}", applied.plan)) };
-            let shown: BTreeMap<_, _> = shown.envelope.into_iter().map(|permit| (permit.cohort, permit.devices)).collect();
+            let shown: BTreeMap<_, _> =
+                shown.envelope.into_iter().map(|permit| (permit.cohort, permit.devices)).collect();
             let applied_envelope: BTreeMap<_, _> = applied.envelope.iter().cloned().collect();
             (shown != applied_envelope).then(|| format!("plan {} was shown with another envelope", applied.plan))
         }

@@ -6,9 +6,7 @@ use super::{
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
-    control::{
-        DueCause, Evaluation, Evaluator, MovesPublished, PublishedCohort, SlotName, SlotOutcome, State, Terms,
-    },
+    control::{DueCause, Evaluation, Evaluator, MovesPublished, PublishedCohort, SlotName, SlotOutcome, State, Terms},
     decide::Mark,
 };
 use refit_model::DeviceId;
@@ -66,12 +64,17 @@ pub fn phase_in_forces_nobody(fold: &Fold, truth: &Truth, moves: &MovesPublished
             continue;
         }
         let policy = cohort.key.policy.as_str();
-        let (Some(days), Some(since)) = (spec.phase_in_days.get(policy), fold.applies_since.get(policy)) else { continue };
+        let (Some(days), Some(since)) = (spec.phase_in_days.get(policy), fold.applies_since.get(policy)) else {
+            continue;
+        };
         let phased_in = since.checked_add(SignedDuration::from_hours(days * 24)).ok()?;
         let devices = cohort.devices.iter().filter_map(|index| fold.devices.get(index as usize));
         let forced = devices.filter(|device| device.enrolled < *since).find(|_| due < phased_in);
         if let Some(device) = forced {
-            return Some(format!("{} is due {due} by {policy}, which applies since {since} and forces nobody for {days}d", device.id));
+            return Some(format!(
+                "{} is due {due} by {policy}, which applies since {since} and forces nobody for {days}d",
+                device.id
+            ));
         }
     }
     None
@@ -158,7 +161,14 @@ pub fn nothing_changes_early(
     let then = evaluator.evaluate(state, &terms, record, at);
     let lasting = |slots: &[Arc<SlotOutcome>]| {
         let one = |slot: &Arc<SlotOutcome>| {
-            (slot.key.clone(), slot.compliance, slot.due, slot.due_by.clone(), slot.obligations.clone(), slot.exposures.clone())
+            (
+                slot.key.clone(),
+                slot.compliance,
+                slot.due,
+                slot.due_by.clone(),
+                slot.obligations.clone(),
+                slot.exposures.clone(),
+            )
         };
         slots.iter().map(one).collect::<Vec<_>>()
     };
@@ -227,13 +237,17 @@ impl Heard {
             let Some(record) = state.devices.get(device) else { continue };
             let newest = record.absences.last();
             // An absence that ended before the last sign is another one.
-            let noted = newest
-                .is_some_and(|absence| absence.back > last && absence.back.duration_since(heard).abs() < SLACK);
+            let noted =
+                newest.is_some_and(|absence| absence.back > last && absence.back.duration_since(heard).abs() < SLACK);
             if noted && listening < ABSENCE - SLACK {
-                found = found.or_else(|| Some(format!("{device} was silent for {listening:#} while somebody listened: {newest:?}")));
+                found = found.or_else(|| {
+                    Some(format!("{device} was silent for {listening:#} while somebody listened: {newest:?}"))
+                });
             }
             if !noted && listening > ABSENCE + SLACK {
-                found = found.or_else(|| Some(format!("{device} was silent from {last} to {heard}, which is no absence: {newest:?}")));
+                found = found.or_else(|| {
+                    Some(format!("{device} was silent from {last} to {heard}, which is no absence: {newest:?}"))
+                });
             }
         }
         found
