@@ -48,6 +48,9 @@ pub(crate) enum Task {
     Calm,
 }
 
+/// What came of each input of a batch.
+pub(crate) type Answers = Vec<Result<Vec<Event>, Refusal>>;
+
 /// Why a run ends early.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -114,7 +117,7 @@ pub(crate) struct Run {
 /// Runs a simulation to its end, or to the first invariant that does not hold.
 pub fn simulate(config: Config) -> Report {
     let mut run = Run::new(config);
-    let ended = run.to_the_end();
+    let ended = run.finish();
     let failure = ended.err().map(|Stop::Violation(violation)| Failure { step: run.step, violation });
     let mut log = String::new();
     for entry in &run.store.entries {
@@ -224,7 +227,7 @@ impl Run {
         PlanId::new(format!("{:04x}-{number}", text & 0xffff))
     }
 
-    fn to_the_end(&mut self) -> Result<(), Stop> {
+    fn finish(&mut self) -> Result<(), Stop> {
         while self.step < self.config.steps {
             let Some(((at, _), task)) = self.queue.pop_first() else { break };
             let managed = self.watch.fold.managed() as f64;
@@ -264,7 +267,7 @@ impl Run {
     }
 
     /// Gives the server inputs as one batch. `None`: nobody can say what came of it.
-    pub fn give(&mut self, inputs: Vec<(Actor, Input)>) -> Result<Option<Vec<Result<Vec<Event>, Refusal>>>, Stop> {
+    pub fn give(&mut self, inputs: Vec<(Actor, Input)>) -> Result<Option<Answers>, Stop> {
         let weather = self.weather();
         let (now, plant) = (self.server_now(), self.config.plant);
         let Some(server) = &mut self.server else { return Ok(None) };
@@ -297,15 +300,12 @@ impl Run {
         weather
     }
 
-    fn after_batch(&mut self, batch: Batch) -> Result<Option<Vec<Result<Vec<Event>, Refusal>>>, Stop> {
+    fn after_batch(&mut self, batch: Batch) -> Result<Option<Answers>, Stop> {
         self.look_at_new_entries()?;
         match batch {
             Batch::Done(answers) => {
                 self.store.lease = Some(self.server_now());
                 let events: Vec<&Event> = answers.iter().flatten().flatten().collect();
-                let durable = !events.is_empty() && self.store.entries.len() < events.len();
-                let found = durable.then(|| "events were acknowledged that are not in the log".to_owned());
-                self.watch.judge(super::watch::Invariant::AcknowledgedIsDurable, found)?;
                 self.acknowledged_is_durable(&events)?;
                 let gathering = self.server.as_ref().and_then(|server| server.presence_due());
                 if gathering.is_some() && !self.tick_queued {
