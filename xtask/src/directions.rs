@@ -19,7 +19,9 @@ const WALLS: &[(&str, &[&str], &str)] = &[
         "the log keeps bytes and knows no policy",
     ),
     ("refit", &["openssl-sys", "native-tls", "aws-lc-sys"], "TLS is rustls with ring"),
-    ("refit", &["refit-testbed"], "the testbed is not shipped"),
+    ("refit", &["refit-testbed", "refit-sim"], "the testbed and the simulator are not shipped"),
+    ("refit-core", &["refit-sim"], "the simulator drives the core"),
+    ("refit-sim", IO, "the simulator is its seed"),
 ];
 
 /// Crates that do IO, wait, or draw random numbers.

@@ -6,8 +6,19 @@ use crate::policy::document::{
     scalars::{Duration, Share},
 };
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
+
+/// How a group is named in the log: a personal value must not be there, so a digest stands for it. It keeps groups apart; who
+/// knows a value can find its digest, but nobody reads a value out of it.
+pub(super) fn group_name(field: &str, value: &str) -> SmolStr {
+    if !field.starts_with("person.") {
+        return value.into();
+    }
+    let digest = Sha256::new().chain_update(field).chain_update([0]).chain_update(value).finalize();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
 
 /// The budgets of the policy in force, and what is left of them.
 #[derive(Debug)]
@@ -23,6 +34,8 @@ struct Row<'s> {
     moved: BTreeMap<SmolStr, DeviceSet>,
     /// Devices that it is a share of; by value of its field, where it has one.
     of: BTreeMap<SmolStr, u64>,
+    /// The values that people know, by the names of their groups.
+    values: BTreeMap<SmolStr, SmolStr>,
 }
 
 impl<'s> Budgets<'s> {
@@ -43,7 +56,8 @@ impl<'s> Budgets<'s> {
                     }
                 }
             }
-            Row { document, moved, of: denominators(state, document) }
+            let (of, values) = denominators(state, document);
+            Row { document, moved, of, values }
         });
         Budgets { rows: rows.collect() }
     }
@@ -61,6 +75,7 @@ impl<'s> Budgets<'s> {
             let spent = moved.map_or(0, DeviceSet::len);
             if spent >= limit {
                 let whose = match &row.document.by {
+                    Some(field) if field.starts_with("person.") => format!(" of one {field}"),
                     Some(field) => format!(" of {field} {group}"),
                     None => String::new(),
                 };
@@ -93,7 +108,11 @@ impl<'s> Budgets<'s> {
                 let (limit, of) = row.limit(group);
                 figures.push(BudgetFigures {
                     per: row.document.per.to_string(),
-                    by: row.document.by.clone().map(|field| (field, group.to_string())),
+                    by: row
+                        .document
+                        .by
+                        .clone()
+                        .map(|field| (field, row.values.get(group).unwrap_or(group).to_string())),
                     of,
                     limit,
                     spent: row.moved.get(group).map_or(0, DeviceSet::len),
@@ -136,9 +155,9 @@ impl Row<'_> {
     }
 }
 
-/// How many devices there are; by value of a field, as the most trusted source says.
-fn denominators(state: &State, document: &BudgetDocument) -> BTreeMap<SmolStr, u64> {
-    let mut counts: BTreeMap<SmolStr, u64> = BTreeMap::new();
+/// How many devices there are; by value of a field, as the most trusted source says. And the values by the names of their groups.
+fn denominators(state: &State, document: &BudgetDocument) -> (BTreeMap<SmolStr, u64>, BTreeMap<SmolStr, SmolStr>) {
+    let (mut counts, mut values) = (BTreeMap::new(), BTreeMap::new());
     match &document.by {
         None => {
             counts.insert(SmolStr::default(), state.managed_count());
@@ -146,10 +165,12 @@ fn denominators(state: &State, document: &BudgetDocument) -> BTreeMap<SmolStr, u
         Some(field) => {
             for device in state.managed() {
                 if let Some(value) = state.plain_fact(device, field) {
-                    *counts.entry(value).or_default() += 1;
+                    let group = group_name(field, &value);
+                    *counts.entry(group.clone()).or_default() += 1;
+                    values.insert(group, value);
                 }
             }
         }
     }
-    counts
+    (counts, values)
 }

@@ -2,7 +2,8 @@
 //!
 //! An event that was written is never rewritten. When a payload's fields change so that old ones can't be read as they are, its
 //! version grows, and [`upcast`] gets an arm that makes the old payload the new one. `tests/old_logs/` holds logs of every
-//! version that was ever written, and a test reads them.
+//! version that was ever written, each with every kind of event that there was, and `tests/old_logs.rs` reads them. A log
+//! there is written once, by the simulator (`refit-sim --write-log`), when a kind or a version is new, and never again.
 
 use super::event::Event;
 use serde_json::Value;

@@ -4,6 +4,7 @@
 //! changed it. The answer is small: what would be published, what was noted (latches, spells), when time alone changes it.
 
 use super::{
+    budget::group_name,
     entry::{AdvisoryEntry, ReleaseEntry, SlotName},
     publication::{CohortKey, DueBy, DueCause, Wanted},
     state::{DeviceRecord, State},
@@ -43,7 +44,7 @@ pub struct Evaluation {
     pub began: Vec<(SlotName, Timestamp)>,
     /// Spells that ended.
     pub ended: Vec<SlotName>,
-    /// The values of the fields that budgets divide by.
+    /// The groups of the fields that budgets divide by; personal values are digests.
     pub groups: BTreeMap<SmolStr, SmolStr>,
     /// When time alone may change the answer.
     pub next_change: Option<Timestamp>,
@@ -344,9 +345,13 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
     device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
     for (slot, published) in &record.published {
         device.decided_before.insert(slot.into(), published.key.policy.clone());
-        if let Wanted::Release(version) = &published.key.admitted
-            && let Ok(version) = Version::parse(repository.scheme(&slot.title), version)
-        {
+        // Where nothing was admitted, what is installed stays: or else an undetermined answer would differ from itself when it
+        // is decided again.
+        let admitted = match &published.key.admitted {
+            Wanted::Release(version) => Some(version),
+            _ => record.installs.get(slot).map(|installed| &installed.version),
+        };
+        if let Some(Ok(version)) = admitted.map(|version| Version::parse(repository.scheme(&slot.title), version)) {
             device.admitted_before.insert(slot.into(), version);
         }
     }
@@ -407,17 +412,17 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
     facts
 }
 
-/// The values of the fields that budgets divide by.
+/// The groups of the fields that budgets divide by, by the names that the log has for them.
 fn groups(repository: &Repository, device: &Device, now: Timestamp) -> BTreeMap<SmolStr, SmolStr> {
     let fields = repository.budgets.iter().filter_map(|budget| budget.by.as_deref());
     let value = |name: &str| {
         let field: FieldRef = name.parse().ok()?;
         let resolved = device.facts.resolve(&field, &repository.authority, &repository.staleness, now);
-        let value = match resolved.value? {
-            Value::Text(text) => text.clone(),
-            other => other.to_string().into(),
+        let group = match resolved.value? {
+            Value::Text(text) => group_name(name, text),
+            other => group_name(name, &other.to_string()),
         };
-        Some((SmolStr::new(name), value))
+        Some((SmolStr::new(name), group))
     };
     fields.filter_map(value).collect()
 }
@@ -490,6 +495,10 @@ fn outcome(decision: &Decision) -> SlotOutcome {
         obligation: name(&obligation.cause),
         provisional: decision.marks.contains(&Mark::Provisional),
         exception: obligation.exception.clone(),
+        release: match obligation.cause {
+            Cause::Stale => decision.installed.as_ref().map(|version| version.as_str().into()),
+            _ => None,
+        },
     });
     let open = derivation.open_exposures.iter().map(|open| (open.advisory.clone(), open.scores.kev.is_some()));
     let obliging = derivation.obligations.iter().filter_map(|obligation| match &obligation.cause {
@@ -537,6 +546,9 @@ pub(super) fn later_because(
         let withdrawn = state.advisories.get(&outcome.slot.title).and_then(|list| list.get(by.obligation.as_str()));
         let withdrawn = withdrawn.is_some_and(|advisory| advisory.withdrawn.is_some());
         return Some(if withdrawn { DueCause::AdvisoryWithdrawn } else { DueCause::ObligationEnded });
+    }
+    if by.release.is_some() && by.release != outcome.installed {
+        return Some(DueCause::ObligationEnded);
     }
     if by.exception.is_some() || !outcome.exceptions.is_empty() {
         return Some(DueCause::Exception);

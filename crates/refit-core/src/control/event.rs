@@ -268,7 +268,7 @@ events! {
         withdrawn: Vec<(SlotName, DeviceSet)>,
         /// Devices that spent a budget, by what moved them.
         spent: BTreeMap<MoveCause, DeviceSet>,
-        /// The values of the fields that budgets divide by, for the devices that spent one.
+        /// The groups of the fields that budgets divide by, for the devices that spent one; personal values are digests.
         groups: BTreeMap<SmolStr, BTreeMap<SmolStr, DeviceSet>>,
         /// Moves that a plan's envelope paid for: plan, what, how many devices.
         permitted: Vec<(PlanId, CohortKey, u64)>,

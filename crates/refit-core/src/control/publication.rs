@@ -62,6 +62,9 @@ pub struct DueBy {
     pub provisional: bool,
     /// The exception that replaced it.
     pub exception: Option<SmolStr>,
+    /// The installed release that it belongs to, where it ends with it: another stale release is another obligation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<SmolStr>,
 }
 
 /// Why a due time is later than it was.

@@ -4,5 +4,6 @@
 
 mod budgets;
 mod fleet;
+mod found;
 mod presence;
 mod shell;

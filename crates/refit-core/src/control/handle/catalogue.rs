@@ -26,6 +26,12 @@ pub(super) fn releases(state: &State, source: SmolStr, mut releases: Vec<Release
             return Err(Refusal::Invalid("only a universe's offers can be withheld".into()));
         }
     }
+    for release in &mut releases {
+        // What was published once was: a date that moves on would let due times slide.
+        let known = state.releases.get(&release.title).into_iter().flat_map(|known| known.iter());
+        let known = known.filter(|known| (&known.version, &known.branch) == (&release.version, &release.branch));
+        release.published = known.map(|known| known.published).fold(release.published, jiff::Timestamp::min);
+    }
     releases.retain(|release| {
         let known = state.releases.get(&release.title);
         !known.is_some_and(|known| known.contains(release))
@@ -54,6 +60,11 @@ pub(super) fn advisories(
                 advisory.id
             )));
         }
+    }
+    for advisory in &mut advisories {
+        // What was known once was: new information moves a due time earlier, never later.
+        let known = state.advisories.get(&advisory.title).and_then(|list| list.get(&advisory.id));
+        advisory.known_at = known.map_or(advisory.known_at, |known| known.known_at.min(advisory.known_at));
     }
     advisories.retain(|advisory| {
         let known = state.advisories.get(&advisory.title).and_then(|list| list.get(&advisory.id));

@@ -49,7 +49,7 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
     let observed = said.observed.min(now);
     let known = record.reported.get(&said.source).copied();
     // Messages may arrive in another order than they were sent: what is older than what is known changes nothing.
-    if known.is_some_and(|known| observed < known) {
+    if record.said.get(&said.source).is_some_and(|newest| observed < *newest) {
         return Ok(Outcome { seen: Some(record.index), ..Outcome::default() });
     }
     let mut event = DeviceObserved {
@@ -143,9 +143,8 @@ fn differences(record: &DeviceRecord, installs: Installs) -> Result<(Vec<Install
 
 pub(super) fn receipt(state: &State, receipt: ReceiptReceived) -> Result<Outcome, Refusal> {
     let record = managed(state, &receipt.device)?;
-    let counted = record.receipts.get(&receipt.slot);
-    // The same report counts once, and an older one never replaces a newer.
-    if counted.is_some_and(|counted| counted.id == receipt.receipt || counted.at > receipt.at) {
+    // The same report counts once, and one from a clock that was set back counts too.
+    if record.counted.contains(&receipt.receipt) {
         return Ok(Outcome::default());
     }
     Ok(one(receipt))

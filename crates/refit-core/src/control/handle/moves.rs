@@ -25,10 +25,6 @@ type Terms = (Option<Timestamp>, Option<DueBy>, Option<DueCause>);
 /// Takes what was decided on devices. What was decided on a state that has changed since for that device is dropped: it is
 /// decided again.
 pub(super) fn evaluated(state: &State, plan: PlanId, devices: Vec<Evaluation>, now: Timestamp) -> Outcome {
-    // Nothing moves while everything is stopped.
-    if state.brake.is_some() {
-        return Outcome::default();
-    }
     let mut gathered = Gathered::new(state, now);
     for evaluation in &devices {
         let Some(record) = state.device(&evaluation.device) else { continue };
@@ -36,7 +32,11 @@ pub(super) fn evaluated(state: &State, plan: PlanId, devices: Vec<Evaluation>, n
         if evaluation.revision != state.revision() || revised > evaluation.basis {
             continue;
         }
-        gathered.device(record, evaluation);
+        gathered.notes(record, evaluation);
+        // Nothing moves while everything is stopped; what has to be remembered is, or clocks would begin when it goes on.
+        if state.brake.is_none() {
+            gathered.device(record, evaluation);
+        }
     }
     gathered.outcome(plan)
 }
@@ -93,7 +93,7 @@ impl<'s> Gathered<'s> {
         }
     }
 
-    fn device(&mut self, record: &DeviceRecord, evaluation: &Evaluation) {
+    fn notes(&mut self, record: &DeviceRecord, evaluation: &Evaluation) {
         self.latches.extend(
             evaluation
                 .latches
@@ -107,6 +107,9 @@ impl<'s> Gathered<'s> {
         for slot in evaluation.ended.iter().filter(|slot| record.spells.contains_key(*slot)) {
             self.ended.entry(slot.clone()).or_default().insert(record.index);
         }
+    }
+
+    fn device(&mut self, record: &DeviceRecord, evaluation: &Evaluation) {
         let changes = self.changes(record, evaluation);
         let movers: Vec<&Change<'_>> = changes.iter().filter(|change| change.moves).collect();
         let cause = self.cause(record, evaluation);
@@ -141,7 +144,9 @@ impl<'s> Gathered<'s> {
         for slot in record.published.keys().filter(|slot| !kept.contains(slot)) {
             self.withdrawn.entry(slot.clone()).or_default().insert(record.index);
         }
-        if record.settled != evaluation.revision {
+        // A device arrives with its first report of installs, which may come after it was enrolled and looked at.
+        let has_arrived = !record.installs.is_empty() || record.reported.contains_key(&record.seen_by);
+        if record.settled != evaluation.revision && (has_arrived || record.settled > 0) {
             self.settled.insert(record.index);
         }
     }
@@ -190,10 +195,11 @@ impl<'s> Gathered<'s> {
         let fits = |left: &BTreeMap<CohortKey, u64>| {
             movers.iter().all(|change| left.get(change.key).is_some_and(|left| *left > 0))
         };
-        let plan = self.permits.iter().find(|(_, (_, left))| fits(left));
-        if let Some((id, (true, _))) = plan {
+        // What people approved comes first: else a plan that nobody had to approve would hide it.
+        if let Some((id, _)) = self.permits.iter().find(|(_, (by_people, left))| *by_people && fits(left)) {
             return Ok(Some(id.clone()));
         }
+        let plan = self.permits.iter().find(|(_, (_, left))| fits(left));
         // What a new revision does to a device was shown in its plan; what was not shown needs a person.
         if cause == MoveCause::Policy && plan.is_none() {
             return Err("the plan that was applied did not show this".into());

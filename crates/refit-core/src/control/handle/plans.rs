@@ -44,15 +44,15 @@ pub(super) fn approve(state: &State, actor: &Actor, id: PlanId) -> Result<Outcom
             actor.owner
         )));
     }
-    if plan.status != PlanStatus::Open {
-        // Approving twice changes nothing.
-        if plan.approvals.contains_key(&actor.owner) {
-            return Ok(Outcome::default());
-        }
-        return Err(over(&id, plan));
-    }
+    // Approving twice changes nothing.
     if plan.approvals.contains_key(&actor.owner) {
         return Ok(Outcome::default());
+    }
+    // What was approved by as many as were needed then may need more by now.
+    let needs_more = plan.status == PlanStatus::Approved && plan.approvals.len() < state.approvals_needed as usize;
+    let is_policy = matches!(plan.kind, PlanKind::Policy { .. });
+    if plan.status != PlanStatus::Open && !(is_policy && needs_more) {
+        return Err(over(&id, plan));
     }
     Ok(one(PlanApproved { plan: id, by: actor.owner.clone() }))
 }
@@ -78,18 +78,17 @@ pub(super) fn apply(state: &State, id: PlanId, envelope: Vec<(CohortKey, u64)>) 
     if *replaces != state.revision() {
         return Err(moved_on(*replaces, state.revision()));
     }
-    match plan.status {
-        PlanStatus::Approved => {}
-        PlanStatus::Open if state.approvals_needed == 0 => {}
-        PlanStatus::Open => {
-            let missing = state.approvals_needed as usize - plan.approvals.len().min(state.approvals_needed as usize);
-            return Err(Refusal::Forbidden(format!(
-                "plan {id} needs {missing} more approval{} by somebody other than {}",
-                if missing == 1 { "" } else { "s" },
-                plan.author
-            )));
-        }
-        _ => return Err(over(&id, plan)),
+    if !matches!(plan.status, PlanStatus::Open | PlanStatus::Approved) {
+        return Err(over(&id, plan));
+    }
+    // What is needed may have changed since it was approved.
+    let missing = (state.approvals_needed as usize).saturating_sub(plan.approvals.len());
+    if missing > 0 {
+        return Err(Refusal::Forbidden(format!(
+            "plan {id} needs {missing} more approval{} by somebody other than {}",
+            if missing == 1 { "" } else { "s" },
+            plan.author
+        )));
     }
     Ok(one(PolicyApplied {
         plan: id,

@@ -12,10 +12,11 @@ use crate::control::{
         PolicyApplied, PresenceSeen, ReceiptReceived, RingOpened, UniverseOffered,
     },
     ids::{PersonId, PlanId},
+    publication::CohortKey,
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::DeviceId;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Why an event can't be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,9 @@ const ABSENCE: SignedDuration = SignedDuration::from_hours(3 * 24);
 const GRACES: [i64; 2] = [4 * 3600, 24 * 3600];
 /// How many absences are kept: earlier ones have no grace left.
 const ABSENCES_MOST: usize = 8;
+/// How many ids of receipts are kept of one device. A report that comes again after so many others would count twice; an agent
+/// sends those that nobody has acknowledged, which are few.
+const COUNTED_MOST: usize = 64;
 
 impl State {
     /// Takes the event at position `seq` of the log, written at `at`.
@@ -50,7 +54,7 @@ impl State {
                 self.by_index.push_back(enrolled.device.clone());
                 self.devices.insert(enrolled.device.clone(), Arc::new(record));
             }
-            Event::DeviceObserved(observed) => self.device_observed(seq, observed),
+            Event::DeviceObserved(observed) => self.device_observed(seq, at, observed),
             Event::DeviceRetired(retired) => {
                 self.change(&retired.device, |device| {
                     device.retired = Some(at);
@@ -58,6 +62,7 @@ impl State {
                     device.published.clear();
                     device.held.clear();
                 });
+                self.no_longer_held(&retired.device);
             }
             Event::PresenceSeen(seen) => self.presence_seen(seq, seen),
             Event::PersonObserved(observed) => self.person_observed(seq, observed),
@@ -105,7 +110,10 @@ impl State {
                     }
                     plan.status = PlanStatus::Approved;
                     if let PlanKind::Held { held } = &plan.kind {
-                        plan.permits = held.iter().map(|held| (held.key.clone(), held.devices.len())).collect();
+                        // One cohort may be held for several causes.
+                        let mut permits: BTreeMap<CohortKey, u64> = BTreeMap::new();
+                        held.iter().for_each(|it| *permits.entry(it.key.clone()).or_default() += it.devices.len());
+                        plan.permits = permits;
                     }
                 });
                 self.revise_held(&approved.plan, seq);
@@ -155,7 +163,14 @@ impl State {
         }
     }
 
-    fn device_observed(&mut self, seq: u64, observed: &DeviceObserved) {
+    fn device_observed(&mut self, seq: u64, at: Timestamp, observed: &DeviceObserved) {
+        let observer = self.devices.get(&observed.device).filter(|device| {
+            let installs = !observed.present.is_empty() || !observed.gone.is_empty() || observed.universe.is_some();
+            installs || device.seen_by == observed.source
+        });
+        if let Some(index) = observer.map(|device| device.index) {
+            self.returned(seq, index, at);
+        }
         self.change(&observed.device, |device| {
             for (field, value) in &observed.facts {
                 let said = device.facts.entry(field.clone()).or_default();
@@ -169,6 +184,8 @@ impl State {
             }
             let reported = device.reported.entry(observed.source.clone()).or_insert(observed.observed);
             *reported = (*reported).max(observed.observed);
+            let said = device.said.entry(observed.source.clone()).or_insert(observed.observed);
+            *said = (*said).max(observed.observed);
             let changed = !observed.present.is_empty() || !observed.gone.is_empty();
             if changed {
                 let installs = Arc::make_mut(&mut device.installs);
@@ -199,21 +216,8 @@ impl State {
 
     fn presence_seen(&mut self, seq: u64, seen: &PresenceSeen) {
         for index in seen.devices.iter() {
-            let Some(before) = self.at_index(index).map(|device| device.seen) else { continue };
-            // Nobody is silent while nobody listens.
-            let not_listening = self.downtimes.iter().map(|(from, to)| {
-                let (from, to) = ((*from).max(before), (*to).min(seen.from));
-                if to > from { to.duration_since(from) } else { SignedDuration::ZERO }
-            });
-            let not_listening = not_listening.fold(SignedDuration::ZERO, SignedDuration::saturating_add);
-            let away = seen.from.duration_since(before).saturating_sub(not_listening);
+            self.returned(seq, index, seen.from);
             self.change_at(index, |device| {
-                if away >= ABSENCE {
-                    device.absences.push(AbsenceRecord { away: before, back: seen.from, used_seconds: 0 });
-                    let surplus = device.absences.len().saturating_sub(ABSENCES_MOST);
-                    device.absences.drain(..surplus);
-                    device.revised = seq;
-                }
                 if let Some(absence) = device.absences.last_mut() {
                     let before = absence.used_seconds;
                     absence.used_seconds = before.saturating_add(seen.to.duration_since(seen.from).as_secs());
@@ -231,6 +235,30 @@ impl State {
         }
         self.seen_since.0 -= &seen.devices.0;
         self.presence_from = None;
+    }
+
+    /// A device gave a sign of itself at `back`: whether it had been absent.
+    fn returned(&mut self, seq: u64, index: u32, back: Timestamp) {
+        let Some(before) = self.at_index(index).map(|device| device.seen) else { return };
+        // Nobody is silent while nobody listens.
+        let not_listening = self.downtimes.iter().map(|(from, to)| {
+            let (from, to) = ((*from).max(before), (*to).min(back));
+            if to > from { to.duration_since(from) } else { SignedDuration::ZERO }
+        });
+        let not_listening = not_listening.fold(SignedDuration::ZERO, SignedDuration::saturating_add);
+        if back.duration_since(before).saturating_sub(not_listening) < ABSENCE {
+            return;
+        }
+        self.change_at(index, |device| {
+            // A return is told twice: by what the device says, and by the quarter of an hour in which it says it.
+            if device.absences.last().is_some_and(|absence| absence.away == before) {
+                return;
+            }
+            device.absences.push(AbsenceRecord { away: before, back, used_seconds: 0 });
+            let surplus = device.absences.len().saturating_sub(ABSENCES_MOST);
+            device.absences.drain(..surplus);
+            device.revised = seq;
+        });
     }
 
     fn person_observed(&mut self, seq: u64, observed: &PersonObserved) {
@@ -277,8 +305,13 @@ impl State {
         universe.revised = seq;
         for offer in &offered.offers {
             let first = self.first_offered.entry(offer.title.clone()).or_default();
+            let known = first.contains_key(&offer.version);
             let first = first.entry(offer.version.clone()).or_insert(offer.published.min(at));
-            *first = (*first).min(offer.published);
+            // Decisions in other universes that offer it read this too.
+            if known && offer.published < *first {
+                *first = offer.published;
+                self.title_revised.insert(offer.title.clone(), seq);
+            }
             let list = universe.offers.entry(offer.title.clone()).or_default();
             list.retain(|known| known.version != offer.version);
             list.push(offer.clone());
@@ -448,6 +481,25 @@ impl State {
         }
     }
 
+    /// A device that is gone waits for nobody.
+    fn no_longer_held(&mut self, device: &DeviceId) {
+        let Some(index) = self.devices.get(device).map(|device| device.index) else { return };
+        let ids: Vec<PlanId> = self.plans.keys().cloned().collect();
+        for id in ids {
+            self.change_plan(&id, |plan| {
+                let PlanKind::Held { held } = &mut plan.kind else { return };
+                if plan.status != PlanStatus::Open {
+                    return;
+                }
+                held.iter_mut().for_each(|cohort| cohort.devices.remove(index));
+                held.retain(|cohort| !cohort.devices.is_empty());
+                if held.is_empty() {
+                    plan.status = PlanStatus::Superseded;
+                }
+            });
+        }
+    }
+
     fn obligations_noted(&mut self, seq: u64, noted: &ObligationsNoted) {
         for (advisory, condition, since) in &noted.latches {
             self.latches.insert((advisory.clone(), condition.clone()), *since);
@@ -479,7 +531,13 @@ impl State {
                 after: receipt.after.clone(),
                 at: receipt.at,
             };
-            device.receipts.insert(receipt.slot.clone(), kept);
+            // What is older than what is known of the slot counts, and replaces nothing.
+            if device.receipts.get(&receipt.slot).is_none_or(|known| known.at <= kept.at) {
+                device.receipts.insert(receipt.slot.clone(), kept);
+            }
+            device.counted.push(receipt.receipt.clone());
+            let surplus = device.counted.len().saturating_sub(COUNTED_MOST);
+            device.counted.drain(..surplus);
             device.revised = seq;
         });
     }

@@ -321,6 +321,8 @@ impl DeviceRecord {
             settled: 0,
             held: BTreeMap::new(),
             receipts: BTreeMap::new(),
+            counted: Vec::new(),
+            said: BTreeMap::new(),
         }
     }
 

@@ -38,6 +38,10 @@ pub struct DeviceRecord {
     pub facts: BTreeMap<SmolStr, BTreeMap<SmolStr, Plain>>,
     /// When each source last said what it says.
     pub reported: BTreeMap<SmolStr, Timestamp>,
+    /// The newest observation of each source, by the source's own clock: what decides on the order of messages. It is apart from
+    /// [`DeviceRecord::reported`], which presence moves on by the server's clock.
+    #[serde(default)]
+    pub said: BTreeMap<SmolStr, Timestamp>,
     /// What is installed.
     pub installs: Arc<BTreeMap<SlotName, Installed>>,
     /// What it can get from.
@@ -56,6 +60,9 @@ pub struct DeviceRecord {
     pub held: BTreeMap<SlotName, (PlanId, Arc<CohortKey>)>,
     /// The newest receipt of each slot.
     pub receipts: BTreeMap<SlotName, Receipt>,
+    /// The ids of the receipts that counted last, oldest first: the same one counts once, whatever clocks say.
+    #[serde(default)]
+    pub counted: Vec<SmolStr>,
 }
 
 /// What is installed in a slot.

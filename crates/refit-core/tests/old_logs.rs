@@ -1,0 +1,47 @@
+//! Logs that were written once and are never written again: every version of the program has to read them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
+use jiff::Timestamp;
+use refit_core::{
+    control::{Event, Ground, State, decode},
+    policy::resolve::Titles,
+};
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
+
+/// A log as JSON lines: contents by their SHA-256, then entries in their order.
+fn read(text: &str) -> (State, BTreeSet<String>) {
+    let mut contents: BTreeMap<SmolStr, Arc<[u8]>> = BTreeMap::new();
+    let (mut state, mut kinds, titles) = (State::default(), BTreeSet::new(), Titles::default());
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(sha256) = line["content"].as_str() {
+            contents.insert(sha256.into(), line["text"].as_str().unwrap().as_bytes().into());
+            continue;
+        }
+        let kind = line["kind"].as_str().unwrap();
+        let version = u16::try_from(line["version"].as_u64().unwrap()).unwrap();
+        let event = decode(kind, version, line["body"].to_string().as_bytes()).unwrap();
+        let at: Timestamp = line["at"].as_str().unwrap().parse().unwrap();
+        let ground = Ground { catalog: &titles, contents: &contents };
+        state.apply(line["seq"].as_u64().unwrap(), at, &event, &ground).unwrap();
+        kinds.insert(kind.to_owned());
+    }
+    (state, kinds)
+}
+
+#[test]
+fn the_first_log_reads() {
+    let (state, kinds) = read(include_str!("old_logs/2026-11-25.jsonl"));
+    // Kinds that came later are in later logs.
+    assert_eq!(kinds.len(), 27);
+    let known: BTreeSet<_> = Event::KINDS.iter().map(|(kind, _)| (*kind).to_owned()).collect();
+    assert!(kinds.is_subset(&known));
+    let published: usize = state.managed().map(|device| device.published.len()).sum();
+    let facts = (state.seq, state.managed_count(), state.revision(), state.plans.len(), state.people.len(), published);
+    assert_eq!(facts, FACTS);
+}
+
+/// Position, devices, policy revision, plans, people, published slots.
+const FACTS: (u64, u64, u64, usize, usize, usize) = (317, 7, 3, 21, 6, 28);

@@ -1,0 +1,205 @@
+//! Operators: people and programs that make plans, approve, reject and apply them, stop everything and go on, open rings,
+//! answer gates, erase people, retire devices and hand out tokens.
+
+use super::{
+    plant::Plant,
+    policies::{RINGS, TITLES, policy},
+    run::{Run, Stop, Task},
+    watch::Truth,
+};
+use jiff::{SignedDuration, tz::TimeZone};
+use refit_core::{
+    control::{
+        Actor, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope, TokenId,
+        TokenRecord, fleet_plan,
+    },
+    policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
+};
+use refit_model::TitleId;
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+
+/// Who there is, and whether they are people.
+const OPERATORS: [(&str, Bearer); 4] =
+    [("ada", Bearer::Person), ("bob", Bearer::Person), ("cleo", Bearer::Person), ("robot", Bearer::Program)];
+
+/// Tells who stands behind the names in the log.
+pub(crate) fn introduce(truth: &mut Truth) {
+    for (owner, bearer) in OPERATORS {
+        truth.owners.insert(format!("token:{owner}").into(), (owner.into(), bearer));
+    }
+    truth.owners.insert("server".into(), ("server".into(), Bearer::Program));
+}
+
+fn actor(owner: &str, bearer: Bearer) -> Actor {
+    Actor {
+        name: format!("token:{owner}").into(),
+        owner: owner.into(),
+        bearer,
+        scopes: Scope::ALL.into_iter().collect(),
+    }
+}
+
+impl Run {
+    fn somebody(&mut self) -> Actor {
+        let (owner, bearer) = self.people.pick(&OPERATORS).copied().unwrap_or(("ada", Bearer::Person));
+        actor(owner, bearer)
+    }
+
+    /// An operator does something.
+    pub fn operate(&mut self) -> Result<(), Stop> {
+        let again = self.people.between(600, 16_000);
+        self.after(again, Task::Operate);
+        let who = self.somebody();
+        let in_force = self.server.as_ref().is_some_and(|server| server.state.policy.is_some());
+        let what = if in_force { self.people.below(100) } else { self.people.below(30) };
+        let input = match what {
+            0..10 => return self.make_plan(who),
+            10..30 => return self.look_at_plans(who),
+            30..50 => self.open_ring(),
+            50..56 => self.answer_gate(),
+            56..60 => Some(Input::Stop { why: "it burns".into() }),
+            60..70 => Some(Input::GoOn { why: "it is out".into() }),
+            70..73 => Some(Input::SetApprovals(self.people.below(3) as u32)),
+            73..82 => self.assign(),
+            82..86 => self.people.pick(&self.sources.people()).cloned().map(|person| Input::ErasePerson { person }),
+            86..88 => self.some_device().map(|device| Input::Retire { device }),
+            88..91 => {
+                let number = self.number() as usize + 100;
+                self.new_agent(number);
+                None
+            }
+            91..94 => Some(self.create_token()),
+            94..96 => self.revoke_token(),
+            96..98 => {
+                self.after(0, Task::Calm);
+                None
+            }
+            _ => {
+                // The server is restarted: a deploy.
+                self.crash();
+                None
+            }
+        };
+        if let Some(input) = input {
+            self.give(vec![(who, input)])?;
+        }
+        Ok(())
+    }
+
+    fn some_device(&mut self) -> Option<refit_model::DeviceId> {
+        let server = self.server.as_ref()?;
+        let managed: Vec<_> = server.state.managed().map(|device| device.id.clone()).collect();
+        self.people.pick(&managed).cloned()
+    }
+
+    fn assign(&mut self) -> Option<Input> {
+        let device = self.some_device()?;
+        let nobody = self.people.permille(80);
+        let person = self.people.pick(&self.sources.people()).cloned().filter(|_| !nobody);
+        Some(Input::Assign { device, person })
+    }
+
+    fn some_release(&mut self) -> Option<(TitleId, SmolStr)> {
+        let title = TitleId::new(self.people.pick(&TITLES).copied().unwrap_or("editor"));
+        let server = self.server.as_ref()?;
+        let releases = server.state.releases.get(&title)?;
+        let newest = releases.len().saturating_sub(3);
+        let version = self.people.pick(releases.get(newest..).unwrap_or_default())?.version.clone();
+        Some((title, version))
+    }
+
+    fn open_ring(&mut self) -> Option<Input> {
+        let (title, version) = self.some_release()?;
+        let server = self.server.as_ref()?;
+        let states = server.state.rollouts.get(&title);
+        let open = states.and_then(|list| list.iter().find(|it| it.version == version)).map_or(0, |it| it.open.len());
+        let ring = RINGS.get(open)?;
+        Some(Input::OpenRing { title, version, rollout: "staged".into(), ring: (*ring).into() })
+    }
+
+    fn answer_gate(&mut self) -> Option<Input> {
+        let (title, version) = self.some_release()?;
+        let answers = [Some(GateAnswer::Pass), Some(GateAnswer::Halt), Some(GateAnswer::Inconclusive), None];
+        let answer = *self.people.pick(&answers)?;
+        let after = SmolStr::from(*self.people.pick(&RINGS)?);
+        let platform = self.people.permille(300).then(|| "linux".into());
+        Some(Input::AnswerGate { title, version, after, platform, answer })
+    }
+
+    fn create_token(&mut self) -> Input {
+        let number = self.number();
+        let scope = *self.people.pick(&Scope::ALL).unwrap_or(&Scope::Read);
+        let record = TokenRecord {
+            hash: format!("{:016x}", self.minted.next()).into(),
+            name: "a token".into(),
+            owner: "ada".into(),
+            bearer: Bearer::Program,
+            scopes: [scope].into_iter().collect(),
+            expires: self.now.checked_add(SignedDuration::from_hours(24 * 90)).unwrap_or(self.now),
+        };
+        Input::CreateToken { token: TokenId::new(format!("t{number}")), record }
+    }
+
+    fn revoke_token(&mut self) -> Option<Input> {
+        let server = self.server.as_ref()?;
+        let tokens: Vec<TokenId> = server.state.tokens.keys().cloned().collect();
+        self.people.pick(&tokens).cloned().map(|token| Input::RevokeToken { token })
+    }
+
+    fn make_plan(&mut self, who: Actor) -> Result<(), Stop> {
+        let today = self.now.to_zoned(TimeZone::UTC).date();
+        let spec = policy(&mut self.people, today);
+        let id = self.plan_id();
+        let now = self.server_now();
+        let Some(server) = &self.server else { return Ok(()) };
+        let files = PolicyFiles(BTreeMap::from([("refit.yaml".to_owned(), spec.yaml.clone())]));
+        let read = files.files();
+        let (documents, unread) = load(&read, &Limits::default());
+        let (repository, unresolved) = resolve(&documents, &read, &super::store::TITLES);
+        let wrong = unread.iter().chain(&unresolved).find(|found| found.severity == Severity::Error);
+        if let Some(wrong) = wrong {
+            return Err(format!("the simulator writes policies that can't be read: {wrong:?}\n{}", spec.yaml).into());
+        }
+        let hash = self.store.put(serde_json::to_vec(&files).map_err(|error| error.to_string())?);
+        let shown = fleet_plan(&server.state, Arc::new(repository), &hash, now, |_, _| ControlFlow::Continue(()));
+        let Some(shown) = shown else { return Ok(()) };
+        let replaces = server.state.revision();
+        let content = self.store.put(serde_json::to_vec(&shown).map_err(|error| error.to_string())?);
+        self.watch.truth.specs.insert(hash.clone(), spec);
+        let input = Input::MakePlan { plan: id, policy_hash: hash.clone(), files: hash, replaces, content };
+        self.give(vec![(who, input)])?;
+        Ok(())
+    }
+
+    /// Somebody looks at a plan, and approves, rejects or applies it.
+    fn look_at_plans(&mut self, mut who: Actor) -> Result<(), Stop> {
+        let Some(server) = &self.server else { return Ok(()) };
+        let waiting = |status| matches!(status, PlanStatus::Open | PlanStatus::Approved);
+        let plans: Vec<PlanId> =
+            server.state.plans.iter().filter(|(_, plan)| waiting(plan.status)).map(|(id, _)| id.clone()).collect();
+        let Some(id) = self.people.pick(&plans).cloned() else { return Ok(()) };
+        let Some(plan) = server.state.plans.get(&id).cloned() else { return Ok(()) };
+        let what = self.people.below(10);
+        if self.config.plant == Some(Plant::AuthorApproves) && what < 5 {
+            let author = OPERATORS.iter().find(|(owner, _)| *owner == plan.author);
+            who =
+                Actor { owner: "somebody else".into(), ..author.map_or(who, |(owner, bearer)| actor(owner, *bearer)) };
+        }
+        let input = match (what, &plan.kind) {
+            (0..5, _) => Input::Approve { plan: id },
+            (5, _) => Input::Reject { plan: id, why: "no".into() },
+            (_, PlanKind::Policy { content, .. }) => {
+                let bytes = self.store.contents.content(content);
+                let shown: Option<FleetPlan> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                let inflate = u64::from(self.config.plant == Some(Plant::EnvelopeInflated));
+                let envelope = shown.into_iter().flat_map(|shown| shown.envelope);
+                let envelope = envelope.map(|permit| (permit.cohort, permit.devices + inflate)).collect();
+                Input::Apply { plan: id, envelope }
+            }
+            (_, PlanKind::Held { .. }) => Input::Approve { plan: id },
+        };
+        self.give(vec![(who, input)])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Deliberate mistakes, one for each invariant. A simulation with one of them has to find it: a test that cannot fail is no test.
+
+use jiff::SignedDuration;
+use refit_core::control::{Evaluation, Input, SlotOutcome, State};
+use std::{str::FromStr, sync::Arc};
+
+/// Declares the mistakes with their names.
+macro_rules! plants {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// A deliberate mistake.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Plant { $($(#[$doc])* $variant,)* }
+
+        impl Plant {
+            /// All of them.
+            pub const ALL: &'static [Plant] = &[$(Plant::$variant),*];
+
+            /// Its name on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $(Plant::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+plants! {
+    /// The state changes beside the log.
+    StateBesideLog = "state-beside-log",
+    /// A plan is applied with a larger envelope than was shown.
+    EnvelopeInflated = "envelope-inflated",
+    /// What a plan permits is never used up.
+    PermitsUnlimited = "permits-unlimited",
+    /// What a budget has spent is forgotten.
+    BudgetForgotten = "budget-forgotten",
+    /// A plan is approved by its author under another name.
+    AuthorApproves = "author-approves",
+    /// A due time is pushed out without a cause.
+    DueTimeSlides = "due-time-slides",
+    /// Due times of obligations are pushed out where nobody looks.
+    ObligationsSlide = "obligations-slide",
+    /// Receipts that counted are forgotten.
+    ReceiptsForgotten = "receipts-forgotten",
+    /// Agents drop reports that nobody has acknowledged.
+    ReportsDropped = "reports-dropped",
+    /// A start says nothing of the time in which nobody listened.
+    DowntimeHidden = "downtime-hidden",
+    /// What was decided is lost, and believed to be told.
+    DecisionsDropped = "decisions-dropped",
+    /// What time changes is looked at a month late.
+    WakesLate = "wakes-late",
+    /// The brake does nothing.
+    BrakeIgnored = "brake-ignored",
+    /// References of personal values are made of the values.
+    ValuesInReferences = "values-in-references",
+    /// Erased values stay.
+    ErasureForgotten = "erasure-forgotten",
+    /// The log believes the server's clock.
+    ClockTrusted = "clock-trusted",
+    /// A policy counts as one that has long applied.
+    PhaseInSkipped = "phase-in-skipped",
+    /// A batch is acknowledged before it is durable.
+    AcknowledgedTooEarly = "acknowledged-too-early",
+}
+
+impl FromStr for Plant {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Plant, String> {
+        Plant::ALL
+            .iter()
+            .copied()
+            .find(|plant| plant.name() == name)
+            .ok_or_else(|| format!("no mistake is called `{name}`"))
+    }
+}
+
+impl Plant {
+    /// Tampers with the state that an input is handled on.
+    pub(crate) fn before_input(self, state: &mut State, input: &Input) {
+        match (self, input) {
+            (Plant::BrakeIgnored, Input::Evaluated { .. }) => state.brake = None,
+            (Plant::ReceiptsForgotten, Input::Receipt { device, .. }) => {
+                if let Some(record) = state.devices.get_mut(device) {
+                    let record = Arc::make_mut(record);
+                    record.receipts.clear();
+                    record.counted.clear();
+                }
+            }
+            (Plant::PermitsUnlimited, Input::Evaluated { .. }) => {
+                let ids: Vec<_> = state.plans.keys().cloned().collect();
+                for id in ids {
+                    let Some(plan) = state.plans.get_mut(&id) else { continue };
+                    Arc::make_mut(plan).permits.values_mut().for_each(|left| *left += 1_000);
+                }
+            }
+            (Plant::BudgetForgotten, Input::Evaluated { .. }) => state.ledger.clear(),
+            _ => {}
+        }
+    }
+
+    /// Tampers with the state that a batch leaves.
+    pub(crate) fn after_batch(self, state: &mut State) {
+        match self {
+            Plant::StateBesideLog if state.revision() > 0 => state.went_on = 1,
+            Plant::PhaseInSkipped => {
+                for (policy, since) in &mut state.applied.policies {
+                    *since = since.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*since);
+                    for entry in state.applied.entries.get_mut(policy).into_iter().flat_map(|texts| texts.values_mut())
+                    {
+                        *entry = entry.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*entry);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tampers with what was decided.
+    pub(crate) fn after_deciding(self, devices: &mut [Evaluation]) {
+        let later = |due: &mut Option<jiff::Timestamp>| {
+            *due = due.and_then(|due| due.checked_add(SignedDuration::from_hours(100)).ok());
+        };
+        for evaluation in devices {
+            match self {
+                Plant::WakesLate => {
+                    let month = SignedDuration::from_hours(720);
+                    evaluation.next_change = evaluation.next_change.and_then(|at| at.checked_add(month).ok());
+                }
+                Plant::DueTimeSlides if evaluation.basis.is_multiple_of(3) => {
+                    for slot in &mut evaluation.slots {
+                        let mut slid: SlotOutcome = slot.as_ref().clone();
+                        later(&mut slid.due);
+                        *slot = Arc::new(slid);
+                    }
+                }
+                Plant::ObligationsSlide if evaluation.basis.is_multiple_of(3) => {
+                    for slot in &mut evaluation.slots {
+                        let mut slid: SlotOutcome = slot.as_ref().clone();
+                        slid.obligations.iter_mut().for_each(|(_, due)| later(due));
+                        *slot = Arc::new(slid);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}

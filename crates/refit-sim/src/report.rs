@@ -1,0 +1,130 @@
+//! What came of runs.
+
+use super::{
+    config::Config,
+    faults::{Fault, FaultCounts},
+    store::Store,
+    watch::{Invariant, Violation},
+};
+use refit_core::control::Event;
+use std::{collections::BTreeMap, fmt};
+
+/// How often events of each kind were written in a step in which a fault had just happened.
+pub type Coverage = BTreeMap<(&'static str, Fault), u64>;
+
+/// What came of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What was run.
+    pub config: Config,
+    /// The log, as one text, for comparing runs.
+    pub log: String,
+    /// What is durable at its end.
+    pub store: Store,
+    /// Steps that were taken.
+    pub steps: u64,
+    /// Simulated days, times devices.
+    pub device_days: f64,
+    /// Faults that happened.
+    pub faults: FaultCounts,
+    /// Events by kind.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Events by kind and fault.
+    pub coverage: Coverage,
+    /// How often each invariant was looked at.
+    pub looked: BTreeMap<Invariant, u64>,
+    /// What did not hold.
+    pub failure: Option<Failure>,
+}
+
+/// What did not hold, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The step.
+    pub step: u64,
+    /// What was found.
+    pub violation: Violation,
+}
+
+/// The sum of many runs.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Runs.
+    pub runs: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Simulated days, times devices.
+    pub device_days: f64,
+    /// Faults that happened.
+    pub faults: FaultCounts,
+    /// Events by kind.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Events by kind and fault.
+    pub coverage: Coverage,
+    /// How often each invariant was looked at.
+    pub looked: BTreeMap<Invariant, u64>,
+}
+
+impl Summary {
+    /// Adds a run.
+    pub fn add(&mut self, report: &Report) {
+        self.runs += 1;
+        self.steps += report.steps;
+        self.device_days += report.device_days;
+        report.faults.iter().for_each(|(fault, count)| *self.faults.entry(*fault).or_default() += count);
+        report.events.iter().for_each(|(kind, count)| *self.events.entry(kind).or_default() += count);
+        report.coverage.iter().for_each(|(key, count)| *self.coverage.entry(*key).or_default() += count);
+        report.looked.iter().for_each(|(invariant, count)| *self.looked.entry(*invariant).or_default() += count);
+    }
+
+    /// Kinds of events that never occurred.
+    pub fn missing_events(&self) -> Vec<&'static str> {
+        Event::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| !self.events.contains_key(kind)).collect()
+    }
+
+    /// Faults that never happened.
+    pub fn missing_faults(&self) -> Vec<Fault> {
+        Fault::ALL.iter().copied().filter(|fault| !self.faults.contains_key(fault)).collect()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} runs, {} steps, {:.0} device-days", self.runs, self.steps, self.device_days)?;
+        writeln!(f, "\ninvariants, and how often each was looked at:")?;
+        for invariant in Invariant::ALL {
+            writeln!(f, "  {invariant:28} {:>10}", self.looked.get(invariant).copied().unwrap_or(0))?;
+        }
+        writeln!(f, "\nfaults:")?;
+        for fault in Fault::ALL {
+            writeln!(f, "  {fault:28} {:>10}", self.faults.get(fault).copied().unwrap_or(0))?;
+        }
+        writeln!(f, "\nevents, and after how many of the {} kinds of faults each was written:", Fault::ALL.len())?;
+        for (kind, _) in Event::KINDS {
+            let count = self.events.get(kind).copied().unwrap_or(0);
+            let after: Vec<Fault> =
+                Fault::ALL.iter().copied().filter(|it| self.coverage.contains_key(&(kind, *it))).collect();
+            write!(f, "  {kind:28} {count:>10} {:>4}", after.len())?;
+            let never: Vec<_> = Fault::ALL.iter().filter(|fault| !after.contains(fault)).map(|it| it.name()).collect();
+            match never.len() {
+                0 => writeln!(f)?,
+                1..=6 => writeln!(f, "  never after: {}", never.join(", "))?,
+                many => writeln!(f, "  never after {many} kinds")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failure {
+            None => writeln!(f, "seed {}: everything held in {} steps", self.config.seed, self.steps),
+            Some(failure) => {
+                writeln!(f, "seed {}: `{}` does not hold", self.config.seed, failure.violation.invariant)?;
+                writeln!(f, "  in step {}: {}", failure.step, failure.violation.found)?;
+                writeln!(f, "  again: {}", self.config.command())
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Invariants: what has to hold after each step, whatever happens. None of them shares code with the control logic.
+
+mod calm;
+mod fold;
+mod log;
+mod moves;
+mod time;
+
+pub use fold::{Fold, FoldDevice};
+pub use time::{Heard, Obliged, nothing_changes_early};
+
+use super::{
+    policies::PolicySpec,
+    store::{Entry, Store},
+};
+use refit_core::control::{Bearer, Evaluation, Event, State};
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, collections::BTreeSet, fmt};
+
+/// Declares the invariants with their names.
+macro_rules! invariants {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// What has to hold.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Invariant { $($(#[$doc])* $variant,)* }
+
+        impl Invariant {
+            /// All of them.
+            pub const ALL: &'static [Invariant] = &[$(Invariant::$variant),*];
+
+            /// Its name in reports.
+            pub fn name(self) -> &'static str {
+                match self { $(Invariant::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+invariants! {
+    /// The log replays to the same world, from nothing, through a snapshot, and through its bytes.
+    ReplaysAlike = "replays-alike",
+    /// What a policy revision moves lies within what its plan showed.
+    InsideEnvelope = "inside-envelope",
+    /// What moves devices lies within every budget, unless people approved it.
+    InsideBudget = "inside-budget",
+    /// An approver is a person and not the author, and a plan is applied with as many approvals as are needed.
+    ApprovedByOthers = "approved-by-others",
+    /// A due time that was published moves later only with a cause that the rules permit.
+    DueTimesDoNotSlide = "due-times-do-not-slide",
+    /// The due time of one obligation moves later only with a cause that the rules permit.
+    ObligationsDoNotSlide = "obligations-do-not-slide",
+    /// The same receipt counts once.
+    ReceiptsCountOnce = "receipts-count-once",
+    /// Every receipt counts in the end.
+    ReceiptsArrive = "receipts-arrive",
+    /// Three days of silence are an absence, and time in which nobody listened is none.
+    DowntimeIsNoAbsence = "downtime-is-no-absence",
+    /// What is published is what the plain decision says, once everything has settled.
+    SettledIsDecided = "settled-is-decided",
+    /// Until the time that a decision names, time alone does not change it.
+    NothingChangesEarly = "nothing-changes-early",
+    /// Nothing is published while everything is stopped.
+    BrakeStopsEverything = "brake-stops-everything",
+    /// No personal value is in the log.
+    NothingPersonal = "nothing-personal",
+    /// What was erased is gone, and stays gone after a replay.
+    ErasedStaysErased = "erased-stays-erased",
+    /// Time in the log never goes back, and its positions have no gap.
+    TimeNeverGoesBack = "time-never-goes-back",
+    /// Nobody who was there before a policy has a due time before its `phase_in` is over.
+    PhaseInForcesNobody = "phase-in-forces-nobody",
+    /// What was acknowledged is durable.
+    AcknowledgedIsDurable = "acknowledged-is-durable",
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub invariant: Invariant,
+    /// What was found.
+    pub found: String,
+}
+
+/// What the simulation knows because it made it so.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    /// Who really stands behind a name in the log.
+    pub owners: BTreeMap<SmolStr, (SmolStr, Bearer)>,
+    /// Policy repositories by the SHA-256 of their files.
+    pub specs: BTreeMap<SmolStr, PolicySpec>,
+    /// Personal values by reference, as sources sent them.
+    pub values: BTreeMap<SmolStr, String>,
+    /// Values that were erased and that nobody sent again.
+    pub erased: BTreeSet<String>,
+}
+
+/// Watches a run.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Only this is looked at.
+    pub only: Option<Invariant>,
+    /// What the log adds up to.
+    pub fold: Fold,
+    /// What is known of the truth.
+    pub truth: Truth,
+    /// Who was heard when.
+    pub heard: Heard,
+    /// Due times of obligations.
+    pub obliged: Obliged,
+    /// How often each invariant was looked at.
+    pub looked: BTreeMap<Invariant, u64>,
+}
+
+impl Watch {
+    /// Notes what came of looking at an invariant.
+    pub fn judge(&mut self, invariant: Invariant, found: Option<String>) -> Result<(), Violation> {
+        if self.only.is_some_and(|only| only != invariant) {
+            return Ok(());
+        }
+        *self.looked.entry(invariant).or_default() += 1;
+        match found {
+            None => Ok(()),
+            Some(found) => Err(Violation { invariant, found }),
+        }
+    }
+
+    /// Looks at one new entry of the log.
+    pub fn entry(&mut self, entry: &Entry, event: &Event, store: &Store) -> Result<(), Violation> {
+        let found = log::time_never_goes_back(&self.fold, entry);
+        self.judge(Invariant::TimeNeverGoesBack, found)?;
+        let found = log::nothing_personal(&self.truth, entry);
+        self.judge(Invariant::NothingPersonal, found)?;
+        let found = log::approved_by_others(&self.fold, &self.truth, entry, event);
+        self.judge(Invariant::ApprovedByOthers, found)?;
+        let found = log::receipts_count_once(&self.fold, event);
+        self.judge(Invariant::ReceiptsCountOnce, found)?;
+        let found = moves::inside_envelope(&self.fold, event, store);
+        self.judge(Invariant::InsideEnvelope, found)?;
+        if let Event::MovesPublished(moves) = event {
+            let found = moves::brake_stops_everything(&self.fold);
+            self.judge(Invariant::BrakeStopsEverything, found)?;
+            let found = moves::inside_budget(&self.fold, &self.truth, entry.at, moves);
+            self.judge(Invariant::InsideBudget, found)?;
+            let found = time::due_times_do_not_slide(&self.fold, &self.truth, moves);
+            self.judge(Invariant::DueTimesDoNotSlide, found)?;
+            let found = time::phase_in_forces_nobody(&self.fold, &self.truth, moves);
+            self.judge(Invariant::PhaseInForcesNobody, found)?;
+        }
+        self.fold.apply(entry, event, &self.truth);
+        Ok(())
+    }
+
+    /// Looks at what was decided.
+    pub fn decided(&mut self, state: &State, evaluations: &[Evaluation]) -> Result<(), Violation> {
+        let found = time::obligations_do_not_slide(&mut self.obliged, &self.truth, state, evaluations);
+        self.judge(Invariant::ObligationsDoNotSlide, found)
+    }
+
+    /// Looks at whether the log replays.
+    pub fn replays(&mut self, store: &Store, state: &State) -> Result<(), Violation> {
+        let found = calm::replays_alike(store, state);
+        self.judge(Invariant::ReplaysAlike, found)?;
+        let found = calm::erased_stays_erased(&self.truth, store, state);
+        self.judge(Invariant::ErasedStaysErased, found)
+    }
+
+    /// Looks at whether what is published is what is decided, when all is settled.
+    pub fn settled(&mut self, state: &State, now: jiff::Timestamp) -> Result<(), Violation> {
+        let found = calm::settled_is_decided(state, now);
+        self.judge(Invariant::SettledIsDecided, found)
+    }
+
+    /// Begins again with an earlier log, which was looked at already.
+    pub fn restored(&mut self, store: &Store, now: jiff::Timestamp) -> Result<(), String> {
+        self.fold = Fold::default();
+        for entry in &store.entries {
+            self.fold.apply(entry, &entry.event()?, &self.truth);
+        }
+        self.obliged = Obliged::default();
+        self.heard.restored(now);
+        Ok(())
+    }
+}

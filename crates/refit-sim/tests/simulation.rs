@@ -1,0 +1,89 @@
+//! Hundreds of runs, the same log for the same seed, deliberate mistakes that have to be found, and nothing that never happens.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
+use refit_sim::{Config, Fault, Plant, Summary, shrink, simulate, watch::Invariant};
+
+/// How many seeds run in every test run; the binary runs more.
+const SEEDS: u64 = 300;
+
+#[test]
+fn everything_holds_in_hundreds_of_runs_and_nothing_never_happens() {
+    let mut summary = Summary::default();
+    for seed in 0..SEEDS {
+        let report = simulate(Config { steps: 400, ..Config::new(seed) });
+        summary.add(&report);
+        if report.failure.is_some() {
+            panic!("{report}the smallest that fails alike:\n{}", shrink(report.clone()));
+        }
+    }
+    assert_eq!(summary.missing_events(), Vec::<&str>::new(), "\n{summary}");
+    assert_eq!(summary.missing_faults(), Vec::<Fault>::new(), "\n{summary}");
+    let never: Vec<_> = Invariant::ALL.iter().filter(|it| !summary.looked.contains_key(it)).collect();
+    assert!(never.is_empty(), "never looked at: {never:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_log_byte_for_byte() {
+    for seed in [1, 7, 4_711] {
+        let config = Config { steps: 500, ..Config::new(seed) };
+        let (first, second) = (simulate(config.clone()), simulate(config));
+        assert!(first.log == second.log, "seed {seed} gave two logs");
+        assert_eq!(first, second);
+        assert!(first.log.lines().count() > 20);
+    }
+}
+
+/// Which invariant has to find each mistake.
+fn finds(plant: Plant) -> Invariant {
+    match plant {
+        Plant::StateBesideLog => Invariant::ReplaysAlike,
+        Plant::EnvelopeInflated | Plant::PermitsUnlimited => Invariant::InsideEnvelope,
+        Plant::BudgetForgotten => Invariant::InsideBudget,
+        Plant::AuthorApproves => Invariant::ApprovedByOthers,
+        Plant::DueTimeSlides => Invariant::DueTimesDoNotSlide,
+        Plant::ObligationsSlide => Invariant::ObligationsDoNotSlide,
+        Plant::ReceiptsForgotten => Invariant::ReceiptsCountOnce,
+        Plant::ReportsDropped => Invariant::ReceiptsArrive,
+        Plant::DowntimeHidden => Invariant::DowntimeIsNoAbsence,
+        Plant::DecisionsDropped => Invariant::SettledIsDecided,
+        Plant::WakesLate => Invariant::NothingChangesEarly,
+        Plant::BrakeIgnored => Invariant::BrakeStopsEverything,
+        Plant::ValuesInReferences => Invariant::NothingPersonal,
+        Plant::ErasureForgotten => Invariant::ErasedStaysErased,
+        Plant::ClockTrusted => Invariant::TimeNeverGoesBack,
+        Plant::PhaseInSkipped => Invariant::PhaseInForcesNobody,
+        Plant::AcknowledgedTooEarly => Invariant::AcknowledgedIsDurable,
+    }
+}
+
+#[test]
+fn every_deliberate_mistake_is_found_by_its_invariant() {
+    let mut missed = Vec::new();
+    for plant in Plant::ALL {
+        let only = finds(*plant);
+        let found = (0..60).any(|seed| {
+            let config = Config { plant: Some(*plant), only: Some(only), steps: 600, ..Config::new(seed) };
+            simulate(config).failure.is_some_and(|failure| failure.violation.invariant == only)
+        });
+        if !found {
+            missed.push(plant.name());
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+    let all: std::collections::BTreeSet<_> = Plant::ALL.iter().map(|plant| finds(*plant)).collect();
+    assert_eq!(all.len(), Invariant::ALL.len(), "each invariant has a mistake that it finds");
+}
+
+#[test]
+fn a_failure_becomes_smaller_and_says_how_to_run_it_again() {
+    let only = Some(Invariant::NothingPersonal);
+    let failed = (0..20)
+        .map(|seed| simulate(Config { plant: Some(Plant::ValuesInReferences), only, steps: 600, ..Config::new(seed) }));
+    let failed = failed.into_iter().find(|report| report.failure.is_some()).unwrap();
+    let small = shrink(failed.clone());
+    assert!(small.config.steps < failed.config.steps && small.config.faults.len() < failed.config.faults.len());
+    let text = small.to_string();
+    assert!(text.contains("again: cargo run --release -p refit-sim -- --seed"), "{text}");
+    assert_eq!(simulate(small.config.clone()), small);
+}
