@@ -318,9 +318,8 @@ pub struct LogArgs {
 /// How a log is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    // Comments and no documentation: help would get a paragraph of it. Lines for people, or one JSON object a line.
     Text,
-    /// One JSON object a line.
     Json,
 }
 
