@@ -117,7 +117,7 @@ pub fn obligations_do_not_slide(
                     revision: evaluation.revision,
                     policy: outcome.key.as_ref().map(|key| key.policy.clone()),
                     installed: outcome.installed.clone(),
-                    uncertain,
+                    uncertain: uncertain || lacks_a_score(state, &outcome.slot, name),
                     excepted,
                 };
                 let key = (evaluation.device.clone(), outcome.slot.clone(), name.clone());
@@ -134,6 +134,15 @@ pub fn obligations_do_not_slide(
         obliged.0.extend(now);
     }
     found
+}
+
+/// Whether nobody has given one of an advisory's scores, so that what conditions say of it is provisional. (A slot is marked so
+/// only where that obligation gives the slot's due time.)
+fn lacks_a_score(state: &State, slot: &SlotName, name: &str) -> bool {
+    let everywhere = state.advisories.get(&slot.title).into_iter().flat_map(|list| list.values());
+    let packages = state.distributions.values().flat_map(|distribution| distribution.advisories.iter());
+    let mut named = everywhere.chain(packages).filter(|advisory| advisory.id.as_str() == name);
+    named.any(|advisory| advisory.cvss.is_none() || advisory.epss.is_none())
 }
 
 fn may_be_later(before: &Known, now: &Known, name: &str) -> bool {
