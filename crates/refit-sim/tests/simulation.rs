@@ -62,7 +62,7 @@ fn every_deliberate_mistake_is_found_by_its_invariant() {
     let mut missed = Vec::new();
     for plant in Plant::ALL {
         let only = finds(*plant);
-        let found = (0..60).any(|seed| {
+        let found = (0..300).any(|seed| {
             let config = Config { plant: Some(*plant), only: Some(only), steps: 600, ..Config::new(seed) };
             simulate(config).failure.is_some_and(|failure| failure.violation.invariant == only)
         });

@@ -4,6 +4,7 @@ use super::Truth;
 use crate::store::Entry;
 use jiff::Timestamp;
 use refit_core::control::{CohortKey, DueBy, Event, MovesHeld, MovesPublished, PersonId, PlanId, SlotName, Wanted};
+use refit_core::policy::document::policy::Mode;
 use refit_model::{AdvisoryId, DeviceId, TitleId};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,14 +278,19 @@ pub fn in_a_group(moves: &MovesPublished, index: u32) -> bool {
     groups.is_some_and(|groups| groups.values().any(|devices| devices.contains(index)))
 }
 
-/// Whether a device is moved: it belongs to another policy, rollout or ring, or has something else to install or remove.
+/// Whether a device is moved: it belongs to another policy, rollout or ring, or has something else to install or remove. A policy
+/// that only observes moves nobody, and one that observed until now has asked for nothing yet.
 fn moved(before: Option<&CohortKey>, after: &CohortKey) -> bool {
+    if after.mode == Mode::Observe {
+        return false;
+    }
     let has_to_do = after.admitted != Wanted::Nothing;
     match before {
-        None => has_to_do,
-        Some(before) => {
+        Some(before) if before.mode != Mode::Observe => {
             let place = |key: &CohortKey| (key.policy.clone(), key.rollout.clone(), key.ring.clone());
-            place(before) != place(after) || (has_to_do && before.admitted != after.admitted)
+            let asks_otherwise = before.admitted != after.admitted || before.mode != after.mode;
+            place(before) != place(after) || (has_to_do && asks_otherwise)
         }
+        _ => has_to_do,
     }
 }
