@@ -182,3 +182,30 @@ fn a_policy_that_only_observes_moves_nobody_until_it_is_enforced() {
     shell.settle();
     assert_eq!(shell.apply(POLICY).summary.moved, 3);
 }
+
+#[test]
+fn withdrawing_an_advisory_removes_its_latches() {
+    use refit_core::control::AdvisoryEntry;
+    let mut shell = fleet(1);
+    let advisory = |withdrawn| AdvisoryEntry {
+        id: "CVE-2026-1".into(),
+        title: "editor".into(),
+        affected: vec!["<1.1.0".into()],
+        known_at: time("2026-10-01T00:00:00Z"),
+        cvss: Some(9.9),
+        epss: None,
+        kev: Some(time("2026-10-02T00:00:00Z")),
+        ransomware: false,
+        withdrawn,
+        said_by: Vec::new(),
+    };
+    let publish = |advisory| Input::Advisories { source: "feed".into(), advisories: vec![advisory] };
+    shell.tell(publish(advisory(None)));
+    shell.apply(&POLICY.replace("[{ within: 7d }]", "[{ if: exposure.kev, within: 2d }, { within: 7d }]"));
+    shell.settle();
+    assert_eq!(shell.state.latches.len(), 1);
+    shell.wait(1);
+    let now = shell.now;
+    shell.tell(publish(advisory(Some(now))));
+    assert!(shell.state.latches.is_empty());
+}

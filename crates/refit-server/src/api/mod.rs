@@ -17,7 +17,6 @@ mod layers;
 mod metrics;
 mod openapi;
 mod page;
-mod past;
 mod people;
 mod plans;
 mod policies;

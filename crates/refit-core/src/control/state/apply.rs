@@ -15,7 +15,7 @@ use crate::control::{
     publication::CohortKey,
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_model::DeviceId;
+use refit_model::{AdvisoryId, DeviceId};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Why an event can't be taken.
@@ -30,6 +30,8 @@ pub enum ApplyError {
 const ABSENCE: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// The lengths of a grace, in seconds of use (rule 11).
 const GRACES: [i64; 2] = [4 * 3600, 24 * 3600];
+/// How long what was spent is remembered at least: the next policy may look back further than this one.
+const LEDGER_SHORTEST: SignedDuration = SignedDuration::from_hours(32 * 24);
 /// How many absences are kept: earlier ones have no grace left.
 const ABSENCES_MOST: usize = 8;
 /// How many ids of receipts are kept of one device. A report that comes again after so many others would count twice; an agent
@@ -88,6 +90,9 @@ impl State {
                     let known = self.advisories.entry(advisory.title.clone()).or_default();
                     Arc::make_mut(known).insert(advisory.id.clone(), advisory.clone());
                     self.title_revised.insert(advisory.title.clone(), seq);
+                    if advisory.withdrawn.is_some_and(|withdrawn| withdrawn <= at) {
+                        self.unlatch(seq, at, &advisory.id);
+                    }
                 }
             }
             Event::UniverseOffered(offered) => self.universe_offered(seq, at, offered),
@@ -161,6 +166,25 @@ impl State {
         if let Some(record) = self.plans.get_mut(plan) {
             change(Arc::make_mut(record));
         }
+    }
+
+    /// Withdrawing an advisory removes its latches (rule 4), where no other title still has it.
+    fn unlatch(&mut self, seq: u64, at: Timestamp, id: &AdvisoryId) {
+        let counts = |advisory: &AdvisoryEntry| advisory.withdrawn.is_none_or(|withdrawn| withdrawn > at);
+        if self.advisories.values().any(|list| list.get(id).is_some_and(counts)) {
+            return;
+        }
+        let gone: Vec<_> = self.latches.keys().filter(|(latched, _)| latched == id).cloned().collect();
+        for key in &gone {
+            self.latches.remove(key);
+        }
+        self.latches_revised = seq;
+    }
+
+    /// The longest rolling time of a budget: what was spent before that counts for nothing.
+    fn longest_budget(&self) -> SignedDuration {
+        let budgets = self.policy.iter().flat_map(|policy| &policy.repository.budgets);
+        budgets.map(|budget| budget.per.0).max().unwrap_or_default().max(LEDGER_SHORTEST)
     }
 
     fn device_observed(&mut self, seq: u64, at: Timestamp, observed: &DeviceObserved) {
@@ -420,6 +444,8 @@ impl State {
         let devices: DeviceSet = moves.spent.values().flat_map(|devices| devices.iter()).collect();
         if !devices.is_empty() {
             self.ledger.push_back(Arc::new(Spent { at, devices, groups: moves.groups.clone() }));
+            let oldest = at.checked_sub(self.longest_budget()).unwrap_or(Timestamp::MIN);
+            self.ledger.retain(|spent| spent.at >= oldest);
         }
         for (plan, key, count) in &moves.permitted {
             self.change_plan(plan, |plan| {

@@ -1,7 +1,6 @@
 use super::super::{
     Api, answer,
     extract::{Caller, Path, Query},
-    past::state_at,
     problem::{Code, Problem},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -60,7 +59,9 @@ pub(in super::super) async fn explanation(
         return Err(Problem::field("at", "this is in the future: leave it out for what is so now"));
     }
     let _leave = api.long_work()?;
-    let state = state_at(&api, at).await?;
+    // Reading a part of the log takes a while, and a thread that may wait.
+    let (shell, runtime) = (api.shell().clone(), tokio::runtime::Handle::current());
+    let state = api.beside(move || runtime.block_on(shell.view_at(at))).await??.state;
     let said = api.beside(move || explain(&state, &id, &title, at, personal)).await??;
     Ok(answer::json(StatusCode::OK, &said))
 }
