@@ -73,6 +73,9 @@ pub enum Command {
     Halt(BrakeArgs),
     /// Let it go on.
     Resume(BrakeArgs),
+    /// Change what a server goes by that is no policy.
+    #[command(subcommand)]
+    Settings(SettingsCommand),
     /// Make, list and revoke the tokens of a server.
     #[command(subcommand)]
     Tokens(TokensCommand),
@@ -457,6 +460,16 @@ pub struct BrakeArgs {
     /// Why; it stands in the log.
     #[arg(long, value_name = "TEXT")]
     pub why: String,
+}
+
+/// `refit settings`
+#[derive(Debug, Subcommand)]
+pub enum SettingsCommand {
+    /// How many people, other than its author, have to approve a plan before it is applied.
+    Approvals {
+        /// How many; 0 is none.
+        people: u32,
+    },
 }
 
 /// `refit tokens`

@@ -39,10 +39,15 @@ struct Row<'s> {
 }
 
 impl<'s> Budgets<'s> {
-    /// What has been spent by `now`.
+    /// The budgets of the policy in force, with what has been spent by `now`.
     pub fn new(state: &'s State, now: Timestamp) -> Budgets<'s> {
-        let documents = state.policy.iter().flat_map(|policy| &policy.repository.budgets);
-        let rows = documents.map(|document| {
+        let documents = state.policy.as_ref().map_or(&[][..], |policy| &policy.repository.budgets);
+        Budgets::of(documents, state, now)
+    }
+
+    /// Some budgets, with what has been spent of them by `now`: those of a policy that is proposed.
+    pub fn of(documents: &'s [BudgetDocument], state: &'s State, now: Timestamp) -> Budgets<'s> {
+        let rows = documents.iter().map(|document| {
             let Duration(per) = document.per;
             let since = now.checked_sub(per).unwrap_or(Timestamp::MIN);
             let mut moved: BTreeMap<SmolStr, DeviceSet> = BTreeMap::new();

@@ -115,6 +115,8 @@ pub fn fleet_plan(
     mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Option<FleetPlan> {
     let now = now.max(state.clock);
+    // What the revision moves spends its own budgets.
+    let proposed = repository.clone();
     let terms = Terms::proposed(state, repository, now);
     let mut evaluator = Evaluator::default();
     let mut gathered: BTreeMap<(Option<CohortKey>, Option<CohortKey>), Changing> = BTreeMap::new();
@@ -132,7 +134,7 @@ pub fn fleet_plan(
     };
     let mut permits: BTreeMap<CohortKey, u64> = BTreeMap::new();
     let total = state.managed_count();
-    let mut budgets = Budgets::new(state, now);
+    let mut budgets = Budgets::of(&proposed.budgets, state, now);
     plan.budgets = budgets.figures();
     for record in state.managed() {
         if progress(plan.devices, total).is_break() {

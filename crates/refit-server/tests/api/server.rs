@@ -178,6 +178,7 @@ impl Server {
 
 pub const POLICY: &str = "\
 organization: acme
+defaults: { mode: enforce }
 ---
 title: firefox
 name: Firefox

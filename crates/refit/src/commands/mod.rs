@@ -18,6 +18,7 @@ mod plans;
 mod restore;
 mod schema;
 mod serve;
+mod settings;
 mod test;
 mod tokens;
 mod up;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Events(args) => events::run(cli, args),
         Command::Halt(args) => halt::halt(cli, args),
         Command::Resume(args) => halt::resume(cli, args),
+        Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
         Command::People(command) => people::run(cli, command),
         Command::Check(args) => check::run(cli, args),

@@ -1,15 +1,13 @@
 //! `refit serve`, as a process: killed at any moment, started twice, ended politely.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
-
+use super::running::{Running, command, signal, start};
 use refit_api::{
     Enrol, NewObservation,
-    client::{Client, Connection, DeviceFilter},
+    client::{Client, DeviceFilter},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -29,41 +27,6 @@ policy: editors
 software: [editor]
 deadline: [{ within: 7d }]
 ";
-
-struct Running {
-    child: Child,
-    client: Client,
-}
-
-fn command(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--approvals", "0", "--data"]).arg(data);
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
-    command
-}
-
-/// Starts a server and waits until it listens.
-fn start(data: &Path) -> Running {
-    let mut child = command(data).stderr(Stdio::null()).spawn().unwrap();
-    let begun = Instant::now();
-    loop {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the server does not listen");
-        assert!(child.try_wait().unwrap().is_none(), "the server has ended");
-        let text = std::fs::read_to_string(data.join("server.json")).unwrap_or_default();
-        let address: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        if address["pid"] == child.id() {
-            let client = Client::find(&Connection { data: Some(data.to_owned()), ..Connection::default() }).unwrap();
-            if client.health().is_ok() {
-                return Running { child, client };
-            }
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn signal(child: &Child, signal: nix::sys::signal::Signal) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
-}
 
 fn devices(client: &Client) -> BTreeSet<String> {
     client.devices(&DeviceFilter::default()).unwrap().into_iter().map(|device| device.id.to_string()).collect()

@@ -1,0 +1,167 @@
+//! The command line against a server, as a person reads it: a small company plans, approves, applies, and stops.
+
+use super::running::{Running, signal, start};
+use refit_api::{Enrol, NewObservation, NewReleases};
+use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
+
+const POLICY: &str = "organization: acme
+defaults: { mode: enforce }
+budgets: [{ per: 24h, at_most: 25%, of: devices }]
+---
+title: editor
+name: Editor
+scheme: semver
+---
+policy: editors
+software: [editor]
+deadline: [{ within: 7d }]
+phase_in: 30d
+";
+
+fn observation(platform: &str, version: &str) -> NewObservation {
+    serde_json::from_value(serde_json::json!({
+        "source": "agent",
+        "facts": { "device.platform": platform },
+        "installs": { "all": [{ "title": "editor", "version": version }] },
+    }))
+    .unwrap()
+}
+
+/// What a person types, and what is answered.
+struct Session<'s> {
+    folder: &'s Path,
+    text: String,
+}
+
+impl Session<'_> {
+    fn says(&mut self, what: &str) {
+        let _ = writeln!(self.text, "\n# {what}");
+    }
+
+    /// Types a command; what it prints to standard output.
+    fn types(&mut self, line: &str) -> String {
+        let programs = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
+        let output = Command::new("bash")
+            .args(["--noprofile", "--norc", "-c", line])
+            .current_dir(self.folder)
+            .env_clear()
+            .env("HOME", self.folder)
+            .env("REFIT_DATA", self.folder.join("data"))
+            .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+            .output()
+            .unwrap();
+        let (said, complained) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let _ = write!(self.text, "$ {line}\n{said}");
+        for line in complained.lines() {
+            let _ = writeln!(self.text, "! {line}");
+        }
+        if !output.status.success() {
+            let _ = writeln!(self.text, "exit status {}", output.status.code().unwrap_or(-1));
+        }
+        said
+    }
+}
+
+/// Waits until the server has published what it decided.
+fn settle(running: &Running) {
+    for _ in 0..2_000 {
+        let all = running.client.devices(&Default::default()).unwrap();
+        let settled = all.iter().all(|device| {
+            let said = running.client.decisions(&device.id).unwrap();
+            !said.behind && said.revision > 0
+        });
+        if settled {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("nothing is decided");
+}
+
+#[test]
+fn a_company_plans_approves_applies_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("policies")).unwrap();
+    fs::write(folder.path().join("policies/refit.yaml"), POLICY).unwrap();
+    let mut running = start(&folder.path().join("data"));
+    for (id, name, platform, version) in [
+        ("d-1", "anna", "macos", "1.0.0"),
+        ("d-2", "bela", "macos", "1.0.0"),
+        ("d-3", "cleo", "windows", "1.1.0"),
+        ("d-4", "dora", "windows", "1.0.0"),
+    ] {
+        running.client.enrol(&Enrol { id: Some(id.to_owned()), name: Some(name.to_owned()) }).unwrap();
+        running.client.observe(id, &observation(platform, version)).unwrap();
+    }
+    let releases: NewReleases = serde_json::from_value(serde_json::json!({
+        "source": "vendor",
+        "releases": [
+            { "title": "editor", "version": "1.0.0", "published": "2026-01-05T10:00:00Z" },
+            { "title": "editor", "version": "1.1.0", "published": "2026-03-02T10:00:00Z" },
+        ],
+    }))
+    .unwrap();
+    running.client.publish_releases(&releases).unwrap();
+
+    let mut session = Session { folder: folder.path(), text: String::new() };
+    session.says("Devices report to a server that has no policy yet.");
+    session.types("refit devices");
+    session.types("refit explain anna editor --server");
+    session.says("What would a policy change? Nothing happens by asking.");
+    session.types("refit plan policies --server --out plan.json");
+    session.types("refit settings approvals 1");
+    session.types("refit apply plan.json");
+    session.says("Somebody else has to approve it.");
+    let plan: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("plan.json")).unwrap()).unwrap();
+    let plan = plan["plan"].as_str().unwrap();
+    session.types(&format!("refit plans approve {plan}"));
+    session.types("refit tokens create Bob --owner bob --person --scope read,approve > bob.token");
+    session.types(&format!("refit plans approve {plan} --token-file bob.token"));
+    session.types("refit apply plan.json");
+    settle(&running);
+    session.says("Everybody is obliged, and nobody is forced before the policy is phased in.");
+    session.types("refit devices");
+    session.types("refit devices anna");
+    session.types("refit exposures --server");
+    session.says(
+        "A release arrives. The budget lets one of four devices go at a time; what exceeds it waits for a person.",
+    );
+    let newer: NewReleases = serde_json::from_value(serde_json::json!({
+        "source": "vendor",
+        "releases": [{ "title": "editor", "version": "1.2.0", "published": "2026-03-09T10:00:00Z" }],
+    }))
+    .unwrap();
+    running.client.publish_releases(&newer).unwrap();
+    settle(&running);
+    session.types("refit plans list");
+    session.says("A mistake in a policy is found before anything is asked of the fleet.");
+    fs::write(folder.path().join("policies/refit.yaml"), POLICY.replace("[editor]", "[editro]")).unwrap();
+    session.types("refit plan policies --server");
+    session.says("Everything stops, and goes on.");
+    session.types("refit halt --everything --why 'the new release breaks printing'");
+    session.types("refit resume --everything --why mended");
+    session.says("What there is not.");
+    session.types("refit devices nobody");
+    session.types("refit plans show nothing");
+    session.types("refit tokens create ci --owner it --scope raed");
+    session.types("refit events --after 0 --kind brake.released --json | wc -l");
+
+    signal(&running.child, nix::sys::signal::Signal::SIGTERM);
+    assert!(running.child.wait().unwrap().success());
+    session.says("The server has ended.");
+    session.types("refit devices");
+
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.add_filter(&regex_escaped(folder.path()), "/home/you");
+    settings.add_filter(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]");
+    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "[time]");
+    settings.add_filter(r"\d+ s ago", "[n] s ago");
+    settings.bind(|| insta::assert_snapshot!("company", session.text));
+}
+
+fn regex_escaped(path: &Path) -> String {
+    path.display().to_string().replace('.', r"\.")
+}

@@ -1,0 +1,7 @@
+//! `refit serve` as a process, and the command line against it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
+mod commands;
+mod kill;
+mod running;
