@@ -1,6 +1,6 @@
 //! The server's own logic, without IO: admission, plans and their approval, publishing, budgets, presence, what to wake up for.
 //!
-//! It is a state machine over the log. [`handle`] takes the state, who asks, an [`Input`] and the time, and returns events or a
+//! It is a state machine over the log. [`handle()`] takes the state, who asks, an [`Input`] and the time, and returns events or a
 //! [`Refusal`]; [`State::apply`] takes events, one after the other, and is the only way in which the state changes. A shell
 //! (the server, the simulator) makes events durable in between. Replaying the log gives the same state: outcomes are in the
 //! log, and are never worked out again.
