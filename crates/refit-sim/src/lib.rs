@@ -1,7 +1,7 @@
 //! Refit's control logic in a simulator: the real logic, an in-memory store, simple agents, sources and operators, all under one
 //! seeded scheduler with a fake clock and network. Whatever goes wrong in it, the same seed lets it go wrong again.
 //!
-//! A [`Config`] says what is run; [`simulate`] runs it and says what was found; [`shrink`] makes a failure small. What has to
+//! A [`Config`] says what is run; [`simulate`] runs it and says what was found; [`shrink()`] makes a failure small. What has to
 //! hold is in [`watch`], and deliberate mistakes that it has to find are in [`Plant`]. `docs/simulation.md` tells how to use it.
 
 mod agent;
