@@ -171,7 +171,13 @@ fn readers_see_a_whole_copy_while_it_is_replaced() {
             let synced = sync(&FeedStore::open(data.path()), &[FeedKind::Epss], &from(small.path()), &mut |_| {});
             synced.into_iter().all(|synced| synced.result.is_ok())
         };
-        assert!((0..10_000).any(|_| once() || { std::thread::yield_now(); false }), "{score} can't be synced");
+        assert!(
+            (0..10_000).any(|_| once() || {
+                std::thread::yield_now();
+                false
+            }),
+            "{score} can't be synced"
+        );
     };
     write("0.1");
     let done = AtomicBool::new(false);

@@ -209,3 +209,21 @@ fn withdrawing_an_advisory_removes_its_latches() {
     shell.tell(publish(advisory(Some(now))));
     assert!(shell.state.latches.is_empty());
 }
+
+#[test]
+fn a_release_that_goes_and_comes_back_is_due_as_before() {
+    let mut shell = fleet(1);
+    shell.apply(POLICY);
+    shell.settle();
+    let due = |shell: &Shell| {
+        let record = shell.state.device(&"d0".into()).unwrap().clone();
+        record.published.values().next().and_then(|published| published.due)
+    };
+    let before = due(&shell);
+    assert!(before.is_some());
+    shell.wait(24 * 40);
+    shell.installs("d0", &[]);
+    shell.installs("d0", &[("editor", "1.0.0")]);
+    shell.settle();
+    assert_eq!(due(&shell), before);
+}

@@ -18,7 +18,9 @@ use std::{io::Write, path::Path, time::Duration};
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     if !args.local.local {
-        return Err(Refused::usage("for which devices? Write `--local` for this machine, or `--server` for those of a server"));
+        return Err(Refused::usage(
+            "for which devices? Write `--local` for this machine, or `--server` for those of a server",
+        ));
     }
     let read = repository::read_in_order(&args.policy)?;
     let faults = if args.refresh { refresh()? } else { Vec::new() };

@@ -214,15 +214,20 @@ impl State {
             if changed {
                 let installs = Arc::make_mut(&mut device.installs);
                 for slot in &observed.gone {
-                    installs.remove(slot);
+                    let obliged = device.spells.contains_key(slot)
+                        || device.published.get(slot).is_some_and(|published| published.due.is_some());
+                    if let Some(installed) = installs.remove(slot).filter(|_| obliged) {
+                        device.departed.insert(slot.clone(), installed);
+                    }
                 }
                 for entry in &observed.present {
-                    let installed = Installed {
-                        version: entry.version.clone(),
-                        state: entry.state.clone(),
-                        since: observed.observed,
-                    };
-                    installs.insert(entry.slot(), installed);
+                    let slot = entry.slot();
+                    // The same release in another state, or one that comes back, is there since it was first seen.
+                    let known = [device.departed.remove(&slot), installs.get(&slot).cloned()];
+                    let same = known.into_iter().flatten().filter(|known| known.version == entry.version);
+                    let since = same.map(|known| known.since).min().unwrap_or(observed.observed);
+                    let (version, state) = (entry.version.clone(), entry.state.clone());
+                    installs.insert(slot, Installed { version, state, since });
                 }
             }
             if let Some(universe) = &observed.universe {
@@ -542,6 +547,7 @@ impl State {
             for index in devices.iter() {
                 self.change_at(index, |device| {
                     device.spells.remove(slot);
+                    device.departed.remove(slot);
                 });
             }
         }

@@ -313,6 +313,7 @@ impl DeviceRecord {
             facts: BTreeMap::new(),
             reported: BTreeMap::new(),
             installs: Arc::default(),
+            departed: BTreeMap::new(),
             universe: None,
             person: None,
             absences: Vec::new(),

@@ -44,6 +44,10 @@ pub struct DeviceRecord {
     pub said: BTreeMap<SmolStr, Timestamp>,
     /// What is installed.
     pub installs: Arc<BTreeMap<SlotName, Installed>>,
+    /// What was installed in slots that are empty now, while a spell there goes on: the same release that comes back has not ceased to
+    /// satisfy anew.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub departed: BTreeMap<SlotName, Installed>,
     /// What it can get from.
     pub universe: Option<SmolStr>,
     /// Its primary person.
