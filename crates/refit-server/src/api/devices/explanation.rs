@@ -69,7 +69,7 @@ pub(in super::super) async fn explanation(
 fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bool) -> Result<Explanation, Problem> {
     let record = state.device(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))?;
     let terms = Terms::in_force(state)
-        .ok_or_else(|| Problem::new(Code::Conflict, format!("no policy was in force at {at}: nothing is decided")))?;
+        .ok_or_else(|| Problem::new(Code::Conflict, format!("no policy was in force at {at:.0}: nothing is decided")))?;
     let known = record.installs.keys().any(|slot| slot.title == *title)
         || record.published.keys().any(|slot| slot.title == *title)
         || state.releases.contains_key(title)
