@@ -4,14 +4,17 @@
 //! have to be looked at again, because something has changed or because a time has come.
 
 use super::{
+    device_index::DeviceIndex,
+    device_set::DeviceSet,
     evaluate::{Evaluation, SlotOutcome},
     state::State,
 };
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use jiff::Timestamp;
 use refit_model::DeviceId;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::HashSet,
+    ops::Bound::{Excluded, Unbounded},
     sync::Arc,
 };
 
@@ -20,7 +23,9 @@ use std::{
 pub struct Board {
     rows: OrdMap<DeviceId, Arc<BoardRow>>,
     /// When rows have to be looked at again though nothing happens.
-    wakes: Arc<BTreeSet<(Timestamp, DeviceId)>>,
+    wakes: OrdSet<(Timestamp, DeviceId)>,
+    /// Of which devices each thing is said.
+    cohorts: DeviceIndex<Arc<SlotOutcome>>,
 }
 
 /// What is said of one device.
@@ -51,7 +56,6 @@ impl Board {
 
     /// Takes what was decided.
     pub fn update(&mut self, evaluations: &[Evaluation]) {
-        let wakes = Arc::make_mut(&mut self.wakes);
         for evaluation in evaluations {
             let row = Arc::new(BoardRow {
                 basis: evaluation.basis,
@@ -61,22 +65,43 @@ impl Board {
                 next_change: evaluation.next_change,
             });
             if let Some(at) = row.next_change {
-                wakes.insert((at, evaluation.device.clone()));
+                self.wakes.insert((at, evaluation.device.clone()));
             }
             let before = self.rows.insert(evaluation.device.clone(), row.clone());
+            let slots = before.as_ref().map_or(&[][..], |before| &before.slots);
+            if slots != row.slots {
+                // What has stayed is mostly the very same, and is not touched.
+                let all = |slots: &[Arc<SlotOutcome>]| slots.iter().map(Arc::as_ptr).collect::<HashSet<_>>();
+                let (old, new) = (all(slots), all(&row.slots));
+                for outcome in slots.iter().filter(|outcome| !new.contains(&Arc::as_ptr(outcome))) {
+                    self.cohorts.remove(outcome, evaluation.index);
+                }
+                for outcome in row.slots.iter().filter(|outcome| !old.contains(&Arc::as_ptr(outcome))) {
+                    self.cohorts.insert(outcome, evaluation.index);
+                }
+            }
             if let Some(at) = before.and_then(|before| before.next_change).filter(|at| Some(*at) != row.next_change) {
-                wakes.remove(&(at, evaluation.device.clone()));
+                self.wakes.remove(&(at, evaluation.device.clone()));
             }
         }
     }
 
     /// The devices that have to be decided (anew), by id; at most so many.
     pub fn due(&self, state: &State, now: Timestamp, most: usize) -> Vec<DeviceId> {
+        self.due_after(state, now, most, None)
+    }
+
+    /// As [`Board::due`], beginning after a device and going round: whoever asks again and again looks at each device once.
+    pub fn due_after(&self, state: &State, now: Timestamp, most: usize, after: Option<&DeviceId>) -> Vec<DeviceId> {
         if state.policy.is_none() {
             return Vec::new();
         }
+        let later = state.devices.range((after.cloned().map_or(Unbounded, Excluded), Unbounded));
+        let earlier = after.map(|after| state.devices.range(..=after.clone()));
+        let round = later.chain(earlier.into_iter().flatten()).map(|(_, device)| device);
+        let managed = round.filter(|device| device.retired.is_none());
         let for_all = state.revised_for_all();
-        let stale = state.managed().filter(|device| match self.rows.get(&device.id) {
+        let stale = managed.filter(|device| match self.rows.get(&device.id) {
             None => true,
             Some(row) => {
                 row.revision != state.revision()
@@ -90,17 +115,12 @@ impl Board {
 
     /// When some device has to be looked at again though nothing happens.
     pub fn wake(&self) -> Option<Timestamp> {
-        self.wakes.first().map(|(at, _)| *at)
+        self.wakes.get_min().map(|(at, _)| *at)
     }
 
-    /// How many distinct things are said of slots: cohorts.
-    pub fn cohorts(&self) -> usize {
-        let mut seen: BTreeMap<*const SlotOutcome, ()> = BTreeMap::new();
-        for row in self.rows.values() {
-            for slot in &row.slots {
-                seen.insert(Arc::as_ptr(slot), ());
-            }
-        }
-        seen.len()
+    /// Everything that is said of any slot, sorted by slot, each with the devices of which it is said; those that are no longer
+    /// managed are among them. Where there are many, the same comes several times, with other devices.
+    pub fn cohorts(&self) -> impl Iterator<Item = (&SlotOutcome, &DeviceSet)> {
+        self.cohorts.pieces().map(|(outcome, devices)| (outcome.as_ref(), devices))
     }
 }

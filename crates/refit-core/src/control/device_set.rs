@@ -1,7 +1,7 @@
 //! A set of devices, as a bitmap of their indexes.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps as _, RoaringBitmap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
 /// A set of devices by index. In the log it is the portable format of Roaring bitmaps in base64
@@ -28,6 +28,21 @@ impl DeviceSet {
     /// Whether a device is in it.
     pub fn contains(&self, index: u32) -> bool {
         self.0.contains(index)
+    }
+
+    /// How many are in both.
+    pub fn common(&self, other: &DeviceSet) -> u64 {
+        self.0.intersection_len(&other.0)
+    }
+
+    /// What is in both.
+    pub fn both(&self, other: &DeviceSet) -> DeviceSet {
+        DeviceSet(&self.0 & &other.0)
+    }
+
+    /// All that is in any of the sets.
+    pub fn union<'s>(sets: impl Iterator<Item = &'s DeviceSet>) -> DeviceSet {
+        DeviceSet(sets.map(|set| &set.0).union())
     }
 
     /// Adds a device.

@@ -11,6 +11,7 @@
 mod board;
 mod budget;
 mod codec;
+mod device_index;
 mod device_set;
 mod entry;
 mod evaluate;
@@ -28,6 +29,7 @@ mod upcoming;
 pub use board::{Board, BoardRow};
 pub use budget::{BudgetFigures, Budgets};
 pub use codec::{DecodeError, decode, encode};
+pub use device_index::DeviceIndex;
 pub use device_set::DeviceSet;
 pub use entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName};
 pub use evaluate::{Evaluation, Evaluator, SlotOutcome, Terms};

@@ -21,7 +21,7 @@ use refit_api::{Event, EventPage};
 use refit_core::control::Scope;
 use refit_store::StoredEvent;
 use serde::Deserialize;
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use utoipa::IntoParams;
 
 /// Which events.
@@ -141,11 +141,11 @@ async fn page(
     let mut looked_at = 0;
     while page.items.len() < limit && looked_at < LOOKED_AT_MOST && page.next < head {
         let chunk = if kinds.0.is_empty() { limit.min(CHUNK) } else { CHUNK };
-        let events = api.shell().store().read(page.next, chunk).await?;
+        let events = read(api, page.next, chunk, head).await?;
         if events.is_empty() {
             break;
         }
-        for stored in events {
+        for stored in events.iter() {
             if page.items.len() == limit {
                 break;
             }
@@ -162,8 +162,38 @@ async fn page(
     Ok(page)
 }
 
+/// The end of the log, as it was last read: what was appended is wanted by all who follow, at the same moment, and what is in
+/// the log does not change.
+#[derive(Default)]
+pub(super) struct Tail(tokio::sync::Mutex<Option<Read>>);
+
+/// The events after a position, up to another one.
+struct Read {
+    after: u64,
+    head: u64,
+    events: Arc<Vec<StoredEvent>>,
+}
+
+/// How near to the log's end somebody follows it.
+const TAIL_MOST: u64 = 64;
+
+async fn read(api: &Api, after: u64, limit: usize, head: u64) -> Result<Arc<Vec<StoredEvent>>, Problem> {
+    let many = head - after;
+    if many > TAIL_MOST || many > limit as u64 {
+        return Ok(Arc::new(api.shell().store().read(after, limit).await?));
+    }
+    // Whoever comes while it is being read waits, and then has it.
+    let mut tail = api.inner.tail.0.lock().await;
+    if let Some(read) = tail.as_ref().filter(|read| (read.after, read.head) == (after, head)) {
+        return Ok(read.events.clone());
+    }
+    let events = Arc::new(api.shell().store().read(after, many as usize).await?);
+    *tail = Some(Read { after, head, events: events.clone() });
+    Ok(events)
+}
+
 /// An event as it is shown: what is secret is left out, and what is personal for whom it is not.
-fn shown(stored: StoredEvent, personal: bool) -> Result<Event, Problem> {
+fn shown(stored: &StoredEvent, personal: bool) -> Result<Event, Problem> {
     let fault = |error: serde_json::Error| Problem::new(Code::Internal, format!("event {}: {error}", stored.seq));
     let mut body: serde_json::Value = serde_json::from_slice(&stored.body).map_err(fault)?;
     if stored.kind == "token.created"
@@ -175,7 +205,14 @@ fn shown(stored: StoredEvent, personal: bool) -> Result<Event, Problem> {
         // Which devices belong to whose department.
         groups.retain(|field, _| !field.starts_with("person."));
     }
-    Ok(Event { seq: stored.seq, at: stored.at, kind: stored.kind, version: stored.version, actor: stored.actor, body })
+    Ok(Event {
+        seq: stored.seq,
+        at: stored.at,
+        kind: stored.kind.clone(),
+        version: stored.version,
+        actor: stored.actor.clone(),
+        body,
+    })
 }
 
 /// What a stream remembers.

@@ -20,9 +20,11 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Respo
 fn exceptions(view: &View) -> Vec<ExceptionSaid> {
     let Some(policy) = &view.state.policy else { return Vec::new() };
     let mut acts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (_, row) in view.board.rows().filter(|(device, _)| view.state.device(device).is_some()) {
-        for name in row.slots.iter().flat_map(|slot| &slot.exceptions) {
-            *acts.entry(name).or_default() += 1;
+    let managed = view.state.found.managed();
+    for (outcome, devices) in view.board.cohorts().filter(|(outcome, _)| !outcome.exceptions.is_empty()) {
+        let slots = devices.common(&managed);
+        for name in &outcome.exceptions {
+            *acts.entry(name).or_default() += slots;
         }
     }
     let said = policy.repository.exceptions.iter().map(|exception| ExceptionSaid {

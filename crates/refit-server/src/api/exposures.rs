@@ -3,13 +3,16 @@
 use super::{
     Api, answer,
     extract::{Caller, Query},
-    page::place,
+    page::{Place, place},
     problem::Problem,
 };
 use crate::shell::View;
 use axum::{extract::State, http::StatusCode, response::Response};
-use refit_api::Exposure;
-use refit_core::{control::Scope, decide::Compliance};
+use refit_api::{Exposure, Page};
+use refit_core::{
+    control::{DeviceSet, Scope},
+    decide::Compliance,
+};
 use refit_model::{AdvisoryId, TitleId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -48,56 +51,56 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
     let place = place(query.cursor.as_deref(), query.limit)?;
-    let page = api.reading(move |view| {
-        let mut open: Vec<_> = exposures(view, &query)
-            .into_iter()
-            .map(|((title, advisory), exposure)| (format!("{title} {advisory}"), exposure))
-            .collect();
-        open.sort_by(|(a, _), (b, _)| a.cmp(b));
-        place.page(open.into_iter())
-    });
+    let page = api.reading(move |view| page(view, &query, &place));
     Ok(answer::json(StatusCode::OK, &page.await?))
 }
 
-fn exposures<'v>(view: &'v View, query: &Exposures) -> BTreeMap<(&'v TitleId, &'v AdvisoryId), Exposure> {
-    let mut open: BTreeMap<(&TitleId, &AdvisoryId), Exposure> = BTreeMap::new();
-    for (device, row) in view.board.rows().filter(|(device, _)| view.state.device(device).is_some()) {
-        // A title with several slots is one device's once, and overdue if any of them is.
-        let mut here: BTreeMap<(&TitleId, &AdvisoryId), (bool, bool)> = BTreeMap::new();
-        for slot in &row.slots {
-            let title = &slot.slot.title;
-            if query.title.as_ref().is_some_and(|wanted| title.as_str() != wanted) {
-                continue;
-            }
-            for (advisory, kev) in &slot.exposures {
-                let wanted = query.advisory.as_ref().is_none_or(|wanted| advisory.as_str() == wanted)
-                    && query.kev.is_none_or(|wanted| *kev == wanted);
-                if wanted {
-                    let (is_kev, overdue) = here.entry((title, advisory)).or_default();
-                    *is_kev |= kev;
-                    *overdue |= slot.compliance == Compliance::Overdue;
-                }
-            }
+/// What is said of one title and one advisory: how the slots stand, whether it is exploited, and the devices.
+type Said<'v> = Vec<(Compliance, bool, &'v DeviceSet)>;
+
+fn page(view: &View, query: &Exposures, place: &Place) -> Page<Exposure> {
+    let managed = view.state.found.managed();
+    let mut open: BTreeMap<(&TitleId, &AdvisoryId), Said<'_>> = BTreeMap::new();
+    for (outcome, devices) in view.board.cohorts() {
+        let title = &outcome.slot.title;
+        if query.title.as_ref().is_some_and(|wanted| title.as_str() != wanted) || devices.common(&managed) == 0 {
+            continue;
         }
-        for ((title, advisory), (kev, overdue)) in here {
-            let exposure = open.entry((title, advisory)).or_insert_with(|| Exposure {
-                advisory: advisory.to_string(),
-                title: title.to_string(),
-                kev: false,
-                cvss: view.state.advisories.get(title).and_then(|list| list.get(advisory)?.cvss),
-                devices: 0,
-                overdue: 0,
-                examples: Vec::new(),
-            });
-            exposure.kev |= kev;
-            exposure.devices += 1;
-            exposure.overdue += u64::from(overdue);
-            if exposure.examples.len() < EXAMPLES {
-                exposure.examples.push(device.to_string());
+        for (advisory, kev) in &outcome.exposures {
+            let wanted = query.advisory.as_ref().is_none_or(|wanted| advisory.as_str() == wanted)
+                && query.kev.is_none_or(|wanted| *kev == wanted);
+            if wanted {
+                open.entry((title, advisory)).or_default().push((outcome.compliance, *kev, devices));
             }
         }
     }
-    open
+    let mut open: Vec<_> = (open.into_iter())
+        .map(|((title, advisory), said)| (format!("{title} {advisory}"), (title, advisory, said)))
+        .collect();
+    open.sort_by(|(a, _), (b, _)| a.cmp(b));
+    // Devices are counted for the page alone.
+    let Page { items, next } = place.page(open.into_iter());
+    let items = items.into_iter().map(|(title, advisory, said)| exposure(view, &managed, title, advisory, &said));
+    Page { items: items.collect(), next }
+}
+
+/// A title with several slots is one device's once, and overdue if any of them is.
+fn exposure(view: &View, managed: &DeviceSet, title: &TitleId, advisory: &AdvisoryId, said: &Said<'_>) -> Exposure {
+    let devices = |wanted: &dyn Fn(Compliance) -> bool| {
+        let sets = said.iter().filter(|(compliance, ..)| wanted(*compliance)).map(|(.., devices)| *devices);
+        DeviceSet::union(sets).both(managed)
+    };
+    let all = devices(&|_| true);
+    let examples = view.state.first_of(&all, None, EXAMPLES);
+    Exposure {
+        advisory: advisory.to_string(),
+        title: title.to_string(),
+        kev: said.iter().any(|(_, kev, _)| *kev),
+        cvss: view.state.advisories.get(title).and_then(|list| list.get(advisory)?.cvss),
+        devices: all.len(),
+        overdue: devices(&|compliance| compliance == Compliance::Overdue).len(),
+        examples: examples.into_iter().map(|device| device.id.to_string()).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +136,7 @@ mod tests {
         for (index, (id, slots)) in devices.iter().enumerate() {
             let (id, index) = (DeviceId::new(id), index as u32);
             let record = DeviceRecord::new(id.clone(), index, None, Timestamp::UNIX_EPOCH, 1);
-            state.devices.insert(id.clone(), Arc::new(record));
+            state.add(record);
             board.update(&[Evaluation {
                 device: id,
                 index,
@@ -163,13 +166,14 @@ mod tests {
             ),
             ("d2", vec![slot("zoom", None, Compliance::Due, &[("CVE-1", true)])]),
         ]);
-        let (zoom, first, second) = (TitleId::new("zoom"), AdvisoryId::new("CVE-1"), AdvisoryId::new("CVE-2"));
-        let open = exposures(&view, &Exposures::default());
-        let found = &open[&(&zoom, &first)];
+        let place = place(None, None).unwrap();
+        let open = page(&view, &Exposures::default(), &place).items;
+        let found = &open[0];
+        assert_eq!((found.title.as_str(), found.advisory.as_str()), ("zoom", "CVE-1"));
         assert_eq!((found.devices, found.overdue, found.kev), (2, 1, true));
         assert_eq!(found.examples, ["d1", "d2"]);
-        assert_eq!(open[&(&zoom, &second)].devices, 1);
-        let only = |query: Exposures| exposures(&view, &query).len();
+        assert_eq!((open[1].advisory.as_str(), open[1].devices), ("CVE-2", 1));
+        let only = |query: Exposures| page(&view, &query, &place).items.len();
         assert_eq!(only(Exposures { kev: Some(false), ..Exposures::default() }), 1);
         assert_eq!(only(Exposures { advisory: Some("CVE-1".into()), ..Exposures::default() }), 1);
         assert_eq!(only(Exposures { title: Some("firefox".into()), ..Exposures::default() }), 0);

@@ -78,6 +78,8 @@ struct Inner {
     options: Options,
     metrics: Metrics,
     rates: rate::Rates,
+    /// The end of the log, read once for all who follow it.
+    tail: events::Tail,
     long_work: Arc<tokio::sync::Semaphore>,
     /// Held while something is compared with `If-Match` and written.
     compared: tokio::sync::Mutex<()>,
@@ -89,7 +91,8 @@ impl Api {
         let rates = rate::Rates::new(options.requests_per_second, options.burst);
         let long_work = Arc::new(tokio::sync::Semaphore::new(options.long_work));
         let metrics = Metrics::new();
-        let inner = Inner { shell, options, metrics, rates, long_work, compared: tokio::sync::Mutex::new(()) };
+        let compared = tokio::sync::Mutex::new(());
+        let inner = Inner { shell, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
         Api { inner: Arc::new(inner) }
     }
 

@@ -46,7 +46,8 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
             observed: record.reported.get(source).copied(),
         })
     });
-    let devices = view.state.managed().filter(|device| device.person.as_ref() == Some(&person));
+    let owned = view.state.found.of_person(&person);
+    let devices = view.state.first_of(&owned, None, usize::MAX).into_iter().filter(|device| device.retired.is_none());
     Ok(Person {
         id: id.to_owned(),
         facts: facts.collect(),

@@ -68,11 +68,11 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Respo
 fn policies(view: &View) -> Vec<PolicySummary> {
     let Some(policy) = &view.state.policy else { return Vec::new() };
     let mut counts: BTreeMap<&str, BTreeMap<Compliance, u64>> = BTreeMap::new();
-    for (_, row) in view.board.rows().filter(|(device, _)| view.state.device(device).is_some()) {
-        for slot in &row.slots {
-            if let Some(key) = &slot.key {
-                *counts.entry(&key.policy).or_default().entry(slot.compliance).or_default() += 1;
-            }
+    let managed = view.state.found.managed();
+    for (outcome, devices) in view.board.cohorts() {
+        let slots = devices.common(&managed);
+        if let Some(key) = outcome.key.as_ref().filter(|_| slots > 0) {
+            *counts.entry(&key.policy).or_default().entry(outcome.compliance).or_default() += slots;
         }
     }
     let summary = |policy: &refit_core::policy::repository::Policy| PolicySummary {

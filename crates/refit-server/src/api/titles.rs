@@ -60,18 +60,11 @@ fn titles(view: &View, catalog: &Catalog) -> BTreeMap<TitleId, TitleSummary> {
         advisories: 0,
         in_catalog: catalog.contains_key(title),
     };
-    for record in view.state.managed() {
-        let mut before = None;
-        // Slots are sorted by title: one with several slots counts once.
-        for title in record.installs.keys().map(|slot| &slot.title) {
-            if before.replace(title) != Some(title) {
-                match titles.get_mut(title) {
-                    Some(summary) => summary.devices += 1,
-                    None => {
-                        titles.insert(title.clone(), TitleSummary { devices: 1, ..empty(title) });
-                    }
-                }
-            }
+    let managed = view.state.found.managed();
+    for (title, devices) in view.state.found.titles().pieces() {
+        let devices = devices.common(&managed);
+        if devices > 0 {
+            titles.entry(title.clone()).or_insert_with(|| empty(title)).devices += devices;
         }
     }
     for (title, releases) in &view.state.releases {

@@ -31,8 +31,14 @@ const REST: u32 = 4;
 pub(super) fn start(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) -> Result<(), TellError> {
     let failed = |error: std::io::Error| TellError::Other(format!("the evaluator can't be started: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
-    let deciding =
-        Deciding { shared, jobs, board: Board::default(), evaluator: Evaluator::default(), batch: DEVICES_MOST };
+    let deciding = Deciding {
+        shared,
+        jobs,
+        board: Board::default(),
+        evaluator: Evaluator::default(),
+        batch: DEVICES_MOST,
+        last: None,
+    };
     let run = move || {
         crate::background::yield_to_others();
         runtime.block_on(deciding.run());
@@ -48,6 +54,8 @@ struct Deciding {
     evaluator: Evaluator,
     /// How many devices are handed over at once.
     batch: usize,
+    /// The last device that was found to be due: the next look begins after it.
+    last: Option<DeviceId>,
 }
 
 /// The shell has ended.
@@ -62,10 +70,11 @@ impl Deciding {
             let begun = Instant::now();
             let view = self.shared.view();
             let now = self.shared.now(&view.state);
-            let due = self.board.due(&view.state, now, DUE_MOST);
+            let due = self.board.due_after(&view.state, now, DUE_MOST, self.last.as_ref());
             let looked = begun.elapsed();
             self.shared.metrics.due.set(i64::try_from(due.len()).unwrap_or(i64::MAX));
-            if !due.is_empty() {
+            if let Some(last) = due.last() {
+                self.last = Some(last.clone());
                 drop(view);
                 if self.decide(due).await.is_err() {
                     return;

@@ -59,3 +59,38 @@ async fn devices_are_found_by_platform_title_and_name() {
         server.get(&format!("/api/v1/devices?{query}")).await.problem(422, "invalid");
     }
 }
+
+#[tokio::test]
+async fn devices_are_found_by_what_they_have_now() {
+    let server = Server::new().await;
+    let says = async |id: &str, source: &str, platform: &str, titles: &[&str]| {
+        let installs: Vec<_> = titles.iter().map(|title| json!({ "title": title, "version": "1" })).collect();
+        let mut said = json!({ "source": source, "facts": { "device.platform": platform } });
+        if source == "agent" {
+            said["installs"] = json!({ "all": installs });
+        }
+        server.post(&format!("/api/v1/devices/{id}/observations"), said).await.ok();
+    };
+    for id in ["d2", "d1", "d3"] {
+        server.post("/api/v1/devices", json!({ "id": id })).await.ok();
+        says(id, "agent", "linux", &["zoom", "firefox"]).await;
+    }
+    let found = async |query: &str| {
+        let page = server.get(&format!("/api/v1/devices?{query}")).await.ok();
+        page["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("platform=linux").await, ["d1", "d2", "d3"]);
+    server.wait(jiff::SignedDuration::from_secs(60));
+    says("d2", "agent", "macos", &["firefox"]).await;
+    assert_eq!(found("platform=linux").await, ["d1", "d3"]);
+    assert_eq!(found("platform=macos").await, ["d2"]);
+    assert_eq!(found("title=zoom").await, ["d1", "d3"]);
+    assert_eq!(found("title=firefox&platform=macos").await, ["d2"]);
+    server.delete("/api/v1/devices/d1").await.ok();
+    assert_eq!(found("title=zoom&platform=linux").await, ["d3"]);
+    let titles = server.get("/api/v1/titles").await.ok();
+    assert_eq!(titles["items"][0]["devices"], 2);
+    assert_eq!(titles["items"][1]["devices"], 1);
+    let text = server.get("/metrics").await.ok().as_str().unwrap().to_owned();
+    assert!(text.contains("refit_devices 2"), "{text}");
+}

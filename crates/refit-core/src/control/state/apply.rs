@@ -2,7 +2,7 @@
 
 use super::{
     AbsenceRecord, DeviceRecord, Distribution, GateRecord, Ground, InForce, Installed, PlanKind, PlanRecord,
-    PlanStatus, Published, Receipt, RolloutRecord, Spent, State, Universe, repository,
+    PlanStatus, Published, Receipt, RolloutRecord, Spent, State, Universe, found::platforms, repository,
 };
 use crate::control::{
     device_set::DeviceSet,
@@ -53,8 +53,7 @@ impl State {
             Event::SettingsChanged(settings) => self.approvals_needed = settings.approvals,
             Event::DeviceEnrolled(enrolled) => {
                 let record = DeviceRecord::new(enrolled.device.clone(), enrolled.index, enrolled.name.clone(), at, seq);
-                self.by_index.push_back(enrolled.device.clone());
-                self.devices.insert(enrolled.device.clone(), Arc::new(record));
+                self.add(record);
             }
             Event::DeviceObserved(observed) => self.device_observed(seq, at, observed),
             Event::DeviceRetired(retired) => {
@@ -64,14 +63,22 @@ impl State {
                     device.published.clear();
                     device.held.clear();
                 });
+                if let Some(index) = self.devices.get(&retired.device).map(|device| device.index) {
+                    self.found.retired(index);
+                }
                 self.no_longer_held(&retired.device);
             }
             Event::PresenceSeen(seen) => self.presence_seen(seq, seen),
             Event::PersonObserved(observed) => self.person_observed(seq, observed),
-            Event::PersonAssigned(assigned) => self.change(&assigned.device, |device| {
-                device.person = assigned.person.clone();
-                device.revised = seq;
-            }),
+            Event::PersonAssigned(assigned) => {
+                if let Some(device) = self.devices.get(&assigned.device) {
+                    self.found.assigned(device.index, device.person.as_ref(), assigned.person.as_ref());
+                }
+                self.change(&assigned.device, |device| {
+                    device.person = assigned.person.clone();
+                    device.revised = seq;
+                });
+            }
             Event::PersonErased(erased) => self.person_erased(seq, at, &erased.person),
             Event::ReleasesPublished(published) => {
                 for release in &published.releases {
@@ -195,6 +202,7 @@ impl State {
         if let Some(index) = observer.map(|device| device.index) {
             self.returned(seq, index, at);
         }
+        let before = self.devices.get(&observed.device).map(|device| platforms(device)).unwrap_or_default();
         self.change(&observed.device, |device| {
             for (field, value) in &observed.facts {
                 let said = device.facts.entry(field.clone()).or_default();
@@ -241,6 +249,14 @@ impl State {
             }
             device.revised = seq;
         });
+        let Some(device) = self.devices.get(&observed.device) else { return };
+        self.found.said_platforms(device.index, &before, &platforms(device));
+        for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
+            // Another slot may still have the title.
+            let from = SlotName::of(title.clone());
+            let has = device.installs.range(from..).next().is_some_and(|(slot, _)| slot.title == *title);
+            self.found.has_title(device.index, title, has);
+        }
     }
 
     fn presence_seen(&mut self, seq: u64, seen: &PresenceSeen) {

@@ -4,9 +4,11 @@
 //! writer goes on.
 
 mod apply;
+mod found;
 mod records;
 
 pub use apply::ApplyError;
+pub use found::Found;
 pub use records::*;
 
 use super::{
@@ -68,6 +70,9 @@ pub struct State {
     pub devices: OrdMap<DeviceId, Arc<DeviceRecord>>,
     /// Devices by index.
     pub by_index: Vector<DeviceId>,
+    /// Which devices have what.
+    #[serde(skip)]
+    pub found: Found,
     /// People by id.
     pub people: OrdMap<PersonId, Arc<PersonRecord>>,
     /// Personal values by reference. They are kept beside log and snapshots.
@@ -179,7 +184,7 @@ impl State {
 
     /// How many devices are managed.
     pub fn managed_count(&self) -> u64 {
-        self.managed().count() as u64
+        self.found.managed_count()
     }
 
     /// The device of an index.
@@ -255,7 +260,7 @@ impl State {
         Applied { all: None, policies: self.applied.policies.clone(), entries: entries.collect() }
     }
 
-    /// Reads again what snapshots leave out: the policy's documents and lists of advisories.
+    /// Reads again what snapshots leave out: the policy's documents, lists of advisories, which devices have what.
     pub fn restore(&mut self, ground: &Ground<'_>) -> Result<(), ApplyError> {
         if let Some(policy) = &mut self.policy {
             let repository = repository(&policy.files, ground)?;
@@ -267,6 +272,7 @@ impl State {
             let advisories = apply::advisories(&distribution.content, ground)?;
             Arc::make_mut(distribution).advisories = advisories;
         }
+        self.find_again();
         Ok(())
     }
 }

@@ -1,21 +1,22 @@
 use super::super::{
     Api, answer,
     extract::{Caller, Query},
-    page::place,
+    page::{Place, place},
     problem::Problem,
 };
 use crate::shell::View;
 use axum::{extract::State, http::StatusCode, response::Response};
-use refit_api::DeviceSummary;
+use refit_api::{DeviceSummary, Page};
 use refit_core::{
-    control::{DeviceRecord, Scope},
+    control::{DeviceRecord, DeviceSet, Scope},
     decide::Compliance,
 };
-use refit_model::DeviceId;
+use refit_model::{DeviceId, TitleId};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
 };
 use utoipa::IntoParams;
 
@@ -52,16 +53,55 @@ pub(in super::super) async fn list(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
     let place = place(query.cursor.as_deref(), query.limit)?;
-    let page = api.reading(move |view| {
-        let from = place.after.as_deref().map_or(Unbounded, |after| Excluded(DeviceId::new(after)));
-        let devices = view.state.devices.range((from, Unbounded)).map(|(_, record)| record);
-        let wanted = devices.filter(|record| record.retired.is_none() && query.wants(view, record));
-        place.page_after(wanted.map(|record| (record.id.to_string(), summary(view, record))))
-    });
+    let page = api.reading(move |view| page(view, &query, &place));
     Ok(answer::json(StatusCode::OK, &page.await?))
 }
 
+/// How many devices are looked up at once.
+const CHUNK: usize = 1_024;
+
+fn page(view: &View, query: &Devices, place: &Place) -> Page<DeviceSummary> {
+    let mut after = place.after.as_deref().map(DeviceId::new);
+    let shown = |record: &Arc<DeviceRecord>| (record.id.to_string(), summary(view, record));
+    let Some(among) = query.among(view) else {
+        let devices =
+            view.state.devices.range((after.map_or(Unbounded, Excluded), Unbounded)).map(|(_, record)| record);
+        let wanted = devices.filter(|record| record.retired.is_none() && query.wants(view, record));
+        return place.page_after(wanted.map(shown));
+    };
+    let mut ready = Vec::new().into_iter();
+    let devices = std::iter::from_fn(|| {
+        if ready.as_slice().is_empty() {
+            let first = view.state.first_of(&among, after.as_ref(), CHUNK);
+            after = first.last().map(|record| record.id.clone());
+            ready = first.into_iter();
+        }
+        ready.next()
+    });
+    place.page_after(devices.filter(|record| query.wants(view, record)).map(shown))
+}
+
 impl Devices {
+    /// All that are wanted are among these; `None` where they may be any.
+    fn among(&self, view: &View) -> Option<DeviceSet> {
+        let found = &view.state.found;
+        let standing = |compliance: &Compliance| {
+            let cohorts = view.board.cohorts().filter(|(outcome, _)| {
+                outcome.compliance == *compliance
+                    && self.title.as_ref().is_none_or(|title| outcome.slot.title.as_str() == title)
+            });
+            DeviceSet::union(cohorts.map(|(_, devices)| devices))
+        };
+        let by_slot = match (&self.compliance, &self.title) {
+            (Some(compliance), _) => Some(standing(compliance)),
+            (None, Some(title)) => Some(found.with_title(&TitleId::new(title))),
+            (None, None) => None,
+        };
+        let by_platform = self.platform.as_ref().map(|platform| found.on_platform(platform));
+        let sets = [by_slot, by_platform].into_iter().flatten();
+        sets.reduce(|a, b| a.both(&b)).map(|set| set.both(&found.managed()))
+    }
+
     fn wants(&self, view: &View, record: &DeviceRecord) -> bool {
         let named = |begin: &String| {
             record.id.as_str().starts_with(begin.as_str())
@@ -108,15 +148,13 @@ mod tests {
     use super::*;
     use refit_core::control::{Board, Evaluation, SlotName, SlotOutcome, State};
     use refit_core::decide::Progress;
-    use refit_model::TitleId;
-    use std::sync::Arc;
 
     #[test]
     fn a_device_stands_as_its_slots_of_that_title_stand() {
         let id = DeviceId::new("d1");
-        let record = Arc::new(DeviceRecord::new(id.clone(), 0, Some("laptop".into()), jiff::Timestamp::UNIX_EPOCH, 1));
+        let record = DeviceRecord::new(id.clone(), 0, Some("laptop".into()), jiff::Timestamp::UNIX_EPOCH, 1);
         let mut state = State::default();
-        state.devices.insert(id.clone(), record.clone());
+        state.add(record.clone());
         let slot = |title: &str, compliance| {
             Arc::new(SlotOutcome {
                 slot: SlotName::of(TitleId::new(title)),
@@ -153,6 +191,10 @@ mod tests {
             title: title.map(str::to_owned),
             ..Devices::default()
         };
+        let listed = |query: &Devices| page(&view, query, &place(None, None).unwrap()).items.len();
+        assert_eq!(listed(&query(Compliance::Overdue, Some("firefox"))), 1);
+        assert_eq!(listed(&query(Compliance::Overdue, Some("zoom"))), 0);
+        assert_eq!(listed(&Devices::default()), 1);
         assert!(query(Compliance::Overdue, None).wants(&view, &record));
         assert!(query(Compliance::Overdue, Some("firefox")).wants(&view, &record));
         assert!(!query(Compliance::Overdue, Some("zoom")).wants(&view, &record));

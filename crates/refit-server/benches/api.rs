@@ -1,0 +1,386 @@
+//! How long reads take with a million devices, and how soon followers have an event: `cargo bench -p refit-server --bench api`.
+//!
+//! Prints tables for docs/benchmarks.md. `REFIT_BENCH_DEVICES` sets the size of the fleet; `-- reads` and `-- events` do one
+//! part alone. The devices are events in a log in memory, which the shell opens as it opens any log; the policy is planned, applied and
+//! decided as a server does it. Beside the pages stands SQLite with the same rows, beside the followers a bare channel.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::Request,
+};
+use futures_util::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use refit_core::{
+    control::{
+        Actor, AdvisoryEntry, Bearer, DeviceEnrolled, DeviceObserved, Event, Input, InstallEntry, Plain, PolicyFiles,
+        ReleaseEntry, Scope, TokenId, TokenRecord, encode,
+    },
+    policy::{
+        load::load,
+        repository::Repository,
+        resolve::{Titles, resolve},
+        syntax::Limits,
+    },
+};
+use refit_model::{AdvisoryId, DeviceId, TitleId};
+use refit_server::{
+    api::{Api, Options, router},
+    policy::plan_and_apply,
+    shell::{Shell, SystemClock},
+};
+use refit_store::{Batch, MemoryStore, NewEvent, Store, open_sqlite};
+use sha2::{Digest, Sha256};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{broadcast, mpsc};
+use tower::ServiceExt as _;
+
+/// Titles of the fleet; each device has four of them.
+const TITLES: usize = 20;
+/// Every such device has a title, and another one a platform, that few have.
+const RARE: usize = 10_000;
+/// Requests of each kind.
+const REQUESTS: usize = 300;
+/// Events for each number of followers.
+const EVENTS: usize = 50;
+const SECRET: &str = "refit_secret-of-the-bench";
+
+fn main() {
+    let devices = std::env::var("REFIT_BENCH_DEVICES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let only = |part: &str| !std::env::args().any(|given| ["reads", "events"].contains(&&*given) && given != part);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if only("events") {
+        runtime.block_on(events());
+    }
+    if only("reads") {
+        runtime.block_on(reads(devices));
+    }
+}
+
+async fn reads(devices: usize) {
+    let begun = Instant::now();
+    let store = MemoryStore::new();
+    fill(&store, devices).await;
+    println!("\n{devices} devices as events in the log: {:.0} s", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    let (shell, router) = serve(Arc::new(store)).await;
+    println!("opened, without a snapshot: {:.0} s", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    let (files, repository) = policy();
+    plan_and_apply(&shell, &Actor::server(), &files, "first", repository).await.unwrap();
+    println!("planned: {:.0} s", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    shell.evaluate().unwrap();
+    shell.settled().await;
+    println!("decided and published: {:.0} s", begun.elapsed().as_secs_f64());
+
+    println!("\n| | median | 99 % | bytes | bound (median) |\n| --- | --- | --- | --- | --- |");
+    let (middle, last) = (name(devices / 2), name(devices - 51));
+    let page = |rest: &str| format!("/api/v1/devices?limit=100{rest}");
+    let cursor = |after: &str| {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        URL_SAFE_NO_PAD.encode(format!("after:{after}"))
+    };
+    let one = format!("/api/v1/devices/{middle}");
+    for (what, path, bound) in [
+        ("100 devices, the first", page(""), 5.0),
+        ("100 devices, in the middle", page(&format!("&cursor={}", cursor(&middle))), 5.0),
+        ("the last 50 devices", page(&format!("&cursor={}", cursor(&last))), 5.0),
+        ("one device", one.clone(), 1.0),
+        ("its decisions", format!("{one}/decisions"), 1.0),
+        ("100 devices of `platform=linux` (a third)", page("&platform=linux"), 5.0),
+        ("100 devices of `platform=freebsd` (1 of 10,000)", page("&platform=freebsd"), 5.0),
+        ("`platform=none` (none)", page("&platform=none"), 5.0),
+        ("100 devices of `title=title-3` (a fifth)", page("&title=title-3"), 5.0),
+        ("100 devices of `title=rare` (1 of 10,000)", page("&title=rare"), 5.0),
+        ("100 devices of `compliance=due`", page("&compliance=due"), 5.0),
+        ("100 devices of `compliance=overdue`", page("&compliance=overdue"), 5.0),
+        ("`compliance=due&title=rare`", page("&compliance=due&title=rare"), 5.0),
+        ("`name=none` (none; looks at every device)", page("&name=none"), 5.0),
+        ("`/policies`", "/api/v1/policies".to_owned(), 5.0),
+        ("`/exposures`", "/api/v1/exposures".to_owned(), 5.0),
+        ("`/titles`", "/api/v1/titles".to_owned(), 5.0),
+        ("`/metrics` (looks at every device)", "/metrics".to_owned(), 5.0),
+    ] {
+        let (mut latencies, mut bytes) = (Vec::new(), 0);
+        let most = Instant::now();
+        while latencies.len() < REQUESTS && (latencies.len() < 5 || most.elapsed() < Duration::from_secs(10)) {
+            let begun = Instant::now();
+            bytes = get(&router, &path).await.len();
+            latencies.push(begun.elapsed());
+        }
+        println!("| {what} | {} | {bytes} | {bound:.0} ms |", spread(&mut latencies));
+    }
+    sqlite(devices, &middle).await;
+    shell.close("the end").await;
+}
+
+/// The same rows in a table, by its key, read through sqlx and written as JSON.
+async fn sqlite(devices: usize, middle: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new().filename(folder.path().join("peer.db")).create_if_missing(true);
+    let mut db: SqliteConnection = options.connect().await.unwrap();
+    let table = "create table devices (id text primary key, name text, platform text, enrolled text, seen text, \
+        installs integer, due integer) without rowid";
+    sqlx::query(table).execute(&mut db).await.unwrap();
+    let fill = format!(
+        "insert into devices with recursive n(i) as (select 0 union all select i + 1 from n where i < {}) \
+        select printf('d%07d', i), printf('device-%d', i), \
+        case when i % {RARE} = 7 then 'freebsd' when i % 3 = 0 then 'linux' when i % 3 = 1 then 'macos' else 'windows' end, \
+        '2026-11-01T00:00:00Z', '2026-11-25T00:00:00Z', 4, i % 3 from n",
+        devices - 1
+    );
+    sqlx::query(sqlx::AssertSqlSafe(fill)).execute(&mut db).await.unwrap();
+    sqlx::query("create index platforms on devices (platform, id)").execute(&mut db).await.unwrap();
+    for (what, condition, after) in [
+        ("SQLite: 100 devices, the first", "", ""),
+        ("SQLite: 100 devices, in the middle", "", middle),
+        ("SQLite: 100 devices of one platform, with an index", "platform = 'linux' and ", ""),
+    ] {
+        let text = format!("select * from devices where {condition}id > ? order by id limit 101");
+        let (mut latencies, mut bytes) = (Vec::new(), 0);
+        for _ in 0..REQUESTS {
+            let begun = Instant::now();
+            let rows = sqlx::query(sqlx::AssertSqlSafe(text.clone())).bind(after).fetch_all(&mut db).await.unwrap();
+            let items = rows.iter().take(100).map(|row| {
+                let text = |column| row.get::<String, _>(column);
+                serde_json::json!({
+                    "id": text(0), "name": text(1), "platform": text(2), "enrolled": text(3), "seen": text(4),
+                    "installs": row.get::<i64, _>(5), "compliance": { "due": row.get::<i64, _>(6) },
+                })
+            });
+            bytes = serde_json::to_vec(&items.collect::<Vec<_>>()).unwrap().len();
+            latencies.push(begun.elapsed());
+        }
+        println!("| {what} | {} | {bytes} | |", spread(&mut latencies));
+    }
+}
+
+async fn events() {
+    println!("| | followers | median | 99 % | bound |\n| --- | --- | --- | --- | --- |");
+    for followers in [10, 100, 1_000] {
+        let bound = if followers == 1_000 { "50 ms" } else { "" };
+        let mut latencies = channel(followers).await;
+        println!("| a bare channel | {followers} | {} | |", spread(&mut latencies));
+        let (shell, router) = serve(Arc::new(MemoryStore::new())).await;
+        let (mut all, mut after) = follow(&shell, &router, followers).await;
+        println!("| from the input, log in memory | {followers} | {} | {bound} |", spread(&mut all));
+        println!("| from the answer, log in memory | {followers} | {} | |", spread(&mut after));
+        shell.close("the end").await;
+        let folder = tempfile::tempdir().unwrap();
+        let (shell, router) = serve(Arc::new(open_sqlite(folder.path()).await.unwrap().0)).await;
+        let (mut all, mut after) = follow(&shell, &router, followers).await;
+        println!("| from the input, SQLite | {followers} | {} | {bound} |", spread(&mut all));
+        println!("| from the answer, SQLite | {followers} | {} | |", spread(&mut after));
+        shell.close("the end").await;
+    }
+}
+
+/// Streams that wait; how long it takes until the last one has an event, from the input, and from when it was durable.
+async fn follow(shell: &Shell, router: &Router, followers: usize) -> (Vec<Duration>, Vec<Duration>) {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    for _ in 0..followers {
+        let response = router.clone().oneshot(request("/api/v1/events", "text/event-stream")).await.unwrap();
+        assert!(response.status().is_success());
+        let (mut frames, told) = (response.into_body().into_data_stream(), told.clone());
+        tokio::spawn(async move {
+            while let Some(Ok(frame)) = frames.next().await {
+                if frame.windows(3).any(|part| part == b"id:") && told.send(Instant::now()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (mut all, mut after) = (Vec::new(), Vec::new());
+    for n in 0..EVENTS {
+        let begun = Instant::now();
+        let input = Input::Enrol { device: DeviceId::new(name(n)), name: None };
+        shell.tell(&Actor::server(), input, None).await.unwrap();
+        let durable = Instant::now();
+        let mut last = begun;
+        for _ in 0..followers {
+            last = last.max(heard.recv().await.unwrap());
+        }
+        all.push(last.duration_since(begun));
+        after.push(last.saturating_duration_since(durable));
+    }
+    (all, after)
+}
+
+/// The least that it can take: tasks that are woken, and no more.
+async fn channel(followers: usize) -> Vec<Duration> {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let (sender, _) = broadcast::channel::<u64>(16);
+    for _ in 0..followers {
+        let (mut events, told) = (sender.subscribe(), told.clone());
+        tokio::spawn(async move { while events.recv().await.is_ok() && told.send(Instant::now()).is_ok() {} });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut latencies = Vec::new();
+    for n in 0..EVENTS {
+        let begun = Instant::now();
+        sender.send(n as u64).unwrap();
+        let mut last = begun;
+        for _ in 0..followers {
+            last = last.max(heard.recv().await.unwrap());
+        }
+        latencies.push(last.duration_since(begun));
+    }
+    latencies
+}
+
+async fn serve(store: Arc<dyn Store>) -> (Shell, Router) {
+    let fence = store.acquire_lease("bench", Timestamp::now(), Duration::from_secs(3600)).await.unwrap();
+    let shell = Shell::open(store, fence, Titles::default(), Arc::new(SystemClock)).await.unwrap();
+    let options = Options { requests_per_second: 1e9, burst: 1e9, ..Options::default() };
+    let hash: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
+    let record = TokenRecord {
+        hash: hash.into(),
+        name: "bench".into(),
+        owner: "olga".into(),
+        bearer: Bearer::Person,
+        scopes: Scope::ALL.into_iter().collect(),
+        expires: ago(-24),
+    };
+    let input = Input::CreateToken { token: TokenId::new("bench"), record };
+    shell.tell(&Actor::server(), input, None).await.unwrap();
+    let router = router(Api::new(shell.clone(), options));
+    (shell, router)
+}
+
+fn request(path: &str, accept: &str) -> Request<Body> {
+    let request = Request::get(path).header("authorization", format!("Bearer {SECRET}")).header("accept", accept);
+    request.body(Body::empty()).unwrap()
+}
+
+async fn get(router: &Router, path: &str) -> Bytes {
+    let response = router.clone().oneshot(request(path, "application/json")).await.unwrap();
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    assert!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
+    body
+}
+
+fn spread(latencies: &mut [Duration]) -> String {
+    latencies.sort();
+    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    format!("{:.2} ms | {:.2} ms", at(0.5), at(0.99))
+}
+
+fn ago(hours: i64) -> Timestamp {
+    Timestamp::now().checked_sub(SignedDuration::from_hours(hours)).unwrap()
+}
+
+fn name(n: usize) -> String {
+    format!("d{n:07}")
+}
+
+fn titles() -> impl Iterator<Item = String> {
+    (0..TITLES).map(|title| format!("title-{title}")).chain(["rare".to_owned()])
+}
+
+/// Devices as if each had been enrolled and had reported; releases and advisories.
+async fn fill(store: &MemoryStore, devices: usize) {
+    let fence = store.acquire_lease("bench", Timestamp::now(), Duration::from_secs(3600)).await.unwrap();
+    let (mut head, mut events) = (0, Vec::new());
+    let mut catalogue = (Vec::new(), Vec::new());
+    for title in titles().map(TitleId::new) {
+        for (version, days) in [("1.0.0", 60), ("1.1.0", 10)] {
+            catalogue.0.push(ReleaseEntry {
+                title: title.clone(),
+                branch: None,
+                version: version.into(),
+                published: ago(days * 24),
+                security: false,
+                withheld: false,
+            });
+        }
+        for n in 0..5 {
+            catalogue.1.push(AdvisoryEntry {
+                id: AdvisoryId::new(format!("CVE-2026-{n}-{title}")),
+                title: title.clone(),
+                affected: vec!["<1.1.0".into()],
+                known_at: ago(9 * 24),
+                cvss: Some(7.5),
+                epss: None,
+                kev: (n == 0).then(|| ago(48)),
+                ransomware: false,
+                withdrawn: None,
+                said_by: Vec::new(),
+            });
+        }
+    }
+    let source = || "vendor".into();
+    events.push(Event::ReleasesPublished(refit_core::control::ReleasesPublished {
+        source: source(),
+        releases: catalogue.0,
+    }));
+    events.push(Event::AdvisoriesPublished(refit_core::control::AdvisoriesPublished {
+        source: source(),
+        advisories: catalogue.1,
+    }));
+    for n in 0..devices {
+        events.extend(device(n));
+        if events.len() > 5_000 || n + 1 == devices {
+            let stored = events.drain(..).map(|event| {
+                let (kind, version, body) = encode(&event).unwrap();
+                NewEvent { at: ago(1), kind: kind.to_owned(), version, actor: "bench".to_owned(), body }
+            });
+            head = store.append(fence, head, Batch::of(stored)).await.unwrap();
+        }
+    }
+}
+
+fn device(n: usize) -> [Event; 2] {
+    let device = DeviceId::new(name(n));
+    let version = if n.is_multiple_of(3) { "1.0.0" } else { "1.1.0" };
+    let rare = n.is_multiple_of(RARE).then(|| "rare".to_owned());
+    let titles = (0..4).map(|k| format!("title-{}", (n + 5 * k) % TITLES)).chain(rare);
+    let present = titles.map(|title| InstallEntry {
+        title: TitleId::new(title),
+        branch: None,
+        profile: None,
+        version: version.into(),
+        state: None,
+    });
+    let platform = if n % RARE == 7 { "freebsd" } else { ["linux", "macos", "windows"][n % 3] };
+    let fact = |field: &str, value: String| (field.into(), Some(Plain::Text(value.into())));
+    let observed = DeviceObserved {
+        device: device.clone(),
+        source: "agent".into(),
+        observed: ago(1),
+        facts: BTreeMap::from([
+            fact("device.platform", platform.to_owned()),
+            fact("device.hostname", format!("host-{n}")),
+            fact("device.os", "debian".to_owned()),
+        ]),
+        confirmed: true,
+        present: present.collect(),
+        gone: Vec::new(),
+        universe: None,
+    };
+    let enrolled = DeviceEnrolled { device, index: n as u32, name: Some(format!("device-{n}").into()) };
+    [Event::DeviceEnrolled(enrolled), Event::DeviceObserved(observed)]
+}
+
+fn policy() -> (PolicyFiles, Arc<Repository>) {
+    let mut text = "organization: acme\ndefaults: { mode: enforce }\n".to_owned();
+    for name in titles() {
+        text += &format!("---\ntitle: {name}\nname: {name}\nscheme: semver\n");
+    }
+    for (n, name) in titles().enumerate() {
+        text += &format!("---\npolicy: p{n}\nsoftware: [{name}]\ndeadline: [{{ within: 7d }}]\n");
+    }
+    let files = PolicyFiles(BTreeMap::from([("refit.yaml".to_owned(), text)]));
+    let read = files.files();
+    let (documents, _) = load(&read, &Limits::default());
+    let (repository, _) = resolve(&documents, &read, &Titles::default());
+    (files, Arc::new(repository))
+}
