@@ -180,7 +180,11 @@ fn a_server_is_trusted_by_the_authority_that_is_named_or_those_of_the_system() {
     // With `--server=URL` and what else is given, and these authorities of the system.
     let asked = |roots: &Path, more: &[&Path]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
-        command.arg("devices").arg(format!("--server={}", client.address())).arg("--data").arg(folder.path().join("none"));
+        command
+            .arg("devices")
+            .arg(format!("--server={}", client.address()))
+            .arg("--data")
+            .arg(folder.path().join("none"));
         command.args(more).env("SSL_CERT_FILE", roots).env("SSL_CERT_DIR", folder.path().join("none"));
         let output = command.env_remove("REFIT_TOKEN").output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

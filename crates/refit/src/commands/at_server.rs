@@ -64,7 +64,8 @@ pub fn named(cli: &Cli, plan: &Path) -> Option<String> {
 /// A plan for this machine is not carried out here by somebody who named a server.
 pub fn refuse_local_plan(cli: &Cli, plan: &Path) -> Result<()> {
     if remote::is_meant(cli) {
-        let why = "is no plan of a server; without `--server`, `refit apply` carries out what is planned for this machine";
+        let why =
+            "is no plan of a server; without `--server`, `refit apply` carries out what is planned for this machine";
         return Err(Refused::usage(format!("{} {why}", plan.display())));
     }
     Ok(())
@@ -101,7 +102,9 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
 
 pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     if args.policy.is_some() || !args.facts.is_empty() {
-        return Err(Refused::usage("`--policy` and `--fact` speak of this machine; a server has its policy and its facts"));
+        return Err(Refused::usage(
+            "`--policy` and `--fact` speak of this machine; a server has its policy and its facts",
+        ));
     }
     let client = connect(cli)?;
     let id = device_id(&client, &args.device)?;
@@ -116,7 +119,9 @@ pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
 
 pub fn exposures(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
     if args.policy.is_some() || args.unfixed || !args.facts.is_empty() {
-        return Err(Refused::usage("`--policy`, `--unfixed` and `--fact` speak of this machine; a server has its policy"));
+        return Err(Refused::usage(
+            "`--policy`, `--unfixed` and `--fact` speak of this machine; a server has its policy",
+        ));
     }
     let client = connect(cli)?;
     let exposures = client.exposures(&ExposureFilter { kev: args.kev.then_some(true), ..ExposureFilter::default() })?;
