@@ -74,7 +74,7 @@ pub enum StoreError {
     },
     /// Restoring would replace a good log.
     #[error(
-        "the log in {} is good, up to event {head}, and would be replaced; say so explicitly if that is meant",
+        "the log in {} is good, up to event {head}, and would be replaced: `--replace` does so",
         folder.display()
     )]
     WouldReplace {

@@ -38,10 +38,24 @@ impl Cli {
     ///
     /// Not left to the parser: it would then show the option in the usage of every mistake, as if it were required.
     pub fn with_environment(mut self) -> Self {
-        self.server = self.server.or_else(|| std::env::var("REFIT_SERVER").ok().filter(|server| !server.is_empty()));
+        if self.server.is_none() && !self.speaks_of_this_machine() {
+            self.server = std::env::var("REFIT_SERVER").ok().filter(|server| !server.is_empty());
+        }
         self.data =
             self.data.or_else(|| std::env::var_os("REFIT_DATA").filter(|data| !data.is_empty()).map(PathBuf::from));
         self
+    }
+
+    /// Whether what is written makes sense for this machine alone: then a server in the environment is not meant.
+    fn speaks_of_this_machine(&self) -> bool {
+        match &self.command {
+            Command::Plan(args) => args.local.local || args.refresh || !args.local.facts.is_empty(),
+            Command::Explain(args) => args.device == "local" || args.policy.is_some() || !args.facts.is_empty(),
+            Command::Exposures(args) => args.policy.is_some() || args.unfixed || !args.facts.is_empty(),
+            // A plan of a server says so itself, or is no file.
+            Command::Apply(args) => args.plan.exists(),
+            _ => false,
+        }
     }
 }
 

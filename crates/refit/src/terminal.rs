@@ -96,9 +96,22 @@ pub fn usage_as_json(error: &clap::Error) {
 
 /// Says what broke, or why it is not done.
 pub fn report(cli: &Cli, error: &anyhow::Error) {
+    let told = told(error);
     if cli.json {
         // That standard output takes nothing may be what is to be told; standard error says it as well.
-        let _ = json(&serde_json::json!({ "error": format!("{error:#}") }));
+        let _ = json(&serde_json::json!({ "error": told }));
     }
-    note(format_args!("{} {error:#}", paint(URGENT, "error:")));
+    note(format_args!("{} {told}", paint(URGENT, "error:")));
+}
+
+/// An error with its causes. Some name their cause themselves: it is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&format!(": {cause}")) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
 }

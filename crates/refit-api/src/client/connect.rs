@@ -30,7 +30,7 @@ pub struct Local {
 pub struct Connection {
     /// `--server`
     pub server: Option<String>,
-    /// `--token`: the secret.
+    /// The secret of `--token-file`.
     pub token: Option<String>,
     /// `--ca`: a certificate as PEM.
     pub ca: Option<PathBuf>,
@@ -64,6 +64,8 @@ impl Client {
         let local = match (&connection.data, &connection.server, &connection.token) {
             // Both are given: a folder is only asked for what is missing.
             (_, Some(_), Some(_)) | (None, ..) => None,
+            // That no server runs here is no news to somebody who named another: what is missing is said below.
+            (Some(data), Some(_), None) => Local::read(data).ok(),
             (Some(data), ..) => Some(Local::read(data)?),
         };
         let missing = |what: &str, flag: &str| {
@@ -74,7 +76,7 @@ impl Client {
         let address = match (&connection.server, &local) {
             (Some(server), _) => server.clone(),
             (None, Some(local)) => local.address.clone(),
-            (None, None) => return Err(missing("no server is known", "--server")),
+            (None, None) => return Err(missing("no server is known", "--server=URL")),
         };
         let token = match (&connection.token, &local) {
             (Some(token), _) => token.clone(),
@@ -85,13 +87,14 @@ impl Client {
                 };
                 fs::read_to_string(&local.token_file).map_err(fault)?
             }
-            (None, None) => return Err(missing("no token is known", "--token")),
+            (None, None) => return Err(missing("no token is known", "--token-file FILE")),
         };
         let ca = connection.ca.clone().or_else(|| local.and_then(|local| local.ca));
         Client::new(&address, token.trim(), ca.as_deref())
     }
 
-    /// A client of the server at an address. `ca` is the certificate to trust; without it, those of the web.
+    /// A client of the server at an address. `ca` is the certificate to trust; without it, those that the
+    /// operating system trusts.
     pub fn new(address: &str, token: &str, ca: Option<&Path>) -> Result<Client, ClientError> {
         let address = address.trim_end_matches('/').to_owned();
         let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
@@ -103,21 +106,14 @@ impl Client {
                 "`{address}` is no address of a server: write `https://HOST:PORT` (a token is never sent without TLS, except on this machine)"
             )));
         }
-        let mut tls =
-            TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        if let Some(path) = ca {
-            let fault = |why: String| ClientError::File { path: path.to_owned(), why };
-            let pem = fs::read(path).map_err(|error| fault(error.to_string()))?;
-            let found = parse_pem(&pem).filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            });
-            let found: Vec<Certificate<'static>> = found.collect();
-            if found.is_empty() {
-                return Err(fault("there is no certificate in it".to_owned()));
-            }
-            tls = tls.root_certs(RootCerts::Specific(Arc::new(found)));
-        }
+        let roots = match ca {
+            Some(path) => certificates(path)?,
+            None if address.starts_with("https://") => system_roots()?,
+            None => Vec::new(),
+        };
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .root_certs(RootCerts::Specific(Arc::new(roots)));
         // An internal address is not asked for through a proxy, and errors carry a body.
         let config = ureq::Agent::config_builder()
             .tls_config(tls.build())
@@ -127,4 +123,31 @@ impl Client {
         let config = if ca.is_some() || is_local { config.proxy(None) } else { config };
         Ok(Client { agent: config.build().into(), address, token: token.to_owned() })
     }
+}
+
+/// The certificates of a PEM file.
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
+    let fault = |why: String| ClientError::File { path: path.to_owned(), why };
+    let pem = fs::read(path).map_err(|error| fault(error.to_string()))?;
+    let found = parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let found: Vec<Certificate<'static>> = found.collect();
+    if found.is_empty() {
+        return Err(fault("there is no certificate in it".to_owned()));
+    }
+    Ok(found)
+}
+
+/// The authorities that the operating system trusts.
+fn system_roots() -> Result<Vec<Certificate<'static>>, ClientError> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
+        return Err(ClientError::Connection(format!(
+            "the operating system trusts no authority{why}: give the server's with `--ca FILE`"
+        )));
+    }
+    Ok(found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
 }

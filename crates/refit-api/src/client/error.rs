@@ -10,7 +10,7 @@ pub enum ClientError {
     #[error("{}", Refused(.0))]
     Refused(Box<Problem>),
     /// The server was not reached, or the connection broke.
-    #[error("{address}: {why}\n  help: is the server running? `refit up` starts one on this machine")]
+    #[error("{address}: {why}\n  help: {}", way_out(why))]
     Network {
         /// The address.
         address: String,
@@ -31,6 +31,16 @@ pub enum ClientError {
     /// The answer makes no sense.
     #[error("{0}")]
     Answer(String),
+}
+
+/// What to look at where the connection did not come about.
+fn way_out(why: &str) -> &'static str {
+    if why.contains("certificate") {
+        "the server's certificate is none of an authority that is trusted here: `--ca FILE` names the server's own (`tls/ca.pem` in \
+         its data folder)"
+    } else {
+        "is the server running? `refit up` starts one on this machine"
+    }
 }
 
 impl ClientError {

@@ -227,3 +227,18 @@ fn a_release_that_goes_and_comes_back_is_due_as_before() {
     shell.settle();
     assert_eq!(due(&shell), before);
 }
+
+#[test]
+fn an_install_whose_version_is_none_is_refused_by_name() {
+    let mut shell = fleet(1);
+    let odd = refit_core::control::Observation {
+        device: "d0".into(),
+        source: "agent".into(),
+        observed: shell.now,
+        facts: Default::default(),
+        installs: Some(refit_core::control::Installs::All(vec![super::shell::entry("deb/jq", "!!")])),
+        universe: None,
+    };
+    let refused = shell.try_as(&Actor::server(), Input::Observe(odd)).unwrap_err();
+    assert!(refused.to_string().starts_with("deb/jq: "), "{refused}");
+}

@@ -29,7 +29,7 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
     let view = api.shell().view();
     let caller = match secret {
         None => Err(Problem::new(Code::Unauthorized, "this needs a token")
-            .help("send `Authorization: Bearer SECRET`; `refit token create` makes tokens")),
+            .help("send `Authorization: Bearer SECRET`; `refit tokens create` makes tokens")),
         Some(secret) => find(&view.state, secret, api.shell().now()),
     };
     let who = caller.as_ref().map_or(STRANGERS, |caller| caller.token.as_str());
@@ -66,7 +66,7 @@ fn find(state: &World, secret: &str, now: Timestamp) -> Result<Caller, Problem> 
     };
     if record.expires <= now {
         return Err(Problem::new(Code::Unauthorized, format!("this token expired at {}", record.expires))
-            .help("`refit token create` makes a new one"));
+            .help("`refit tokens create` makes a new one"));
     }
     let actor = Actor {
         name: format!("token:{id}").into(),

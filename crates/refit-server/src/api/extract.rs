@@ -165,6 +165,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         }
     })?;
     read.end().map_err(|error| Problem::new(Code::Malformed, format!("the body is no JSON: {error}")))?;
+    // A list would be read as the fields in their order, and an empty one as none given.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::new(Code::Invalid, "the body has to be an object: `{ ... }`"));
+    }
     Ok(value)
 }
 

@@ -107,3 +107,55 @@ async fn health_needs_no_token_and_figures_do() {
     assert!(text.contains("refit_board_lag 0"), "{text}");
     server.get("/api/v1/policy").await.problem(404, "not-found");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_explanation_says_that_a_move_waits_for_a_person() {
+    let server = Server::new().await;
+    server.shell.evaluate().unwrap();
+    let policy = "\
+organization: acme
+defaults: { mode: enforce }
+budgets:
+  - { per: 24h, at_most: 1%, of: devices }
+---
+title: firefox
+name: Firefox
+---
+policy: browsers in Berlin
+where: device.site == \"Berlin\"
+software: [firefox]
+deadline: [{ within: 7d }]
+";
+    let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
+    let apply = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
+    server.call(&server.admin, "POST", &apply, &[], None).await.ok();
+    let releases = json!([{ "title": "firefox", "version": "2.0", "published": "2026-11-01T00:00:00Z" }]);
+    server.post("/api/v1/releases", json!({ "source": "vendor", "releases": releases })).await.ok();
+    let devices = ["a", "b", "c"];
+    for site in ["Rome", "Berlin"] {
+        for id in devices {
+            if site == "Rome" {
+                server.post("/api/v1/devices", json!({ "id": id })).await.ok();
+            }
+            let installs = json!({ "all": [{ "title": "firefox", "version": "1.0" }] });
+            let said = json!({ "source": "agent", "facts": { "device.site": site }, "installs": installs });
+            server.post(&format!("/api/v1/devices/{id}/observations"), said).await.ok();
+        }
+        // Until what this moves is published or held.
+        server.shell.settled().await;
+    }
+    let plans = server.get("/api/v1/plans").await.ok();
+    let held = plans["items"].as_array().unwrap().iter().find(|plan| plan["kind"] == "held").unwrap();
+    let held = held["id"].as_str().unwrap();
+    let explain = async |id: &str| {
+        let path = format!("/api/v1/devices/{id}/explanation?title=firefox");
+        server.get(&path).await.ok()["text"].as_str().unwrap().to_owned()
+    };
+    assert!(explain("a").await.starts_with("firefox on a is due"), "{}", explain("a").await);
+    let said = explain("c").await;
+    assert!(said.starts_with("Held (the budget of 1% of "), "{said}");
+    assert!(said.contains(&format!("`refit plans approve {held}`.")), "{said}");
+    let why = json!({ "why": "they have not moved" });
+    server.post(&format!("/api/v1/plans/{held}/reject"), why).await.ok();
+    assert!(explain("c").await.starts_with(&format!("Held: a person rejected plan {held}")), "{}", explain("c").await);
+}

@@ -17,6 +17,8 @@ async fn what_can_not_be_read_is_refused_with_a_problem() {
     post("text/plain", "{}").await.problem(415, "media-type");
     post("application/json", "{").await.problem(400, "malformed");
     post("application/json", "{} {}").await.problem(400, "malformed");
+    post("application/json", "[]").await.problem(422, "invalid");
+    post("application/json", " [\"d1\", null]").await.problem(422, "invalid");
     post("application/json", "[1]").await.problem(422, "invalid");
     post("application/json; charset=utf-8", "{}").await.ok();
     let large = format!("{{\"name\": \"{}\"}}", "x".repeat(3 << 20));

@@ -61,6 +61,16 @@ pub fn named(cli: &Cli, plan: &Path) -> Option<String> {
     remote::is_meant(cli).then(|| plan.to_string_lossy().into_owned())
 }
 
+/// A plan for this machine is not carried out here by somebody who named a server.
+pub fn refuse_local_plan(cli: &Cli, plan: &Path) -> Result<()> {
+    if remote::is_meant(cli) {
+        let why =
+            "is no plan of a server; without `--server`, `refit apply` carries out what is planned for this machine";
+        return Err(Refused::usage(format!("{} {why}", plan.display())));
+    }
+    Ok(())
+}
+
 pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
     if !args.facts.is_empty() {
         return Err(Refused::usage("`--fact` speaks of this machine; a server knows its devices"));
@@ -91,6 +101,11 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
 }
 
 pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
+    if args.policy.is_some() || !args.facts.is_empty() {
+        return Err(Refused::usage(
+            "`--policy` and `--fact` speak of this machine; a server has its policy and its facts",
+        ));
+    }
     let client = connect(cli)?;
     let id = device_id(&client, &args.device)?;
     let explanation = client.explanation(&id, &args.title, args.at)?;
@@ -103,6 +118,11 @@ pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
 }
 
 pub fn exposures(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
+    if args.policy.is_some() || args.unfixed || !args.facts.is_empty() {
+        return Err(Refused::usage(
+            "`--policy`, `--unfixed` and `--fact` speak of this machine; a server has its policy",
+        ));
+    }
     let client = connect(cli)?;
     let exposures = client.exposures(&ExposureFilter { kev: args.kev.then_some(true), ..ExposureFilter::default() })?;
     if cli.json {

@@ -16,6 +16,9 @@ use refit_model::TitleId;
 use std::collections::BTreeMap;
 
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
+    if args.at.is_some() {
+        return Err(Refused::usage("`--at` asks a server, which keeps what was so: add `--server`"));
+    }
     let read = repository::read_in_order(&repository::given_or_here(args.policy.as_deref())?)?;
     let made = make(cli, &read, &args.facts)?;
     let names = ["local", made.plan.hostname.as_str(), made.plan.device.as_str()];

@@ -51,7 +51,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Check(args) => check::run(cli, args),
         Command::Test(args) => test::run(cli, args),
         Command::Plan(args) => plan::run(cli, args),
-        Command::Apply(args) => apply::run(cli, args),
+        Command::Apply(args) => {
+            at_server::refuse_local_plan(cli, &args.plan)?;
+            apply::run(cli, args)
+        }
         Command::Explain(args) => explain::run(cli, args),
         Command::Exposures(args) => exposures::run(cli, args),
         Command::Inventory(args) => inventory::run(cli, args),

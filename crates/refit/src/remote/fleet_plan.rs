@@ -7,7 +7,7 @@ use crate::{
 };
 use refit_api::{HeldMoves, Plan};
 use refit_core::{
-    control::{CohortKey, FleetPlan, PlannedChange, Wanted},
+    control::{CohortKey, FleetPlan, PlanStatus, PlannedChange, Wanted},
     policy::document::policy::Mode,
 };
 use std::fmt::Write as _;
@@ -29,6 +29,7 @@ pub fn fleet_plan(plan: &Plan, all: bool) -> String {
         paint(HEADING, format!("Plan {}", plan.summary.id)),
         counted(content.devices as usize, "device")
     );
+    how_far(&mut text, plan);
     let (moving, still): (Vec<&PlannedChange>, Vec<&PlannedChange>) =
         content.changes.iter().partition(|change| change.moves);
     let limit = if all { usize::MAX } else { SHOWN };
@@ -192,17 +193,32 @@ fn summary(text: &mut String, plan: &Plan, content: &FleetPlan) {
     }
 }
 
+/// What people have said to a plan, where it is no longer as it was made.
+fn how_far(text: &mut String, plan: &Plan) {
+    if plan.summary.status == PlanStatus::Open && plan.summary.approvals.is_empty() {
+        return;
+    }
+    let people: Vec<&str> = plan.summary.approvals.keys().map(String::as_str).collect();
+    let by = if people.is_empty() { String::new() } else { format!("; approved by {}", people.join(", ")) };
+    let _ = writeln!(text, "  it is {}{by}", word(&plan.summary.status));
+}
+
 /// What waits for a person.
 fn held(plan: &Plan) -> String {
+    let open = plan.summary.status == PlanStatus::Open;
     let mut text = format!(
-        "{} waits for a person ({})\n",
+        "{} {}\n",
         paint(HEADING, format!("Plan {}", plan.summary.id)),
-        word(&plan.summary.status)
+        if open { "waits for a person" } else { "held moves for a person" }
     );
+    how_far(&mut text, plan);
     for HeldMoves { cohort, cause, because, devices, examples } in &plan.held {
         let _ = writeln!(text, "  {} on {}", described(cohort), counted(*devices as usize, "device"));
         let _ = writeln!(text, "      moved by {}; {because}", word(cause));
         let _ = writeln!(text, "      {}", paint(FAINT, examples.join(", ")));
+    }
+    if !open {
+        return text;
     }
     let _ = writeln!(
         text,

@@ -121,7 +121,8 @@ pub fn device(device: &Device, decisions: &DeviceDecisions, all: bool, now: Time
     }
     let rest = decisions.slots.len() - slots.len();
     if rest > 0 {
-        let _ = writeln!(text, "  {rest} others have nothing to do; `--all` lists them");
+        let others = if rest == 1 { "other has" } else { "others have" };
+        let _ = writeln!(text, "  {rest} {others} nothing to do; `--all` lists them");
     }
     text
 }
@@ -181,7 +182,8 @@ pub fn plans(plans: &[PlanSummary]) -> String {
 pub fn tokens(tokens: &[Token]) -> String {
     let mut text = String::new();
     for token in tokens {
-        let scopes: Vec<String> = token.scopes.iter().map(word).collect();
+        // As `refit tokens create --scope` takes them.
+        let scopes: Vec<String> = token.scopes.iter().map(|scope| word(scope).replace(' ', "_")).collect();
         let _ = writeln!(
             text,
             "{}  {}  {} of {}  until {:.0}  {}",

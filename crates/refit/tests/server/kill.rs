@@ -7,6 +7,7 @@ use refit_api::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     process::Command,
     sync::{
         Arc, Mutex,
@@ -132,4 +133,42 @@ fn a_second_server_is_refused_and_the_next_goes_on_where_the_first_ended() {
     client.enrol(&Enrol { id: Some("c".into()), name: None }).unwrap();
     signal(&child, nix::sys::signal::Signal::SIGTERM);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_server_is_trusted_by_the_authority_that_is_named_or_those_of_the_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let Running { mut child, client } = start(&data);
+    let (ca, token) = (data.join("tls/ca.pem"), data.join("admin.token"));
+    // With `--server=URL` and what else is given, and these authorities of the system.
+    let asked = |roots: &Path, more: &[&Path]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
+        command
+            .arg("devices")
+            .arg(format!("--server={}", client.address()))
+            .arg("--data")
+            .arg(folder.path().join("none"));
+        command.args(more).env("SSL_CERT_FILE", roots).env("SSL_CERT_DIR", folder.path().join("none"));
+        let output = command.env_remove("REFIT_TOKEN").output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let token = [Path::new("--token-file"), token.as_path()];
+    assert_eq!(asked(&ca, &token), (Some(0), String::new()));
+    let (status, said) = asked(Path::new("/dev/null"), &token);
+    assert_eq!((status, said.contains("give the server's with `--ca FILE`")), (Some(3), true), "{said}");
+    let named = [Path::new("--ca"), ca.as_path()];
+    assert_eq!(asked(Path::new("/dev/null"), &[token, named].concat()), (Some(0), String::new()));
+    let (status, said) = asked(Path::new("/dev/null"), &named);
+    assert_eq!((status, said.contains("no token is known: give `--token-file FILE`")), (Some(3), true), "{said}");
+
+    let other = folder.path().join("other");
+    let Running { child: mut second, .. } = start(&other);
+    let stranger = other.join("tls/ca.pem");
+    let (status, said) = asked(&ca, &[token, [Path::new("--ca"), stranger.as_path()]].concat());
+    assert_eq!((status, said.contains("`--ca FILE` names the server's own")), (Some(3), true), "{said}");
+    for child in [&mut child, &mut second] {
+        signal(child, nix::sys::signal::Signal::SIGTERM);
+        assert!(child.wait().unwrap().success());
+    }
 }

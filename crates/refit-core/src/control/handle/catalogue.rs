@@ -138,7 +138,7 @@ fn repository(state: &State) -> Result<&Repository, Refusal> {
 }
 
 /// How versions of a title are written, by the policy in force.
-fn scheme(state: &State, title: &TitleId) -> Scheme {
+pub(super) fn scheme(state: &State, title: &TitleId) -> Scheme {
     match &state.policy {
         Some(policy) => policy.repository.scheme(title),
         None => Repository::default().scheme(title),

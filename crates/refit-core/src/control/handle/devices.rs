@@ -6,10 +6,10 @@ use super::super::{
     input::{Effect, Installs, Observation, Outcome, Refusal},
     state::{DeviceRecord, State},
 };
-use super::operations::one;
+use super::{catalogue::scheme, operations::one};
 use crate::facts::{FieldRef, Root};
 use jiff::{SignedDuration, Timestamp};
-use refit_model::DeviceId;
+use refit_model::{DeviceId, Version};
 use smol_str::SmolStr;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -75,6 +75,12 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
     let observes_installs = said.installs.is_some();
     if let Some(installs) = said.installs {
         (event.present, event.gone) = differences(&record, installs)?;
+        for entry in &event.present {
+            // What can't be compared would look as if it were not there.
+            if let Err(error) = Version::parse(scheme(state, &entry.title), &entry.version) {
+                return Err(Refusal::Invalid(format!("{}: {error}", entry.title)));
+            }
+        }
     }
     let mut outcome = Outcome::default();
     if let Some(report) = said.universe {

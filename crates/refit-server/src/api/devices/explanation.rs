@@ -7,12 +7,13 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use refit_api::Explanation;
 use refit_core::{
-    control::{Evaluator, Scope, State as World, Terms},
+    control::{DeviceRecord, Evaluator, PlanKind, PlanStatus, Scope, State as World, Terms},
     decide::{self, View},
     facts::{Root, Value},
 };
 use refit_model::{DeviceId, TitleId};
 use serde::Deserialize;
+use std::fmt::Write as _;
 use utoipa::IntoParams;
 
 /// What is to be explained.
@@ -68,8 +69,9 @@ pub(in super::super) async fn explanation(
 
 fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bool) -> Result<Explanation, Problem> {
     let record = state.device(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))?;
-    let terms = Terms::in_force(state)
-        .ok_or_else(|| Problem::new(Code::Conflict, format!("no policy was in force at {at:.0}: nothing is decided")))?;
+    let terms = Terms::in_force(state).ok_or_else(|| {
+        Problem::new(Code::Conflict, format!("no policy was in force at {at:.0}: nothing is decided"))
+    })?;
     let known = record.installs.keys().any(|slot| slot.title == *title)
         || record.published.keys().any(|slot| slot.title == *title)
         || state.releases.contains_key(title)
@@ -99,7 +101,28 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         at,
         zone: name,
         revision: terms.revision,
-        text: text.join("\n"),
+        text: held(state, record, title) + &text.join("\n"),
         decisions: decisions.iter().map(json).collect::<Result<_, _>>()?,
     })
+}
+
+/// That the device is not told what the policy says, where a person has to let it go first.
+fn held(state: &World, device: &DeviceRecord, title: &TitleId) -> String {
+    let mut text = String::new();
+    for (plan, key) in device.held.iter().filter(|(slot, _)| slot.title == *title).map(|(_, held)| held) {
+        let record = state.plans.get(plan);
+        let because = record.and_then(|record| match &record.kind {
+            PlanKind::Held { held } => held.iter().find(|cohort| cohort.key == **key).map(|cohort| &cohort.because),
+            PlanKind::Policy { .. } => None,
+        });
+        let because = because.map_or_else(String::new, |because| format!(" ({because})"));
+        let _ = match record.map(|record| record.status) {
+            Some(PlanStatus::Rejected) => {
+                writeln!(text, "Held: a person rejected plan {plan}; what was published stays.")
+            }
+            _ => writeln!(text, "Held{because}: a person has to let it go with `refit plans approve {plan}`."),
+        };
+        text.push_str("By the policy alone, which the device is not told before that:\n\n");
+    }
+    text
 }
