@@ -2,13 +2,13 @@
 
 use crate::{
     calendar::Window,
-    facts::{FieldRef, Lookup, Resolved, Root, Value},
+    facts::{FieldRef, Lookup, Resolved, Value},
     policy::{
         expr::{Explanation, Expr, Text, Truth},
         repository::{Policy, Repository},
     },
     rollout::position,
-    world::{Device, World},
+    world::{Device, ExposureView, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_model::Advisory;
@@ -88,7 +88,7 @@ impl<'a> Case<'a> {
 
     /// Whether a condition on an exposure holds, as the exposure is known at `at`.
     pub fn exposure_truth(&self, condition: &Expr, advisory: &Advisory, at: Timestamp) -> Truth {
-        condition.truth(&WithExposure { known: &self.known, advisory, at }, at)
+        condition.truth(&ExposureView { known: &self.known, advisory, at }, at)
     }
 
     /// The facts for want of which a condition is unknown.
@@ -109,12 +109,12 @@ impl<'a> Case<'a> {
 
     /// The facts for want of which a condition on an exposure is unknown.
     pub fn exposure_wanting(&self, condition: &Expr, advisory: &Advisory) -> Vec<FieldRef> {
-        condition.explain(&WithExposure { known: &self.known, advisory, at: self.now }, self.now).wanting
+        condition.explain(&ExposureView { known: &self.known, advisory, at: self.now }, self.now).wanting
     }
 
     /// When time alone will change a condition on an exposure next after `at`.
     pub fn exposure_change(&self, condition: &Expr, advisory: &Advisory, at: Timestamp) -> Option<Timestamp> {
-        condition.next_change(&WithExposure { known: &self.known, advisory, at }, at)
+        condition.next_change(&ExposureView { known: &self.known, advisory, at }, at)
     }
 
     /// The text that a field of the device is known to have.
@@ -138,30 +138,5 @@ impl<'a> Known<'a> {
 impl Lookup for Known<'_> {
     fn get(&self, field: &FieldRef) -> Option<Cow<'_, Value>> {
         self.value(field).map(Cow::Borrowed)
-    }
-}
-
-/// The facts of the device, and one exposure as it is known at a time.
-struct WithExposure<'a> {
-    known: &'a Known<'a>,
-    advisory: &'a Advisory,
-    at: Timestamp,
-}
-
-impl Lookup for WithExposure<'_> {
-    fn get(&self, field: &FieldRef) -> Option<Cow<'_, Value>> {
-        if field.root != Root::Exposure {
-            return self.known.get(field);
-        }
-        let listed = self.advisory.kev.is_some_and(|kev| kev <= self.at);
-        Some(Cow::Owned(match field.name.as_str() {
-            "id" => Value::Text(self.advisory.id.as_str().into()),
-            "kev" => Value::Bool(listed),
-            "ransomware" => Value::Bool(listed && self.advisory.ransomware),
-            "cvss" => Value::Float(self.advisory.cvss?),
-            "epss" => Value::Float(self.advisory.epss?),
-            "known_at" => Value::Time(self.advisory.known_at),
-            _ => return None,
-        }))
     }
 }
