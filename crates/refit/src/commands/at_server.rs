@@ -76,6 +76,17 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
         return Err(Refused::usage("`--fact` speaks of this machine; a server knows its devices"));
     }
     let client = connect(cli)?;
+    // A plan belongs to the server that made it; another one may have a plan of that name.
+    let made_by = std::fs::read(&args.plan).ok().and_then(|text| serde_json::from_slice::<PlanFile>(&text).ok());
+    if let Some(file) = made_by.filter(|file| file.server != client.address()) {
+        return Err(Refused::usage(format!(
+            "{} is a plan of {}, and {} is asked: write `--server={}`",
+            args.plan.display(),
+            file.server,
+            client.address(),
+            file.server
+        )));
+    }
     let bar = terminal::spinner("working out the plan again");
     let applied = client.apply_plan(plan)?;
     bar.finish_and_clear();
