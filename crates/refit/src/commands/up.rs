@@ -32,6 +32,12 @@ pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
         Some(folder) => Some(repository::read_in_order(folder)?),
     };
     begin_log(&args.log);
+    if !args.listen.ip().is_loopback() {
+        tracing::warn!(
+            listen = %args.listen,
+            "others can reach this server, and its plans need nobody's approval: `refit serve` is meant for that"
+        );
+    }
     let mut options = options(cli, args.listen)?;
     options.approvals = Some(0);
     runtime()?.block_on(async {
