@@ -8,6 +8,8 @@ use std::{fs, path::Path};
 const WALLS: &[(&str, &[&str], &str)] = &[
     ("refit-model", IO, "the vocabulary does no IO"),
     ("refit-model", &["refit-core", "refit-connect", "refit-agent", "refit"], "the vocabulary stands below everything"),
+    ("refit-wire", IO, "agent and server run the same pure code on what is signed"),
+    ("refit-wire", &["refit-core", "refit-connect", "refit-agent", "refit"], "the wire knows the vocabulary only"),
     ("refit-core", IO, "the core is pure"),
     ("refit-core", &["refit-connect", "refit-agent", "refit"], "the core stands below IO"),
     ("refit-api", &["tokio", "sqlx", "axum", "refit-store", "refit-server", "refit"], "the API's types know no server"),

@@ -1,5 +1,3 @@
 //! When changes may be made, and when not: windows, and the days of freezes.
 
-mod window;
-
-pub use window::{Window, WindowError};
+pub use refit_model::{Window, WindowError};

@@ -5,7 +5,7 @@
 
 use super::{
     budget::group_name,
-    entry::{AdvisoryEntry, ReleaseEntry, SlotName},
+    entry::{AdvisoryEntry, ReleaseEntry, SlotName, read},
     publication::{CohortKey, DueBy, DueCause, Wanted},
     state::{DeviceRecord, State},
     upcoming::next_change,
@@ -370,7 +370,7 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
         let Ok(field) = name.parse::<FieldRef>() else { continue };
         let Some(kind) = repository.fields.get(&field).map(|field| field.kind) else { continue };
         for (source, value) in said {
-            let Some(value) = value.read(kind) else { continue };
+            let Some(value) = read(value, kind) else { continue };
             let by_presence = (*source == record.seen_by).then_some(seen);
             let observed = observed(&record.reported, source).max(by_presence);
             facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
@@ -382,7 +382,7 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
         let Some(kind) = repository.fields.get(&field).map(|field| field.kind) else { continue };
         for (source, reference) in said {
             // What was erased is unknown.
-            let Some(value) = state.personal.get(reference).and_then(|value| value.read(kind)) else { continue };
+            let Some(value) = state.personal.get(reference).and_then(|value| read(value, kind)) else { continue };
             let observed = person.and_then(|person| observed(&person.reported, source));
             facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
         }

@@ -127,13 +127,6 @@ impl SlotKey {
 
 impl fmt::Display for SlotKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.title)?;
-        if let Some(branch) = &self.branch {
-            write!(f, "@{branch}")?;
-        }
-        if let Some(profile) = &self.profile {
-            write!(f, " ({profile})")?;
-        }
-        Ok(())
+        crate::control::SlotName::from(self).fmt(f)
     }
 }

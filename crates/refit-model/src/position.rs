@@ -1,6 +1,6 @@
 //! A device's position between 0 and 1, by which shares are cut.
 
-use refit_model::DeviceId;
+use crate::DeviceId;
 use sha2::{Digest, Sha256};
 
 /// The position of `device` among all devices for the policy of that name, in 0 (inclusive) to 1 (exclusive).
