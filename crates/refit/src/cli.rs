@@ -172,7 +172,7 @@ pub struct PlanArgs {
     pub policy: PathBuf,
     #[command(flatten)]
     pub local: LocalArgs,
-    /// Write the plan into a file, for `refit apply`.
+    /// Write the plan into a file, for `refit apply`; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Fetch the lists of the package sources first (takes root).
@@ -460,7 +460,7 @@ pub struct EventsArgs {
     /// How many of the last entries.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number)]
     pub last: u64,
-    /// Only entries of this kind: `moves.published`.
+    /// Only entries of these kinds, with commas: `moves.published`; `plan.` is all that begin so.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
 }

@@ -2,7 +2,10 @@
 
 use crate::{Refused, cli::Cli, local::data_folder};
 use anyhow::{Context, Result};
-use refit_api::client::{Client, Connection, DeviceFilter};
+use refit_api::{
+    Device,
+    client::{Client, Connection, DeviceFilter},
+};
 
 /// Whether a server is meant, in commands that can also speak of this machine alone.
 pub fn is_meant(cli: &Cli) -> bool {
@@ -24,10 +27,10 @@ pub fn connect(cli: &Cli) -> Result<Client> {
     Ok(Client::find(&connection)?)
 }
 
-/// The id of a device that is named by its id, or by its name where only one has it.
-pub fn device_id(client: &Client, named: &str) -> Result<String> {
+/// The device that is named by its id, or by its name where only one has it.
+pub fn device(client: &Client, named: &str) -> Result<Device> {
     match client.device(named) {
-        Ok(device) => return Ok(device.id),
+        Ok(device) => return Ok(device),
         Err(error) if error.code() != Some("not-found") => return Err(error.into()),
         Err(_) => {}
     }
@@ -36,9 +39,9 @@ pub fn device_id(client: &Client, named: &str) -> Result<String> {
     let same: Vec<&str> =
         found.iter().filter(|device| device.name.as_deref() == Some(named)).map(|device| device.id.as_str()).collect();
     match same.as_slice() {
-        [id] => Ok((*id).to_owned()),
-        [] => Err(Refused::no(format!("there is no device `{named}`; `refit devices` lists them"))),
-        several => Err(Refused::no(format!(
+        [id] => Ok(client.device(id)?),
+        [] => Err(Refused::usage(format!("there is no device `{named}`; `refit devices` lists them"))),
+        several => Err(Refused::usage(format!(
             "{} devices are called `{named}`: name one by its id ({})",
             several.len(),
             several.join(", ")
