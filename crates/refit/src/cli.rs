@@ -296,7 +296,7 @@ pub struct FeedsSyncArgs {
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443", value_parser = address)]
     pub listen: SocketAddr,
     /// A policy repository to apply if none is in force.
     #[arg(long, value_name = "DIR")]
@@ -309,7 +309,7 @@ pub struct UpArgs {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub listen: SocketAddr,
     /// How many people, other than its author, have to approve a plan.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -531,6 +531,13 @@ fn time(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .or_else(|_| day().map(|day| day.timestamp()))
         .map_err(|_| "write a time as 2026-11-23T12:00:00Z, or a day as 2026-11-23".to_owned())
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port: 127.0.0.1:7443, or 0.0.0.0:7443 for all of this machine's".to_owned()
+    })
 }
 
 /// A number of things.

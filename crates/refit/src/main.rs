@@ -104,8 +104,8 @@ fn status(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref::<ClientError>() {
         // What a server does not know is a mistake of whoever asks for it, as it is without a server.
         Some(refused) if refused.code() == Some("not-found") => Exit::Usage.code(),
-        // The server understood, and its answer is no.
-        Some(ClientError::Refused(_)) => Exit::No.code(),
+        // The server understood, and its answer is no; else something broke there.
+        Some(ClientError::Refused(problem)) if problem.status < 500 => Exit::No.code(),
         _ => ExitCode::from(3),
     }
 }

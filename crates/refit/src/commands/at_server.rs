@@ -14,10 +14,7 @@ use refit_api::{
     Applied, Device, Explanation,
     client::{Client, ClientError, ExposureFilter},
 };
-use refit_core::{
-    control::{FleetSummary, PlanStatus},
-    policy::diagnostic::did_you_mean,
-};
+use refit_core::control::{FleetSummary, PlanStatus};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -211,29 +208,21 @@ pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
 
 /// Asks for an explanation: of the title that is written, or of the package that people call so.
 fn explanation(client: &Client, device: &Device, args: &ExplainArgs) -> Result<Explanation> {
-    let missing = match client.explanation(&device.id, &args.title, args.at) {
-        Err(error) if error.code() == Some("not-found") => error,
-        said => return Ok(said?),
-    };
-    let known = match client.titles() {
-        Ok(known) => known,
-        Err(_) => return Err(missing.into()),
-    };
-    let ids: Vec<&str> = known.iter().map(|title| title.title.as_str()).collect();
-    // `openssl` is what people say; the package is `deb/openssl`.
-    let package = format!("deb/{}", args.title);
-    if !args.title.contains('/') && ids.contains(&package.as_str()) {
-        return Ok(client.explanation(&device.id, &package, args.at)?);
+    if let Some(at) = args.at.filter(|at| *at < device.enrolled) {
+        return Err(Refused::no(format!(
+            "nothing was known of {} at {at:.0}: it is a device since {:.0}",
+            device.name.as_ref().unwrap_or(&device.id),
+            device.enrolled
+        )));
     }
-    let names =
-        ids.iter().map(|id| (id.split_once('/').map_or(*id, |(_, name)| name), *id)).collect::<BTreeMap<_, _>>();
-    let near = did_you_mean(&args.title, ids.iter().copied())
-        .or_else(|| names.get(did_you_mean(&args.title, names.keys().copied())?).copied());
-    let help = near.map_or_else(
-        || "`refit devices DEVICE --all` lists what is on a device".to_owned(),
-        |near| format!("did you mean `{near}`?"),
-    );
-    Err(Refused::usage(format!("the server knows no title `{}`; {help}", args.title)))
+    // `openssl` is what people say; the package is `deb/openssl`.
+    let has = |title: &str| device.installs.iter().any(|install| install.slot.title.as_str() == title);
+    let package = format!("deb/{}", args.title);
+    let title = if !has(&args.title) && has(&package) { &package } else { &args.title };
+    match client.explanation(&device.id, title, args.at) {
+        Err(error) if error.code() == Some("not-found") => Err(remote::no_title(client, title)),
+        said => Ok(said?),
+    }
 }
 
 pub fn exposures(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {

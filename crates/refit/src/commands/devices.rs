@@ -44,6 +44,11 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
     if let (true, Some(platform)) = (devices.is_empty(), &args.platform) {
         known_platform(platform)?;
     }
+    if let (true, Some(title)) = (devices.is_empty(), &args.title)
+        && client.titles()?.iter().all(|known| known.title != *title)
+    {
+        return Err(remote::no_title(&client, title));
+    }
     if cli.json {
         terminal::json(&serde_json::json!({ "devices": devices }))?;
     } else {

@@ -6,6 +6,8 @@ use refit_api::{
     Device,
     client::{Client, Connection, DeviceFilter},
 };
+use refit_core::policy::diagnostic::did_you_mean;
+use std::collections::BTreeMap;
 
 /// Whether a server is meant, in commands that can also speak of this machine alone.
 pub fn is_meant(cli: &Cli) -> bool {
@@ -22,8 +24,13 @@ pub fn connect(cli: &Cli) -> Result<Client> {
         }
         None => std::env::var("REFIT_TOKEN").ok().filter(|token| !token.is_empty()),
     };
-    let data = data_folder(cli.data.as_deref())?;
-    let connection = Connection { server, token, ca: cli.ca.clone(), data: Some(data) };
+    let data = match data_folder(cli.data.as_deref()) {
+        Ok(data) => Some(data),
+        // Nothing is asked of the folder.
+        Err(_) if server.is_some() && token.is_some() => None,
+        Err(error) => return Err(error),
+    };
+    let connection = Connection { server, token, ca: cli.ca.clone(), data };
     Ok(Client::find(&connection)?)
 }
 
@@ -40,6 +47,9 @@ pub fn device(client: &Client, named: &str) -> Result<Device> {
         found.iter().filter(|device| device.name.as_deref() == Some(named)).map(|device| device.id.as_str()).collect();
     match same.as_slice() {
         [id] => Ok(client.device(id)?),
+        [] if named == "local" => Err(Refused::usage(
+            "no device of the server is called `local`; `refit devices` lists them, and without `--server` it is this machine",
+        )),
         [] => Err(Refused::usage(format!("there is no device `{named}`; `refit devices` lists them"))),
         several => Err(Refused::usage(format!(
             "{} devices are called `{named}`: name one by its id ({})",
@@ -47,4 +57,20 @@ pub fn device(client: &Client, named: &str) -> Result<Device> {
             several.join(", ")
         ))),
     }
+}
+
+/// That a server knows no such title, with the nearest that it knows.
+pub fn no_title(client: &Client, title: &str) -> anyhow::Error {
+    let known = client.titles().unwrap_or_default();
+    let ids: Vec<&str> = known.iter().map(|title| title.title.as_str()).collect();
+    // `opnssl` is near `openssl`, and that is `deb/openssl`.
+    let names: BTreeMap<&str, &str> =
+        ids.iter().map(|id| (id.split_once('/').map_or(*id, |(_, name)| name), *id)).collect();
+    let near = did_you_mean(title, ids.iter().copied())
+        .or_else(|| names.get(did_you_mean(title, names.keys().copied())?).copied());
+    let help = near.map_or_else(
+        || "`refit devices DEVICE --all` lists what is on a device".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Refused::usage(format!("the server knows no title `{title}`; {help}"))
 }

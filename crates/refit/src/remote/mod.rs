@@ -5,7 +5,7 @@ mod fleet_plan;
 mod lists;
 mod names;
 
-pub use client::{connect, device, is_meant};
+pub use client::{connect, device, is_meant, no_title};
 pub use fleet_plan::{devices_of, fleet_plan};
 pub use lists::{device_text, devices, event, exposures, plans, tokens};
 pub use names::Names;

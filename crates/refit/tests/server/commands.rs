@@ -132,6 +132,11 @@ fn a_company_plans_approves_applies_and_stops() {
     session.types("refit exposures --server");
     session.types("refit exposures --server --json");
     session.types("refit explain anna editor --server | head -2");
+    session.says("A policy that is written otherwise and tells devices the same is a change all the same.");
+    fs::write(folder.path().join("policies/refit.yaml"), format!("# The editors.\n{POLICY}")).unwrap();
+    session.types("refit plan policies --server --detailed-exitcode --out - > other.json");
+    session.types("grep -c server other.json");
+    session.types("refit apply other.json");
     session.says(
         "A release arrives. The budget lets one of four devices go at a time; what exceeds it waits for a person.",
     );
@@ -146,12 +151,6 @@ fn a_company_plans_approves_applies_and_stops() {
     let held = running.client.plans(Some(PlanStatus::Open)).unwrap().pop().unwrap();
     session.types(&format!("refit plans show {}", held.id));
     session.types(&format!("refit plans show {plan} | head -5"));
-    session.says("A policy that is written otherwise and asks for the same is a change all the same.");
-    fs::write(folder.path().join("policies/refit.yaml"), format!("# The editors.\n{POLICY}")).unwrap();
-    session.types("refit plan policies --server --detailed-exitcode --out - > other.json");
-    session.types("grep -c server other.json");
-    session.types("refit apply other.json");
-    session.types("refit apply plan.json");
     session.says("A mistake in a policy is found before anything is asked of the fleet.");
     fs::write(folder.path().join("policies/refit.yaml"), POLICY.replace("[editor]", "[editro]")).unwrap();
     session.types("refit plan policies --server");
