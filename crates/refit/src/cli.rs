@@ -38,7 +38,7 @@ impl Cli {
     ///
     /// Not left to the parser: it would then show the option in the usage of every mistake, as if it were required.
     pub fn with_environment(mut self) -> Self {
-        if self.server.is_none() && !self.speaks_of_this_machine() {
+        if self.server.is_none() && self.command.can_ask_a_server() && !self.speaks_of_this_machine() {
             self.server = std::env::var("REFIT_SERVER").ok().filter(|server| !server.is_empty());
         }
         self.data =
@@ -122,6 +122,24 @@ pub enum Command {
         /// The folder.
         folder: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether it asks a server, always or where one is named.
+    pub fn can_ask_a_server(&self) -> bool {
+        match self {
+            Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
+            Command::Devices(_) | Command::Plans(_) | Command::Events(_) | Command::Halt(_) | Command::Resume(_) => {
+                true
+            }
+            Command::Settings(_) | Command::Tokens(_) | Command::People(_) => true,
+            Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
+                false
+            }
+            Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,
+            Command::Versions(_) | Command::Completions { .. } | Command::Man { .. } => false,
+        }
+    }
 }
 
 /// `refit check`

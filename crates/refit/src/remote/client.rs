@@ -20,7 +20,14 @@ pub fn connect(cli: &Cli) -> Result<Client> {
     let token = match &cli.token_file {
         Some(file) => {
             let text = std::fs::read_to_string(file);
-            Some(text.with_context(|| format!("the token in {} can't be read", file.display()))?.trim().to_owned())
+            let text = text.with_context(|| format!("the token in {} can't be read", file.display()))?;
+            if text.trim().is_empty() {
+                return Err(Refused::usage(format!(
+                    "there is no token in {}: `refit tokens create` prints one, to be kept in a file",
+                    file.display()
+                )));
+            }
+            Some(text.trim().to_owned())
         }
         None => std::env::var("REFIT_TOKEN").ok().filter(|token| !token.is_empty()),
     };
