@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use std::path::Path;
 
 /// The events of a kind that come after a position, in a log that nobody has open. What can be read is told: whether all of it
-/// is as it was written is for [`super::verify`] to say.
+/// is as it was written is for [`verify`](super::verify()) to say.
 pub async fn events_of(folder: &Path, kind: &str, after: Seq) -> Result<Vec<StoredEvent>> {
     let path = Folder::new(folder).database();
     let mut connection = connect::reader(&path).connect().await.map_err(database(&path))?;
