@@ -8,6 +8,7 @@
 pub mod apt;
 pub mod available;
 pub mod command;
+pub mod dnf;
 pub mod faults;
 pub mod installs;
 pub mod locks;

@@ -5,6 +5,7 @@ use super::{
     apt::Apt,
     available::Available,
     command::CommandError,
+    dnf::Dnf,
     faults::Refresh,
     installs::Installs,
     locks::{LockHolder, wait_while_held},
@@ -76,7 +77,7 @@ pub fn of_this_machine() -> Option<Box<dyn Provider>> {
     let os_release = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| fs::read_to_string(path).ok());
     match manager_of(&os_release.unwrap_or_default(), &|path| Path::new(path).exists())? {
         Manager::Apt => Some(Box::new(Apt)),
-        Manager::Dnf => None,
+        Manager::Dnf => Some(Box::new(Dnf::new())),
     }
 }
 
