@@ -8,14 +8,14 @@ use super::{
     inventory::{Inventory, inventory, nevra},
     locks::lock_holder,
     observe::{missing_files, results},
-    offers::{Build, builds},
+    offers::Build,
     refresh::{classify, key_setting},
     repair,
     replay::{Item, TransactionFile},
-    repositories::{Source, sources},
+    repositories::Source,
     restarts::needs_restart,
     run::{Network, Place},
-    simulate::{is_open, item, simulate_on},
+    simulate::{Detailed, is_open, item, simulate_on},
     transcript::Transcript,
 };
 use crate::providers::{
@@ -152,7 +152,7 @@ fn prepare(
     stop: &dyn Fn() -> bool,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApplyError> {
-    let now = simulate_on(place, ready, todo)?;
+    let Detailed { simulated: now, sources, builds } = simulate_on(place, ready, todo)?;
     let differences = differences(plan, &now, ready);
     if !differences.is_empty() {
         return Err(ApplyError::Drifted { manager: Manager::Dnf, differences, repairs: Vec::new() });
@@ -161,7 +161,6 @@ fn prepare(
         return Err(ApplyError::NoSpace { manager: Manager::Dnf, shortage, repairs: Vec::new() });
     }
     on_progress(Progress::Downloading { bytes: now.sizes.download_bytes });
-    let sources = sources(place)?;
     let items = items(ready, &now);
     let failed = |source| CommandError::Io { command: "dnf history replay".to_owned(), source };
     let prepared = Prepared {
@@ -169,7 +168,7 @@ fn prepare(
         settings: sources.iter().filter_map(key_setting).collect(),
     };
     download(place, &prepared, options, stop)?;
-    let strangers = signed_by_strangers(place, ready, &now, &sources)?;
+    let strangers = signed_by_strangers(place, &now, &sources, &builds)?;
     if !strangers.is_empty() {
         return Err(ApplyError::Download {
             message: format!("{}.", strangers.join("; ")),
@@ -309,19 +308,10 @@ fn download(
 /// package of one repository may be signed with another's.
 fn signed_by_strangers(
     place: &Place,
-    ready: &Inventory,
     now: &Simulated,
     sources: &[Source],
+    builds: &[Build],
 ) -> Result<Vec<String>, CommandError> {
-    let wanted: Vec<String> = now
-        .packages
-        .values()
-        .filter_map(|package| Some(format!("{}-{}", package.name, package.to.as_ref()?)))
-        .collect();
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let builds = builds(place, &ready.installs.architecture, &wanted, false)?;
     let mut strangers = Vec::new();
     for (title, package) in &now.packages {
         let Some(repository) = now.repositories_of(title).next() else { continue };

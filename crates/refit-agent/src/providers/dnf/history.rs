@@ -4,6 +4,7 @@
 use super::run::{Network, Place};
 use crate::providers::command::{CommandError, ask};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use std::sync::PoisonError;
 
 /// How many of the last transactions with something to tell are looked at. A package that failed before that and was not
 /// touched since is taken for well.
@@ -73,6 +74,20 @@ pub(super) fn is_configuring(script: &str) -> bool {
 
 /// Asks dnf; nothing where there is no history yet, or this user may not read it.
 pub(super) fn marks(place: &Place) -> Result<Marks, CommandError> {
+    // Before the question: what is written meanwhile is asked for the next time.
+    let state = place.history_state();
+    let mut known = place.history.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((of, marks)) = known.as_ref()
+        && *of == state
+    {
+        return Ok(marks.clone());
+    }
+    let marks = ask_for_marks(place)?;
+    *known = Some((state, marks.clone()));
+    Ok(marks)
+}
+
+fn ask_for_marks(place: &Place) -> Result<Marks, CommandError> {
     let listing = place.dnf(&["history", "list"])?;
     if !listing.status.success() {
         return Ok(Marks::default());

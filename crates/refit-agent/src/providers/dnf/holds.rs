@@ -1,6 +1,6 @@
 //! What holds packages: dnf's versionlock plugin, and the excludes of its configuration.
 
-use super::run::Place;
+use super::{repositories::has_excludes, run::Place};
 use crate::providers::command::CommandError;
 use std::{collections::BTreeSet, fs};
 
@@ -56,6 +56,9 @@ fn locked_name(line: &str) -> Option<&str> {
 
 /// Installed packages that dnf shows offers of only when it is told to forget its excludes.
 fn excluded(place: &Place) -> Result<BTreeSet<String>, CommandError> {
+    if !has_excludes(place) {
+        return Ok(BTreeSet::new());
+    }
     const NAME: &str = "%{name}";
     let upgrades = |more: &[&str]| -> Result<BTreeSet<String>, CommandError> {
         let mut args = vec!["-q"];

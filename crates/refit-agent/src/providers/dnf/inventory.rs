@@ -100,27 +100,28 @@ pub(super) fn inventory(place: &Place) -> Result<Inventory, CommandError> {
     let marks = marks(place)?;
     let mut found = parse(architecture.trim(), &listing, &side_by_side, &marks)?;
     let holds = Holds::read(place)?;
-    let origins = origins(place)?;
     for package in found.installs.packages.values_mut() {
         package.held = holds.of(&package.name);
-        package.origin = origins.get(&nevra(&package.name, &package.version, &package.architecture)).cloned();
     }
     Ok(found)
 }
 
-/// From which repository each package came, as dnf has noted.
-fn origins(place: &Place) -> Result<BTreeMap<String, SmolStr>, CommandError> {
+/// Adds from which repository each package came, as dnf has noted.
+pub(super) fn add_origins(place: &Place, installs: &mut Installs) -> Result<(), CommandError> {
     const ORIGIN: &str = "%{name}\t%{evr}\t%{arch}\t%{from_repo}";
     let answer = place.dnf(&["-q", "--disablerepo=*", "repoquery", "--installed", "--qf", ORIGIN])?.success()?;
-    let mut found = BTreeMap::new();
+    let mut origins = BTreeMap::new();
     for line in answer.lines() {
         if let [name, version, architecture, origin] = line.split('\t').collect::<Vec<_>>().as_slice()
             && !origin.is_empty()
         {
-            found.insert(format!("{name}-{version}.{architecture}"), SmolStr::new(origin));
+            origins.insert(format!("{name}-{version}.{architecture}"), SmolStr::new(origin));
         }
     }
-    Ok(found)
+    for package in installs.packages.values_mut() {
+        package.origin = origins.get(&nevra(&package.name, &package.version, &package.architecture)).cloned();
+    }
+    Ok(())
 }
 
 struct Line<'l> {

@@ -1,8 +1,15 @@
 //! dnf in the words that all package managers share.
 
 use super::{
-    apply::apply, inventory::inventory, locks::lock_holder, offers::available, refresh::refresh, repositories::sources,
-    restarts::needs_restart, run::Place, simulate::simulate,
+    apply::apply,
+    inventory::{add_origins, inventory},
+    locks::lock_holder,
+    offers::available,
+    refresh::refresh,
+    repositories::sources,
+    restarts::needs_restart,
+    run::Place,
+    simulate::simulate,
 };
 use crate::providers::{
     Manager, Provider,
@@ -40,7 +47,7 @@ impl Dnf {
 
     /// A folder that is the `/` of another system (`--installroot`).
     pub fn in_root(root: impl Into<PathBuf>) -> Dnf {
-        Dnf { place: Place { root: root.into() } }
+        Dnf { place: Place { root: root.into(), history: Default::default() } }
     }
 }
 
@@ -54,7 +61,9 @@ impl Provider for Dnf {
     }
 
     fn installs(&self) -> Result<Installs, CommandError> {
-        Ok(inventory(&self.place)?.installs)
+        let mut installs = inventory(&self.place)?.installs;
+        add_origins(&self.place, &mut installs)?;
+        Ok(installs)
     }
 
     fn refresh(&self, lock_limit: Duration, on_wait: &mut dyn FnMut(&LockHolder)) -> Result<Refresh, CommandError> {

@@ -22,16 +22,27 @@ pub(super) struct Source {
     pub local_keys: Option<String>,
 }
 
-/// All repositories that are in use, in dnf's order.
+/// All repositories that are in use, sorted.
 pub(super) fn sources(place: &Place) -> Result<Vec<Source>, CommandError> {
-    let enabled = place.dnf(&["-q", "--setopt=*.skip_if_unavailable=1", "repolist", "--enabled"])?.success()?;
-    // Of a repository of which nothing is stored it says nothing.
-    let told = place.dnf(&["-q", "--setopt=*.skip_if_unavailable=1", "repolist", "--enabled", "-v"])?.success()?;
+    let told = place.dnf(&["-v", "--setopt=*.skip_if_unavailable=1", "repolist", "--enabled"])?.success()?;
     let told = details(&told);
-    let ids = enabled.lines().skip(1).filter_map(|line| line.split_whitespace().next());
     let files = Files::read(place);
+    // Of a repository of which nothing is stored dnf says nothing.
+    let configured = files
+        .sections
+        .iter()
+        .filter(|(id, section)| *id != "main" && section.get("enabled").is_none_or(|value| is_true(value)));
+    let ids: BTreeSet<&String> = told.keys().chain(configured.map(|(id, _)| id)).collect();
     let trusted = trusted_keys(place)?;
-    Ok(ids.map(|id| source(place, id, told.get(id), &files, &trusted)).collect())
+    Ok(ids.into_iter().map(|id| source(place, id, told.get(id), &files, &trusted)).collect())
+}
+
+/// Whether the configuration hides packages from dnf.
+pub(super) fn has_excludes(place: &Place) -> bool {
+    let hides = |section: &BTreeMap<String, String>| {
+        ["exclude", "excludepkgs", "includepkgs"].iter().any(|name| section.get(*name).is_some_and(|v| !v.is_empty()))
+    };
+    Files::configured(place).sections.values().any(hides)
 }
 
 fn source(place: &Place, id: &str, told: Option<&BTreeMap<String, String>>, files: &Files, trusted: &[Key]) -> Source {
@@ -138,6 +149,10 @@ struct Files {
 
 impl Files {
     fn read(place: &Place) -> Files {
+        Files { variables: variables(place), ..Files::configured(place) }
+    }
+
+    fn configured(place: &Place) -> Files {
         let mut files = Files::default();
         for folder in ["/etc/yum.repos.d", "/etc/distro.repos.d", "/etc/yum/repos.d"] {
             let entries = fs::read_dir(place.path(folder)).into_iter().flatten().flatten();
@@ -150,7 +165,6 @@ impl Files {
         }
         let main = place.path("/etc/dnf/dnf.conf");
         files.take(&main.to_string_lossy(), &fs::read_to_string(&main).unwrap_or_default());
-        files.variables = variables(place);
         files
     }
 

@@ -53,12 +53,27 @@ fn reboot_reasons(inventory: &Inventory, booted: Option<Timestamp>, more: &[Stri
         .collect()
 }
 
-/// When the machine started: what the kernel says, or in a container its first process.
+/// When the machine started: when the kernel did, or in a container its first process, which is the same on a machine of its
+/// own. (The time of `/proc/1` itself is when somebody first looked at it.)
 fn booted() -> Option<Timestamp> {
-    let started = fs::metadata("/proc/1").ok().and_then(|data| data.modified().ok());
-    let of_first = started.and_then(|moment| Timestamp::try_from(moment).ok());
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime ")).and_then(|text| text.trim().parse().ok());
-    let of_kernel = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    of_first.max(of_kernel)
+    started(&fs::read_to_string("/proc/stat").ok()?, &fs::read_to_string("/proc/1/stat").ok()?)
+}
+
+/// From proc_stat(5) and proc_pid_stat(5): the kernel counts hundredths of a second since it started.
+fn started(kernel: &str, first: &str) -> Option<Timestamp> {
+    let boot: i64 = kernel.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    // The name of the program, in parentheses, may hold anything; start time is the twentieth field behind it.
+    let ticks: i64 = first.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    Timestamp::from_second(boot.checked_add(ticks / 100)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_process_of_a_container_started_later_than_the_kernel() {
+        let stat = "1 (a (b) c) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 100 200 300\n";
+        assert_eq!(started("cpu 1 2\nbtime 1000\n", stat).unwrap().as_second(), 1123);
+    }
 }

@@ -1,9 +1,12 @@
 //! Running dnf and rpm: the options that every call shares, and where their files are.
 
+use super::history::Marks;
 use crate::providers::command::{Answer, CommandError, ask, ask_unless};
 use std::{
+    fs,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
 };
 
 /// What a call of dnf may use of the network.
@@ -22,7 +25,12 @@ pub(super) enum Network {
 pub(super) struct Place {
     /// The folder that is their `/`.
     pub root: PathBuf,
+    /// What dnf's history was last seen to say, which costs two calls, and the state of the file that has it.
+    pub history: Arc<Mutex<Option<(Vec<FileState>, Marks)>>>,
 }
+
+/// Size and time of a file: enough to see that it was written to.
+type FileState = (u64, Option<SystemTime>);
 
 impl Place {
     /// A path in the root, as the host sees it.
@@ -36,6 +44,13 @@ impl Place {
     /// Whether it is this machine itself.
     pub fn is_host(&self) -> bool {
         self.root == Path::new("/")
+    }
+
+    /// The state of dnf's history database.
+    pub fn history_state(&self) -> Vec<FileState> {
+        let files = ["/var/lib/dnf/history.sqlite", "/var/lib/dnf/history.sqlite-wal"];
+        let state = |path| fs::metadata(self.path(path)).ok().map(|data| (data.len(), data.modified().ok()));
+        files.into_iter().filter_map(state).collect()
     }
 
     /// Asks rpm.
@@ -79,13 +94,21 @@ impl Place {
             Network::Everything => words.push("--refresh".to_owned()),
         }
         words.extend(SETTINGS.map(|setting| format!("--setopt={setting}")));
+        // A transaction is told in full, a query without what surrounds it.
+        if let Some(level) = match () {
+            () if args.contains(&"-q") => Some(0),
+            () if args.contains(&"-v") => None,
+            () => Some(2),
+        } {
+            words.push(format!("--setopt=debuglevel={level}"));
+        }
         words.extend(args.iter().map(|&arg| arg.to_owned()));
         words
     }
 }
 
 /// What does not depend on what the machine's administrator has set.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 9] = [
     // Never anything that is not signed, whatever a repository's configuration says.
     "gpgcheck=1",
     "*.gpgcheck=1",
@@ -98,8 +121,5 @@ const SETTINGS: [&str; 12] = [
     // Waiting has a limit, and dnf's has none.
     "exit_on_lock=1",
     "color=never",
-    "debuglevel=2",
     "errorlevel=3",
-    "assumeyes=0",
-    "defaultyes=0",
 ];

@@ -2,9 +2,9 @@
 
 use super::{
     inventory::{Inventory, inventory, name_of, nevra},
-    offers::{Build, builds},
+    offers::{self, Build, builds},
     replay::{Item, TransactionFile},
-    repositories::sources,
+    repositories::{Source, sources},
     run::Place,
     table::{Part, Row, parse},
 };
@@ -19,15 +19,20 @@ use std::collections::BTreeMap;
 
 /// All that making these changes in one transaction would do.
 pub(super) fn simulate(place: &Place, changes: &[Change]) -> Result<Simulated, SimulateError> {
-    simulate_on(place, &inventory(place)?, changes)
+    Ok(simulate_on(place, &inventory(place)?, changes)?.simulated)
+}
+
+/// A simulation with what was asked for it on the way.
+pub(super) struct Detailed {
+    pub simulated: Simulated,
+    /// All repositories that are in use.
+    pub sources: Vec<Source>,
+    /// Where the new versions can be had.
+    pub builds: Vec<Build>,
 }
 
 /// [`simulate`], on an inventory that is known already.
-pub(super) fn simulate_on(
-    place: &Place,
-    inventory: &Inventory,
-    changes: &[Change],
-) -> Result<Simulated, SimulateError> {
+pub(super) fn simulate_on(place: &Place, inventory: &Inventory, changes: &[Change]) -> Result<Detailed, SimulateError> {
     let held = |title: &TitleId| inventory.package(title).is_some_and(|package| package.held.is_some());
     refuse_held(changes.iter().map(|change| &change.title).filter(|title| held(title)))?;
     let open: Vec<&Change> = changes.iter().filter(|change| is_open(inventory, change)).collect();
@@ -39,9 +44,9 @@ pub(super) fn simulate_on(
         sizes: Sizes::default(),
     };
     if open.is_empty() {
-        return Ok(simulated);
+        return Ok(Detailed { simulated, sources: Vec::new(), builds: Vec::new() });
     }
-    let items = asked_for(place, inventory, &open)?;
+    let (items, builds) = asked_for(place, inventory, &open)?;
     let rows = ask(place, inventory, &items)?;
     let packages = packages_of(inventory, changes, &rows)?;
     refuse_held(packages.keys().filter(|title| held(title)))?;
@@ -53,8 +58,8 @@ pub(super) fn simulate_on(
     if !left.is_empty() {
         return Err(SimulateError::Refused(Refusal { messages: left, ..refusal() }));
     }
-    complete(place, inventory, &mut simulated, packages)?;
-    Ok(simulated)
+    let (sources, builds) = complete(place, inventory, &mut simulated, packages, builds)?;
+    Ok(Detailed { simulated, sources, builds })
 }
 
 fn refusal() -> Refusal {
@@ -78,7 +83,7 @@ pub(super) fn is_open(inventory: &Inventory, change: &Change) -> bool {
 }
 
 /// The changes as dnf is to be asked for them; the repositories are left to it.
-fn asked_for(place: &Place, inventory: &Inventory, open: &[&Change]) -> Result<Vec<Item>, SimulateError> {
+fn asked_for(place: &Place, inventory: &Inventory, open: &[&Change]) -> Result<(Vec<Item>, Vec<Build>), SimulateError> {
     let wanted: Vec<String> = open
         .iter()
         .filter_map(|change| Some(format!("{}-{}", name_of(&change.title).0, change.to.as_ref()?)))
@@ -110,7 +115,7 @@ fn asked_for(place: &Place, inventory: &Inventory, open: &[&Change]) -> Result<V
         items.push(item(action, nevra(&build.name, version, &build.architecture), ""));
     }
     match not_found.is_empty() {
-        true => Ok(items),
+        true => Ok((items, offered)),
         false => Err(SimulateError::Refused(Refusal { not_found, ..refusal() })),
     }
 }
@@ -261,14 +266,20 @@ fn complete(
     inventory: &Inventory,
     simulated: &mut Simulated,
     found: BTreeMap<TitleId, Found>,
-) -> Result<(), CommandError> {
+    mut builds: Vec<Build>,
+) -> Result<(Vec<Source>, Vec<Build>), CommandError> {
     let sources = sources(place)?;
-    let new: Vec<String> = found
-        .values()
-        .filter_map(|found| Some(format!("{}-{}", found.package.name, found.package.to.as_ref()?)))
+    let is_known = |title: &TitleId, found: &Found| {
+        found.package.to.as_ref().is_none_or(|to| builds.iter().any(|b| b.title == *title && b.version == *to))
+    };
+    let more: Vec<String> = found
+        .iter()
+        .filter(|(title, found)| !is_known(title, found))
+        .filter_map(|(_, found)| Some(format!("{}-{}", found.package.name, found.package.to.as_ref()?)))
         .collect();
-    let own = &inventory.installs.architecture;
-    let builds = if new.is_empty() { Vec::new() } else { builds(place, own, &new, false)? };
+    if !more.is_empty() {
+        builds.extend(offers::builds(place, &inventory.installs.architecture, &more, false)?);
+    }
     for (title, Found { mut package, repository }) in found {
         let before = inventory.bytes.get(&title).copied().unwrap_or(0);
         let mut after = 0;
@@ -297,7 +308,7 @@ fn complete(
         simulated.sizes.largest_bytes = simulated.sizes.largest_bytes.max(after);
         simulated.packages.insert(title, package);
     }
-    Ok(())
+    Ok((sources, builds))
 }
 
 #[cfg(test)]
