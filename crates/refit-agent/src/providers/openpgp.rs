@@ -160,14 +160,11 @@ fn fingerprint(body: &[u8]) -> Option<String> {
     match body.first()? {
         4 => {
             let length = u16::try_from(body.len()).ok()?.to_be_bytes();
-            Some(hex(&Sha1::new().chain_update([0x99]).chain_update(length).chain_update(body).finalize()))
+            Some(hex(Sha1::new().chain_update([0x99]).chain_update(length).chain_update(body).finalize()))
         }
         6 => {
             let length = u32::try_from(body.len()).ok()?.to_be_bytes();
-            let hash = <Sha256 as sha2::Digest>::new();
-            let hash = sha2::Digest::chain_update(hash, [0x9b]);
-            let hash = sha2::Digest::chain_update(sha2::Digest::chain_update(hash, length), body);
-            Some(hex(&sha2::Digest::finalize(hash)))
+            Some(hex(Sha256::new().chain_update([0x9b]).chain_update(length).chain_update(body).finalize()))
         }
         _ => None,
     }
@@ -214,8 +211,9 @@ mod tests {
     #[test]
     fn a_keyring_says_the_same_armoured_and_not() {
         let key = Key { fingerprint: PRIMARY.into(), subkeys: vec![SUBKEY.into()] };
-        assert_eq!(keys(include_bytes!("testdata/key.gpg")), [key.clone()]);
-        assert_eq!(keys(include_bytes!("testdata/key.asc")), [key]);
+        let expected = vec![key];
+        assert_eq!(keys(include_bytes!("testdata/key.gpg")), expected);
+        assert_eq!(keys(include_bytes!("testdata/key.asc")), expected);
     }
 
     #[test]

@@ -196,7 +196,7 @@ pub enum ApplyError {
     #[error("{refusal}; {}. Make the plan again", repaired(repairs))]
     Refused {
         /// Its reasons.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
         /// What was repaired before that.
         repairs: Vec<Repair>,
     },
@@ -263,7 +263,7 @@ impl From<SimulateError> for ApplyError {
     fn from(error: SimulateError) -> Self {
         match error {
             SimulateError::Command(error) => ApplyError::Command(error),
-            SimulateError::Refused(refusal) => ApplyError::Refused { refusal, repairs: Vec::new() },
+            SimulateError::Refused(refusal) => ApplyError::Refused { refusal: Box::new(refusal), repairs: Vec::new() },
         }
     }
 }

@@ -26,7 +26,10 @@ fn driver() {
 fn answer(question: &Value) -> Value {
     let provider: Box<dyn Provider> = match question["manager"].as_str().unwrap() {
         "apt" => Box::new(Apt),
-        "dnf" => Box::new(Dnf::new()),
+        "dnf" => match question["root"].as_str() {
+            Some(root) => Box::new(Dnf::in_root(root)),
+            None => Box::new(Dnf::new()),
+        },
         other => panic!("no provider {other}"),
     };
     let now = Timestamp::now();

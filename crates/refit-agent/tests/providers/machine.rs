@@ -61,6 +61,17 @@ impl Machine {
         self.command(json!({ "verb": verb, "changes": changes })).start()
     }
 
+    /// Asks while a web server serves the repository, which dnf then has to fetch from.
+    pub fn ask_over_http(&self, verb: &str, changes: &[Value]) -> Answer {
+        let serve = "cd /srv/repository; python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 & server=$!; \
+            until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8000))' 2>/dev/null; do sleep 0.1; done; \
+            /usr/local/bin/driver --ignored --exact driver::driver --nocapture; kill $server";
+        let question = json!({ "verb": verb, "changes": changes, "manager": self.family.name() });
+        let outcome = self.device.root().command("sh").args(["-c", serve]).env(QUESTION, question.to_string()).run();
+        let line = outcome.stdout.lines().find_map(|line| line.strip_prefix(ANSWER));
+        Answer(serde_json::from_str(line.unwrap_or_else(|| panic!("no answer: {outcome}"))).unwrap())
+    }
+
     fn command(&self, mut question: Value) -> refit_testbed::Command<'_> {
         question["manager"] = self.family.name().into();
         let command = self.device.root().command("/usr/local/bin/driver");

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod changes;
+mod dnf_only;
 mod driver;
 mod failures;
 mod machine;

@@ -42,6 +42,11 @@ impl Scriptlet {
 impl RpmPackage {
     /// A package that does nothing but be there.
     pub fn new(name: &str, version: &str) -> RpmPackage {
+        RpmPackage::without_files(name, version).file(&format!("/usr/share/{name}/version"), &format!("{version}\n"))
+    }
+
+    /// The same without that one file.
+    pub fn without_files(name: &str, version: &str) -> RpmPackage {
         RpmPackage {
             name: name.to_owned(),
             version: version.to_owned(),
@@ -49,7 +54,6 @@ impl RpmPackage {
             files: Vec::new(),
             scripts: Vec::new(),
         }
-        .file(&format!("/usr/share/{name}/version"), &format!("{version}\n"))
     }
 
     /// What makes a device's scripts run: rpm's database does not know that the root has a shell.

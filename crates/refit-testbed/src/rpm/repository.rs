@@ -45,6 +45,13 @@ impl RpmRepository {
         self.release(&self.key);
     }
 
+    /// Takes one version of a package away, and signs the repository's new state.
+    pub fn withdraw(&self, package: &RpmPackage) {
+        let path = self.pool().join(package.file_name());
+        fs::remove_file(&path).unwrap_or_else(|error| panic!("{} is not published: {error}", path.display()));
+        self.release(&self.key);
+    }
+
     /// The fingerprint of the key that signs it, in upper case.
     pub fn fingerprint(&self) -> String {
         self.key.fingerprint()

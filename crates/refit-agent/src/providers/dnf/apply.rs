@@ -329,7 +329,7 @@ fn signed_by_strangers(
         let signers: Vec<&str> =
             answer.lines().filter_map(|line| line.rsplit_once("Key ID ")).map(|(_, id)| id.trim()).collect();
         let is_known = |id: &&str| source.keys.iter().any(|key| key.is_named_by(id));
-        if signers.is_empty() || !signers.iter().all(|id| is_known(id)) {
+        if signers.is_empty() || !signers.iter().all(is_known) {
             let signers = if signers.is_empty() { "nobody".to_owned() } else { signers.join(", ") };
             strangers.push(format!(
                 "{} is signed by {signers}, which is no key of the repository {}",

@@ -26,9 +26,11 @@ pub(super) struct Place {
     /// The folder that is their `/`.
     pub root: PathBuf,
     /// What dnf's history was last seen to say, which costs two calls, and the state of the file that has it.
-    pub history: Arc<Mutex<Option<(Vec<FileState>, Marks)>>>,
+    pub history: Arc<Mutex<Option<SeenHistory>>>,
 }
 
+/// What was seen, and when.
+type SeenHistory = (Vec<FileState>, Marks);
 /// Size and time of a file: enough to see that it was written to.
 type FileState = (u64, Option<SystemTime>);
 
