@@ -54,7 +54,7 @@ pub(super) fn apply(
 
     let before = inventory(place)?;
     let mut repairs = Vec::new();
-    let ready = repair_first(place, &before, options, &mut repairs, stop, on_progress)?;
+    let ready = repair_first(place, plan, &before, options, &mut repairs, stop, on_progress)?;
     let todo: Vec<Change> = plan.changes.iter().filter(|change| is_open(&ready, change)).cloned().collect();
     let mut transcript = Transcript::default();
     let mut problems = Vec::new();
@@ -71,7 +71,7 @@ pub(super) fn apply(
     problems.extend(problems_left(&after, &transcript));
     let all_done = packages.iter().all(|package| package.outcome == PackageOutcome::Done);
     Ok(Receipt {
-        succeeded: all_done && !repair::is_needed(&after),
+        succeeded: all_done && after.duplicates.is_empty(),
         began,
         duration_ms: clock.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
         packages,
@@ -86,6 +86,7 @@ pub(super) fn apply(
 /// Repairs what a transaction has left behind that was broken off.
 fn repair_first(
     place: &Place,
+    plan: &Transaction,
     found: &Inventory,
     options: ApplyOptions,
     repairs: &mut Vec<Repair>,
@@ -113,15 +114,25 @@ fn repair_first(
     if stop() {
         return Err(ApplyError::Interrupted { repairs: repairs.clone() });
     }
-    if !state.cut_short.is_empty() {
+    // Nothing waits for a package of which it is only unknown whether its scripts ran: what can't be mended now is told, and
+    // the plan goes on.
+    let is_replaced = |title: &TitleId| {
+        let planned = plan.actions.get(title).and_then(|action| action.to.as_ref());
+        planned.is_some_and(|to| state.package(title).is_some_and(|package| package.version != *to))
+    };
+    let open: Vec<TitleId> = state.cut_short.iter().filter(|title| !is_replaced(title)).cloned().collect();
+    if !open.is_empty() {
         let mut pause = finishing(stop, on_progress);
-        let (done, repaired) = repair::reinstall(place, &state, options.install_limit, &mut pause)?;
+        let (done, repaired) = repair::reinstall(place, &state, &open, options.install_limit, &mut pause)?;
         drop(pause);
         on_progress(Progress::Repaired { repair: done.clone() });
         repairs.push(done);
         state = repaired;
     }
-    if repair::is_needed(&state) {
+    if stop() {
+        return Err(ApplyError::Interrupted { repairs: repairs.clone() });
+    }
+    if !state.duplicates.is_empty() {
         return Err(ApplyError::CannotRepair {
             problems: repair::left(&state),
             help: "Mend what the messages below complain about, then run `dnf remove --duplicates`".to_owned(),
@@ -408,7 +419,7 @@ fn problems_left(after: &Inventory, transcript: &Transcript) -> Vec<String> {
     }
     let left = repair::left(after);
     if !left.is_empty() {
-        problems.push(format!("{} stayed unfinished; the next change repairs that first", left.join(", ")));
+        problems.push(format!("{} stayed unfinished: a transaction that brought it was broken off. The next change tries to repair that first", left.join(", ")));
     }
     problems
 }

@@ -36,11 +36,15 @@ impl Marks {
         Some(entry.output.clone())
     }
 
-    /// Whether the transaction that brought it, as the last one of all, was broken off.
+    /// Whether the transaction that brought it was broken off: then nobody knows which of its scripts have run.
     pub fn was_cut_short(&self, nevra: &str, installed: Option<Timestamp>) -> bool {
-        let newest = self.entries.iter().max_by_key(|entry| entry.id);
-        newest.is_some_and(|entry| {
-            entry.ended.is_none() && entry.covers(installed) && entry.brought.iter().any(|brought| brought == nevra)
+        self.entries.iter().any(|entry| {
+            // What came later is the work of the next one.
+            let later = self.entries.iter().filter(|other| other.id > entry.id).min_by_key(|other| other.id);
+            let is_later =
+                later.and_then(|later| later.began).is_some_and(|began| installed.is_some_and(|at| at >= began));
+            let is_its_own = entry.covers(installed) && !is_later;
+            entry.ended.is_none() && is_its_own && entry.brought.iter().any(|brought| brought == nevra)
         })
     }
 }
@@ -105,17 +109,22 @@ fn ask_for_marks(place: &Place) -> Result<Marks, CommandError> {
     Ok(Marks { entries: answer.split("\n-----").filter_map(info).collect() })
 }
 
-/// The transactions with scripts that said something (`E`) or that did not end (`#`), the newest first, and the newest of
-/// all.
+/// The transactions with scripts that said something (`E`), those that did not end (`#`) with the one after each, and the
+/// newest of all; the newest first.
 fn listed(text: &str) -> Vec<u64> {
     let mut ids = Vec::new();
+    let mut after = None;
     for line in text.lines() {
         let fields: Vec<&str> = line.split('|').collect();
         let (Some(first), Some(last)) = (fields.first(), fields.last().filter(|_| fields.len() >= 5)) else { continue };
         let Ok(id) = first.trim().parse() else { continue };
+        if last.contains(['#', '*']) {
+            ids.extend(after.filter(|after| !ids.contains(after)));
+        }
         if ids.is_empty() || last.contains(['E', '#', '*']) {
             ids.push(id);
         }
+        after = Some(id);
     }
     ids
 }

@@ -14,6 +14,8 @@ fn at(text: &str) -> Option<Timestamp> {
 #[test]
 fn transactions_with_something_to_tell_are_asked_for() {
     assert_eq!(listed(LIST), [4, 3, 1]);
+    let later = LIST.replace("     4 |", "     6 | x | x | Install | 1   \n     5 | x | x | Install | 1   \n     4 |");
+    assert_eq!(listed(&later), [6, 5, 4, 3, 1]);
 }
 
 #[test]
@@ -28,11 +30,21 @@ fn a_failed_script_is_told_of_the_installation_that_it_belongs_to() {
 }
 
 #[test]
-fn what_the_last_transaction_brought_is_cut_short_if_it_never_ended() {
+fn what_a_transaction_brought_is_cut_short_if_it_never_ended() {
     let marks = marks();
     assert!(marks.was_cut_short("delta-2.0-1.noarch", at("2026-11-25T13:00:06Z")));
     assert!(!marks.was_cut_short("delta-1.0-1.noarch", at("2026-11-25T12:33:21Z")));
     assert!(!marks.was_cut_short("alpha-2.0-1.noarch", at("2026-11-25T12:58:40Z")));
+    // Another one has come since, and has installed it again.
+    let mut marks = marks;
+    marks.entries.push(Entry {
+        id: 5,
+        began: at("2026-11-25T13:30:00Z"),
+        ended: at("2026-11-25T13:30:02Z"),
+        ..Entry::default()
+    });
+    assert!(marks.was_cut_short("delta-2.0-1.noarch", at("2026-11-25T13:00:06Z")));
+    assert!(!marks.was_cut_short("delta-2.0-1.noarch", at("2026-11-25T13:30:01Z")));
 }
 
 #[test]

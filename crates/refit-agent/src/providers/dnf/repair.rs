@@ -63,10 +63,11 @@ pub(super) fn remove_duplicates(
 pub(super) fn reinstall(
     place: &Place,
     found: &Inventory,
+    titles: &[TitleId],
     limit: Duration,
     on_pause: &mut dyn FnMut(),
 ) -> Result<(Repair, Inventory), CommandError> {
-    let packages = found.cut_short.iter().filter_map(|title| found.package(title));
+    let packages = titles.iter().filter_map(|title| found.package(title));
     let names: Vec<String> =
         packages.map(|package| nevra(&package.name, &package.version, &package.architecture)).collect();
     let mut args = vec!["-y", "reinstall", "--"];
