@@ -13,6 +13,7 @@ use crate::needs::{available, skip};
 use crate::scratch;
 
 mod behind;
+mod rpm;
 
 /// A root that overlays are laid on. Clones are the same root.
 ///
@@ -45,6 +46,16 @@ impl BaseRoot {
     pub fn behind() -> Option<BaseRoot> {
         static ROOT: OnceLock<Result<BaseRoot, String>> = OnceLock::new();
         or_skip(ROOT.get_or_init(|| BaseRoot::cached(behind::recipe)))
+    }
+
+    /// Debian 12 with rpm and dnf 4.14, whose rpm database is empty: rpm and dnf work on `/`, beside dpkg and without
+    /// knowing of it. For devices whose packages come from a [`crate::rpm::RpmRepository`].
+    pub fn rpm() -> Option<BaseRoot> {
+        static ROOT: OnceLock<Result<BaseRoot, String>> = OnceLock::new();
+        or_skip(ROOT.get_or_init(|| {
+            crate::needs::rpm_tools()?;
+            BaseRoot::cached(rpm::recipe)
+        }))
     }
 
     /// The folder that holds the root's `/`. Never write to it.

@@ -25,6 +25,8 @@
 //! - `root`, `command`: one device as an overlay, and programs run in it
 //! - `package`, `repository`: packages and signed repositories, with faults
 //! - `device`, `scenarios`: both together, and the ready-made cases
+//! - `rpm`: the same for rpm and dnf
+//! - `family`: devices of either kind, described once, for what all package managers have to do alike
 //! - `dpkg`: what is installed, read independently of Refit
 //! - `feeds`: advisories and scores in the amount of the real ones, for benches
 //! - `cost`: what a command costs, for benches
@@ -36,12 +38,14 @@ mod command;
 pub mod cost;
 mod device;
 mod dpkg;
+pub mod family;
 pub mod feeds;
 mod mirror;
 mod needs;
 mod package;
 mod repository;
 mod root;
+pub mod rpm;
 pub mod scenarios;
 mod scratch;
 

@@ -11,6 +11,7 @@ use crate::scratch::Scratch;
 pub const PACKAGES: &[&str] = &[
     "apt-utils",    // apt-ftparchive, for local repositories
     "bubblewrap",   // isolates what runs in a root
+    "createrepo-c", // makes local rpm repositories
     "debsecan",     // the peer for matching advisories
     "gpg",          // signs local repositories
     "gpg-agent",    // without it gpg makes no keys
@@ -18,7 +19,7 @@ pub const PACKAGES: &[&str] = &[
     "mmdebstrap",   // makes base roots
     "python3-rpm",  // rpm's own version comparison, for conformance
     "python3-venv", // schemathesis gets an environment of its own
-    "rpm",          // the same, as a program
+    "rpm",          // the same, as a program; builds and signs packages
 ];
 
 /// The programs among [`PACKAGES`] without which no root can be made, and what to install for each.
@@ -39,6 +40,17 @@ const PROGRAMS: &[(&str, &str)] = &[
 pub fn available() -> Result<(), String> {
     static ANSWER: OnceLock<Result<(), String>> = OnceLock::new();
     ANSWER.get_or_init(look).clone()
+}
+
+/// Whether rpm repositories can be made here; otherwise the reason.
+pub(crate) fn rpm_tools() -> Result<(), String> {
+    let tools = [("rpmbuild", "rpm"), ("rpmsign", "rpm"), ("createrepo_c", "createrepo-c")];
+    let absent: Vec<&str> =
+        tools.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    match absent.is_empty() {
+        true => Ok(()),
+        false => Err(format!("missing here; run: apt-get install {}", absent.join(" "))),
+    }
 }
 
 /// Those of [`PACKAGES`] that dpkg does not have installed on this machine.

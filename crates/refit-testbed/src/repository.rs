@@ -14,7 +14,7 @@ use crate::scratch::Scratch;
 /// Where a root sees the repository that is attached to it.
 const MOUNT: &str = "/srv/repository";
 /// The key that a root with an attached repository trusts.
-const KEYRING: &str = "/etc/apt/keyrings/testbed.gpg";
+const KEYRING: &str = "/etc/apt/keyrings/testbed.asc";
 /// The source list of the attached repository.
 const SOURCES: &str = "/etc/apt/sources.list.d/testbed.list";
 
@@ -79,6 +79,11 @@ impl Repository {
         let path = self.pool(codename).join(package.file_name());
         fs::remove_file(&path).unwrap_or_else(|error| panic!("{} is not published: {error}", path.display()));
         self.release(self.suite(codename), &self.key);
+    }
+
+    /// The fingerprint of the key that signs it, in upper case.
+    pub fn fingerprint(&self) -> String {
+        self.key.fingerprint()
     }
 
     /// Makes this the root's only source of packages, trusted by its key.
@@ -210,27 +215,39 @@ impl Drop for Repository {
 }
 
 /// A throw-away signing key in a folder of its own.
-struct Key {
-    home: PathBuf,
-    public: PathBuf,
+pub(crate) struct Key {
+    pub(crate) home: PathBuf,
+    pub(crate) public: PathBuf,
 }
 
 impl Key {
     fn generate(home: &Path) -> Key {
+        Key::generate_as(home, "ed25519")
+    }
+
+    pub(crate) fn generate_as(home: &Path, algorithm: &str) -> Key {
         create_folders(home);
         fs::set_permissions(home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("just made");
-        let key = Key { home: home.to_owned(), public: home.join("public.gpg") };
+        let key = Key { home: home.to_owned(), public: home.join("public.asc") };
         let person = "Testbed <testbed@example.org>";
-        run(key.gpg().args(["--passphrase", "", "--quick-generate-key", person, "ed25519", "sign", "never"]));
-        run(key.gpg().arg("--output").arg(&key.public).arg("--export"));
+        run(key.gpg().args(["--passphrase", "", "--quick-generate-key", person, algorithm, "sign", "never"]));
+        run(key.gpg().args(["--armor", "--output"]).arg(&key.public).arg("--export"));
         key
+    }
+
+    /// In upper case, as gpg prints it.
+    pub(crate) fn fingerprint(&self) -> String {
+        let listed = run(self.gpg().args(["--list-keys", "--with-colons"]));
+        let listed = String::from_utf8_lossy(&listed);
+        let line = listed.lines().find_map(|line| line.strip_prefix("fpr:")).expect("gpg made a key");
+        line.trim_matches(':').to_owned()
     }
 
     fn sign(&self, file: &Path, signed: &Path) {
         run(self.gpg().arg("--clear-sign").arg("--output").arg(signed).arg(file));
     }
 
-    fn gpg(&self) -> Command {
+    pub(crate) fn gpg(&self) -> Command {
         let mut gpg = Command::new("gpg");
         gpg.args(["--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--homedir"]).arg(&self.home);
         gpg
@@ -256,7 +273,7 @@ pub(crate) fn run(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-fn create_folders(folder: &Path) {
+pub(crate) fn create_folders(folder: &Path) {
     fs::create_dir_all(folder).unwrap_or_else(|error| panic!("can't create {}: {error}", folder.display()));
 }
 

@@ -174,9 +174,14 @@ fn disk_with_left(base: &BaseRoot, left: u64, beta: Package) -> Device {
 /// apt's and dpkg's locks are held, as another package manager holds them, until the returned program is dropped: apt-get
 /// exits 100 at once, or waits as long as `DPkg::Lock::Timeout` says.
 pub fn locked(device: &Device) -> Running {
+    record_locks(&device.root, &["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock"])
+}
+
+/// A program that holds these record locks until it is dropped.
+pub(crate) fn record_locks(root: &Root, paths: &[&str]) -> Running {
     let script = r#"
         use Fcntl;
-        for my $path ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock") {
+        for my $path (@ARGV) {
             open(my $file, ">>", $path) or die "$path: $!";
             # struct flock: the whole file, for writing. A record lock; flock(2) would lock out nobody here.
             my $whole = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0);
@@ -187,7 +192,7 @@ pub fn locked(device: &Device) -> Running {
         print "held\n";
         sleep;
     "#;
-    let mut holder = device.root.command("perl").args(["-e", script]).start();
+    let mut holder = root.command("perl").args(["-e", script]).args(paths).start();
     let printed = holder.stdout_path();
     holder.wait_until("holding the locks", || std::fs::read(&printed).is_ok_and(|text| text == b"held\n"));
     holder

@@ -4,213 +4,30 @@
 //! state is read again: that, and no exit status, says what has been done.
 
 use super::{
-    command::{CommandError, ask, ask_unless, follow, seconds},
     inventory::{Inventory, Package, apt_name, inventory},
-    locks::{ALL_LOCKS, LockHolder, wait_for_locks},
-    narrow::Permissions,
+    locks::{ALL_LOCKS, wait_for_locks},
     observe::results,
-    preflight::{Shortage, shortage},
-    receipt::{PackageOutcome, Receipt, Repair},
+    preflight::shortage,
     records::sizes,
-    refresh::{FaultKind, faults_in},
+    refresh::faults_in,
     repair,
     restarts::needs_restart,
-    simulate::{Action, ActionKind, Change, INSTALL, Refusal, SimulateError, actions_for, argument},
-    transcript::{Step, Transcript},
+    simulate::{INSTALL, actions_for, argument},
+    transcript::Transcript,
+};
+use crate::providers::{
+    Manager,
+    command::{CommandError, ask, ask_unless, follow},
+    faults::FaultKind,
+    receipt::{PackageOutcome, Receipt, Repair},
+    transaction::{Action, ActionKind, ApplyError, ApplyOptions, Change, Progress, Transaction},
 };
 use jiff::Timestamp;
 use refit_model::TitleId;
-use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-
-/// A change that has been simulated, to be made just so.
-#[derive(Clone, Debug, Serialize)]
-pub struct Transaction {
-    /// What apt is asked for: [`super::Narrowed::changes`].
-    pub changes: Vec<Change>,
-    /// All that apt said it would do: the actions of [`super::Narrowed::simulation`].
-    pub actions: BTreeMap<TitleId, Action>,
-    /// What a repair may change, if one is needed first.
-    pub permissions: Permissions,
-}
-
-/// How a transaction is made.
-#[derive(Clone, Copy, Debug)]
-pub struct ApplyOptions {
-    /// How long to wait for another program that uses the package manager.
-    pub lock_limit: Duration,
-    /// How long installing may take before apt is asked to stop; what it leaves is repaired then.
-    pub install_limit: Duration,
-    /// What must stay free on each file system, in bytes.
-    pub margin_bytes: u64,
-}
-
-impl Default for ApplyOptions {
-    fn default() -> Self {
-        ApplyOptions {
-            lock_limit: Duration::from_secs(600),
-            install_limit: Duration::from_secs(2 * 3600),
-            margin_bytes: 100 << 20,
-        }
-    }
-}
-
-/// What is going on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "event")]
-pub enum Progress {
-    /// Another program uses the package manager.
-    WaitingForLock {
-        /// Which one.
-        holder: LockHolder,
-    },
-    /// An interrupted earlier change is repaired.
-    Repairing {
-        /// The packages, as `name (state)`.
-        packages: Vec<String>,
-    },
-    /// A repair has ended.
-    Repaired {
-        /// What came of it.
-        repair: Repair,
-    },
-    /// The archives are fetched.
-    Downloading {
-        /// All of them, in bytes.
-        bytes: u64,
-    },
-    /// dpkg begins with a package.
-    Package {
-        /// The package.
-        title: TitleId,
-        /// What it does.
-        step: Step,
-    },
-    /// A line that apt or dpkg printed.
-    Line {
-        /// The line.
-        text: String,
-    },
-    /// Refit was asked to end, and finishes what was begun first.
-    Finishing,
-    /// The package state is read again.
-    Verifying,
-}
-
-/// Why a transaction was not begun. Nothing has been changed then, except by the repairs that [`Progress`] told of.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// Packages are root's affair.
-    #[error("changing packages takes root: run this again with sudo")]
-    NotRoot,
-    /// Another program uses the package manager.
-    #[error("{holder}, and has not let go within {}; nothing was changed. Try again when it has ended", seconds(*waited))]
-    Locked {
-        /// Which one.
-        holder: LockHolder,
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// An earlier change has left packages in disorder, and they can't be repaired within what is permitted.
-    #[error("packages are in disorder since an earlier change, and nothing else can be changed before that is repaired: {}. {help}", problems.join("; "))]
-    CannotRepair {
-        /// The packages, or what apt would have to do.
-        problems: Vec<String>,
-        /// What to do.
-        help: String,
-        /// What the attempt printed last.
-        output_tail: Vec<String>,
-    },
-    /// Refit was asked to end before the change was begun.
-    #[error("interrupted before the change was begun; {}", repaired(repairs))]
-    Interrupted {
-        /// What was repaired before that.
-        repairs: Vec<Repair>,
-    },
-    /// There is not enough room.
-    #[error("{shortage}; {}. Make room there (`apt-get clean`, `apt-get autoremove`) and try again", repaired(repairs))]
-    NoSpace {
-        /// Where, and how much.
-        shortage: Shortage,
-        /// What was repaired before that.
-        repairs: Vec<Repair>,
-    },
-    /// apt refuses now what it did not refuse when the plan was made.
-    #[error("{refusal}; {}. Make the plan again", repaired(repairs))]
-    Refused {
-        /// apt's reasons.
-        refusal: Refusal,
-        /// What was repaired before that.
-        repairs: Vec<Repair>,
-    },
-    /// The machine or its sources have changed since the plan was made.
-    #[error("apt would no longer do what was planned: {}; {}. Make the plan again", differences.join("; "), repaired(repairs))]
-    Drifted {
-        /// Each package about which plan and apt differ, in words.
-        differences: Vec<String>,
-        /// What was repaired before that.
-        repairs: Vec<Repair>,
-    },
-    /// The archives could not be fetched.
-    #[error("the packages could not be fetched: {message} {}. {help}", capital(&repaired(repairs)))]
-    Download {
-        /// What apt said, as sentences.
-        message: String,
-        /// What to do.
-        help: String,
-        /// What was repaired before that.
-        repairs: Vec<Repair>,
-    },
-    /// A program of the package manager gave no usable answer.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-}
-
-/// What repairs did, in words.
-fn repaired(repairs: &[Repair]) -> String {
-    match repairs {
-        [] => "nothing was changed".to_owned(),
-        repairs => {
-            let commands: Vec<String> = repairs.iter().map(|repair| format!("`{}`", repair.command)).collect();
-            format!("only {} was run", commands.join(" and "))
-        }
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-impl ApplyError {
-    /// The same, with what was repaired before it: not to begin is no longer not to change anything.
-    fn after(mut self, done: &[Repair]) -> Self {
-        match &mut self {
-            ApplyError::Interrupted { repairs }
-            | ApplyError::NoSpace { repairs, .. }
-            | ApplyError::Refused { repairs, .. }
-            | ApplyError::Drifted { repairs, .. }
-            | ApplyError::Download { repairs, .. } => *repairs = done.to_vec(),
-            ApplyError::NotRoot
-            | ApplyError::Locked { .. }
-            | ApplyError::CannotRepair { .. }
-            | ApplyError::Command(_) => {}
-        }
-        self
-    }
-}
-
-impl From<SimulateError> for ApplyError {
-    fn from(error: SimulateError) -> Self {
-        match error {
-            SimulateError::Command(error) => ApplyError::Command(error),
-            SimulateError::Refused(refusal) => ApplyError::Refused { refusal, repairs: Vec::new() },
-        }
-    }
-}
 
 /// Makes the changes of a transaction, all of them and no others, and says what came of each.
 ///
@@ -283,11 +100,11 @@ fn prepare(
     let actions = actions_for(ready, todo)?;
     let differences = differences(plan, &actions, ready);
     if !differences.is_empty() {
-        return Err(ApplyError::Drifted { differences, repairs: Vec::new() });
+        return Err(ApplyError::Drifted { manager: Manager::Apt, differences, repairs: Vec::new() });
     }
     let sizes = sizes(ready, &actions)?;
     if let Some(shortage) = shortage(&actions, sizes, options.margin_bytes) {
-        return Err(ApplyError::NoSpace { shortage, repairs: Vec::new() });
+        return Err(ApplyError::NoSpace { manager: Manager::Apt, shortage, repairs: Vec::new() });
     }
     on_progress(Progress::Downloading { bytes: sizes.download_bytes });
     let arguments = arguments(todo, &actions, options);
@@ -443,7 +260,7 @@ fn download(arguments: &[String], limit: Duration, stop: &dyn Fn() -> bool) -> R
         FaultKind::Gone => {
             "The archive has moved on since its lists were fetched: refresh them and make the plan again."
         }
-        kind => kind.advice(),
+        kind => kind.advice(Manager::Apt),
     };
     let message = faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join(" ");
     Err(ApplyError::Download { message, help: help.to_owned(), repairs: Vec::new() })

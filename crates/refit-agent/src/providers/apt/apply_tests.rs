@@ -1,4 +1,5 @@
 use super::*;
+use crate::providers::transaction::Permissions;
 use refit_model::{Scheme, Version};
 
 fn version(text: &str) -> Version {

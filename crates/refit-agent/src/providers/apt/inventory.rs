@@ -1,6 +1,9 @@
 //! What dpkg knows of this machine: one call of `dpkg-query`.
 
-use super::command::{CommandError, ask};
+use crate::providers::{
+    command::{CommandError, ask},
+    installs::Status,
+};
 use jiff::Timestamp;
 use refit_model::{Scheme, TitleId, Version};
 use serde::Serialize;
@@ -65,28 +68,6 @@ pub enum Want {
     Purge,
 }
 
-/// How far dpkg got with a package (the second letter of `dpkg -l`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Nothing of it is there.
-    NotInstalled,
-    /// Removed; its configuration is left.
-    ConfigFiles,
-    /// Unpacking it began and did not end.
-    HalfInstalled,
-    /// Its files are there, it was never configured.
-    Unpacked,
-    /// Configuring it failed. Its version reads as the new one.
-    HalfConfigured,
-    /// It waits for another package's trigger.
-    TriggersAwaited,
-    /// Its own trigger has not run yet.
-    TriggersPending,
-    /// Installed and configured.
-    Installed,
-}
-
 impl Package {
     /// Installed, configured and not damaged: the version is what the machine runs from.
     pub fn is_well(&self) -> bool {
@@ -112,22 +93,6 @@ impl Package {
     /// The version, if the package is well.
     pub fn well_version(&self) -> Option<&Version> {
         self.version.as_ref().filter(|_| self.is_well())
-    }
-}
-
-impl Status {
-    /// dpkg's own word for it: `half-configured`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::NotInstalled => "not-installed",
-            Status::ConfigFiles => "config-files",
-            Status::HalfInstalled => "half-installed",
-            Status::Unpacked => "unpacked",
-            Status::HalfConfigured => "half-configured",
-            Status::TriggersAwaited => "triggers-awaited",
-            Status::TriggersPending => "triggers-pending",
-            Status::Installed => "installed",
-        }
     }
 }
 

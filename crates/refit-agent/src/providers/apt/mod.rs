@@ -7,15 +7,15 @@
 //! out again. And an exit status is never believed: what counts is the package state that is read afterwards.
 
 mod apply;
-mod command;
 mod inventory;
+mod keys;
 mod locks;
 mod machine;
 mod narrow;
 mod observe;
 mod offers;
 mod preflight;
-mod receipt;
+mod provider;
 mod records;
 mod refresh;
 mod relations;
@@ -26,18 +26,29 @@ mod sources;
 mod stanzas;
 mod transcript;
 
-pub use apply::{ApplyError, ApplyOptions, Progress, Transaction, apply};
-pub use command::CommandError;
-pub use inventory::{Inventory, Package, Status, Want, inventory};
-pub use locks::{LockHolder, lock_holder, wait_until_free};
-pub use machine::{Container, Machine, MachineError, machine};
-pub use narrow::{Dropped, Narrowed, Obstacle, Permissions, Settled, narrow};
+pub use super::{
+    available::SourceHealth,
+    command::CommandError,
+    faults::{Fault, FaultKind, Refresh},
+    installs::Status,
+    locks::LockHolder,
+    machine::{Container, Machine, MachineError},
+    processes::ServiceRestart,
+    receipt::{Needed, PackageOutcome, PackageResult, Receipt, Repair},
+    space::Shortage,
+    transaction::{
+        Action, ActionKind, ApplyError, ApplyOptions, Change, Permissions, Progress, Refusal, SimulateError, Sizes,
+        Step, Transaction, Unmet,
+    },
+};
+pub use apply::apply;
+pub use inventory::{Inventory, Package, Want, inventory};
+pub use locks::{lock_holder, wait_until_free};
+pub use machine::machine;
+pub use narrow::{Dropped, Narrowed, Obstacle, Settled, narrow};
 pub use offers::{OfferedVersion, Offers, PackageOffers, PassedOver, offers};
-pub use preflight::Shortage;
-pub use receipt::{Needed, PackageOutcome, PackageResult, Receipt, Repair};
-pub use records::Sizes;
-pub use refresh::{Fault, FaultKind, Refresh, refresh};
-pub use restarts::{ServiceRestart, needs_restart};
-pub use simulate::{Action, ActionKind, Change, Refusal, SimulateError, Simulation, Unmet, simulate};
-pub use sources::{Source, SourceHealth, sources};
-pub use transcript::Step;
+pub use provider::Apt;
+pub use refresh::refresh;
+pub use restarts::needs_restart;
+pub use simulate::{Simulation, simulate};
+pub use sources::{Source, sources};

@@ -8,10 +8,13 @@
 mod blame;
 
 use super::{
-    command::CommandError,
     inventory::{Inventory, apt_name},
     records::{installed_records, new_records, sizes_of},
-    simulate::{Action, ActionKind, Change, Refusal, SimulateError, Simulation, Unmet, actions_for},
+    simulate::{Simulation, actions_for},
+};
+use crate::providers::{
+    command::CommandError,
+    transaction::{Action, ActionKind, Change, Permissions, Refusal, SimulateError, Unmet},
 };
 use refit_model::{TitleId, Version};
 use serde::Serialize;
@@ -20,18 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How often apt may be asked to find what stays inside. Blame by relations takes two or three; trying takes about seven
 /// for each package that can't be explained among a hundred. What is undecided then is left out, and says so.
 const SIMULATIONS: u32 = 60;
-
-/// What a change may bring with it, beyond the packages that were named. Held packages, downgrades and the removal of an
-/// essential package are never brought along.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Permissions {
-    /// Other installed packages may be upgraded.
-    pub extra_upgrades: bool,
-    /// New packages may be installed.
-    pub installs: bool,
-    /// Packages may be removed; but never one of which another version was asked for.
-    pub removals: bool,
-}
 
 /// The largest change that stays within the permissions, and what is left out of it.
 #[derive(Clone, Debug, Serialize)]

@@ -1,10 +1,13 @@
 //! What a change came to: the package state before and after, held against what was expected.
 
 use super::{
-    inventory::{Inventory, Package, Status},
-    receipt::{PackageOutcome, PackageResult},
-    simulate::Action,
+    inventory::{Inventory, Package},
     transcript::Transcript,
+};
+use crate::providers::{
+    installs::Status,
+    receipt::{PackageOutcome, PackageResult},
+    transaction::Action,
 };
 use refit_model::TitleId;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 use super::*;
 use crate::providers::apt::{
+    ActionKind,
     inventory::{Package, Want},
-    simulate::ActionKind,
 };
 use refit_model::{Scheme, Version};
 

@@ -2,10 +2,10 @@
 //! choose. Pins are apt's affair: nothing here decides anything, it only says what apt decided and why that may surprise.
 
 use super::{
-    command::{CommandError, ask},
     inventory::{Inventory, apt_name},
     sources::{Source, sources},
 };
+use crate::providers::command::{CommandError, ask};
 use jiff::Timestamp;
 use refit_model::{Scheme, TitleId, Version};
 use serde::Serialize;
@@ -123,14 +123,7 @@ impl PackageOffers {
 /// which sources have expired.
 pub fn offers(inventory: &Inventory, wanted: &[TitleId], now: Timestamp) -> Result<Offers, CommandError> {
     let titles: BTreeSet<&TitleId> = inventory.present().map(|package| &package.title).chain(wanted).collect();
-    let names: Vec<&str> = titles.into_iter().map(apt_name).collect();
-    let sources = sources(now)?;
-    let mut packages = BTreeMap::new();
-    for names in names.chunks(NAMES_PER_CALL) {
-        // `--` ends the options: a name is never read as one.
-        let args: Vec<&str> = ["policy", "--"].into_iter().chain(names.iter().copied()).collect();
-        packages.extend(parse(inventory, &sources, &ask("apt-cache", &args)?.success()?)?);
-    }
+    let Offers { sources, packages } = offers_of(inventory, titles, now)?;
     for package in inventory.present() {
         if !packages.contains_key(&package.title) {
             return Err(CommandError::unexpected(
@@ -139,6 +132,23 @@ pub fn offers(inventory: &Inventory, wanted: &[TitleId], now: Timestamp) -> Resu
                 package.title.as_str(),
             ));
         }
+    }
+    Ok(Offers { sources, packages })
+}
+
+/// Asks apt what there is of these packages.
+pub(super) fn offers_of<'a>(
+    inventory: &Inventory,
+    titles: impl IntoIterator<Item = &'a TitleId>,
+    now: Timestamp,
+) -> Result<Offers, CommandError> {
+    let names: Vec<&str> = titles.into_iter().map(apt_name).collect();
+    let sources = sources(now)?;
+    let mut packages = BTreeMap::new();
+    for names in names.chunks(NAMES_PER_CALL) {
+        // `--` ends the options: a name is never read as one.
+        let args: Vec<&str> = ["policy", "--"].into_iter().chain(names.iter().copied()).collect();
+        packages.extend(parse(inventory, &sources, &ask("apt-cache", &args)?.success()?)?);
     }
     Ok(Offers { sources, packages })
 }

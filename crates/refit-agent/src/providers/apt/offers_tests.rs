@@ -1,5 +1,5 @@
 use super::*;
-use crate::providers::apt::sources::SourceHealth;
+use crate::providers::available::SourceHealth;
 
 /// A root with a pin that forbids openssl's security archive, and one that keeps libbrotli1 where it is.
 const POLICY: &str = include_str!("testdata/policy.txt");
@@ -17,6 +17,7 @@ fn source(description: &str, security: bool) -> Source {
         date: None,
         valid_until: None,
         configured_in: String::new(),
+        signed_file: None,
         health: SourceHealth::Good,
     }
 }

@@ -1,14 +1,15 @@
 //! What packages say of themselves: relations and sizes. Of the installed ones dpkg knows it, of new ones apt.
 
 use super::{
-    command::{CommandError, ask},
     inventory::{Inventory, apt_name},
     relations::{Clause, parse_clauses, parse_provides},
-    simulate::Action,
     stanzas::{Stanza, stanzas},
 };
+use crate::providers::{
+    command::{CommandError, ask},
+    transaction::{Action, ActionKind, Sizes},
+};
 use refit_model::{Scheme, TitleId, Version};
-use serde::Serialize;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -27,17 +28,6 @@ pub(super) struct Record {
     pub provides: Vec<(SmolStr, Option<Version>)>,
     pub archive_bytes: u64,
     pub installed_bytes: u64,
-}
-
-/// What a change fetches, and the space that it takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sizes {
-    /// The archives together, in bytes, counting those that have been fetched already.
-    pub download_bytes: u64,
-    /// By how much the installed files grow; negative where they shrink.
-    pub growth_bytes: i64,
-    /// The files of the largest package, which exist twice for the moment in which they are replaced.
-    pub largest_bytes: u64,
 }
 
 /// The records of the new versions that a change brings, in one call.
@@ -88,7 +78,6 @@ pub(super) fn sizes_of(
     actions: &BTreeMap<TitleId, Action>,
     new: &BTreeMap<TitleId, Record>,
 ) -> Sizes {
-    use super::simulate::ActionKind;
     let mut sizes = Sizes::default();
     for (title, action) in actions.iter().filter(|(_, action)| action.kind != ActionKind::Configure) {
         let before = inventory.packages.get(title).filter(|package| package.is_present());

@@ -3,106 +3,17 @@
 //! apt keeps the old lists where it can't get new ones, and ends with success in some of these cases. What went wrong is in
 //! what it prints.
 
-use super::{
+use super::locks::{LISTS_LOCK, wait_for_locks};
+use crate::providers::{
+    Manager,
     command::{CommandError, ask_within},
-    locks::{LISTS_LOCK, LockHolder, wait_for_locks},
+    faults::{Fault, FaultKind, Refresh},
+    locks::LockHolder,
 };
-use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// How long fetching may take; apt itself gives up on a server that does not answer long before.
 const FETCH_LIMIT: Duration = Duration::from_secs(1800);
-
-/// What came of fetching.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Refresh {
-    /// What went wrong, one entry for each source and cause, in apt's order. Empty: everything is fresh.
-    pub faults: Vec<Fault>,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
-}
-
-/// One thing that went wrong in fetching.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// What it is.
-    pub kind: FaultKind,
-    /// The source or the address, as apt prints it; empty where apt names none.
-    pub source: String,
-    /// What apt said.
-    pub message: String,
-}
-
-/// What can go wrong in fetching.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultKind {
-    /// The server answers, and what is configured is not there.
-    Gone,
-    /// The server can't be reached.
-    Unreachable,
-    /// The publisher's limit has passed.
-    Expired,
-    /// Dated in the future: this machine's clock is behind, or the server's ahead.
-    NotYetValid,
-    /// Nobody has signed it.
-    Unsigned,
-    /// Signed with a key that this machine does not trust.
-    UnknownKey,
-    /// The key with which it is signed has expired or was revoked.
-    ExpiredKey,
-    /// Whether it is signed well could not be checked.
-    Unverifiable,
-    /// What was fetched is not what was signed.
-    Tampered,
-    /// The publisher has changed a name by which the source was known; somebody has to accept that.
-    Renamed,
-    /// Another program holds apt's lock.
-    Locked,
-    /// There is no space left.
-    DiskFull,
-    /// Something else.
-    Other,
-}
-
-impl FaultKind {
-    /// What to do about it, as a sentence.
-    pub fn advice(self) -> &'static str {
-        match self {
-            FaultKind::Gone => "Correct the address or the suite in /etc/apt, or remove the source.",
-            FaultKind::Unreachable => {
-                "Check the network, the proxy and the server; what was fetched earlier is still used."
-            }
-            FaultKind::Expired => {
-                "The mirror has stopped following its archive, or replays an old state: use another mirror, and check this machine's clock."
-            }
-            FaultKind::NotYetValid => "Set this machine's clock.",
-            FaultKind::Unsigned => "Use the publisher's signed archive; Refit never installs from an unsigned one.",
-            FaultKind::UnknownKey => {
-                "Obtain the publisher's key by a trusted way and name it in `Signed-By` of the source."
-            }
-            FaultKind::ExpiredKey => "Obtain the publisher's new key by a trusted way.",
-            FaultKind::Unverifiable => {
-                "The signature could not be checked: mend what apt complains about (a full disk, a /tmp that it may not write to); until then nothing newer is taken from this source."
-            }
-            FaultKind::Tampered => {
-                "Do not install from this source: a mirror is being updated at this moment (try again later), broken, or somebody has changed it."
-            }
-            FaultKind::Renamed => {
-                "Read what the publisher says of it; then accept it with `apt-get update --allow-releaseinfo-change`."
-            }
-            FaultKind::Locked => "Try again when the other program has ended; never delete the lock.",
-            FaultKind::DiskFull => "Make space, for instance with `apt-get clean`.",
-            FaultKind::Other => "See what apt said.",
-        }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.message, self.kind.advice())
-    }
-}
 
 /// Fetches the lists of all sources, as root, waiting up to `lock_limit` for another program that does the same, which
 /// `on_wait` is told.
@@ -111,7 +22,7 @@ pub fn refresh(lock_limit: Duration, on_wait: impl FnMut(&LockHolder)) -> Result
     let done = |faults| Ok(Refresh { faults, duration_ms: begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX) });
     if let Err(holder) = wait_for_locks(&[LISTS_LOCK], lock_limit, &|| false, on_wait) {
         let (source, message) = (holder.file.clone(), format!("{holder}."));
-        return done(vec![Fault { kind: FaultKind::Locked, source, message }]);
+        return done(vec![Fault { manager: Manager::Apt, kind: FaultKind::Locked, source, message }]);
     }
     let answer = ask_within("apt-get", &["update", "-q", "-o", "APT::Update::Error-Mode=any"], FETCH_LIMIT)?;
     let faults = parse(&answer.stdout, &answer.stderr);
@@ -127,7 +38,12 @@ fn parse(stdout: &str, stderr: &str) -> Vec<Fault> {
         let Some(reason) = lines.peek().and_then(|next| next.strip_prefix("  ")) else { continue };
         let (kind, address) = (classify(reason), about.split(' ').next().unwrap_or(about));
         if !faults.iter().any(|fault| fault.source.starts_with(address)) {
-            faults.push(Fault { kind, source: about.to_owned(), message: as_sentence(&format!("{about}: {reason}")) });
+            faults.push(Fault {
+                manager: Manager::Apt,
+                kind,
+                source: about.to_owned(),
+                message: as_sentence(&format!("{about}: {reason}")),
+            });
         }
     }
     faults
@@ -146,7 +62,7 @@ pub(super) fn faults_in(stderr: &str) -> Vec<Fault> {
         if summary || (kind == FaultKind::Other && line.starts_with('W')) {
             continue;
         }
-        let fault = Fault { kind, source: source_of(text), message: as_sentence(text) };
+        let fault = Fault { manager: Manager::Apt, kind, source: source_of(text), message: as_sentence(text) };
         // apt says twice of a source with an unknown key that it is not signed: the first says more.
         let known = faults.iter().any(|other| {
             other.source == fault.source

@@ -2,12 +2,15 @@
 //! where that is not enough, apt's own repair, if it stays within what is permitted.
 
 use super::{
-    command::{CommandError, follow},
     inventory::{Inventory, Package, apt_name, inventory},
-    narrow::{Permissions, forbidden},
-    receipt::Repair,
-    simulate::{Action, ActionKind, INSTALL, SimulateError, repair_actions},
+    narrow::forbidden,
+    simulate::{INSTALL, repair_actions},
     transcript::Transcript,
+};
+use crate::providers::{
+    command::{CommandError, follow},
+    receipt::Repair,
+    transaction::{Action, ActionKind, Permissions, SimulateError},
 };
 use refit_model::TitleId;
 use std::{collections::BTreeMap, fs, time::Duration};

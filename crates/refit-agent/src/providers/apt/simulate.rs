@@ -3,23 +3,17 @@
 //! Recommended packages are left out, here and in [`super::apply()`] alike: a patch is not the occasion to add software.
 
 use super::{
-    command::{CommandError, ask},
     inventory::{Inventory, apt_name},
-    records::{Sizes, sizes},
+    records::sizes,
+};
+use crate::providers::{
+    command::{CommandError, ask},
+    transaction::{Action, ActionKind, Change, Refusal, SimulateError, Sizes, Unmet},
 };
 use refit_model::{Scheme, TitleId, Version};
 use serde::Serialize;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
-
-/// One change that is wanted: this package at that version, or gone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Change {
-    /// The package.
-    pub title: TitleId,
-    /// The version that it shall have afterwards; `None` for none.
-    pub to: Option<Version>,
-}
 
 /// What apt would do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,98 +22,6 @@ pub struct Simulation {
     pub actions: BTreeMap<TitleId, Action>,
     /// What would be fetched, and the space that it would take.
     pub sizes: Sizes,
-}
-
-/// What apt would do to one package.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Action {
-    /// What kind of change it is.
-    pub kind: ActionKind,
-    /// The version before; `None` where there is none.
-    pub from: Option<Version>,
-    /// The version afterwards; `None` where there is none.
-    pub to: Option<Version>,
-    /// The archives that the version comes from, as apt prints them: `Debian-Security:12/oldstable-security`.
-    pub origins: Vec<SmolStr>,
-}
-
-/// What kind of change an action is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActionKind {
-    /// A newer version replaces the one that is there.
-    Upgrade,
-    /// A package that is not there yet.
-    Install,
-    /// An older version replaces the one that is there.
-    Downgrade,
-    /// The same version is installed again.
-    Reinstall,
-    /// What was unpacked earlier is configured.
-    Configure,
-    /// The package goes; its configuration stays.
-    Remove,
-    /// The package goes, with its configuration.
-    Purge,
-}
-
-/// Why a simulation gave no result.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulateError {
-    /// apt could not be asked, or not be understood.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    /// apt answered that it can't be done.
-    #[error("{0}")]
-    Refused(Refusal),
-}
-
-/// apt's reasons for refusing a change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Refusal {
-    /// dpkg was interrupted earlier: nothing can change before that is repaired.
-    pub interrupted: bool,
-    /// The installed packages already contradict one another: nothing can change before that is repaired.
-    pub broken: bool,
-    /// Packages that no source has, or not in the version that was asked for.
-    pub not_found: Vec<TitleId>,
-    /// Dependencies that can't be met.
-    pub unmet: Vec<Unmet>,
-    /// What else apt said, line by line.
-    pub messages: Vec<String>,
-}
-
-/// A dependency that can't be met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unmet {
-    /// The package that has it.
-    pub title: TitleId,
-    /// The dependency and what is wrong with it: `Depends: libb (= 2) but it is not going to be installed`.
-    pub dependency: String,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.interrupted {
-            return f.write_str(
-                "dpkg was interrupted earlier: apt changes nothing until that is repaired (`dpkg --configure -a`)",
-            );
-        }
-        f.write_str(match self.broken {
-            true => "installed packages contradict one another (`apt-get -f install` shows what apt would do about it)",
-            false => "apt can't do this",
-        })?;
-        let unmet = self.unmet.iter().map(|unmet| format!("{} {}", apt_name(&unmet.title), unmet.dependency));
-        let missing = self.not_found.iter().map(|title| format!("no source has {} in this version", apt_name(title)));
-        let mut why: Vec<String> = unmet.chain(missing).collect();
-        if why.is_empty() {
-            why.extend(self.messages.iter().cloned());
-        }
-        if !why.is_empty() {
-            write!(f, ": {}", why.join("; "))?;
-        }
-        Ok(())
-    }
 }
 
 impl Simulation {

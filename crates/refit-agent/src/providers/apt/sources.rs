@@ -2,9 +2,10 @@
 //!
 //! apt lists its index files itself (`apt-get indextargets`); the dates are in the Release file that it keeps beside them.
 
-use super::{
+use super::stanzas::{Stanza, stanzas};
+use crate::providers::{
+    available::SourceHealth,
     command::{CommandError, ask},
-    stanzas::{Stanza, stanzas},
 };
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use serde::Serialize;
@@ -40,22 +41,11 @@ pub struct Source {
     pub valid_until: Option<Timestamp>,
     /// File and line (or number of the stanza) where it is configured.
     pub configured_in: String,
+    /// The file that carries the signature of what is stored; `None` where nothing is.
+    #[serde(skip)]
+    pub(super) signed_file: Option<String>,
     /// How well what is stored can be trusted.
     pub health: SourceHealth,
-}
-
-/// How well what is stored of a source can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceHealth {
-    /// Signed, and not expired.
-    Good,
-    /// Nothing of it is stored: it was never fetched, or what is configured does not exist.
-    Missing,
-    /// What is stored is not signed by a key that this machine trusts; apt installs nothing from it by itself.
-    Unsigned,
-    /// What is stored is older than its publisher allows: the mirror has stopped, or somebody replays an old state.
-    Expired,
 }
 
 /// All configured sources of binary packages, sorted by their description; `now` decides what has expired.
@@ -123,6 +113,7 @@ fn bare_source(stanza: &Stanza) -> Result<Source, CommandError> {
         date: None,
         valid_until: None,
         configured_in: stanza.get("Sourcesentry").unwrap_or_default().to_owned(),
+        signed_file: signed_file(stanza),
         health: SourceHealth::Missing,
     })
 }
@@ -157,12 +148,22 @@ fn is_announced(stanza: &Stanza, source: &Source, read: &dyn Fn(&Path) -> Option
         .is_some_and(|known| known.split(' ').any(|known| known.rsplit('/').next() == component.rsplit('/').next()))
 }
 
-/// The Release file from which apt knows an index: it lies beside the index, under the name of the suite's folder.
-fn release_of(stanza: &Stanza, read: &dyn Fn(&Path) -> Option<String>) -> Option<String> {
+/// The file with the signature: `InRelease` has both, of `Release` it lies beside.
+fn signed_file(stanza: &Stanza) -> Option<String> {
+    let folder = suite_path(stanza)?;
+    ["InRelease", "Release.gpg"].iter().map(|name| format!("{folder}{name}")).find(|path| Path::new(path).exists())
+}
+
+/// What the names of all files of a suite begin with in apt's folder.
+fn suite_path(stanza: &Stanza) -> Option<&str> {
     let file = stanza.get("Filename")?;
     let index = stanza.get("MetaKey")?.replace('/', "_");
-    let at = file.rfind(&index)?;
-    let folder = file.get(..at)?;
+    file.get(..file.rfind(&index)?)
+}
+
+/// The Release file from which apt knows an index: it lies beside the index, under the name of the suite's folder.
+fn release_of(stanza: &Stanza, read: &dyn Fn(&Path) -> Option<String>) -> Option<String> {
+    let folder = suite_path(stanza)?;
     ["InRelease", "Release"].iter().find_map(|name| read(Path::new(&format!("{folder}{name}"))))
 }
 

@@ -1,6 +1,7 @@
 //! What apt and dpkg print while they change packages: which package each line is about.
 
 use super::inventory::Inventory;
+use crate::providers::transaction::Step;
 use refit_model::TitleId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,20 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const TAIL: usize = 60;
 /// How many lines are kept for each package.
 const PACKAGE_TAIL: usize = 20;
-
-/// What dpkg begins to do with a package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// Its files are replaced.
-    Unpack,
-    /// It is configured: its maintainer script runs.
-    Configure,
-    /// It is removed.
-    Remove,
-    /// Its triggers run, for other packages' sake.
-    Trigger,
-}
 
 /// The output so far.
 #[derive(Debug, Default)]

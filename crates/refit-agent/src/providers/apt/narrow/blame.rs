@@ -2,9 +2,9 @@
 
 use super::{Actions, Obstacle, Violations, Wanted};
 use crate::providers::apt::{
+    ActionKind, Change,
     records::Record,
     relations::{Clause, Moment},
-    simulate::{ActionKind, Change},
 };
 use refit_model::TitleId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,9 +1,9 @@
 use super::*;
 use crate::providers::apt::{
-    inventory::{Package, Status, Want},
+    Status, Unmet,
+    inventory::{Package, Want},
     records::Record,
     relations::{parse_clauses, parse_provides},
-    simulate::Unmet,
 };
 use refit_model::Scheme;
 

@@ -28,7 +28,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub enum CommandError {
     /// The program is not on this machine.
     #[error(
-        "`{program}` is not installed on this machine: Refit needs it to manage Debian packages; install the package `{}`",
+        "`{program}` is not installed on this machine: Refit needs it to manage packages; install the package `{}`",
         package_of(program)
     )]
     Missing {
@@ -110,7 +110,9 @@ impl Answer {
 
     /// The error that says that the program failed, with the lines that say why.
     pub fn failure(self) -> CommandError {
-        let errors: Vec<&str> = self.stderr.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
+        let error =
+            |line: &'_ str| line.strip_prefix("E: ").or_else(|| line.strip_prefix("Error: ")).map(str::to_owned);
+        let errors: Vec<String> = self.stderr.lines().filter_map(error).collect();
         let message = match errors.is_empty() {
             true => self.stderr.trim().to_owned(),
             false => errors.join("; "),
@@ -324,6 +326,7 @@ fn prepared(program: &str, args: &[&str]) -> Command {
         .env("PATH", PATH)
         .env("LC_ALL", "C")
         .env_remove("LANGUAGE")
+        .env("PYTHONUNBUFFERED", "1")
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("DEBIAN_PRIORITY", "critical")
         .env("APT_LISTCHANGES_FRONTEND", "none")
@@ -401,6 +404,7 @@ pub(super) fn seconds(limit: Duration) -> String {
 fn package_of(program: &str) -> &str {
     match program {
         "setsid" => "util-linux",
+        "dnf" | "rpm" => program,
         _ if program.starts_with("dpkg") => "dpkg",
         _ => "apt",
     }

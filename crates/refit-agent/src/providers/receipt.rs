@@ -1,6 +1,6 @@
 //! What a change came to, as it was observed afterwards.
 
-use super::{inventory::Status, restarts::ServiceRestart, simulate::ActionKind};
+use super::{installs::Status, processes::ServiceRestart, transaction::ActionKind};
 use jiff::Timestamp;
 use refit_model::{TitleId, Version};
 use serde::Serialize;
@@ -19,13 +19,13 @@ pub struct Receipt {
     /// What had to be repaired, before and after.
     pub repairs: Vec<Repair>,
     /// Configuration files that somebody had edited and that were kept; what the new version brought lies beside each, as
-    /// `FILE.dpkg-dist`.
+    /// `FILE.dpkg-dist` or `FILE.rpmnew`.
     pub kept_conffiles: Vec<String>,
     /// What does not run from the new files yet.
     pub needed: Needed,
     /// What went wrong as a whole, and what to do: a full disk, packages left half-configured. Empty where all is well.
     pub problems: Vec<String>,
-    /// The last lines that apt and dpkg printed.
+    /// The last lines that the package manager printed.
     pub output_tail: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ pub struct PackageResult {
     pub before: Option<Version>,
     /// The version afterwards, as observed. It says nothing by itself: see `status`.
     pub after: Option<Version>,
-    /// dpkg's state afterwards; `None` where dpkg does not know the package.
+    /// Its state afterwards; `None` where the package manager does not know the package.
     pub status: Option<Status>,
     /// What became of it.
     pub outcome: PackageOutcome,
@@ -59,7 +59,7 @@ pub enum PackageOutcome {
     Failed {
         /// Why, in a sentence.
         why: String,
-        /// The last lines of its maintainer scripts and of dpkg about it.
+        /// The last lines of its scripts and of the package manager about it.
         output: Vec<String>,
     },
     /// It is as it was before.
@@ -73,7 +73,7 @@ pub enum PackageOutcome {
 pub struct Repair {
     /// The command.
     pub command: String,
-    /// What it was run for: the packages, as `name (state)`; empty where only dpkg's journal was left over.
+    /// What it was run for: the packages, as `name (state)`; empty where only a journal was left over.
     pub packages: Vec<String>,
     /// Whether everything was in order afterwards.
     pub succeeded: bool,
