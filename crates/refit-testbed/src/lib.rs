@@ -23,6 +23,7 @@
 //! - `needs`: what must be installed, and whether it is
 //! - `base`, `mirror`: base roots, built once from the mirror of this machine and cached
 //! - `root`, `command`: one device as an overlay, and programs run in it
+//! - `lan`: a network of its own for several devices
 //! - `package`, `repository`: packages and signed repositories, with faults
 //! - `device`, `scenarios`: both together, and the ready-made cases
 //! - `dpkg`: what is installed, read independently of Refit
@@ -37,6 +38,7 @@ pub mod cost;
 mod device;
 mod dpkg;
 pub mod feeds;
+mod lan;
 mod mirror;
 mod needs;
 mod package;
@@ -49,6 +51,7 @@ pub use base::BaseRoot;
 pub use command::{Command, Network, Outcome, Running};
 pub use device::Device;
 pub use dpkg::{Change, Installed, differences};
+pub use lan::{Cable, Lan};
 pub use needs::{PACKAGES, available, missing_packages, skip};
 pub use package::{Package, Script};
 pub use repository::{Repository, Suite};

@@ -15,6 +15,7 @@ pub const PACKAGES: &[&str] = &[
     "gpg",          // signs local repositories
     "gpg-agent",    // without it gpg makes no keys
     "gpgv",         // apt verifies with it
+    "iproute2",     // networks of their own for devices
     "mmdebstrap",   // makes base roots
     "python3-rpm",  // rpm's own version comparison, for conformance
     "python3-venv", // schemathesis gets an environment of its own
@@ -30,6 +31,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("gpg", "gpg"),
     ("gpg-agent", "gpg-agent"),
     ("gpgconf", "gpgconf"),
+    ("ip", "iproute2"),
     ("mmdebstrap", "mmdebstrap"),
 ];
 
