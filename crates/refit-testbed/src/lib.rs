@@ -23,6 +23,7 @@
 //! - `needs`: what must be installed, and whether it is
 //! - `base`, `mirror`: base roots, built once from the mirror of this machine and cached
 //! - `root`, `command`: one device as an overlay, and programs run in it
+//! - `booted`: a device that is really booted, with systemd
 //! - `lan`: a network of its own for several devices
 //! - `package`, `repository`: packages and signed repositories, with faults
 //! - `device`, `scenarios`: both together, and the ready-made cases
@@ -33,6 +34,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test harness: its failure is the test's failure.
 
 mod base;
+mod booted;
 mod command;
 pub mod cost;
 mod device;
@@ -48,6 +50,7 @@ pub mod scenarios;
 mod scratch;
 
 pub use base::BaseRoot;
+pub use booted::Booted;
 pub use command::{Command, Network, Outcome, Running};
 pub use device::Device;
 pub use dpkg::{Change, Installed, differences};

@@ -235,6 +235,15 @@ impl Root {
         self.network
     }
 
+    /// The arguments that make systemd-nspawn show what was bound.
+    pub(crate) fn nspawn_binds(&self) -> Vec<String> {
+        let show = |(from, to, access): &(PathBuf, String, Access)| {
+            let option = if matches!(access, Access::Read) { "bind-ro" } else { "bind" };
+            format!("--{option}={}:{to}", from.display())
+        };
+        self.binds.iter().map(show).collect()
+    }
+
     /// What starts bubblewrap: in the device's place of a network, where it has one.
     pub(crate) fn bubblewrap(&self) -> std::process::Command {
         let Some(namespace) = &self.namespace else { return std::process::Command::new("bwrap") };
@@ -247,7 +256,7 @@ impl Root {
         &self.folder
     }
 
-    fn merged(&self) -> &Path {
+    pub(crate) fn merged(&self) -> &Path {
         &self.overlay.as_ref().expect("mounted until dropped").merged
     }
 
