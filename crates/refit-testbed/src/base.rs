@@ -38,6 +38,14 @@ impl BaseRoot {
         or_skip(ROOT.get_or_init(|| BaseRoot::cached(Recipe::minimal)))
     }
 
+    /// Debian 12 with systemd and a message bus, for devices that are booted ([`crate::Booted`]).
+    ///
+    /// `None` after `skipped:` was printed, where no root can be had.
+    pub fn booting() -> Option<BaseRoot> {
+        static ROOT: OnceLock<Result<BaseRoot, String>> = OnceLock::new();
+        or_skip(ROOT.get_or_init(|| BaseRoot::cached(Recipe::booting)))
+    }
+
     /// Debian 12 from its real archive with more than a hundred updates waiting, `linux-image-amd64`, `libc6` and
     /// `openssl` among them.
     ///
@@ -97,6 +105,13 @@ impl Recipe {
             options: mmdebstrap_options(mirror),
             sources: vec![format!("deb {} bookworm main", mirror.archive)],
         }
+    }
+
+    fn booting(mirror: &Mirror) -> Recipe {
+        let mut recipe = Recipe::minimal(mirror);
+        recipe.name = "booting";
+        recipe.options.push("--include=systemd-sysv,dbus,iproute2,needrestart,perl".to_owned());
+        recipe
     }
 
     /// The cached root, built where there is none or a damaged one; `build` makes the folder `root` in the folder it gets.

@@ -26,6 +26,8 @@ pub enum Network {
     None,
     /// The machine's.
     Host,
+    /// A place of [`crate::Lan`].
+    Lan,
 }
 
 /// A program to be run in a root, with an environment of its own: `PATH`, `HOME` and `LC_ALL=C.UTF-8`, no input, and no
@@ -117,7 +119,7 @@ impl<'root> Command<'root> {
                 File::open(file("stdin")).expect("written just now").into()
             }
         };
-        let mut bwrap = std::process::Command::new("bwrap");
+        let mut bwrap = self.root.bubblewrap();
         bwrap.args(self.root.isolation(self.network));
         for (name, value) in &self.env {
             bwrap.arg("--setenv").arg(name).arg(value);

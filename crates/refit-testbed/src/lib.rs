@@ -23,6 +23,8 @@
 //! - `needs`: what must be installed, and whether it is
 //! - `base`, `mirror`: base roots, built once from the mirror of this machine and cached
 //! - `root`, `command`: one device as an overlay, and programs run in it
+//! - `booted`: a device that is really booted, with systemd
+//! - `lan`: a network of its own for several devices
 //! - `package`, `repository`: packages and signed repositories, with faults
 //! - `device`, `scenarios`: both together, and the ready-made cases
 //! - `rpm`: the same for rpm and dnf
@@ -34,12 +36,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test harness: its failure is the test's failure.
 
 mod base;
+mod booted;
 mod command;
 pub mod cost;
 mod device;
 mod dpkg;
 pub mod family;
 pub mod feeds;
+mod lan;
 mod mirror;
 mod needs;
 mod package;
@@ -50,9 +54,11 @@ pub mod scenarios;
 mod scratch;
 
 pub use base::BaseRoot;
+pub use booted::Booted;
 pub use command::{Command, Network, Outcome, Running};
 pub use device::Device;
 pub use dpkg::{Change, Installed, differences};
+pub use lan::{Cable, Lan};
 pub use needs::{PACKAGES, available, missing_packages, skip};
 pub use package::{Package, Script};
 pub use repository::{Repository, Suite};

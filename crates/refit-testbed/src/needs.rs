@@ -9,17 +9,19 @@ use crate::scratch::Scratch;
 /// The Debian packages that Refit's tests, and the peers in its benchmarks, need. The README's test command and CI
 /// install exactly these; a test for which something is missing says `skipped:`.
 pub const PACKAGES: &[&str] = &[
-    "apt-utils",    // apt-ftparchive, for local repositories
-    "bubblewrap",   // isolates what runs in a root
-    "createrepo-c", // makes local rpm repositories
-    "debsecan",     // the peer for matching advisories
-    "gpg",          // signs local repositories
-    "gpg-agent",    // without it gpg makes no keys
-    "gpgv",         // apt verifies with it
-    "mmdebstrap",   // makes base roots
-    "python3-rpm",  // rpm's own version comparison, for conformance
-    "python3-venv", // schemathesis gets an environment of its own
-    "rpm",          // the same, as a program; builds and signs packages
+    "apt-utils",         // apt-ftparchive, for local repositories
+    "bubblewrap",        // isolates what runs in a root
+    "createrepo-c",      // makes local rpm repositories
+    "debsecan",          // the peer for matching advisories
+    "gpg",               // signs local repositories
+    "gpg-agent",         // without it gpg makes no keys
+    "gpgv",              // apt verifies with it
+    "iproute2",          // networks of their own for devices
+    "mmdebstrap",        // makes base roots
+    "python3-rpm",       // rpm's own version comparison, for conformance
+    "python3-venv",      // schemathesis gets an environment of its own
+    "rpm",               // the same, as a program; builds and signs packages
+    "systemd-container", // boots devices
 ];
 
 /// The programs among [`PACKAGES`] without which no root can be made, and what to install for each.
@@ -31,6 +33,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("gpg", "gpg"),
     ("gpg-agent", "gpg-agent"),
     ("gpgconf", "gpgconf"),
+    ("ip", "iproute2"),
+    ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
 ];
 

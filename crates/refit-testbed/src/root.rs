@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
 use crate::base::BaseRoot;
 use crate::command::{Command, Network, Outcome};
+use crate::lan::Cable;
 use crate::scratch::{Overlay, Scratch};
 
 /// A device's `/`, laid over a base root in milliseconds; unmounted and deleted when dropped, also when a test panics.
@@ -23,6 +24,8 @@ pub struct Root {
     /// Host path, path in the root, may it be written to.
     binds: Vec<(PathBuf, String, Access)>,
     network: Network,
+    /// The network namespace of [`Root::plug_in`].
+    namespace: Option<String>,
     has_small_disk: bool,
     _base: BaseRoot,
     _scratch: Arc<Scratch>,
@@ -58,6 +61,7 @@ impl Root {
             folder,
             binds: Vec::new(),
             network: Network::None,
+            namespace: None,
             has_small_disk: disk.is_some(),
             _base: base.clone(),
             _scratch: scratch,
@@ -117,6 +121,13 @@ impl Root {
     /// From now on, what runs in the root uses the machine's network. Without it there is only an own loopback.
     pub fn share_network(&mut self) -> &mut Root {
         self.network = Network::Host;
+        self
+    }
+
+    /// From now on, what runs in the root sees this place of a network, and nothing else.
+    pub fn plug_in(&mut self, cable: &Cable) -> &mut Root {
+        self.network = Network::Lan;
+        self.namespace = Some(cable.namespace().to_owned());
         self
     }
 
@@ -209,6 +220,7 @@ impl Root {
         add(&["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "testbed"]);
         match network {
             Network::None => add(&["--unshare-net"]),
+            Network::Lan => {}
             Network::Host => {
                 for file in ["/etc/resolv.conf", "/etc/hosts"] {
                     add(&["--ro-bind-try", file, file]);
@@ -223,11 +235,28 @@ impl Root {
         self.network
     }
 
+    /// The arguments that make systemd-nspawn show what was bound.
+    pub(crate) fn nspawn_binds(&self) -> Vec<String> {
+        let show = |(from, to, access): &(PathBuf, String, Access)| {
+            let option = if matches!(access, Access::Read) { "bind-ro" } else { "bind" };
+            format!("--{option}={}:{to}", from.display())
+        };
+        self.binds.iter().map(show).collect()
+    }
+
+    /// What starts bubblewrap: in the device's place of a network, where it has one.
+    pub(crate) fn bubblewrap(&self) -> std::process::Command {
+        let Some(namespace) = &self.namespace else { return std::process::Command::new("bwrap") };
+        let mut command = std::process::Command::new("ip");
+        command.args(["netns", "exec", namespace, "bwrap"]);
+        command
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    fn merged(&self) -> &Path {
+    pub(crate) fn merged(&self) -> &Path {
         &self.overlay.as_ref().expect("mounted until dropped").merged
     }
 
