@@ -59,6 +59,8 @@ pub(in super::super) async fn list(
 
 /// How many devices are looked up at once.
 const CHUNK: usize = 1_024;
+/// Of how many devices one at most is looked up by name; where a name is more frequent, a page is soon full.
+const FREQUENT: u64 = 64;
 
 fn page(view: &View, query: &Devices, place: &Place) -> Page<DeviceSummary> {
     let mut after = place.after.as_deref().map(DeviceId::new);
@@ -98,7 +100,9 @@ impl Devices {
             (None, None) => None,
         };
         let by_platform = self.platform.as_ref().map(|platform| found.on_platform(platform));
-        let sets = [by_slot, by_platform].into_iter().flatten();
+        let few = usize::try_from(view.state.managed_count() / FREQUENT).unwrap_or(CHUNK).max(CHUNK);
+        let by_name = self.name.as_ref().and_then(|begin| view.state.beginning(begin, few));
+        let sets = [by_slot, by_platform, by_name].into_iter().flatten();
         sets.reduce(|a, b| a.both(&b)).map(|set| set.both(&found.managed()))
     }
 
