@@ -1,18 +1,20 @@
 use super::super::{
-    Api, answer,
+    Api,
     extract::{Caller, Query},
-    page::{Place, place},
+    page::Place,
     problem::Problem,
 };
 use crate::shell::View;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, response::Response};
 use refit_api::{DeviceSummary, Page};
 use refit_core::{
-    control::{DeviceRecord, DeviceSet, Scope},
+    control::{DeviceRecord, DeviceSet},
     decide::Compliance,
+    facts::{FieldRef, Fields},
 };
 use refit_model::{DeviceId, TitleId};
 use serde::Deserialize;
+use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
@@ -51,12 +53,16 @@ pub(in super::super) async fn list(
     caller: Caller,
     Query(query): Query<Devices>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let place = place(query.cursor.as_deref(), query.limit)?;
-    let page = api.reading(move |view| page(view, &query, &place));
-    Ok(answer::json(StatusCode::OK, &page.await?))
+    let cursor = query.cursor.clone();
+    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
+        query.known_platform(view)?;
+        Ok(page(view, &query, place))
+    })
+    .await
 }
 
+/// How many platforms a problem lists.
+const PLATFORMS_MOST: usize = 50;
 /// How many devices are looked up at once.
 const CHUNK: usize = 1_024;
 /// Of how many devices one at most is looked up by name; where a name is more frequent, a page is soon full.
@@ -84,6 +90,21 @@ fn page(view: &View, query: &Devices, place: &Place) -> Page<DeviceSummary> {
 }
 
 impl Devices {
+    /// Refuses a platform that there is not: neither by its name, nor because some device says so.
+    fn known_platform(&self, view: &View) -> Result<(), Problem> {
+        let Some(platform) = &self.platform else { return Ok(()) };
+        let fields = Fields::builtin();
+        let values = fields.get(&FieldRef::device("platform")).map(|field| field.values.as_slice()).unwrap_or_default();
+        if values.iter().any(|value| value == platform) || view.state.found.platforms().any(|said| said == platform) {
+            return Ok(());
+        }
+        let mut known: Vec<&str> = values.iter().chain(view.state.found.platforms()).map(SmolStr::as_str).collect();
+        known.sort_unstable();
+        known.dedup();
+        known.truncate(PLATFORMS_MOST);
+        Err(Problem::unknown("platform", "platform", platform, &known))
+    }
+
     /// All that are wanted are among these; `None` where they may be any.
     fn among(&self, view: &View) -> Option<DeviceSet> {
         let found = &view.state.found;
@@ -149,6 +170,7 @@ fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::page::place;
     use super::*;
     use refit_core::control::{Board, Evaluation, SlotName, SlotOutcome, State};
     use refit_core::decide::Progress;
