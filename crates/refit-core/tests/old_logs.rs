@@ -45,3 +45,12 @@ fn the_first_log_reads() {
 
 /// Position, devices, policy revision, plans, people, published slots.
 const FACTS: (u64, u64, u64, usize, usize, usize) = (317, 7, 3, 21, 6, 28);
+
+#[test]
+fn a_log_that_says_what_packages_were_built_from_reads() {
+    let (state, kinds) = read(include_str!("old_logs/2026-11-25-sources.jsonl"));
+    assert!(kinds.len() >= 26);
+    assert!(!state.sources.is_empty());
+    let (before, _) = read(include_str!("old_logs/2026-11-25.jsonl"));
+    assert!(before.sources.is_empty(), "nobody said so in the version before");
+}

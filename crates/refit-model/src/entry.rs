@@ -47,6 +47,22 @@ pub struct InstallEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub state: Option<SmolStr>,
+    /// What a distribution's package was built from, where the device says. Feeds speak of sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PackageSource>,
+}
+
+/// The source package that a binary package was built from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PackageSource {
+    /// Its name: `openssl` for `libssl3`.
+    #[schemars(with = "String")]
+    pub name: SmolStr,
+    /// Its version, where it is not the binary package's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub version: Option<SmolStr>,
 }
 
 /// A release that somebody published, or that a universe offers.

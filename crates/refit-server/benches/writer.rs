@@ -163,6 +163,7 @@ fn observe(n: usize, version: &str) -> Input {
         profile: None,
         version: version.into(),
         state: None,
+        source: None,
     });
     Input::Observe(Observation {
         device: DeviceId::new(format!("d{n:06}")),

@@ -1,5 +1,8 @@
 //! What the server does by itself: ticks, its lease, snapshots, matching advisories, forgetting old answers.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     matching::{self, Packages},
     shell::Shell,
@@ -18,10 +21,22 @@ use tokio::time::MissedTickBehavior;
 
 /// How long a lease lasts unless it is renewed.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// How often the lease is renewed, and time is told to have passed.
-const TICK: Duration = Duration::from_secs(10);
-/// How long to wait for more before advisories are matched.
-const GATHER: Duration = Duration::from_secs(2);
+
+/// How often things are done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How often the lease is renewed, time is told to have passed, and feeds are looked at.
+    tick: Duration,
+    /// How long to wait for more before advisories are matched.
+    gather: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { tick: Duration::from_secs(10), gather: Duration::from_secs(2) }
+    }
+}
+
 /// How often to look whether a snapshot is due.
 const SNAPSHOT: Duration = Duration::from_secs(60);
 /// How often to do what need not be done often.
@@ -41,8 +56,8 @@ pub(crate) fn alive_until(data: &Path, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Tells the writer that time passes, and keeps the lease.
-pub(crate) async fn tick(shell: Shell, data: PathBuf) {
-    let mut every = tokio::time::interval(TICK);
+pub(crate) async fn tick(shell: Shell, data: PathBuf, pace: Pace) {
+    let mut every = tokio::time::interval(pace.tick);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
@@ -78,14 +93,14 @@ pub(crate) async fn snapshots(shell: Shell) {
 }
 
 /// Matches advisories where somebody asked for it, and everywhere when feeds have been synced.
-pub(crate) async fn matching(shell: Shell, packages: Packages, data: PathBuf) {
+pub(crate) async fn matching(shell: Shell, packages: Packages, data: PathBuf, pace: Pace) {
     let mut known = feeds(&data);
     // What is in force was matched with what was there then.
     let mut last = remembered(&data);
     loop {
         tokio::select! {
-            () = shell.effects().added.notified() => tokio::time::sleep(GATHER).await,
-            () = tokio::time::sleep(TICK) => {}
+            () = shell.effects().added.notified() => tokio::time::sleep(pace.gather).await,
+            () = tokio::time::sleep(pace.tick) => {}
         }
         let now = feeds(&data);
         if now != known || last.as_ref().is_some_and(|last| *last != now) {
@@ -100,7 +115,7 @@ pub(crate) async fn matching(shell: Shell, packages: Packages, data: PathBuf) {
                 Err(error) => {
                     tracing::warn!(%distribution, %error, "advisories could not be matched; it is tried again");
                     shell.effects().ask_to_match(distribution);
-                    tokio::time::sleep(TICK).await;
+                    tokio::time::sleep(pace.tick).await;
                 }
             }
         }

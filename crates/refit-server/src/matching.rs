@@ -4,7 +4,7 @@
 use crate::shell::{Shell, TellError, Told, View};
 use jiff::Timestamp;
 use refit_connect::feeds::{FeedStore, InstalledPackage, Note, Universe};
-use refit_core::control::{Actor, AdvisoryEntry, Event, Input};
+use refit_core::control::{Actor, AdvisoryEntry, Event, Input, PackageSource, State};
 use refit_model::{Advisory, TitleId};
 use smol_str::{SmolStr, format_smolstr};
 use std::{
@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What is known of packages besides what the log says: their sources and origins. Clones share it.
+/// What is known of packages besides what the log says: their origins, and what else is offered. Clones share it.
 #[derive(Clone, Default)]
 pub struct Packages {
     known: Arc<Mutex<BTreeMap<PackageKey, InstalledPackage>>>,
@@ -106,12 +106,9 @@ fn entries(
     }
     let installed: Vec<InstalledPackage> = seen
         .iter()
-        .filter_map(|(title, version)| {
-            let known = packages.of(name, title, version);
-            known.or_else(|| {
-                let (binary, architecture) = split(title)?;
-                Some(InstalledPackage::new(binary, version, architecture))
-            })
+        .flat_map(|(title, version)| match packages.of(name, title, version) {
+            Some(known) => vec![known],
+            None => built_from(state, title, version),
         })
         .collect();
     let report = FeedStore::open(&data).match_packages(&universe(name), &installed, now);
@@ -145,6 +142,17 @@ fn entries(
         found.extend(copies.into_iter().map(|entry| ((entry.title.clone(), entry.id.as_str().into()), entry)));
     }
     Some(found.into_values().collect())
+}
+
+/// A package as feeds are asked for it: once for each source that devices name. Where none does, its own name is taken.
+fn built_from(state: &State, title: &TitleId, version: &SmolStr) -> Vec<InstalledPackage> {
+    let Some((binary, architecture)) = split(title) else { return Vec::new() };
+    let package = InstalledPackage::new(binary, version, architecture);
+    let sources = state.sources.get(title).and_then(|versions| versions.get(version));
+    let Some(sources) = sources.filter(|sources| !sources.is_empty()) else { return vec![package] };
+    let built =
+        |source: &PackageSource| package.clone().built_from(&source.name, source.version.as_ref().unwrap_or(version));
+    sources.iter().map(built).collect()
 }
 
 fn is_foreign(title: &TitleId) -> bool {

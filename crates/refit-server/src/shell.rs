@@ -23,7 +23,9 @@ use refit_core::{
     control::{Actor, Board, DecodeError, Event, Input, PersonId, Refusal, State},
     policy::resolve::Titles,
 };
+use refit_model::DeviceId;
 use refit_store::{AppendError, Blob, Fence, Store, StoreError};
+use replay::Past;
 use smol_str::SmolStr;
 use std::{
     collections::BTreeSet,
@@ -220,8 +222,18 @@ impl Shell {
     /// What readers would have seen at a time: all that had been logged by then. The board is empty; decisions on a device can
     /// be worked out from the state. What is personal is as it is today, since what was erased stays erased.
     pub async fn view_at(&self, time: Timestamp) -> Result<View, TellError> {
+        self.past(Past { at: time, device: None }).await
+    }
+
+    /// As [`Shell::view_at`], for what is decided of one device: what others said and when they were seen may be missing. That is
+    /// most of what a log has.
+    pub async fn view_of_at(&self, device: &DeviceId, time: Timestamp) -> Result<View, TellError> {
+        self.past(Past { at: time, device: Some(device.clone()) }).await
+    }
+
+    async fn past(&self, past: Past) -> Result<View, TellError> {
         let shared = &self.inner.shared;
-        let state = replay::replay(&shared.store, &shared.catalog, Some(time)).await?;
+        let state = replay::replay(&shared.store, &shared.catalog, Some(&past)).await?;
         Ok(View { state, board: Board::default() })
     }
 

@@ -7,7 +7,7 @@
 use crate::{
     api::{self, Api},
     erasures,
-    jobs::{self, LEASE},
+    jobs::{self, LEASE, Pace},
     matching::Packages,
     shell::{Clock, Shell, SystemClock, TellError},
     tls::{Certificates, TlsError, write_private},
@@ -196,9 +196,9 @@ impl Server {
 
         let packages = Packages::default();
         let mut jobs = JoinSet::new();
-        jobs.spawn(jobs::tick(shell.clone(), data.clone()));
+        jobs.spawn(jobs::tick(shell.clone(), data.clone(), Pace::default()));
         jobs.spawn(jobs::snapshots(shell.clone()));
-        jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone()));
+        jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone(), Pace::default()));
         jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, tls.clone()))));
         let api = Api::new(shell.clone(), api::Options::default());
         api.metrics().include(|registry| shell.metrics().register(registry));

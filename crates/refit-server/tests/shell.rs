@@ -146,6 +146,7 @@ fn editor(device: &str, version: &str, at: Timestamp) -> Input {
         profile: None,
         version: version.into(),
         state: None,
+        source: None,
     };
     Input::Observe(Observation {
         device: DeviceId::new(device),

@@ -3,7 +3,8 @@
 use super::rng::Rng;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::control::{
-    InstallEntry, Installs, Observation, Plain, ReceiptResult, ReleaseEntry, SlotName, UniverseReport, Wanted,
+    InstallEntry, Installs, Observation, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName, UniverseReport,
+    Wanted,
 };
 use refit_model::{DeviceId, TitleId};
 use smol_str::SmolStr;
@@ -173,5 +174,8 @@ impl Agent {
 }
 
 fn install((title, version): (&TitleId, &SmolStr)) -> InstallEntry {
-    InstallEntry { title: title.clone(), branch: None, profile: None, version: version.clone(), state: None }
+    let (title, version) = (title.clone(), version.clone());
+    // What comes from a distribution says what it was built from.
+    let source = title.package().map(|(_, name)| PackageSource { name: name.into(), version: None });
+    InstallEntry { title, branch: None, profile: None, version, state: None, source }
 }

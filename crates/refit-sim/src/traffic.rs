@@ -152,7 +152,7 @@ impl Run {
         }
         agent.acknowledge(message.check_in, message.installed, &message.reports);
         self.delivered.extend(message.reports.iter().map(|report| report.id.clone()));
-        let asked = managed.iter().flat_map(|record| &record.published);
+        let asked = managed.iter().flat_map(|record| record.published.iter());
         let asked = asked.filter(|(_, published)| published.key.admitted != Wanted::Nothing);
         let directives: BTreeMap<SlotName, Wanted> =
             asked.map(|(slot, published)| (slot.clone(), published.key.admitted.clone())).collect();

@@ -26,6 +26,8 @@ pub struct Board {
     wakes: OrdSet<(Timestamp, DeviceId)>,
     /// Of which devices each thing is said.
     cohorts: DeviceIndex<Arc<SlotOutcome>>,
+    /// How many rows were decided under each policy revision.
+    revisions: OrdMap<u64, u64>,
 }
 
 /// What is said of one device.
@@ -68,6 +70,12 @@ impl Board {
                 self.wakes.insert((at, evaluation.device.clone()));
             }
             let before = self.rows.insert(evaluation.device.clone(), row.clone());
+            if before.as_ref().map(|before| before.revision) != Some(row.revision) {
+                *self.revisions.entry(row.revision).or_default() += 1;
+                if let Some(before) = &before {
+                    self.leave(before.revision);
+                }
+            }
             let slots = before.as_ref().map_or(&[][..], |before| &before.slots);
             if slots != row.slots {
                 // What has stayed is mostly the very same, and is not touched.
@@ -84,6 +92,20 @@ impl Board {
                 self.wakes.remove(&(at, evaluation.device.clone()));
             }
         }
+    }
+
+    fn leave(&mut self, revision: u64) {
+        if let Some(rows) = self.revisions.get_mut(&revision) {
+            *rows -= 1;
+            if *rows == 0 {
+                self.revisions.remove(&revision);
+            }
+        }
+    }
+
+    /// How many rows were decided under a policy revision; those of devices that are no longer managed are among them.
+    pub fn decided_under(&self, revision: u64) -> u64 {
+        self.revisions.get(&revision).copied().unwrap_or(0)
     }
 
     /// The devices that have to be decided (anew), by id; at most so many.

@@ -343,7 +343,7 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         })
         .collect();
     device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
-    for (slot, published) in &record.published {
+    for (slot, published) in record.published.iter() {
         device.decided_before.insert(slot.into(), published.key.policy.clone());
         // Where nothing was admitted, what is installed stays: or else an undetermined answer would differ from itself when it
         // is decided again.
@@ -365,14 +365,13 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
     facts.set(FieldRef::device("id"), text(record.id.as_str()));
     facts.set(FieldRef::device("enrolled"), Value::Time(record.enrolled));
     facts.set(FieldRef::device("seen"), Value::Time(seen));
-    let observed = |reported: &BTreeMap<SmolStr, Timestamp>, source: &SmolStr| reported.get(source).copied();
     for (name, said) in &record.facts {
         let Ok(field) = name.parse::<FieldRef>() else { continue };
         let Some(kind) = repository.fields.get(&field).map(|field| field.kind) else { continue };
         for (source, value) in said {
             let Some(value) = read(value, kind) else { continue };
             let by_presence = (*source == record.seen_by).then_some(seen);
-            let observed = observed(&record.reported, source).max(by_presence);
+            let observed = record.reported.get(source).copied().max(by_presence);
             facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
         }
     }
@@ -383,7 +382,7 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
         for (source, reference) in said {
             // What was erased is unknown.
             let Some(value) = state.personal.get(reference).and_then(|value| read(value, kind)) else { continue };
-            let observed = person.and_then(|person| observed(&person.reported, source));
+            let observed = person.and_then(|person| person.reported.get(source).copied());
             facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
         }
     }
@@ -393,18 +392,18 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
         if !facts.said(&field.name).is_empty() {
             continue;
         }
-        let reported = match field.name.root {
-            Root::Person => person.map(|person| &person.reported),
-            _ => Some(&record.reported),
+        let reported = |source: &SmolStr| match field.name.root {
+            Root::Person => person?.reported.get(source).copied(),
+            _ => record.reported.get(source).copied(),
         };
         match repository.authority.order.get(&field.name).filter(|sources| !sources.is_empty()) {
             None if field.name.root == Root::Device => facts.set(field.name.clone(), Value::List(Vec::new())),
             None => {}
             Some(sources) => {
                 for source in sources {
-                    let Some(at) = reported.and_then(|reported| reported.get(source)) else { continue };
+                    let Some(at) = reported(source) else { continue };
                     let (value, source) = (Value::List(Vec::new()), Some(source.clone()));
-                    facts.insert(field.name.clone(), Fact { value, source, observed: Some(*at) });
+                    facts.insert(field.name.clone(), Fact { value, source, observed: Some(at) });
                 }
             }
         }

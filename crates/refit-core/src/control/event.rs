@@ -65,6 +65,14 @@ macro_rules! events {
                     _ => None,
                 }
             }
+
+            /// As [`Event::from_current`], from the bytes.
+            pub(super) fn read(kind: &str, body: &[u8]) -> Option<serde_json::Result<Event>> {
+                match kind {
+                    $($name => Some(serde_json::from_slice(body).map(Event::$variant)),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -97,7 +105,7 @@ events! {
         name: Option<SmolStr>,
     }
 
-    "device.observed", 1 =>
+    "device.observed", 2 =>
     /// What a source said of a device, as far as it differs from what it said before.
     DeviceObserved {
         /// The device.
@@ -110,7 +118,7 @@ events! {
         facts: BTreeMap<SmolStr, Option<Plain>>,
         /// Whether the source has said again all that it said before, so that its facts are as fresh as this.
         confirmed: bool,
-        /// Installs that are new or have another version.
+        /// Installs that are new or have another version, or whose source was not known.
         present: Vec<InstallEntry>,
         /// Slots that are empty now.
         gone: Vec<SlotName>,

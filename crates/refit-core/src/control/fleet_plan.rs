@@ -171,7 +171,7 @@ pub fn fleet_plan(
             outcome.holds.iter().for_each(|hold| *changing.holds.entry(*hold).or_default() += 1);
             outcome.marks.iter().for_each(|mark| *changing.marks.entry(*mark).or_default() += 1);
         }
-        for (slot, published) in &record.published {
+        for (slot, published) in record.published.iter() {
             if !evaluation.slots.iter().any(|outcome| outcome.slot == *slot && outcome.key.is_some()) {
                 touched = true;
                 let changing = gathered.entry((Some(published.key.as_ref().clone()), None)).or_default();

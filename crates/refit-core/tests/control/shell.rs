@@ -203,6 +203,7 @@ pub fn entry(title: &str, version: &str) -> refit_core::control::InstallEntry {
         profile: None,
         version: version.into(),
         state: None,
+        source: None,
     }
 }
 

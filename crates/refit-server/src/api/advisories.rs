@@ -1,14 +1,13 @@
 //! Advisories: `/api/v1/advisories`.
 
 use super::{
-    Api, answer,
+    Api,
     extract::{Caller, Posted, Query},
-    page::place,
     problem::Problem,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::{AdvisorySaid, NewAdvisories, Written};
-use refit_core::control::{Input, Scope};
+use refit_core::control::Input;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -40,9 +39,8 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<Advisories>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let place = place(query.cursor.as_deref(), query.limit)?;
-    let page = api.reading(move |view| {
+    let cursor = query.cursor.clone();
+    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
         let wanted = view.state.advisories.values().flat_map(|list| list.values()).filter(|entry| {
             query.title.as_ref().is_none_or(|title| entry.title.as_str() == title)
                 && query.id.as_ref().is_none_or(|id| entry.id.as_str() == id)
@@ -51,9 +49,9 @@ pub(super) async fn list(
         let mut keyed: Vec<_> =
             wanted.map(|entry| (format!("{} {}", entry.title, entry.id), AdvisorySaid(entry.clone()))).collect();
         keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-        place.page(keyed.into_iter())
-    });
-    Ok(answer::json(StatusCode::OK, &page.await?))
+        Ok(place.page(keyed.into_iter()))
+    })
+    .await
 }
 
 /// Says that advisories are known, up to 10,000 at once. Each replaces what was known of its id and title.

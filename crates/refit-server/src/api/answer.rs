@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use refit_core::control::Input;
+use refit_core::control::{Input, Scope};
 use refit_store::AppendError;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -69,6 +69,17 @@ fn names(given: &HeaderValue, tag: &str) -> bool {
 }
 
 impl Api {
+    /// Answers one resource, with its ETag.
+    pub(super) fn one<T: Serialize>(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        said: impl FnOnce(&View) -> Result<T, Problem>,
+    ) -> Result<Response, Problem> {
+        caller.needs(Scope::Read)?;
+        Ok(tagged(headers, &said(&self.shell().view())?))
+    }
+
     /// Tells the writer, and answers; a repeated request is answered as it was.
     pub(super) async fn post<T: Serialize + 'static>(
         &self,

@@ -18,7 +18,7 @@ use axum::{
 };
 use futures_util::stream;
 use refit_api::{Event, EventPage};
-use refit_core::control::Scope;
+use refit_core::control::{Event as Logged, Scope};
 use refit_store::StoredEvent;
 use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -78,7 +78,7 @@ pub(super) async fn list(
     if wait > WAIT_LONGEST {
         return Err(Problem::field("wait", format!("at most {} seconds", WAIT_LONGEST.as_secs())));
     }
-    let kinds = Kinds::read(query.kind.as_deref());
+    let kinds = Kinds::read(query.kind.as_deref())?;
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/event-stream") {
         let last = match headers.get("last-event-id") {
@@ -114,9 +114,17 @@ pub(super) async fn list(
 struct Kinds(Vec<String>);
 
 impl Kinds {
-    fn read(text: Option<&str>) -> Kinds {
+    fn read(text: Option<&str>) -> Result<Kinds, Problem> {
         let kinds = text.unwrap_or_default().split(',').map(str::trim).filter(|kind| !kind.is_empty());
-        Kinds(kinds.map(str::to_owned).collect())
+        let kinds = Kinds(kinds.map(str::to_owned).collect());
+        let known = Logged::KINDS.iter().map(|(kind, _)| *kind);
+        for wanted in &kinds.0 {
+            if !known.clone().any(|kind| Kinds(vec![wanted.clone()]).want(kind)) {
+                let list: Vec<&str> = known.collect();
+                return Err(Problem::unknown("kind", "kind of event", wanted, &list));
+            }
+        }
+        Ok(kinds)
     }
 
     fn want(&self, kind: &str) -> bool {

@@ -1,18 +1,15 @@
 //! Exposures of the whole fleet: `/api/v1/exposures`.
 
 use super::{
-    Api, answer,
+    Api,
     extract::{Caller, Query},
-    page::{Place, place},
+    page::Place,
     problem::Problem,
 };
 use crate::shell::View;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, response::Response};
 use refit_api::{Exposure, Page};
-use refit_core::{
-    control::{DeviceSet, Scope},
-    decide::Compliance,
-};
+use refit_core::{control::DeviceSet, decide::Compliance};
 use refit_model::{AdvisoryId, TitleId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -49,10 +46,8 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<Exposures>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let place = place(query.cursor.as_deref(), query.limit)?;
-    let page = api.reading(move |view| page(view, &query, &place));
-    Ok(answer::json(StatusCode::OK, &page.await?))
+    let cursor = query.cursor.clone();
+    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| Ok(page(view, &query, place))).await
 }
 
 /// What is said of one title and one advisory: how the slots stand, whether it is exploited, and the devices.
@@ -105,6 +100,7 @@ fn exposure(view: &View, managed: &DeviceSet, title: &TitleId, advisory: &Adviso
 
 #[cfg(test)]
 mod tests {
+    use super::super::page::place;
     use super::*;
     use jiff::Timestamp;
     use refit_core::{

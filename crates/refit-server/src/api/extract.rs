@@ -2,18 +2,20 @@
 
 use super::{
     Api,
+    body::{json, parse, read},
     problem::{Code, Problem},
 };
 use crate::shell::Request as Repeatable;
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, MatchedPath, Request},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderValue, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use refit_core::control::{Actor, Scope, TokenId};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 /// Who asks, as the token says. Every handler of the API has one.
 #[derive(Clone, Debug)]
@@ -69,6 +71,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// A time among the parameters of a query.
+#[derive(Clone, Copy, Debug)]
+pub struct Time(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Time).map_err(|_| {
+            let shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
+            let example = "2026-11-25T08:00:00Z";
+            // Whoever gives a day may mean its beginning or its end, in whatever zone.
+            let day = text.parse::<jiff::civil::Date>().map(|day| format!("{day}T00:00:00Z"));
+            let write = day.as_deref().unwrap_or(example);
+            D::Error::custom(format!("`{shown}` is no point in time: write `{write}`"))
+        })
+    }
+}
+
 /// A body that is written, with what makes it repeatable. Where the very request was answered before, that answer is the
 /// rejection.
 pub struct Posted<T> {
@@ -78,7 +98,7 @@ pub struct Posted<T> {
     pub repeat: Option<Repeatable>,
 }
 
-impl<T: DeserializeOwned> FromRequest<Api> for Posted<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<Api> for Posted<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, api: &Api) -> Result<Posted<T>, Response> {
@@ -105,7 +125,7 @@ impl FromRequest<Api> for Bare {
 /// A body that replaces something: `PUT` can be repeated as it is.
 pub struct Put<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Api> for Put<T> {
+impl<T: DeserializeOwned + ToSchema> FromRequest<Api> for Put<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Api) -> Result<Put<T>, Problem> {
@@ -113,63 +133,6 @@ impl<T: DeserializeOwned> FromRequest<Api> for Put<T> {
         json(&parts)?;
         parse(&bytes).map(Put)
     }
-}
-
-/// The largest body, in bytes.
-const BODY_MOST: usize = 2 << 20;
-/// The largest body of what comes in bulk.
-const BULK_MOST: usize = 32 << 20;
-
-async fn read(request: Request) -> Result<(Parts, Bytes), Problem> {
-    let (parts, body) = request.into_parts();
-    let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let bulk = ["/plans", "/observations", "/releases", "/advisories"].iter().any(|ending| path.ends_with(ending));
-    let most = if bulk { BULK_MOST } else { BODY_MOST };
-    let too_large = || Problem::new(Code::TooLarge, format!("the body is larger than {} MiB", most >> 20));
-    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > most as u64) {
-        return Err(too_large());
-    }
-    match axum::body::to_bytes(body, most).await {
-        Ok(bytes) => Ok((parts, bytes)),
-        Err(error) => {
-            let mut source: Option<&dyn std::error::Error> = Some(&error);
-            while let Some(inner) = source {
-                if inner.to_string().contains("length limit exceeded") {
-                    return Err(too_large());
-                }
-                source = inner.source();
-            }
-            Err(Problem::new(Code::Malformed, "the body could not be read to its end"))
-        }
-    }
-}
-
-fn json(parts: &Parts) -> Result<(), Problem> {
-    let given = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let fits = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let problem = || Problem::new(Code::MediaType, "send the body as `Content-Type: application/json`");
-    if fits { Ok(()) } else { Err(problem()) }
-}
-
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut read = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut read).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        if inner.is_data() {
-            Problem::field(if path == "." { String::new() } else { path }, inner.to_string())
-        } else {
-            Problem::new(Code::Malformed, format!("the body is no JSON: {inner}"))
-        }
-    })?;
-    read.end().map_err(|error| Problem::new(Code::Malformed, format!("the body is no JSON: {error}")))?;
-    // A list would be read as the fields in their order, and an empty one as none given.
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Problem::new(Code::Invalid, "the body has to be an object: `{ ... }`"));
-    }
-    Ok(value)
 }
 
 /// The longest idempotency key.

@@ -115,17 +115,16 @@ impl Metrics {
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
-    let now = api.shell().now();
-    let figures = move |view: &crate::shell::View| {
-        let lag = view.board.due(&view.state, now, usize::MAX).len();
-        (view.state.seq, view.state.managed_count(), lag, view.state.brake.is_some())
-    };
-    let (head, devices, lag, stopped) = api.reading(figures).await?;
-    let metrics = api.metrics();
-    metrics.head.set(head as i64);
+    let (view, metrics) = (api.shell().view(), api.metrics());
+    let devices = view.state.managed_count();
+    // Nobody looks at all devices for a figure: those that another revision has made stale are counted, of the others the
+    // evaluator knows what its last look found.
+    let revision = view.state.revision();
+    let stale = if revision == 0 { 0 } else { devices.saturating_sub(view.board.decided_under(revision)) as i64 };
+    metrics.head.set(view.state.seq as i64);
     metrics.devices.set(devices as i64);
-    metrics.lag.set(lag as i64);
-    metrics.stopped.set(i64::from(stopped));
+    metrics.lag.set(stale.max(api.shell().metrics().due.get()));
+    metrics.stopped.set(i64::from(view.state.brake.is_some()));
     let mut response = metrics.text().into_response();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -5,6 +5,7 @@
 mod advisories;
 mod answer;
 mod auth;
+mod body;
 mod brake;
 mod budgets;
 mod devices;

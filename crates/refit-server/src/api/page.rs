@@ -1,8 +1,12 @@
 //! Pages: a cursor says after which item the next page begins, so that what is added meanwhile moves nothing.
 
-use super::problem::Problem;
+use super::{Api, answer, extract::Caller, problem::Problem};
+use crate::shell::View;
+use axum::{http::StatusCode, response::Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use refit_api::Page;
+use refit_core::control::Scope;
+use serde::Serialize;
 
 /// How many items a page has where nobody says.
 const LIMIT: usize = 100;
@@ -41,6 +45,21 @@ pub fn place(cursor: Option<&str>, limit: Option<u32>) -> Result<Place, Problem>
 /// The cursor after an item.
 pub fn cursor(key: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("after:{key}"))
+}
+
+impl Api {
+    /// Answers a list: one page of it, beside those who answer quickly.
+    pub(super) async fn listed<T: Serialize + Send + 'static>(
+        &self,
+        caller: &Caller,
+        (cursor, limit): (Option<&str>, Option<u32>),
+        page: impl FnOnce(&View, &Place) -> Result<Page<T>, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        caller.needs(Scope::Read)?;
+        let place = place(cursor, limit)?;
+        let page = self.reading(move |view| page(view, &place)).await??;
+        Ok(answer::json(StatusCode::OK, &page))
+    }
 }
 
 impl Place {

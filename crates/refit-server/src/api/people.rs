@@ -1,7 +1,7 @@
 //! People: `/api/v1/people`.
 
 use super::{
-    Api, answer,
+    Api,
     extract::{Caller, Path, Put},
     problem::Problem,
 };
@@ -29,10 +29,8 @@ pub(super) async fn get(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
     let personal = caller.actor.may(Scope::ReadPersonal);
-    let person = api.reading(move |view| person(view, &id, personal)).await??;
-    Ok(answer::tagged(&headers, &person))
+    api.one(&caller, &headers, |view| person(view, &id, personal))
 }
 
 fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {

@@ -128,6 +128,12 @@ impl Problem {
         Problem { errors: vec![InvalidField { path, detail }], ..Problem::new(Code::Invalid, said) }
     }
 
+    /// A field names something that there is not; these there are.
+    pub fn unknown(path: impl Into<String>, what: &str, given: &str, known: &[&str]) -> Problem {
+        let problem = Problem::field(path, format!("there is no {what} `{}`", shown(given)));
+        problem.help(format!("there are: {}", known.join(", ")))
+    }
+
     /// With a way out.
     pub fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());

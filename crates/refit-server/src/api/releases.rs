@@ -1,14 +1,13 @@
 //! Releases: `/api/v1/releases`.
 
 use super::{
-    Api, answer,
+    Api,
     extract::{Caller, Posted, Query},
-    page::place,
     problem::Problem,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::{NewReleases, ReleaseSaid, Written};
-use refit_core::control::{Input, Scope};
+use refit_core::control::Input;
 use refit_model::TitleId;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -37,9 +36,8 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<Releases>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let place = place(query.cursor.as_deref(), query.limit)?;
-    let page = api.reading(move |view| {
+    let cursor = query.cursor.clone();
+    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
         let known = view.state.releases.get(&TitleId::new(&query.title));
         let mut releases: Vec<_> = known
             .into_iter()
@@ -49,9 +47,9 @@ pub(super) async fn list(
             })
             .collect();
         releases.sort_by(|(a, _), (b, _)| a.cmp(b));
-        place.page(releases.into_iter())
-    });
-    Ok(answer::json(StatusCode::OK, &page.await?))
+        Ok(place.page(releases.into_iter()))
+    })
+    .await
 }
 
 /// Says that releases are known, up to 10,000 at once.

@@ -1,15 +1,14 @@
 //! Titles: `/api/v1/titles`.
 
 use super::{
-    Api, answer,
+    Api,
     extract::{Caller, Query},
-    page::place,
     problem::Problem,
 };
 use crate::shell::View;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, response::Response};
 use refit_api::TitleSummary;
-use refit_core::{control::Scope, policy::resolve::Titles as Catalog};
+use refit_core::policy::resolve::Titles as Catalog;
 use refit_model::TitleId;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -39,16 +38,14 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<Titles>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let place = place(query.cursor.as_deref(), query.limit)?;
-    let catalog = api.shell().catalog().clone();
-    let page = api.reading(move |view| {
+    let (catalog, cursor) = (api.shell().catalog().clone(), query.cursor.clone());
+    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
         let titles = titles(view, &catalog)
             .into_iter()
             .filter(|(title, _)| query.name.as_ref().is_none_or(|begin| title.as_str().starts_with(begin.as_str())));
-        place.page(titles.map(|(title, summary)| (title.to_string(), summary)))
-    });
-    Ok(answer::json(StatusCode::OK, &page.await?))
+        Ok(place.page(titles.map(|(title, summary)| (title.to_string(), summary))))
+    })
+    .await
 }
 
 fn titles(view: &View, catalog: &Catalog) -> BTreeMap<TitleId, TitleSummary> {

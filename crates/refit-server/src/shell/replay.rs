@@ -6,7 +6,8 @@ use refit_core::{
     control::{Contents, Event, Ground, State, decode, read_snapshot},
     policy::resolve::Titles,
 };
-use refit_store::Store;
+use refit_model::DeviceId;
+use refit_store::{Store, StoredEvent};
 use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
@@ -20,14 +21,38 @@ const READ: usize = 1_000;
 /// How long events are taken before others get a turn.
 const TURN: Duration = Duration::from_millis(5);
 
+/// The past that is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    /// When.
+    pub at: Timestamp,
+    /// The one device that is asked about; what others said and when they were seen is left out, since nothing that is decided of
+    /// one device reads it.
+    pub device: Option<DeviceId>,
+}
+
+impl Past {
+    /// Whether an event says something of another device only, as its bytes show: ids are written as they are.
+    fn passes_over(&self, event: &StoredEvent) -> bool {
+        let Some(device) = &self.device else { return false };
+        let id = format!("\"{device}\"");
+        ["device.observed", "receipt.received"].contains(&event.kind.as_str())
+            && !event.body.windows(id.len()).any(|part| part == id.as_bytes())
+    }
+
+    /// Leaves other devices out of an event.
+    fn narrow(&self, state: &State, event: &mut Event) {
+        if let (Some(device), Event::PresenceSeen(seen)) = (&self.device, event) {
+            let index = state.devices.get(device).map(|record| record.index);
+            seen.devices = index.filter(|index| seen.devices.contains(*index)).into_iter().collect();
+        }
+    }
+}
+
 /// The state as it is, or as it was at a time: from the newest usable snapshot, or from the beginning.
-pub(super) async fn replay(
-    store: &Arc<dyn Store>,
-    catalog: &Titles,
-    until: Option<Timestamp>,
-) -> Result<State, TellError> {
+pub(super) async fn replay(store: &Arc<dyn Store>, catalog: &Titles, past: Option<&Past>) -> Result<State, TellError> {
     let mut state = State::default();
-    if let Some(snapshot) = store.latest_snapshot(until).await? {
+    if let Some(snapshot) = store.latest_snapshot(past.map(|past| past.at)).await? {
         match from_snapshot(store, catalog, snapshot.format, snapshot.body).await {
             Ok(read) => state = read,
             // Nothing is lost by it: the log has everything.
@@ -35,7 +60,7 @@ pub(super) async fn replay(
         }
     }
     personal(store, &mut state).await?;
-    follow(store, catalog, &mut state, until).await?;
+    follow(store, catalog, &mut state, past).await?;
     Ok(state)
 }
 
@@ -49,12 +74,12 @@ pub(super) async fn personal(store: &Arc<dyn Store>, state: &mut State) -> Resul
     Ok(())
 }
 
-/// Takes what is in the log after the state, up to a time.
+/// Takes what is in the log after the state, up to the past that is asked for.
 pub(super) async fn follow(
     store: &Arc<dyn Store>,
     catalog: &Titles,
     state: &mut State,
-    until: Option<Timestamp>,
+    past: Option<&Past>,
 ) -> Result<(), TellError> {
     let mut turn = Instant::now();
     loop {
@@ -63,10 +88,15 @@ pub(super) async fn follow(
             return Ok(());
         }
         for stored in events {
-            if until.is_some_and(|until| stored.at > until) {
+            if past.is_some_and(|past| stored.at > past.at) {
                 return Ok(());
             }
-            let event = decode(&stored.kind, stored.version, &stored.body)?;
+            if past.is_some_and(|past| past.passes_over(&stored)) {
+                state.pass_over(stored.seq, stored.at);
+                continue;
+            }
+            let mut event = decode(&stored.kind, stored.version, &stored.body)?;
+            past.into_iter().for_each(|past| past.narrow(state, &mut event));
             let mut contents = BTreeMap::new();
             fetch(store, &mut contents, &event).await?;
             let ground = Ground { catalog, contents: &contents as &dyn Contents };

@@ -34,6 +34,7 @@ async fn everything_that_the_command_line_needs() {
             profile: None,
             version: "130.0".into(),
             state: None,
+            source: None,
         };
         let observation = NewObservation {
             source: "agent".into(),

@@ -72,3 +72,143 @@ async fn answers_are_compressed_for_who_wants_it() {
     let answer = server.call(&server.admin, "GET", "/api/v1/openapi.json", &[("accept-encoding", "gzip")], None).await;
     assert_eq!(answer.header("content-encoding"), "gzip");
 }
+
+#[tokio::test]
+async fn a_list_is_no_object_at_any_depth() {
+    let server = Server::new().await;
+    server.fleet().await;
+    let observe = async |body: serde_json::Value| server.post("/api/v1/devices/d1/observations", body).await;
+    let wrong = [
+        (json!({ "source": "a", "facts": [] }), "facts"),
+        (json!({ "source": "a", "installs": { "changes": [] } }), "installs.changes"),
+        (json!({ "source": "a", "installs": { "changes": [[], []] } }), "installs.changes"),
+        (
+            json!({ "source": "a", "installs": { "all": [["firefox", null, null, "131.0", null, null]] } }),
+            "installs.all[0]",
+        ),
+        (json!({ "source": "a", "installs": { "changes": { "gone": [["firefox"]] } } }), "installs.changes.gone[0]"),
+        (json!({ "source": "a", "universe": ["u"] }), "universe"),
+        (
+            json!({ "source": "a", "universe": { "key": "u", "offers": [["firefox", null, "1", "2026-11-01T00:00:00Z"]] } }),
+            "universe.offers[0]",
+        ),
+    ];
+    for (body, path) in wrong {
+        let problem = observe(body.clone()).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["path"], path, "{body}: {problem}");
+    }
+    // Where a list belongs, it stays one.
+    let right = json!({
+        "source": "a", "facts": { "device.tags": ["lab", "canary"], "device.site": null },
+        "installs": { "all": [{ "title": "firefox", "version": "131.0", "source": { "name": "firefox-esr" } }] },
+    });
+    observe(right).await.ok();
+    let receipt = json!({ "id": "r", "slot": ["firefox"], "result": "failed", "at": "2026-11-25T08:00:00Z" });
+    let problem = server.post("/api/v1/devices/d1/receipts", receipt).await.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["path"], "slot");
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_refused_with_what_is() {
+    let server = Server::new().await;
+    server.fleet().await;
+    let help = async |path: &str, field: &str| {
+        let problem = server.get(path).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["path"], field, "{problem}");
+        problem["help"].as_str().unwrap().to_owned()
+    };
+    assert!(help("/api/v1/events?kind=foo", "kind").await.contains("plan.made, "));
+    assert!(help("/api/v1/events?kind=device.,foo.", "kind").await.contains("device.observed"));
+    for kind in ["device.", "plan.made", "plan.made, token.created", ""] {
+        server.get(&format!("/api/v1/events?kind={}", kind.replace(' ', "%20"))).await.ok();
+    }
+    assert!(help("/api/v1/devices?platform=foo", "platform").await.contains("linux, macos"));
+    assert_eq!(server.get("/api/v1/devices?platform=windows").await.ok()["items"], json!([]));
+    // What some device says to be on is one, whatever Refit knows.
+    server
+        .post("/api/v1/devices/d1/observations", json!({ "source": "b", "facts": { "device.platform": "plan9" } }))
+        .await
+        .ok();
+    server.get("/api/v1/devices?platform=plan9").await.ok();
+    let said = json!({ "source": "a", "facts": { "device.plattform": "linux" } });
+    let problem = server.post("/api/v1/devices/d1/observations", said).await.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["path"], "facts.device.plattform");
+    assert!(problem["help"].as_str().unwrap().contains("device.platform"), "{problem}");
+    let day = server.get("/api/v1/devices/d1/explanation?title=firefox&at=2026-11-25").await.problem(422, "invalid");
+    let detail = day["detail"].as_str().unwrap();
+    assert!(detail.contains("`2026-11-25` is no point in time: write `2026-11-25T00:00:00Z`"), "{detail}");
+    let no = server.get("/api/v1/devices/d1/explanation?title=firefox&at=tomorrow").await.problem(422, "invalid");
+    assert!(no["detail"].as_str().unwrap().contains("write `2026-11-25T08:00:00Z`"), "{no}");
+}
+
+#[tokio::test]
+async fn a_field_of_the_organisation_is_one_while_its_policy_is_in_force() {
+    let server = Server::new().await;
+    server.fleet().await;
+    let apply = async |policy: &str| {
+        let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
+        let path = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
+        server.call(&server.admin, "POST", &path, &[], None).await.ok();
+    };
+    let rack = async |device: &str, value: &str| {
+        let said = json!({ "source": "cmdb", "facts": { "device.rack": value } });
+        server.post(&format!("/api/v1/devices/{device}/observations"), said).await
+    };
+    rack("d1", "a1").await.problem(422, "invalid");
+    apply("organization: acme\nfields:\n  device.rack: text\n").await;
+    rack("d1", "a1").await.ok();
+    apply("organization: acme\n").await;
+    // Whoever has said it goes on to report; nobody begins to.
+    rack("d1", "a2").await.ok();
+    server.post("/api/v1/devices", json!({ "id": "d2" })).await.ok();
+    rack("d2", "a1").await.problem(422, "invalid");
+}
+
+/// One request over HTTP/2 with a body in parts; the answer's status and body.
+async fn http2(server: &Server, path: &str, length: Option<usize>, body: &[u8]) -> (u16, serde_json::Value) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = server.router.clone();
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connecting = tokio::spawn(connection);
+    let mut request = Request::builder().method("POST").uri(format!("http://{address}{path}"));
+    request = request.header("content-type", "application/json");
+    request = request.header("authorization", format!("Bearer {}", server.admin));
+    if let Some(length) = length {
+        request = request.header("content-length", length);
+    }
+    let (answer, mut stream) = client.ready().await.unwrap().send_request(request.body(()).unwrap(), false).unwrap();
+    let mut left = body;
+    while !left.is_empty() {
+        stream.reserve_capacity(left.len().min(16 << 10));
+        let room = std::future::poll_fn(|context| stream.poll_capacity(context)).await.unwrap().unwrap();
+        let (part, rest) = left.split_at(room.min(left.len()));
+        stream.send_data(part.to_vec().into(), rest.is_empty()).unwrap();
+        left = rest;
+    }
+    let answer = answer.await.unwrap();
+    let (status, mut body) = (answer.status().as_u16(), answer.into_body());
+    let mut bytes = Vec::new();
+    while let Some(part) = body.data().await {
+        let part = part.unwrap();
+        body.flow_control().release_capacity(part.len()).unwrap();
+        bytes.extend_from_slice(&part);
+    }
+    serving.abort();
+    connecting.abort();
+    (status, serde_json::from_slice(&bytes).unwrap())
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_answered_over_http_2_as_well() {
+    let server = Server::new().await;
+    let large = format!("{{\"name\": \"{}\"}}", "x".repeat(3 << 20)).into_bytes();
+    for length in [None, Some(large.len())] {
+        let (status, problem) = http2(&server, "/api/v1/devices", length, &large).await;
+        assert_eq!((status, &problem["type"]), (413, &json!("/problems/too-large")));
+    }
+    let (status, _) = http2(&server, "/api/v1/devices", None, b"{\"id\": \"d1\"}").await;
+    assert_eq!(status, 201);
+}

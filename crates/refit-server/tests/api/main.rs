@@ -11,6 +11,7 @@ mod fleet;
 mod idempotency;
 mod limits;
 mod paging;
+mod past;
 mod people;
 mod plans;
 mod schemathesis;

@@ -3,9 +3,10 @@
 use super::machine::{self, Reading};
 use anyhow::Result;
 use jiff::Timestamp;
+use refit_agent::providers::apt::Package;
 use refit_connect::feeds::InstalledPackage;
 use refit_core::{
-    control::{InstallEntry, Installs, Observation, Plain, ReleaseEntry, UniverseReport},
+    control::{InstallEntry, Installs, Observation, PackageSource, Plain, ReleaseEntry, UniverseReport},
     facts::Value,
 };
 use refit_model::{DeviceId, TitleId};
@@ -38,6 +39,7 @@ pub fn report(wanted: &[TitleId], now: Timestamp) -> Result<Report> {
             profile: None,
             version: package.version.as_ref()?.as_str().into(),
             state: (!package.is_well()).then(|| package.status.name().into()),
+            source: Some(source(package)),
         })
     });
     let packages = inventory.present();
@@ -69,6 +71,12 @@ pub fn report(wanted: &[TitleId], now: Timestamp) -> Result<Report> {
     };
     let (name, packages) = (SmolStr::from(machine.hostname.as_str()), packages.collect());
     Ok(Report { name, observation, distribution, packages })
+}
+
+/// What a package was built from; also where its source has the same name, so that nobody else's word stands alone.
+fn source(package: &Package) -> PackageSource {
+    let version = package.source_version.as_ref().filter(|version| package.version.as_ref() != Some(*version));
+    PackageSource { name: package.source.clone(), version: version.map(|version| version.as_str().into()) }
 }
 
 fn releases(reading: &Reading, now: Timestamp) -> Vec<ReleaseEntry> {

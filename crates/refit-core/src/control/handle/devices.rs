@@ -74,7 +74,7 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
     }
     let observes_installs = said.installs.is_some();
     if let Some(installs) = said.installs {
-        (event.present, event.gone) = differences(&record, installs)?;
+        (event.present, event.gone) = differences(state, &record, installs)?;
         for entry in &event.present {
             // What can't be compared would look as if it were not there.
             if let Err(error) = Version::parse(scheme(state, &entry.title), &entry.version) {
@@ -116,8 +116,12 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
     Ok(outcome)
 }
 
-/// What has changed among the installs: new or with another version, and gone.
-fn differences(record: &DeviceRecord, installs: Installs) -> Result<(Vec<InstallEntry>, Vec<SlotName>), Refusal> {
+/// What has changed among the installs: new or with another version or a source that was not known, and gone.
+fn differences(
+    state: &State,
+    record: &DeviceRecord,
+    installs: Installs,
+) -> Result<(Vec<InstallEntry>, Vec<SlotName>), Refusal> {
     let (listed, mut gone, complete) = match installs {
         Installs::All(listed) => (listed, Vec::new(), true),
         Installs::Changes { present, gone } => (present, gone, false),
@@ -129,6 +133,13 @@ fn differences(record: &DeviceRecord, installs: Installs) -> Result<(Vec<Install
     for entry in &listed {
         if entry.title.as_str().is_empty() || entry.title.as_str().len() > TEXT_LONGEST {
             return Err(Refusal::Invalid("an install has no title".into()));
+        }
+        let long = |text: &SmolStr| text.is_empty() || text.len() > TEXT_LONGEST;
+        if entry.source.as_ref().is_some_and(|source| long(&source.name) || source.version.as_ref().is_some_and(long)) {
+            return Err(Refusal::Invalid(format!(
+                "`{}`: a source has a name of 1 to {TEXT_LONGEST} bytes",
+                entry.slot()
+            )));
         }
         if !slots.insert(entry.slot()) {
             return Err(Refusal::Invalid(format!("`{}` is listed twice", entry.slot())));
@@ -143,6 +154,7 @@ fn differences(record: &DeviceRecord, installs: Installs) -> Result<(Vec<Install
             .installs
             .get(&entry.slot())
             .is_none_or(|known| known.version != entry.version || known.state != entry.state)
+            || !state.knows_source(entry)
     };
     Ok((listed.into_iter().filter(changed).collect(), gone))
 }

@@ -6,13 +6,14 @@ use super::{
 };
 use crate::control::{
     device_set::DeviceSet,
-    entry::{AdvisoryEntry, ReceiptResult, SlotName},
+    entry::{AdvisoryEntry, InstallEntry, ReceiptResult, SlotName},
     event::{
         DeviceObserved, Event, GateAnswered, MovesHeld, MovesPublished, ObligationsNoted, PersonObserved, PlanMade,
         PolicyApplied, PresenceSeen, ReceiptReceived, RingOpened, UniverseOffered,
     },
     ids::{PersonId, PlanId},
     publication::CohortKey,
+    sorted::Sorted,
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{AdvisoryId, DeviceId};
@@ -152,9 +153,14 @@ impl State {
                 self.tokens.remove(&revoked.token);
             }
         }
+        self.pass_over(seq, at);
+        Ok(())
+    }
+
+    /// Passes over an event whose effects nobody asks for; the state is then good for what does not read them alone.
+    pub fn pass_over(&mut self, seq: u64, at: Timestamp) {
         self.seq = seq;
         self.clock = self.clock.max(at);
-        Ok(())
     }
 
     fn change(&mut self, device: &DeviceId, change: impl FnOnce(&mut DeviceRecord)) {
@@ -205,7 +211,7 @@ impl State {
         let before = self.devices.get(&observed.device).map(|device| platforms(device)).unwrap_or_default();
         self.change(&observed.device, |device| {
             for (field, value) in &observed.facts {
-                let said = device.facts.entry(field.clone()).or_default();
+                let said = device.facts.entry_or_insert(field.clone(), Sorted::default);
                 match value {
                     Some(value) => said.insert(observed.source.clone(), value.clone()),
                     None => said.remove(&observed.source),
@@ -214,9 +220,9 @@ impl State {
                     device.facts.remove(field);
                 }
             }
-            let reported = device.reported.entry(observed.source.clone()).or_insert(observed.observed);
+            let reported = device.reported.entry_or_insert(observed.source.clone(), || observed.observed);
             *reported = (*reported).max(observed.observed);
-            let said = device.said.entry(observed.source.clone()).or_insert(observed.observed);
+            let said = device.said.entry_or_insert(observed.source.clone(), || observed.observed);
             *said = (*said).max(observed.observed);
             let changed = !observed.present.is_empty() || !observed.gone.is_empty();
             if changed {
@@ -249,14 +255,21 @@ impl State {
             }
             device.revised = seq;
         });
+        observed.present.iter().for_each(|entry| self.built_from(entry));
         let Some(device) = self.devices.get(&observed.device) else { return };
         self.found.said_platforms(device.index, &before, &platforms(device));
         for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
             // Another slot may still have the title.
             let from = SlotName::of(title.clone());
-            let has = device.installs.range(from..).next().is_some_and(|(slot, _)| slot.title == *title);
+            let has = device.installs.first_from(&from).is_some_and(|(slot, _)| slot.title == *title);
             self.found.has_title(device.index, title, has);
         }
+    }
+
+    fn built_from(&mut self, entry: &InstallEntry) {
+        let Some(source) = entry.source.as_ref().filter(|_| !self.knows_source(entry)) else { return };
+        let versions = self.sources.entry(entry.title.clone()).or_default();
+        Arc::make_mut(versions).entry(entry.version.clone()).or_default().insert(source.clone());
     }
 
     fn presence_seen(&mut self, seq: u64, seen: &PresenceSeen) {
@@ -438,25 +451,20 @@ impl State {
 
     fn moves_published(&mut self, seq: u64, at: Timestamp, moves: &MovesPublished) {
         for cohort in &moves.cohorts {
-            let key = Arc::new(cohort.key.clone());
+            let published = Arc::new(Published {
+                key: Arc::new(cohort.key.clone()),
+                due: cohort.due,
+                due_by: cohort.due_by.clone(),
+                revision: moves.revision,
+                by_event: seq,
+            });
             for index in cohort.devices.iter() {
-                self.change_at(index, |device| {
-                    let published = Published {
-                        key: key.clone(),
-                        due: cohort.due,
-                        due_by: cohort.due_by.clone(),
-                        revision: moves.revision,
-                        by_event: seq,
-                    };
-                    device.published.insert(cohort.key.slot.clone(), published);
-                });
+                self.change_at(index, |device| device.published.insert(published.clone()));
             }
         }
         for (slot, devices) in &moves.withdrawn {
             for index in devices.iter() {
-                self.change_at(index, |device| {
-                    device.published.remove(slot);
-                });
+                self.change_at(index, |device| device.published.remove(slot));
             }
         }
         for index in moves.settled.iter() {

@@ -2,6 +2,7 @@
 
 use super::{DeviceRecord, State};
 use crate::control::{device_index::DeviceIndex, device_set::DeviceSet, ids::PersonId};
+use imbl::OrdSet;
 use refit_model::{DeviceId, TitleId};
 use smol_str::SmolStr;
 use std::{
@@ -20,6 +21,7 @@ pub struct Found {
     titles: DeviceIndex<TitleId>,
     platforms: DeviceIndex<SmolStr>,
     people: DeviceIndex<PersonId>,
+    names: OrdSet<(SmolStr, u32)>,
 }
 
 impl Found {
@@ -43,9 +45,22 @@ impl Found {
         self.platforms.set(&platform.into())
     }
 
+    /// The platforms that some source says some device to be on, sorted.
+    pub fn platforms(&self) -> impl Iterator<Item = &SmolStr> {
+        let mut last = None;
+        let keys = self.platforms.pieces().map(|(platform, _)| platform);
+        keys.filter(move |platform| last.replace(*platform) != Some(*platform))
+    }
+
     /// The devices of a person.
     pub fn of_person(&self, person: &PersonId) -> DeviceSet {
         self.people.set(person)
+    }
+
+    /// The devices whose name begins so; at most one more than `most`.
+    fn named(&self, begin: &str, most: usize) -> impl Iterator<Item = u32> {
+        let from = self.names.range((SmolStr::new(begin), 0)..);
+        from.take_while(move |(name, _)| name.starts_with(begin)).map(|(_, index)| *index).take(most + 1)
     }
 
     /// Which devices have which titles.
@@ -57,6 +72,9 @@ impl Found {
         if record.retired.is_none() {
             self.managed.insert(&(), record.index);
         }
+        record.name.iter().for_each(|name| {
+            self.names.insert((name.clone(), record.index));
+        });
         record.installs.keys().for_each(|slot| self.titles.insert(&slot.title, record.index));
         platforms(record).iter().for_each(|platform| self.platforms.insert(platform, record.index));
         record.person.iter().for_each(|person| self.people.insert(person, record.index));
@@ -98,6 +116,14 @@ impl State {
         self.by_index.push_back(record.id.clone());
         self.found.enrolled(&record);
         self.devices.insert(record.id.clone(), Arc::new(record));
+    }
+
+    /// The devices whose id or name begins so, retired ones among them; `None` where they are more than `most`.
+    pub fn beginning(&self, begin: &str, most: usize) -> Option<DeviceSet> {
+        let ids = self.devices.range(DeviceId::new(begin)..).take_while(|(id, _)| id.as_str().starts_with(begin));
+        let ids = ids.map(|(_, record)| record.index).take(most + 1);
+        let set: DeviceSet = ids.chain(self.found.named(begin, most)).collect();
+        (set.len() <= most as u64).then_some(set)
     }
 
     /// Works out anew which devices have what.
@@ -145,6 +171,25 @@ impl State {
 mod tests {
     use super::*;
     use jiff::Timestamp;
+
+    #[test]
+    fn devices_are_found_by_the_beginning_of_their_id_or_name() {
+        let mut state = State::default();
+        for (index, (id, name)) in
+            [("a1", Some("b-laptop")), ("b1", None), ("b2", Some("b2")), ("c", Some("x"))].into_iter().enumerate()
+        {
+            let index = u32::try_from(index).unwrap();
+            state.add(DeviceRecord::new(id.into(), index, name.map(Into::into), Timestamp::UNIX_EPOCH, 1));
+        }
+        let found = |begin, most| state.beginning(begin, most).map(|set| set.iter().collect::<Vec<_>>());
+        assert_eq!(found("b", 3), Some(vec![0, 1, 2]));
+        assert_eq!(found("b", 2), None);
+        assert_eq!(found("", 9), Some(vec![0, 1, 2, 3]));
+        assert_eq!(found("x", 9), Some(vec![3]));
+        assert_eq!(found("b-laptop-2", 9), Some(vec![]));
+        state.find_again();
+        assert_eq!(state.beginning("x", 9).unwrap().len(), 1);
+    }
 
     #[test]
     fn the_next_devices_are_the_same_whether_many_or_few_are_wanted() {

@@ -5,16 +5,20 @@
 
 mod apply;
 mod found;
+mod published;
 mod records;
+mod sharing;
 
 pub use apply::ApplyError;
 pub use found::Found;
+pub use published::PublishedSlots;
 pub use records::*;
 
 use super::{
     device_set::DeviceSet,
-    entry::{Plain, ReleaseEntry, SlotName},
+    entry::{InstallEntry, Plain, ReleaseEntry, SlotName},
     ids::{PersonId, PlanId, TokenId},
+    sorted::Sorted,
     token::TokenRecord,
 };
 use crate::{
@@ -86,6 +90,9 @@ pub struct State {
     pub universes: OrdMap<SmolStr, Arc<Universe>>,
     /// When a distribution's package was first seen to be offered, by title and version.
     pub first_offered: OrdMap<TitleId, BTreeMap<SmolStr, Timestamp>>,
+    /// What packages were built from, by title and version, as devices say.
+    #[serde(default)]
+    pub sources: OrdMap<TitleId, Arc<PackageSources>>,
     /// Distributions by name.
     pub distributions: OrdMap<SmolStr, Arc<Distribution>>,
     /// The last event that changed releases or advisories of a title.
@@ -171,6 +178,9 @@ pub struct Spent {
 /// How long presence is gathered before it becomes an event.
 pub const PRESENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
 
+/// How many sources of one version of a package are kept: a device that lies can't fill the memory.
+const SOURCES_MOST: usize = 4;
+
 impl State {
     /// The device of an id, where it is managed.
     pub fn device(&self, id: &DeviceId) -> Option<&Arc<DeviceRecord>> {
@@ -244,6 +254,13 @@ impl State {
         }
     }
 
+    /// Whether what an install was built from is known already, or as much as is kept of it.
+    pub fn knows_source(&self, entry: &InstallEntry) -> bool {
+        let Some(source) = &entry.source else { return true };
+        let known = self.sources.get(&entry.title).and_then(|versions| versions.get(&entry.version));
+        known.is_some_and(|known| known.contains(source) || known.len() >= SOURCES_MOST)
+    }
+
     /// Notes that a device checked in, until the next [`super::Input::Tick`] makes an event of it.
     pub fn note_seen(&mut self, index: u32, now: Timestamp) {
         self.presence_from.get_or_insert(now);
@@ -272,6 +289,7 @@ impl State {
             let advisories = apply::advisories(&distribution.content, ground)?;
             Arc::make_mut(distribution).advisories = advisories;
         }
+        self.share_again();
         self.find_again();
         Ok(())
     }
@@ -316,20 +334,20 @@ impl DeviceRecord {
             revised: seq,
             seen: at,
             seen_by: SmolStr::new_static("agent"),
-            facts: BTreeMap::new(),
-            reported: BTreeMap::new(),
+            facts: Sorted::default(),
+            reported: Sorted::default(),
             installs: Arc::default(),
-            departed: BTreeMap::new(),
+            departed: Sorted::default(),
             universe: None,
             person: None,
             absences: Vec::new(),
-            spells: BTreeMap::new(),
-            published: BTreeMap::new(),
+            spells: Sorted::default(),
+            published: PublishedSlots::default(),
             settled: 0,
-            held: BTreeMap::new(),
-            receipts: BTreeMap::new(),
+            held: Sorted::default(),
+            receipts: Sorted::default(),
             counted: Vec::new(),
-            said: BTreeMap::new(),
+            said: Sorted::default(),
         }
     }
 

@@ -1,11 +1,13 @@
 //! What the state knows of one device, person, universe, plan.
 
+use super::PublishedSlots;
 use crate::{
     control::{
-        entry::{AdvisoryEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
+        entry::{AdvisoryEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName},
         event::HeldCohort,
         ids::{PersonId, PlanId},
         publication::{CohortKey, DueBy},
+        sorted::Sorted,
     },
     policy::repository::Repository,
 };
@@ -13,7 +15,10 @@ use jiff::Timestamp;
 use refit_model::{AdvisoryId, DeviceId, TitleId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// One device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,19 +40,19 @@ pub struct DeviceRecord {
     /// The source that observes its installs.
     pub seen_by: SmolStr,
     /// What sources say, by field and source.
-    pub facts: BTreeMap<SmolStr, BTreeMap<SmolStr, Plain>>,
+    pub facts: Sorted<SmolStr, Sorted<SmolStr, Plain>>,
     /// When each source last said what it says.
-    pub reported: BTreeMap<SmolStr, Timestamp>,
+    pub reported: Sorted<SmolStr, Timestamp>,
     /// The newest observation of each source, by the source's own clock: what decides on the order of messages. It is apart from
     /// [`DeviceRecord::reported`], which presence moves on by the server's clock.
     #[serde(default)]
-    pub said: BTreeMap<SmolStr, Timestamp>,
+    pub said: Sorted<SmolStr, Timestamp>,
     /// What is installed.
-    pub installs: Arc<BTreeMap<SlotName, Installed>>,
+    pub installs: Arc<Sorted<SlotName, Installed>>,
     /// What was installed in slots that are empty now, while a spell there goes on: the same release that comes back has not ceased to
     /// satisfy anew.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub departed: BTreeMap<SlotName, Installed>,
+    #[serde(default, skip_serializing_if = "Sorted::is_empty")]
+    pub departed: Sorted<SlotName, Installed>,
     /// What it can get from.
     pub universe: Option<SmolStr>,
     /// Its primary person.
@@ -55,15 +60,15 @@ pub struct DeviceRecord {
     /// Absences of three days and more, oldest first.
     pub absences: Vec<AbsenceRecord>,
     /// When spells in progress began.
-    pub spells: BTreeMap<SlotName, Timestamp>,
+    pub spells: Sorted<SlotName, Timestamp>,
     /// What is published for it.
-    pub published: BTreeMap<SlotName, Published>,
+    pub published: PublishedSlots,
     /// The policy revision under which it was last looked at; 0 is none.
     pub settled: u64,
     /// Moves that wait for a person.
-    pub held: BTreeMap<SlotName, (PlanId, Arc<CohortKey>)>,
+    pub held: Sorted<SlotName, (PlanId, Arc<CohortKey>)>,
     /// The newest receipt of each slot.
-    pub receipts: BTreeMap<SlotName, Receipt>,
+    pub receipts: Sorted<SlotName, Receipt>,
     /// The ids of the receipts that counted last, oldest first: the same one counts once, whatever clocks say.
     #[serde(default)]
     pub counted: Vec<SmolStr>,
@@ -81,7 +86,7 @@ pub struct Installed {
 }
 
 /// What is published for one slot of a device.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Published {
     /// What it shares with others.
     pub key: Arc<CohortKey>,
@@ -146,6 +151,10 @@ pub struct Universe {
     /// The last event that changed it.
     pub revised: u64,
 }
+
+/// What the versions of a package were built from. Devices may say different things, and each of them may be so: whoever matches
+/// asks for all.
+pub type PackageSources = BTreeMap<SmolStr, BTreeSet<PackageSource>>;
 
 /// The advisories of a distribution's packages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -28,9 +28,7 @@ pub(in super::super) async fn assignment(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let view = api.shell().view();
-    Ok(answer::tagged(&headers, &of(managed(&view.state, &id)?)))
+    api.one(&caller, &headers, |view| Ok(of(managed(&view.state, &id)?)))
 }
 
 /// Gives a device to a person, or to nobody. With `If-Match`, only if nobody has changed it since.

@@ -1,12 +1,12 @@
 use super::super::{
-    Api, answer,
+    Api,
     extract::{Caller, Path},
     problem::Problem,
 };
 use super::managed;
+use crate::shell::View;
 use axum::{extract::State, http::HeaderMap, response::Response};
 use refit_api::{DeviceDirectives, Directive};
-use refit_core::control::Scope;
 
 /// What is published for a device: what an agent carries out.
 #[utoipa::path(
@@ -23,8 +23,10 @@ pub(in super::super) async fn directives(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let view = api.shell().view();
+    api.one(&caller, &headers, |view| published(view, id))
+}
+
+fn published(view: &View, id: String) -> Result<DeviceDirectives, Problem> {
     let record = managed(&view.state, &id)?;
     let directives = record.published.iter().map(|(slot, published)| Directive {
         slot: slot.clone(),
@@ -37,12 +39,11 @@ pub(in super::super) async fn directives(
         due: published.due,
         published_by: published.by_event,
     });
-    let said = DeviceDirectives {
+    Ok(DeviceDirectives {
         directives: directives.collect(),
         device: id,
         revision: view.state.revision(),
         settled: record.settled,
         stopped: view.state.brake.as_ref().map(|(why, _)| why.to_string()),
-    };
-    Ok(answer::tagged(&headers, &said))
+    })
 }

@@ -1,6 +1,6 @@
 use super::super::{
     Api, answer,
-    extract::{Caller, Path, Query},
+    extract::{Caller, Path, Query, Time},
     problem::{Code, Problem},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -25,7 +25,7 @@ pub(in super::super) struct Explain {
     title: String,
     /// As it was at this time; now where it is not given.
     #[param(value_type = Option<String>, format = DateTime)]
-    at: Option<Timestamp>,
+    at: Option<Time>,
 }
 
 /// Why a title stands on a device as it does, with the whole derivation; also of the past.
@@ -52,7 +52,7 @@ pub(in super::super) async fn explanation(
     let personal = caller.actor.may(Scope::ReadPersonal);
     let view = api.shell().view();
     let now = api.shell().now().max(view.state.clock);
-    let Some(at) = query.at else {
+    let Some(Time(at)) = query.at else {
         let said = api.beside(move || explain(&view.state, &id, &title, now, personal)).await??;
         return Ok(answer::json(StatusCode::OK, &said));
     };
@@ -61,8 +61,8 @@ pub(in super::super) async fn explanation(
     }
     let _leave = api.long_work()?;
     // Reading a part of the log takes a while, and a thread that may wait.
-    let (shell, runtime) = (api.shell().clone(), tokio::runtime::Handle::current());
-    let state = api.beside(move || runtime.block_on(shell.view_at(at))).await??.state;
+    let (shell, runtime, device) = (api.shell().clone(), tokio::runtime::Handle::current(), DeviceId::new(&id));
+    let state = api.beside(move || runtime.block_on(shell.view_of_at(&device, at))).await??.state;
     let said = api.beside(move || explain(&state, &id, &title, at, personal)).await??;
     Ok(answer::json(StatusCode::OK, &said))
 }

@@ -1,11 +1,11 @@
 use super::super::{
-    Api, answer,
+    Api,
     extract::{Caller, Path},
     problem::Problem,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
 use refit_api::{AbsenceSaid, Device, FactSaid, InstallSaid, Presence, ReceiptSaid};
-use refit_core::control::{DeviceRecord, Scope};
+use refit_core::control::DeviceRecord;
 
 /// One device: what sources say of it, what is installed, whom it belongs to.
 #[utoipa::path(
@@ -22,12 +22,11 @@ pub(in super::super) async fn get(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let view = api.shell().view();
-    let id = refit_model::DeviceId::new(id);
-    // A device that is no longer managed is still shown: the log speaks of it.
-    let record = view.state.devices.get(&id).ok_or_else(|| Problem::missing("device", id.as_str()))?;
-    Ok(answer::tagged(&headers, &device(record)))
+    api.one(&caller, &headers, |view| {
+        // A device that is no longer managed is still shown: the log speaks of it.
+        let record = view.state.devices.get(id.as_str()).ok_or_else(|| Problem::missing("device", &id))?;
+        Ok(device(record))
+    })
 }
 
 fn device(record: &DeviceRecord) -> Device {

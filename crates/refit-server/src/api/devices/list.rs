@@ -1,18 +1,20 @@
 use super::super::{
-    Api, answer,
+    Api,
     extract::{Caller, Query},
-    page::{Place, place},
+    page::Place,
     problem::Problem,
 };
 use crate::shell::View;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, response::Response};
 use refit_api::{DeviceSummary, Page};
 use refit_core::{
-    control::{DeviceRecord, DeviceSet, Scope},
+    control::{DeviceRecord, DeviceSet},
     decide::Compliance,
+    facts::{FieldRef, Fields},
 };
 use refit_model::{DeviceId, TitleId};
 use serde::Deserialize;
+use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
@@ -51,14 +53,20 @@ pub(in super::super) async fn list(
     caller: Caller,
     Query(query): Query<Devices>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let place = place(query.cursor.as_deref(), query.limit)?;
-    let page = api.reading(move |view| page(view, &query, &place));
-    Ok(answer::json(StatusCode::OK, &page.await?))
+    let cursor = query.cursor.clone();
+    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
+        query.known_platform(view)?;
+        Ok(page(view, &query, place))
+    })
+    .await
 }
 
+/// How many platforms a problem lists.
+const PLATFORMS_MOST: usize = 50;
 /// How many devices are looked up at once.
 const CHUNK: usize = 1_024;
+/// Of how many devices one at most is looked up by name; where a name is more frequent, a page is soon full.
+const FREQUENT: u64 = 64;
 
 fn page(view: &View, query: &Devices, place: &Place) -> Page<DeviceSummary> {
     let mut after = place.after.as_deref().map(DeviceId::new);
@@ -82,6 +90,21 @@ fn page(view: &View, query: &Devices, place: &Place) -> Page<DeviceSummary> {
 }
 
 impl Devices {
+    /// Refuses a platform that there is not: neither by its name, nor because some device says so.
+    fn known_platform(&self, view: &View) -> Result<(), Problem> {
+        let Some(platform) = &self.platform else { return Ok(()) };
+        let fields = Fields::builtin();
+        let values = fields.get(&FieldRef::device("platform")).map(|field| field.values.as_slice()).unwrap_or_default();
+        if values.iter().any(|value| value == platform) || view.state.found.platforms().any(|said| said == platform) {
+            return Ok(());
+        }
+        let mut known: Vec<&str> = values.iter().chain(view.state.found.platforms()).map(SmolStr::as_str).collect();
+        known.sort_unstable();
+        known.dedup();
+        known.truncate(PLATFORMS_MOST);
+        Err(Problem::unknown("platform", "platform", platform, &known))
+    }
+
     /// All that are wanted are among these; `None` where they may be any.
     fn among(&self, view: &View) -> Option<DeviceSet> {
         let found = &view.state.found;
@@ -98,7 +121,9 @@ impl Devices {
             (None, None) => None,
         };
         let by_platform = self.platform.as_ref().map(|platform| found.on_platform(platform));
-        let sets = [by_slot, by_platform].into_iter().flatten();
+        let few = usize::try_from(view.state.managed_count() / FREQUENT).unwrap_or(CHUNK).max(CHUNK);
+        let by_name = self.name.as_ref().and_then(|begin| view.state.beginning(begin, few));
+        let sets = [by_slot, by_platform, by_name].into_iter().flatten();
         sets.reduce(|a, b| a.both(&b)).map(|set| set.both(&found.managed()))
     }
 
@@ -145,6 +170,7 @@ fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::page::place;
     use super::*;
     use refit_core::control::{Board, Evaluation, SlotName, SlotOutcome, State};
     use refit_core::decide::Progress;

@@ -5,7 +5,10 @@ use super::super::{
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::{NewInstalls, NewObservation, Written};
-use refit_core::control::{Input, Installs, Observation, UniverseReport};
+use refit_core::{
+    control::{Input, Installs, Observation, State as World, UniverseReport},
+    facts::{FieldRef, Fields, Root},
+};
 use refit_model::DeviceId;
 
 /// Says what a source observes of a device: facts, installs, what it can get from.
@@ -20,6 +23,7 @@ pub(in super::super) async fn observe(
     Path(id): Path<String>,
     Posted { body, repeat }: Posted<NewObservation>,
 ) -> Result<Response, Problem> {
+    known_fields(&api.shell().view().state, &id, &body)?;
     let observation = Observation {
         device: DeviceId::new(id),
         source: body.source.into(),
@@ -41,4 +45,28 @@ pub(in super::super) async fn observe(
         changed: !told.events.is_empty(),
     })
     .await
+}
+
+/// Refuses facts of fields that there are not: neither Refit's own, nor the organisation's. What the source said before can still
+/// be taken back, or said again: a policy that no longer has a field makes no report fail.
+fn known_fields(state: &World, id: &str, body: &NewObservation) -> Result<(), Problem> {
+    let builtin;
+    let fields = match &state.policy {
+        Some(policy) => &policy.repository.fields,
+        None => {
+            builtin = Fields::builtin();
+            &builtin
+        }
+    };
+    let record = state.device(&DeviceId::new(id));
+    for name in body.facts.keys() {
+        let Ok(field) = name.parse::<FieldRef>() else { continue };
+        let said = record.is_some_and(|record| record.facts.contains_key(name.as_str()));
+        if field.root == Root::Device && fields.get(&field).is_none() && !said {
+            let known: Vec<String> = fields.of(Root::Device).map(|field| field.name.to_string()).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            return Err(Problem::unknown(format!("facts.{name}"), "field", name, &known));
+        }
+    }
+    Ok(())
 }

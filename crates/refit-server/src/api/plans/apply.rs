@@ -4,7 +4,7 @@ use super::super::{
     policies,
     problem::{Code, Problem},
 };
-use super::{Waiting, content, read, work_out};
+use super::{content, read, work_out};
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::Applied;
 use refit_core::control::{CohortKey, FleetPlan, Input, Permit, PlanId, PlanKind, PlanStatus, Scope};
@@ -38,14 +38,9 @@ pub(in super::super) async fn apply(
             let shown = content(&api, digest).await?;
             let files = policies::files(&api, files).await?;
             let _leave = api.long_work()?;
-            let (catalog, now) = (api.shell().catalog().clone(), api.shell().now());
-            let (_waiting, gone) = Waiting::new();
-            let (hash, view) = (policy_hash.clone(), view.clone());
-            let fresh = api.beside(move || {
-                let (repository, _) = read(&files, &catalog)?;
-                work_out(&view.state, repository, &hash, now, &gone)
-            });
-            let fresh = fresh.await??;
+            let catalog = api.shell().catalog().clone();
+            let (repository, _) = api.beside(move || read(&files, &catalog)).await??;
+            let fresh = work_out(&api, repository, policy_hash).await?;
             let outside = outside(&shown, &fresh);
             (shown.envelope, outside, fresh.summary)
         }

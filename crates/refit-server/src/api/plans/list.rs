@@ -1,15 +1,10 @@
 use super::super::{
     Api, answer,
     extract::{Caller, Path, Query},
-    page::place,
     problem::Problem,
 };
 use super::{content, summary};
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use refit_api::{HeldMoves, Plan};
 use refit_core::control::{PlanId, PlanKind, PlanStatus, Scope};
 use serde::Deserialize;
@@ -40,12 +35,12 @@ pub(in super::super) async fn list(
     caller: Caller,
     Query(query): Query<Plans>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    let place = place(query.cursor.as_deref(), query.limit)?;
-    let view = api.shell().view();
-    let wanted = view.state.plans.iter().filter(|(_, plan)| query.status.is_none_or(|status| plan.status == status));
-    let page = place.page(wanted.map(|(id, plan)| (id.to_string(), summary(&view.state, id, plan))));
-    Ok(answer::json(StatusCode::OK, &page))
+    api.listed(&caller, (query.cursor.as_deref(), query.limit), move |view, place| {
+        let plans = view.state.plans.iter();
+        let wanted = plans.filter(|(_, plan)| query.status.is_none_or(|status| plan.status == status));
+        Ok(place.page(wanted.map(|(id, plan)| (id.to_string(), summary(&view.state, id, plan)))))
+    })
+    .await
 }
 
 /// How many devices a held move names.

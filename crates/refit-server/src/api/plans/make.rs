@@ -4,7 +4,7 @@ use super::super::{
     new_id,
     problem::{Code, Problem},
 };
-use super::{Waiting, read, work_out};
+use super::{read, work_out};
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::{NewPlan, Plan, PlanIs, PlanSummary};
 use refit_core::control::{Input, PlanId, PlanStatus, PolicyFiles, Scope};
@@ -30,18 +30,18 @@ pub(in super::super) async fn make(
     check_paths(&body)?;
     let _leave = api.long_work()?;
     let files = PolicyFiles(body.files);
-    let view = api.shell().view();
-    let (catalog, now) = (api.shell().catalog().clone(), api.shell().now());
-    let (_waiting, gone) = Waiting::new();
-    let worked_out = api.beside(move || {
-        let (repository, hash) = read(&files, &catalog)?;
-        let plan = work_out(&view.state, repository, &hash, now, &gone)?;
-        let fault = |error: serde_json::Error| Problem::new(Code::Internal, error.to_string());
-        let files = serde_json::to_vec(&files).map_err(fault)?;
-        let content = serde_json::to_vec(&plan).map_err(fault)?;
-        Ok::<_, Problem>((plan, hash, files, content))
-    });
-    let (plan, hash, files, content) = worked_out.await??;
+    let catalog = api.shell().catalog().clone();
+    let fault = |error: serde_json::Error| Problem::new(Code::Internal, error.to_string());
+    let ((repository, hash), files) = api
+        .beside(move || Ok::<_, Problem>((read(&files, &catalog)?, serde_json::to_vec(&files).map_err(fault)?)))
+        .await??;
+    let plan = work_out(&api, repository, &hash).await?;
+    let (plan, content) = api
+        .beside(move || {
+            let content = serde_json::to_vec(&plan).map_err(fault)?;
+            Ok::<_, Problem>((plan, content))
+        })
+        .await??;
     let files = api.shell().put(files).await?;
     let content = api.shell().put(content).await?;
     let id = PlanId::new(new_id());

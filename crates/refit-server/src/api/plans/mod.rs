@@ -11,10 +11,10 @@ pub(super) use list::*;
 pub(super) use make::*;
 
 use super::problem::{Code, Problem};
-use jiff::Timestamp;
+use crate::shell::PlanProgress;
 use refit_api::{Finding, PlanIs, PlanSummary};
 use refit_core::{
-    control::{FleetPlan, PlanId, PlanKind, PlanRecord, PolicyFiles, State, fleet_plan},
+    control::{FleetPlan, PlanId, PlanKind, PlanRecord, PolicyFiles, State},
     policy::{
         diagnostic::{self, Files, Severity, records},
         load::load_readable,
@@ -24,14 +24,7 @@ use refit_core::{
     },
 };
 use sha2::{Digest, Sha256};
-use std::{
-    collections::BTreeSet,
-    ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// How many findings a problem shows.
 const FINDINGS_MOST: usize = 200;
@@ -91,33 +84,10 @@ fn hash(files: &Files) -> String {
     super::hex(&hasher.finalize())
 }
 
-/// Ends long work when whoever asked for it is gone.
-struct Waiting(Arc<AtomicBool>);
-
-impl Waiting {
-    fn new() -> (Waiting, Arc<AtomicBool>) {
-        let gone = Arc::new(AtomicBool::new(false));
-        (Waiting(gone.clone()), gone)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Works a plan out.
-fn work_out(
-    state: &State,
-    repository: Repository,
-    hash: &str,
-    now: Timestamp,
-    gone: &AtomicBool,
-) -> Result<FleetPlan, Problem> {
-    let progress = |_, _| if gone.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    fleet_plan(state, Arc::new(repository), hash, now, progress)
-        .ok_or_else(|| Problem::new(Code::Timeout, "nobody waits for this plan any more"))
+/// Works out what a policy repository would change if it were applied now. It ends when whoever asked for it is gone.
+async fn work_out(api: &super::Api, repository: Repository, hash: &str) -> Result<FleetPlan, Problem> {
+    let plan = api.shell().plan_fleet(Arc::new(repository), hash.to_owned(), PlanProgress::default()).await?;
+    plan.ok_or_else(|| Problem::new(Code::Timeout, "nobody waits for this plan any more"))
 }
 
 fn summary(state: &State, id: &PlanId, plan: &PlanRecord) -> PlanSummary {
