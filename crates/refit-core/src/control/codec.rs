@@ -67,9 +67,16 @@ pub fn decode(kind: &str, version: u16, body: &[u8]) -> Result<Event, DecodeErro
     }
 }
 
+/// Why a move is held that the plan that was applied did not show.
+pub(super) const NOT_SHOWN: &str = "the plan that was applied did not show this";
+
 /// Makes a payload of version `from` one of the next version.
 fn upcast(kind: &str, from: u16, payload: &mut Value) {
-    // No payload has had two versions yet. The arm of one looks like this:
-    //   ("device.enrolled", 1) => payload["name"] = Value::Null,
-    let _ = (kind, from, payload);
+    if let ("moves.held", 1) = (kind, from) {
+        // What holds was only said in words.
+        for cohort in payload["held"].as_array_mut().into_iter().flatten() {
+            let envelope = cohort["because"].as_str() == Some(NOT_SHOWN);
+            cohort["by"] = if envelope { "envelope" } else { "budget" }.into();
+        }
+    }
 }

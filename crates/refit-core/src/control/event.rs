@@ -9,7 +9,7 @@ use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReleaseEntry, SlotName},
     ids::{PersonId, PlanId, TokenId},
-    publication::{CohortKey, DueBy, DueCause, MoveCause},
+    publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     token::TokenRecord,
 };
 use crate::policy::document::test::GateAnswer;
@@ -274,7 +274,7 @@ events! {
         permitted: Vec<(PlanId, CohortKey, u64)>,
     }
 
-    "moves.held", 1 =>
+    "moves.held", 2 =>
     /// Moves that a budget or an envelope does not permit wait for a person.
     MovesHeld {
         /// The plan that a person has to approve or reject.
@@ -402,6 +402,8 @@ pub struct HeldCohort {
     pub key: CohortKey,
     /// What would move them.
     pub cause: MoveCause,
+    /// What holds them.
+    pub by: HeldBy,
     /// Why it is held, in words: the budget with its figures, or that a plan does not permit it.
     pub because: SmolStr,
     /// The devices.

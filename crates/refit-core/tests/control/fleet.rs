@@ -142,6 +142,10 @@ fn what_the_plan_did_not_show_is_held() {
     assert_eq!(shell.moved("editor").len(), 2);
     let held = shell.state.managed().filter(|device| !device.held.is_empty()).count();
     assert_eq!(held, 2);
+    let record = shell.state.device(&"late-1".into()).unwrap();
+    let holds = shell.state.server_holds(record, &refit_core::control::SlotName::of("editor".into()), true);
+    assert_eq!(holds[0].hold, refit_core::decide::Hold::Envelope);
+    assert_eq!(shell.state.held_devices(refit_core::control::HeldBy::Envelope).len(), 2);
 }
 
 #[test]

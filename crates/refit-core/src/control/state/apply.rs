@@ -8,8 +8,8 @@ use crate::control::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, ReceiptResult, SlotName},
     event::{
-        DeviceObserved, Event, GateAnswered, MovesHeld, MovesPublished, ObligationsNoted, PersonObserved, PlanMade,
-        PolicyApplied, PresenceSeen, ReceiptReceived, RingOpened, UniverseOffered,
+        DeviceObserved, Event, GateAnswered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PersonObserved,
+        PlanMade, PolicyApplied, PresenceSeen, ReceiptReceived, RingOpened, UniverseOffered,
     },
     ids::{PersonId, PlanId},
     publication::CohortKey,
@@ -514,8 +514,14 @@ impl State {
                 }
                 if is_target {
                     for cohort in &held.held {
-                        match known.iter_mut().find(|known| known.key == cohort.key && known.cause == cohort.cause) {
-                            Some(known) => known.devices.0 |= &cohort.devices.0,
+                        let same = |known: &&mut HeldCohort| {
+                            (&known.key, known.cause, known.by) == (&cohort.key, cohort.cause, cohort.by)
+                        };
+                        match known.iter_mut().find(same) {
+                            Some(known) => {
+                                known.devices.0 |= &cohort.devices.0;
+                                known.because = cohort.because.clone();
+                            }
                             None => known.push(cohort.clone()),
                         }
                     }
