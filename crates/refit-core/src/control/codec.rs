@@ -43,9 +43,10 @@ pub enum DecodeError {
     },
 }
 
-/// Kind, version and JSON of an event.
-pub fn encode(event: &Event) -> serde_json::Result<(&'static str, u16, Vec<u8>)> {
-    Ok((event.kind(), event.version(), event.body()?))
+/// Kind, version and JSON of an event. `origin` is where it came from: a network address, or `local` ([`super::Actor`]). It stands
+/// beside the fields of the payload, and nothing is decided by it.
+pub fn encode(event: &Event, origin: &str) -> serde_json::Result<(&'static str, u16, Vec<u8>)> {
+    Ok((event.kind(), event.version(), event.body(origin)?))
 }
 
 /// Reads an event of any version.
@@ -72,6 +73,13 @@ pub(super) const NOT_SHOWN: &str = "the plan that was applied did not show this"
 
 /// Makes a payload of version `from` one of the next version.
 fn upcast(kind: &str, from: u16, payload: &mut Value) {
+    if from == 1 {
+        // From where it came was not written down.
+        payload["origin"] = Value::Null;
+    }
+    if let ("server.started", 1) = (kind, from) {
+        payload["unsure_since"] = payload["down_since"].clone();
+    }
     if let ("moves.held", 1) = (kind, from) {
         // What holds was only said in words.
         for cohort in payload["held"].as_array_mut().into_iter().flatten() {

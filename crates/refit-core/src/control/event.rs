@@ -54,8 +54,8 @@ macro_rules! events {
                 match self { $(Event::$variant(_) => $version,)* }
             }
 
-            pub(super) fn body(&self) -> serde_json::Result<Vec<u8>> {
-                match self { $(Event::$variant(payload) => serde_json::to_vec(payload),)* }
+            pub(super) fn body(&self, origin: &str) -> serde_json::Result<Vec<u8>> {
+                match self { $(Event::$variant(payload) => serde_json::to_vec(&Body { origin, payload }),)* }
             }
 
             /// Reads a payload of the version that is written today; `None` for a kind that there is not.
@@ -70,23 +70,25 @@ macro_rules! events {
 }
 
 events! {
-    "server.started", 1 =>
+    "server.started", 2 =>
     /// The server began to listen.
     ServerStarted {
         /// The program's version.
         program: SmolStr,
         /// Since when it had not listened; `None` for the first start. Nobody was silent in that time.
         down_since: Option<Timestamp>,
+        /// Since when check-ins may have been heard and not been written down; nobody counts as silent since then.
+        unsure_since: Option<Timestamp>,
     }
 
-    "settings.changed", 1 =>
+    "settings.changed", 2 =>
     /// Settings of the server that are no policy.
     SettingsChanged {
         /// How many people, other than the author, have to approve a plan before it is applied.
         approvals: u32,
     }
 
-    "device.enrolled", 1 =>
+    "device.enrolled", 2 =>
     /// A device was first known.
     DeviceEnrolled {
         /// Its id.
@@ -97,7 +99,7 @@ events! {
         name: Option<SmolStr>,
     }
 
-    "device.observed", 1 =>
+    "device.observed", 2 =>
     /// What a source said of a device, as far as it differs from what it said before.
     DeviceObserved {
         /// The device.
@@ -118,14 +120,14 @@ events! {
         universe: Option<SmolStr>,
     }
 
-    "device.retired", 1 =>
+    "device.retired", 2 =>
     /// A device is no longer managed.
     DeviceRetired {
         /// The device.
         device: DeviceId,
     }
 
-    "presence.seen", 1 =>
+    "presence.seen", 2 =>
     /// Devices that checked in during a quarter of an hour.
     PresenceSeen {
         /// Its beginning.
@@ -136,7 +138,7 @@ events! {
         devices: DeviceSet,
     }
 
-    "person.observed", 1 =>
+    "person.observed", 2 =>
     /// What a source said of a person. The values are personal, and named by reference.
     PersonObserved {
         /// The person.
@@ -149,7 +151,7 @@ events! {
         values: BTreeMap<SmolStr, Option<SmolStr>>,
     }
 
-    "person.assigned", 1 =>
+    "person.assigned", 2 =>
     /// A device was given to a person, or to nobody.
     PersonAssigned {
         /// The device.
@@ -158,14 +160,14 @@ events! {
         person: Option<PersonId>,
     }
 
-    "person.erased", 1 =>
+    "person.erased", 2 =>
     /// All personal values of a person were erased.
     PersonErased {
         /// The person.
         person: PersonId,
     }
 
-    "releases.published", 1 =>
+    "releases.published", 2 =>
     /// Releases became known.
     ReleasesPublished {
         /// Who said so.
@@ -174,7 +176,7 @@ events! {
         releases: Vec<ReleaseEntry>,
     }
 
-    "advisories.published", 1 =>
+    "advisories.published", 2 =>
     /// Advisories became known, or what is known of them changed.
     AdvisoriesPublished {
         /// Who said so.
@@ -183,7 +185,7 @@ events! {
         advisories: Vec<AdvisoryEntry>,
     }
 
-    "universe.offered", 1 =>
+    "universe.offered", 2 =>
     /// A universe offers releases that it was not known to offer.
     UniverseOffered {
         /// The universe.
@@ -194,7 +196,7 @@ events! {
         offers: Vec<ReleaseEntry>,
     }
 
-    "distribution.matched", 1 =>
+    "distribution.matched", 2 =>
     /// The advisories of a distribution's packages were matched anew; what was known before is replaced.
     DistributionMatched {
         /// The distribution: `debian/bookworm`.
@@ -205,7 +207,7 @@ events! {
         advisories: u64,
     }
 
-    "plan.made", 1 =>
+    "plan.made", 2 =>
     /// Somebody asked what a policy revision would change.
     PlanMade {
         /// The plan.
@@ -222,7 +224,7 @@ events! {
         author: SmolStr,
     }
 
-    "plan.approved", 1 =>
+    "plan.approved", 2 =>
     /// A person approved a plan.
     PlanApproved {
         /// The plan.
@@ -231,7 +233,7 @@ events! {
         by: SmolStr,
     }
 
-    "plan.rejected", 1 =>
+    "plan.rejected", 2 =>
     /// A person rejected a plan.
     PlanRejected {
         /// The plan.
@@ -240,7 +242,7 @@ events! {
         why: SmolStr,
     }
 
-    "policy.applied", 1 =>
+    "policy.applied", 2 =>
     /// A plan was applied: its policy is in force from now on.
     PolicyApplied {
         /// The plan.
@@ -255,7 +257,7 @@ events! {
         envelope: Vec<(CohortKey, u64)>,
     }
 
-    "moves.published", 1 =>
+    "moves.published", 2 =>
     /// Devices were given other directives.
     MovesPublished {
         /// The policy revision under which they were decided.
@@ -285,7 +287,7 @@ events! {
         freed: DeviceSet,
     }
 
-    "obligations.noted", 1 =>
+    "obligations.noted", 2 =>
     /// Conditions that have held and spells that began or ended.
     ObligationsNoted {
         /// Advisory, text of the condition, since when.
@@ -296,7 +298,7 @@ events! {
         ended: Vec<(SlotName, DeviceSet)>,
     }
 
-    "receipt.received", 1 =>
+    "receipt.received", 2 =>
     /// A device reported what came of a directive.
     ReceiptReceived {
         /// The device.
@@ -319,7 +321,7 @@ events! {
         output: Option<SmolStr>,
     }
 
-    "ring.opened", 1 =>
+    "ring.opened", 2 =>
     /// A ring of a rollout opened for a release.
     RingOpened {
         /// The title.
@@ -334,7 +336,7 @@ events! {
         members: Option<DeviceSet>,
     }
 
-    "gate.answered", 1 =>
+    "gate.answered", 2 =>
     /// A gate answered for a release.
     GateAnswered {
         /// The title.
@@ -349,21 +351,21 @@ events! {
         answer: Option<GateAnswer>,
     }
 
-    "brake.pulled", 1 =>
+    "brake.pulled", 2 =>
     /// Everything was stopped.
     BrakePulled {
         /// Why.
         why: SmolStr,
     }
 
-    "brake.released", 1 =>
+    "brake.released", 2 =>
     /// What was stopped goes on.
     BrakeReleased {
         /// Why.
         why: SmolStr,
     }
 
-    "token.created", 1 =>
+    "token.created", 2 =>
     /// A token was made.
     TokenCreated {
         /// Its id.
@@ -372,12 +374,20 @@ events! {
         record: TokenRecord,
     }
 
-    "token.revoked", 1 =>
+    "token.revoked", 2 =>
     /// A token no longer counts.
     TokenRevoked {
         /// Its id.
         token: TokenId,
     }
+}
+
+/// What the log has of an event: from where it came, and what there is to say.
+#[derive(Serialize)]
+struct Body<'b, P> {
+    origin: &'b str,
+    #[serde(flatten)]
+    payload: &'b P,
 }
 
 /// What was published for the devices of one cohort.

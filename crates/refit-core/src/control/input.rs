@@ -26,6 +26,8 @@ pub enum Input {
     },
     /// Time has passed.
     Tick,
+    /// The server is about to end.
+    End,
     /// How many people have to approve a plan.
     SetApprovals(u32),
     /// A device is first known.

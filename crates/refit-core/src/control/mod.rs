@@ -27,7 +27,7 @@ mod state;
 mod token;
 mod upcoming;
 
-pub use board::{Board, BoardRow};
+pub use board::{Board, BoardRow, Failure};
 pub use budget::{BudgetFigures, Budgets};
 pub use codec::{DecodeError, decode, encode};
 pub use device_index::DeviceIndex;

@@ -186,7 +186,9 @@ pub fn event(event: &Event) -> String {
         body = body.chars().take(BODY_SHOWN).chain(['…']).collect();
     }
     let at = paint(FAINT, format!("{:.0}", event.at));
-    format!("{:>8}  {at}  {}  {}  {}\n", event.seq, event.kind, event.actor, paint(FAINT, body))
+    let origin = event.origin.as_deref().filter(|origin| *origin != "local");
+    let origin = origin.map_or_else(String::new, |origin| format!(" from {origin}"));
+    format!("{:>8}  {at}  {}  {}{origin}  {}\n", event.seq, event.kind, event.actor, paint(FAINT, body))
 }
 
 /// How much of an event's body is shown, in characters; `--json` has all of it.

@@ -1,8 +1,8 @@
 //! One event after the other.
 
 use super::{
-    AbsenceRecord, DeviceRecord, Distribution, GateRecord, Ground, InForce, Installed, PlanKind, PlanRecord,
-    PlanStatus, Published, Receipt, RolloutRecord, Spent, State, Universe, found::platforms, repository,
+    AbsenceRecord, AppliedTimes, DeviceRecord, Distribution, GateRecord, Ground, InForce, Installed, PlanKind,
+    PlanRecord, PlanStatus, Published, Receipt, RolloutRecord, Spent, State, Universe, found::platforms,
 };
 use crate::control::{
     device_set::DeviceSet,
@@ -44,8 +44,10 @@ impl State {
         match event {
             Event::ServerStarted(started) => {
                 self.started = Some(at);
-                if let Some(since) = started.down_since {
-                    self.downtimes.push_back((since, at));
+                if let Some(since) = started.unsure_since.or(started.down_since) {
+                    // No time counts twice.
+                    let counted = self.downtimes.last().map_or(Timestamp::MIN, |(_, to)| *to);
+                    self.downtimes.push_back((since.max(counted).min(at), at));
                 }
                 let oldest = at.checked_sub(SignedDuration::from_hours(60 * 24)).unwrap_or(Timestamp::MIN);
                 self.downtimes.retain(|(_, to)| *to >= oldest);
@@ -104,7 +106,7 @@ impl State {
             }
             Event::UniverseOffered(offered) => self.universe_offered(seq, at, offered),
             Event::DistributionMatched(matched) => {
-                let advisories = advisories(&matched.content, ground)?;
+                let advisories = ground.advisories(&matched.content)?;
                 let distribution = Distribution { content: matched.content.clone(), revised: seq, advisories };
                 self.distributions.insert(matched.distribution.clone(), Arc::new(distribution));
             }
@@ -286,12 +288,7 @@ impl State {
     fn returned(&mut self, seq: u64, index: u32, back: Timestamp) {
         let Some(before) = self.at_index(index).map(|device| device.seen) else { return };
         // Nobody is silent while nobody listens.
-        let not_listening = self.downtimes.iter().map(|(from, to)| {
-            let (from, to) = ((*from).max(before), (*to).min(back));
-            if to > from { to.duration_since(from) } else { SignedDuration::ZERO }
-        });
-        let not_listening = not_listening.fold(SignedDuration::ZERO, SignedDuration::saturating_add);
-        if back.duration_since(before).saturating_sub(not_listening) < ABSENCE {
+        if back.duration_since(before).saturating_sub(self.not_listening(before, back)) < ABSENCE {
             return;
         }
         self.change_at(index, |device| {
@@ -396,19 +393,21 @@ impl State {
         applied: &PolicyApplied,
         ground: &Ground<'_>,
     ) -> Result<(), ApplyError> {
-        let repository = repository(&applied.files, ground)?;
+        let repository = ground.repository(&applied.files)?;
         // What applied before keeps its time; what is new, or has another text, begins now.
         let before = std::mem::take(&mut self.applied);
+        let mut times = AppliedTimes::default();
         for policy in &repository.policies {
             let since = before.policies.get(&policy.name).copied().unwrap_or(at);
-            self.applied.policies.insert(policy.name.clone(), since);
+            times.policies.insert(policy.name.clone(), since);
             let known = before.entries.get(&policy.name);
             let entries = policy.deadline.iter().map(|entry| {
                 let since = known.and_then(|known| known.get(&entry.text)).copied().unwrap_or(at);
                 (entry.text.clone(), since)
             });
-            self.applied.entries.insert(policy.name.clone(), entries.collect());
+            times.entries.insert(policy.name.clone(), entries.collect());
         }
+        self.applied = Arc::new(times);
         self.policy = Some(Arc::new(InForce {
             revision: applied.revision,
             since: at,
@@ -416,7 +415,7 @@ impl State {
             policy_hash: applied.policy_hash.clone(),
             files: applied.files.clone(),
             plan: applied.plan.clone(),
-            repository: Arc::new(repository),
+            repository,
         }));
         let others: Vec<PlanId> = self.plans.keys().filter(|id| **id != applied.plan).cloned().collect();
         for id in others {
@@ -627,12 +626,6 @@ impl State {
         }
         self.title_revised.insert(answered.title.clone(), seq);
     }
-}
-
-/// The advisories that a content lists, a JSON array.
-pub(super) fn advisories(content: &str, ground: &Ground<'_>) -> Result<Arc<Vec<AdvisoryEntry>>, ApplyError> {
-    let bytes = ground.contents.content(content).ok_or_else(|| ApplyError::Content(content.to_owned()))?;
-    serde_json::from_slice(&bytes).map(Arc::new).map_err(|_| ApplyError::Content(content.to_owned()))
 }
 
 impl Receipt {

@@ -41,6 +41,9 @@ pub(in super::super) async fn decisions(
             || revised > row.basis
             || row.next_change.is_some_and(|change| change <= now);
         said.slots = row.slots.iter().map(|outcome| decision(state, &record, outcome)).collect();
+    } else if view.board.failure(&record.id).is_some() {
+        // Deciding it has failed, and would again.
+        said.behind = true;
     } else if let Some(terms) = Terms::in_force(state) {
         // It has just arrived, or the server has just started: it is decided for whoever asks.
         let asked = record.clone();
