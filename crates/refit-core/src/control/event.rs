@@ -8,13 +8,12 @@
 use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReleaseEntry, SlotName},
-    ids::{PersonId, PlanId, TokenId},
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     token::TokenRecord,
 };
 use crate::policy::document::test::GateAnswer;
 use jiff::Timestamp;
-use refit_model::{AdvisoryId, DeviceId, TitleId};
+use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId, TokenId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;

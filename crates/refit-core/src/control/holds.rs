@@ -5,12 +5,12 @@
 use super::{
     device_set::DeviceSet,
     entry::SlotName,
-    ids::PlanId,
     publication::HeldBy,
     state::{DeviceRecord, PlanKind, PlanStatus, State},
 };
 use crate::decide::{Decision, Held, Hold, WouldChange};
 use jiff::Timestamp;
+use refit_model::PlanId;
 use smol_str::SmolStr;
 
 /// A hold that the server lays on a slot.

@@ -10,13 +10,12 @@ use super::super::{
     entry::SlotName,
     evaluate::{Evaluation, SlotOutcome, later_because},
     event::{HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort},
-    ids::PlanId,
     input::Outcome,
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     state::{DeviceRecord, PlanKind, PlanStatus, State},
 };
 use jiff::Timestamp;
-use refit_model::AdvisoryId;
+use refit_model::{AdvisoryId, PlanId};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,12 +5,12 @@ use super::super::{
     event::{
         BrakePulled, BrakeReleased, Event, PresenceSeen, ServerStarted, SettingsChanged, TokenCreated, TokenRevoked,
     },
-    ids::TokenId,
     input::{Outcome, Refusal},
     state::{PRESENCE, State},
     token::{Actor, TokenRecord},
 };
 use jiff::{SignedDuration, Timestamp};
+use refit_model::TokenId;
 use smol_str::SmolStr;
 
 pub(super) fn start(state: &State, program: SmolStr, alive_until: Option<Timestamp>, now: Timestamp) -> Outcome {

@@ -1,8 +1,8 @@
 //! Finding devices without looking at all of them. It is worked out from the devices, and is in no snapshot.
 
 use super::{DeviceRecord, State};
-use crate::control::{device_index::DeviceIndex, device_set::DeviceSet, ids::PersonId};
-use refit_model::{DeviceId, TitleId};
+use crate::control::{device_index::DeviceIndex, device_set::DeviceSet};
+use refit_model::{DeviceId, PersonId, TitleId};
 use smol_str::SmolStr;
 use std::{
     collections::BTreeSet,

@@ -16,7 +16,6 @@ pub use records::*;
 use super::{
     device_set::DeviceSet,
     entry::{Plain, ReleaseEntry, SlotName},
-    ids::{PersonId, PlanId, TokenId},
     token::TokenRecord,
 };
 use crate::{
@@ -26,7 +25,7 @@ use crate::{
 };
 use imbl::{OrdMap, Vector};
 use jiff::{SignedDuration, Timestamp};
-use refit_model::{AdvisoryId, DeviceId, TitleId};
+use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId, TokenId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};

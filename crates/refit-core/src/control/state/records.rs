@@ -4,13 +4,12 @@ use crate::{
     control::{
         entry::{AdvisoryEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
         event::HeldCohort,
-        ids::{PersonId, PlanId},
         publication::{CohortKey, DueBy},
     },
     policy::repository::Repository,
 };
 use jiff::Timestamp;
-use refit_model::{AdvisoryId, DeviceId, TitleId};
+use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
