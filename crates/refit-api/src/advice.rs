@@ -19,6 +19,9 @@ pub struct Explanation {
     pub revision: u64,
     /// For people.
     pub text: String,
+    /// What of it waits for a person: a budget, an envelope, the brake.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<crate::HeldSlot>,
     /// The decision on each slot of the title, with its whole derivation.
     pub decisions: Vec<serde_json::Map<String, serde_json::Value>>,
 }

@@ -29,6 +29,9 @@ pub struct DeviceSummary {
     pub installs: u64,
     /// Its slots, by how they stand; empty until it has been decided.
     pub compliance: BTreeMap<Compliance, u64>,
+    /// Its slots, by what holds them: one that is held by several things counts for each.
+    #[serde(default)]
+    pub holds: BTreeMap<Hold, u64>,
 }
 
 /// One device.
@@ -268,8 +271,11 @@ pub struct SlotDecision {
     pub due_by: Option<String>,
     /// How far it has come.
     pub progress: Progress,
-    /// What holds it.
+    /// What holds it, in the order of precedence.
     pub holds: Vec<Hold>,
+    /// Of those the ones that the server lays on it, and a person lifts: a budget, an envelope, the brake.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<HeldSlot>,
     /// What has to be known about it.
     pub marks: Vec<Mark>,
     /// Open exposures.
@@ -279,6 +285,26 @@ pub struct SlotDecision {
     /// What is decided; absent where no policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<CohortKey>,
+}
+
+/// Why a slot waits for a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldSlot {
+    /// The slot.
+    pub slot: SlotName,
+    /// The cause: `budget`, `envelope` or `kill_switch`.
+    pub hold: Hold,
+    /// Why, in words: the budget with its figures, why everything was stopped.
+    pub because: String,
+    /// Since when; of a plan, when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The plan that a person has to approve, or has rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The command by which a person lifts it; absent where one has rejected the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted_by: Option<String>,
 }
 
 /// An open exposure of a slot.

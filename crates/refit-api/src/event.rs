@@ -17,6 +17,9 @@ pub struct Event {
     pub version: u16,
     /// Who did it: `token:ID`, `server`, `device:ID`.
     pub actor: String,
+    /// From where: a network address, or `local` for the server itself. Events of version 1 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// What there is to say of it. Sets of devices are Roaring bitmaps in base64; what is secret is left out.
     pub body: serde_json::Value,
 }

@@ -124,10 +124,14 @@ pub struct BudgetSaid(pub BudgetFigures);
 /// How the server is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
-    /// `ok`.
+    /// `ok`, or `impaired`: some devices could not be decided.
     pub status: String,
     /// The program's version.
     pub version: String,
     /// The log's last event.
     pub head: u64,
+    /// Devices that could not be decided when they were last tried, because of a mistake in the program. They keep what was decided
+    /// before.
+    #[serde(default)]
+    pub undecided: u64,
 }

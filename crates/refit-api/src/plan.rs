@@ -1,7 +1,7 @@
 //! Plans.
 
 use jiff::Timestamp;
-use refit_core::control::{CohortKey, FleetPlan, FleetSummary, MoveCause, Permit, PlanStatus};
+use refit_core::control::{CohortKey, FleetPlan, FleetSummary, HeldBy, MoveCause, Permit, PlanStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,7 +70,9 @@ pub struct HeldMoves {
     pub cohort: CohortKey,
     /// What would move them.
     pub cause: MoveCause,
-    /// Why it is held.
+    /// What holds it.
+    pub by: HeldBy,
+    /// Why it is held, with the figures of when the newest of the devices joined.
     pub because: String,
     /// How many devices.
     pub devices: u64,

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use refit_core::{
-    control::{Event, Ground, State, decode},
+    control::{Event, Ground, HeldBy, State, decode},
     policy::resolve::Titles,
 };
 use smol_str::SmolStr;
@@ -41,6 +41,42 @@ fn the_first_log_reads() {
     let published: usize = state.managed().map(|device| device.published.len()).sum();
     let facts = (state.seq, state.managed_count(), state.revision(), state.plans.len(), state.people.len(), published);
     assert_eq!(facts, FACTS);
+}
+
+#[test]
+fn logs_of_events_that_say_from_where_they_came_read() {
+    let (first, mut kinds) = read(include_str!("old_logs/2026-11-25-origin-1.jsonl"));
+    let (second, more) = read(include_str!("old_logs/2026-11-25-origin-2.jsonl"));
+    kinds.extend(more);
+    // All that there were then.
+    assert_eq!(kinds.len(), 27);
+    for state in [first, second] {
+        assert!(state.seq > 100 && state.managed_count() > 0 && state.revision() > 0);
+    }
+}
+
+#[test]
+fn what_older_events_do_not_say_is_supplied() {
+    let held = |because: &str| {
+        let body = serde_json::json!({
+            "plan": "p", "freed": "OjAAAAAAAAA=", "held": [{
+                "key": { "slot": { "title": "editor" }, "policy": "p", "mode": "enforce", "goal": "nothing",
+                    "admitted": "nothing", "rollout": null, "ring": null },
+                "cause": "policy", "because": because, "devices": "OjAAAAAAAAA=",
+            }],
+        });
+        match decode("moves.held", 1, body.to_string().as_bytes()).unwrap() {
+            Event::MovesHeld(moves) => moves.held[0].by,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(held("the plan that was applied did not show this"), HeldBy::Envelope);
+    assert_eq!(held("the budget of 20% of 10 devices in 1d is spent: 2 of 2 were moved"), HeldBy::Budget);
+    let started = br#"{ "program": "0.1.0", "down_since": "2026-11-25T08:00:00Z" }"#;
+    match decode("server.started", 1, started).unwrap() {
+        Event::ServerStarted(started) => assert_eq!(started.unsure_since, started.down_since),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Position, devices, policy revision, plans, people, published slots.

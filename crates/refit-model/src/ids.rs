@@ -67,6 +67,18 @@ id!(
     /// A published vulnerability or advisory: `CVE-2026-1111`, `DSA-5432-1`, `ALSA-2026:1234`.
     AdvisoryId
 );
+id!(
+    /// A person. Opaque: it says nothing of who it is.
+    PersonId
+);
+id!(
+    /// A plan of a server.
+    PlanId
+);
+id!(
+    /// A token of a server; its id is no secret.
+    TokenId
+);
 
 impl TitleId {
     /// Namespace and name of a distribution's package: `("deb", "openssl")` for `deb/openssl`; `None` for other titles.

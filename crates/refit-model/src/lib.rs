@@ -13,7 +13,7 @@ pub mod versions;
 mod window;
 
 pub use advisory::Advisory;
-pub use ids::{AdvisoryId, BranchName, DeviceId, TitleId};
+pub use ids::{AdvisoryId, BranchName, DeviceId, PersonId, PlanId, TitleId, TokenId};
 pub use position::position;
 pub use release::{Offer, Release};
 pub use versions::{Scheme, Version, VersionError, VersionRange};

@@ -351,7 +351,7 @@ async fn fill(store: &MemoryStore, devices: usize) {
         events.extend(device(n));
         if events.len() > 5_000 || n + 1 == devices {
             let stored = events.drain(..).map(|event| {
-                let (kind, version, body) = encode(&event).unwrap();
+                let (kind, version, body) = encode(&event, "local").unwrap();
                 NewEvent { at: ago(1), kind: kind.to_owned(), version, actor: "bench".to_owned(), body }
             });
             head = store.append(fence, head, Batch::of(stored)).await.unwrap();

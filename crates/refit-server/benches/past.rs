@@ -142,7 +142,7 @@ fn observed(index: u32, day: i64, at: Timestamp) -> Event {
 async fn append(store: &Arc<impl Store>, fence: refit_store::Fence, head: &mut u64, events: Vec<(Timestamp, Event)>) {
     for events in events.chunks(2_000) {
         let stored = events.iter().map(|(at, event)| {
-            let (kind, version, body) = encode(event).unwrap();
+            let (kind, version, body) = encode(event, "local").unwrap();
             NewEvent { at: *at, kind: kind.to_owned(), version, actor: "bench".to_owned(), body }
         });
         *head = store.append(fence, *head, Batch::of(stored)).await.unwrap();

@@ -5,7 +5,9 @@
 
 use jiff::Timestamp;
 use refit_core::{
-    control::{Actor, Input, InstallEntry, Installs, Observation, Plain, PolicyFiles, ReleaseEntry},
+    control::{
+        Actor, AdvisoryEntry, Input, InstallEntry, Installs, Observation, Plain, PlanId, PolicyFiles, ReleaseEntry,
+    },
     policy::{
         load::load,
         repository::Repository,
@@ -13,7 +15,7 @@ use refit_core::{
         syntax::Limits,
     },
 };
-use refit_model::{DeviceId, TitleId};
+use refit_model::{AdvisoryId, DeviceId, TitleId};
 use refit_server::{
     policy::plan_and_apply,
     shell::{PlanProgress, Shell, SystemClock},
@@ -87,17 +89,9 @@ async fn run(devices: usize) {
     shell.plan_fleet(repository, "second".into(), PlanProgress::default()).await.unwrap().unwrap();
     println!("| another plan, with check-ins | {:.1} s |", begun.elapsed().as_secs_f64());
     done.store(true, Ordering::SeqCst);
-    let mut latencies = checked.await.unwrap();
-    latencies.sort();
-    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!(
-        "| check-ins meanwhile, {:.0}/s | median {:.1} ms, 99 % {:.1} ms, longest {:.1} ms |",
-        latencies.len() as f64 / waits.elapsed().as_secs_f64(),
-        at(0.5),
-        at(0.99),
-        at(1.0)
-    );
-    println!("| longest pause of the writer meanwhile (bound: 20 ms) | {} |", pause(&shell));
+    meanwhile(&shell, checked.await.unwrap(), waits);
+    large_policy(&shell, devices).await;
+    large_match(&shell, devices).await;
     let begun = Instant::now();
     shell.snapshot().await.unwrap();
     let bytes = store.snapshots().await.unwrap().last().unwrap().bytes;
@@ -108,6 +102,105 @@ async fn run(devices: usize) {
     let again = Shell::open(store, fence, Titles::default(), Arc::new(SystemClock)).await.unwrap();
     println!("| opening {head} events from the snapshot | {:.1} s |", begun.elapsed().as_secs_f64());
     drop(again);
+}
+
+/// Check-ins that were made meanwhile, and the longest pause.
+fn meanwhile(shell: &Shell, mut latencies: Vec<Duration>, since: Instant) {
+    latencies.sort();
+    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!(
+        "| check-ins meanwhile, {:.0}/s | median {:.1} ms, 99 % {:.1} ms, longest {:.1} ms |",
+        latencies.len() as f64 / since.elapsed().as_secs_f64(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    println!("| longest pause of the writer meanwhile (bound: 20 ms) | {} |", pause(shell));
+}
+
+/// How long check-ins go on after something large was taken: devices are decided anew meanwhile.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+/// A policy repository of 10,000 documents comes into force: half of them policies, half titles that no device has.
+async fn large_policy(shell: &Shell, devices: usize) {
+    let (PolicyFiles(mut files), _) = policy("7d");
+    for file in 0..100 {
+        let text: String = (0..50)
+            .map(|n| file * 50 + n)
+            .map(|n| {
+                format!(
+                    "---\ntitle: app-{n}\nname: App {n}\nscheme: semver\n---\npolicy: of app-{n}\nsoftware: [app-{n}]\n\
+                     deadline: [{{ if: exposure.kev, within: 2d }}, {{ within: 14d }}]\nwhy: It is on every desk.\n"
+                )
+            })
+            .collect();
+        files.insert(format!("apps-{file}.yaml"), text);
+    }
+    let bytes = serde_json::to_vec(&PolicyFiles(files)).unwrap();
+    let size = bytes.len() as f64 / 1e6;
+    let content = shell.put(bytes).await.unwrap();
+    let empty = shell.put(b"{}".to_vec()).await.unwrap();
+    let plan = PlanId::new("large");
+    let make = Input::MakePlan {
+        plan: plan.clone(),
+        policy_hash: "large".into(),
+        files: content.into(),
+        replaces: shell.view().state.revision(),
+        content: empty.into(),
+    };
+    tell(shell, make).await;
+    shell.metrics().pause_longest_us.set(0);
+    let done = Arc::new(AtomicBool::new(false));
+    let (checked, begun) = (check_ins(shell, devices, &done), Instant::now());
+    tell(shell, Input::Apply { plan, envelope: Vec::new() }).await;
+    println!(
+        "| applying 10,000 documents ({size:.1} MB), with check-ins | {:.2} s, pause {} |",
+        begun.elapsed().as_secs_f64(),
+        pause(shell)
+    );
+    tokio::time::sleep(AFTERWARDS).await;
+    done.store(true, Ordering::SeqCst);
+    meanwhile(shell, checked.await.unwrap(), begun);
+}
+
+/// A distribution is matched, and matched again: the second list takes the place of the first.
+async fn large_match(shell: &Shell, devices: usize) {
+    for round in 0..2 {
+        let advisory = |n: usize| AdvisoryEntry {
+            id: AdvisoryId::new(format!("CVE-2026-{n}")),
+            title: TitleId::new(format!("deb/package-{}", n % 2_000)),
+            affected: vec![format!("<{round}:1.{n}-1").into()],
+            known_at: Timestamp::now(),
+            cvss: Some(7.5),
+            epss: Some(0.01),
+            kev: None,
+            ransomware: false,
+            withdrawn: None,
+            said_by: vec!["debian-tracker".into()],
+        };
+        let advisories: Vec<AdvisoryEntry> = (0..70_000).map(advisory).collect();
+        let bytes = serde_json::to_vec(&advisories).unwrap();
+        let size = bytes.len() as f64 / 1e6;
+        let content = shell.put(bytes).await.unwrap();
+        shell.metrics().pause_longest_us.set(0);
+        let done = Arc::new(AtomicBool::new(false));
+        let (checked, begun) = (check_ins(shell, devices, &done), Instant::now());
+        let matched = Input::Matched {
+            distribution: "debian/bookworm".into(),
+            content: content.into(),
+            advisories: advisories.len() as u64,
+        };
+        tell(shell, matched).await;
+        println!(
+            "| a match of {} advisories ({size:.1} MB), with check-ins | {:.2} s, pause {} |",
+            advisories.len(),
+            begun.elapsed().as_secs_f64(),
+            pause(shell)
+        );
+        tokio::time::sleep(AFTERWARDS).await;
+        done.store(true, Ordering::SeqCst);
+        meanwhile(shell, checked.await.unwrap(), begun);
+    }
 }
 
 /// Devices that check in, one after the other, until `done`; how long each waited.

@@ -31,8 +31,12 @@ pub struct Metrics {
     pub append_seconds: Histogram,
     /// Devices that were decided.
     pub evaluated: Counter,
+    /// Times that a device could not be decided.
+    pub failed_devices: Counter,
     /// Devices that have to be decided.
     pub due: Gauge,
+    /// Each time for which the writer was kept from taking inputs, besides waiting for the disk.
+    pub pause_seconds: Histogram,
     /// The longest that the writer was kept from taking inputs since the start, in microseconds, besides waiting for the disk.
     pub pause_longest_us: Gauge,
 }
@@ -51,7 +55,9 @@ impl Default for Metrics {
             handle_seconds: seconds(),
             append_seconds: seconds(),
             evaluated: Counter::default(),
+            failed_devices: Counter::default(),
             due: Gauge::default(),
+            pause_seconds: Histogram::new([0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0]),
             pause_longest_us: Gauge::default(),
         }
     }
@@ -79,7 +85,9 @@ impl Metrics {
             seconds.clone(),
             self.handle_seconds.clone(),
         );
-        writer.register_with_unit("append", "Making a batch durable", seconds, self.append_seconds.clone());
+        writer.register_with_unit("append", "Making a batch durable", seconds.clone(), self.append_seconds.clone());
+        let help = "How long the writer was kept from taking inputs, besides waiting for the disk";
+        writer.register_with_unit("pause", help, seconds, self.pause_seconds.clone());
         writer.register(
             "pause_longest_microseconds",
             "The longest that the writer was kept from taking inputs, besides waiting for the disk",
@@ -87,11 +95,14 @@ impl Metrics {
         );
         let evaluator = registry.sub_registry_with_prefix("refit_evaluator");
         evaluator.register("devices", "Devices that were decided", self.evaluated.clone());
+        let help = "Times that a device could not be decided, because of a mistake in the program";
+        evaluator.register("failed_devices", help, self.failed_devices.clone());
         evaluator.register("due", "Devices that have to be decided", self.due.clone());
     }
 
     /// Notes a pause of the writer.
     pub(crate) fn note_pause(&self, took: Duration) {
+        self.pause_seconds.observe(took.as_secs_f64());
         let took = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         if took > self.pause_longest_us.get() {
             self.pause_longest_us.set(took);

@@ -7,10 +7,12 @@
 //! - `evaluator.rs` The thread that decides devices, beside the writer.
 //! - `replay.rs` The state from a snapshot and the log: at the start, and at a time in the past.
 //! - `snapshots.rs` Which snapshots are made and kept.
+//! - `preparing.rs` Content is read before the writer takes the event that names it.
 //! - `planning.rs` What a policy revision would change, worked out without keeping anybody waiting.
 
 mod evaluator;
 mod planning;
+mod preparing;
 mod replay;
 mod snapshots;
 mod writer;
@@ -203,8 +205,9 @@ impl Shell {
         input: Input,
         request: Option<(Request, Answer)>,
     ) -> Result<Told, TellError> {
+        let prepared = self.prepare(&input).await?;
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { actor: actor.clone(), input, request, queued: Instant::now(), reply };
+        let asked = Asked { actor: actor.clone(), input, request, prepared, queued: Instant::now(), reply };
         if self.inner.jobs.send(Job::Tell(Box::new(asked))).await.is_err() {
             return Err(self.inner.shared.why_ended());
         }
@@ -261,6 +264,12 @@ impl Shell {
     /// Ends the shell: what was handed over before is still done, everything later is refused with `why`.
     pub async fn close(&self, why: &str) {
         let mut ended = self.ended();
+        // Who was seen lately is written down; where that fails, it is lost as after a crash.
+        if ended.borrow().is_none()
+            && let Err(error) = self.tell(&Actor::server(), Input::End, None).await
+        {
+            tracing::warn!(%error, "who was seen lately could not be written down");
+        }
         // It comes after everything that is queued already.
         let _ = self.inner.jobs.send(Job::Close(why.into())).await;
         let _ = ended.wait_for(Option::is_some).await;

@@ -305,6 +305,21 @@ async fn closing_finishes_what_is_queued() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_writes_down_who_was_seen_lately() {
+    let world = world().await;
+    world.tell(enrol("a")).await;
+    world.tell(editor("a", "1.0.0", world.clock.now())).await;
+    world.clock.wait(1);
+    world.tell(Input::Tick).await;
+    // Nothing new: it is gathered for a quarter of an hour.
+    assert!(world.tell(editor("a", "1.0.0", world.clock.now())).await.events.is_empty());
+    world.shell.close("restart").await;
+    let again = open(world.store.clone(), world.clock.clone()).await;
+    let seen = again.shell.view().state.device(&DeviceId::new("a")).unwrap().seen;
+    assert_eq!(seen, world.clock.now());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decisions_follow_what_changes() {
     let world = world().await;
     world.shell.evaluate().unwrap();

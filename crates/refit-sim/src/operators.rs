@@ -37,6 +37,7 @@ fn actor(owner: &str, bearer: Bearer) -> Actor {
         owner: owner.into(),
         bearer,
         scopes: Scope::ALL.into_iter().collect(),
+        origin: "192.0.2.1".into(),
     }
 }
 

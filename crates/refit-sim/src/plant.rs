@@ -103,10 +103,10 @@ impl Plant {
         match self {
             Plant::StateBesideLog if state.revision() > 0 => state.went_on = 1,
             Plant::PhaseInSkipped => {
-                for (policy, since) in &mut state.applied.policies {
+                let applied = Arc::make_mut(&mut state.applied);
+                for (policy, since) in &mut applied.policies {
                     *since = since.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*since);
-                    for entry in state.applied.entries.get_mut(policy).into_iter().flat_map(|texts| texts.values_mut())
-                    {
+                    for entry in applied.entries.get_mut(policy).into_iter().flat_map(|texts| texts.values_mut()) {
                         *entry = entry.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*entry);
                     }
                 }

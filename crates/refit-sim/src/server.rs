@@ -99,7 +99,7 @@ impl Server {
                 store.personal.insert(value.reference, (value.person, value.value));
             }
             for event in &outcome.events {
-                let (entry, read) = entry(working.seq + 1, at, &actor.name, event)?;
+                let (entry, read) = entry(working.seq + 1, at, &actor, event)?;
                 working.apply(entry.seq, at, &read, &store.ground()).map_err(|error| error.to_string())?;
                 entries.push(entry);
             }

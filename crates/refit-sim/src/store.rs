@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use refit_core::{
-    control::{Contents, Event, Ground, PersonId, Plain, State, decode, encode, read_snapshot, write_snapshot},
+    control::{Actor, Contents, Event, Ground, PersonId, Plain, State, decode, encode, read_snapshot, write_snapshot},
     policy::resolve::Titles,
 };
 use sha2::{Digest, Sha256};
@@ -68,10 +68,10 @@ pub enum AppendFault {
 pub static TITLES: LazyLock<Titles> = LazyLock::new(Titles::default);
 
 /// An entry of an event, and the event as it is read back.
-pub fn entry(seq: u64, at: Timestamp, actor: &str, event: &Event) -> Result<(Entry, Event), String> {
-    let (kind, version, body) = encode(event).map_err(|error| error.to_string())?;
+pub fn entry(seq: u64, at: Timestamp, actor: &Actor, event: &Event) -> Result<(Entry, Event), String> {
+    let (kind, version, body) = encode(event, &actor.origin).map_err(|error| error.to_string())?;
     let read = decode(kind, version, &body).map_err(|error| error.to_string())?;
-    Ok((Entry { seq, at, actor: actor.into(), kind, version, body }, read))
+    Ok((Entry { seq, at, actor: actor.name.clone(), kind, version, body }, read))
 }
 
 impl Entry {

@@ -125,6 +125,7 @@ impl Run {
             owner: format!("device:{device}").into(),
             bearer: Bearer::Program,
             scopes: [Scope::Facts].into_iter().collect(),
+            origin: "198.51.100.1".into(),
         };
         let mut inputs = Vec::new();
         if message.enrol {

@@ -3,7 +3,10 @@
 use super::{Client, ClientError, PLAN_PATIENCE, escaped, key};
 use crate::*;
 use jiff::Timestamp;
-use refit_core::{control::PlanStatus, decide::Compliance};
+use refit_core::{
+    control::PlanStatus,
+    decide::{Compliance, Hold},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, time::Duration};
 use ureq::http::Method;
@@ -15,6 +18,8 @@ pub struct DeviceFilter {
     pub platform: Option<String>,
     /// Only those that stand so.
     pub compliance: Option<Compliance>,
+    /// Only those that are held so.
+    pub hold: Option<Hold>,
     /// Only those that have this title.
     pub title: Option<String>,
     /// Only those whose name or id begins so.
@@ -65,6 +70,7 @@ impl Client {
         let query = [
             ("platform", filter.platform.clone()),
             ("compliance", filter.compliance.as_ref().and_then(word)),
+            ("hold", filter.hold.as_ref().and_then(word)),
             ("title", filter.title.clone()),
             ("name", filter.name.clone()),
         ];

@@ -7,7 +7,7 @@ use super::{
     device_index::DeviceIndex,
     device_set::DeviceSet,
     evaluate::{Evaluation, SlotOutcome},
-    state::State,
+    state::{DeviceRecord, State},
 };
 use imbl::{OrdMap, OrdSet};
 use jiff::Timestamp;
@@ -24,6 +24,8 @@ pub struct Board {
     rows: OrdMap<DeviceId, Arc<BoardRow>>,
     /// When rows have to be looked at again though nothing happens.
     wakes: OrdSet<(Timestamp, DeviceId)>,
+    /// Devices that could not be decided; of each is said what was said last.
+    failures: OrdMap<DeviceId, Failure>,
     /// Of which devices each thing is said.
     cohorts: DeviceIndex<Arc<SlotOutcome>>,
     /// How many rows were decided under each policy revision.
@@ -45,6 +47,19 @@ pub struct BoardRow {
     pub next_change: Option<Timestamp>,
 }
 
+/// That a device could not be decided: a mistake in the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The last event of the state that was read.
+    pub basis: u64,
+    /// The policy revision.
+    pub revision: u64,
+    /// When it was tried.
+    pub at: Timestamp,
+    /// When it is tried again though nothing has changed.
+    pub again: Timestamp,
+}
+
 impl Board {
     /// What is said of a device.
     pub fn row(&self, device: &DeviceId) -> Option<&Arc<BoardRow>> {
@@ -56,9 +71,40 @@ impl Board {
         self.rows.iter()
     }
 
+    /// Notes that a device could not be decided. What was said of it stays, and it is not due again before something changes or
+    /// the time has come.
+    pub fn failed(&mut self, device: DeviceId, failure: Failure) {
+        self.wakes.insert((failure.again, device.clone()));
+        if let Some(before) = self.failures.insert(device.clone(), failure) {
+            self.forget_wake(&device, before.again);
+        }
+    }
+
+    /// The devices that could not be decided, and are still managed.
+    pub fn failures<'b>(&'b self, state: &'b State) -> impl Iterator<Item = (&'b DeviceId, &'b Failure)> {
+        self.failures.iter().filter(|(device, _)| state.device(device).is_some())
+    }
+
+    /// Whether a device could not be decided when it was last tried.
+    pub fn failure(&self, device: &DeviceId) -> Option<&Failure> {
+        self.failures.get(device)
+    }
+
+    /// A time at which a device no longer has to be looked at, unless it does for another reason.
+    fn forget_wake(&mut self, device: &DeviceId, at: Timestamp) {
+        let row = self.rows.get(device).and_then(|row| row.next_change);
+        let again = self.failures.get(device).map(|failure| failure.again);
+        if row != Some(at) && again != Some(at) {
+            self.wakes.remove(&(at, device.clone()));
+        }
+    }
+
     /// Takes what was decided.
     pub fn update(&mut self, evaluations: &[Evaluation]) {
         for evaluation in evaluations {
+            if let Some(failure) = self.failures.remove(&evaluation.device) {
+                self.forget_wake(&evaluation.device, failure.again);
+            }
             let row = Arc::new(BoardRow {
                 basis: evaluation.basis,
                 revision: evaluation.revision,
@@ -123,7 +169,16 @@ impl Board {
         let round = later.chain(earlier.into_iter().flatten()).map(|(_, device)| device);
         let managed = round.filter(|device| device.retired.is_none());
         let for_all = state.revised_for_all();
+        let fails = |device: &DeviceRecord| {
+            self.failures.get(&device.id).is_some_and(|failure| {
+                failure.revision == state.revision()
+                    && failure.again > now
+                    && for_all <= failure.basis
+                    && state.revised_for(device) <= failure.basis
+            })
+        };
         let stale = managed.filter(|device| match self.rows.get(&device.id) {
+            _ if fails(device) => false,
             None => true,
             Some(row) => {
                 row.revision != state.revision()

@@ -43,9 +43,10 @@ pub enum DecodeError {
     },
 }
 
-/// Kind, version and JSON of an event.
-pub fn encode(event: &Event) -> serde_json::Result<(&'static str, u16, Vec<u8>)> {
-    Ok((event.kind(), event.version(), event.body()?))
+/// Kind, version and JSON of an event. `origin` is where it came from: a network address, or `local` ([`super::Actor`]). It stands
+/// beside the fields of the payload, and nothing is decided by it.
+pub fn encode(event: &Event, origin: &str) -> serde_json::Result<(&'static str, u16, Vec<u8>)> {
+    Ok((event.kind(), event.version(), event.body(origin)?))
 }
 
 /// Reads an event of any version.
@@ -69,14 +70,29 @@ pub fn decode(kind: &str, version: u16, body: &[u8]) -> Result<Event, DecodeErro
     read.ok_or_else(|| DecodeError::UnknownKind { kind: kind.to_owned() })?.map_err(failed)
 }
 
+/// Why a move is held that the plan that was applied did not show.
+pub(super) const NOT_SHOWN: &str = "the plan that was applied did not show this";
+
 /// Makes a payload of version `from` one of the next version.
 fn upcast(kind: &str, from: u16, payload: &mut Value) {
+    if from == 1 {
+        // From where it came was not written down.
+        payload["origin"] = Value::Null;
+    }
     match (kind, from) {
         // Nobody said yet what packages were built from.
         ("device.observed", 1) => {
             let entries = payload.get_mut("present").and_then(Value::as_array_mut);
             for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
                 entry.insert("source".to_owned(), Value::Null);
+            }
+        }
+        ("server.started", 1) => payload["unsure_since"] = payload["down_since"].clone(),
+        ("moves.held", 1) => {
+            // What holds was only said in words.
+            for cohort in payload["held"].as_array_mut().into_iter().flatten() {
+                let envelope = cohort["because"].as_str() == Some(NOT_SHOWN);
+                cohort["by"] = if envelope { "envelope" } else { "budget" }.into();
             }
         }
         _ => {}

@@ -4,7 +4,9 @@ use crate::{
     facts::{Kind, Value},
     world::SlotKey,
 };
-pub use refit_model::entry::{AdvisoryEntry, InstallEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName};
+pub use refit_model::entry::{
+    AdvisoryEntry, InstallEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName,
+};
 
 /// The value as a field of `kind` has it; `None` where it is none of that kind.
 pub fn read(value: &Plain, kind: Kind) -> Option<Value> {

@@ -302,6 +302,7 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
     if state.seen_since.contains(record.index) {
         device.seen = device.seen.max(state.presence_from.unwrap_or(record.seen)).max(record.seen);
     }
+    device.unheard = state.not_listening(device.seen, now);
     device.seen_by = record.seen_by.clone();
     device.enrolled = Some(record.enrolled);
     device.facts = facts(state, repository, record, device.seen);

@@ -8,13 +8,12 @@
 use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReleaseEntry, SlotName},
-    ids::{PersonId, PlanId, TokenId},
-    publication::{CohortKey, DueBy, DueCause, MoveCause},
+    publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     token::TokenRecord,
 };
 use crate::policy::document::test::GateAnswer;
 use jiff::Timestamp;
-use refit_model::{AdvisoryId, DeviceId, TitleId};
+use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId, TokenId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -54,8 +53,8 @@ macro_rules! events {
                 match self { $(Event::$variant(_) => $version,)* }
             }
 
-            pub(super) fn body(&self) -> serde_json::Result<Vec<u8>> {
-                match self { $(Event::$variant(payload) => serde_json::to_vec(payload),)* }
+            pub(super) fn body(&self, origin: &str) -> serde_json::Result<Vec<u8>> {
+                match self { $(Event::$variant(payload) => serde_json::to_vec(&Body { origin, payload }),)* }
             }
 
             /// Reads a payload of the version that is written today; `None` for a kind that there is not.
@@ -78,23 +77,25 @@ macro_rules! events {
 }
 
 events! {
-    "server.started", 1 =>
+    "server.started", 2 =>
     /// The server began to listen.
     ServerStarted {
         /// The program's version.
         program: SmolStr,
         /// Since when it had not listened; `None` for the first start. Nobody was silent in that time.
         down_since: Option<Timestamp>,
+        /// Since when check-ins may have been heard and not been written down; nobody counts as silent since then.
+        unsure_since: Option<Timestamp>,
     }
 
-    "settings.changed", 1 =>
+    "settings.changed", 2 =>
     /// Settings of the server that are no policy.
     SettingsChanged {
         /// How many people, other than the author, have to approve a plan before it is applied.
         approvals: u32,
     }
 
-    "device.enrolled", 1 =>
+    "device.enrolled", 2 =>
     /// A device was first known.
     DeviceEnrolled {
         /// Its id.
@@ -126,14 +127,14 @@ events! {
         universe: Option<SmolStr>,
     }
 
-    "device.retired", 1 =>
+    "device.retired", 2 =>
     /// A device is no longer managed.
     DeviceRetired {
         /// The device.
         device: DeviceId,
     }
 
-    "presence.seen", 1 =>
+    "presence.seen", 2 =>
     /// Devices that checked in during a quarter of an hour.
     PresenceSeen {
         /// Its beginning.
@@ -144,7 +145,7 @@ events! {
         devices: DeviceSet,
     }
 
-    "person.observed", 1 =>
+    "person.observed", 2 =>
     /// What a source said of a person. The values are personal, and named by reference.
     PersonObserved {
         /// The person.
@@ -157,7 +158,7 @@ events! {
         values: BTreeMap<SmolStr, Option<SmolStr>>,
     }
 
-    "person.assigned", 1 =>
+    "person.assigned", 2 =>
     /// A device was given to a person, or to nobody.
     PersonAssigned {
         /// The device.
@@ -166,14 +167,14 @@ events! {
         person: Option<PersonId>,
     }
 
-    "person.erased", 1 =>
+    "person.erased", 2 =>
     /// All personal values of a person were erased.
     PersonErased {
         /// The person.
         person: PersonId,
     }
 
-    "releases.published", 1 =>
+    "releases.published", 2 =>
     /// Releases became known.
     ReleasesPublished {
         /// Who said so.
@@ -182,7 +183,7 @@ events! {
         releases: Vec<ReleaseEntry>,
     }
 
-    "advisories.published", 1 =>
+    "advisories.published", 2 =>
     /// Advisories became known, or what is known of them changed.
     AdvisoriesPublished {
         /// Who said so.
@@ -191,7 +192,7 @@ events! {
         advisories: Vec<AdvisoryEntry>,
     }
 
-    "universe.offered", 1 =>
+    "universe.offered", 2 =>
     /// A universe offers releases that it was not known to offer.
     UniverseOffered {
         /// The universe.
@@ -202,7 +203,7 @@ events! {
         offers: Vec<ReleaseEntry>,
     }
 
-    "distribution.matched", 1 =>
+    "distribution.matched", 2 =>
     /// The advisories of a distribution's packages were matched anew; what was known before is replaced.
     DistributionMatched {
         /// The distribution: `debian/bookworm`.
@@ -213,7 +214,7 @@ events! {
         advisories: u64,
     }
 
-    "plan.made", 1 =>
+    "plan.made", 2 =>
     /// Somebody asked what a policy revision would change.
     PlanMade {
         /// The plan.
@@ -230,7 +231,7 @@ events! {
         author: SmolStr,
     }
 
-    "plan.approved", 1 =>
+    "plan.approved", 2 =>
     /// A person approved a plan.
     PlanApproved {
         /// The plan.
@@ -239,7 +240,7 @@ events! {
         by: SmolStr,
     }
 
-    "plan.rejected", 1 =>
+    "plan.rejected", 2 =>
     /// A person rejected a plan.
     PlanRejected {
         /// The plan.
@@ -248,7 +249,7 @@ events! {
         why: SmolStr,
     }
 
-    "policy.applied", 1 =>
+    "policy.applied", 2 =>
     /// A plan was applied: its policy is in force from now on.
     PolicyApplied {
         /// The plan.
@@ -263,7 +264,7 @@ events! {
         envelope: Vec<(CohortKey, u64)>,
     }
 
-    "moves.published", 1 =>
+    "moves.published", 2 =>
     /// Devices were given other directives.
     MovesPublished {
         /// The policy revision under which they were decided.
@@ -282,7 +283,7 @@ events! {
         permitted: Vec<(PlanId, CohortKey, u64)>,
     }
 
-    "moves.held", 1 =>
+    "moves.held", 2 =>
     /// Moves that a budget or an envelope does not permit wait for a person.
     MovesHeld {
         /// The plan that a person has to approve or reject.
@@ -293,7 +294,7 @@ events! {
         freed: DeviceSet,
     }
 
-    "obligations.noted", 1 =>
+    "obligations.noted", 2 =>
     /// Conditions that have held and spells that began or ended.
     ObligationsNoted {
         /// Advisory, text of the condition, since when.
@@ -304,7 +305,7 @@ events! {
         ended: Vec<(SlotName, DeviceSet)>,
     }
 
-    "receipt.received", 1 =>
+    "receipt.received", 2 =>
     /// A device reported what came of a directive.
     ReceiptReceived {
         /// The device.
@@ -327,7 +328,7 @@ events! {
         output: Option<SmolStr>,
     }
 
-    "ring.opened", 1 =>
+    "ring.opened", 2 =>
     /// A ring of a rollout opened for a release.
     RingOpened {
         /// The title.
@@ -342,7 +343,7 @@ events! {
         members: Option<DeviceSet>,
     }
 
-    "gate.answered", 1 =>
+    "gate.answered", 2 =>
     /// A gate answered for a release.
     GateAnswered {
         /// The title.
@@ -357,21 +358,21 @@ events! {
         answer: Option<GateAnswer>,
     }
 
-    "brake.pulled", 1 =>
+    "brake.pulled", 2 =>
     /// Everything was stopped.
     BrakePulled {
         /// Why.
         why: SmolStr,
     }
 
-    "brake.released", 1 =>
+    "brake.released", 2 =>
     /// What was stopped goes on.
     BrakeReleased {
         /// Why.
         why: SmolStr,
     }
 
-    "token.created", 1 =>
+    "token.created", 2 =>
     /// A token was made.
     TokenCreated {
         /// Its id.
@@ -380,12 +381,20 @@ events! {
         record: TokenRecord,
     }
 
-    "token.revoked", 1 =>
+    "token.revoked", 2 =>
     /// A token no longer counts.
     TokenRevoked {
         /// Its id.
         token: TokenId,
     }
+}
+
+/// What the log has of an event: from where it came, and what there is to say.
+#[derive(Serialize)]
+struct Body<'b, P> {
+    origin: &'b str,
+    #[serde(flatten)]
+    payload: &'b P,
 }
 
 /// What was published for the devices of one cohort.
@@ -410,6 +419,8 @@ pub struct HeldCohort {
     pub key: CohortKey,
     /// What would move them.
     pub cause: MoveCause,
+    /// What holds them.
+    pub by: HeldBy,
     /// Why it is held, in words: the budget with its figures, or that a plan does not permit it.
     pub because: SmolStr,
     /// The devices.

@@ -4,13 +4,12 @@ use super::{
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
     event::Event,
-    ids::{PersonId, PlanId, TokenId},
     publication::CohortKey,
     token::{Scope, TokenRecord},
 };
 use crate::policy::document::test::GateAnswer;
 use jiff::Timestamp;
-use refit_model::{DeviceId, TitleId};
+use refit_model::{DeviceId, PersonId, PlanId, TitleId, TokenId};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -26,6 +25,8 @@ pub enum Input {
     },
     /// Time has passed.
     Tick,
+    /// The server is about to end.
+    End,
     /// How many people have to approve a plan.
     SetApprovals(u32),
     /// A device is first known.

@@ -53,6 +53,16 @@ pub enum MoveCause {
     World,
 }
 
+/// What holds a move until a person lets it go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldBy {
+    /// A rolling budget that is spent.
+    Budget,
+    /// The envelope of the plan that was applied: it did not show the move.
+    Envelope,
+}
+
 /// What gave a due time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DueBy {

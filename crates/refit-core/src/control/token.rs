@@ -86,13 +86,18 @@ pub struct Actor {
     pub bearer: Bearer,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
+    /// Where it asks from: a network address, or [`Actor::LOCAL`].
+    pub origin: SmolStr,
 }
 
 impl Actor {
+    /// Where the server itself asks from, and whoever is in the same process.
+    pub const LOCAL: SmolStr = SmolStr::new_static("local");
+
     /// The server itself, which may do everything but approve.
     pub fn server() -> Actor {
         let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Approve).collect();
-        Actor { name: "server".into(), owner: "server".into(), bearer: Bearer::Program, scopes }
+        Actor { name: "server".into(), owner: "server".into(), bearer: Bearer::Program, scopes, origin: Actor::LOCAL }
     }
 
     /// Whether it may do what a scope permits.

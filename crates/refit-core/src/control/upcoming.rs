@@ -22,7 +22,7 @@ pub(super) fn next_change(
 ) -> Option<Timestamp> {
     let mut next = Next { now, at: None };
     let stale = repository.staleness.device(&device.seen_by);
-    next.after(device.seen.checked_add(stale).ok());
+    next.after(device.seen.checked_add(stale.saturating_add(device.unheard)).ok());
     facts(&mut next, repository, device);
     days(&mut next, repository, device);
     let known = known(repository, device, now);

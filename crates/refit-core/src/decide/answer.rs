@@ -121,7 +121,7 @@ fn blank(case: &Case<'_>, slot: &Slot<'_>, compliance: Compliance) -> Decision {
 /// Whether the device's installs were observed too long ago.
 fn unseen(case: &Case<'_>) -> bool {
     let limit = case.repository.staleness.device(&case.device.seen_by);
-    case.now.duration_since(case.device.seen) > limit
+    case.now.duration_since(case.device.seen).saturating_sub(case.device.unheard) > limit
 }
 
 /// The releases that a policy looks at: all that are published, or those of the security archive where that is what it selects.

@@ -122,12 +122,18 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
+    /// Everything is stopped. Only a server says so.
+    KillSwitch,
     /// A block, or an exception's range, takes the release from this device.
     Block,
     /// The release was halted.
     FailedGate,
     /// A freeze.
     Freeze,
+    /// A rolling budget is spent, and a person has to let it go. Only a server says so.
+    Budget,
+    /// The plan that was applied did not show it, and a person has to let it go. Only a server says so.
+    Envelope,
     /// The device is being set up.
     Provisioning,
     /// It has just returned.

@@ -19,6 +19,8 @@ pub struct Device {
     pub enrolled: Option<Timestamp>,
     /// When its installs were last observed.
     pub seen: Timestamp,
+    /// How much of the time since then nobody listened: nobody is silent meanwhile.
+    pub unheard: SignedDuration,
     /// The source that observes its installs.
     pub seen_by: SmolStr,
     /// Whether two histories claim its identity.
@@ -85,6 +87,7 @@ impl Device {
             timezone: None,
             enrolled: None,
             seen,
+            unheard: SignedDuration::ZERO,
             seen_by: SmolStr::new_static("agent"),
             identity_in_doubt: false,
             installs: Vec::new(),

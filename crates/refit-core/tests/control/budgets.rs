@@ -1,7 +1,10 @@
 //! What moves devices spends rolling budgets; what exceeds them waits for a person.
 
 use super::shell::{Shell, person};
-use refit_core::control::{Input, PersonId, PlanId, PlanKind, PlanStatus, Scope};
+use refit_core::{
+    control::{HeldBy, Input, PersonId, PlanId, PlanKind, PlanStatus, Scope, ServerHold, SlotName, Terms},
+    decide::{Hold, WouldChange},
+};
 
 const POLICY: &str = "
 organization: acme
@@ -134,4 +137,111 @@ fn a_name_that_is_put_right_frees_what_was_held() {
     assert_eq!(held(&shell), None);
     // The two that had moved went back: they had spent the budget already.
     assert_eq!(rings(&shell), (0, 10));
+}
+
+/// What the server holds the editor of each device by.
+fn holds(shell: &Shell) -> Vec<ServerHold> {
+    let slot = SlotName::of("editor".into());
+    let devices = shell.state.managed();
+    devices.flat_map(|device| shell.state.server_holds(device, &slot, false)).collect()
+}
+
+#[test]
+fn what_a_budget_holds_is_held_by_the_budget() {
+    let mut shell = fleet();
+    assert!(holds(&shell).is_empty());
+    rename(&mut shell, "IT");
+    let (plan, _) = held(&shell).unwrap();
+    let found = holds(&shell);
+    assert_eq!(found.len(), 8);
+    assert_eq!(shell.state.held_devices(HeldBy::Budget).len(), 8);
+    assert!(shell.state.held_devices(HeldBy::Envelope).is_empty());
+    assert!(found.iter().all(|it| it.hold == Hold::Budget && it.plan.as_ref() == Some(&plan)), "{found:?}");
+    assert_eq!(found[0].lifted_by(), Some(format!("refit plans approve {plan}")));
+    // An explanation has it among the holds, with what ends it.
+    let terms = Terms::in_force(&shell.state).unwrap();
+    let index = shell.state.held_devices(HeldBy::Budget).iter().next().unwrap();
+    let record = shell.state.at_index(index).unwrap().clone();
+    let (mut decisions, _) = shell.evaluator.explain(&shell.state, &terms, &record, &"editor".into(), shell.now);
+    shell.state.add_holds(&record, &mut decisions[0]);
+    assert!(decisions[0].holds.contains(&Hold::Budget));
+    assert_eq!(decisions[0].derivation.holds[0].hold, Hold::Budget);
+    let ends = |change: &WouldChange| matches!(change, WouldChange::HoldEnds { hold: Hold::Budget, .. });
+    assert!(decisions[0].derivation.would_change.iter().any(ends));
+    // A person rejects it: it is still held, and no command lifts it.
+    let reject = Input::Reject { plan, why: "a mistake of HR".into() };
+    shell.try_as(&person("bob", &[Scope::Approve]), reject).unwrap();
+    let found = holds(&shell);
+    assert_eq!(found.len(), 8);
+    assert!(found[0].rejected);
+    assert_eq!(found[0].lifted_by(), None);
+}
+
+#[test]
+fn what_is_let_go_is_held_by_nothing() {
+    let mut shell = fleet();
+    rename(&mut shell, "IT");
+    let (plan, _) = held(&shell).unwrap();
+    shell.try_as(&person("bob", &[Scope::Approve]), Input::Approve { plan }).unwrap();
+    assert!(holds(&shell).is_empty());
+    shell.settle();
+    assert!(holds(&shell).is_empty());
+}
+
+#[test]
+fn the_brake_holds_what_is_outstanding_and_nothing_else() {
+    let mut shell = fleet();
+    shell.tell(Input::Stop { why: "a fire".into() });
+    assert!(holds(&shell).is_empty());
+    let record = shell.state.device(&"d0".into()).unwrap();
+    let found = shell.state.server_holds(record, &SlotName::of("editor".into()), true);
+    assert_eq!(found[0].hold, Hold::KillSwitch);
+    assert_eq!(found[0].because, "a fire");
+    assert_eq!(found[0].lifted_by(), Some("refit resume --everything".to_owned()));
+}
+
+#[test]
+fn the_reason_of_a_held_plan_has_the_figures_of_the_newest_device() {
+    let mut shell = fleet();
+    rename(&mut shell, "IT");
+    // The fleet has grown, so that the budget permits three, and others are renamed in the same day.
+    for index in 10..15 {
+        let id = format!("d{index}");
+        shell.enrol(&id);
+        shell.installs(&id, &[("editor", "1.0.0")]);
+        shell.department(&format!("p{index}"), "Engineering");
+        shell.tell(Input::Assign { device: id.as_str().into(), person: Some(PersonId::new(format!("p{index}"))) });
+    }
+    shell.settle();
+    shell.wait(1);
+    for index in 10..15 {
+        shell.department(&format!("p{index}"), "IT");
+    }
+    shell.settle();
+    let (plan, devices) = held(&shell).unwrap();
+    assert_eq!(devices, 12);
+    let PlanKind::Held { held } = &shell.state.plans[&plan].kind else { panic!() };
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0].because, "the budget of 20% of 15 devices in 1d is spent: 3 of 3 were moved");
+}
+
+#[test]
+fn a_budget_counts_devices_and_not_moves() {
+    let mut shell = fleet();
+    shell.wait(1);
+    shell.department("p0", "IT");
+    shell.settle();
+    // It moves back and forth in the same day, and has spent what it spends.
+    for department in ["Engineering", "IT", "Engineering"] {
+        shell.wait(1);
+        shell.department("p0", department);
+        shell.settle();
+    }
+    assert_eq!(held(&shell), None);
+    shell.department("p1", "IT");
+    shell.settle();
+    assert_eq!(rings(&shell), (1, 9));
+    shell.department("p2", "IT");
+    shell.settle();
+    assert_eq!(held_devices(&shell), 1);
 }

@@ -1,7 +1,9 @@
 //! A policy is planned, approved, applied; devices are given what it asks for.
 
 use super::shell::{Shell, person, time};
-use refit_core::control::{Actor, Event, Ground, Input, PlanStatus, Refusal, Scope, read_snapshot, write_snapshot};
+use refit_core::control::{
+    Actor, Contents, Event, Ground, Input, PlanStatus, Prepared, Refusal, Scope, read_snapshot, write_snapshot,
+};
 use refit_core::policy::resolve::Titles;
 
 const POLICY: &str = "
@@ -142,6 +144,10 @@ fn what_the_plan_did_not_show_is_held() {
     assert_eq!(shell.moved("editor").len(), 2);
     let held = shell.state.managed().filter(|device| !device.held.is_empty()).count();
     assert_eq!(held, 2);
+    let record = shell.state.device(&"late-1".into()).unwrap();
+    let holds = shell.state.server_holds(record, &refit_core::control::SlotName::of("editor".into()), true);
+    assert_eq!(holds[0].hold, refit_core::decide::Hold::Envelope);
+    assert_eq!(shell.state.held_devices(refit_core::control::HeldBy::Envelope).len(), 2);
 }
 
 #[test]
@@ -241,4 +247,46 @@ fn an_install_whose_version_is_none_is_refused_by_name() {
     };
     let refused = shell.try_as(&Actor::server(), Input::Observe(odd)).unwrap_err();
     assert!(refused.to_string().starts_with("deb/jq: "), "{refused}");
+}
+
+/// Contents of which some were read beforehand; their bytes are not to be had.
+struct ReadBefore(std::collections::BTreeMap<smol_str::SmolStr, Prepared>);
+
+impl Contents for ReadBefore {
+    fn content(&self, _: &str) -> Option<std::sync::Arc<[u8]>> {
+        None
+    }
+
+    fn prepared(&self, sha256: &str) -> Option<&Prepared> {
+        self.0.get(sha256)
+    }
+}
+
+#[test]
+fn content_that_was_read_beforehand_gives_the_same_state() {
+    let mut shell = fleet(2);
+    shell.apply(POLICY);
+    let advisories =
+        br#"[{ "id": "CVE-2026-1", "title": "deb/curl", "affected": ["<2"], "known_at": "2026-11-01T00:00:00Z" }]"#;
+    let content = shell.put(advisories.to_vec());
+    shell.tell(Input::Matched { distribution: "debian/bookworm".into(), content, advisories: 1 });
+    shell.settle();
+    let titles = Titles::default();
+    let prepared = shell.contents.iter().filter_map(|(digest, bytes)| {
+        let read = Prepared::advisories(bytes).or_else(|| Prepared::repository(bytes, &titles));
+        read.map(|read| (digest.clone(), read))
+    });
+    let contents = ReadBefore(prepared.collect());
+    let mut state = refit_core::control::State::default();
+    for (seq, at, kind, version, body) in &shell.log {
+        let event = refit_core::control::decode(kind, *version, body).unwrap();
+        state.apply(*seq, *at, &event, &Ground { catalog: &titles, contents: &contents }).unwrap();
+    }
+    assert_eq!(write_snapshot(&state).unwrap().1, write_snapshot(&shell.state).unwrap().1);
+    assert_eq!(
+        state.distributions["debian/bookworm"].advisories,
+        shell.state.distributions["debian/bookworm"].advisories
+    );
+    let policies = |state: &refit_core::control::State| state.policy.as_ref().unwrap().repository.policies.len();
+    assert_eq!((policies(&state), policies(&shell.state)), (1, 1));
 }

@@ -100,7 +100,7 @@ fn a_number_reads_back_as_it_was() {
         };
         let published = refit_core::control::AdvisoriesPublished { source: "feed".into(), advisories: vec![advisory] };
         let event = Event::from(published);
-        let (kind, version, body) = encode(&event).unwrap();
+        let (kind, version, body) = encode(&event, "local").unwrap();
         assert_eq!(decode(kind, version, &body).unwrap(), event);
     }
 }

@@ -1,7 +1,10 @@
 //! Who was seen when: one event per quarter of an hour, and a restart does not look like silence.
 
 use super::shell::Shell;
-use refit_core::control::{Event, Input};
+use refit_core::{
+    control::{Event, Input, PRESENCE},
+    decide::Compliance,
+};
 
 fn presences(events: &[Event]) -> u64 {
     events
@@ -55,4 +58,80 @@ fn three_days_without_a_sign_are_an_absence_and_downtime_is_none() {
         shell.tell(Input::Tick);
         assert_eq!(shell.state.device(&"a".into()).unwrap().absences.len(), absences, "down: {down}");
     }
+}
+
+const POLICY: &str = "
+organization: acme
+defaults: { mode: enforce }
+---
+title: editor
+name: Editor
+scheme: semver
+---
+policy: editors
+software: [editor]
+deadline: [{ within: 7d }]
+";
+
+/// A device under a policy, which was heard again ten minutes after anything of it was written down.
+fn heard_lately() -> Shell {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.tell(Input::Start { program: "1".into(), alive_until: None });
+    shell.enrol("a");
+    shell.installs("a", &[("editor", "1.0.0")]);
+    shell.release("editor", "1.0.0");
+    shell.apply(POLICY);
+    shell.settle();
+    minutes(&mut shell, 10);
+    shell.installs("a", &[("editor", "1.0.0")]);
+    minutes(&mut shell, 2);
+    shell
+}
+
+fn stands(shell: &mut Shell) -> Compliance {
+    shell.settle();
+    shell.board.row(&"a".into()).unwrap().slots[0].compliance
+}
+
+#[test]
+fn an_end_writes_down_who_was_seen() {
+    let mut shell = heard_lately();
+    assert_eq!(presences(&shell.tell(Input::Tick)), 0);
+    assert_eq!(presences(&shell.tell(Input::End)), 1);
+    assert_eq!(presences(&shell.tell(Input::End)), 0);
+    assert_eq!(shell.replayed().device(&"a".into()).unwrap().seen, shell.now);
+}
+
+#[test]
+fn after_a_crash_nobody_is_called_silent_for_what_was_not_written_down() {
+    let mut shell = heard_lately();
+    // A crash: what was gathered is lost. Nobody listens for ten days.
+    let alive_until = Some(shell.now);
+    shell.state = shell.replayed();
+    assert!(shell.state.device(&"a".into()).unwrap().seen < shell.now);
+    shell.wait(240);
+    let started = shell.now;
+    shell.tell(Input::Start { program: "1".into(), alive_until });
+    assert_eq!(stands(&mut shell), Compliance::Compliant);
+    // It has as long to be heard as if it had been heard just now.
+    let limit = shell.state.policy.as_ref().unwrap().repository.staleness.device(&"agent".into());
+    shell.now = started.checked_add(limit).unwrap();
+    assert_eq!(stands(&mut shell), Compliance::Compliant);
+    shell.now = started.checked_add(limit + PRESENCE).unwrap();
+    assert_eq!(stands(&mut shell), Compliance::Unseen);
+    assert!(shell.state.device(&"a".into()).unwrap().absences.is_empty());
+}
+
+#[test]
+fn a_server_that_starts_again_and_again_does_not_hide_silence() {
+    let mut shell = heard_lately();
+    let began = shell.now;
+    for _ in 0..300 {
+        let alive_until = Some(shell.now);
+        minutes(&mut shell, 1);
+        shell.tell(Input::Start { program: "1".into(), alive_until });
+    }
+    let seen = shell.state.device(&"a".into()).unwrap().seen;
+    let not_listening = shell.state.not_listening(seen, shell.now);
+    assert!(not_listening <= shell.now.duration_since(began) + PRESENCE, "{not_listening}");
 }

@@ -61,7 +61,7 @@ impl Shell {
         }
         for event in &events {
             // What is applied is what the log will say.
-            let (kind, version, body) = encode(event).unwrap();
+            let (kind, version, body) = encode(event, &actor.origin).unwrap();
             let read = decode(kind, version, &body).unwrap();
             assert_eq!(&read, event);
             let seq = self.state.seq + 1;
@@ -213,5 +213,6 @@ pub fn person(owner: &str, scopes: &[Scope]) -> Actor {
         owner: owner.into(),
         bearer: Bearer::Person,
         scopes: scopes.iter().copied().collect(),
+        origin: "192.0.2.7".into(),
     }
 }

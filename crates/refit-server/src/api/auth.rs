@@ -6,7 +6,7 @@ use super::{
     problem::{Code, Problem},
 };
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::header,
     middleware::Next,
     response::{IntoResponse, Response},
@@ -14,6 +14,8 @@ use axum::{
 use jiff::Timestamp;
 use refit_core::control::{Actor, State as World, TokenId};
 use sha2::{Digest, Sha256};
+use smol_str::{SmolStr, format_smolstr};
+use std::net::SocketAddr;
 use subtle::ConstantTimeEq;
 
 /// How many failed attempts count together: whoever guesses is slowed down, and nobody else is.
@@ -30,7 +32,7 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
     let caller = match secret {
         None => Err(Problem::new(Code::Unauthorized, "this needs a token")
             .help("send `Authorization: Bearer SECRET`; `refit tokens create` makes tokens")),
-        Some(secret) => find(&view.state, secret, api.shell().now()),
+        Some(secret) => find(&view.state, secret, api.shell().now(), origin(&request)),
     };
     let who = caller.as_ref().map_or(STRANGERS, |caller| caller.token.as_str());
     if let Err(seconds) = api.inner.rates.take(who) {
@@ -47,12 +49,18 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
     }
 }
 
+/// Where a request comes from: the address at the other end of the connection. What headers say of it anybody could have written.
+fn origin(request: &Request) -> SmolStr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(Actor::LOCAL, |ConnectInfo(peer)| format_smolstr!("{}", peer.ip().to_canonical()))
+}
+
 /// Whether a token still counts.
 pub fn counts(state: &World, token: &TokenId, now: Timestamp) -> bool {
     state.tokens.get(token).is_some_and(|record| record.expires > now)
 }
 
-fn find(state: &World, secret: &str, now: Timestamp) -> Result<Caller, Problem> {
+fn find(state: &World, secret: &str, now: Timestamp, origin: SmolStr) -> Result<Caller, Problem> {
     let hash = super::hex(&Sha256::digest(secret.as_bytes()));
     let mut found = None;
     // All are compared, each in constant time: how long it takes tells nothing.
@@ -73,6 +81,7 @@ fn find(state: &World, secret: &str, now: Timestamp) -> Result<Caller, Problem> 
         owner: record.owner.clone(),
         bearer: record.bearer,
         scopes: record.scopes.clone(),
+        origin,
     };
     Ok(Caller { actor, token: id.clone() })
 }

@@ -204,6 +204,10 @@ async fn read(api: &Api, after: u64, limit: usize, head: u64) -> Result<Arc<Vec<
 fn shown(stored: &StoredEvent, personal: bool) -> Result<Event, Problem> {
     let fault = |error: serde_json::Error| Problem::new(Code::Internal, format!("event {}: {error}", stored.seq));
     let mut body: serde_json::Value = serde_json::from_slice(&stored.body).map_err(fault)?;
+    let origin = match body.as_object_mut().and_then(|fields| fields.remove("origin")) {
+        Some(serde_json::Value::String(origin)) => Some(origin),
+        _ => None,
+    };
     if stored.kind == "token.created"
         && let Some(record) = body.get_mut("record").and_then(serde_json::Value::as_object_mut)
     {
@@ -219,6 +223,7 @@ fn shown(stored: &StoredEvent, personal: bool) -> Result<Event, Problem> {
         kind: stored.kind.clone(),
         version: stored.version,
         actor: stored.actor.clone(),
+        origin,
         body,
     })
 }

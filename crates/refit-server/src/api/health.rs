@@ -14,6 +14,8 @@ pub(super) async fn healthz(State(api): State<Api>) -> Response {
 }
 
 /// Whether the log can be read and requests are answered.
+///
+/// `impaired` is: it is ready, and could not decide some devices because of a mistake in the program; they keep what was decided before.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", security(()),
     responses((status = 200, description = "It is ready.", body = Health)),
@@ -24,9 +26,12 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Response, Problem> 
 }
 
 fn health(api: &Api) -> Health {
+    let view = api.shell().view();
+    let undecided = view.board.failures(&view.state).count() as u64;
     Health {
-        status: "ok".to_owned(),
+        status: if undecided == 0 { "ok" } else { "impaired" }.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        head: api.shell().view().state.seq,
+        head: view.state.seq,
+        undecided,
     }
 }

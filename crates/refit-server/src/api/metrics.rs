@@ -23,7 +23,6 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     requests: Family<Labels, Counter>,
     seconds: Family<Route, Histogram>,
-    pauses: Histogram,
     head: Gauge,
     devices: Gauge,
     lag: Gauge,
@@ -58,7 +57,6 @@ impl Metrics {
             registry: Arc::default(),
             requests: Family::default(),
             seconds,
-            pauses: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0]),
             head: Gauge::default(),
             devices: Gauge::default(),
             lag: Gauge::default(),
@@ -70,8 +68,6 @@ impl Metrics {
             registry.register("http_requests", "Requests, by route and status", metrics.requests.clone());
             let help = "How long requests took";
             registry.register_with_unit("http_request", help, Unit::Seconds, metrics.seconds.clone());
-            let help = "How long the writer kept others waiting";
-            registry.register_with_unit("writer_pause", help, Unit::Seconds, metrics.pauses.clone());
             registry.register("log_head", "The last event of the log", metrics.head.clone());
             registry.register("devices", "Devices that are managed", metrics.devices.clone());
             registry.register("board_lag", "Devices that have to be decided anew", metrics.lag.clone());
@@ -92,11 +88,6 @@ impl Metrics {
         let (method, route) = (known.copied().unwrap_or("other").to_owned(), route.to_owned());
         self.seconds.get_or_create(&Route { method: method.clone(), route: route.clone() }).observe(took.as_secs_f64());
         self.requests.get_or_create(&Labels { method, route, status }).inc();
-    }
-
-    /// The writer kept others waiting.
-    pub fn writer_pause(&self, took: Duration) {
-        self.pauses.observe(took.as_secs_f64());
     }
 
     fn text(&self) -> String {

@@ -6,9 +6,10 @@ use super::{
     writer::{Asked, Job},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_core::control::{Actor, Board, Evaluation, Evaluator, Input, PlanId, Terms};
+use refit_core::control::{Actor, Board, Evaluation, Evaluator, Failure, Input, PlanId, Terms};
 use refit_model::DeviceId;
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,12 +27,16 @@ const WRITER_MOST: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait after a look, in multiples of how long it took: with many devices, looking is not all that is done.
 const REST: u32 = 4;
+/// When a device that could not be decided is tried again though nothing has changed.
+const AGAIN: SignedDuration = SignedDuration::from_mins(10);
+/// How long the thread rests after a mistake that was not in deciding one device.
+const RECOVER: Duration = Duration::from_secs(1);
 
 /// Starts the thread.
 pub(super) fn start(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) -> Result<(), TellError> {
     let failed = |error: std::io::Error| TellError::Other(format!("the evaluator can't be started: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
-    let deciding = Deciding {
+    let mut deciding = Deciding {
         shared,
         jobs,
         board: Board::default(),
@@ -41,7 +46,11 @@ pub(super) fn start(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) -> Result<
     };
     let run = move || {
         crate::background::yield_to_others();
-        runtime.block_on(deciding.run());
+        // A mistake costs what it is about, never the deciding of everything else.
+        while guarded("the evaluator had to begin anew", || runtime.block_on(deciding.run())).is_none() {
+            deciding.evaluator = Evaluator::default();
+            std::thread::sleep(RECOVER);
+        }
     };
     std::thread::Builder::new().name("evaluator".into()).spawn(run).map_err(failed)?;
     Ok(())
@@ -62,7 +71,7 @@ struct Deciding {
 struct Ended;
 
 impl Deciding {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let mut head = self.shared.head.subscribe();
         let mut ended = self.shared.ended.subscribe();
         loop {
@@ -113,15 +122,35 @@ impl Deciding {
             let now = self.shared.now(&view.state);
             let Some(terms) = Terms::in_force(&view.state) else { return Ok(()) };
             let mut decided: Vec<Evaluation> = Vec::new();
+            let mut failed = Vec::new();
             while decided.len() < self.batch
-                && (decided.is_empty() || begun.elapsed() < BATCH_MOST)
+                && ((decided.is_empty() && failed.is_empty()) || begun.elapsed() < BATCH_MOST)
                 && let Some(id) = due.next()
             {
-                if let Some(record) = view.state.device(&id) {
-                    decided.push(self.evaluator.evaluate(&view.state, &terms, record, now));
+                let Some(record) = view.state.device(&id) else { continue };
+                let what = format!("device {id} could not be decided: what was decided before stays");
+                let decide = || {
+                    #[cfg(test)]
+                    tests::planted(record);
+                    self.evaluator.evaluate(&view.state, &terms, record, now)
+                };
+                match guarded(&what, decide) {
+                    Some(evaluation) => decided.push(evaluation),
+                    None => {
+                        // What it has put together so far may be half of something.
+                        self.evaluator = Evaluator::default();
+                        let (basis, revision) = (view.state.seq, terms.revision);
+                        let again = now.checked_add(AGAIN).unwrap_or(Timestamp::MAX);
+                        failed.push((id, Failure { basis, revision, at: now, again }));
+                    }
                 }
             }
             drop(view);
+            if !failed.is_empty() {
+                self.shared.metrics.failed_devices.inc_by(failed.len() as u64);
+                failed.into_iter().for_each(|(id, failure)| self.board.failed(id, failure));
+                self.shared.show(|view| view.board = self.board.clone());
+            }
             if decided.is_empty() {
                 continue;
             }
@@ -134,7 +163,14 @@ impl Deciding {
         let plan = PlanId::new(uuid::Uuid::now_v7().to_string());
         let input = Input::Evaluated { plan, devices: decided.clone() };
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { actor: Actor::server(), input, request: None, queued: Instant::now(), reply };
+        let asked = Asked {
+            actor: Actor::server(),
+            input,
+            request: None,
+            prepared: Default::default(),
+            queued: Instant::now(),
+            reply,
+        };
         let jobs = self.jobs.upgrade().ok_or(Ended)?;
         jobs.send(Job::Tell(Box::new(asked))).await.map_err(|_| Ended)?;
         drop(jobs);
@@ -156,5 +192,124 @@ impl Deciding {
             Err(_) => return Err(Ended),
         }
         Ok(())
+    }
+}
+
+/// Does something in which there may be a mistake; `None`, with a line in the log of the program, where there was one.
+fn guarded<T>(what: &str, work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .inspect_err(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            tracing::error!(why = text.unwrap_or("no message"), "a mistake in the program: {what}");
+        })
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Shell, SystemClock};
+    use jiff::Timestamp;
+    use refit_core::{
+        control::{Actor, DeviceRecord, Input, InstallEntry, Installs, Observation, Plain, PolicyFiles, ReleaseEntry},
+        policy::{
+            load::load,
+            resolve::{Titles, resolve},
+            syntax::Limits,
+        },
+    };
+    use refit_store::{MemoryStore, Store};
+    use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+    /// A mistake that is there on purpose: some fact of a device makes deciding it fail.
+    pub(super) fn planted(record: &DeviceRecord) {
+        let cursed = record
+            .facts
+            .get("device.site")
+            .is_some_and(|said| said.values().any(|value| *value == Plain::Text("where deciding fails".into())));
+        assert!(!cursed, "this mistake is there on purpose");
+    }
+
+    const POLICY: &str = "
+organization: acme
+defaults: { mode: enforce }
+---
+title: editor
+name: Editor
+scheme: semver
+---
+policy: editors
+software: [editor]
+deadline: [{ within: 7d }]
+";
+
+    async fn observe(shell: &Shell, device: &str, site: &str, version: &str) {
+        let entry = InstallEntry {
+            title: "editor".into(),
+            branch: None,
+            profile: None,
+            version: version.into(),
+            state: None,
+            source: None,
+        };
+        let said = Observation {
+            device: device.into(),
+            source: "agent".into(),
+            observed: Timestamp::now(),
+            facts: BTreeMap::from([("device.site".into(), Some(Plain::Text(site.into())))]),
+            installs: Some(Installs::All(vec![entry])),
+            universe: None,
+        };
+        shell.tell(&Actor::server(), Input::Observe(said), None).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_device_that_cannot_be_decided_keeps_what_was_decided_and_keeps_nobody_else_from_it() {
+        let store = MemoryStore::new();
+        let fence = store.acquire_lease("test", Timestamp::now(), Duration::from_secs(3600)).await.unwrap();
+        let shell = Shell::open(Arc::new(store), fence, Titles::default(), Arc::new(SystemClock)).await.unwrap();
+        let server = Actor::server();
+        for device in ["a", "b"] {
+            shell.tell(&server, Input::Enrol { device: device.into(), name: None }, None).await.unwrap();
+            observe(&shell, device, "Rome", "1.0.0").await;
+        }
+        let release = |version: &str| ReleaseEntry {
+            title: "editor".into(),
+            branch: None,
+            version: version.into(),
+            published: Timestamp::now(),
+            security: false,
+            withheld: false,
+        };
+        let releases = Input::Releases { source: "vendor".into(), releases: vec![release("1.0.0"), release("1.1.0")] };
+        shell.tell(&server, releases, None).await.unwrap();
+        let files = PolicyFiles(BTreeMap::from([("refit.yaml".to_owned(), POLICY.to_owned())]));
+        let read = files.files();
+        let (documents, _) = load(&read, &Limits::default());
+        let (repository, _) = resolve(&documents, &read, &Titles::default());
+        crate::policy::plan_and_apply(&shell, &server, &files, "hash", Arc::new(repository)).await.unwrap();
+        shell.evaluate().unwrap();
+        shell.settled().await;
+        let before = shell.view().board.row(&"a".into()).cloned().unwrap();
+        assert!(shell.view().board.failures(&shell.view().state).next().is_none());
+
+        observe(&shell, "a", "where deciding fails", "1.0.0").await;
+        observe(&shell, "b", "Rome", "1.1.0").await;
+        shell.settled().await;
+        let view = shell.view();
+        assert_eq!(view.board.row(&"a".into()), Some(&before));
+        assert!(view.state.device(&"a".into()).unwrap().published.len() == 1);
+        let failed: Vec<_> = view.board.failures(&view.state).map(|(device, _)| device.to_string()).collect();
+        assert_eq!(failed, ["a"]);
+        // The other one is compliant by now.
+        let row = view.board.row(&"b".into()).unwrap();
+        assert_eq!(row.slots[0].compliance, refit_core::decide::Compliance::Compliant);
+
+        // What was wrong is put right, and the device is decided again.
+        observe(&shell, "a", "Rome", "1.1.0").await;
+        shell.settled().await;
+        let view = shell.view();
+        assert!(view.board.failures(&view.state).next().is_none());
+        let row = view.board.row(&"a".into()).unwrap();
+        assert_eq!(row.slots[0].compliance, refit_core::decide::Compliance::Compliant);
     }
 }

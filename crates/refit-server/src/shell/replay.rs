@@ -3,7 +3,7 @@
 use super::TellError;
 use jiff::Timestamp;
 use refit_core::{
-    control::{Contents, Event, Ground, State, decode, read_snapshot},
+    control::{Contents, Event, Ground, Prepared, State, decode, read_snapshot},
     policy::resolve::Titles,
 };
 use refit_model::DeviceId;
@@ -97,7 +97,7 @@ pub(super) async fn follow(
             }
             let mut event = decode(&stored.kind, stored.version, &stored.body)?;
             past.into_iter().for_each(|past| past.narrow(state, &mut event));
-            let mut contents = BTreeMap::new();
+            let mut contents = InMemory::default();
             fetch(store, &mut contents, &event).await?;
             let ground = Ground { catalog, contents: &contents as &dyn Contents };
             let applied = state.apply(stored.seq, stored.at, &event, &ground);
@@ -110,21 +110,35 @@ pub(super) async fn follow(
     }
 }
 
-/// Reads the content that an event names.
-pub(super) async fn fetch(
-    store: &Arc<dyn Store>,
-    contents: &mut BTreeMap<SmolStr, Arc<[u8]>>,
-    event: &Event,
-) -> Result<(), TellError> {
+/// Contents in memory: as bytes, or read already.
+#[derive(Default)]
+pub(super) struct InMemory {
+    pub bytes: BTreeMap<SmolStr, Arc<[u8]>>,
+    pub prepared: BTreeMap<SmolStr, Prepared>,
+}
+
+impl Contents for InMemory {
+    fn content(&self, sha256: &str) -> Option<Arc<[u8]>> {
+        self.bytes.get(sha256).cloned()
+    }
+
+    fn prepared(&self, sha256: &str) -> Option<&Prepared> {
+        self.prepared.get(sha256)
+    }
+}
+
+/// Reads the content that an event names, where it is not there yet.
+pub(super) async fn fetch(store: &Arc<dyn Store>, contents: &mut InMemory, event: &Event) -> Result<(), TellError> {
     let digest = match event {
         Event::PolicyApplied(applied) => &applied.files,
         Event::DistributionMatched(matched) => &matched.content,
         _ => return Ok(()),
     };
-    if !contents.contains_key(digest)
+    if !contents.prepared.contains_key(digest)
+        && !contents.bytes.contains_key(digest)
         && let Some(blob) = store.blob(digest).await?
     {
-        contents.insert(digest.clone(), blob.into_body().into());
+        contents.bytes.insert(digest.clone(), blob.into_body().into());
     }
     Ok(())
 }

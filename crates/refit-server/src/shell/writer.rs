@@ -5,7 +5,9 @@
 
 use super::{Answer, Request, Shared, TellError, Told, replay};
 use jiff::Timestamp;
-use refit_core::control::{Actor, Contents, Effect, Ground, Input, Outcome, PersonId, Refusal, State, encode, handle};
+use refit_core::control::{
+    Actor, Contents, Effect, Event, Ground, Input, Outcome, PersonId, Prepared, Refusal, State, encode, handle,
+};
 use refit_store::{Answered, AppendError, BODY_BYTES_MAX, Batch, NewEvent, PersonalValue, StoreError};
 use smol_str::SmolStr;
 use std::{
@@ -40,6 +42,8 @@ pub(super) struct Asked {
     pub actor: Actor,
     pub input: Input,
     pub request: Option<(Request, Answer)>,
+    /// Content that the events to come will name, read beforehand.
+    pub prepared: BTreeMap<SmolStr, Prepared>,
     pub queued: Instant,
     pub reply: oneshot::Sender<Result<Done, TellError>>,
 }
@@ -90,6 +94,8 @@ struct Tentative {
     /// Requests that this batch answers.
     keys: BTreeMap<String, String>,
     erasing: BTreeSet<PersonId>,
+    /// Something large may be let go with the state before.
+    replaces_content: bool,
 }
 
 impl Writer {
@@ -158,6 +164,7 @@ impl Writer {
             bytes: 0,
             keys: BTreeMap::new(),
             erasing: BTreeSet::new(),
+            replaces_content: false,
         };
         let mut close = None;
         while let Some(job) = self.waiting.pop_front() {
@@ -183,11 +190,12 @@ impl Writer {
 
     /// Handles one input on the tentative state. One that is refused changes nothing.
     async fn take(&self, tentative: &mut Tentative, asked: Asked) {
-        let Asked { actor, input, request, queued, reply } = asked;
+        let Asked { actor, input, request, prepared, queued, reply } = asked;
         let begun = Instant::now();
         let mut handled =
             Handled { result: Err(self.shared.why_ended()), queued, reply, erase: Vec::new(), matching: Vec::new() };
-        let done = self.handle(tentative, &actor, input, request, &mut handled).await;
+        let contents = replay::InMemory { prepared, ..Default::default() };
+        let done = self.handle(tentative, &actor, input, request, contents, &mut handled).await;
         handled.result = done.map(|told| Done { told, took: begun.elapsed() });
         match &handled.result {
             Ok(_) => self.shared.metrics.inputs.inc(),
@@ -202,6 +210,7 @@ impl Writer {
         actor: &Actor,
         input: Input,
         request: Option<(Request, Answer)>,
+        mut contents: replay::InMemory,
         handled: &mut Handled,
     ) -> Result<Told, TellError> {
         if let Some((request, _)) = &request {
@@ -215,8 +224,8 @@ impl Writer {
         }
         let now = self.shared.now(&tentative.state);
         let Outcome { events, personal, seen, effects } = guarded(|| handle(&tentative.state, actor, input, now))??;
-        let mut contents = BTreeMap::new();
         for event in &events {
+            tentative.replaces_content |= matches!(event, Event::PolicyApplied(_) | Event::DistributionMatched(_));
             replay::fetch(&self.shared.store, &mut contents, event).await?;
         }
         let mut state = tentative.state.clone();
@@ -237,7 +246,8 @@ impl Writer {
         let ground = Ground { catalog: &self.shared.catalog, contents: &contents as &dyn Contents };
         let mut bytes = 0;
         for event in &events {
-            let (kind, version, body) = encode(event).map_err(|error| TellError::Other(error.to_string()))?;
+            let (kind, version, body) =
+                encode(event, &actor.origin).map_err(|error| TellError::Other(error.to_string()))?;
             small("event", kind, body.len())?;
             guarded(|| state.apply(state.seq + 1, now, event, &ground))?
                 .map_err(|error| TellError::Other(error.to_string()))?;
@@ -286,7 +296,7 @@ impl Writer {
 
     /// Makes a batch durable, shows the state and answers. An error ends the writer.
     async fn commit(&mut self, tentative: Tentative) -> Result<(), SmolStr> {
-        let Tentative { state, batch, handled, erasing, .. } = tentative;
+        let Tentative { state, batch, handled, erasing, replaces_content, .. } = tentative;
         let events = batch.events.len() as u64;
         if !batch.is_empty() {
             // Nobody may say anything of these people before their values are gone.
@@ -312,8 +322,14 @@ impl Writer {
             self.shared.metrics.events.inc_by(events);
         }
         let begun = Instant::now();
-        self.state = state;
+        let before = std::mem::replace(&mut self.state, state);
         self.shared.show(|view| view.state = self.state.clone());
+        if replaces_content {
+            // Giving back what many megabytes were read into takes long as well.
+            self.shared.runtime.spawn_blocking(move || drop(before));
+        } else {
+            drop(before);
+        }
         let seq = self.state.seq;
         self.shared.head.send_if_modified(|head| std::mem::replace(head, seq) != seq);
         for handled in handled {

@@ -33,6 +33,33 @@ async fn the_log_is_read_in_pages_and_by_kind() {
 }
 
 #[tokio::test]
+async fn an_event_says_who_did_it_and_from_where() {
+    let server = Server::new().await;
+    let from = |address: &str, id: &str| {
+        let peer: std::net::SocketAddr = address.parse().unwrap();
+        let request = Request::post("/api/v1/devices")
+            .header("authorization", format!("Bearer {}", server.admin))
+            .header("content-type", "application/json")
+            // Anybody can write this.
+            .header("x-forwarded-for", "203.0.113.99")
+            .extension(axum::extract::ConnectInfo(peer))
+            .body(Body::from(json!({ "id": id }).to_string()))
+            .unwrap();
+        server.router.clone().oneshot(request)
+    };
+    assert!(from("192.0.2.7:50123", "d1").await.unwrap().status().is_success());
+    assert!(from("[::ffff:192.0.2.8]:50123", "d2").await.unwrap().status().is_success());
+    enrol(&server, "d3").await;
+    let page = server.get("/api/v1/events?kind=device.enrolled").await.ok();
+    let items = page["items"].as_array().unwrap();
+    let origins: Vec<&str> = items.iter().map(|event| event["origin"].as_str().unwrap()).collect();
+    assert_eq!(origins, ["192.0.2.7", "192.0.2.8", "local"]);
+    assert!(items[0]["body"].get("origin").is_none());
+    assert_eq!(items[0]["version"], 2);
+    assert!(items[0]["actor"].as_str().unwrap().starts_with("token:"));
+}
+
+#[tokio::test]
 async fn who_waits_hears_of_an_event_at_once() {
     let server = Server::new().await;
     let begun = Instant::now();

@@ -155,6 +155,36 @@ deadline: [{ within: 7d }]
     let said = explain("c").await;
     assert!(said.starts_with("Held (the budget of 1% of "), "{said}");
     assert!(said.contains(&format!("`refit plans approve {held}`.")), "{said}");
+    // Programs are told the same: the cause, and what lifts it.
+    let lifted = format!("refit plans approve {held}");
+    let explained = server.get("/api/v1/devices/c/explanation?title=firefox").await.ok();
+    assert_eq!(explained["held_by"][0]["hold"], "budget");
+    assert_eq!(explained["held_by"][0]["lifted_by"], json!(lifted));
+    assert_eq!(explained["decisions"][0]["holds"], json!(["budget"]));
+    let decided = server.get("/api/v1/devices/c/decisions").await.ok();
+    assert_eq!(decided["slots"][0]["holds"], json!(["budget"]));
+    assert_eq!(decided["slots"][0]["held_by"][0]["plan"], json!(held));
+    let listed = async |hold: &str| {
+        let list = server.get(&format!("/api/v1/devices?hold={hold}")).await.ok();
+        let items = list["items"].as_array().unwrap().clone();
+        items.iter().map(|device| device["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("budget").await, ["b", "c"]);
+    assert_eq!(server.get("/api/v1/devices?hold=budget&title=zoom").await.ok()["items"], json!([]));
+    assert!(listed("envelope").await.is_empty());
+    assert!(listed("kill_switch").await.is_empty());
+    let device = &server.get("/api/v1/devices?hold=budget").await.ok()["items"][0];
+    assert_eq!(device["holds"], json!({ "budget": 1 }));
+    assert_eq!(server.get(&format!("/api/v1/plans/{held}")).await.ok()["held"][0]["by"], "budget");
+    // The brake comes before it.
+    server.post("/api/v1/brake/stop", json!({ "why": "an incident" })).await.ok();
+    assert_eq!(listed("kill_switch").await, ["a", "b", "c"]);
+    let decided = server.get("/api/v1/devices/c/decisions").await.ok();
+    assert_eq!(decided["slots"][0]["holds"], json!(["kill_switch", "budget"]));
+    assert_eq!(decided["slots"][0]["held_by"][0]["lifted_by"], "refit resume --everything");
+    assert!(explain("c").await.starts_with("Everything is stopped (an incident)"), "{}", explain("c").await);
+    server.post("/api/v1/brake/go-on", json!({ "why": "over" })).await.ok();
+    server.shell.settled().await;
     let why = json!({ "why": "they have not moved" });
     server.post(&format!("/api/v1/plans/{held}/reject"), why).await.ok();
     assert!(explain("c").await.starts_with(&format!("Held: a person rejected plan {held}")), "{}", explain("c").await);

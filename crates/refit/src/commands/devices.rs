@@ -10,7 +10,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use refit_api::client::DeviceFilter;
 use refit_core::{
-    decide::Compliance,
+    decide::{Compliance, Hold},
     facts::{FieldRef, Fields},
     policy::diagnostic::did_you_mean,
 };
@@ -39,7 +39,20 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
             }
         },
     };
-    let filter = DeviceFilter { platform: args.platform.clone(), compliance, title: args.title.clone(), name: None };
+    let hold = match &args.hold {
+        None => None,
+        Some(name) => match serde_json::from_value::<Hold>(serde_json::Value::String(name.clone())) {
+            Ok(hold) => Some(hold),
+            Err(_) => {
+                return Err(Refused::usage(format!(
+                    "nothing is held by `{name}`: write budget, envelope, kill_switch, block, failed_gate, freeze, \
+                     provisioning, grace or window"
+                )));
+            }
+        },
+    };
+    let filter =
+        DeviceFilter { platform: args.platform.clone(), compliance, hold, title: args.title.clone(), name: None };
     let devices = client.devices(&filter)?;
     if let (true, Some(platform)) = (devices.is_empty(), &args.platform) {
         known_platform(platform)?;

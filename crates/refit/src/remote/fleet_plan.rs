@@ -229,7 +229,7 @@ fn held(plan: &Plan, names: &Names) -> String {
         if open { "waits for a person" } else { "held moves for a person" }
     );
     how_far(&mut text, plan);
-    for HeldMoves { cohort, cause, because, devices, examples } in &plan.held {
+    for HeldMoves { cohort, cause, because, devices, examples, .. } in &plan.held {
         let _ = writeln!(text, "  {} on {}", described(cohort), counted(*devices as usize, "device"));
         let _ = writeln!(text, "      moved by {}; {because}", word(cause));
         let _ = writeln!(

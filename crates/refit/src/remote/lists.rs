@@ -6,12 +6,15 @@ use crate::{
     terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use jiff::Timestamp;
-use refit_api::{Device, DeviceDecisions, DeviceSummary, Event, Exposure, PlanIs, PlanSummary, Token};
+use refit_api::{Device, DeviceDecisions, DeviceSummary, Event, Exposure, PlanIs, PlanSummary, SlotDecision, Token};
 use refit_core::{
     control::{PlanStatus, Wanted},
-    decide::Compliance,
+    decide::{Compliance, Hold},
 };
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 /// One device a line, the worst first.
 pub fn devices(devices: &[DeviceSummary], now: Timestamp) -> String {
@@ -26,10 +29,11 @@ pub fn devices(devices: &[DeviceSummary], now: Timestamp) -> String {
     for device in sorted {
         let _ = writeln!(
             text,
-            "{:width$}  {}  {}  seen {}",
+            "{:width$}  {}  {}{}  seen {}",
             title(device),
             device.platform.as_deref().unwrap_or("-"),
             stands(&device.compliance),
+            waits(&device.holds),
             ago(device.seen, now)
         );
     }
@@ -68,6 +72,16 @@ fn stands(compliance: &BTreeMap<Compliance, u64>) -> String {
     if said.is_empty() { "not decided yet".to_owned() } else { said.join(", ") }
 }
 
+/// `; 2 held by budget`: what waits for a person. What ends by itself stands with the device.
+fn waits(holds: &BTreeMap<Hold, u64>) -> String {
+    let for_people = [Hold::KillSwitch, Hold::Budget, Hold::Envelope];
+    let said: Vec<String> = for_people
+        .iter()
+        .filter_map(|hold| holds.get(hold).map(|count| format!("{count} held by {}", word(hold))))
+        .collect();
+    if said.is_empty() { String::new() } else { format!("; {}", paint(CHANGE, said.join(", "))) }
+}
+
 /// One device, with what is said of it.
 pub fn device_text(device: &Device, decisions: &DeviceDecisions, all: bool, now: Timestamp) -> String {
     let called = device.name.as_ref().map_or_else(|| device.id.clone(), |name| format!("{name} ({})", device.id));
@@ -87,7 +101,8 @@ pub fn device_text(device: &Device, decisions: &DeviceDecisions, all: bool, now:
         let _ = writeln!(text, "  {} = {value}  {}", fact.field, paint(FAINT, format!("({})", fact.source)));
     }
     let urgent = |compliance| matches!(compliance, Compliance::Overdue | Compliance::Due | Compliance::Unsupported);
-    let mut slots: Vec<_> = decisions.slots.iter().filter(|slot| all || urgent(slot.compliance)).collect();
+    let shown = |slot: &&SlotDecision| all || urgent(slot.compliance) || !slot.held_by.is_empty();
+    let mut slots: Vec<_> = decisions.slots.iter().filter(shown).collect();
     slots.sort_by_key(|slot| (slot.due.unwrap_or(Timestamp::MAX), slot.slot.clone()));
     let _ = writeln!(
         text,
@@ -121,6 +136,16 @@ pub fn device_text(device: &Device, decisions: &DeviceDecisions, all: bool, now:
             slot.slot,
             slot.installed.as_deref().unwrap_or("-")
         );
+    }
+    let mut said: BTreeSet<(Hold, &str)> = BTreeSet::new();
+    for held in decisions.slots.iter().flat_map(|slot| &slot.held_by) {
+        if said.insert((held.hold, &held.because)) {
+            let lifted = held
+                .lifted_by
+                .as_deref()
+                .map_or_else(|| "a person rejected it".to_owned(), |command| format!("`{command}` lets it go"));
+            let _ = writeln!(text, "  held by {}: {}; {lifted}", word(&held.hold), held.because);
+        }
     }
     let rest = decisions.slots.len() - slots.len();
     if rest > 0 {
@@ -161,7 +186,9 @@ pub fn event(event: &Event) -> String {
         body = body.chars().take(BODY_SHOWN).chain(['…']).collect();
     }
     let at = paint(FAINT, format!("{:.0}", event.at));
-    format!("{:>8}  {at}  {}  {}  {}\n", event.seq, event.kind, event.actor, paint(FAINT, body))
+    let origin = event.origin.as_deref().filter(|origin| *origin != "local");
+    let origin = origin.map_or_else(String::new, |origin| format!(" from {origin}"));
+    format!("{:>8}  {at}  {}  {}{origin}  {}\n", event.seq, event.kind, event.actor, paint(FAINT, body))
 }
 
 /// How much of an event's body is shown, in characters; `--json` has all of it.

@@ -22,6 +22,7 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
     match input {
         Input::Start { program, alive_until } => Ok(operations::start(state, program, alive_until, now)),
         Input::Tick => Ok(operations::tick(state, now)),
+        Input::End => Ok(operations::end(state, now)),
         Input::SetApprovals(approvals) => Ok(operations::set_approvals(state, approvals)),
         Input::Enrol { device, name } => devices::enrol(state, device, name),
         Input::Observe(observation) => devices::observe(state, observation, now),
@@ -70,7 +71,9 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
 
 fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
     let scope = match input {
-        Input::Start { .. } | Input::Tick | Input::SetApprovals(_) | Input::ErasePerson { .. } => Scope::Admin,
+        Input::Start { .. } | Input::Tick | Input::End | Input::SetApprovals(_) | Input::ErasePerson { .. } => {
+            Scope::Admin
+        }
         Input::CreateToken { .. } | Input::RevokeToken { .. } | Input::Evaluated { .. } | Input::Matched { .. } => {
             Scope::Admin
         }

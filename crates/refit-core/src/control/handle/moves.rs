@@ -5,17 +5,17 @@
 
 use super::super::{
     budget::Budgets,
+    codec::NOT_SHOWN,
     device_set::DeviceSet,
     entry::SlotName,
     evaluate::{Evaluation, SlotOutcome, later_because},
     event::{HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort},
-    ids::PlanId,
     input::Outcome,
-    publication::{CohortKey, DueBy, DueCause, MoveCause},
+    publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     state::{DeviceRecord, PlanKind, PlanStatus, State},
 };
 use jiff::Timestamp;
-use refit_model::AdvisoryId;
+use refit_model::{AdvisoryId, PlanId};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,9 +26,10 @@ type Terms = (Option<Timestamp>, Option<DueBy>, Option<DueCause>);
 /// decided again.
 pub(super) fn evaluated(state: &State, plan: PlanId, devices: Vec<Evaluation>, now: Timestamp) -> Outcome {
     let mut gathered = Gathered::new(state, now);
+    let for_all = state.revised_for_all();
     for evaluation in &devices {
         let Some(record) = state.device(&evaluation.device) else { continue };
-        let revised = state.revised_for(record).max(state.revised_for_all());
+        let revised = state.revised_for(record).max(for_all);
         if evaluation.revision != state.revision() || revised > evaluation.basis {
             continue;
         }
@@ -53,11 +54,17 @@ struct Gathered<'s> {
     /// What plans permit, and how much of it is left.
     permits: BTreeMap<PlanId, (bool, BTreeMap<CohortKey, u64>)>,
     permitted: BTreeMap<(PlanId, CohortKey), u64>,
-    held: BTreeMap<(CohortKey, MoveCause, SmolStr), DeviceSet>,
+    held: BTreeMap<(CohortKey, MoveCause, HeldBy), (SmolStr, DeviceSet)>,
     freed: DeviceSet,
     latches: BTreeSet<(AdvisoryId, SmolStr, Timestamp)>,
     began: BTreeMap<(SlotName, Timestamp), DeviceSet>,
     ended: BTreeMap<SlotName, DeviceSet>,
+}
+
+/// Why a device may not move.
+struct Kept {
+    by: HeldBy,
+    because: SmolStr,
 }
 
 /// What a device would be given for one slot.
@@ -131,12 +138,12 @@ impl<'s> Gathered<'s> {
                     self.freed.insert(record.index);
                 }
             }
-            Err(because) => {
+            Err(kept) => {
                 let cause = cause.unwrap_or(MoveCause::World);
                 for change in changes.iter().filter(|change| !change.moves) {
                     self.publish(record, change);
                 }
-                self.hold(record, cause, because, &movers);
+                self.hold(record, cause, kept, &movers);
             }
         }
         let kept: BTreeSet<&SlotName> =
@@ -191,7 +198,7 @@ impl<'s> Gathered<'s> {
         evaluation: &Evaluation,
         cause: MoveCause,
         movers: &[&Change<'_>],
-    ) -> Result<Option<PlanId>, SmolStr> {
+    ) -> Result<Option<PlanId>, Kept> {
         let fits = |left: &BTreeMap<CohortKey, u64>| {
             movers.iter().all(|change| left.get(change.key).is_some_and(|left| *left > 0))
         };
@@ -202,25 +209,31 @@ impl<'s> Gathered<'s> {
         let plan = self.permits.iter().find(|(_, (_, left))| fits(left));
         // What a new revision does to a device was shown in its plan; what was not shown needs a person.
         if cause == MoveCause::Policy && plan.is_none() {
-            return Err("the plan that was applied did not show this".into());
+            return Err(Kept { by: HeldBy::Envelope, because: NOT_SHOWN.into() });
         }
-        if let Some(because) = self.waiting(record, movers) {
-            return Err(because);
+        let permitted = self.budgets.permit(record.index, &evaluation.groups);
+        if let Some(kept) = self.waiting(record, movers, permitted.as_ref().err()) {
+            return Err(kept);
         }
-        self.budgets.permit(record.index, &evaluation.groups)?;
+        permitted.map_err(|because| Kept { by: HeldBy::Budget, because })?;
         Ok(plan.map(|(id, _)| id.clone()))
     }
 
     /// Why a move that is held already stays held: it waits for a person, whatever a budget permits by now, and what a person has
-    /// rejected stays rejected.
-    fn waiting(&self, record: &DeviceRecord, movers: &[&Change<'_>]) -> Option<SmolStr> {
+    /// rejected stays rejected. `spent` is what the budget says today, where it still does not permit it.
+    fn waiting(&self, record: &DeviceRecord, movers: &[&Change<'_>], spent: Option<&SmolStr>) -> Option<Kept> {
         movers.iter().find_map(|change| {
             let (id, key) = record.held.get(&change.key.slot).filter(|(_, key)| **key == *change.key)?;
             let plan = self.state.plans.get(id)?;
             let PlanKind::Held { held } = &plan.kind else { return None };
+            let held = held.iter().find(|held| held.key == **key && held.devices.contains(record.index));
+            let by = held.map_or(HeldBy::Budget, |held| held.by);
             match plan.status {
-                PlanStatus::Rejected => Some(format!("plan {id} was rejected").into()),
-                PlanStatus::Open => held.iter().find(|held| held.key == **key).map(|held| held.because.clone()),
+                PlanStatus::Rejected => Some(Kept { by, because: format!("plan {id} was rejected").into() }),
+                PlanStatus::Open => {
+                    let newest = spent.filter(|_| by == HeldBy::Budget);
+                    held.map(|held| Kept { by, because: newest.unwrap_or(&held.because).clone() })
+                }
                 _ => None,
             }
         })
@@ -256,7 +269,7 @@ impl<'s> Gathered<'s> {
         self.cohorts.entry((change.key.clone(), terms)).or_default().insert(record.index);
     }
 
-    fn hold(&mut self, record: &DeviceRecord, cause: MoveCause, because: SmolStr, movers: &[&Change<'_>]) {
+    fn hold(&mut self, record: &DeviceRecord, cause: MoveCause, kept: Kept, movers: &[&Change<'_>]) {
         let is_held = |change: &&Change<'_>| {
             record.held.get(&change.key.slot).is_some_and(|(plan, key)| {
                 let plan = self.state.plans.get(plan);
@@ -272,7 +285,10 @@ impl<'s> Gathered<'s> {
             self.freed.insert(record.index);
         }
         for change in movers {
-            self.held.entry((change.key.clone(), cause, because.clone())).or_default().insert(record.index);
+            let held = self.held.entry((change.key.clone(), cause, kept.by)).or_default();
+            // The newest figures are those that count.
+            held.0 = kept.because.clone();
+            held.1.insert(record.index);
         }
     }
 
@@ -294,9 +310,10 @@ impl<'s> Gathered<'s> {
                 .iter()
                 .find(|(_, plan)| plan.status == PlanStatus::Open && matches!(plan.kind, PlanKind::Held { .. }));
             let plan = open.map_or(plan, |(id, _)| id.clone());
-            let held = self.held.into_iter().map(|((key, cause, because), devices)| HeldCohort {
+            let held = self.held.into_iter().map(|((key, cause, by), (because, devices))| HeldCohort {
                 key,
                 cause,
+                by,
                 because,
                 devices,
             });

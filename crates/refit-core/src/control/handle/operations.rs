@@ -5,17 +5,27 @@ use super::super::{
     event::{
         BrakePulled, BrakeReleased, Event, PresenceSeen, ServerStarted, SettingsChanged, TokenCreated, TokenRevoked,
     },
-    ids::TokenId,
     input::{Outcome, Refusal},
     state::{PRESENCE, State},
     token::{Actor, TokenRecord},
 };
 use jiff::{SignedDuration, Timestamp};
+use refit_model::TokenId;
 use smol_str::SmolStr;
 
 pub(super) fn start(state: &State, program: SmolStr, alive_until: Option<Timestamp>, now: Timestamp) -> Outcome {
-    let down_since = (state.seq > 0).then_some(state.clock).max(alive_until);
-    one(ServerStarted { program, down_since: down_since.filter(|since| *since < now) })
+    let down_since = (state.seq > 0).then_some(state.clock).max(alive_until).filter(|since| *since < now);
+    // What had been gathered for a quarter of an hour is lost where nobody wrote it down.
+    let unsure_since = down_since.and_then(|since| since.checked_sub(PRESENCE).ok());
+    one(ServerStarted { program, down_since, unsure_since })
+}
+
+/// What has been gathered is written down, though its quarter of an hour has not passed.
+pub(super) fn end(state: &State, now: Timestamp) -> Outcome {
+    match state.presence_from {
+        Some(from) if !state.seen_since.is_empty() => presence(state, from, now),
+        _ => Outcome::default(),
+    }
 }
 
 pub(super) fn tick(state: &State, now: Timestamp) -> Outcome {
@@ -23,6 +33,10 @@ pub(super) fn tick(state: &State, now: Timestamp) -> Outcome {
     if now.duration_since(from) < PRESENCE || state.seen_since.is_empty() {
         return Outcome::default();
     }
+    presence(state, from, now)
+}
+
+fn presence(state: &State, from: Timestamp, now: Timestamp) -> Outcome {
     // Time of use is counted in quarters: a tick that comes late stretches none.
     let to = from.checked_add(PRESENCE).unwrap_or(now).min(now);
     one(PresenceSeen { from, to, devices: DeviceSet(state.seen_since.0.clone()) })

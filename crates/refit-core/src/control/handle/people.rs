@@ -3,13 +3,12 @@
 use super::super::{
     entry::Plain,
     event::{PersonAssigned, PersonErased, PersonObserved},
-    ids::PersonId,
     input::{Effect, Outcome, Personal, Refusal},
     state::State,
 };
 use super::{devices::managed, operations::one};
 use jiff::{SignedDuration, Timestamp};
-use refit_model::DeviceId;
+use refit_model::{DeviceId, PersonId};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 

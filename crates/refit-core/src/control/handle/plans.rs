@@ -2,13 +2,13 @@
 
 use super::super::{
     event::{PlanApproved, PlanMade, PlanRejected, PolicyApplied},
-    ids::PlanId,
     input::{Outcome, Refusal},
     publication::CohortKey,
     state::{PlanKind, PlanRecord, PlanStatus, State},
     token::{Actor, Bearer},
 };
 use super::operations::one;
+use refit_model::PlanId;
 use smol_str::SmolStr;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Finding devices without looking at all of them. It is worked out from the devices, and is in no snapshot.
 
 use super::{DeviceRecord, State};
-use crate::control::{device_index::DeviceIndex, device_set::DeviceSet, ids::PersonId};
+use crate::control::{device_index::DeviceIndex, device_set::DeviceSet};
 use imbl::OrdSet;
-use refit_model::{DeviceId, TitleId};
+use refit_model::{DeviceId, PersonId, TitleId};
 use smol_str::SmolStr;
 use std::{
     collections::BTreeSet,

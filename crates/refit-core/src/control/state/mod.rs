@@ -5,61 +5,34 @@
 
 mod apply;
 mod found;
+mod ground;
 mod published;
 mod records;
 mod sharing;
 
 pub use apply::ApplyError;
 pub use found::Found;
+pub use ground::{Contents, Ground, PolicyFiles, Prepared};
 pub use published::PublishedSlots;
 pub use records::*;
 
 use super::{
     device_set::DeviceSet,
     entry::{InstallEntry, Plain, ReleaseEntry, SlotName},
-    ids::{PersonId, PlanId, TokenId},
     sorted::Sorted,
     token::TokenRecord,
 };
 use crate::{
     facts::{FieldRef, Root},
-    policy::{
-        diagnostic::Files,
-        document::test::GateAnswer,
-        load::load,
-        repository::{Repository, Selector},
-        resolve::{Titles, resolve},
-        syntax::Limits,
-    },
+    policy::{document::test::GateAnswer, repository::Selector},
     world::Applied,
 };
 use imbl::{OrdMap, Vector};
-use jiff::Timestamp;
-use refit_model::{AdvisoryId, DeviceId, TitleId};
+use jiff::{SignedDuration, Timestamp};
+use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId, TokenId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Content by its SHA-256 in hexadecimal: policy files, lists of advisories.
-pub trait Contents {
-    /// The bytes; `None` where they are not there.
-    fn content(&self, sha256: &str) -> Option<Arc<[u8]>>;
-}
-
-impl Contents for BTreeMap<SmolStr, Arc<[u8]>> {
-    fn content(&self, sha256: &str) -> Option<Arc<[u8]>> {
-        self.get(sha256).cloned()
-    }
-}
-
-/// What events are read against.
-#[derive(Clone, Copy)]
-pub struct Ground<'g> {
-    /// The catalog's titles.
-    pub catalog: &'g Titles,
-    /// Content that events name.
-    pub contents: &'g dyn Contents,
-}
 
 /// All that the log adds up to.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -100,7 +73,7 @@ pub struct State {
     /// The policy in force.
     pub policy: Option<Arc<InForce>>,
     /// When policies and entries first applied.
-    pub applied: AppliedTimes,
+    pub applied: Arc<AppliedTimes>,
     /// What has opened, by title.
     pub rollouts: OrdMap<TitleId, Arc<Vec<RolloutRecord>>>,
     /// What gates said, by title.
@@ -176,7 +149,7 @@ pub struct Spent {
 }
 
 /// How long presence is gathered before it becomes an event.
-pub const PRESENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+pub const PRESENCE: SignedDuration = SignedDuration::from_mins(15);
 
 /// How many sources of one version of a package are kept: a device that lies can't fill the memory.
 const SOURCES_MOST: usize = 4;
@@ -267,6 +240,15 @@ impl State {
         self.seen_since.insert(index);
     }
 
+    /// How long the server did not listen between two times, or may have forgotten what it had heard.
+    pub fn not_listening(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
+        let parts = self.downtimes.iter().map(|(since, until)| {
+            let (since, until) = ((*since).max(from), (*until).min(to));
+            if until > since { until.duration_since(since) } else { SignedDuration::ZERO }
+        });
+        parts.fold(SignedDuration::ZERO, SignedDuration::saturating_add)
+    }
+
     /// When policies and entries first applied, as decisions ask for it.
     pub fn applied(&self) -> Applied {
         let entries = self
@@ -280,46 +262,19 @@ impl State {
     /// Reads again what snapshots leave out: the policy's documents, lists of advisories, which devices have what.
     pub fn restore(&mut self, ground: &Ground<'_>) -> Result<(), ApplyError> {
         if let Some(policy) = &mut self.policy {
-            let repository = repository(&policy.files, ground)?;
-            Arc::make_mut(policy).repository = Arc::new(repository);
+            let repository = ground.repository(&policy.files)?;
+            Arc::make_mut(policy).repository = repository;
         }
         let names: Vec<SmolStr> = self.distributions.keys().cloned().collect();
         for name in names {
             let Some(distribution) = self.distributions.get_mut(&name) else { continue };
-            let advisories = apply::advisories(&distribution.content, ground)?;
+            let advisories = ground.advisories(&distribution.content)?;
             Arc::make_mut(distribution).advisories = advisories;
         }
         self.share_again();
         self.find_again();
         Ok(())
     }
-}
-
-/// The files of a policy repository as content: path and text, sorted by path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyFiles(pub BTreeMap<String, String>);
-
-impl PolicyFiles {
-    /// As [`Files`], for the loader.
-    pub fn files(&self) -> Files {
-        let mut files = Files::default();
-        let limits = Limits::default();
-        for (path, text) in &self.0 {
-            // What is too large or no text was refused when the plan was made.
-            let _ = files.add(path.clone(), text.as_bytes(), &limits);
-        }
-        files
-    }
-}
-
-/// What decisions read of the policy files that a content holds.
-fn repository(content: &str, ground: &Ground<'_>) -> Result<Repository, ApplyError> {
-    let bytes = ground.contents.content(content).ok_or_else(|| ApplyError::Content(content.to_owned()))?;
-    let files: PolicyFiles = serde_json::from_slice(&bytes).map_err(|_| ApplyError::Content(content.to_owned()))?;
-    let files = files.files();
-    let (documents, _) = load(&files, &Limits::default());
-    let (repository, _) = resolve(&documents, &files, ground.catalog);
-    Ok(repository)
 }
 
 impl DeviceRecord {

@@ -5,14 +5,13 @@ use crate::{
     control::{
         entry::{AdvisoryEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName},
         event::HeldCohort,
-        ids::{PersonId, PlanId},
         publication::{CohortKey, DueBy},
         sorted::Sorted,
     },
     policy::repository::Repository,
 };
 use jiff::Timestamp;
-use refit_model::{AdvisoryId, DeviceId, TitleId};
+use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{

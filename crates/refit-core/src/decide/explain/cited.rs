@@ -96,6 +96,9 @@ pub(super) fn hold_text(held: &Held, decision: &Decision, view: &View) -> String
         Hold::Block => format!("block `{name}`{until}"),
         Hold::FailedGate => format!("the halt of {name}"),
         Hold::Freeze => format!("freeze `{name}`{until}"),
+        Hold::KillSwitch => format!("the stop of everything: {name}"),
+        Hold::Budget => format!("a budget that is spent (plan {name})"),
+        Hold::Envelope => format!("the plan that was applied, which did not show this (plan {name})"),
         Hold::Provisioning => "the setting up of the device".to_owned(),
         Hold::Grace => "the grace after an absence".to_owned(),
         Hold::Window => match held.until {

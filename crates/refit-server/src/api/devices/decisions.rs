@@ -5,8 +5,8 @@ use super::super::{
 };
 use super::managed;
 use axum::{extract::State, http::StatusCode, response::Response};
-use refit_api::{DeviceDecisions, ExposureOf, SlotDecision};
-use refit_core::control::{Evaluator, Scope, SlotOutcome, Terms};
+use refit_api::{DeviceDecisions, ExposureOf, HeldSlot, SlotDecision};
+use refit_core::control::{DeviceRecord, Evaluator, Scope, ServerHold, SlotName, SlotOutcome, State as World, Terms};
 use std::sync::Arc;
 
 /// What the policies say of a device, and how old that is.
@@ -40,18 +40,25 @@ pub(in super::super) async fn decisions(
         said.behind = row.revision != state.revision()
             || revised > row.basis
             || row.next_change.is_some_and(|change| change <= now);
-        said.slots = row.slots.iter().map(decision).collect();
+        said.slots = row.slots.iter().map(|outcome| decision(state, &record, outcome)).collect();
+    } else if view.board.failure(&record.id).is_some() {
+        // Deciding it has failed, and would again.
+        said.behind = true;
     } else if let Some(terms) = Terms::in_force(state) {
         // It has just arrived, or the server has just started: it is decided for whoever asks.
-        let decided = api.reading(move |view| Evaluator::default().evaluate(&view.state, &terms, &record, now)).await?;
+        let asked = record.clone();
+        let decided = api.reading(move |view| Evaluator::default().evaluate(&view.state, &terms, &asked, now)).await?;
         said.decided_at = Some(now);
-        said.slots = decided.slots.iter().map(decision).collect();
+        said.slots = decided.slots.iter().map(|outcome| decision(state, &record, outcome)).collect();
     }
     Ok(answer::json(StatusCode::OK, &said))
 }
 
-fn decision(outcome: &Arc<SlotOutcome>) -> SlotDecision {
+fn decision(state: &World, record: &DeviceRecord, outcome: &Arc<SlotOutcome>) -> SlotDecision {
     let exposures = outcome.exposures.iter();
+    let by_server = state.server_holds(record, &outcome.slot, !outcome.obligations.is_empty());
+    let mut holds: Vec<_> = by_server.iter().map(|held| held.hold).chain(outcome.holds.iter().copied()).collect();
+    holds.sort();
     SlotDecision {
         slot: outcome.slot.clone(),
         installed: outcome.installed.as_ref().map(ToString::to_string),
@@ -59,10 +66,23 @@ fn decision(outcome: &Arc<SlotOutcome>) -> SlotDecision {
         due: outcome.due,
         due_by: outcome.due_by.as_ref().map(|by| by.obligation.to_string()),
         progress: outcome.progress,
-        holds: outcome.holds.clone(),
+        holds,
+        held_by: by_server.into_iter().map(|held| said(&outcome.slot, held)).collect(),
         marks: outcome.marks.clone(),
         exposures: exposures.map(|(id, kev)| ExposureOf { advisory: id.to_string(), kev: *kev }).collect(),
         exceptions: outcome.exceptions.iter().map(ToString::to_string).collect(),
         decided: outcome.key.clone(),
+    }
+}
+
+/// What the server holds a slot by, as it is answered.
+pub(super) fn said(slot: &SlotName, held: ServerHold) -> HeldSlot {
+    HeldSlot {
+        slot: slot.clone(),
+        hold: held.hold,
+        lifted_by: held.lifted_by(),
+        because: held.because.to_string(),
+        since: held.since,
+        plan: held.plan.map(|plan| plan.to_string()),
     }
 }

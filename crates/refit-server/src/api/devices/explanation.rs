@@ -3,17 +3,18 @@ use super::super::{
     extract::{Caller, Path, Query, Time},
     problem::{Code, Problem},
 };
+use super::decisions::said;
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
-use refit_api::Explanation;
+use refit_api::{Explanation, HeldSlot};
 use refit_core::{
-    control::{DeviceRecord, Evaluator, PlanKind, PlanStatus, Scope, State as World, Terms},
-    decide::{self, View},
+    control::{Evaluator, Scope, SlotName, State as World, Terms},
+    decide::{self, Hold, View},
     facts::{Root, Value},
 };
 use refit_model::{DeviceId, TitleId};
 use serde::Deserialize;
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 use utoipa::IntoParams;
 
 /// What is to be explained.
@@ -80,6 +81,11 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         return Err(Problem::missing("title", title.as_str()).help("GET /api/v1/titles lists what is known"));
     }
     let (mut decisions, zone) = Evaluator::default().explain(state, &terms, record, title, at);
+    let mut held_by = Vec::new();
+    for decision in &mut decisions {
+        let slot = SlotName::from(&decision.slot);
+        held_by.extend(state.add_holds(record, decision).into_iter().map(|held| said(&slot, held)));
+    }
     if !personal {
         let used = decisions.iter_mut().flat_map(|decision| &mut decision.derivation.facts);
         for fact in used.filter(|fact| fact.field.root == Root::Person && fact.value.is_some()) {
@@ -101,28 +107,35 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         at,
         zone: name,
         revision: terms.revision,
-        text: held(state, record, title) + &text.join("\n"),
+        text: held(&held_by) + &text.join("\n"),
+        held_by,
         decisions: decisions.iter().map(json).collect::<Result<_, _>>()?,
     })
 }
 
 /// That the device is not told what the policy says, where a person has to let it go first.
-fn held(state: &World, device: &DeviceRecord, title: &TitleId) -> String {
+fn held(by: &[HeldSlot]) -> String {
     let mut text = String::new();
-    for (plan, key) in device.held.iter().filter(|(slot, _)| slot.title == *title).map(|(_, held)| held) {
-        let record = state.plans.get(plan);
-        let because = record.and_then(|record| match &record.kind {
-            PlanKind::Held { held } => held.iter().find(|cohort| cohort.key == **key).map(|cohort| &cohort.because),
-            PlanKind::Policy { .. } => None,
-        });
-        let because = because.map_or_else(String::new, |because| format!(" ({because})"));
-        let _ = match record.map(|record| record.status) {
-            Some(PlanStatus::Rejected) => {
+    let mut said: BTreeSet<(Hold, Option<&str>)> = BTreeSet::new();
+    for held in by.iter().filter(|held| held.hold != Hold::KillSwitch) {
+        if !said.insert((held.hold, held.plan.as_deref())) {
+            continue;
+        }
+        let _ = match (&held.lifted_by, &held.plan) {
+            (Some(command), _) => {
+                writeln!(text, "Held ({}): a person has to let it go with `{command}`.", held.because)
+            }
+            (None, plan) => {
+                let plan = plan.as_deref().unwrap_or_default();
                 writeln!(text, "Held: a person rejected plan {plan}; what was published stays.")
             }
-            _ => writeln!(text, "Held{because}: a person has to let it go with `refit plans approve {plan}`."),
         };
+    }
+    if !text.is_empty() {
         text.push_str("By the policy alone, which the device is not told before that:\n\n");
     }
-    text
+    match by.iter().find(|held| held.hold == Hold::KillSwitch) {
+        Some(held) => format!("Everything is stopped ({}); nothing is begun meanwhile.\n\n{text}", held.because),
+        None => text,
+    }
 }

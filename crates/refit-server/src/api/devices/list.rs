@@ -8,8 +8,8 @@ use crate::shell::View;
 use axum::{extract::State, response::Response};
 use refit_api::{DeviceSummary, Page};
 use refit_core::{
-    control::{DeviceRecord, DeviceSet},
-    decide::Compliance,
+    control::{DeviceRecord, DeviceSet, HeldBy, SlotName},
+    decide::{Compliance, Hold},
     facts::{FieldRef, Fields},
 };
 use refit_model::{DeviceId, TitleId};
@@ -37,6 +37,9 @@ pub(in super::super) struct Devices {
     /// Only those of which some slot (of `title`, where that is given) stands so: `overdue`.
     #[param(value_type = Option<String>)]
     compliance: Option<Compliance>,
+    /// Only those of which some slot (of `title`, where that is given) is held so: `budget`.
+    #[param(value_type = Option<String>)]
+    hold: Option<Hold>,
     /// Only those that have this title.
     title: Option<String>,
     /// Only those whose name or id begins so.
@@ -117,13 +120,15 @@ impl Devices {
         };
         let by_slot = match (&self.compliance, &self.title) {
             (Some(compliance), _) => Some(standing(compliance)),
-            (None, Some(title)) => Some(found.with_title(&TitleId::new(title))),
-            (None, None) => None,
+            // What is held may be missing.
+            (None, Some(title)) if self.hold.is_none() => Some(found.with_title(&TitleId::new(title))),
+            (None, _) => None,
         };
+        let by_hold = self.hold.map(|hold| held(view, hold));
         let by_platform = self.platform.as_ref().map(|platform| found.on_platform(platform));
         let few = usize::try_from(view.state.managed_count() / FREQUENT).unwrap_or(CHUNK).max(CHUNK);
         let by_name = self.name.as_ref().and_then(|begin| view.state.beginning(begin, few));
-        let sets = [by_slot, by_platform, by_name].into_iter().flatten();
+        let sets = [by_slot, by_hold, by_platform, by_name].into_iter().flatten();
         sets.reduce(|a, b| a.both(&b)).map(|set| set.both(&found.managed()))
     }
 
@@ -141,20 +146,60 @@ impl Devices {
                 })
             })
         };
+        let is_held = |hold: &Hold| {
+            let concerned = |slot: &SlotName| self.title.as_ref().is_none_or(|title| slot.title.as_str() == title);
+            holds(view, record).iter().any(|(slot, found)| found == hold && concerned(slot))
+        };
         self.name.as_ref().is_none_or(named)
             // What a decision says of a title is also said where it is not installed.
-            && (self.compliance.is_some() || self.title.as_ref().is_none_or(has))
+            && (self.compliance.is_some() || self.hold.is_some() || self.title.as_ref().is_none_or(has))
             && self.compliance.as_ref().is_none_or(stands)
+            && self.hold.as_ref().is_none_or(is_held)
             && self.platform.as_ref().is_none_or(|platform| {
                 view.state.plain_fact(record, "device.platform").is_some_and(|said| said.as_str() == platform)
             })
     }
 }
 
+/// All devices that are held so are among these.
+fn held(view: &View, hold: Hold) -> DeviceSet {
+    let by_server = match hold {
+        Hold::Budget => view.state.held_devices(HeldBy::Budget),
+        Hold::Envelope => view.state.held_devices(HeldBy::Envelope),
+        _ => DeviceSet::default(),
+    };
+    let stopped = hold == Hold::KillSwitch && view.state.brake.is_some();
+    let cohorts = view
+        .board
+        .cohorts()
+        .filter(|(outcome, _)| outcome.holds.contains(&hold) || (stopped && !outcome.obligations.is_empty()));
+    DeviceSet::union(cohorts.map(|(_, devices)| devices).chain([&by_server]))
+}
+
+/// What holds the slots of a device: what their decisions name, and what the server holds them by.
+fn holds(view: &View, record: &DeviceRecord) -> Vec<(SlotName, Hold)> {
+    let row = view.board.row(&record.id);
+    let mut holds = Vec::new();
+    for outcome in row.iter().flat_map(|row| &row.slots) {
+        let by_server = view.state.server_holds(record, &outcome.slot, !outcome.obligations.is_empty());
+        let all = by_server.iter().map(|held| held.hold).chain(outcome.holds.iter().copied());
+        holds.extend(all.map(|hold| (outcome.slot.clone(), hold)));
+    }
+    // After a start nothing has been decided yet, and what waited still waits.
+    for slot in record.held.keys().filter(|_| row.is_none()) {
+        holds.extend(view.state.server_holds(record, slot, false).iter().map(|held| (slot.clone(), held.hold)));
+    }
+    holds
+}
+
 fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
     let mut compliance: BTreeMap<Compliance, u64> = BTreeMap::new();
     for slot in view.board.row(&record.id).iter().flat_map(|row| &row.slots) {
         *compliance.entry(slot.compliance).or_default() += 1;
+    }
+    let mut by_hold: BTreeMap<Hold, u64> = BTreeMap::new();
+    for (_, hold) in holds(view, record) {
+        *by_hold.entry(hold).or_default() += 1;
     }
     DeviceSummary {
         id: record.id.to_string(),
@@ -165,6 +210,7 @@ fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
         seen: record.seen,
         installs: record.installs.len() as u64,
         compliance,
+        holds: by_hold,
     }
 }
 
@@ -172,7 +218,7 @@ fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
 mod tests {
     use super::super::super::page::place;
     use super::*;
-    use refit_core::control::{Board, Evaluation, SlotName, SlotOutcome, State};
+    use refit_core::control::{Board, Evaluation, SlotOutcome, State};
     use refit_core::decide::Progress;
 
     #[test]

@@ -72,6 +72,7 @@ pub(in super::super) async fn get(
             let moves = held.iter().map(|cohort| HeldMoves {
                 cohort: cohort.key.clone(),
                 cause: cohort.cause,
+                by: cohort.by,
                 because: cohort.because.to_string(),
                 devices: cohort.devices.len(),
                 examples: cohort

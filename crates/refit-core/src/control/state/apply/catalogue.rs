@@ -1,0 +1,77 @@
+//! Releases that are offered, advisories that no longer count, rings and gates.
+
+use super::super::{GateRecord, RolloutRecord, State};
+use crate::control::{
+    entry::AdvisoryEntry,
+    event::{GateAnswered, RingOpened, UniverseOffered},
+};
+use jiff::Timestamp;
+use refit_model::AdvisoryId;
+use std::sync::Arc;
+
+impl State {
+    /// Withdrawing an advisory removes its latches (rule 4), where no other title still has it.
+    pub(super) fn unlatch(&mut self, seq: u64, at: Timestamp, id: &AdvisoryId) {
+        let counts = |advisory: &AdvisoryEntry| advisory.withdrawn.is_none_or(|withdrawn| withdrawn > at);
+        if self.advisories.values().any(|list| list.get(id).is_some_and(counts)) {
+            return;
+        }
+        let gone: Vec<_> = self.latches.keys().filter(|(latched, _)| latched == id).cloned().collect();
+        for key in &gone {
+            self.latches.remove(key);
+        }
+        self.latches_revised = seq;
+    }
+
+    pub(super) fn universe_offered(&mut self, seq: u64, at: Timestamp, offered: &UniverseOffered) {
+        let record = self.universes.entry(offered.universe.clone()).or_default();
+        let universe = Arc::make_mut(record);
+        universe.distribution = offered.distribution.clone();
+        universe.revised = seq;
+        for offer in &offered.offers {
+            let first = self.first_offered.entry(offer.title.clone()).or_default();
+            let known = first.contains_key(&offer.version);
+            let first = first.entry(offer.version.clone()).or_insert(offer.published.min(at));
+            // Decisions in other universes that offer it read this too.
+            if known && offer.published < *first {
+                *first = offer.published;
+                self.title_revised.insert(offer.title.clone(), seq);
+            }
+            let list = universe.offers.entry(offer.title.clone()).or_default();
+            list.retain(|known| known.version != offer.version);
+            list.push(offer.clone());
+        }
+    }
+
+    pub(super) fn ring_opened(&mut self, seq: u64, opened: &RingOpened) {
+        let list = self.rollouts.entry(opened.title.clone()).or_default();
+        let list = Arc::make_mut(list);
+        let ring = (opened.ring.clone(), opened.members.clone());
+        match list.iter_mut().find(|known| known.rollout == opened.rollout && known.version == opened.version) {
+            Some(known) => known.open.push(ring),
+            None => list.push(RolloutRecord {
+                rollout: opened.rollout.clone(),
+                version: opened.version.clone(),
+                open: vec![ring],
+            }),
+        }
+        self.title_revised.insert(opened.title.clone(), seq);
+    }
+
+    pub(super) fn gate_answered(&mut self, seq: u64, answered: &GateAnswered) {
+        let list = self.gates.entry(answered.title.clone()).or_default();
+        let list = Arc::make_mut(list);
+        list.retain(|known| {
+            (&known.version, &known.after, &known.platform) != (&answered.version, &answered.after, &answered.platform)
+        });
+        if let Some(answer) = answered.answer {
+            list.push(GateRecord {
+                version: answered.version.clone(),
+                after: answered.after.clone(),
+                platform: answered.platform.clone(),
+                answer,
+            });
+        }
+        self.title_revised.insert(answered.title.clone(), seq);
+    }
+}

@@ -1,0 +1,157 @@
+//! Devices: what sources say of them, presence and absences, receipts.
+
+use super::super::{AbsenceRecord, Installed, Receipt, State, found::platforms};
+use crate::control::{
+    entry::{InstallEntry, SlotName},
+    event::{DeviceObserved, PresenceSeen, ReceiptReceived},
+    sorted::Sorted,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+/// The shortest time without a sign of a device that counts as an absence (rule 11).
+const ABSENCE: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// The lengths of a grace, in seconds of use (rule 11).
+const GRACES: [i64; 2] = [4 * 3600, 24 * 3600];
+/// How many absences are kept: earlier ones have no grace left.
+const ABSENCES_MOST: usize = 8;
+/// How many ids of receipts are kept of one device. A report that comes again after so many others would count twice; an agent
+/// sends those that nobody has acknowledged, which are few.
+const COUNTED_MOST: usize = 64;
+
+impl State {
+    pub(super) fn device_observed(&mut self, seq: u64, at: Timestamp, observed: &DeviceObserved) {
+        let observer = self.devices.get(&observed.device).filter(|device| {
+            let installs = !observed.present.is_empty() || !observed.gone.is_empty() || observed.universe.is_some();
+            installs || device.seen_by == observed.source
+        });
+        if let Some(index) = observer.map(|device| device.index) {
+            self.returned(seq, index, at);
+        }
+        let before = self.devices.get(&observed.device).map(|device| platforms(device)).unwrap_or_default();
+        self.change(&observed.device, |device| {
+            for (field, value) in &observed.facts {
+                let said = device.facts.entry_or_insert(field.clone(), Sorted::default);
+                match value {
+                    Some(value) => said.insert(observed.source.clone(), value.clone()),
+                    None => said.remove(&observed.source),
+                };
+                if said.is_empty() {
+                    device.facts.remove(field);
+                }
+            }
+            let reported = device.reported.entry_or_insert(observed.source.clone(), || observed.observed);
+            *reported = (*reported).max(observed.observed);
+            let said = device.said.entry_or_insert(observed.source.clone(), || observed.observed);
+            *said = (*said).max(observed.observed);
+            let changed = !observed.present.is_empty() || !observed.gone.is_empty();
+            if changed {
+                let installs = Arc::make_mut(&mut device.installs);
+                for slot in &observed.gone {
+                    let obliged = device.spells.contains_key(slot)
+                        || device.published.get(slot).is_some_and(|published| published.due.is_some());
+                    if let Some(installed) = installs.remove(slot).filter(|_| obliged) {
+                        device.departed.insert(slot.clone(), installed);
+                    }
+                }
+                for entry in &observed.present {
+                    let slot = entry.slot();
+                    // The same release in another state, or one that comes back, is there since it was first seen.
+                    let known = [device.departed.remove(&slot), installs.get(&slot).cloned()];
+                    let same = known.into_iter().flatten().filter(|known| known.version == entry.version);
+                    let since = same.map(|known| known.since).min().unwrap_or(observed.observed);
+                    let (version, state) = (entry.version.clone(), entry.state.clone());
+                    installs.insert(slot, Installed { version, state, since });
+                }
+            }
+            if let Some(universe) = &observed.universe {
+                device.universe = Some(universe.clone());
+            }
+            if changed || observed.universe.is_some() || device.installs.is_empty() {
+                device.seen_by = observed.source.clone();
+            }
+            if observed.source == device.seen_by {
+                device.seen = device.seen.max(observed.observed);
+            }
+            device.revised = seq;
+        });
+        observed.present.iter().for_each(|entry| self.built_from(entry));
+        let Some(device) = self.devices.get(&observed.device) else { return };
+        self.found.said_platforms(device.index, &before, &platforms(device));
+        for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
+            // Another slot may still have the title.
+            let from = SlotName::of(title.clone());
+            let has = device.installs.first_from(&from).is_some_and(|(slot, _)| slot.title == *title);
+            self.found.has_title(device.index, title, has);
+        }
+    }
+
+    fn built_from(&mut self, entry: &InstallEntry) {
+        let Some(source) = entry.source.as_ref().filter(|_| !self.knows_source(entry)) else { return };
+        let versions = self.sources.entry(entry.title.clone()).or_default();
+        Arc::make_mut(versions).entry(entry.version.clone()).or_default().insert(source.clone());
+    }
+
+    pub(super) fn presence_seen(&mut self, seq: u64, seen: &PresenceSeen) {
+        for index in seen.devices.iter() {
+            self.returned(seq, index, seen.from);
+            self.change_at(index, |device| {
+                if let Some(absence) = device.absences.last_mut() {
+                    let before = absence.used_seconds;
+                    absence.used_seconds = before.saturating_add(seen.to.duration_since(seen.from).as_secs());
+                    // A grace that has run out changes what holds.
+                    if GRACES.iter().any(|grace| before < *grace && absence.used_seconds >= *grace) {
+                        device.revised = seq;
+                    }
+                }
+                device.seen = device.seen.max(seen.to);
+                let by = device.seen_by.clone();
+                if let Some(reported) = device.reported.get_mut(&by) {
+                    *reported = (*reported).max(seen.to);
+                }
+            });
+        }
+        self.seen_since.0 -= &seen.devices.0;
+        self.presence_from = None;
+    }
+
+    /// A device gave a sign of itself at `back`: whether it had been absent.
+    pub(super) fn returned(&mut self, seq: u64, index: u32, back: Timestamp) {
+        let Some(before) = self.at_index(index).map(|device| device.seen) else { return };
+        // Nobody is silent while nobody listens.
+        if back.duration_since(before).saturating_sub(self.not_listening(before, back)) < ABSENCE {
+            return;
+        }
+        self.change_at(index, |device| {
+            // A return is told twice: by what the device says, and by the quarter of an hour in which it says it.
+            if device.absences.last().is_some_and(|absence| absence.away == before) {
+                return;
+            }
+            device.absences.push(AbsenceRecord { away: before, back, used_seconds: 0 });
+            let surplus = device.absences.len().saturating_sub(ABSENCES_MOST);
+            device.absences.drain(..surplus);
+            device.revised = seq;
+        });
+    }
+
+    pub(super) fn receipt_received(&mut self, seq: u64, receipt: &ReceiptReceived) {
+        self.change(&receipt.device, |device| {
+            let kept = Receipt {
+                id: receipt.receipt.clone(),
+                seq,
+                result: receipt.result,
+                before: receipt.before.clone(),
+                after: receipt.after.clone(),
+                at: receipt.at,
+            };
+            // What is older than what is known of the slot counts, and replaces nothing.
+            if device.receipts.get(&receipt.slot).is_none_or(|known| known.at <= kept.at) {
+                device.receipts.insert(receipt.slot.clone(), kept);
+            }
+            device.counted.push(receipt.receipt.clone());
+            let surplus = device.counted.len().saturating_sub(COUNTED_MOST);
+            device.counted.drain(..surplus);
+            device.revised = seq;
+        });
+    }
+}

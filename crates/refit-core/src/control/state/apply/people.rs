@@ -1,0 +1,46 @@
+//! People: what sources say of them, and erasing it.
+
+use super::super::State;
+use crate::control::event::PersonObserved;
+use jiff::Timestamp;
+use refit_model::PersonId;
+use std::sync::Arc;
+
+impl State {
+    pub(super) fn person_observed(&mut self, seq: u64, observed: &PersonObserved) {
+        let record = self.people.entry(observed.person.clone()).or_default();
+        let person = Arc::make_mut(record);
+        let mut replaced = Vec::new();
+        for (field, reference) in &observed.values {
+            let said = person.facts.entry(field.clone()).or_default();
+            let before = match reference {
+                Some(reference) => said.insert(observed.source.clone(), reference.clone()),
+                None => said.remove(&observed.source),
+            };
+            replaced.extend(before);
+            if said.is_empty() {
+                person.facts.remove(field);
+            }
+        }
+        let reported = person.reported.entry(observed.source.clone()).or_insert(observed.observed);
+        *reported = (*reported).max(observed.observed);
+        person.erased = None;
+        person.revised = seq;
+        for reference in replaced {
+            self.personal.remove(&reference);
+        }
+    }
+
+    pub(super) fn person_erased(&mut self, seq: u64, at: Timestamp, id: &PersonId) {
+        let Some(record) = self.people.get_mut(id) else { return };
+        let person = Arc::make_mut(record);
+        let references: Vec<_> = person.facts.values().flat_map(|said| said.values().cloned()).collect();
+        person.facts.clear();
+        person.reported.clear();
+        person.erased = Some(at);
+        person.revised = seq;
+        for reference in references {
+            self.personal.remove(&reference);
+        }
+    }
+}
