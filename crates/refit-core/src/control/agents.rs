@@ -113,12 +113,12 @@ pub struct MandateRecord {
     pub published: Timestamp,
     /// When it expires.
     pub expires: Timestamp,
+    /// The longest lease that it permits, in seconds.
+    pub lease_seconds: u64,
     /// The event that published it.
     pub by_event: u64,
 }
 
-/// Certificates that count at once.
-const CERTIFICATES_MOST: usize = 2;
 /// Mandates that are kept: a device that fetches an earlier one has just been told of it.
 const MANDATES_MOST: usize = 8;
 /// How many ids of complaints are kept of one device, so that the same one counts once.
@@ -172,9 +172,9 @@ impl Agents {
             }
             Event::CertificateIssued(issued) => self.change(&issued.device, |agent| {
                 let (serial, until) = (issued.serial.clone(), issued.until);
+                // One whose answer was lost was never used, and must not push out the one that is.
+                agent.certificates.retain(|known| Some(&known.serial) == issued.beside.as_ref());
                 agent.certificates.push(Certificate { serial, issued: at, until });
-                let surplus = agent.certificates.len().saturating_sub(CERTIFICATES_MOST);
-                agent.certificates.drain(..surplus);
             }),
             Event::CertificateRevoked(revoked) => self.change(&revoked.device, |agent| agent.certificates.clear()),
             Event::RootPublished(root) => {
@@ -194,6 +194,7 @@ impl Agents {
                     policy: mandate.policy.clone(),
                     published: at,
                     expires: mandate.expires,
+                    lease_seconds: mandate.lease_seconds,
                     by_event: seq,
                 };
                 self.mandates.insert(mandate.number, Arc::new(record));

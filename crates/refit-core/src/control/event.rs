@@ -416,7 +416,7 @@ events! {
     }
 
     "certificate.issued", 1 =>
-    /// A device got a certificate. The one before it counts until it ends.
+    /// A device got a certificate.
     CertificateIssued {
         /// The device.
         device: DeviceId,
@@ -424,6 +424,8 @@ events! {
         serial: SmolStr,
         /// When it ends.
         until: Timestamp,
+        /// The one that goes on counting beside it until that ends: the device asked with it. No other does.
+        beside: Option<SmolStr>,
     }
 
     "certificate.revoked", 1 =>
@@ -463,6 +465,8 @@ events! {
         policy: SmolStr,
         /// When it expires.
         expires: Timestamp,
+        /// The longest lease that it permits, in seconds.
+        lease_seconds: u64,
     }
 
     "device.stands", 1 =>

@@ -238,6 +238,8 @@ pub enum AgentInput {
     Issue {
         /// The device.
         device: DeviceId,
+        /// The certificate with which it asks.
+        beside: SmolStr,
         /// The serial number.
         serial: SmolStr,
         /// When it ends.

@@ -63,13 +63,13 @@ pub(super) fn handle(state: &State, input: AgentInput, now: Timestamp) -> Result
             }
             let mut outcome = join(state, &device, &machine, name)?;
             outcome.events.push(DeviceJoined { device: device.clone(), enrolment, machine, agent }.into());
-            outcome.events.push(CertificateIssued { device, serial, until }.into());
+            outcome.events.push(CertificateIssued { device, serial, until, beside: None }.into());
             Ok(outcome)
         }
-        AgentInput::Issue { device, serial, until } => {
+        AgentInput::Issue { device, beside, serial, until } => {
             managed(state, &device)?;
             agent_of(state, &device)?;
-            Ok(one(CertificateIssued { device, serial, until }))
+            Ok(one(CertificateIssued { device, serial, until, beside: Some(beside) }))
         }
         AgentInput::Revoke { device, why } => {
             managed(state, &device)?;
