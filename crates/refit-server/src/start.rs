@@ -168,7 +168,11 @@ impl Server {
         let (listen, socket) = socket.map_err(|source| ServerError::Listen { address: listen, source })?;
         let certificates = match certificates {
             Some((cert, key)) => Certificates::Given { cert, key },
-            None => Certificates::Own { folder: data.join("tls"), names: vec![hostname.clone()] },
+            None => {
+                let host = public.as_deref().and_then(host).map(str::to_owned);
+                let names = std::iter::once(hostname.clone()).chain(host).collect();
+                Certificates::Own { folder: data.join("tls"), names }
+            }
         };
         let authority = Authority::open(&data.join("tls"), Timestamp::now())?;
         let clients = Clients::of(authority.certificate())?;
@@ -308,6 +312,16 @@ async fn lease(store: &SqliteStore, holder: &str, clock: &SystemClock) -> Result
         }
     }
     store.acquire_lease(holder, Timestamp::now(), LEASE).await
+}
+
+/// The host of `https://HOST:PORT`.
+fn host(address: &str) -> Option<&str> {
+    let authority = address.strip_prefix("https://")?.split('/').next()?;
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority.split(':').next(),
+    }
+    .filter(|host| !host.is_empty())
 }
 
 /// An address that reaches the server from this machine.

@@ -93,6 +93,9 @@ pub enum Command {
     /// Make, list and revoke the tokens of a server.
     #[command(subcommand)]
     Tokens(TokensCommand),
+    /// Make, list and revoke enrolment tokens, with which devices' agents come to a server.
+    #[command(subcommand)]
+    Enrolment(EnrolmentCommand),
     /// Erase what a server keeps of a person.
     #[command(subcommand)]
     People(PeopleCommand),
@@ -320,6 +323,9 @@ pub struct ServeArgs {
     /// The key of the certificate, as PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// The address at which devices reach this server, such as https://refit.example:7443 [default: the one that it listens on].
+    #[arg(long, value_name = "URL")]
+    pub public: Option<String>,
     #[command(flatten)]
     pub log: LogArgs,
 }
