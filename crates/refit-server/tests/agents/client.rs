@@ -205,8 +205,6 @@ pub fn key() -> (KeyPair, String) {
 pub struct Device {
     pub id: String,
     pub wire: Wire,
-    pub key: String,
-    pub certificate: String,
     pub counter: u64,
     pub run: String,
     /// What both sides agreed upon last.
@@ -225,8 +223,6 @@ impl Device {
         Device {
             id: enrolled.device.to_string(),
             wire,
-            key,
-            certificate,
             counter: 0,
             run: format!("run of {machine}"),
             said: Inventory::default(),
