@@ -84,7 +84,7 @@ pub enum Command {
     /// Print a server's log, and follow it.
     Events(EventsArgs),
     /// Stop everything that a server does to devices.
-    Halt(BrakeArgs),
+    Halt(HaltArgs),
     /// Let it go on.
     Resume(BrakeArgs),
     /// Change what a server goes by that is no policy.
@@ -93,6 +93,9 @@ pub enum Command {
     /// Make, list and revoke the tokens of a server.
     #[command(subcommand)]
     Tokens(TokensCommand),
+    /// Make, list and revoke enrolment tokens, with which devices' agents come to a server.
+    #[command(subcommand)]
+    Enrolment(EnrolmentCommand),
     /// Erase what a server keeps of a person.
     #[command(subcommand)]
     People(PeopleCommand),
@@ -320,6 +323,9 @@ pub struct ServeArgs {
     /// The key of the certificate, as PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// The address at which devices reach this server, such as https://refit.example:7443 [default: the one that it listens on].
+    #[arg(long, value_name = "URL")]
+    pub public: Option<String>,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -465,7 +471,21 @@ pub struct EventsArgs {
     pub kind: Option<String>,
 }
 
-/// `refit halt` and `refit resume`
+/// `refit halt`
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// Of everything: nothing is published or applied by a halted server.
+    #[arg(long, required_unless_present = "status", requires = "why")]
+    pub everything: bool,
+    /// Why; it stands in the log.
+    #[arg(long, value_name = "TEXT", requires = "everything")]
+    pub why: Option<String>,
+    /// Stop nothing: say whether everything is stopped, and which devices honour it by now.
+    #[arg(long, conflicts_with = "everything")]
+    pub status: bool,
+}
+
+/// `refit resume`
 #[derive(Debug, Args)]
 pub struct BrakeArgs {
     /// Of everything: nothing is published or applied by a halted server.
@@ -512,6 +532,40 @@ pub enum TokensCommand {
     Revoke {
         /// Its id.
         token: String,
+    },
+}
+
+/// `refit enrolment`
+#[derive(Debug, Subcommand)]
+pub enum EnrolmentCommand {
+    /// List enrolment tokens; secrets are not kept.
+    List,
+    /// Make one: a line for `refit-agent enroll`. It is printed this once.
+    Create {
+        /// What it is for.
+        name: String,
+        /// How many days it lasts.
+        #[arg(long, default_value_t = 7)]
+        days: u16,
+        /// How many devices may enrol with it.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        uses: u32,
+        /// The address at which the devices reach the server [default: the one that the server knows].
+        #[arg(long, value_name = "URL")]
+        address: Option<String>,
+    },
+    /// Revoke one. Devices that it has enrolled stay.
+    Revoke {
+        /// Its id.
+        enrolment: String,
+    },
+    /// Lock out a device: none of its certificates counts any more, until it enrols again.
+    LockOut {
+        /// The device's id.
+        device: String,
+        /// Why; it stands in the log.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
     },
 }
 

@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod completions;
 mod devices;
+mod enrolment;
 mod events;
 mod explain;
 mod exposures;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Resume(args) => halt::resume(cli, args),
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
+        Command::Enrolment(command) => enrolment::run(cli, command),
         Command::People(command) => people::run(cli, command),
         Command::Check(args) => check::run(cli, args),
         Command::Test(args) => test::run(cli, args),

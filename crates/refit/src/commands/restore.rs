@@ -8,12 +8,14 @@ use crate::{
     terminal,
 };
 use anyhow::{Context, Result};
-use refit_server::start::token_file;
+use refit_server::{agents::note_restored, start::token_file};
 use refit_store::{Existing, restore};
 
 pub fn run(cli: &Cli, args: &RestoreArgs) -> Result<Exit> {
     let data = data_folder(cli.data.as_deref())?;
     let existing = if args.replace { Existing::ReplaceGood } else { Existing::KeepGood };
+    // First of all: devices that have seen more than the backup has must be told by a new epoch.
+    note_restored(&data).with_context(|| data.display().to_string())?;
     let bar = terminal::spinner("checking and copying the log");
     let restored = runtime()?.block_on(restore(&args.from, &data, existing))?;
     bar.finish_and_clear();

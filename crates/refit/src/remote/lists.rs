@@ -6,7 +6,7 @@ use crate::{
     terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use jiff::Timestamp;
-use refit_api::{Device, DeviceDecisions, DeviceSummary, Event, Exposure, PlanSummary, Token};
+use refit_api::{BrakeReach, Device, DeviceDecisions, DeviceSummary, Enrolment, Event, Exposure, PlanSummary, Token};
 use refit_core::{control::Wanted, decide::Compliance};
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -196,6 +196,43 @@ pub fn tokens(tokens: &[Token]) -> String {
         );
     }
     let _ = writeln!(text, "{}", counted(tokens.len(), "token"));
+    text
+}
+
+pub fn enrolments(enrolments: &[Enrolment], now: Timestamp) -> String {
+    let mut text = String::new();
+    for enrolment in enrolments {
+        let stands = match enrolment.revoked {
+            Some(revoked) => format!("revoked {revoked:.0}"),
+            None if enrolment.expires <= now => format!("expired {:.0}", enrolment.expires),
+            None => format!("until {:.0}", enrolment.expires),
+        };
+        let _ = writeln!(
+            text,
+            "{}  {}  {} of {} used  {stands}",
+            enrolment.id, enrolment.name, enrolment.used, enrolment.uses
+        );
+    }
+    let _ = writeln!(text, "{}", counted(enrolments.len(), "enrolment token"));
+    text
+}
+
+/// How far the kill switch has come.
+pub fn reach(reach: &BrakeReach) -> String {
+    let mut text = format!("{} of {} devices with an agent honour it", reach.honour, reach.agents);
+    if let Some(half) = reach.half_seconds {
+        let _ = write!(text, "; half of them within {half} s");
+    }
+    if let Some(slowest) = reach.slowest_seconds {
+        let _ = write!(text, "; the slowest so far took {slowest} s");
+    }
+    text.push('\n');
+    let silent = reach.agents.saturating_sub(reach.honour);
+    if silent > 0 {
+        let some = reach.silent.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if silent > 10 { ", …" } else { "" };
+        let _ = writeln!(text, "not heard from yet: {some}{more}");
+    }
     text
 }
 

@@ -6,7 +6,7 @@ mod lists;
 
 pub use client::{connect, device_id, is_meant};
 pub use fleet_plan::fleet_plan;
-pub use lists::{device, devices, event, exposures, plans, tokens};
+pub use lists::{device, devices, enrolments, event, exposures, plans, reach, tokens};
 
 /// A value's name as the API writes it, with blanks: `restart pending`.
 fn word(value: &impl serde::Serialize) -> String {
