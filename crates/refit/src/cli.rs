@@ -1,5 +1,9 @@
 //! The commands and their options.
 
+mod keys;
+
+pub use keys::*;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::{net::SocketAddr, path::PathBuf};
@@ -96,6 +100,12 @@ pub enum Command {
     /// Make, list and revoke enrolment tokens, with which devices' agents come to a server.
     #[command(subcommand)]
     Enrolment(EnrolmentCommand),
+    /// Make, rotate and use the organisation's keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Show, compare and sign what agents are permitted to do.
+    #[command(subcommand)]
+    Mandate(MandateCommand),
     /// Erase what a server keeps of a person.
     #[command(subcommand)]
     People(PeopleCommand),
@@ -200,6 +210,21 @@ pub struct ApplyArgs {
     /// A fact besides those with which the plan was made, which hold by themselves.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
+    /// Sign the mandate of the policies first, with the policy key in this file (a server's plan only).
+    #[arg(long, value_name = "FILE")]
+    pub sign_with: Option<PathBuf>,
+    /// The policy repository that is signed [default: the one that the plan was made of].
+    #[arg(long, value_name = "DIR", requires = "sign_with")]
+    pub policy: Option<PathBuf>,
+    /// The organisation's root [default: root.json beside the key].
+    #[arg(long, value_name = "FILE", requires = "sign_with")]
+    pub root: Option<PathBuf>,
+    /// The key's passphrase is the first line of this file [default: ask for it].
+    #[arg(long, value_name = "FILE", requires = "sign_with")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Sign without being asked.
+    #[arg(long, requires = "sign_with")]
+    pub yes: bool,
 }
 
 /// `refit explain`

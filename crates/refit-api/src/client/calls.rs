@@ -144,6 +144,11 @@ impl Client {
         self.all("/api/v1/titles", &[])
     }
 
+    /// The releases of a title that are known outside of universes, oldest first.
+    pub fn releases(&self, title: &str) -> Result<Vec<ReleaseSaid>, ClientError> {
+        self.all("/api/v1/releases", &[("title", Some(title.to_owned()))])
+    }
+
     /// Says that releases are known.
     pub fn publish_releases(&self, releases: &NewReleases) -> Result<Written, ClientError> {
         self.post("/api/v1/releases", Some(releases))

@@ -34,6 +34,7 @@ pub use budget::{BudgetFigures, Budgets};
 pub use codec::{DecodeError, decode, encode};
 pub use device_index::DeviceIndex;
 pub use device_set::DeviceSet;
+pub use entry::read as read_fact;
 pub use entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName};
 pub use evaluate::{Evaluation, Evaluator, SlotOutcome, Terms};
 pub use event::*;

@@ -13,6 +13,8 @@ mod exposures;
 mod feeds;
 mod halt;
 mod inventory;
+mod key;
+mod mandate;
 mod people;
 mod plan;
 mod plans;
@@ -49,6 +51,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
         Command::Enrolment(command) => enrolment::run(cli, command),
+        Command::Key(command) => key::run(cli, command),
+        Command::Mandate(command) => mandate::run(cli, command),
         Command::People(command) => people::run(cli, command),
         Command::Check(args) => check::run(cli, args),
         Command::Test(args) => test::run(cli, args),

@@ -2,6 +2,7 @@
 
 mod client;
 mod fleet_plan;
+pub mod inputs;
 mod lists;
 
 pub use client::{connect, device_id, is_meant};
