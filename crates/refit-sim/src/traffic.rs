@@ -135,6 +135,7 @@ impl Run {
         for report in &message.reports {
             inputs.push((actor.clone(), receipt(&device, report)));
         }
+        inputs.extend(self.at_the_door(&actor, &device, message.check_in));
         let Some(answers) = self.give(inputs)? else { return Ok(()) };
         let observed = answers.get(first_report - 1).is_some_and(Result::is_ok);
         if observed {
