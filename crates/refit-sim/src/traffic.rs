@@ -126,7 +126,8 @@ impl Run {
             bearer: Bearer::Program,
             scopes: [Scope::Facts].into_iter().collect(),
         };
-        let mut inputs = Vec::new();
+        // Whoever comes through the door is enrolled there; asking for it again does no harm.
+        let mut inputs = self.at_the_door(&actor, &device, message.check_in);
         if message.enrol {
             inputs.push((actor.clone(), Input::Enrol { device: device.clone(), name: None }));
         }
@@ -135,7 +136,6 @@ impl Run {
         for report in &message.reports {
             inputs.push((actor.clone(), receipt(&device, report)));
         }
-        inputs.extend(self.at_the_door(&actor, &device, message.check_in));
         let Some(answers) = self.give(inputs)? else { return Ok(()) };
         let observed = answers.get(first_report - 1).is_some_and(Result::is_ok);
         if observed {

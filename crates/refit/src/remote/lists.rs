@@ -83,6 +83,16 @@ pub fn device(device: &Device, decisions: &DeviceDecisions, all: bool, now: Time
         let value = fact.value.as_ref().map_or_else(|| "(not shown to this token)".to_owned(), ToString::to_string);
         let _ = writeln!(text, "  {} = {value}  {}", fact.field, paint(FAINT, format!("({})", fact.source)));
     }
+    if let Some(agent) = &device.agent {
+        let _ = writeln!(text, "  agent {}, enrolled {:.0}", agent.version, agent.joined);
+        for standing in &agent.standing {
+            let until = standing.until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+            let _ = writeln!(text, "  {}: waits for {}{until}", standing.directive, word(&standing.waits_for));
+        }
+        for problem in &agent.problems {
+            let _ = writeln!(text, "  {} {} (since {:.0})", paint(URGENT, &problem.code), problem.what, problem.since);
+        }
+    }
     let urgent = |compliance| matches!(compliance, Compliance::Overdue | Compliance::Due | Compliance::Unsupported);
     let mut slots: Vec<_> = decisions.slots.iter().filter(|slot| all || urgent(slot.compliance)).collect();
     slots.sort_by_key(|slot| (slot.due.unwrap_or(Timestamp::MAX), slot.slot.clone()));
