@@ -56,15 +56,15 @@ impl Run {
             let beside = newest.serial.clone();
             inputs.push(by_device(AgentInput::Issue { device: device.clone(), beside, serial, until: soon }));
         }
-        let waits_for = if check_in % 3 == 0 { WaitsFor::Window } else { WaitsFor::Nothing };
+        let waits_for = if check_in.is_multiple_of(3) { WaitsFor::Window } else { WaitsFor::Nothing };
         let problem = Problem { code: "clock".into(), what: "no valid time".into(), since: now };
         inputs.push(by_device(AgentInput::Stands(DeviceStands {
             device: device.clone(),
             agent: "0".into(),
             standing: vec![Standing { directive: "d".into(), waits_for, until: Some(now) }],
-            problems: if check_in % 11 == 0 { vec![problem] } else { Vec::new() },
+            problems: if check_in.is_multiple_of(11) { vec![problem] } else { Vec::new() },
         })));
-        if check_in % 7 == 0 {
+        if check_in.is_multiple_of(7) {
             inputs.push(by_device(AgentInput::Complaint(ComplaintReceived {
                 device: device.clone(),
                 complaint: format_smolstr!("{device}-{}", check_in / 14),
