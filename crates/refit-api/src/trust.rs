@@ -1,7 +1,7 @@
 //! What agents trust: roots, mandates, enrolments, certificates.
 
 use jiff::Timestamp;
-use refit_wire::{Digest, Envelope, KeyId, PublicKey};
+use refit_wire::{Digest, Envelope, KeyId, PublicKey, protocol::Standing};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,32 @@ pub struct EnrolmentMade {
     /// The token: one line with the server's address, what to trust, and the secret. It is shown once, and not kept: a
     /// repeated request gets null.
     pub token: Option<String>,
+}
+
+/// What a device's agent says of its directives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentSaid {
+    /// The agent's version.
+    pub version: String,
+    /// When it enrolled last.
+    pub joined: Timestamp,
+    /// When the newest of its certificates ends; null while none counts.
+    pub certificate_until: Option<Timestamp>,
+    /// Where directives stand that are not done.
+    pub standing: Vec<Standing>,
+    /// What it refused or could not do.
+    pub problems: Vec<ProblemSaid>,
+}
+
+/// Something that a device refused or could not do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProblemSaid {
+    /// A stable code: `mandate`, `rollback`, `signature`, `expired`, `clock`, `mixed`, `limit`, `package_manager`.
+    pub code: String,
+    /// What it was, in words.
+    pub what: String,
+    /// When it was first noticed.
+    pub since: Timestamp,
 }
 
 /// How far the kill switch has come.

@@ -7,12 +7,14 @@
 //! - [`agents`] What devices ask.
 //! - [`matching`] Which advisories concern a distribution's packages.
 //! - [`policy`] Applying a policy repository in one step.
+//! - [`erasures`] Erasing again who was erased after a backup was made.
 //! - [`tls`], [`tokens`] Its certificates, and the first token.
 //! - [`log`], [`metrics`] What it says of itself.
 
 pub mod agents;
 pub mod api;
 mod background;
+pub mod erasures;
 mod jobs;
 pub mod log;
 pub mod matching;

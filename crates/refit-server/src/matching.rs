@@ -119,6 +119,13 @@ fn entries(
     if gone && state.distributions.get(name).is_some_and(|known| !known.advisories.is_empty()) {
         return None;
     }
+    if gone {
+        tracing::warn!(
+            distribution = %name,
+            "no feed speaks of it: what is open is not known. `refit feeds sync --data {}` fetches them",
+            data.display()
+        );
+    }
     let open = report.open_without_fix.iter().map(|open| &open.advisory);
     let mut found: BTreeMap<(TitleId, SmolStr), AdvisoryEntry> = BTreeMap::new();
     for advisory in report.advisories.iter().chain(open) {

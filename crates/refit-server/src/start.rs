@@ -2,11 +2,12 @@
 //!
 //! Files in the data folder besides the log's: `tls/`, `keys/` (the key that signs what devices are told), `admin.token` (the first token, which may do everything),
 //! `server.json` (where a running server listens, for the command line on the same machine), `server.alive` (until when it was
-//! known to listen), `server.feeds` (the feeds that were last matched).
+//! known to listen), `server.feeds` (the feeds that were last matched), `erase-again` (people whose erasure a restored log lacks).
 
 use crate::{
     agents::{self, Agents, Authority},
     api::{self, Api},
+    erasures,
     jobs::{self, LEASE},
     matching::Packages,
     shell::{Clock, Shell, SystemClock, TellError},
@@ -191,6 +192,8 @@ impl Server {
         if let Some(approvals) = approvals {
             shell.tell(&server, Input::SetApprovals(approvals), None).await?;
         }
+        // Before anybody can ask for the values.
+        erasures::erase_again(&shell, &data).await?;
         tokens::first(&shell, &token_file(&data)).await?;
         shell.evaluate()?;
 

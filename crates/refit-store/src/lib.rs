@@ -26,5 +26,5 @@ pub use lease::Fence;
 pub use memory::MemoryStore;
 pub use snapshot::{Snapshot, SnapshotInfo};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Existing, Opened, Report, Restored, SqliteStore, backup, open_sqlite, restore, verify};
+pub use sqlite::{Existing, Opened, Report, Restored, SqliteStore, backup, events_of, open_sqlite, restore, verify};
 pub use store::Store;

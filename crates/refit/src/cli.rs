@@ -42,7 +42,7 @@ impl Cli {
     ///
     /// Not left to the parser: it would then show the option in the usage of every mistake, as if it were required.
     pub fn with_environment(mut self) -> Self {
-        if self.server.is_none() && !self.speaks_of_this_machine() {
+        if self.server.is_none() && self.command.can_ask_a_server() && !self.speaks_of_this_machine() {
             self.server = std::env::var("REFIT_SERVER").ok().filter(|server| !server.is_empty());
         }
         self.data =
@@ -137,6 +137,25 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it asks a server, always or where one is named.
+    pub fn can_ask_a_server(&self) -> bool {
+        match self {
+            Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
+            Command::Devices(_) | Command::Plans(_) | Command::Events(_) | Command::Halt(_) | Command::Resume(_) => {
+                true
+            }
+            Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
+            Command::Key(_) | Command::Mandate(_) => true,
+            Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
+                false
+            }
+            Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,
+            Command::Versions(_) | Command::Completions { .. } | Command::Man { .. } => false,
+        }
+    }
+}
+
 /// `refit check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -185,7 +204,7 @@ pub struct PlanArgs {
     pub policy: PathBuf,
     #[command(flatten)]
     pub local: LocalArgs,
-    /// Write the plan into a file, for `refit apply`.
+    /// Write the plan into a file, for `refit apply`; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Fetch the lists of the package sources first (takes root).
@@ -324,7 +343,7 @@ pub struct FeedsSyncArgs {
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443", value_parser = address)]
     pub listen: SocketAddr,
     /// A policy repository to apply if none is in force.
     #[arg(long, value_name = "DIR")]
@@ -337,7 +356,7 @@ pub struct UpArgs {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub listen: SocketAddr,
     /// How many people, other than its author, have to approve a plan.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -491,7 +510,7 @@ pub struct EventsArgs {
     /// How many of the last entries.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number)]
     pub last: u64,
-    /// Only entries of this kind: `moves.published`.
+    /// Only entries of these kinds, with commas: `moves.published`; `plan.` is all that begin so.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
 }
@@ -586,7 +605,7 @@ pub enum EnrolmentCommand {
     },
     /// Lock out a device: none of its certificates counts any more, until it enrols again.
     LockOut {
-        /// The device's id.
+        /// The device: its id, or its name where only one has it.
         device: String,
         /// Why; it stands in the log.
         #[arg(long, value_name = "TEXT")]
@@ -610,6 +629,13 @@ fn time(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .or_else(|_| day().map(|day| day.timestamp()))
         .map_err(|_| "write a time as 2026-11-23T12:00:00Z, or a day as 2026-11-23".to_owned())
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port: 127.0.0.1:7443, or 0.0.0.0:7443 for all of this machine's".to_owned()
+    })
 }
 
 /// A number of things.

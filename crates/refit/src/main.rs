@@ -90,14 +90,23 @@ fn main() -> ExitCode {
     match commands::run(&cli) {
         Ok(exit) => exit.code(),
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
-        // The server understood, and its answer is no.
-        Err(error) if matches!(error.downcast_ref(), Some(ClientError::Refused(_))) => {
-            terminal::report(&cli, &error);
-            ExitCode::from(1)
-        }
         Err(error) => {
             terminal::report(&cli, &error);
-            error.downcast_ref::<Refused>().map_or(ExitCode::from(3), |refused| refused.exit.code())
+            status(&error)
         }
+    }
+}
+
+/// How a command ends that does not do what was asked.
+fn status(error: &anyhow::Error) -> ExitCode {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return refused.exit.code();
+    }
+    match error.downcast_ref::<ClientError>() {
+        // What a server does not know is a mistake of whoever asks for it, as it is without a server.
+        Some(refused) if refused.code() == Some("not-found") => Exit::Usage.code(),
+        // The server understood, and its answer is no; else something broke there.
+        Some(ClientError::Refused(problem)) if problem.status < 500 => Exit::No.code(),
+        _ => ExitCode::from(3),
     }
 }

@@ -171,7 +171,9 @@ pub fn given_or_here(given: Option<&Path>) -> Result<PathBuf> {
         files.iter().any(|path| path.is_file() && (path.ends_with("refit.yaml") || (is_read(path) && begins(path))));
     match is_one {
         true => Ok(here),
-        false => Err(Refused::usage("there is no policy repository in this folder: give one with `--policy DIR`")),
+        false => Err(Refused::usage(
+            "there is no policy repository in this folder: give one with `--policy DIR`, or ask a server with `--server`",
+        )),
     }
 }
 

@@ -124,6 +124,11 @@ impl Client {
         self.get(&format!("/api/v1/people/{}", escaped(id)), &[])
     }
 
+    /// Says what a source observes of a person.
+    pub fn observe_person(&self, id: &str, observation: &NewPersonObservation) -> Result<Written, ClientError> {
+        self.put(&format!("/api/v1/people/{}", escaped(id)), observation)
+    }
+
     /// Erases all personal values of a person.
     pub fn erase_person(&self, id: &str) -> Result<Written, ClientError> {
         self.delete(&format!("/api/v1/people/{}", escaped(id)))
@@ -152,6 +157,12 @@ impl Client {
     /// Says that releases are known.
     pub fn publish_releases(&self, releases: &NewReleases) -> Result<Written, ClientError> {
         self.post("/api/v1/releases", Some(releases))
+    }
+
+    /// Whether any advisory is known that somebody told the server.
+    pub fn knows_an_advisory(&self) -> Result<bool, ClientError> {
+        let page: Page<AdvisorySaid> = self.get("/api/v1/advisories", &[("limit", Some("1".to_owned()))])?;
+        Ok(!page.items.is_empty())
     }
 
     /// Says that advisories are known.

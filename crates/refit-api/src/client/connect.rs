@@ -13,6 +13,10 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// The file in a data folder in which a server says how it is reached.
 pub const SERVER_FILE: &str = "server.json";
 
+/// Whose the files in a data folder are.
+const NOT_YOURS: &str = "permission denied: what is in a data folder is for the user who runs the server\n  help: ask as that user \
+                         (`sudo -u USER refit …`), or with a token of your own: `--server=URL --ca FILE --token-file FILE`";
+
 /// What a server on this machine says of itself, in `server.json` in its data folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Local {
@@ -49,6 +53,7 @@ impl Local {
                  another server with `--server=URL`",
                 data.display()
             )),
+            std::io::ErrorKind::PermissionDenied => fault(NOT_YOURS.to_owned()),
             _ => fault(error.to_string()),
         })?;
         let mut local: Local = serde_json::from_str(&text).map_err(|error| fault(error.to_string()))?;
@@ -81,9 +86,10 @@ impl Client {
         let token = match (&connection.token, &local) {
             (Some(token), _) => token.clone(),
             (None, Some(local)) => {
-                let fault = |error: std::io::Error| ClientError::File {
-                    path: local.token_file.clone(),
-                    why: format!("{error}; it is readable for the user who runs the server"),
+                let fault = |error: std::io::Error| {
+                    let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+                    let why = if denied { NOT_YOURS.to_owned() } else { error.to_string() };
+                    ClientError::File { path: local.token_file.clone(), why }
                 };
                 fs::read_to_string(&local.token_file).map_err(fault)?
             }

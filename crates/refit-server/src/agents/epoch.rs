@@ -18,6 +18,11 @@ pub fn note_restored(data: &Path) -> io::Result<()> {
     std::fs::write(file(data), b"the next start raises the epoch\n")
 }
 
+/// Takes the note back: nothing was brought back after all.
+pub fn forget_restored(data: &Path) {
+    let _ = std::fs::remove_file(file(data));
+}
+
 /// Raises the epoch where that was asked for, or where the log has `lost` something; the first one is 1.
 pub async fn raise(shell: &Shell, data: &Path, lost: bool) -> Result<(), TellError> {
     let known = shell.view().state.agents.epoch;

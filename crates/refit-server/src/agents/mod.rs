@@ -21,7 +21,7 @@ mod refused;
 mod seen;
 
 pub use authority::{Authority, IssueError, Made};
-pub use epoch::{note_restored, raise};
+pub use epoch::{forget_restored, note_restored, raise};
 pub use keys::open_key;
 pub use publish::PublishError;
 pub use refused::Code;
@@ -115,7 +115,7 @@ impl Agents {
         if !present.is_empty() {
             inputs.push(AgentInput::Seen(present));
         }
-        inputs.extend(braked.map(|(since, after)| AgentInput::Braked { since, after }));
+        inputs.extend(braked.map(|(since, after)| AgentInput::Braked { since, after: after.into_iter().collect() }));
         for input in inputs {
             if let Err(error) = self.shell().tell(&Actor::server(), Input::Agents(input), None).await {
                 tracing::warn!(%error, "who checked in could not be written down");

@@ -109,10 +109,10 @@ impl Seen {
     }
 
     /// What was noted since this was asked last.
-    pub fn take(&self) -> (DeviceSet, Option<(Timestamp, Vec<(u64, DeviceSet)>)>) {
+    pub fn take(&self) -> (DeviceSet, Option<Braked>) {
         let present = std::mem::take(&mut *locked(&self.present));
         let braked = locked(&self.braked).take();
-        (present, braked.map(|(since, after)| (since, after.into_iter().collect())))
+        (present, braked)
     }
 }
 

@@ -144,9 +144,10 @@ async fn where_directives_stand_is_written_down_when_it_changes() {
     let problem = Problem { code: "rollback".into(), what: "an older state".into(), since: jiff::Timestamp::now() };
     check_in.problems = vec![problem.clone()];
     device.send(&check_in).await.ok::<CheckInAnswer>();
-    let view = server.shell.view();
-    assert_eq!(view.state.agents.devices.values().next().unwrap().problems, [problem]);
-    drop(view);
+    let id = device.id.clone();
+    let agent = server.ask(move |admin| admin.device(&id)).await.unwrap().agent.unwrap();
+    assert_eq!((agent.problems.len(), &*agent.problems[0].code), (1, "rollback"));
+    assert!(agent.standing.is_empty() && agent.certificate_until.is_some());
     server.stop().await;
 }
 

@@ -9,6 +9,7 @@
 //! - `verify.rs` The full check.
 //! - `backup.rs`, `restore.rs` Copies, and back.
 
+mod aside;
 mod backup;
 mod chain;
 mod connect;
@@ -20,6 +21,7 @@ mod snapshots;
 mod verify;
 mod writer;
 
+pub use aside::events_of;
 pub use backup::backup;
 pub use open::{Opened, open_sqlite};
 pub use restore::{Existing, Restored, restore};

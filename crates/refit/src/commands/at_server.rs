@@ -1,19 +1,25 @@
 //! `refit plan`, `apply`, `explain` and `exposures` where a server is asked (`--server`).
 
-use super::mandate;
+use super::{mandate, plan::out};
 use crate::{
     Exit, Refused,
     cli::{ApplyArgs, Cli, ExplainArgs, ExposuresArgs, PlanArgs, SignArgs},
-    remote::{self, connect, device_id},
+    local::data_folder,
+    remote::{self, Names, connect},
     repository::{self, counted},
     terminal::{self, CHANGE, paint},
 };
-use anyhow::{Context, Result};
-use refit_api::client::{Client, ExposureFilter};
+use anyhow::Result;
+use refit_api::{
+    Applied, Device, Explanation,
+    client::{Client, ClientError, ExposureFilter},
+};
+use refit_core::control::{FleetSummary, PlanStatus};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// What `refit plan --server --out` writes: which plan of which server it is.
@@ -34,6 +40,7 @@ pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
             "`--local`, `--fact` and `--refresh` speak of this machine; a server knows its devices",
         ));
     }
+    out::refuse_twice(cli, args.out.as_deref())?;
     let read = repository::read_in_order(&args.policy)?;
     let client = connect(cli)?;
     let files: BTreeMap<String, String> =
@@ -41,24 +48,35 @@ pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     let bar = terminal::spinner("working out the plan");
     let plan = client.make_plan(files)?;
     bar.finish_and_clear();
-    if cli.json {
-        terminal::json(&plan)?;
-    } else {
-        terminal::print(&remote::fleet_plan(&plan, args.all))?;
-    }
-    let changes = plan.content.as_ref().is_some_and(|content| !content.changes.is_empty());
+    // The same policy, and the same for every device: there is nothing to apply.
+    let moves = plan.content.as_ref().is_some_and(|content| !content.changes.is_empty());
+    // A token that may plan and not read can't tell: then there is a policy to apply.
+    let in_force = if moves { None } else { client.policy().ok().flatten() };
+    let in_force = in_force.filter(|policy| Some(&policy.policy_hash) == plan.summary.policy_hash.as_ref());
     if let Some(file) = &args.out {
-        let text = serde_json::to_vec_pretty(&PlanFile {
+        let file_text = PlanFile {
             server: client.address().to_owned(),
             plan: plan.summary.id.clone(),
             policy: Some(read.folder.clone()),
-        })?;
-        std::fs::write(file, text).with_context(|| format!("the plan can't be written to {}", file.display()))?;
+        };
+        out::write(file, &file_text)?;
     }
-    if !cli.json {
-        terminal::print(&format!("\nApply it with:  refit apply --server {}\n", plan.summary.id))?;
+    if cli.json {
+        terminal::json(&plan)?;
+    } else {
+        let say = out::beside(args.out.as_deref());
+        if let Some(policy) = &in_force {
+            say(&format!(
+                "Nothing changes: this policy is in force, as revision {} since {:.0}\n",
+                policy.revision, policy.since
+            ))?;
+        } else {
+            let names = Names::of(&client, remote::devices_of(&plan, args.all));
+            say(&remote::fleet_plan(&plan, &names, args.all))?;
+            say(&format!("\nApply it with:  refit apply --server {}\n", plan.summary.id))?;
+        }
     }
-    Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+    Ok(if args.detailed_exitcode && in_force.is_none() { Exit::Changes } else { Exit::Done })
 }
 
 /// The id of a server's plan: as it is given, or in the file.
@@ -69,12 +87,25 @@ pub fn named(cli: &Cli, plan: &Path) -> Option<String> {
     remote::is_meant(cli).then(|| plan.to_string_lossy().into_owned())
 }
 
-/// A plan for this machine is not carried out here by somebody who named a server.
+/// Whether a word may be the id of a server's plan: a UUID.
+fn is_id(word: &str) -> bool {
+    let parts: Vec<usize> = word.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12] && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// What `refit apply` says of a plan that is no server's: somebody who named a server does not mean this machine, and somebody
+/// who wrote the id of a server's plan does not mean a file.
 pub fn refuse_local_plan(cli: &Cli, plan: &Path) -> Result<()> {
     if remote::is_meant(cli) {
         let why =
             "is no plan of a server; without `--server`, `refit apply` carries out what is planned for this machine";
         return Err(Refused::usage(format!("{} {why}", plan.display())));
+    }
+    if !plan.exists() && plan.to_str().is_some_and(is_id) {
+        return Err(Refused::usage(format!(
+            "there is no file {0}. It looks like a plan of a server: write `refit apply --server {0}`",
+            plan.display()
+        )));
     }
     Ok(())
 }
@@ -100,8 +131,12 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
         sign(cli, args, key, plan, &client, folder)?;
     }
     let bar = terminal::spinner("working out the plan again");
-    let applied = client.apply_plan(plan)?;
+    let applied = client.apply_plan(plan);
     bar.finish_and_clear();
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) => return applied_before(cli, &client, plan, error),
+    };
     if cli.json {
         terminal::json(&applied)?;
         return Ok(Exit::Done);
@@ -157,6 +192,50 @@ fn sign(cli: &Cli, args: &ApplyArgs, key: &Path, plan: &str, client: &Client, fo
     terminal::print(&said)
 }
 
+/// A plan that has been applied is in force, or was replaced; every other refusal is as the server says it.
+fn applied_before(cli: &Cli, client: &Client, plan: &str, error: ClientError) -> Result<Exit> {
+    let summary = match error.code() {
+        Some("conflict") => client.plan(plan).ok().map(|plan| plan.summary),
+        _ => None,
+    };
+    let Some(summary) = summary.filter(|summary| summary.status == PlanStatus::Applied) else {
+        return Err(error.into());
+    };
+    let revision = summary.replaces.unwrap_or(0) + 1;
+    let Some(policy) = client.policy()?.filter(|policy| policy.plan == summary.id) else {
+        return Err(Refused::no(format!(
+            "plan {plan} was applied as policy revision {revision}, and another revision has replaced it: make a new plan"
+        )));
+    };
+    if cli.json {
+        // Nothing has moved, and nothing lies outside.
+        let applied = Applied {
+            plan: summary.id,
+            seq: policy.by_event,
+            revision: policy.revision,
+            outside: Vec::new(),
+            summary: FleetSummary::default(),
+        };
+        terminal::json(&applied)?;
+        return Ok(Exit::Done);
+    }
+    let event = client.events(policy.by_event.saturating_sub(1), Some("policy.applied"), Duration::ZERO);
+    let event = event.ok().and_then(|page| page.items.into_iter().next());
+    let by = event.map_or_else(String::new, |event| format!(", applied by {}", owner(client, &event.actor)));
+    terminal::print(&format!(
+        "plan {plan} is applied already: policy revision {} is in force since {:.0}{by}\n",
+        policy.revision, policy.since
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// Who answers for the token that an entry of the log names, where that may be known.
+fn owner(client: &Client, actor: &str) -> String {
+    let tokens = actor.strip_prefix("token:").and_then(|id| Some((id, client.tokens().ok()?)));
+    let token = tokens.and_then(|(id, tokens)| tokens.into_iter().find(|token| token.id == id));
+    token.map_or_else(|| actor.to_owned(), |token| token.owner)
+}
+
 pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     if args.policy.is_some() || !args.facts.is_empty() {
         return Err(Refused::usage(
@@ -164,14 +243,36 @@ pub fn explain(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
         ));
     }
     let client = connect(cli)?;
-    let id = device_id(&client, &args.device)?;
-    let explanation = client.explanation(&id, &args.title, args.at)?;
+    let device = remote::device(&client, &args.device)?;
+    let explanation = explanation(&client, &device, args)?;
     if cli.json {
         terminal::json(&explanation)?;
     } else {
-        terminal::print(&explanation.text)?;
+        // People know a device by its name; the server's text has its id.
+        let name = device.name.filter(|name| *name != device.id);
+        let called = name.map_or_else(|| device.id.clone(), |name| format!("{name} ({})", device.id));
+        terminal::print(&explanation.text.replacen(&format!(" on {} ", device.id), &format!(" on {called} "), 1))?;
     }
     Ok(Exit::Done)
+}
+
+/// Asks for an explanation: of the title that is written, or of the package that people call so.
+fn explanation(client: &Client, device: &Device, args: &ExplainArgs) -> Result<Explanation> {
+    if let Some(at) = args.at.filter(|at| *at < device.enrolled) {
+        return Err(Refused::no(format!(
+            "nothing was known of {} at {at:.0}: it is a device since {:.0}",
+            device.name.as_ref().unwrap_or(&device.id),
+            device.enrolled
+        )));
+    }
+    // `openssl` is what people say; the package is `deb/openssl`.
+    let has = |title: &str| device.installs.iter().any(|install| install.slot.title.as_str() == title);
+    let package = format!("deb/{}", args.title);
+    let title = if !has(&args.title) && has(&package) { &package } else { &args.title };
+    match client.explanation(&device.id, title, args.at) {
+        Err(error) if error.code() == Some("not-found") => Err(remote::no_title(client, title)),
+        said => Ok(said?),
+    }
 }
 
 pub fn exposures(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
@@ -182,10 +283,47 @@ pub fn exposures(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
     }
     let client = connect(cli)?;
     let exposures = client.exposures(&ExposureFilter { kev: args.kev.then_some(true), ..ExposureFilter::default() })?;
+    let notes: Vec<String> =
+        if exposures.is_empty() && !knows_any(&client)? { vec![not_known(cli)] } else { Vec::new() };
     if cli.json {
-        terminal::json(&serde_json::json!({ "exposures": exposures }))?;
-    } else {
-        terminal::print(&remote::exposures(&exposures))?;
+        terminal::json(&serde_json::json!({ "exposures": exposures, "notes": notes }))?;
+        return Ok(Exit::Done);
+    }
+    if notes.is_empty() {
+        let names = Names::of(&client, exposures.iter().flat_map(|exposure| &exposure.examples).map(String::as_str));
+        terminal::print(&remote::exposures(&exposures, &names))?;
+    }
+    for note in notes {
+        terminal::print(&format!("{note}\n"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Whether a server knows of any vulnerability: from a feed that it has matched, or because somebody told it.
+fn knows_any(client: &Client) -> Result<bool> {
+    if client.knows_an_advisory()? {
+        return Ok(true);
+    }
+    let mut after = 0;
+    loop {
+        let page = client.events(after, Some("distribution.matched"), Duration::ZERO)?;
+        if page.items.iter().any(|event| event.body["advisories"].as_u64().is_some_and(|number| number > 0)) {
+            return Ok(true);
+        }
+        if page.next >= page.head || page.next <= after {
+            return Ok(false);
+        }
+        after = page.next;
+    }
+}
+
+/// What is said where nothing is known, in place of a zero that would look like good news.
+fn not_known(cli: &Cli) -> String {
+    let here = cli.server.as_ref().is_none_or(String::is_empty);
+    let folder = data_folder(cli.data.as_deref()).ok().filter(|_| here).map(|folder| folder.display().to_string());
+    format!(
+        "What is open is not known: the server knows of no vulnerability. Sync the feeds into its data folder, on its machine: \
+         `refit feeds sync --data {}`; it matches them by itself",
+        folder.as_deref().unwrap_or("DIR")
+    )
 }

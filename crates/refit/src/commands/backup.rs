@@ -2,7 +2,7 @@
 
 use super::serve::runtime;
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{BackupArgs, Cli},
     local::data_folder,
     terminal,
@@ -11,6 +11,12 @@ use anyhow::Result;
 
 pub fn run(cli: &Cli, args: &BackupArgs) -> Result<Exit> {
     let data = data_folder(cli.data.as_deref())?;
+    if !data.join("log.db").exists() {
+        return Err(Refused::usage(format!(
+            "there is no log of a server in {}: name its data folder with `--data DIR`",
+            data.display()
+        )));
+    }
     let bar = terminal::spinner("copying the log");
     let head = runtime()?.block_on(refit_store::backup(&data, &args.to))?;
     bar.finish_and_clear();

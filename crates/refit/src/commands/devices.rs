@@ -3,24 +3,28 @@
 use crate::{
     Exit, Refused,
     cli::{Cli, DevicesArgs},
-    remote::{self, connect, device_id},
+    remote::{self, connect},
     terminal,
 };
 use anyhow::Result;
 use jiff::Timestamp;
 use refit_api::client::DeviceFilter;
-use refit_core::decide::Compliance;
+use refit_core::{
+    decide::Compliance,
+    facts::{FieldRef, Fields},
+    policy::diagnostic::did_you_mean,
+};
 
 pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
     let client = connect(cli)?;
     let now = Timestamp::now();
     if let Some(named) = &args.device {
-        let id = &device_id(&client, named)?;
-        let (device, decisions) = (client.device(id)?, client.decisions(id)?);
+        let device = remote::device(&client, named)?;
+        let decisions = client.decisions(&device.id)?;
         if cli.json {
             terminal::json(&serde_json::json!({ "device": device, "decisions": decisions }))?;
         } else {
-            terminal::print(&remote::device(&device, &decisions, args.all, now))?;
+            terminal::print(&remote::device_text(&device, &decisions, args.all, now))?;
         }
         return Ok(Exit::Done);
     }
@@ -37,10 +41,31 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
     };
     let filter = DeviceFilter { platform: args.platform.clone(), compliance, title: args.title.clone(), name: None };
     let devices = client.devices(&filter)?;
+    if let (true, Some(platform)) = (devices.is_empty(), &args.platform) {
+        known_platform(platform)?;
+    }
+    if let (true, Some(title)) = (devices.is_empty(), &args.title)
+        && client.titles()?.iter().all(|known| known.title != *title)
+    {
+        return Err(remote::no_title(&client, title));
+    }
     if cli.json {
         terminal::json(&serde_json::json!({ "devices": devices }))?;
     } else {
         terminal::print(&remote::devices(&devices, now))?;
     }
     Ok(Exit::Done)
+}
+
+/// Refuses what is no platform: an empty list would say that no device is one.
+fn known_platform(name: &str) -> Result<()> {
+    let platforms = Fields::builtin().get(&FieldRef::device("platform")).map(|field| field.values.clone());
+    let platforms: Vec<&str> = platforms.iter().flatten().map(|name| name.as_str()).collect();
+    if platforms.contains(&name) {
+        return Ok(());
+    }
+    let near = did_you_mean(name, platforms.iter().copied());
+    let help =
+        near.map_or_else(|| format!("there are {}", platforms.join(", ")), |near| format!("did you mean `{near}`?"));
+    Err(Refused::usage(format!("there is no platform `{name}`; {help}")))
 }

@@ -42,8 +42,9 @@ pub fn run(cli: &Cli, command: &EnrolmentCommand) -> Result<Exit> {
             (client.revoke_enrolment(enrolment)?, format!("enrolment token {enrolment} no longer counts\n"))
         }
         EnrolmentCommand::LockOut { device, why } => {
+            let id = remote::device(&client, device)?.id;
             let said = format!("no certificate of {device} counts any more; it has to enrol again\n");
-            (client.revoke_certificates(device, why)?, said)
+            (client.revoke_certificates(&id, why)?, said)
         }
     };
     let (written, said) = written;

@@ -28,7 +28,7 @@ mod up;
 mod versions;
 
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, Command, FeedsCommand, VersionsCommand},
     remote::is_meant,
 };
@@ -36,6 +36,11 @@ use anyhow::Result;
 
 /// Runs the command that was asked for.
 pub fn run(cli: &Cli) -> Result<Exit> {
+    if is_meant(cli) && !cli.command.can_ask_a_server() {
+        return Err(Refused::usage(
+            "`--server` has no meaning here: this command asks no server (`refit devices DEVICE --all` shows what one knows of a device)",
+        ));
+    }
     match &cli.command {
         Command::Plan(args) if is_meant(cli) => at_server::plan(cli, args),
         Command::Apply(args) if let Some(plan) = at_server::named(cli, &args.plan) => {

@@ -14,10 +14,14 @@ pub fn run(cli: &Cli, command: &PeopleCommand) -> Result<Exit> {
     let written = client.erase_person(person)?;
     if cli.json {
         terminal::json(&written)?;
-    } else {
+    } else if written.changed {
         terminal::print(&format!(
-            "the values of {person} are erased; backups keep what they hold until they expire\n"
+            "the values of {person} are erased; backups keep what they hold until you delete them\n"
         ))?;
+    } else {
+        let since = client.person(person).ok().and_then(|person| person.erased);
+        let since = since.map_or_else(String::new, |since| format!(" since {since:.0}"));
+        terminal::print(&format!("the values of {person} are erased already{since}, and nothing has come since\n"))?;
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,6 @@
 //! `refit plan`
 
+pub mod out;
 mod render;
 
 pub use render::render;
@@ -11,10 +12,10 @@ use crate::{
     repository::{self, Read},
     terminal,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use refit_agent::providers::apt::{self, LockHolder};
-use std::{io::Write, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     if !args.local.local {
@@ -22,23 +23,27 @@ pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
             "for which devices? Write `--local` for this machine, or `--server` for those of a server",
         ));
     }
+    out::refuse_twice(cli, args.out.as_deref())?;
     let read = repository::read_in_order(&args.policy)?;
     let faults = if args.refresh { refresh()? } else { Vec::new() };
     let stale = !faults.is_empty();
     let made = make_noting(cli, &read, &args.local.facts, faults)?;
     if cli.json {
         // Where it can't be written, the error is all that is printed.
-        args.out.as_ref().map_or(Ok(()), |file| write(file, &made))?;
+        args.out.as_ref().map_or(Ok(()), |file| out::write(file, &made.plan))?;
         terminal::json(&made.plan)?;
     } else {
-        terminal::print(&render(&made.plan, &made.situation.device.zone(), args.all))?;
+        let say = out::beside(args.out.as_deref());
+        say(&render(&made.plan, &made.situation.device.zone(), args.all))?;
         if let Some(file) = &args.out {
-            write(file, &made)?;
-            let next = match made.plan.is_empty() {
-                true => String::new(),
-                false => format!(" Carry it out with:  {}", apply_line(cli, file)?),
-            };
-            terminal::print(&format!("\nWritten to {}.{next}\n", file.display()))?;
+            out::write(file, &made.plan)?;
+            if !out::is_standard(file) {
+                let next = match made.plan.is_empty() {
+                    true => String::new(),
+                    false => format!(" Carry it out with:  {}", apply_line(cli, file)?),
+                };
+                terminal::print(&format!("\nWritten to {}.{next}\n", file.display()))?;
+            }
         }
     }
     if stale {
@@ -107,45 +112,6 @@ fn refresh() -> Result<Vec<String>> {
     let refreshed = apt::refresh(Duration::from_secs(120), waiting).context("apt-get update")?;
     bar.finish_and_clear();
     Ok(refreshed.faults.iter().map(|fault| format!("not refreshed: {fault}")).collect())
-}
-
-/// Writes the plan. In a regular file it is whole or not there at all; through a device, a pipe or a socket it is written.
-fn write(file: &Path, made: &Draft) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(&made.plan)?;
-    text.push(b'\n');
-    let cannot = || format!("the plan can't be written to {}", file.display());
-    // A link stays, and what it leads to is written.
-    let target = match std::fs::metadata(file) {
-        Ok(metadata) if metadata.is_dir() => bail!("{}: it is a folder", cannot()),
-        Ok(metadata) if metadata.is_file() => file.canonicalize().with_context(cannot)?,
-        Ok(_) => {
-            let through = std::fs::File::options().write(true).open(file).and_then(|mut out| out.write_all(&text));
-            return through.with_context(cannot);
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if file.is_symlink() {
-                bail!("{}: it is a link to a file that is not there", cannot());
-            }
-            file.to_owned()
-        }
-        Err(error) => return Err(error).with_context(cannot),
-    };
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let name = target.file_name().context("`--out` needs a file name")?.to_string_lossy();
-    let unfinished = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = (|| -> std::io::Result<()> {
-        let mut out = std::fs::File::create(&unfinished)?;
-        out.write_all(&text)?;
-        out.sync_all()?;
-        std::fs::rename(&unfinished, &target)
-    })();
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&unfinished);
-        anyhow::Error::new(error).context(cannot())
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::{
     Exit,
     cli::{Cli, PlansCommand},
-    remote::{self, connect},
+    remote::{self, Names, connect},
     terminal,
 };
 use anyhow::Result;
@@ -25,7 +25,8 @@ pub fn run(cli: &Cli, command: &PlansCommand) -> Result<Exit> {
             if cli.json {
                 terminal::json(&plan)?;
             } else {
-                terminal::print(&remote::fleet_plan(&plan, *all))?;
+                let names = Names::of(&client, remote::devices_of(&plan, *all));
+                terminal::print(&remote::fleet_plan(&plan, &names, *all))?;
             }
         }
         PlansCommand::Approve { plan } => {

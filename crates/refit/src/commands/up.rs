@@ -104,8 +104,16 @@ async fn observe(shell: &Shell, packages: &Packages, wanted: Vec<TitleId>) -> Re
 
 /// Applies a policy repository if none is in force.
 async fn apply(shell: &Shell, read: Read) -> Result<()> {
-    if shell.view().state.policy.is_some() {
-        tracing::info!("a policy is in force already: the one that was given is not applied");
+    if let Some(policy) = &shell.view().state.policy {
+        if policy.policy_hash == read.hash {
+            tracing::info!(revision = policy.revision, "the policy is in force already");
+        } else {
+            tracing::warn!(
+                revision = policy.revision,
+                "another policy is in force, and the one that was given is not applied: `refit plan {} --server` shows what it would change",
+                read.folder.display()
+            );
+        }
         return Ok(());
     }
     let files = PolicyFiles(read.files.0.iter().map(|file| (file.path.clone(), file.text.to_string())).collect());

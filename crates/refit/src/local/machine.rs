@@ -114,6 +114,17 @@ pub fn offered<'o>(offers: &'o Offers, package: &'o PackageOffers) -> impl Itera
     })
 }
 
+/// What dpkg has begun with and not finished, and no source offers: title and version. To finish it is a way to comply, and
+/// takes no source.
+pub fn begun<'r>(inventory: &'r Inventory, offers: &'r Offers) -> impl Iterator<Item = (&'r TitleId, &'r Version)> {
+    let unfinished = inventory.unfinished().filter(|package| package.is_present());
+    let versions = unfinished.filter_map(|package| Some((&package.title, package.version.as_ref()?)));
+    versions.filter(|(title, version)| {
+        let package = offers.packages.get(*title);
+        package.is_none_or(|package| offered(offers, package).all(|here| here.offered.version != **version))
+    })
+}
+
 /// What is wrong with all sources of a version; `None` where one of them is good.
 pub fn distrust(offered: &OfferedVersion, offers: &Offers) -> Option<&'static str> {
     let mut sources = offered.sources.iter().filter_map(|index| offers.sources.get(*index));

@@ -2,7 +2,7 @@
 //! spells of not complying began.
 
 use crate::Refused;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use jiff::Timestamp;
 use refit_core::{
     decide::{Compliance, Decision},
@@ -133,6 +133,11 @@ pub fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
             Err(Refused::usage(format!("the data folder {} can't be used: it is no folder", folder.display())))
         }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(anyhow!(
+            "permission denied: the data folder {} is another user's\n  help: run this as that user (`sudo -u USER refit …`), or name \
+             another folder with `--data DIR`; a server answers who has a token of their own (`--server=URL --ca FILE --token-file FILE`)",
+            folder.display()
+        )),
         _ => Ok(folder),
     }
 }

@@ -85,11 +85,19 @@ fn releases(reading: &Reading, now: Timestamp) -> Vec<ReleaseEntry> {
             });
         }
     }
+    releases.extend(machine::begun(&reading.inventory, &reading.offers).map(|(title, version)| ReleaseEntry {
+        title: title.clone(),
+        branch: None,
+        version: version.as_str().into(),
+        published: now,
+        security: false,
+        withheld: false,
+    }));
     releases
 }
 
 /// What decides on the offers: architecture, sources and how far they are trusted, pins. Machines that share it are offered the
-/// same. Where a distribution hands a version out by and by, each machine is a case of its own.
+/// same. Where a distribution hands a version out by and by, or a machine can finish what nobody offers, each is a case of its own.
 fn key(reading: &Reading, distribution: &str) -> SmolStr {
     let Reading { machine, offers, .. } = reading;
     let mut text = format!("{distribution}\n{}\n", machine.architecture);
@@ -105,8 +113,68 @@ fn key(reading: &Reading, distribution: &str) -> SmolStr {
         }
     }
     let phased = offers.packages.values().flat_map(|package| &package.versions);
-    if phased.into_iter().any(|offered| offered.phased_percent.is_some()) {
+    let is_phased = phased.into_iter().any(|offered| offered.phased_percent.is_some());
+    if is_phased || machine::begun(&reading.inventory, offers).next().is_some() {
         text += &machine::id(machine);
     }
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use refit_agent::providers::apt::{Inventory, Machine, Offers, Package, Status, Want};
+    use refit_model::{Scheme, Version};
+
+    /// A machine with one package, which no source offers.
+    fn reading(status: Status) -> Reading {
+        let title = TitleId::new("deb/vpn");
+        let version = Version::parse(Scheme::Dpkg, "2.1-1").ok();
+        let package = Package {
+            title: title.clone(),
+            name: "vpn".into(),
+            architecture: "amd64".into(),
+            version: version.clone(),
+            source: "vpn".into(),
+            source_version: version,
+            want: Want::Install,
+            status,
+            reinstall_required: false,
+            essential: false,
+            installed_bytes: 0,
+            changed: None,
+        };
+        let machine = Machine {
+            id: Some("m1".to_owned()),
+            hostname: "workshop".to_owned(),
+            architecture: "amd64".into(),
+            os: "debian".into(),
+            os_like: Vec::new(),
+            os_version: Some("12".into()),
+            os_codename: Some("bookworm".into()),
+            kernel: "6.1.0-41-amd64".to_owned(),
+            timezone: None,
+            container: None,
+        };
+        let packages = BTreeMap::from([(title, package)]);
+        Reading {
+            machine,
+            inventory: Inventory { architecture: "amd64".into(), packages, unreadable: Vec::new() },
+            offers: Offers { sources: Vec::new(), packages: BTreeMap::new() },
+        }
+    }
+
+    #[test]
+    fn what_is_begun_and_offered_by_nobody_can_be_finished() {
+        let now = Timestamp::UNIX_EPOCH;
+        let (well, begun) = (reading(Status::Installed), reading(Status::HalfConfigured));
+        assert_eq!(releases(&well, now), []);
+        let offered: Vec<_> = releases(&begun, now).into_iter().map(|entry| (entry.title, entry.version)).collect();
+        assert_eq!(offered, [(TitleId::new("deb/vpn"), "2.1-1".into())]);
+        // Nobody else is offered what this machine has begun.
+        assert_ne!(key(&well, "debian/12"), key(&begun, "debian/12"));
+        let mut other = reading(Status::HalfConfigured);
+        other.machine.id = Some("m2".to_owned());
+        assert_ne!(key(&other, "debian/12"), key(&begun, "debian/12"));
+    }
 }

@@ -59,7 +59,7 @@ pub fn situation(
             pinned.entry(title.clone()).or_insert_with(|| pin_in_words(&passed_over, offers));
         }
     }
-    releases.extend(unfinished_releases(gathered, &releases, memory, now));
+    releases.extend(begun(gathered, memory, now));
     describe(&mut device, gathered, memory);
     given_facts(&mut device, repository, facts)?;
     own_lists(&mut device, repository);
@@ -97,21 +97,14 @@ pub fn situation(
     Ok(Situation { world, device, pinned })
 }
 
-/// The versions that dpkg has begun with and not finished, and that no source offers: to finish them is a way to comply, and
-/// it needs no source.
-fn unfinished_releases(gathered: &Gathered, known: &[Release], memory: &mut Memory, now: Timestamp) -> Vec<Release> {
-    let is_known = |title: &TitleId, version: &Version| {
-        known.iter().any(|release| release.title == *title && release.version == *version)
-    };
-    let unfinished = gathered.inventory.unfinished().filter(|package| package.is_present());
-    unfinished
-        .filter_map(|package| Some((package, package.version.as_ref()?)))
-        .filter(|(package, version)| !is_known(&package.title, version))
-        .map(|(package, version)| Release {
-            title: package.title.clone(),
+/// What is begun and offered by nobody, as releases: the policies may ask to finish it.
+fn begun(gathered: &Gathered, memory: &mut Memory, now: Timestamp) -> Vec<Release> {
+    machine::begun(&gathered.inventory, &gathered.offers)
+        .map(|(title, version)| Release {
+            title: title.clone(),
             branch: None,
             version: version.clone(),
-            published: first_seen(memory, &package.title, version, None, now),
+            published: first_seen(memory, title, version, None, now),
             security: false,
         })
         .collect()
@@ -224,9 +217,22 @@ fn given_facts(device: &mut Device, repository: &Repository, given: &[String]) -
     Ok(())
 }
 
-/// Reads facts that were given by hand: `device.tags=canary,lab`. What can't be is refused.
+/// Reads facts that were given by hand: `device.tags=canary,lab`. What can't be is refused, and so is what contradicts itself.
 pub fn read_facts(repository: &Repository, given: &[String]) -> Result<Vec<(FieldRef, Value)>> {
-    given.iter().map(|line| read_fact(repository, line)).collect()
+    let mut facts: Vec<(FieldRef, Value, &str)> = Vec::new();
+    for line in given {
+        let (field, value) = read_fact(repository, line)?;
+        let Some((_, known, before)) = facts.iter().find(|(known, ..)| *known == field) else {
+            facts.push((field, value, line));
+            continue;
+        };
+        if *known != value {
+            let list = matches!(value, Value::List(_));
+            let help = if list { ": write the values of a list with commas, in one `--fact`" } else { "" };
+            return Err(Refused::usage(format!("`--fact {before}` and `--fact {line}` contradict each other{help}")));
+        }
+    }
+    Ok(facts.into_iter().map(|(field, value, _)| (field, value)).collect())
 }
 
 fn read_fact(repository: &Repository, line: &str) -> Result<(FieldRef, Value)> {

@@ -1,6 +1,6 @@
 //! The plan of a fleet as people read it.
 
-use super::word;
+use super::{Names, word};
 use crate::{
     repository::counted,
     terminal::{ADD, CHANGE, FAINT, HEADING, REMOVE, URGENT, paint},
@@ -15,13 +15,30 @@ use std::fmt::Write as _;
 /// How many changes are listed without `--all`.
 const SHOWN: usize = 40;
 
+/// The devices that [`fleet_plan`] names.
+pub fn devices_of(plan: &Plan, all: bool) -> impl Iterator<Item = &str> {
+    let changes = plan.content.iter().flat_map(|content| &content.changes);
+    // Each of the two lists shows so many.
+    let shown = changes.take(if all { usize::MAX } else { 2 * SHOWN });
+    let held = plan.held.iter().flat_map(|held| &held.examples).map(String::as_str);
+    shown.flat_map(|change| change.examples.iter().map(|id| id.as_str())).chain(held)
+}
+
 /// A plan with what it would change, the most devices first.
-pub fn fleet_plan(plan: &Plan, all: bool) -> String {
+pub fn fleet_plan(plan: &Plan, names: &Names, all: bool) -> String {
     let mut text = String::new();
-    let Some(content) = &plan.content else { return held(plan) };
-    let replaces = match content.replaces {
-        0 => "no policy is in force yet".to_owned(),
-        revision => format!("it would replace policy revision {revision}"),
+    let Some(content) = &plan.content else { return held(plan, names) };
+    let replaces = match (plan.summary.status, content.replaces) {
+        (PlanStatus::Applied, before) => format!("it became policy revision {}", before + 1),
+        (PlanStatus::Rejected | PlanStatus::Superseded, 0) => "it was made before any policy was in force".to_owned(),
+        (PlanStatus::Rejected | PlanStatus::Superseded, before) => {
+            format!("it was made to replace policy revision {before}")
+        }
+        (_, 0) => "no policy is in force yet".to_owned(),
+        (_, before) if content.changes.is_empty() => {
+            format!("no device would be told anything else than by policy revision {before}")
+        }
+        (_, before) => format!("it would replace policy revision {before}"),
     };
     let _ = writeln!(
         text,
@@ -35,11 +52,11 @@ pub fn fleet_plan(plan: &Plan, all: bool) -> String {
     let limit = if all { usize::MAX } else { SHOWN };
     if !moving.is_empty() {
         let _ = writeln!(text, "\n{}", paint(HEADING, "Moves devices"));
-        moving.iter().take(limit).for_each(|change| line(&mut text, change));
+        moving.iter().take(limit).for_each(|change| line(&mut text, change, names));
     }
     if !still.is_empty() {
         let _ = writeln!(text, "\n{}", paint(HEADING, "Changes what is published, and moves nobody"));
-        still.iter().take(limit).for_each(|change| line(&mut text, change));
+        still.iter().take(limit).for_each(|change| line(&mut text, change, names));
     }
     let hidden = moving.len().saturating_sub(limit) + still.len().saturating_sub(limit);
     if hidden > 0 {
@@ -51,7 +68,7 @@ pub fn fleet_plan(plan: &Plan, all: bool) -> String {
     text
 }
 
-fn line(text: &mut String, change: &PlannedChange) {
+fn line(text: &mut String, change: &PlannedChange, names: &Names) {
     let (sign, what) = match (&change.before, &change.after) {
         (_, Some(after)) if matches!(after.admitted, Wanted::Absent) => (paint(REMOVE, "-"), described(after)),
         (None, Some(after)) => (paint(ADD, "+"), described(after)),
@@ -70,7 +87,7 @@ fn line(text: &mut String, change: &PlannedChange) {
         None => String::new(),
     };
     let _ = writeln!(text, "  {sign} {what}  on {}{due}", counted(change.devices as usize, "device"));
-    let examples: Vec<&str> = change.examples.iter().map(|id| id.as_str()).collect();
+    let examples: Vec<String> = change.examples.iter().map(|id| names.named(id.as_str())).collect();
     let more = if change.devices as usize > examples.len() { ", …" } else { "" };
     let mut notes = vec![format!("{}{more}", examples.join(", "))];
     notes.extend((change.sooner > 0).then(|| format!("due sooner on {}", change.sooner)));
@@ -204,7 +221,7 @@ fn how_far(text: &mut String, plan: &Plan) {
 }
 
 /// What waits for a person.
-fn held(plan: &Plan) -> String {
+fn held(plan: &Plan, names: &Names) -> String {
     let open = plan.summary.status == PlanStatus::Open;
     let mut text = format!(
         "{} {}\n",
@@ -215,7 +232,11 @@ fn held(plan: &Plan) -> String {
     for HeldMoves { cohort, cause, because, devices, examples } in &plan.held {
         let _ = writeln!(text, "  {} on {}", described(cohort), counted(*devices as usize, "device"));
         let _ = writeln!(text, "      moved by {}; {because}", word(cause));
-        let _ = writeln!(text, "      {}", paint(FAINT, examples.join(", ")));
+        let _ = writeln!(
+            text,
+            "      {}",
+            paint(FAINT, examples.iter().map(|id| names.named(id)).collect::<Vec<_>>().join(", "))
+        );
     }
     if !open {
         return text;

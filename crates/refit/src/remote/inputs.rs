@@ -80,7 +80,7 @@ pub fn offered(client: &Client, repository: &Repository) -> Result<BTreeMap<Titl
     let mut offered = BTreeMap::new();
     for title in titles {
         let mut releases = client.releases(title.as_str())?;
-        releases.sort_by(|a, b| b.0.published.cmp(&a.0.published));
+        releases.sort_by_key(|release| std::cmp::Reverse(release.0.published));
         let versions: BTreeSet<SmolStr> =
             releases.into_iter().take(VERSIONS_MOST).map(|release| release.0.version).collect();
         if !versions.is_empty() {

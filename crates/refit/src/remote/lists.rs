@@ -1,13 +1,18 @@
 //! Lists that a server answers with, as people read them.
 
-use super::word;
+use super::{Names, word};
 use crate::{
     repository::counted,
     terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use jiff::Timestamp;
-use refit_api::{BrakeReach, Device, DeviceDecisions, DeviceSummary, Enrolment, Event, Exposure, PlanSummary, Token};
-use refit_core::{control::Wanted, decide::Compliance};
+use refit_api::{
+    BrakeReach, Device, DeviceDecisions, DeviceSummary, Enrolment, Event, Exposure, PlanIs, PlanSummary, Token,
+};
+use refit_core::{
+    control::{PlanStatus, Wanted},
+    decide::Compliance,
+};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// One device a line, the worst first.
@@ -66,9 +71,9 @@ fn stands(compliance: &BTreeMap<Compliance, u64>) -> String {
 }
 
 /// One device, with what is said of it.
-pub fn device(device: &Device, decisions: &DeviceDecisions, all: bool, now: Timestamp) -> String {
-    let name = device.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
-    let mut text = format!("{}\n", paint(HEADING, format!("{}{name}", device.id)));
+pub fn device_text(device: &Device, decisions: &DeviceDecisions, all: bool, now: Timestamp) -> String {
+    let called = device.name.as_ref().map_or_else(|| device.id.clone(), |name| format!("{name} ({})", device.id));
+    let mut text = format!("{}\n", paint(HEADING, called));
     let _ = writeln!(
         text,
         "  enrolled {:.0}, seen {} by {}",
@@ -82,6 +87,16 @@ pub fn device(device: &Device, decisions: &DeviceDecisions, all: bool, now: Time
     for fact in &device.facts {
         let value = fact.value.as_ref().map_or_else(|| "(not shown to this token)".to_owned(), ToString::to_string);
         let _ = writeln!(text, "  {} = {value}  {}", fact.field, paint(FAINT, format!("({})", fact.source)));
+    }
+    if let Some(agent) = &device.agent {
+        let _ = writeln!(text, "  agent {}, enrolled {:.0}", agent.version, agent.joined);
+        for standing in &agent.standing {
+            let until = standing.until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+            let _ = writeln!(text, "  {}: waits for {}{until}", standing.directive, word(&standing.waits_for));
+        }
+        for problem in &agent.problems {
+            let _ = writeln!(text, "  {} {} (since {:.0})", paint(URGENT, &problem.code), problem.what, problem.since);
+        }
     }
     let urgent = |compliance| matches!(compliance, Compliance::Overdue | Compliance::Due | Compliance::Unsupported);
     let mut slots: Vec<_> = decisions.slots.iter().filter(|slot| all || urgent(slot.compliance)).collect();
@@ -128,7 +143,7 @@ pub fn device(device: &Device, decisions: &DeviceDecisions, all: bool, now: Time
 }
 
 /// Open vulnerabilities over the fleet, the exploited ones first.
-pub fn exposures(exposures: &[Exposure]) -> String {
+pub fn exposures(exposures: &[Exposure], names: &Names) -> String {
     let mut text = String::new();
     for exposure in exposures {
         let kev = if exposure.kev { paint(URGENT, " exploited") } else { String::new() };
@@ -143,7 +158,7 @@ pub fn exposures(exposures: &[Exposure]) -> String {
             exposure.advisory,
             exposure.title,
             counted(exposure.devices as usize, "device"),
-            paint(FAINT, exposure.examples.join(", "))
+            paint(FAINT, exposure.examples.iter().map(|id| names.named(id)).collect::<Vec<_>>().join(", "))
         );
     }
     let kev = exposures.iter().filter(|exposure| exposure.kev).count();
@@ -169,13 +184,23 @@ pub fn plans(plans: &[PlanSummary]) -> String {
     let mut text = String::new();
     for plan in plans {
         let what = match plan.kind {
-            refit_api::PlanIs::Policy => format!("policy, replaces revision {}", plan.replaces.unwrap_or(0)),
-            refit_api::PlanIs::Held => "moves that wait for a person".to_owned(),
+            PlanIs::Policy => revision(plan.status, plan.replaces.unwrap_or(0)),
+            PlanIs::Held if plan.status == PlanStatus::Open => "moves that wait for a person".to_owned(),
+            PlanIs::Held => "moves that were held".to_owned(),
         };
         let _ = writeln!(text, "{}  {}  {:.0}  by {}  {what}", plan.id, word(&plan.status), plan.made, plan.author);
     }
     let _ = writeln!(text, "{}", counted(plans.len(), "plan"));
     text
+}
+
+/// What a plan did to the policy in force, or would do.
+fn revision(status: PlanStatus, replaces: u64) -> String {
+    match (status, replaces) {
+        (PlanStatus::Applied, _) => format!("policy revision {}", replaces + 1),
+        (_, 0) => "a first policy".to_owned(),
+        _ => format!("a policy in place of revision {replaces}"),
+    }
 }
 
 /// One token a line.

@@ -1,7 +1,8 @@
 //! The command line against a server, as a person reads it: a small company plans, approves, applies, and stops.
 
 use super::running::{Running, signal, start};
-use refit_api::{Enrol, NewObservation, NewReleases};
+use refit_api::{Enrol, NewObservation, NewPersonObservation, NewReleases};
+use refit_core::control::PlanStatus;
 use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
 const POLICY: &str = "organization: acme
@@ -121,11 +122,21 @@ fn a_company_plans_approves_applies_and_stops() {
     session.types("sed 's/127.0.0.1:[0-9]*/127.0.0.1:1/' plan.json > other.json");
     session.types("refit apply other.json");
     session.types("refit apply plan.json");
+    session.says("Once more changes nothing, and neither does a plan of the same policy.");
+    session.types("refit apply plan.json");
+    session.types("refit plan policies --server --detailed-exitcode");
     settle(&running);
     session.says("Everybody is obliged, and nobody is forced before the policy is phased in.");
     session.types("refit devices");
     session.types("refit devices anna");
     session.types("refit exposures --server");
+    session.types("refit exposures --server --json");
+    session.types("refit explain anna editor --server | head -2");
+    session.says("A policy that is written otherwise and tells devices the same is a change all the same.");
+    fs::write(folder.path().join("policies/refit.yaml"), format!("# The editors.\n{POLICY}")).unwrap();
+    session.types("refit plan policies --server --detailed-exitcode --out - > other.json");
+    session.types("grep -c server other.json");
+    session.types("refit apply other.json");
     session.says(
         "A release arrives. The budget lets one of four devices go at a time; what exceeds it waits for a person.",
     );
@@ -137,6 +148,9 @@ fn a_company_plans_approves_applies_and_stops() {
     running.client.publish_releases(&newer).unwrap();
     settle(&running);
     session.types("refit plans list");
+    let held = running.client.plans(Some(PlanStatus::Open)).unwrap().pop().unwrap();
+    session.types(&format!("refit plans show {}", held.id));
+    session.types(&format!("refit plans show {plan} | head -5"));
     session.says("A mistake in a policy is found before anything is asked of the fleet.");
     fs::write(folder.path().join("policies/refit.yaml"), POLICY.replace("[editor]", "[editro]")).unwrap();
     session.types("refit plan policies --server");
@@ -145,9 +159,21 @@ fn a_company_plans_approves_applies_and_stops() {
     session.types("refit resume --everything --why mended");
     session.says("What there is not.");
     session.types("refit devices nobody");
+    session.types("refit explain nobody editor --server");
+    session.types("refit explain anna edtor --server");
     session.types("refit plans show nothing");
+    session.types("refit people erase nobody");
+    session.types("refit devices --platform wndows");
+    session.types("refit devices --platform ios");
     session.types("refit tokens create ci --owner it --scope raed");
     session.types("refit events --after 0 --kind brake.released --json | wc -l");
+    session.says("Somebody asks to be forgotten, and asks again.");
+    let person: NewPersonObservation =
+        serde_json::from_value(serde_json::json!({ "source": "hr", "values": { "department": "IT" } })).unwrap();
+    running.client.observe_person("p-1", &person).unwrap();
+    session.types("refit people erase p-1");
+    session.types("refit people erase p-1");
+    session.types("refit events --after 0 --kind person.erased --json | wc -l");
 
     signal(&running.child, nix::sys::signal::Signal::SIGTERM);
     assert!(running.child.wait().unwrap().success());

@@ -2,7 +2,7 @@
 
 use super::running::{Running, command, signal, start};
 use refit_api::{
-    Enrol, NewObservation,
+    Enrol, NewObservation, NewPersonObservation,
     client::{Client, DeviceFilter},
 };
 use std::{
@@ -171,4 +171,40 @@ fn a_server_is_trusted_by_the_authority_that_is_named_or_those_of_the_system() {
         signal(child, nix::sys::signal::Signal::SIGTERM);
         assert!(child.wait().unwrap().success());
     }
+}
+
+#[test]
+fn who_was_erased_after_a_backup_is_erased_again_when_it_is_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
+    let stop = |child: &mut std::process::Child| {
+        signal(child, nix::sys::signal::Signal::SIGTERM);
+        assert!(child.wait().unwrap().success());
+    };
+    let Running { mut child, client } = start(&data);
+    let person: NewPersonObservation =
+        serde_json::from_value(serde_json::json!({ "source": "hr", "values": { "department": "IT" } })).unwrap();
+    for id in ["p-1", "p-2"] {
+        client.observe_person(id, &person).unwrap();
+    }
+    let refit = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
+        let output = command.args(arguments).arg("--data").arg(&data).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    refit(&["backup", "--to", backup.to_str().unwrap()]);
+    client.erase_person("p-1").unwrap();
+    // Without a clean end what is new is in the -wal file alone.
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let said = refit(&["restore", "--replace", "--from", backup.to_str().unwrap()]);
+    assert!(said.contains("erased again when the server starts: p-1"), "{said}");
+    let Running { mut child, client } = start(&data);
+    let facts = |id: &str| client.person(id).unwrap().facts.len();
+    assert_eq!((facts("p-1"), facts("p-2")), (0, 1));
+    assert!(client.person("p-1").unwrap().erased.is_some());
+    assert!(!data.join("erase-again").exists());
+    stop(&mut child);
 }
