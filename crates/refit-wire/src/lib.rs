@@ -8,6 +8,7 @@
 //! The crate is pure: no IO, no clock, no randomness.
 
 mod digest;
+pub mod enrolment;
 pub mod envelope;
 pub mod key;
 pub mod lease;
@@ -15,12 +16,15 @@ pub mod limits;
 pub mod mandate;
 pub mod protocol;
 pub mod root;
+mod schema;
 pub mod state;
 
 pub use digest::{Digest, WrongDigest};
+pub use enrolment::EnrolmentToken;
 pub use envelope::{Document, Envelope, Rejected};
 pub use key::{KeyId, PublicKey, SigningKey};
 pub use lease::Lease;
 pub use mandate::Mandate;
 pub use root::{Role, Root};
+pub use schema::schemas;
 pub use state::State;

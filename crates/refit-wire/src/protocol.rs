@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// The paths of the protocol, below the server's address.
 pub mod path {
+    /// `GET` the certificate (PEM) of the authority that signs the server's certificate; without a client certificate. Whoever
+    /// asks compares its fingerprint with the enrolment token, so that the connection itself need not be believed.
+    pub const AUTHORITY: &str = "/agent/v1/authority";
     /// `POST` an [`super::EnrolRequest`]; without a client certificate.
     pub const ENROL: &str = "/agent/v1/enrol";
     /// `GET` the root of a number; without a client certificate. 404 where there is none yet.
@@ -359,9 +362,11 @@ pub struct Refused {
 }
 
 impl Inventory {
-    /// What both sides compare: SHA-256 of facts, installs and the universe's key as JSON, each sorted. Offers do not count.
+    /// What both sides compare: SHA-256 of facts, installs and the universe's key as JSON, each sorted. Offers do not count, nor
+    /// does what packages were built from, which their versions settle.
     pub fn digest(&self) -> Digest {
-        let installs: Vec<&InstallEntry> = self.installs.values().collect();
+        let installs: Vec<_> =
+            self.installs.values().map(|install| InstallEntry { source: None, ..install.clone() }).collect();
         let bytes = serde_json::to_vec(&(&self.facts, installs, &self.universe.key, &self.universe.distribution));
         // Strings, numbers and lists only: it can't fail.
         Digest::of(&bytes.unwrap_or_default())

@@ -7,7 +7,7 @@ use super::{
 };
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::header,
+    http::{Extensions, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -32,7 +32,7 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
     let caller = match secret {
         None => Err(Problem::new(Code::Unauthorized, "this needs a token")
             .help("send `Authorization: Bearer SECRET`; `refit tokens create` makes tokens")),
-        Some(secret) => find(&view.state, secret, api.shell().now(), origin(&request)),
+        Some(secret) => find(&view.state, secret, api.shell().now(), origin(request.extensions())),
     };
     let who = caller.as_ref().map_or(STRANGERS, |caller| caller.token.as_str());
     if let Err(seconds) = api.inner.rates.take(who) {
@@ -50,8 +50,8 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
 }
 
 /// Where a request comes from: the address at the other end of the connection. What headers say of it anybody could have written.
-fn origin(request: &Request) -> SmolStr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+pub(crate) fn origin(request: &Extensions) -> SmolStr {
+    let peer = request.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(Actor::LOCAL, |ConnectInfo(peer)| format_smolstr!("{}", peer.ip().to_canonical()))
 }
 

@@ -208,7 +208,7 @@ fn shown(stored: &StoredEvent, personal: bool) -> Result<Event, Problem> {
         Some(serde_json::Value::String(origin)) => Some(origin),
         _ => None,
     };
-    if stored.kind == "token.created"
+    if ["token.created", "enrolment.created"].contains(&stored.kind.as_str())
         && let Some(record) = body.get_mut("record").and_then(serde_json::Value::as_object_mut)
     {
         record.remove("hash");

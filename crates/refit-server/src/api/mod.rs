@@ -4,11 +4,12 @@
 
 mod advisories;
 mod answer;
-mod auth;
+pub(crate) mod auth;
 mod body;
 mod brake;
 mod budgets;
 mod devices;
+mod enrolments;
 mod events;
 mod exceptions;
 mod exposures;
@@ -28,12 +29,13 @@ mod rollouts;
 mod settings;
 mod titles;
 mod tokens;
+mod trust;
 
 pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::shell::Shell;
+use crate::{agents::Agents, shell::Shell};
 use axum::Router;
 use std::{sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -76,6 +78,7 @@ pub struct Api {
 
 struct Inner {
     shell: Shell,
+    agents: Option<Agents>,
     options: Options,
     metrics: Metrics,
     rates: rate::Rates,
@@ -93,8 +96,23 @@ impl Api {
         let long_work = Arc::new(tokio::sync::Semaphore::new(options.long_work));
         let metrics = Metrics::new();
         let compared = tokio::sync::Mutex::new(());
-        let inner = Inner { shell, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
+        let inner =
+            Inner { shell, agents: None, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
         Api { inner: Arc::new(inner) }
+    }
+
+    /// The same, with the agents' door beside it. Called before it is shared.
+    pub fn with_agents(mut self, agents: Agents) -> Api {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.agents = Some(agents);
+        }
+        self
+    }
+
+    /// The agents' door.
+    fn agents(&self) -> Result<&Agents, Problem> {
+        let none = || Problem::new(Code::Unavailable, "this server has no door for agents");
+        self.inner.agents.as_ref().ok_or_else(none)
     }
 
     /// The shell.
@@ -152,6 +170,14 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(brake::go_on))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(enrolments::list, enrolments::create))
+        .routes(routes!(enrolments::revoke))
+        .routes(routes!(enrolments::revoke_certificates))
+        .routes(routes!(trust::get))
+        .routes(routes!(trust::publish_root))
+        .routes(routes!(trust::root))
+        .routes(routes!(trust::publish_mandate))
+        .routes(routes!(trust::mandate))
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(budgets::list))
         .routes(routes!(metrics::get))

@@ -223,7 +223,8 @@ impl Writer {
             return Err(Refusal::Conflict(what).into());
         }
         let now = self.shared.now(&tentative.state);
-        let Outcome { events, personal, seen, effects } = guarded(|| handle(&tentative.state, actor, input, now))??;
+        let Outcome { events, personal, seen, present, effects } =
+            guarded(|| handle(&tentative.state, actor, input, now))??;
         for event in &events {
             tentative.replaces_content |= matches!(event, Event::PolicyApplied(_) | Event::DistributionMatched(_));
             replay::fetch(&self.shared.store, &mut contents, event).await?;
@@ -257,6 +258,7 @@ impl Writer {
         if let Some(index) = seen {
             state.note_seen(index, now);
         }
+        state.note_all_seen(&present, now);
         let told = Told { seq: state.seq, events };
         if let Some((request, answer)) = request {
             let (status, body) = answer(&told);

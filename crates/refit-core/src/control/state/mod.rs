@@ -17,6 +17,7 @@ pub use published::PublishedSlots;
 pub use records::*;
 
 use super::{
+    agents::Agents,
     device_set::DeviceSet,
     entry::{InstallEntry, Plain, ReleaseEntry, SlotName},
     sorted::Sorted,
@@ -96,6 +97,9 @@ pub struct State {
     pub downtimes: Vector<(Timestamp, Timestamp)>,
     /// When the server last started.
     pub started: Option<Timestamp>,
+    /// Enrolments, certificates, roots, mandates, and what agents say of themselves.
+    #[serde(default)]
+    pub agents: Agents,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,
@@ -247,6 +251,14 @@ impl State {
             if until > since { until.duration_since(since) } else { SignedDuration::ZERO }
         });
         parts.fold(SignedDuration::ZERO, SignedDuration::saturating_add)
+    }
+
+    /// Notes that devices checked in, as [`State::note_seen`] does for one.
+    pub fn note_all_seen(&mut self, devices: &DeviceSet, now: Timestamp) {
+        if !devices.is_empty() {
+            self.presence_from.get_or_insert(now);
+            self.seen_since.0 |= &devices.0;
+        }
     }
 
     /// When policies and entries first applied, as decisions ask for it.
