@@ -140,6 +140,10 @@ proptest! {
         never_later(&before, &decision_under(&repository, &spec))?;
     }
 
+    // Over one continuing obligation. It does not hold between two: where a branch ends, the installed release may be accepted again
+    // for a while, as `latest-1`. It satisfied then, the obligation is over, and the next one, which has the same name and begins when
+    // another branch or release comes, has a time of its own (rule 4, and decision 0040). What did not satisfy all the while is one
+    // obligation, whatever branches do.
     #[test]
     fn time_that_goes_by_moves_no_due_time_later(spec in plain(), hours in 1..700i64) {
         let spec = scored(spec);
@@ -148,8 +152,7 @@ proptest! {
         let at = |now| decide_title(&built.repository, &built.world, &built.device, &title, now).remove(0);
         let (before, mut after) = (at(ago(hours)), at(now()));
         prop_assume!(before.compliance != Compliance::Unsupported || after.compliance == Compliance::Unsupported);
-        // What arose since, and was not there a second before, is another obligation: a branch that overtook the installed one may end,
-        // and the next one begin later.
+        // What arose since, and was not there a second before, is another one.
         after.derivation.obligations.retain(|obligation| {
             let Some(arose) = obligation.arose.filter(|arose| *arose > ago(hours)) else { return true };
             let just_before = at(arose - SignedDuration::from_secs(1));

@@ -35,7 +35,7 @@ pub(super) fn standing<'a>(
     let lines = Lines::new(case, slot, releases, case.now);
     let installed = slot.install.map(|install| &install.version);
     let (satisfies, ceased) = match installed {
-        Some(version) => satisfaction(case, policy, &lines, version),
+        Some(version) => satisfaction(case, slot, policy, releases, &lines, version),
         None => (false, None),
     };
     let mut goal = lines.goal(case, policy, installed);
@@ -96,15 +96,11 @@ impl<'a> GoalBranches<'a> {
             let wanted = line.releases.iter().filter(|release| policy.target.release.holds(&release.version));
             [line.first_published(), wanted.map(|release| release.published).min()]
         });
-        let last_days = slot.branches.iter().filter_map(|branch| branch.supported_until);
-        let last_days = last_days.chain(policy.accept.iter().filter_map(|accepted| accepted.until));
-        let ended = last_days.map(|day| day.end_in(&case.zone)).filter(|end| *end <= case.now);
-        let mut times: Vec<Timestamp> = begun.flatten().chain(ended).collect();
+        let mut times: Vec<Timestamp> = begun.flatten().chain(last_days(case, slot, policy)).collect();
         times.sort_unstable();
         times.dedup();
         let goal_at = |at: Timestamp| {
-            let published: Vec<&'a Release> =
-                releases.iter().copied().filter(|release| release.published <= at).collect();
+            let published = published_by(releases, at);
             let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed)?;
             Some(goal.branch.as_ref())
         };
@@ -277,6 +273,33 @@ impl<'r, 'a: 'r> Lines<'r, 'a> {
             Some(first) => Err(first),
         }
     }
+
+    /// Whether `version`, which is installed, satisfies what the policy accepts, and if not since when by the branches as they are;
+    /// `None` is: it never did.
+    fn satisfaction(&self, case: &Case<'_>, policy: &Policy, version: &Version) -> (bool, Option<Timestamp>) {
+        if policy.accept.is_empty() {
+            return match self.satisfied(&policy.target, version) {
+                Ok(()) => (true, None),
+                Err(since) => (false, since),
+            };
+        }
+        let mut last: Option<Timestamp> = None;
+        for accepted in &policy.accept {
+            let ended = accepted.until.map(|until| until.end_in(&case.zone)).filter(|end| *end <= self.at);
+            match (self.satisfied(&accepted.wanted, version), ended) {
+                (Ok(()), None) => return (true, None),
+                (Ok(()), Some(ended)) => last = last.max(Some(ended)),
+                (Err(since), ended) => {
+                    // Of two ends of the same entry the earlier counts.
+                    last = last.max(match (since, ended) {
+                        (Some(since), Some(ended)) => Some(since.min(ended)),
+                        (since, _) => since,
+                    });
+                }
+            }
+        }
+        (false, last)
+    }
 }
 
 impl<'a> Line<'_, 'a> {
@@ -314,35 +337,57 @@ impl WantedRelease {
     }
 }
 
-/// Whether `version` satisfies what the policy accepts, and if not since when; `None` is: it never did.
+/// Whether `version`, which is installed, satisfies what the policy accepts, and if not since when without a break; `None` is: it
+/// never did.
+///
+/// A named branch, a range and a place among releases hold until they hold no more. A place among branches may come back: where
+/// `latest` ends, what was `latest-1` is `latest`. What was not accepted before that is stale since then, whatever another branch
+/// makes of it: so that a branch that begins or ends moves no due time later.
 fn satisfaction(
     case: &Case<'_>,
+    slot: &Slot<'_>,
     policy: &Policy,
+    releases: &[&Release],
     lines: &Lines<'_, '_>,
     version: &Version,
 ) -> (bool, Option<Timestamp>) {
-    if policy.accept.is_empty() {
-        return match lines.satisfied(&policy.target, version) {
-            Ok(()) => (true, None),
-            Err(since) => (false, since),
-        };
+    let (satisfies, ceased) = lines.satisfaction(case, policy, version);
+    let by_place = |wanted: &Wanted| matches!(wanted.branch, WantedBranch::Latest(_));
+    let comes_back = match policy.accept.as_slice() {
+        [] => by_place(&policy.target),
+        accept => accept.iter().any(|accepted| by_place(&accepted.wanted)),
+    };
+    if satisfies || !comes_back {
+        return (satisfies, ceased);
     }
-    let mut last: Option<Timestamp> = None;
-    for accepted in &policy.accept {
-        let ended = accepted.until.map(|until| until.end_in(&case.zone)).filter(|end| *end <= case.now);
-        match (lines.satisfied(&accepted.wanted, version), ended) {
-            (Ok(()), None) => return (true, None),
-            (Ok(()), Some(ended)) => last = last.max(Some(ended)),
-            (Err(since), ended) => {
-                // Of two ends of the same entry the earlier counts.
-                last = last.max(match (since, ended) {
-                    (Some(since), Some(ended)) => Some(since.min(ended)),
-                    (since, _) => since,
-                });
-            }
-        }
-    }
-    (false, last)
+    let begun = lines.lines.iter().filter_map(Line::first_published);
+    let mut breaks: Vec<Timestamp> = begun.chain(last_days(case, slot, policy)).chain([Timestamp::MIN]).collect();
+    breaks.sort_unstable();
+    breaks.dedup();
+    let satisfies_at = |at: &Timestamp| {
+        let published = published_by(releases, *at);
+        Lines::new(case, slot, &published, *at).satisfaction(case, policy, version).0
+    };
+    // Between two breaks what holds may cease and nothing comes back.
+    let Some(last) = breaks.iter().rposition(satisfies_at) else { return (false, None) };
+    let until = breaks.get(last + 1).copied();
+    let within = |at: &Timestamp| *at > breaks[last] && until.is_none_or(|until| *at < until);
+    let mut changes: Vec<Timestamp> = releases.iter().map(|release| release.published).filter(within).collect();
+    changes.sort_unstable();
+    changes.dedup();
+    (false, changes.into_iter().find(|at| !satisfies_at(at)).or(until))
+}
+
+/// The ends of the last days of branches, and of entries of `accept`, that are over.
+fn last_days(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy) -> impl Iterator<Item = Timestamp> {
+    let branches = slot.branches.iter().filter_map(|branch| branch.supported_until);
+    let entries = policy.accept.iter().filter_map(|accepted| accepted.until);
+    branches.chain(entries).map(|day| day.end_in(&case.zone)).filter(|end| *end <= case.now)
+}
+
+/// The releases that were published at a time.
+fn published_by<'a>(releases: &[&'a Release], at: Timestamp) -> Vec<&'a Release> {
+    releases.iter().copied().filter(|release| release.published <= at).collect()
 }
 
 /// Whether some entry of `accept` took a release at a time, by what was published then; without entries the target decides, which
@@ -360,7 +405,7 @@ pub(super) fn was_accepted(
     if policy.accept.is_empty() {
         return true;
     }
-    let published: Vec<&Release> = releases.iter().copied().filter(|known| known.published <= at).collect();
+    let published = published_by(releases, at);
     let lines = Lines::new(case, slot, &published, at);
     let line = lines.lines.iter().position(|line| line.branch == release.branch.as_ref());
     policy.accept.iter().any(|accepted| {
