@@ -6,6 +6,7 @@
 use super::{
     budget::group_name,
     entry::{AdvisoryEntry, ReleaseEntry, SlotName, read},
+    event::FirstOffered,
     publication::{CohortKey, DueBy, DueCause, Wanted},
     state::{DeviceRecord, State},
     upcoming::next_change,
@@ -15,8 +16,8 @@ use crate::{
         Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, Progress, decide, decide_title,
     },
     facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
-    policy::repository::Repository,
-    world::{Absence, Applied, Device, GateFinding, GateState, Install, RolloutState, World},
+    policy::repository::{Policy, Repository},
+    world::{Absence, Applied, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_model::{Advisory, AdvisoryId, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
@@ -44,6 +45,8 @@ pub struct Evaluation {
     pub began: Vec<(SlotName, Timestamp)>,
     /// Spells that ended.
     pub ended: Vec<SlotName>,
+    /// Offers that clocks began with, and that were not noted yet.
+    pub offered: Vec<(SlotName, FirstOffered)>,
     /// The groups of the fields that budgets divide by; personal values are digests.
     pub groups: BTreeMap<SmolStr, SmolStr>,
     /// When time alone may change the answer.
@@ -142,8 +145,11 @@ impl Evaluator {
         let device = device(state, &terms.repository, record, now);
         let decisions = decide(&terms.repository, &world, &device, now);
         let (mut latches, mut began, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        let mut offered = Vec::new();
         for decision in &decisions {
             note(state, record, decision, &mut latches, &mut began, &mut ended);
+            let first = first_offers(state, &terms.repository, record, decision);
+            offered.extend(first.map(|first| (SlotName::from(&decision.slot), first)));
         }
         latches.sort();
         latches.dedup();
@@ -160,6 +166,7 @@ impl Evaluator {
             latches,
             began,
             ended,
+            offered,
             groups,
             next_change,
         }
@@ -344,6 +351,20 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         })
         .collect();
     device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
+    for (slot, noted) in record.offered.iter() {
+        let installed = record.installs.get(slot).map(|installed| &installed.version);
+        let counts = noted.values().filter(|first| {
+            let target = repository.policy(&first.policy).map(target);
+            target.as_ref() == Some(&first.target)
+                && (first.installed.is_none() || first.installed.as_ref() == installed)
+        });
+        let remembered = counts.filter_map(|first| {
+            let version = Version::parse(repository.scheme(&slot.title), &first.version).ok()?;
+            let (policy, obligation) = (first.policy.clone(), first.obligation.clone());
+            Some(RememberedOffer { policy, obligation, version, at: first.at })
+        });
+        device.first_offers.insert(slot.into(), remembered.collect());
+    }
     for (slot, published) in record.published.iter() {
         device.decided_before.insert(slot.into(), published.key.policy.clone());
         // Where nothing was admitted, what is installed stays: or else an undetermined answer would differ from itself when it
@@ -443,7 +464,14 @@ fn note(
     match (known, since) {
         (None, Some(since)) => began.push((slot, since)),
         // Only complying ends a spell; a title that is gone for a while does not.
-        (Some(_), None) if decision.compliance == Compliance::Compliant && obligations.is_empty() => ended.push(slot),
+        (Some(_), None) if decision.compliance == Compliance::Compliant && obligations.is_empty() => {
+            // What obliged and is still open can't be closed for now, which is not complying.
+            let noted = record.offered.get(&slot);
+            let mut open = decision.derivation.open_exposures.iter();
+            if !open.any(|open| noted.is_some_and(|noted| noted.contains_key(open.advisory.as_str()))) {
+                ended.push(slot);
+            }
+        }
         _ => {}
     }
     for obligation in obligations {
@@ -455,6 +483,46 @@ fn note(
             }
         }
     }
+}
+
+/// The offers that clocks began with, where a universe made them and they are not noted: a universe may take back what it offers, and
+/// a device may change its universe. What is published everywhere stays published.
+fn first_offers<'d>(
+    state: &State,
+    repository: &Repository,
+    record: &'d DeviceRecord,
+    decision: &'d Decision,
+) -> impl Iterator<Item = FirstOffered> + use<'d> {
+    let slot = SlotName::from(&decision.slot);
+    let universe = record.universe.as_ref().and_then(|key| state.universes.get(key));
+    let offers = universe.is_some_and(|universe| universe.offers.contains_key(&slot.title));
+    let policy = decision.policy.as_deref().and_then(|name| repository.policy(name)).filter(|_| offers);
+    let terms = policy.map(|policy| (policy.name.clone(), target(policy)));
+    let noted = record.offered.get(&slot);
+    let obligations = terms.map(|terms| decision.derivation.obligations.iter().zip(std::iter::repeat(terms)));
+    obligations.into_iter().flatten().filter_map(move |(obligation, (policy, target))| {
+        let first = obligation.first_offer.as_ref()?;
+        let installed = match obligation.cause {
+            Cause::Stale => decision.installed.as_ref().map(|version| version.as_str().into()),
+            _ => None,
+        };
+        let (obligation, version) = (obligation.cause.name(), first.version.as_str().into());
+        let first = FirstOffered { obligation, policy, target, installed, version, at: first.at };
+        let known = noted.and_then(|noted| noted.get(&first.obligation)).map(Arc::as_ref);
+        (known != Some(&first)).then_some(first)
+    })
+}
+
+/// What a policy asks for, as text.
+fn target(policy: &Policy) -> SmolStr {
+    let mut text = format!("{}", policy.target);
+    for accepted in &policy.accept {
+        text += &format!("; {}", accepted.wanted);
+        if let Some(until) = &accepted.until {
+            text += &format!(" until {until}");
+        }
+    }
+    text.into()
 }
 
 fn outcome(decision: &Decision) -> SlotOutcome {
@@ -484,15 +552,9 @@ fn outcome(decision: &Decision) -> SlotOutcome {
         rollout: decision.rollout.clone(),
         ring: decision.ring.clone(),
     });
-    let name = |cause: &Cause| match cause {
-        Cause::Exposure { advisory, .. } => advisory.as_str().into(),
-        Cause::Stale => SmolStr::new_static("stale"),
-        Cause::Missing => SmolStr::new_static("missing"),
-        Cause::Forbidden => SmolStr::new_static("forbidden"),
-    };
     let first = derivation.obligations.iter().filter(|obligation| obligation.due.is_some()).min_by_key(|it| it.due);
     let due_by = first.map(|obligation| DueBy {
-        obligation: name(&obligation.cause),
+        obligation: obligation.cause.name(),
         provisional: decision.marks.contains(&Mark::Provisional),
         exception: obligation.exception.clone(),
         release: match obligation.cause {
@@ -519,7 +581,7 @@ fn outcome(decision: &Decision) -> SlotOutcome {
         progress: decision.progress,
         holds: decision.holds.iter().copied().collect(),
         marks: decision.marks.iter().copied().collect(),
-        obligations: derivation.obligations.iter().map(|it| (name(&it.cause), it.due)).collect(),
+        obligations: derivation.obligations.iter().map(|it| (it.cause.name(), it.due)).collect(),
         exposures,
         exceptions: acting.map(|acting| acting.exception.clone()).collect(),
     }
@@ -540,6 +602,9 @@ pub(super) fn later_because(
     let policy = outcome.key.as_ref().map(|key| &key.policy);
     if before.revision != revision || policy != Some(&before.key.policy) {
         return Some(DueCause::Policy);
+    }
+    if before.over {
+        return Some(DueCause::ObligationEnded);
     }
     let Some(by) = &before.due_by else { return Some(DueCause::Unexplained) };
     if !outcome.obligations.iter().any(|(name, _)| *name == by.obligation) {

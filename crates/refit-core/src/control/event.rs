@@ -295,7 +295,7 @@ events! {
     }
 
     "obligations.noted", 2 =>
-    /// Conditions that have held and spells that began or ended.
+    /// Conditions that have held, spells that began or ended, and offers that clocks began with.
     ObligationsNoted {
         /// Advisory, text of the condition, since when.
         latches: Vec<(AdvisoryId, SmolStr, Timestamp)>,
@@ -303,6 +303,9 @@ events! {
         began: Vec<(SlotName, Timestamp, DeviceSet)>,
         /// Slot, devices.
         ended: Vec<(SlotName, DeviceSet)>,
+        /// Slot, the first offer that an obligation's clock began with, devices.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        offered: Vec<(SlotName, FirstOffered, DeviceSet)>,
     }
 
     "receipt.received", 2 =>
@@ -520,6 +523,24 @@ struct Body<'b, P> {
     origin: &'b str,
     #[serde(flatten)]
     payload: &'b P,
+}
+
+/// The first release that a universe offered and that would have ended an obligation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FirstOffered {
+    /// The obligation: an advisory, or `stale`, `missing`.
+    pub obligation: SmolStr,
+    /// The policy that obliged.
+    pub policy: SmolStr,
+    /// What that policy asked for: under another target another release may be the first.
+    pub target: SmolStr,
+    /// The installed release that the obligation belongs to, where it ends with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed: Option<SmolStr>,
+    /// The release.
+    pub version: SmolStr,
+    /// When it was first offered.
+    pub at: Timestamp,
 }
 
 /// What was published for the devices of one cohort.

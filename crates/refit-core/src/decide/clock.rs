@@ -33,6 +33,20 @@ pub(super) enum Offered {
     First(FirstOffer),
 }
 
+impl Offered {
+    /// The earlier of two.
+    pub fn earlier_of(self, other: Offered) -> Offered {
+        match (self, other) {
+            (Offered::First(one), Offered::First(other)) => {
+                Offered::First(if one.at <= other.at { one } else { other })
+            }
+            (Offered::NotNeeded, _) | (_, Offered::NotNeeded) => Offered::NotNeeded,
+            (Offered::First(first), _) | (_, Offered::First(first)) => Offered::First(first),
+            (Offered::NotYet, Offered::NotYet) => Offered::NotYet,
+        }
+    }
+}
+
 /// The due time that one entry of `policy` gives to an obligation.
 pub(super) fn clock(case: &Case<'_>, policy: &Policy, index: usize, entry: &Deadline, start: &Start<'_>) -> Clock {
     let counts = counts(case, entry, start);

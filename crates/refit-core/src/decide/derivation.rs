@@ -128,6 +128,18 @@ pub enum Cause {
     Forbidden,
 }
 
+impl Cause {
+    /// Its name in logs: the advisory, or `stale`, `missing`, `forbidden`.
+    pub fn name(&self) -> SmolStr {
+        match self {
+            Cause::Exposure { advisory, .. } => advisory.as_str().into(),
+            Cause::Stale => SmolStr::new_static("stale"),
+            Cause::Missing => SmolStr::new_static("missing"),
+            Cause::Forbidden => SmolStr::new_static("forbidden"),
+        }
+    }
+}
+
 /// One thing that a slot has to do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Obligation {

@@ -118,7 +118,7 @@ pub(super) fn duties<'a>(
                     }
                     _ => true,
                 };
-                first_offer(case, standing, ends, was_goal_branch)
+                remembered(case, slot, policy, &cause).earlier_of(first_offer(case, standing, ends, was_goal_branch))
             }
             None => Offered::NotNeeded,
         };
@@ -196,6 +196,18 @@ fn first_offer(
         Some((at, &release.version))
     });
     ways.chain(once)
+        .min()
+        .map_or(Offered::NotYet, |(at, version)| Offered::First(FirstOffer { version: version.clone(), at }))
+}
+
+/// The offer that an obligation's clock began with, where that was noted: a source that is removed, a release that is withheld again
+/// or another universe takes nothing back.
+fn remembered(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, cause: &Cause) -> Offered {
+    let name = cause.name();
+    let noted = case.device.first_offers.get(&slot.key).into_iter().flatten();
+    let noted = noted.filter(|noted| noted.policy == policy.name && noted.obligation == name && noted.at <= case.now);
+    noted
+        .map(|noted| (noted.at, &noted.version))
         .min()
         .map_or(Offered::NotYet, |(at, version)| Offered::First(FirstOffer { version: version.clone(), at }))
 }

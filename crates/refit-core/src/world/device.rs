@@ -33,6 +33,8 @@ pub struct Device {
     pub absences: Vec<Absence>,
     /// When spells in progress began.
     pub spells: BTreeMap<SlotKey, Timestamp>,
+    /// What clocks in progress began with: what was offered once has been, whatever is offered now.
+    pub first_offers: BTreeMap<SlotKey, Vec<RememberedOffer>>,
     /// Deferrals that were used.
     pub deferrals_used: BTreeMap<TitleId, u32>,
     /// What was admitted by the last decision.
@@ -67,6 +69,19 @@ pub struct SlotKey {
     pub profile: Option<SmolStr>,
 }
 
+/// A release that was offered and would have ended an obligation, as it was noted then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RememberedOffer {
+    /// The policy that obliged.
+    pub policy: SmolStr,
+    /// The obligation: an advisory, or `stale`, `missing`.
+    pub obligation: SmolStr,
+    /// The release.
+    pub version: Version,
+    /// When it was first offered.
+    pub at: Timestamp,
+}
+
 /// A time in which a device was not seen, or its person on leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absence {
@@ -94,6 +109,7 @@ impl Device {
             offers: BTreeMap::new(),
             absences: Vec::new(),
             spells: BTreeMap::new(),
+            first_offers: BTreeMap::new(),
             deferrals_used: BTreeMap::new(),
             admitted_before: BTreeMap::new(),
             decided_before: BTreeMap::new(),

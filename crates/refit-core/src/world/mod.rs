@@ -6,7 +6,7 @@
 mod device;
 mod exposure;
 
-pub use device::{Absence, Device, Install, SlotKey};
+pub use device::{Absence, Device, Install, RememberedOffer, SlotKey};
 pub use exposure::ExposureView;
 
 use crate::policy::document::test::GateAnswer;

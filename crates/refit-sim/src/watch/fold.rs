@@ -72,6 +72,8 @@ pub struct FoldPublished {
     pub due_by: Option<DueBy>,
     /// The policy revision.
     pub revision: u64,
+    /// Whether it was observed since that the device complies.
+    pub over: bool,
 }
 
 /// A plan.
@@ -185,6 +187,16 @@ impl Fold {
             Event::ReceiptReceived(receipt) => {
                 self.receipts.insert((receipt.device.clone(), receipt.receipt.clone()));
             }
+            Event::ObligationsNoted(noted) => {
+                for (slot, devices) in &noted.ended {
+                    for index in devices.iter() {
+                        let device = self.devices.get_mut(index as usize);
+                        if let Some(published) = device.and_then(|device| device.published.get_mut(slot)) {
+                            published.over = true;
+                        }
+                    }
+                }
+            }
             Event::BrakePulled(_) => self.stopped = true,
             Event::BrakeReleased(_) => self.stopped = false,
             _ => {}
@@ -241,6 +253,7 @@ impl Fold {
                         due: cohort.due,
                         due_by: cohort.due_by.clone(),
                         revision: moves.revision,
+                        over: false,
                     };
                     device.published.insert(cohort.key.slot.clone(), published);
                 }

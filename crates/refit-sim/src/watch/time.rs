@@ -6,7 +6,9 @@ use super::{
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
-    control::{DueCause, Evaluation, Evaluator, MovesPublished, PublishedCohort, SlotName, SlotOutcome, State, Terms},
+    control::{
+        DueBy, DueCause, Evaluation, Evaluator, MovesPublished, PublishedCohort, SlotName, SlotOutcome, State, Terms,
+    },
     decide::Mark,
 };
 use refit_model::DeviceId;
@@ -41,10 +43,12 @@ fn permitted(fold: &Fold, truth: &Truth, revision: u64, before: &FoldPublished, 
         Some(DueCause::AdvisoryWithdrawn) => {
             obligation.is_some_and(|id| fold.withdrawn.contains(&(cohort.key.slot.title.clone(), id.into())))
         }
-        // Another obligation gives the due time now, or the same kind of one for another release.
+        // Another obligation gives the due time now, or the same kind of one for another release, or after the device complied.
         Some(DueCause::ObligationEnded) => {
             let other = cohort.due_by.as_ref().map(|by| by.obligation.as_str()) != obligation;
-            other || obligation == Some("stale")
+            let release = |by: &Option<DueBy>| by.as_ref().and_then(|by| by.release.clone());
+            let another = obligation == Some("stale") && release(&before.due_by) != release(&cohort.due_by);
+            before.over || other || another
         }
         Some(DueCause::Exception) => {
             let spec = fold.policy.as_ref().and_then(|(_, _, files)| truth.specs.get(files));

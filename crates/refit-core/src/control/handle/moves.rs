@@ -9,7 +9,7 @@ use super::super::{
     device_set::DeviceSet,
     entry::SlotName,
     evaluate::{Evaluation, SlotOutcome, later_because},
-    event::{HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort},
+    event::{FirstOffered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort},
     input::Outcome,
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     state::{DeviceRecord, PlanKind, PlanStatus, State},
@@ -59,6 +59,7 @@ struct Gathered<'s> {
     latches: BTreeSet<(AdvisoryId, SmolStr, Timestamp)>,
     began: BTreeMap<(SlotName, Timestamp), DeviceSet>,
     ended: BTreeMap<SlotName, DeviceSet>,
+    offered: BTreeMap<(SlotName, FirstOffered), DeviceSet>,
 }
 
 /// Why a device may not move.
@@ -97,6 +98,7 @@ impl<'s> Gathered<'s> {
             latches: BTreeSet::new(),
             began: BTreeMap::new(),
             ended: BTreeMap::new(),
+            offered: BTreeMap::new(),
         }
     }
 
@@ -113,6 +115,9 @@ impl<'s> Gathered<'s> {
         }
         for slot in evaluation.ended.iter().filter(|slot| record.spells.contains_key(*slot)) {
             self.ended.entry(slot.clone()).or_default().insert(record.index);
+        }
+        for (slot, first) in &evaluation.offered {
+            self.offered.entry((slot.clone(), first.clone())).or_default().insert(record.index);
         }
     }
 
@@ -298,8 +303,10 @@ impl<'s> Gathered<'s> {
             latches: self.latches.into_iter().collect(),
             began: self.began.into_iter().map(|((slot, since), devices)| (slot, since, devices)).collect(),
             ended: self.ended.into_iter().collect(),
+            offered: self.offered.into_iter().map(|((slot, first), devices)| (slot, first, devices)).collect(),
         };
-        if !noted.latches.is_empty() || !noted.began.is_empty() || !noted.ended.is_empty() {
+        let spells = !noted.began.is_empty() || !noted.ended.is_empty();
+        if !noted.latches.is_empty() || spells || !noted.offered.is_empty() {
             outcome.events.push(noted.into());
         }
         if !self.held.is_empty() || !self.freed.is_empty() {

@@ -309,6 +309,7 @@ impl DeviceRecord {
             person: None,
             absences: Vec::new(),
             spells: Sorted::default(),
+            offered: Sorted::default(),
             published: PublishedSlots::default(),
             settled: 0,
             held: Sorted::default(),

@@ -40,6 +40,13 @@ impl PublishedSlots {
         self.0.insert(Slot(published.key.clone()), published);
     }
 
+    /// Changes what is published for a slot, for this device alone. It stays what is published for that slot.
+    pub(super) fn change(&mut self, slot: &SlotName, change: impl FnOnce(&mut Published)) {
+        if let Some(published) = self.0.get_mut(slot) {
+            change(Arc::make_mut(published));
+        }
+    }
+
     /// Takes away what is published for a slot.
     pub fn remove(&mut self, slot: &SlotName) {
         self.0.remove(slot);

@@ -4,7 +4,7 @@ use super::PublishedSlots;
 use crate::{
     control::{
         entry::{AdvisoryEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName},
-        event::HeldCohort,
+        event::{FirstOffered, HeldCohort},
         publication::{CohortKey, DueBy},
         sorted::Sorted,
     },
@@ -60,6 +60,9 @@ pub struct DeviceRecord {
     pub absences: Vec<AbsenceRecord>,
     /// When spells in progress began.
     pub spells: Sorted<SlotName, Timestamp>,
+    /// The offers that clocks in progress began with, by slot and obligation.
+    #[serde(default, skip_serializing_if = "Sorted::is_empty")]
+    pub offered: Sorted<SlotName, Sorted<SmolStr, Arc<FirstOffered>>>,
     /// What is published for it.
     pub published: PublishedSlots,
     /// The policy revision under which it was last looked at; 0 is none.
@@ -97,6 +100,10 @@ pub struct Published {
     pub revision: u64,
     /// The event that published it.
     pub by_event: u64,
+    /// Whether the spell that gave the due time has ended since, while nothing could be published: what is due afterwards is
+    /// another obligation, even if it has the same name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over: bool,
 }
 
 /// A time in which a device was not seen.

@@ -3,7 +3,9 @@
 use super::super::{PlanKind, PlanRecord, PlanStatus, Published, Spent, State};
 use crate::control::{
     device_set::DeviceSet,
-    event::{HeldCohort, MovesHeld, MovesPublished, ObligationsNoted},
+    entry::SlotName,
+    event::{FirstOffered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted},
+    sorted::Sorted,
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, PlanId};
@@ -27,6 +29,7 @@ impl State {
                 due_by: cohort.due_by.clone(),
                 revision: moves.revision,
                 by_event: seq,
+                over: false,
             });
             for index in cohort.devices.iter() {
                 self.change_at(index, |device| device.published.insert(published.clone()));
@@ -148,6 +151,21 @@ impl State {
                 self.change_at(index, |device| {
                     device.spells.remove(slot);
                     device.departed.remove(slot);
+                    device.offered.remove(slot);
+                    device.published.change(slot, |published| published.over = true);
+                });
+            }
+        }
+        self.offers_noted(&noted.offered);
+    }
+
+    fn offers_noted(&mut self, offered: &[(SlotName, FirstOffered, DeviceSet)]) {
+        for (slot, first, devices) in offered {
+            let first = Arc::new(first.clone());
+            for index in devices.iter() {
+                self.change_at(index, |device| {
+                    let noted = device.offered.entry_or_insert(slot.clone(), Sorted::default);
+                    noted.insert(first.obligation.clone(), first.clone());
                 });
             }
         }
