@@ -32,6 +32,9 @@ pub struct DeviceSummary {
     /// Its slots, by what holds them: one that is held by several things counts for each.
     #[serde(default)]
     pub holds: BTreeMap<Hold, u64>,
+    /// Whether two devices have reported under its id.
+    #[serde(default)]
+    pub quarantined: bool,
 }
 
 /// One device.
@@ -62,6 +65,18 @@ pub struct Device {
     /// What its agent says of its directives; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<crate::AgentSaid>,
+    /// Why nothing is taken from it and nothing new is given to it; absent where that is not so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<QuarantineSaid>,
+}
+
+/// Two devices have reported under one id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QuarantineSaid {
+    /// Since when.
+    pub since: Timestamp,
+    /// What showed it.
+    pub because: String,
 }
 
 /// When a device was last seen.
@@ -166,6 +181,33 @@ pub struct NewObservation {
     /// What the device can get from; absent where it is as before.
     #[serde(default)]
     pub universe: Option<NewUniverse>,
+    /// Which check-in this is, where the source counts them: what tells a device from its copy.
+    #[serde(default)]
+    pub check_in: Option<NewCheckIn>,
+}
+
+/// Which check-in a report is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCheckIn {
+    /// How many check-ins there have been, this one among them. One that is not answered is done again under the same number.
+    pub sequence: u64,
+    /// The numbers that the device drew at random for this check-in and the ones before, newest first: all of them, up to 32.
+    #[schemars(length(min = 1, max = 32))]
+    pub links: Vec<u32>,
+    /// The last check-in for which the answer was `changed: true`; absent where there was none.
+    #[serde(default)]
+    pub recorded: Option<RecordedCheckIn>,
+}
+
+/// A check-in that was written down.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedCheckIn {
+    /// Its number.
+    pub sequence: u64,
+    /// What was drawn for it.
+    pub link: u32,
 }
 
 /// What is installed on a device.

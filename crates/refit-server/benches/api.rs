@@ -387,6 +387,7 @@ fn device(n: usize) -> [Event; 2] {
         present: present.collect(),
         gone: Vec::new(),
         universe: None,
+        check_in: None,
     };
     let enrolled = DeviceEnrolled { device, index: n as u32, name: Some(format!("device-{n}").into()) };
     [Event::DeviceEnrolled(enrolled), Event::DeviceObserved(observed)]

@@ -136,6 +136,7 @@ fn observed(index: u32, day: i64, at: Timestamp) -> Event {
         present: present.collect(),
         gone: Vec::new(),
         universe: None,
+        check_in: None,
     })
 }
 

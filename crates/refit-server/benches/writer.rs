@@ -265,6 +265,7 @@ fn observe(n: usize, version: &str) -> Input {
         facts: BTreeMap::from([("device.platform".into(), Some(Plain::Text("linux".into())))]),
         installs: Some(Installs::All(installs.collect())),
         universe: None,
+        check_in: None,
     })
 }
 

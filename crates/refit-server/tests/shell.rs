@@ -155,6 +155,7 @@ fn editor(device: &str, version: &str, at: Timestamp) -> Input {
         facts: BTreeMap::from([("device.platform".into(), Some(Plain::Text("linux".into())))]),
         installs: Some(Installs::All(vec![install])),
         universe: None,
+        check_in: None,
     })
 }
 

@@ -3,8 +3,8 @@
 use super::rng::Rng;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::control::{
-    InstallEntry, Installs, Observation, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName, UniverseReport,
-    Wanted,
+    CheckIn, Head, InstallEntry, Installs, Observation, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName,
+    UniverseReport, Wanted,
 };
 use refit_model::{DeviceId, TitleId};
 use smol_str::SmolStr;
@@ -39,6 +39,12 @@ pub struct Agent {
     pub universe: Option<SmolStr>,
     /// Whether it is known to the server.
     pub enrolled: bool,
+    /// What it drew for each of its check-ins, oldest first.
+    drawn: Vec<u32>,
+    /// Whether the newest of them has not been answered.
+    unanswered: bool,
+    /// The last check-in that the server said it has written down.
+    recorded: Option<Head>,
 }
 
 /// A report of what came of a directive.
@@ -84,7 +90,16 @@ impl Agent {
             check_ins: 0,
             universe,
             enrolled: false,
+            drawn: Vec::new(),
+            unanswered: false,
+            recorded: None,
         }
+    }
+
+    /// A device made of a copy of another's disk.
+    pub fn copy_of(number: usize, other: &Agent) -> Agent {
+        let (directives, receipts) = (BTreeMap::new(), Vec::new());
+        Agent { number, directives, receipts, reports: 0, ..other.clone() }
     }
 
     /// What its clock says.
@@ -134,6 +149,27 @@ impl Agent {
             facts,
             installs: Some(installs),
             universe,
+            check_in: Some(self.check_in(rng)),
+        }
+    }
+
+    fn check_in(&mut self, rng: &mut Rng) -> CheckIn {
+        let drawn = rng.next() as u32;
+        if !self.unanswered {
+            self.drawn.push(drawn);
+            self.unanswered = true;
+        }
+        let links = self.drawn.iter().rev().take(CheckIn::LINKS_MOST).copied().collect();
+        CheckIn { sequence: self.drawn.len() as u64, links, recorded: self.recorded }
+    }
+
+    /// The server has answered a check-in, and perhaps written it down.
+    pub fn answered(&mut self, head: Head, recorded: bool) {
+        if head.sequence == self.drawn.len() as u64 {
+            self.unanswered = false;
+        }
+        if recorded && self.recorded.is_none_or(|recorded| recorded.sequence < head.sequence) {
+            self.recorded = Some(head);
         }
     }
 

@@ -70,7 +70,8 @@ impl Run {
                 self.new_agent(number);
                 None
             }
-            91..94 => Some(self.create_token()),
+            91 => Some(self.create_token()),
+            92..94 => self.lift_quarantine(),
             94..96 => self.revoke_token(),
             96..98 => {
                 self.after(0, Task::Calm);
@@ -126,6 +127,14 @@ impl Run {
         let after = SmolStr::from(*self.people.pick(&RINGS)?);
         let platform = self.people.permille(300).then(|| "linux".into());
         Some(Input::AnswerGate { title, version, after, platform, answer })
+    }
+
+    fn lift_quarantine(&mut self) -> Option<Input> {
+        let state = &self.server.as_ref()?.state;
+        let quarantined = state.managed().filter(|device| device.quarantined.is_some());
+        let devices: Vec<_> = quarantined.map(|device| device.id.clone()).collect();
+        let device = self.people.pick(&devices).cloned()?;
+        Some(Input::LiftQuarantine { device, why: "the copy was switched off".into() })
     }
 
     fn create_token(&mut self) -> Input {

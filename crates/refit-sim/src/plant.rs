@@ -58,6 +58,10 @@ plants! {
     ClockTrusted = "clock-trusted",
     /// A policy counts as one that has long applied.
     PhaseInSkipped = "phase-in-skipped",
+    /// Histories of devices are forgotten.
+    ClonesUnnoticed = "clones-unnoticed",
+    /// Devices that are quarantined are decided like others.
+    QuarantineIgnored = "quarantine-ignored",
     /// A batch is acknowledged before it is durable.
     AcknowledgedTooEarly = "acknowledged-too-early",
 }
@@ -84,6 +88,17 @@ impl Plant {
                     let record = Arc::make_mut(record);
                     record.receipts.clear();
                     record.counted.clear();
+                }
+            }
+            (Plant::ClonesUnnoticed, Input::Observe(said)) => {
+                if let Some(record) = state.devices.get_mut(&said.device) {
+                    Arc::make_mut(record).history = None;
+                }
+            }
+            (Plant::QuarantineIgnored, Input::Evaluated { devices, .. }) => {
+                for evaluation in devices {
+                    let Some(record) = state.devices.get_mut(&evaluation.device) else { continue };
+                    Arc::make_mut(record).quarantined = None;
                 }
             }
             (Plant::PermitsUnlimited, Input::Evaluated { .. }) => {

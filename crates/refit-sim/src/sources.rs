@@ -147,8 +147,8 @@ impl Run {
                     version: format!("7.1-{revision}").into(),
                     published: now.checked_sub(SignedDuration::from_secs(ago)).unwrap_or(now),
                     security: sources.rng.permille(500),
-                    // Whether a version is withheld is said by the universe's key, and so never changes within it.
-                    withheld: revision == 9,
+                    // A pin is set, or a source is distrusted for a while.
+                    withheld: sources.rng.permille(200),
                 });
             }
         }

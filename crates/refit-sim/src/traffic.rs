@@ -8,7 +8,7 @@ use super::{
     watch::Invariant,
 };
 use jiff::SignedDuration;
-use refit_core::control::{Actor, Bearer, Input, Observation, Scope, SlotName, Wanted};
+use refit_core::control::{Actor, Bearer, CheckIn, Event, Input, Observation, Scope, SlotName, Wanted};
 use refit_model::{DeviceId, TitleId};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -35,12 +35,14 @@ impl Run {
         }
         let cloned = self.fault(Fault::ClonedId, 60, |run| &mut run.devices);
         let twin = self.devices.below(self.agents.len() as u64) as usize;
-        let twin = self.agents.get(twin).filter(|_| cloned).map(|twin| (twin.device.clone(), twin.universe.clone()));
-        let device = twin.as_ref().map_or_else(|| DeviceId::new(format!("d{number}")), |(device, _)| device.clone());
-        let mut agent = Agent::new(self.agents.len(), device, &mut self.devices, self.now);
-        if let Some((_, universe)) = twin {
-            agent.universe = universe;
-        }
+        let copied = self.devices.permille(500);
+        let twin = self.agents.get(twin).filter(|_| cloned);
+        let device = twin.map_or_else(|| DeviceId::new(format!("d{number}")), |twin| twin.device.clone());
+        let agent = match twin.filter(|_| copied) {
+            Some(twin) => Agent::copy_of(self.agents.len(), twin),
+            // It was given the same id, and has a history of its own.
+            None => Agent::new(self.agents.len(), device, &mut self.devices, self.now),
+        };
         self.agents.push(agent);
         let seconds = self.devices.between(10, 1_000);
         self.after(seconds, Task::Wake(self.agents.len() - 1));
@@ -56,7 +58,7 @@ impl Run {
         let again = self.devices.between(3_600, 40_000);
         let now = self.now;
         let people_change = self.devices.permille(30);
-        let which = self.devices.below(4);
+        let which = self.devices.below(6);
         let Some(agent) = self.agents.get_mut(index) else { return };
         if drifts {
             agent.gains = gain;
@@ -72,7 +74,13 @@ impl Run {
                 0 => drop(agent.installed.remove(&TitleId::new("browser"))),
                 1 => drop(agent.installed.insert(TitleId::new("browser"), "1.0.0".into())),
                 2 => drop(agent.installed.insert(TitleId::new("guard"), "1.0.0".into())),
-                _ => drop(agent.installed.remove(&TitleId::new("guard"))),
+                3 => drop(agent.installed.remove(&TitleId::new("guard"))),
+                // Its sources are changed.
+                _ => {
+                    if let Some(universe) = &mut agent.universe {
+                        *universe = if universe == "debian-0" { "debian-1".into() } else { "debian-0".into() };
+                    }
+                }
             }
         }
         if sleeps {
@@ -94,7 +102,7 @@ impl Run {
             self.after(later, Task::Deliver(Box::new(message.clone())));
         }
         let delayed = self.fault(Fault::MessageDelayed, 40, |run| &mut run.network);
-        let seconds = if delayed { self.network.between(4_000, 200_000) } else { self.network.between(0, 5) };
+        let seconds = if delayed { self.network.between(4_000, 90_000) } else { self.network.between(0, 5) };
         self.after(seconds, Task::Deliver(Box::new(message)));
     }
 
@@ -104,6 +112,12 @@ impl Run {
         let offers = agent.universe.as_ref().map(|universe| self.sources.offers(universe)).unwrap_or_default();
         let enrol = !agent.enrolled;
         let observation = agent.observation(&mut self.devices, now, offers);
+        let (device, head) = (observation.device.clone(), observation.check_in.as_ref().and_then(CheckIn::head));
+        self.watch.truth.agents.entry(device).or_default().insert(index);
+        if let Some(head) = head {
+            // A copy that was made while a check-in was unanswered does that one again: it is whose who drew it.
+            self.watch.truth.links.entry(head.link).or_insert(index);
+        }
         Some(Message {
             agent: index,
             check_in: agent.check_ins,
@@ -132,13 +146,23 @@ impl Run {
         if message.enrol {
             inputs.push((actor.clone(), Input::Enrol { device: device.clone(), name: None }));
         }
+        let head = message.observation.check_in.as_ref().and_then(CheckIn::head);
         inputs.push((actor.clone(), Input::Observe(message.observation)));
         let first_report = inputs.len();
         for report in &message.reports {
             inputs.push((actor.clone(), receipt(&device, report)));
         }
         let Some(answers) = self.give(inputs)? else { return Ok(()) };
-        let observed = answers.get(first_report - 1).is_some_and(Result::is_ok);
+        let said = answers.get(first_report - 1).and_then(|answer| answer.as_ref().ok());
+        let observed = said.is_some_and(|events| !events.iter().any(|it| matches!(it, Event::DeviceQuarantined(_))));
+        let recorded = said.into_iter().flatten().any(|event| matches!(event, Event::DeviceObserved(_)));
+        let counted: Vec<Report> = message
+            .reports
+            .iter()
+            .zip(answers.iter().skip(first_report))
+            .filter(|(_, answer)| answer.is_ok())
+            .map(|(report, _)| report.clone())
+            .collect();
         if observed {
             let heard = self.server_now();
             self.watch.heard.heard(&device, heard);
@@ -149,11 +173,14 @@ impl Run {
         let managed = self.server.as_ref().and_then(|server| server.state.device(&device)).cloned();
         let Some(agent) = self.agents.get_mut(message.agent) else { return Ok(()) };
         agent.enrolled = true;
+        if let Some(head) = head {
+            agent.answered(head, recorded);
+        }
         if !observed {
             return Ok(());
         }
-        agent.acknowledge(message.check_in, message.installed, &message.reports);
-        self.delivered.extend(message.reports.iter().map(|report| report.id.clone()));
+        agent.acknowledge(message.check_in, message.installed, &counted);
+        self.delivered.extend(counted.iter().map(|report| report.id.clone()));
         let asked = managed.iter().flat_map(|record| record.published.iter());
         let asked = asked.filter(|(_, published)| published.key.admitted != Wanted::Nothing);
         let directives: BTreeMap<SlotName, Wanted> =

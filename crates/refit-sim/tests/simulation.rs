@@ -53,6 +53,8 @@ fn finds(plant: Plant) -> Invariant {
         Plant::ErasureForgotten => Invariant::ErasedStaysErased,
         Plant::ClockTrusted => Invariant::TimeNeverGoesBack,
         Plant::PhaseInSkipped => Invariant::PhaseInForcesNobody,
+        Plant::ClonesUnnoticed => Invariant::ClonesAreQuarantined,
+        Plant::QuarantineIgnored => Invariant::QuarantineHolds,
         Plant::AcknowledgedTooEarly => Invariant::AcknowledgedIsDurable,
     }
 }

@@ -97,6 +97,11 @@ impl Client {
         self.delete(&format!("/api/v1/devices/{}", escaped(id)))
     }
 
+    /// Says that a device of which there were two is one again.
+    pub fn lift_quarantine(&self, id: &str, why: &str) -> Result<Written, ClientError> {
+        self.post(&format!("/api/v1/devices/{}/quarantine/lift", escaped(id)), Some(&Why { why: why.to_owned() }))
+    }
+
     /// What the policies say of a device.
     pub fn decisions(&self, id: &str) -> Result<DeviceDecisions, ClientError> {
         self.get(&format!("/api/v1/devices/{}/decisions", escaped(id)), &[])

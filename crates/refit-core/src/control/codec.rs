@@ -75,9 +75,9 @@ pub(super) const NOT_SHOWN: &str = "the plan that was applied did not show this"
 
 /// Makes a payload of version `from` one of the next version.
 fn upcast(kind: &str, from: u16, payload: &mut Value) {
-    if from == 1 {
-        // From where it came was not written down.
-        payload["origin"] = Value::Null;
+    if let Some(fields) = payload.as_object_mut() {
+        // From where it came was not written down at first; kinds that are newer have always said it.
+        fields.entry("origin").or_insert(Value::Null);
     }
     match (kind, from) {
         // Nobody said yet what packages were built from.

@@ -361,7 +361,7 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         let remembered = counts.filter_map(|first| {
             let version = Version::parse(repository.scheme(&slot.title), &first.version).ok()?;
             let (policy, obligation) = (first.policy.clone(), first.obligation.clone());
-            Some(RememberedOffer { policy, obligation, version, at: first.at })
+            Some(RememberedOffer { policy, obligation, version, at: first.at, arose: first.arose })
         });
         device.first_offers.insert(slot.into(), remembered.collect());
     }
@@ -506,8 +506,9 @@ fn first_offers<'d>(
             Cause::Stale => decision.installed.as_ref().map(|version| version.as_str().into()),
             _ => None,
         };
-        let (obligation, version) = (obligation.cause.name(), first.version.as_str().into());
-        let first = FirstOffered { obligation, policy, target, installed, version, at: first.at };
+        let (arose, version) = (obligation.arose, first.version.as_str().into());
+        let obligation = obligation.cause.name();
+        let first = FirstOffered { obligation, policy, target, installed, version, at: first.at, arose };
         let known = noted.and_then(|noted| noted.get(&first.obligation)).map(Arc::as_ref);
         (known != Some(&first)).then_some(first)
     })

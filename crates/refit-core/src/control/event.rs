@@ -8,6 +8,7 @@
 use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReleaseEntry, SlotName},
+    history::Head,
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     token::TokenRecord,
 };
@@ -125,6 +126,31 @@ events! {
         gone: Vec<SlotName>,
         /// What the device can get from; `None` where it is as before.
         universe: Option<SmolStr>,
+        /// Which check-in this is, where the source counts them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check_in: Option<Head>,
+    }
+
+    "device.quarantined", 1 =>
+    /// Two histories claim one device. What is published for it stays, and it is given nothing new until a person has looked.
+    DeviceQuarantined {
+        /// The device.
+        device: DeviceId,
+        /// The source of the report that showed it.
+        source: SmolStr,
+        /// Which check-in that report was, by its own count.
+        check_in: Option<Head>,
+        /// What showed it, in words.
+        because: SmolStr,
+    }
+
+    "quarantine.lifted", 1 =>
+    /// A person says that a device is one again. Its history begins with its next check-in.
+    QuarantineLifted {
+        /// The device.
+        device: DeviceId,
+        /// Why.
+        why: SmolStr,
     }
 
     "device.retired", 2 =>
@@ -525,7 +551,8 @@ struct Body<'b, P> {
     payload: &'b P,
 }
 
-/// The first release that a universe offered and that would have ended an obligation.
+/// What the clock of an obligation began with: the first release that a universe offered and that would have ended it, and since
+/// when it was there by the releases that the universe offered then.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FirstOffered {
     /// The obligation: an advisory, or `stale`, `missing`.
@@ -541,6 +568,8 @@ pub struct FirstOffered {
     pub version: SmolStr,
     /// When it was first offered.
     pub at: Timestamp,
+    /// When the obligation arose; `None` is: always.
+    pub arose: Option<Timestamp>,
 }
 
 /// What was published for the devices of one cohort.

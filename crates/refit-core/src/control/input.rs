@@ -6,6 +6,7 @@ use super::{
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
     event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished},
+    history::CheckIn,
     publication::CohortKey,
     token::{Scope, TokenRecord},
 };
@@ -44,6 +45,13 @@ pub enum Input {
     Retire {
         /// The device.
         device: DeviceId,
+    },
+    /// A person says that a device of which there were two is one again.
+    LiftQuarantine {
+        /// The device.
+        device: DeviceId,
+        /// Why.
+        why: SmolStr,
     },
     /// What a source says of a person.
     ObservePerson {
@@ -287,6 +295,8 @@ pub struct Observation {
     pub installs: Option<Installs>,
     /// What the device can get from; `None` where it is as before.
     pub universe: Option<UniverseReport>,
+    /// Which check-in this is, where the source counts them: what tells a device from its copy.
+    pub check_in: Option<CheckIn>,
 }
 
 /// What is installed on a device.
@@ -380,6 +390,16 @@ pub enum Refusal {
     /// The rules of approval forbid it.
     #[error("{0}")]
     Forbidden(String),
+    /// Two histories claim the device.
+    #[error(
+        "two devices have reported as `{device}` ({because}): nothing is taken from either until a person has lifted the quarantine"
+    )]
+    Quarantined {
+        /// The device.
+        device: DeviceId,
+        /// What showed it.
+        because: SmolStr,
+    },
     /// Everything is stopped.
     #[error("everything is stopped: {why}; go on with `refit resume --everything`")]
     Stopped {
@@ -398,6 +418,7 @@ impl Refusal {
             Refusal::Invalid(_) => "invalid",
             Refusal::Conflict(_) => "conflict",
             Refusal::Forbidden(_) => "forbidden",
+            Refusal::Quarantined { .. } => "quarantined",
             Refusal::Stopped { .. } => "stopped",
         }
     }

@@ -10,9 +10,12 @@ use super::{
     goal::{GoalBranches, Standing, was_accepted},
     select::{Slot, in_security_archive},
 };
-use crate::policy::{
-    expr::Truth,
-    repository::{Exception, Policy},
+use crate::{
+    policy::{
+        expr::Truth,
+        repository::{Exception, Policy},
+    },
+    world::RememberedOffer,
 };
 use jiff::Timestamp;
 use refit_model::{Advisory, Offer, Release, Version};
@@ -98,6 +101,10 @@ pub(super) fn duties<'a>(
         return duties;
     }
 
+    for (cause, arose, _) in &mut found {
+        // By the releases that are offered today it may look as if it had arisen later.
+        *arose = remembered(case, slot, policy, cause).map(|noted| noted.arose).chain([*arose]).min().flatten();
+    }
     let first_arose = found.iter().map(|(_, arose, _)| *arose).min().flatten();
     let spell = spell(case, slot, first_arose);
     let branches = OnceCell::new();
@@ -118,7 +125,11 @@ pub(super) fn duties<'a>(
                     }
                     _ => true,
                 };
-                remembered(case, slot, policy, &cause).earlier_of(first_offer(case, standing, ends, was_goal_branch))
+                let noted = remembered(case, slot, policy, &cause).map(|noted| (noted.at, &noted.version)).min();
+                let noted = noted.map_or(Offered::NotYet, |(at, version)| {
+                    Offered::First(FirstOffer { version: version.clone(), at })
+                });
+                noted.earlier_of(first_offer(case, standing, ends, was_goal_branch))
             }
             None => Offered::NotNeeded,
         };
@@ -200,16 +211,17 @@ fn first_offer(
         .map_or(Offered::NotYet, |(at, version)| Offered::First(FirstOffer { version: version.clone(), at }))
 }
 
-/// The offer that an obligation's clock began with, where that was noted: a source that is removed, a release that is withheld again
-/// or another universe takes nothing back.
-fn remembered(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, cause: &Cause) -> Offered {
-    let name = cause.name();
+/// What an obligation's clock began with, where that was noted: a source that is removed, a release that is withheld again or another
+/// universe takes nothing back.
+fn remembered<'a>(
+    case: &Case<'a>,
+    slot: &Slot<'_>,
+    policy: &Policy,
+    cause: &Cause,
+) -> impl Iterator<Item = &'a RememberedOffer> + use<'a> {
+    let (policy, name, now) = (policy.name.clone(), cause.name(), case.now);
     let noted = case.device.first_offers.get(&slot.key).into_iter().flatten();
-    let noted = noted.filter(|noted| noted.policy == policy.name && noted.obligation == name && noted.at <= case.now);
-    noted
-        .map(|noted| (noted.at, &noted.version))
-        .min()
-        .map_or(Offered::NotYet, |(at, version)| Offered::First(FirstOffer { version: version.clone(), at }))
+    noted.filter(move |noted| noted.policy == policy && noted.obligation == name && noted.at <= now)
 }
 
 /// When the spell of not complying began: as recorded, else when the first obligation arose, the release was first seen, or the

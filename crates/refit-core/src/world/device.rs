@@ -80,6 +80,8 @@ pub struct RememberedOffer {
     pub version: Version,
     /// When it was first offered.
     pub at: Timestamp,
+    /// When the obligation arose, as it was seen then; `None` is: always.
+    pub arose: Option<Timestamp>,
 }
 
 /// A time in which a device was not seen, or its person on leave.

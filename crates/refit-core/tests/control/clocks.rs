@@ -46,6 +46,7 @@ impl Shell {
             facts: BTreeMap::new(),
             installs: Some(Installs::All(vec![entry("deb/curl", curl)])),
             universe: Some(UniverseReport { key: universe.into(), distribution: "debian/bookworm".into(), offers }),
+            check_in: None,
         }));
         if self.state.policy.is_some() {
             self.settle();
@@ -125,6 +126,20 @@ fn another_universe_takes_nothing_back() {
     shell.wait(24);
     shell.reports("7.1", "later", Vec::new());
     assert_eq!(shell.due("deb/curl"), Some(time("2026-11-19T00:00:00Z")));
+}
+
+#[test]
+fn an_install_that_was_overtaken_elsewhere_stays_overtaken() {
+    let mut shell = shell();
+    let now = shell.now;
+    shell.reports("7.1", "with", vec![offer("7.1", now, false), offer("7.2", now, false)]);
+    shell.apply(POLICY);
+    shell.settle();
+    assert_eq!(shell.due("deb/curl"), Some(time("2026-11-15T00:00:00Z")));
+    shell.wait(48);
+    let now = shell.now;
+    shell.reports("7.1", "other", vec![offer("7.1", now, false), offer("7.3", now, false)]);
+    assert_eq!(shell.due("deb/curl"), Some(time("2026-11-15T00:00:00Z")));
 }
 
 #[test]

@@ -175,6 +175,7 @@ fn an_observation_that_is_older_than_what_is_known_changes_nothing() {
         facts: Default::default(),
         installs: Some(refit_core::control::Installs::All(Vec::new())),
         universe: None,
+        check_in: None,
     };
     assert!(shell.tell(Input::Observe(late)).is_empty());
     assert_eq!(shell.state.device(&"d0".into()).unwrap().installs.len(), 1);
@@ -244,6 +245,7 @@ fn an_install_whose_version_is_none_is_refused_by_name() {
         facts: Default::default(),
         installs: Some(refit_core::control::Installs::All(vec![super::shell::entry("deb/jq", "!!")])),
         universe: None,
+        check_in: None,
     };
     let refused = shell.try_as(&Actor::server(), Input::Observe(odd)).unwrap_err();
     assert!(refused.to_string().starts_with("deb/jq: "), "{refused}");

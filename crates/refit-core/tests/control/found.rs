@@ -67,6 +67,7 @@ fn a_clock_that_is_slow_does_not_silence_a_device() {
         facts: Default::default(),
         installs: Some(Installs::All(vec![super::shell::entry("editor", "1.1.0")])),
         universe: None,
+        check_in: None,
     };
     assert_eq!(shell.tell(Input::Observe(late)).len(), 1);
 }

@@ -4,6 +4,7 @@
 
 mod budgets;
 mod clocks;
+mod clones;
 mod documents;
 mod fleet;
 mod found;

@@ -93,6 +93,7 @@ impl Shell {
             facts: BTreeMap::from([("device.platform".into(), Some(Plain::Text("linux".into())))]),
             installs: Some(Installs::All(entries)),
             universe: None,
+            check_in: None,
         }))
     }
 

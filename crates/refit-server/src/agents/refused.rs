@@ -100,7 +100,10 @@ impl From<TellError> for Refused {
             TellError::Refused(refusal) => {
                 let code = match &refusal {
                     Refusal::Missing { .. } => Code::Retired,
-                    Refusal::Conflict(_) | Refusal::Exists { .. } | Refusal::Stopped { .. } => Code::Conflict,
+                    Refusal::Conflict(_)
+                    | Refusal::Exists { .. }
+                    | Refusal::Quarantined { .. }
+                    | Refusal::Stopped { .. } => Code::Conflict,
                     Refusal::Forbidden(_) | Refusal::Scope(_) => Code::Token,
                     Refusal::Invalid(_) => Code::Invalid,
                 };

@@ -143,6 +143,7 @@ mod tests {
                 latches: Vec::new(),
                 began: Vec::new(),
                 ended: Vec::new(),
+                offered: Vec::new(),
                 groups: BTreeMap::new(),
                 next_change: None,
             }]);

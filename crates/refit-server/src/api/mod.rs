@@ -148,6 +148,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(devices::directives))
         .routes(routes!(devices::receipt))
         .routes(routes!(devices::assignment, devices::assign))
+        .routes(routes!(devices::lift_quarantine))
         .routes(routes!(people::get, people::observe, people::erase))
         .routes(routes!(titles::list))
         .routes(routes!(releases::list, releases::publish))

@@ -74,6 +74,8 @@ codes! {
     Exists = "exists", CONFLICT, "There is one already";
     /// It does not fit to what is so by now.
     Conflict = "conflict", CONFLICT, "It does not fit to what is so by now";
+    /// Two devices have reported under one id.
+    Quarantined = "quarantined", CONFLICT, "Two devices have reported under this id";
     /// Everything is stopped.
     Stopped = "stopped", CONFLICT, "Everything is stopped";
     /// It has changed since it was read.
@@ -159,6 +161,7 @@ impl From<Refusal> for Problem {
             Refusal::Invalid(_) => Code::Invalid,
             Refusal::Conflict(_) => Code::Conflict,
             Refusal::Forbidden(_) => Code::Forbidden,
+            Refusal::Quarantined { .. } => Code::Quarantined,
             Refusal::Stopped { .. } => Code::Stopped,
         };
         Problem::new(code, refusal.to_string())

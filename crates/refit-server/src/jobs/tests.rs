@@ -169,6 +169,7 @@ fn libssl(device: &str, source: Option<&str>) -> Input {
         facts: BTreeMap::new(),
         installs: Some(Installs::All(vec![install])),
         universe: Some(UniverseReport { key: "u".into(), distribution: "debian/bookworm".into(), offers: Vec::new() }),
+        check_in: None,
     })
 }
 

@@ -258,6 +258,7 @@ deadline: [{ within: 7d }]
             facts: BTreeMap::from([("device.site".into(), Some(Plain::Text(site.into())))]),
             installs: Some(Installs::All(vec![entry])),
             universe: None,
+            check_in: None,
         };
         shell.tell(&Actor::server(), Input::Observe(said), None).await.unwrap();
     }

@@ -42,6 +42,7 @@ async fn everything_that_the_command_line_needs() {
             facts: BTreeMap::from([("device.platform".into(), Some(Plain::Text("linux".into())))]),
             installs: Some(NewInstalls::All(vec![install])),
             universe: None,
+            check_in: None,
         };
         client.observe("d1", &observation).unwrap();
         let filter = DeviceFilter { platform: Some("linux".into()), ..DeviceFilter::default() };

@@ -62,7 +62,7 @@ pub fn erased_stays_erased(truth: &Truth, store: &Store, state: &State) -> Optio
 pub fn settled_is_decided(state: &State, now: Timestamp) -> Option<String> {
     let terms = Terms::in_force(state)?;
     let mut evaluator = Evaluator::default();
-    state.managed().find_map(|record| {
+    state.managed().filter(|record| record.quarantined.is_none()).find_map(|record| {
         let evaluation = evaluator.evaluate(state, &terms, record, now.max(state.clock));
         differs_from_published(record, &evaluation)
     })

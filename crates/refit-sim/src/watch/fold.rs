@@ -59,6 +59,10 @@ pub struct FoldDevice {
     pub published: BTreeMap<SlotName, FoldPublished>,
     /// What waits for a person.
     pub held: BTreeMap<SlotName, (PlanId, CohortKey)>,
+    /// Whether it is quarantined.
+    pub quarantined: bool,
+    /// The agents whose check-ins were written down since it was last one, in their order.
+    pub heard: Vec<usize>,
 }
 
 /// What is published for a slot.
@@ -130,8 +134,23 @@ impl Fold {
                     settled: false,
                     published: BTreeMap::new(),
                     held: BTreeMap::new(),
+                    quarantined: false,
+                    heard: Vec::new(),
                 });
             }
+            Event::DeviceObserved(observed) => {
+                let agent = observed.check_in.and_then(|head| truth.links.get(&head.link)).copied();
+                self.change(&observed.device, |device| {
+                    device.heard.extend(agent.filter(|agent| device.heard.last() != Some(agent)));
+                });
+            }
+            Event::DeviceQuarantined(quarantined) => {
+                self.change(&quarantined.device, |device| device.quarantined = true);
+            }
+            Event::QuarantineLifted(lifted) => self.change(&lifted.device, |device| {
+                device.quarantined = false;
+                device.heard.clear();
+            }),
             Event::DeviceRetired(retired) => self.change(&retired.device, |device| {
                 device.managed = false;
                 device.published.clear();

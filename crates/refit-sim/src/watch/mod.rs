@@ -1,6 +1,7 @@
 //! Invariants: what has to hold after each step, whatever happens. None of them shares code with the control logic.
 
 mod calm;
+mod clones;
 mod fold;
 mod log;
 mod moves;
@@ -14,6 +15,7 @@ use super::{
     store::{Entry, Store},
 };
 use refit_core::control::{Bearer, Evaluation, Event, State};
+use refit_model::DeviceId;
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, collections::BTreeSet, fmt};
 
@@ -69,6 +71,11 @@ invariants! {
     TimeNeverGoesBack = "time-never-goes-back",
     /// Nobody who was there before a policy has a due time before its `phase_in` is over.
     PhaseInForcesNobody = "phase-in-forces-nobody",
+    /// Of two devices that report under one id, the first is not heard again after the second until a person has looked; and nobody
+    /// is quarantined of whom there is one.
+    ClonesAreQuarantined = "clones-are-quarantined",
+    /// A quarantined device keeps what is published for it, and nothing is taken from it.
+    QuarantineHolds = "quarantine-holds",
     /// What was acknowledged is durable.
     AcknowledgedIsDurable = "acknowledged-is-durable",
 }
@@ -97,6 +104,10 @@ pub struct Truth {
     pub specs: BTreeMap<SmolStr, PolicySpec>,
     /// Personal values by reference, as sources sent them.
     pub values: BTreeMap<SmolStr, String>,
+    /// The agents that report under each id.
+    pub agents: BTreeMap<DeviceId, BTreeSet<usize>>,
+    /// Which agent drew each link.
+    pub links: BTreeMap<u32, usize>,
     /// Values that were erased and that nobody sent again.
     pub erased: BTreeSet<String>,
 }
@@ -143,6 +154,12 @@ impl Watch {
         self.judge(Invariant::ReceiptsCountOnce, found)?;
         let found = moves::inside_envelope(&self.fold, event, store);
         self.judge(Invariant::InsideEnvelope, found)?;
+        if matches!(event, Event::DeviceObserved(_) | Event::DeviceQuarantined(_)) {
+            let found = clones::clones_are_quarantined(&self.fold, &self.truth, event);
+            self.judge(Invariant::ClonesAreQuarantined, found)?;
+        }
+        let found = clones::quarantine_holds(&self.fold, event);
+        self.judge(Invariant::QuarantineHolds, found)?;
         if let Event::MovesPublished(moves) = event {
             let found = moves::brake_stops_everything(&self.fold);
             self.judge(Invariant::BrakeStopsEverything, found)?;

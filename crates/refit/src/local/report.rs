@@ -68,6 +68,7 @@ pub fn report(wanted: &[TitleId], now: Timestamp) -> Result<Report> {
         facts: facts.collect::<BTreeMap<_, _>>(),
         installs: Some(Installs::All(installs.collect())),
         universe: Some(universe),
+        check_in: None,
     };
     let (name, packages) = (SmolStr::from(machine.hostname.as_str()), packages.collect());
     Ok(Report { name, observation, distribution, packages })

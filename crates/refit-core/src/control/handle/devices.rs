@@ -2,9 +2,14 @@
 
 use super::super::{
     entry::{InstallEntry, SlotName},
-    event::{DeviceEnrolled, DeviceObserved, DeviceRetired, Event, ReceiptReceived, UniverseOffered},
+    event::{
+        DeviceEnrolled, DeviceObserved, DeviceQuarantined, DeviceRetired, Event, QuarantineLifted, ReceiptReceived,
+        UniverseOffered,
+    },
+    history::{CheckIn, Continuation, Head},
     input::{Effect, Installs, Observation, Outcome, Refusal},
     state::{DeviceRecord, State},
+    token::{Actor, Bearer},
 };
 use super::{catalogue::scheme, operations::one};
 use crate::facts::{FieldRef, Root};
@@ -45,6 +50,10 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
     if said.source.is_empty() || said.source.len() > TEXT_LONGEST {
         return Err(Refusal::Invalid("an observation needs the name of its source".into()));
     }
+    let (head, begins) = match continues(&record, &said)? {
+        Ok(head) => head,
+        Err(outcome) => return Ok(outcome),
+    };
     // A clock that is ahead must not make facts fresh for ever.
     let observed = said.observed.min(now);
     let known = record.reported.get(&said.source).copied();
@@ -61,6 +70,7 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
         present: Vec::new(),
         gone: Vec::new(),
         universe: None,
+        check_in: head,
     };
     for (field, value) in said.facts {
         let named = field.parse::<FieldRef>().ok().filter(|named| named.root == Root::Device);
@@ -103,7 +113,7 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
         }
     }
     let changes = !event.facts.is_empty() || !event.present.is_empty() || !event.gone.is_empty();
-    let first = known.is_none() || event.universe.is_some();
+    let first = known.is_none() || event.universe.is_some() || begins;
     let grows_old = known.is_none_or(|known| observed.duration_since(known) >= CONFIRM_EVERY);
     // Who reports the installs shows up in the quarter-hourly presence; other sources have to be written down now and then.
     let is_observer = observes_installs && said.source == record.seen_by;
@@ -114,6 +124,69 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
         outcome.seen = Some(record.index);
     }
     Ok(outcome)
+}
+
+/// Whether a report continues what the device has said: the check-in, and whether it has to be written down without news too; or
+/// what comes of a report that does not continue it.
+fn continues(record: &DeviceRecord, said: &Observation) -> Result<Result<(Option<Head>, bool), Outcome>, Refusal> {
+    let counted = record.history.as_ref().filter(|history| history.source == said.source || said.check_in.is_some());
+    if said.check_in.is_none() && counted.is_none() && record.seen_by != said.source {
+        // Other systems speak of the device all the same.
+        return Ok(Ok((None, false)));
+    }
+    not_quarantined(record)?;
+    if let Some(check_in) = &said.check_in {
+        check_in.check()?;
+    }
+    let head = said.check_in.as_ref().and_then(CheckIn::head);
+    let continuation = match (counted, &said.check_in) {
+        (None, _) => Continuation::Next,
+        (Some(_), None) => Continuation::Diverges("it counts its check-ins, and this one has no number"),
+        (Some(history), Some(check_in)) => history.judge(check_in),
+    };
+    Ok(match continuation {
+        Continuation::Next => {
+            let newest = counted.and_then(|history| history.heads.last());
+            let recorded = said.check_in.as_ref().and_then(|check_in| check_in.recorded);
+            // A history begins with the first check-in; and an agent that does not know what was written down last has to learn it.
+            Ok((head, head.is_some() && (newest.is_none() || recorded.as_ref() != newest) && head.as_ref() != newest))
+        }
+        // What arrives late is a sign of life all the same.
+        Continuation::Earlier => Err(Outcome { seen: Some(record.index), ..Outcome::default() }),
+        Continuation::Diverges(because) => Err(one(DeviceQuarantined {
+            device: said.device.clone(),
+            source: said.source.clone(),
+            check_in: head,
+            because: because.into(),
+        })),
+    })
+}
+
+fn not_quarantined(record: &DeviceRecord) -> Result<(), Refusal> {
+    match &record.quarantined {
+        Some(quarantine) => {
+            Err(Refusal::Quarantined { device: record.id.clone(), because: quarantine.because.clone() })
+        }
+        None => Ok(()),
+    }
+}
+
+pub(super) fn lift_quarantine(
+    state: &State,
+    actor: &Actor,
+    device: DeviceId,
+    why: SmolStr,
+) -> Result<Outcome, Refusal> {
+    let record = managed(state, &device)?;
+    if actor.bearer != Bearer::Person {
+        return Err(Refusal::Forbidden(
+            "a program can't lift a quarantine: a person has to look which of the two devices is the one".into(),
+        ));
+    }
+    if why.trim().is_empty() {
+        return Err(Refusal::Invalid("say why".into()));
+    }
+    Ok(if record.quarantined.is_some() { one(QuarantineLifted { device, why }) } else { Outcome::default() })
 }
 
 /// What has changed among the installs: new or with another version or a source that was not known, and gone.
@@ -161,6 +234,7 @@ fn differences(
 
 pub(super) fn receipt(state: &State, receipt: ReceiptReceived) -> Result<Outcome, Refusal> {
     let record = managed(state, &receipt.device)?;
+    not_quarantined(record)?;
     // The same report counts once, and one from a clock that was set back counts too.
     if record.counted.contains(&receipt.receipt) {
         return Ok(Outcome::default());

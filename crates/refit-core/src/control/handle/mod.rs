@@ -28,6 +28,7 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::Enrol { device, name } => devices::enrol(state, device, name),
         Input::Observe(observation) => devices::observe(state, observation, now),
         Input::Retire { device } => devices::retire(state, device),
+        Input::LiftQuarantine { device, why } => devices::lift_quarantine(state, actor, device, why),
         Input::Receipt { device, receipt, slot, result, before, after, at, duration_ms, output } => {
             let event = super::event::ReceiptReceived {
                 device,
@@ -88,7 +89,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::Releases { .. } | Input::Advisories { .. } => Scope::Catalogue,
         Input::OpenRing { .. } | Input::AnswerGate { .. } => Scope::Rollouts,
         Input::MakePlan { .. } => Scope::Plan,
-        Input::Approve { .. } | Input::Reject { .. } => Scope::Approve,
+        Input::Approve { .. } | Input::Reject { .. } | Input::LiftQuarantine { .. } => Scope::Approve,
         Input::Apply { .. } => Scope::Apply,
         Input::Stop { .. } | Input::GoOn { .. } => Scope::Brake,
         Input::Agents(input) => agents::scope(input),

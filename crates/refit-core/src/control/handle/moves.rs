@@ -34,8 +34,9 @@ pub(super) fn evaluated(state: &State, plan: PlanId, devices: Vec<Evaluation>, n
             continue;
         }
         gathered.notes(record, evaluation);
-        // Nothing moves while everything is stopped; what has to be remembered is, or clocks would begin when it goes on.
-        if state.brake.is_none() {
+        // Nothing moves while everything is stopped, and nobody of whom there are two; what has to be remembered is, or clocks
+        // would begin when it goes on.
+        if state.brake.is_none() && record.quarantined.is_none() {
             gathered.device(record, evaluation);
         }
     }

@@ -7,7 +7,8 @@ mod people;
 mod plans;
 
 use super::{
-    DeviceRecord, Distribution, Ground, PlanKind, PlanRecord, PlanStatus, Published, Receipt, State, Universe,
+    DeviceRecord, Distribution, Ground, PlanKind, PlanRecord, PlanStatus, Published, Quarantine, Receipt, State,
+    Universe,
 };
 use crate::control::{
     entry::{ReceiptResult, SlotName},
@@ -46,6 +47,15 @@ impl State {
                 self.add(record);
             }
             Event::DeviceObserved(observed) => self.device_observed(seq, at, observed),
+            Event::DeviceQuarantined(quarantined) => self.change(&quarantined.device, |device| {
+                device.quarantined = Some(Quarantine { since: at, because: quarantined.because.clone() });
+                device.revised = seq;
+            }),
+            Event::QuarantineLifted(lifted) => self.change(&lifted.device, |device| {
+                device.quarantined = None;
+                device.history = None;
+                device.revised = seq;
+            }),
             Event::DeviceRetired(retired) => {
                 self.change(&retired.device, |device| {
                     device.retired = Some(at);

@@ -306,6 +306,8 @@ impl DeviceRecord {
             installs: Arc::default(),
             departed: Sorted::default(),
             universe: None,
+            history: None,
+            quarantined: None,
             person: None,
             absences: Vec::new(),
             spells: Sorted::default(),

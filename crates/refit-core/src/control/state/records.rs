@@ -5,6 +5,7 @@ use crate::{
     control::{
         entry::{AdvisoryEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName},
         event::{FirstOffered, HeldCohort},
+        history::History,
         publication::{CohortKey, DueBy},
         sorted::Sorted,
     },
@@ -54,6 +55,12 @@ pub struct DeviceRecord {
     pub departed: Sorted<SlotName, Installed>,
     /// What it can get from.
     pub universe: Option<SmolStr>,
+    /// Its check-ins that were written down last; `None` where nobody counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
+    /// Why it is given nothing new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<Quarantine>,
     /// Its primary person.
     pub person: Option<PersonId>,
     /// Absences of three days and more, oldest first.
@@ -74,6 +81,15 @@ pub struct DeviceRecord {
     /// The ids of the receipts that counted last, oldest first: the same one counts once, whatever clocks say.
     #[serde(default)]
     pub counted: Vec<SmolStr>,
+}
+
+/// Two histories claim a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Since when.
+    pub since: Timestamp,
+    /// What showed it.
+    pub because: SmolStr,
 }
 
 /// What is installed in a slot.

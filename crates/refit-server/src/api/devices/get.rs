@@ -4,7 +4,9 @@ use super::super::{
     problem::Problem,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
-use refit_api::{AbsenceSaid, AgentSaid, Device, FactSaid, InstallSaid, Presence, ProblemSaid, ReceiptSaid};
+use refit_api::{
+    AbsenceSaid, AgentSaid, Device, FactSaid, InstallSaid, Presence, ProblemSaid, QuarantineSaid, ReceiptSaid,
+};
 use refit_core::control::{AgentRecord, DeviceRecord};
 
 /// One device: what sources say of it, what is installed, whom it belongs to.
@@ -93,5 +95,9 @@ fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
         absences: absences.collect(),
         receipts: receipts.collect(),
         agent,
+        quarantine: record
+            .quarantined
+            .as_ref()
+            .map(|quarantine| QuarantineSaid { since: quarantine.since, because: quarantine.because.to_string() }),
     }
 }

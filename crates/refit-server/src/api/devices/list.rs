@@ -211,6 +211,7 @@ fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
         installs: record.installs.len() as u64,
         compliance,
         holds: by_hold,
+        quarantined: record.quarantined.is_some(),
     }
 }
 
@@ -254,6 +255,7 @@ mod tests {
             latches: Vec::new(),
             began: Vec::new(),
             ended: Vec::new(),
+            offered: Vec::new(),
             groups: BTreeMap::new(),
             next_change: None,
         }]);

@@ -8,6 +8,7 @@ mod explanation;
 mod get;
 mod list;
 mod observe;
+mod quarantine;
 mod receipt;
 mod retire;
 
@@ -19,6 +20,7 @@ pub(super) use explanation::*;
 pub(super) use get::*;
 pub(super) use list::*;
 pub(super) use observe::*;
+pub(super) use quarantine::*;
 pub(super) use receipt::*;
 pub(super) use retire::*;
 

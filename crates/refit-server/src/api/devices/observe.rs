@@ -6,7 +6,7 @@ use super::super::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::{NewInstalls, NewObservation, Written};
 use refit_core::{
-    control::{Input, Installs, Observation, State as World, UniverseReport},
+    control::{CheckIn, Event, Head, Input, Installs, Observation, State as World, UniverseReport},
     facts::{FieldRef, Fields, Root},
 };
 use refit_model::DeviceId;
@@ -38,11 +38,17 @@ pub(in super::super) async fn observe(
             distribution: universe.distribution.into(),
             offers: universe.offers,
         }),
+        check_in: body.check_in.map(|check_in| CheckIn {
+            sequence: check_in.sequence,
+            links: check_in.links,
+            recorded: check_in.recorded.map(|head| Head { sequence: head.sequence, link: head.link }),
+        }),
     };
     api.post(&caller, repeat, StatusCode::OK, Input::Observe(observation), |told| Written {
         id: None,
         seq: told.seq,
-        changed: !told.events.is_empty(),
+        // What only showed that there are two was not taken.
+        changed: told.events.iter().any(|event| !matches!(event, Event::DeviceQuarantined(_))),
     })
     .await
 }

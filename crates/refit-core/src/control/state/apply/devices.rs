@@ -4,6 +4,7 @@ use super::super::{AbsenceRecord, Installed, Receipt, State, found::platforms};
 use crate::control::{
     entry::{InstallEntry, SlotName},
     event::{DeviceObserved, PresenceSeen, ReceiptReceived},
+    history::History,
     sorted::Sorted,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -63,6 +64,11 @@ impl State {
                     let (version, state) = (entry.version.clone(), entry.state.clone());
                     installs.insert(slot, Installed { version, state, since });
                 }
+            }
+            if let Some(head) = observed.check_in {
+                let source = observed.source.clone();
+                let history = device.history.get_or_insert_with(|| History { source, heads: Vec::new() });
+                history.push(&observed.source, head);
             }
             if let Some(universe) = &observed.universe {
                 device.universe = Some(universe.clone());
