@@ -19,7 +19,8 @@ pub(super) struct Standing<'a> {
     pub ahead: bool,
     /// The releases that it may be moved to, oldest first: those that the target allows, up to the goal.
     pub ways: Vec<&'a Release>,
-    /// Newer releases that the target allows, in branches that the goal is not in. It may have been once.
+    /// Other releases that the target allows: those of branches that the goal is not in, and older ones where it does not lead down.
+    /// It may have been there once.
     pub elsewhere: Vec<&'a Release>,
     /// Whether no release that satisfies will ever be offered to this device.
     pub unsupported: bool,
@@ -40,19 +41,10 @@ pub(super) fn standing<'a>(
     };
     let mut goal = lines.goal(case, policy, installed);
 
-    let own_branch = slot.install.map(|install| install.branch.as_ref());
-    let stays_in_branch = goal.is_some_and(|goal| own_branch == Some(goal.branch.as_ref()));
-    // A range and a branch that is named are pins; `latest` and `latest-1` move.
-    let pinned = match (&policy.target.release, &policy.target.branch) {
-        (WantedRelease::Range(_), _) => true,
-        (WantedRelease::Latest(_), WantedBranch::Named(_)) => !stays_in_branch,
-        (WantedRelease::Latest(_), _) => false,
-    };
-    let newer_than_goal = match (installed, goal) {
-        (Some(installed), Some(goal)) => *installed > goal.version,
-        _ => false,
-    };
-    let downgrade = newer_than_goal && pinned && policy.allow_downgrade;
+    let stays_in_branch = goal.is_some_and(|goal| is_in_own_branch(slot, goal));
+    let pinned = is_pinned(policy, stays_in_branch);
+    let downgrade = goal.is_some_and(|goal| leads_down(slot, policy, goal));
+    let newer_than_goal = installed.zip(goal).is_some_and(|(installed, goal)| *installed > goal.version);
     let mut above = newer_than_goal && !downgrade;
     // What is newer than everything that is known to be published is not asked to go back.
     let ahead = above && stays_in_branch && policy.target.release == WantedRelease::Latest(0);
@@ -65,13 +57,14 @@ pub(super) fn standing<'a>(
 
     let newer = |release: &Release| installed.is_none_or(|installed| release.version > *installed);
     let wanted = |release: &Release| policy.target.release.holds(&release.version);
+    let older = |release: &Release| policy.allow_downgrade && installed.is_some_and(|known| release.version < *known);
     let (mut ways, mut elsewhere) = (Vec::new(), Vec::new());
     for release in releases.iter().copied().filter(|release| wanted(release)) {
-        match goal.filter(|goal| goal.branch == release.branch) {
-            Some(goal) => {
-                ways.extend((release.version <= goal.version && (downgrade || newer(release))).then_some(release))
-            }
-            None => elsewhere.extend((newer(release) && !downgrade).then_some(release)),
+        let goal = goal.filter(|goal| goal.branch == release.branch);
+        if goal.is_some_and(|goal| release.version <= goal.version && (downgrade || newer(release))) {
+            ways.push(release);
+        } else if older(release) || (goal.is_none() && newer(release)) {
+            elsewhere.push(release);
         }
     }
     let satisfying = lines.satisfying(policy, goal);
@@ -81,20 +74,52 @@ pub(super) fn standing<'a>(
     Standing { goal, satisfies: satisfies || above || ahead, ceased, above, ahead, ways, elsewhere, unsupported }
 }
 
+fn is_in_own_branch(slot: &Slot<'_>, goal: &Release) -> bool {
+    slot.install.is_some_and(|install| install.branch == goal.branch)
+}
+
+/// Whether a policy keeps a slot where it says: a range and a branch that is named are pins; `latest` and `latest-1` move.
+fn is_pinned(policy: &Policy, stays_in_branch: bool) -> bool {
+    match (&policy.target.release, &policy.target.branch) {
+        (WantedRelease::Range(_), _) => true,
+        (WantedRelease::Latest(_), WantedBranch::Named(_)) => !stays_in_branch,
+        (WantedRelease::Latest(_), _) => false,
+    }
+}
+
+/// Whether `goal` is older than what is installed, and the policy asks to go back to it.
+fn leads_down(slot: &Slot<'_>, policy: &Policy, goal: &Release) -> bool {
+    let older = slot.install.is_some_and(|install| install.version > goal.version);
+    older && policy.allow_downgrade && is_pinned(policy, is_in_own_branch(slot, goal))
+}
+
 /// The branches that the goal has come from, by what was published at each time, under the policy of today.
 pub(super) struct GoalBranches<'a> {
-    /// Since when, oldest first, and the branch; without one there was no goal.
-    changes: Vec<(Timestamp, Option<Option<&'a BranchName>>)>,
+    /// What is installed.
+    installed: Option<&'a Version>,
+    /// Since when, oldest first, and where the goal led; `None` where there was none.
+    changes: Vec<(Timestamp, Option<Led<'a>>)>,
+}
+
+/// Where a goal led.
+#[derive(PartialEq)]
+struct Led<'a> {
+    branch: Option<&'a BranchName>,
+    /// Whether back, to what is older than the installed release.
+    down: bool,
 }
 
 impl<'a> GoalBranches<'a> {
-    pub fn new(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, releases: &[&'a Release]) -> GoalBranches<'a> {
+    pub fn new(case: &Case<'_>, slot: &Slot<'a>, policy: &Policy, releases: &[&'a Release]) -> GoalBranches<'a> {
         let installed = slot.install.map(|install| &install.version);
         let lines = Lines::new(case, slot, releases, case.now);
-        // The goal changes its branch when one has its first release, or the first that is wanted, and when a last day is over.
+        // The goal changes its branch when one has its first release, or the first that is wanted, and when a last day is over. It leads
+        // down no more when there is something newer in that branch.
         let begun = lines.lines.iter().flat_map(|line| {
-            let wanted = line.releases.iter().filter(|release| policy.target.release.holds(&release.version));
-            [line.first_published(), wanted.map(|release| release.published).min()]
+            let wanted = || line.releases.iter().filter(|release| policy.target.release.holds(&release.version));
+            let newer = wanted().filter(|release| installed.is_some_and(|installed| release.version >= *installed));
+            let first_wanted = wanted().map(|release| release.published).min();
+            [line.first_published(), first_wanted, newer.map(|release| release.published).min()]
         });
         let mut times: Vec<Timestamp> = begun.flatten().chain(last_days(case, slot, policy)).collect();
         times.sort_unstable();
@@ -102,16 +127,19 @@ impl<'a> GoalBranches<'a> {
         let goal_at = |at: Timestamp| {
             let published = published_by(releases, at);
             let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed)?;
-            Some(goal.branch.as_ref())
+            Some(Led { branch: goal.branch.as_ref(), down: leads_down(slot, policy, goal) })
         };
-        GoalBranches { changes: times.into_iter().map(|at| (at, goal_at(at))).collect() }
+        GoalBranches { installed, changes: times.into_iter().map(|at| (at, goal_at(at))).collect() }
     }
 
-    /// Whether the goal came from `branch` at some time from `since` on.
-    pub fn led_to(&self, branch: Option<&BranchName>, since: Timestamp) -> bool {
+    /// Whether the goal led to `release` at some time from `since` on: it came from its branch, and lay on the same side of what is
+    /// installed.
+    pub fn led_to(&self, release: &Release, since: Timestamp) -> bool {
+        let down = self.installed.is_some_and(|installed| release.version < *installed);
+        let led = Led { branch: release.branch.as_ref(), down };
         let until = self.changes.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
         let mut times = self.changes.iter().zip(until);
-        times.any(|((_, led_to), until)| *led_to == Some(branch) && until.is_none_or(|until| until > since))
+        times.any(|((_, led_to), until)| led_to.as_ref() == Some(&led) && until.is_none_or(|until| until > since))
     }
 }
 

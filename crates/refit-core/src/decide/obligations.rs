@@ -111,10 +111,10 @@ pub(super) fn duties<'a>(
     for (cause, arose, exposure) in found {
         let offer = match standing {
             Some(standing) => {
-                let was_goal_branch = |release: &Release, at: Timestamp| {
+                let led_to = |release: &Release, at: Timestamp| {
                     let since = arose.map_or(at, |arose| at.max(arose));
                     let branches = branches.get_or_init(|| GoalBranches::new(case, slot, policy, releases));
-                    branches.led_to(release.branch.as_ref(), since)
+                    branches.led_to(release, since)
                 };
                 // What is not accepted itself does not end that something else is not.
                 let ends = |release: &Release, at: Timestamp| match (&cause, exposure) {
@@ -129,7 +129,7 @@ pub(super) fn duties<'a>(
                 let noted = noted.map_or(Offered::NotYet, |(at, version)| {
                     Offered::First(FirstOffer { version: version.clone(), at })
                 });
-                noted.earlier_of(first_offer(case, standing, ends, was_goal_branch))
+                noted.earlier_of(first_offer(case, standing, ends, led_to))
             }
             None => Offered::NotNeeded,
         };
@@ -183,14 +183,14 @@ fn closes(standing: &Standing<'_>, installed: &Version, advisory: &Advisory) -> 
 }
 
 /// The first release ever offered here that would have ended an obligation: of those that the slot may be moved to, and of those
-/// that it could have been while the goal came from another branch.
+/// that it could have been while the goal came from another branch or led down.
 ///
 /// Halted, superseded and too young ones count: what matters is that the vendor had an answer.
 fn first_offer(
     case: &Case<'_>,
     standing: &Standing<'_>,
     ends: impl Fn(&Release, Timestamp) -> bool,
-    was_goal_branch: impl Fn(&Release, Timestamp) -> bool,
+    led_to: impl Fn(&Release, Timestamp) -> bool,
 ) -> Offered {
     let offered = |release: &Release| {
         let at = match case.device.offer(release) {
@@ -203,7 +203,7 @@ fn first_offer(
     };
     let ways = standing.ways.iter().filter_map(|way| Some((offered(way)?, &way.version)));
     let once = standing.elsewhere.iter().filter_map(|release| {
-        let at = offered(release).filter(|at| was_goal_branch(release, *at))?;
+        let at = offered(release).filter(|at| led_to(release, *at))?;
         Some((at, &release.version))
     });
     ways.chain(once)
