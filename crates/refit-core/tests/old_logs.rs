@@ -56,6 +56,17 @@ fn logs_of_events_that_say_from_where_they_came_read() {
 }
 
 #[test]
+fn logs_that_know_quarantines_and_first_offers_read() {
+    let (first, mut kinds) = read(include_str!("old_logs/2026-11-25-quarantine-1.jsonl"));
+    let (second, more) = read(include_str!("old_logs/2026-11-25-quarantine-2.jsonl"));
+    kinds.extend(more);
+    // All that there were then.
+    assert_eq!(kinds.len(), 29);
+    assert!(first.managed().all(|device| device.history.is_some()));
+    assert!(second.managed().any(|device| !device.offered.is_empty()));
+}
+
+#[test]
 fn what_older_events_do_not_say_is_supplied() {
     let held = |because: &str| {
         let body = serde_json::json!({
