@@ -59,13 +59,13 @@ pub fn inside_budget(fold: &Fold, truth: &Truth, at: Timestamp, moves: &MovesPub
             return Some(format!("{} was moved and spent nothing", device.id));
         }
     }
-    let unpaid: BTreeSet<u32> = &spent - &approved(fold, moves, &movers);
     let spec = truth.specs.get(files)?;
-    spec.budgets.iter().find_map(|budget| beyond(fold, truth, at, moves, *budget, &unpaid))
+    spec.budgets.iter().find_map(|budget| beyond(fold, truth, at, moves, *budget, &spent))
 }
 
-/// Devices whose moves people approved: as many as can be.
-fn approved(fold: &Fold, moves: &MovesPublished, movers: &BTreeMap<u32, Vec<&CohortKey>>) -> BTreeSet<u32> {
+/// Devices whose moves people approved: as many as can be, and first those that would cost something. Who has been moved in that
+/// time already, `before`, needs no approval.
+fn approved(fold: &Fold, moves: &MovesPublished, before: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut left: BTreeMap<&CohortKey, u64> = BTreeMap::new();
     for (plan, key, count) in &moves.permitted {
         if fold.plans.get(plan).is_some_and(|plan| !plan.approved_by.is_empty()) {
@@ -73,12 +73,14 @@ fn approved(fold: &Fold, moves: &MovesPublished, movers: &BTreeMap<u32, Vec<&Coh
         }
     }
     let mut paid = BTreeSet::new();
+    let mut movers: Vec<_> = fold.movers(moves).into_iter().collect();
+    movers.sort_by_key(|(index, _)| (before.contains(index), *index));
     for (index, keys) in movers {
         if keys.iter().all(|key| left.get(key).is_some_and(|left| *left > 0)) {
             for key in keys {
                 left.entry(key).and_modify(|left| *left -= 1);
             }
-            paid.insert(*index);
+            paid.insert(index);
         }
     }
     paid
@@ -90,7 +92,7 @@ fn beyond(
     at: Timestamp,
     moves: &MovesPublished,
     budget: BudgetSpec,
-    unpaid: &BTreeSet<u32>,
+    spent: &BTreeSet<u32>,
 ) -> Option<String> {
     let since = at.checked_sub(SignedDuration::from_hours(budget.hours)).ok()?;
     let group = |index: u32| {
@@ -100,12 +102,13 @@ fn beyond(
         }
         in_a_group(moves, index).then(|| fold.department(device, truth)).flatten()
     };
-    let groups: BTreeSet<String> = unpaid.iter().filter_map(|index| group(*index)).collect();
+    let groups: BTreeSet<String> = spent.iter().filter_map(|index| group(*index)).collect();
     for name in groups {
         let within = fold.spent.iter().filter(|(when, ..)| *when > since);
         let within = within.filter(|(_, _, department)| !budget.by_department || department.as_ref() == Some(&name));
         let before: BTreeSet<u32> = within.map(|(_, index, _)| *index).collect();
-        let new: BTreeSet<u32> = unpaid.iter().copied().filter(|index| group(*index).as_ref() == Some(&name)).collect();
+        let unpaid = spent - &approved(fold, moves, &before);
+        let new: BTreeSet<u32> = unpaid.into_iter().filter(|index| group(*index).as_ref() == Some(&name)).collect();
         let of = match budget.by_department {
             false => fold.managed(),
             true => {
