@@ -349,6 +349,10 @@ impl Run {
             self.watch.entry(&entry, &event, &self.store)?;
             match &event {
                 Event::DeviceEnrolled(enrolled) => self.watch.heard.enrolled(&enrolled.device, entry.at),
+                // It was heard although nobody may have said so: the answer to a batch can be lost.
+                Event::DeviceObserved(observed) if observed.check_in.is_some() => {
+                    self.watch.heard.heard(&observed.device, entry.at);
+                }
                 Event::PersonErased(erased) => self.sources.erased(&erased.person, &mut self.watch.truth),
                 Event::PresenceSeen(seen) => {
                     let Some(server) = &self.server else { continue };
