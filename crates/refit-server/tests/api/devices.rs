@@ -1,4 +1,5 @@
 use crate::server::Server;
+use refit_core::control::{Bearer, Scope};
 use serde_json::json;
 
 #[tokio::test]
@@ -101,4 +102,34 @@ async fn a_receipt_counts_once() {
     assert_eq!(server.post("/api/v1/devices/d1/receipts", receipt.clone()).await.ok()["changed"], false);
     assert_eq!(server.get("/api/v1/devices/d1").await.ok()["receipts"][0]["after"], "131.0");
     server.post("/api/v1/devices/nobody/receipts", receipt).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn two_devices_under_one_id_are_stopped_until_a_person_lifts_it() {
+    let server = Server::new().await;
+    server.fleet().await;
+    let (reports, lift) = ("/api/v1/devices/d1/observations", "/api/v1/devices/d1/quarantine/lift");
+    let report = |sequence: u64, links: &[u32], version: &str| {
+        json!({
+            "source": "agent", "check_in": { "sequence": sequence, "links": links },
+            "installs": { "all": [{ "title": "firefox", "version": version }] },
+        })
+    };
+    assert_eq!(server.post(reports, report(1, &[11], "130.0")).await.ok()["changed"], true);
+    assert_eq!(server.post(reports, report(2, &[12, 11], "131.0")).await.ok()["changed"], true);
+    // A copy that was made after the first check-in draws another number for its second.
+    assert_eq!(server.post(reports, report(2, &[99, 11], "130.0")).await.ok()["changed"], false);
+    server.post(reports, report(3, &[13, 12, 11], "131.0")).await.problem(409, "quarantined");
+    let device = server.get("/api/v1/devices/d1").await.ok();
+    assert!(device["quarantine"]["because"].is_string(), "{device}");
+    assert_eq!(server.get("/api/v1/devices").await.ok()["items"][0]["quarantined"], true);
+    let why = json!({ "why": "the copy is switched off" });
+    server.post("/api/v1/devices/nobody/quarantine/lift", why.clone()).await.problem(404, "not-found");
+    server.post(lift, json!({ "why": " " })).await.problem(422, "invalid");
+    let program = server.token("robot", "ci", Bearer::Program, &[Scope::Approve]).await;
+    server.call(&program, "POST", lift, &[], Some(why.clone())).await.problem(403, "forbidden");
+    assert_eq!(server.post(lift, why.clone()).await.ok()["changed"], true);
+    assert_eq!(server.post(lift, why).await.ok()["changed"], false);
+    assert_eq!(server.post(reports, report(3, &[13, 12, 11], "131.0")).await.ok()["changed"], true);
+    assert!(server.get("/api/v1/devices/d1").await.ok()["quarantine"].is_null());
 }
