@@ -4,7 +4,7 @@ use super::{
     plant::Plant,
     store::{AppendError, AppendFault, Entry, Store, entry},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use refit_core::control::{
     Actor, Board, Effect, Evaluation, Evaluator, Event, Input, PlanId, Refusal, State, Terms, handle,
 };
@@ -184,6 +184,6 @@ impl Server {
 
     /// When the quarter of an hour that is being gathered is over.
     pub fn presence_due(&self) -> Option<Timestamp> {
-        self.state.presence_from?.checked_add(SignedDuration::from_mins(15)).ok()
+        self.state.presence_due()
     }
 }

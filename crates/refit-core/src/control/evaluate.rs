@@ -306,8 +306,8 @@ pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option
 pub(super) fn device(state: &State, repository: &Repository, record: &DeviceRecord, now: Timestamp) -> Device {
     let mut device = Device::new(record.id.clone(), record.seen);
     // Who checked in since the last quarter of an hour was written down has been seen now.
-    if state.seen_since.contains(record.index) {
-        device.seen = device.seen.max(state.presence_from.unwrap_or(record.seen)).max(record.seen);
+    if let Some(heard) = state.heard_from(record.index) {
+        device.seen = device.seen.max(heard).max(record.seen);
     }
     device.unheard = state.not_listening(device.seen, now);
     device.seen_by = record.seen_by.clone();

@@ -36,7 +36,36 @@ fn check_ins_without_news_are_one_event_in_a_quarter_of_an_hour() {
         events.extend(shell.tell(Input::Tick));
     }
     assert_eq!(presences(&events), 3 + 3 * u64::from(events.len() as u32 - 1));
-    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events.len(), 2, "{events:?}");
+}
+
+#[test]
+fn what_was_heard_while_nothing_could_be_written_is_written_as_of_its_own_time() {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    for device in ["a", "b"] {
+        shell.enrol(device);
+        shell.installs(device, &[("deb/curl", "1")]);
+    }
+    minutes(&mut shell, 15);
+    shell.tell(Input::Tick);
+    let began = shell.now;
+    shell.installs("a", &[("deb/curl", "1")]);
+    // No tick is durable for eight hours.
+    minutes(&mut shell, 8 * 60);
+    shell.installs("b", &[("deb/curl", "1")]);
+    let later = shell.now;
+    minutes(&mut shell, 15);
+    let seen: Vec<_> = shell
+        .tell(Input::Tick)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::PresenceSeen(seen) => Some((seen.from, seen.devices.iter().collect::<Vec<_>>())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seen, [(began, vec![0]), (later, vec![1])]);
+    assert!(shell.tell(Input::Tick).is_empty() && shell.state.presence_due().is_none());
+    assert_eq!(shell.replayed().devices, shell.state.devices);
 }
 
 #[test]

@@ -237,10 +237,9 @@ impl Heard {
     pub fn downtime_is_no_absence(&mut self, state: &State, devices: &[DeviceId], to: Timestamp) -> Option<String> {
         let mut found = None;
         for device in devices {
-            let heard = self.since.remove(device);
-            // Where the disk was full, what is written late names the quarter of an hour in which gathering began.
-            let newest = heard.unwrap_or(to).max(to);
-            let (Some(heard), Some(last)) = (heard, self.last.insert(device.clone(), newest)) else { continue };
+            let (Some(heard), Some(last)) = (self.since.remove(device), self.last.insert(device.clone(), to)) else {
+                continue;
+            };
             if self.unsure.remove(device) {
                 continue;
             }

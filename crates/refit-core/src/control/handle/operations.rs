@@ -1,7 +1,6 @@
 //! The server itself: its start, the passing of time, the brake, settings and tokens.
 
 use super::super::{
-    device_set::DeviceSet,
     event::{
         BrakePulled, BrakeReleased, Event, PresenceSeen, ServerStarted, SettingsChanged, TokenCreated, TokenRevoked,
     },
@@ -22,24 +21,24 @@ pub(super) fn start(state: &State, program: SmolStr, alive_until: Option<Timesta
 
 /// What has been gathered is written down, though its quarter of an hour has not passed.
 pub(super) fn end(state: &State, now: Timestamp) -> Outcome {
-    match state.presence_from {
-        Some(from) if !state.seen_since.is_empty() => presence(state, from, now),
-        _ => Outcome::default(),
-    }
+    presence(state, now, SignedDuration::ZERO)
 }
 
 pub(super) fn tick(state: &State, now: Timestamp) -> Outcome {
-    let Some(from) = state.presence_from else { return Outcome::default() };
-    if now.duration_since(from) < PRESENCE || state.seen_since.is_empty() {
-        return Outcome::default();
-    }
-    presence(state, from, now)
+    presence(state, now, PRESENCE)
 }
 
-fn presence(state: &State, from: Timestamp, now: Timestamp) -> Outcome {
-    // Time of use is counted in quarters: a tick that comes late stretches none.
-    let to = from.checked_add(PRESENCE).unwrap_or(now).min(now);
-    one(PresenceSeen { from, to, devices: DeviceSet(state.seen_since.0.clone()) })
+/// What has been gathered for so long, a quarter of an hour in one event.
+fn presence(state: &State, now: Timestamp, at_least: SignedDuration) -> Outcome {
+    let gathered = state.presence_from.map(|from| (from, state.seen_since.clone()));
+    let over = gathered.filter(|(from, devices)| now.duration_since(*from) >= at_least && !devices.is_empty());
+    let quarters = state.unwritten.iter().cloned().chain(over);
+    let seen = quarters.map(|(from, devices)| {
+        // Time of use is counted in quarters: a tick that comes late stretches none.
+        let to = from.checked_add(PRESENCE).unwrap_or(now).min(now);
+        PresenceSeen { from, to, devices }.into()
+    });
+    Outcome { events: seen.collect(), ..Outcome::default() }
 }
 
 pub(super) fn set_approvals(state: &State, approvals: u32) -> Outcome {

@@ -106,6 +106,10 @@ pub struct State {
     /// The beginning of the quarter of an hour that is being gathered.
     #[serde(skip)]
     pub presence_from: Option<Timestamp>,
+    /// Quarters of an hour that are over, oldest first, and the devices that checked in; not in the log yet, because nothing could be
+    /// written.
+    #[serde(skip)]
+    pub unwritten: Vector<(Timestamp, DeviceSet)>,
 }
 
 /// When policies, and entries of their deadlines, first applied.
@@ -154,6 +158,8 @@ pub struct Spent {
 
 /// How long presence is gathered before it becomes an event.
 pub const PRESENCE: SignedDuration = SignedDuration::from_mins(15);
+/// How many quarters of an hour are kept apart while nothing can be written: four days. Longer than that the oldest become one.
+const UNWRITTEN_MOST: usize = 4 * 24 * 4;
 
 /// How many sources of one version of a package are kept: a device that lies can't fill the memory.
 const SOURCES_MOST: usize = 4;
@@ -240,8 +246,31 @@ impl State {
 
     /// Notes that a device checked in, until the next [`super::Input::Tick`] makes an event of it.
     pub fn note_seen(&mut self, index: u32, now: Timestamp) {
+        if let Some(from) = self.presence_from.filter(|from| now.duration_since(*from) >= PRESENCE) {
+            // Who comes now was not there then.
+            self.unwritten.push_back((from, std::mem::take(&mut self.seen_since)));
+            self.presence_from = None;
+            if self.unwritten.len() > UNWRITTEN_MOST
+                && let Some((_, devices)) = self.unwritten.pop_front()
+                && let Some((_, later)) = self.unwritten.front_mut()
+            {
+                later.0 |= devices.0;
+            }
+        }
         self.presence_from.get_or_insert(now);
         self.seen_since.insert(index);
+    }
+
+    /// When what was gathered has to be written down.
+    pub fn presence_due(&self) -> Option<Timestamp> {
+        let first = self.unwritten.front().map(|(from, _)| *from).or(self.presence_from);
+        first?.checked_add(PRESENCE).ok()
+    }
+
+    /// The beginning of the newest quarter of an hour in which a device checked in and that is not in the log yet.
+    pub fn heard_from(&self, index: u32) -> Option<Timestamp> {
+        let now = self.presence_from.filter(|_| self.seen_since.contains(index));
+        now.or_else(|| self.unwritten.iter().rev().find(|(_, devices)| devices.contains(index)).map(|(from, _)| *from))
     }
 
     /// How long the server did not listen between two times, or may have forgotten what it had heard.

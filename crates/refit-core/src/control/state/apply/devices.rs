@@ -117,8 +117,13 @@ impl State {
                 }
             });
         }
-        self.seen_since.0 -= &seen.devices.0;
-        self.presence_from = None;
+        match self.unwritten.iter().position(|(from, _)| *from == seen.from) {
+            Some(at) => drop(self.unwritten.remove(at)),
+            None => {
+                self.seen_since.0 -= &seen.devices.0;
+                self.presence_from = None;
+            }
+        }
     }
 
     /// A device gave a sign of itself at `back`: whether it had been absent.
