@@ -108,7 +108,7 @@ impl ServerHold {
     /// What ends it: a command, where one does.
     pub fn lifted_by(&self) -> Option<String> {
         match &self.plan {
-            None => Some("refit resume --everything".to_owned()),
+            None => Some("refit resume --everything --why TEXT".to_owned()),
             Some(_) if self.rejected => None,
             Some(plan) => Some(format!("refit plans approve {plan}")),
         }

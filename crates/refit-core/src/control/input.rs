@@ -381,7 +381,7 @@ pub enum Refusal {
     #[error("{0}")]
     Forbidden(String),
     /// Everything is stopped.
-    #[error("everything is stopped: {why}; go on with `refit resume --everything`")]
+    #[error("everything is stopped: {why}; go on with `refit resume --everything --why TEXT`")]
     Stopped {
         /// Why.
         why: SmolStr,
