@@ -22,6 +22,7 @@ mod fleet_plan;
 mod handle;
 mod holds;
 mod input;
+mod lookout;
 mod publication;
 mod snapshot;
 mod sorted;
@@ -43,6 +44,7 @@ pub use fleet_plan::{FleetPlan, FleetSummary, Permit, PlannedChange, fleet_plan}
 pub use handle::handle;
 pub use holds::ServerHold;
 pub use input::{AgentInput, Effect, Input, Installs, Observation, Outcome, Personal, Refusal, UniverseReport};
+pub use lookout::Lookout;
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};

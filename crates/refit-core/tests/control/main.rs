@@ -6,5 +6,6 @@ mod budgets;
 mod documents;
 mod fleet;
 mod found;
+mod lookout;
 mod presence;
 mod shell;
