@@ -295,7 +295,7 @@ pub struct SlotDecision {
 pub struct HeldSlot {
     /// The slot.
     pub slot: SlotName,
-    /// The cause: `budget`, `envelope` or `kill_switch`.
+    /// The cause: `budget`, `envelope`, `mandate` or `kill_switch`.
     pub hold: Hold,
     /// Why, in words: the budget with its figures, why everything was stopped.
     pub because: String,

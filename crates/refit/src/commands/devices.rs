@@ -45,7 +45,7 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
             Ok(hold) => Some(hold),
             Err(_) => {
                 return Err(Refused::usage(format!(
-                    "nothing is held by `{name}`: write budget, envelope, kill_switch, block, failed_gate, freeze, \
+                    "nothing is held by `{name}`: write budget, envelope, mandate, kill_switch, block, failed_gate, freeze, \
                      provisioning, grace or window"
                 )));
             }

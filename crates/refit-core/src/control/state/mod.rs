@@ -326,6 +326,6 @@ impl DeviceRecord {
 
     /// The slots that anything is published or held for.
     pub fn governed(&self) -> impl Iterator<Item = &SlotName> {
-        self.published.keys().chain(self.held.keys().filter(|slot| !self.published.contains_key(*slot)))
+        self.published.keys().chain(self.held.keys().filter(|slot| !self.published.contains_key(slot)))
     }
 }

@@ -166,6 +166,7 @@ fn held(view: &View, hold: Hold) -> DeviceSet {
     let by_server = match hold {
         Hold::Budget => view.state.held_devices(HeldBy::Budget),
         Hold::Envelope => view.state.held_devices(HeldBy::Envelope),
+        Hold::Mandate => view.state.refusing_devices(),
         _ => DeviceSet::default(),
     };
     let stopped = hold == Hold::KillSwitch && view.state.brake.is_some();
