@@ -32,6 +32,9 @@ pub struct DeviceSummary {
     /// Its slots, by what holds them: one that is held by several things counts for each.
     #[serde(default)]
     pub holds: BTreeMap<Hold, u64>,
+    /// What sources say of it, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Vec<FactSaid>>,
 }
 
 /// One device.

@@ -51,8 +51,13 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
             }
         },
     };
-    let filter =
-        DeviceFilter { platform: args.platform.clone(), compliance, hold, title: args.title.clone(), name: None };
+    let filter = DeviceFilter {
+        platform: args.platform.clone(),
+        compliance,
+        hold,
+        title: args.title.clone(),
+        ..Default::default()
+    };
     let devices = match (client.devices(&filter), &args.platform) {
         // The server refuses a platform that there is not; that is a mistake of whoever asks for it.
         (Err(refused @ ClientError::Refused(_)), Some(platform)) => {
