@@ -35,6 +35,9 @@ pub struct DeviceSummary {
     /// Whether two devices have reported under its id.
     #[serde(default)]
     pub quarantined: bool,
+    /// What sources say of it, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Vec<FactSaid>>,
 }
 
 /// One device.
@@ -337,7 +340,7 @@ pub struct SlotDecision {
 pub struct HeldSlot {
     /// The slot.
     pub slot: SlotName,
-    /// The cause: `budget`, `envelope` or `kill_switch`.
+    /// The cause: `budget`, `envelope`, `mandate` or `kill_switch`.
     pub hold: Hold,
     /// Why, in words: the budget with its figures, why everything was stopped.
     pub because: String,

@@ -462,7 +462,7 @@ pub struct DevicesArgs {
     /// Only devices of which something stands so: `overdue`, `due`, `unsupported`.
     #[arg(long, value_name = "STANDING")]
     pub compliance: Option<String>,
-    /// Only devices of which something is held so: `budget`, `envelope`, `kill_switch`, `freeze`, `window`.
+    /// Only devices of which something is held so: `budget`, `envelope`, `mandate`, `kill_switch`, `freeze`, `window`.
     #[arg(long, value_name = "CAUSE")]
     pub hold: Option<String>,
     /// Only devices of this platform.

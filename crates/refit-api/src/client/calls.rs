@@ -24,6 +24,8 @@ pub struct DeviceFilter {
     pub title: Option<String>,
     /// Only those whose name or id begins so.
     pub name: Option<String>,
+    /// Whether to say what sources say of each.
+    pub facts: bool,
 }
 
 /// Which exposures are listed.
@@ -73,6 +75,7 @@ impl Client {
             ("hold", filter.hold.as_ref().and_then(word)),
             ("title", filter.title.clone()),
             ("name", filter.name.clone()),
+            ("facts", filter.facts.then(|| "true".to_owned())),
         ];
         self.all("/api/v1/devices", &query)
     }

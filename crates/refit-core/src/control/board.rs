@@ -12,11 +12,7 @@ use super::{
 use imbl::{OrdMap, OrdSet};
 use jiff::Timestamp;
 use refit_model::DeviceId;
-use std::{
-    collections::HashSet,
-    ops::Bound::{Excluded, Unbounded},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 /// What is said of every device. A copy costs next to nothing.
 #[derive(Clone, Debug, Default)]
@@ -154,40 +150,47 @@ impl Board {
         self.revisions.get(&revision).copied().unwrap_or(0)
     }
 
-    /// The devices that have to be decided (anew), by id; at most so many.
+    /// The devices that have to be decided (anew), by id; at most so many. All devices are looked at: see [`super::Lookout`].
     pub fn due(&self, state: &State, now: Timestamp, most: usize) -> Vec<DeviceId> {
-        self.due_after(state, now, most, None)
-    }
-
-    /// As [`Board::due`], beginning after a device and going round: whoever asks again and again looks at each device once.
-    pub fn due_after(&self, state: &State, now: Timestamp, most: usize, after: Option<&DeviceId>) -> Vec<DeviceId> {
         if state.policy.is_none() {
             return Vec::new();
         }
-        let later = state.devices.range((after.cloned().map_or(Unbounded, Excluded), Unbounded));
-        let earlier = after.map(|after| state.devices.range(..=after.clone()));
-        let round = later.chain(earlier.into_iter().flatten()).map(|(_, device)| device);
-        let managed = round.filter(|device| device.retired.is_none());
+        let managed = state.managed();
         let for_all = state.revised_for_all();
-        let fails = |device: &DeviceRecord| {
-            self.failures.get(&device.id).is_some_and(|failure| {
-                failure.revision == state.revision()
-                    && failure.again > now
-                    && for_all <= failure.basis
-                    && state.revised_for(device) <= failure.basis
-            })
-        };
-        let stale = managed.filter(|device| match self.rows.get(&device.id) {
-            _ if fails(device) => false,
-            None => true,
-            Some(row) => {
-                row.revision != state.revision()
-                    || row.next_change.is_some_and(|at| at <= now)
-                    || for_all > row.basis
-                    || state.revised_for(device) > row.basis
-            }
-        });
+        let stale = managed.filter(|device| self.is_due(state, device, for_all, now));
         stale.map(|device| device.id.clone()).take(most).collect()
+    }
+
+    /// Whether a device has to be decided (anew); `for_all` is what [`State::revised_for_all`] says.
+    pub(super) fn is_due(&self, state: &State, device: &DeviceRecord, for_all: u64, now: Timestamp) -> bool {
+        let since = |revision: u64, basis: u64| {
+            revision != state.revision() || for_all > basis || state.revised_for(device) > basis
+        };
+        if device.retired.is_some() {
+            return false;
+        }
+        if let Some(failure) = self.failures.get(&device.id)
+            && failure.again > now
+            && !since(failure.revision, failure.basis)
+        {
+            return false;
+        }
+        self.rows
+            .get(&device.id)
+            .is_none_or(|row| row.next_change.is_some_and(|at| at <= now) || since(row.revision, row.basis))
+    }
+
+    /// The devices whose time has come, by index. Those that are no longer managed are forgotten.
+    pub(super) fn woken(&mut self, state: &State, now: Timestamp) -> Vec<u32> {
+        let come: Vec<_> = self.wakes.iter().take_while(|(at, _)| *at <= now).cloned().collect();
+        let mut woken = Vec::new();
+        for wake in come {
+            match state.device(&wake.1) {
+                Some(device) => woken.push(device.index),
+                None => drop(self.wakes.remove(&wake)),
+            }
+        }
+        woken
     }
 
     /// When some device has to be looked at again though nothing happens.

@@ -121,6 +121,16 @@ pub fn expires(index: u32, clock: Timestamp) -> Timestamp {
     Timestamp::from_second(until).unwrap_or(Timestamp::MAX)
 }
 
+/// Whether a directive's name is one of a slot: [`Directive::id`] is made of a word, the slot, and a version where there is one.
+pub fn names(directive: &str, slot: &SlotName) -> bool {
+    let Some((word, rest)) = directive.split_once(' ') else { return false };
+    let of = match word {
+        "upgrade" | "install" => rest.rsplit_once(' ').map_or(rest, |(of, _)| of),
+        _ => rest,
+    };
+    of == format_smolstr!("{slot}")
+}
+
 fn digest(mandate: &Arc<MandateRecord>) -> Option<Digest> {
     mandate.digest.parse().ok()
 }

@@ -204,7 +204,7 @@ impl Evaluator {
         let universe = state.universes.get(&key);
         let distribution = universe.and_then(|universe| state.distributions.get(&universe.distribution));
         let stamp = Stamp {
-            titles: state.title_revised.values().copied().max().unwrap_or(0),
+            titles: state.changes.titles_revised(),
             universe: universe.map_or(0, |universe| universe.revised),
             distribution: distribution.map_or(0, |distribution| distribution.revised),
             latches: state.latches_revised,

@@ -1,9 +1,12 @@
-//! What keeps a slot's change from being made besides what its decision names: the brake, and moves that wait for a person.
+//! What keeps a slot's change from being made besides what its decision names: the brake, what the device refuses by the
+//! mandate, and moves that wait for a person.
 //!
-//! Decisions on one device know nothing of either, so both are added where somebody reads.
+//! Decisions on one device know nothing of these, so they are added where somebody reads.
 
 use super::{
+    agents::AgentRecord,
     device_set::DeviceSet,
+    document,
     entry::SlotName,
     publication::HeldBy,
     state::{DeviceRecord, PlanKind, PlanStatus, State},
@@ -11,7 +14,8 @@ use super::{
 use crate::decide::{Decision, Held, Hold, WouldChange};
 use jiff::Timestamp;
 use refit_model::PlanId;
-use smol_str::SmolStr;
+use refit_wire::protocol::{Problem, Standing, WaitsFor};
+use smol_str::{SmolStr, format_smolstr};
 
 /// A hold that the server lays on a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +52,42 @@ impl State {
             plan: None,
             rejected: false,
         });
-        brake.into_iter().chain(self.held_move(record, slot)).collect()
+        let refused = Some(slot).filter(|_| outstanding).and_then(|slot| self.refused(record, slot));
+        brake.into_iter().chain(refused).chain(self.held_move(record, slot)).collect()
+    }
+
+    /// What the device's agent says that the mandate does not permit, by its newest report.
+    fn refused(&self, record: &DeviceRecord, slot: &SlotName) -> Option<ServerHold> {
+        let agent = self.agents.devices.get(&record.id)?;
+        let standing = refusals(agent).find(|standing| document::names(&standing.directive, slot))?;
+        let concerned = |problem: &&Problem| {
+            let name = slot.title.package().map_or(slot.title.as_str(), |(_, name)| name);
+            problem.code == "mandate"
+                && (problem.what.contains(&*standing.directive)
+                    || names_word(&problem.what, &[name, slot.title.as_str()]))
+        };
+        let problem = agent.problems.iter().find(concerned);
+        let because = match (problem, standing.until) {
+            (Some(problem), _) => format_smolstr!("the device refuses it: {}", problem.what),
+            (None, Some(until)) => format_smolstr!("the mandate permits it from {until:.0} on"),
+            (None, None) if standing.waits_for == WaitsFor::MandateTime => {
+                SmolStr::new_static("the mandate does not permit it yet: the device has not seen it offered")
+            }
+            (None, None) => SmolStr::new_static("the mandate does not permit it, has ended, or there is none"),
+        };
+        Some(ServerHold {
+            hold: Hold::Mandate,
+            because,
+            since: problem.map(|problem| problem.since),
+            plan: None,
+            rejected: false,
+        })
+    }
+
+    /// All devices that refuse something by the mandate, by what they said last.
+    pub fn refusing_devices(&self) -> DeviceSet {
+        let refusing = self.agents.devices.iter().filter(|(_, agent)| refusals(agent).next().is_some());
+        refusing.filter_map(|(id, _)| self.device(id)).map(|device| device.index).collect()
     }
 
     /// The move of a slot that waits for a person.
@@ -104,11 +143,23 @@ impl State {
     }
 }
 
+/// Where an agent's directives wait for the mandate.
+fn refusals(agent: &AgentRecord) -> impl Iterator<Item = &Standing> {
+    agent.standing.iter().filter(|one| matches!(one.waits_for, WaitsFor::Mandate | WaitsFor::MandateTime))
+}
+
+/// Whether a text names something as a word of its own: `curl` is not named by `libcurl4`.
+fn names_word(text: &str, names: &[&str]) -> bool {
+    let part = |c: char| c.is_alphanumeric() || "+-./_".contains(c);
+    text.split(|c| !part(c)).any(|word| names.contains(&word.trim_end_matches('.')))
+}
+
 impl ServerHold {
     /// What ends it: a command, where one does.
     pub fn lifted_by(&self) -> Option<String> {
         match &self.plan {
-            None => Some("refit resume --everything".to_owned()),
+            None if self.hold == Hold::Mandate => Some("refit mandate sign POLICY --sign-with KEY".to_owned()),
+            None => Some("refit resume --everything --why TEXT".to_owned()),
             Some(_) if self.rejected => None,
             Some(plan) => Some(format!("refit plans approve {plan}")),
         }

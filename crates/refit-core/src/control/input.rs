@@ -401,7 +401,7 @@ pub enum Refusal {
         because: SmolStr,
     },
     /// Everything is stopped.
-    #[error("everything is stopped: {why}; go on with `refit resume --everything`")]
+    #[error("everything is stopped: {why}; go on with `refit resume --everything --why TEXT`")]
     Stopped {
         /// Why.
         why: SmolStr,

@@ -14,6 +14,7 @@ pub struct Sorted<K, V>(Entries<K, V>);
 #[derive(Clone)]
 enum Entries<K, V> {
     Few(Vec<(K, V)>),
+    #[allow(clippy::box_collection, reason = "most lists are short, and a pointer is a third of a map")]
     Many(Box<BTreeMap<K, V>>),
 }
 

@@ -124,6 +124,8 @@ pub enum Progress {
 pub enum Hold {
     /// Everything is stopped. Only a server says so.
     KillSwitch,
+    /// The device says that the organisation's mandate does not permit it, or not yet. Only a server says so.
+    Mandate,
     /// A block, or an exception's range, takes the release from this device.
     Block,
     /// The release was halted.

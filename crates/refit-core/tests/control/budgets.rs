@@ -197,7 +197,7 @@ fn the_brake_holds_what_is_outstanding_and_nothing_else() {
     let found = shell.state.server_holds(record, &SlotName::of("editor".into()), true);
     assert_eq!(found[0].hold, Hold::KillSwitch);
     assert_eq!(found[0].because, "a fire");
-    assert_eq!(found[0].lifted_by(), Some("refit resume --everything".to_owned()));
+    assert_eq!(found[0].lifted_by(), Some("refit resume --everything --why TEXT".to_owned()));
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use super::shell::{Shell, time};
 use refit_core::control::{
-    Actor, AgentInput, Bearer, CertificateIssued, DeviceSet, EnrolmentRecord, Event, Input, MandatePublished, Refusal,
-    RootPublished, Scope, TokenId,
-    document::{Frame, document, expires},
+    Actor, AgentInput, Bearer, CertificateIssued, DeviceSet, DeviceStands, EnrolmentRecord, Event, Input,
+    MandatePublished, Refusal, RootPublished, Scope, SlotName, TokenId,
+    document::{Frame, document, expires, names},
 };
+use refit_core::decide::Hold;
 use refit_model::DeviceId;
+use refit_wire::protocol::{Problem, Standing, WaitsFor};
 use refit_wire::{
     State as Document,
     state::{Action, AfterDue, RestartMode, System},
@@ -265,4 +267,71 @@ fn who_honours_the_brake_is_counted_once_and_only_for_the_brake_that_is_pulled()
     shell.tell(Input::GoOn { why: "y".into() });
     shell.tell(Input::Stop { why: "z".into() });
     assert!(shell.state.agents.honour.is_empty());
+}
+
+#[test]
+fn what_a_device_refuses_by_the_mandate_is_a_hold_of_its_slot() {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.tell(Input::Start { program: "1".into(), alive_until: None });
+    shell.tell(enrolment(1, "2026-11-02T00:00:00Z"));
+    shell.tell(join("d1", "machine", "1"));
+    shell.installs("d1", &[("editor", "1.0.0"), ("deb/editor", "1.0.0")]);
+    shell.release("editor", "1.1.0");
+    shell.apply(POLICY);
+    shell.settle();
+    let directive = told(&shell).directives[0].id.clone();
+    assert_eq!(directive, "upgrade editor 1.1.0");
+    let slot = SlotName::of("editor".into());
+    let held = |shell: &Shell, outstanding| {
+        let record = shell.state.device(&DeviceId::new("d1")).unwrap();
+        shell.state.server_holds(record, &slot, outstanding)
+    };
+    let stands = |waits_for, until: Option<&str>, what: &[&str]| {
+        let problem =
+            |what: &&str| Problem { code: "mandate".into(), what: (*what).into(), since: time("2026-11-01T01:00:00Z") };
+        agents(AgentInput::Stands(DeviceStands {
+            device: DeviceId::new("d1"),
+            agent: "1".into(),
+            standing: vec![Standing { directive: directive.clone(), waits_for, until: until.map(time) }],
+            problems: what.iter().map(problem).collect(),
+        }))
+    };
+    assert!(held(&shell, true).is_empty() && shell.state.refusing_devices().is_empty());
+
+    shell.tell(stands(WaitsFor::Mandate, None, &["libeditor: no", "editor: the mandate does not name it"]));
+    let found = held(&shell, true);
+    assert_eq!((found.len(), found[0].hold), (1, Hold::Mandate));
+    assert_eq!(found[0].because, "the device refuses it: editor: the mandate does not name it");
+    assert_eq!(found[0].since, Some(time("2026-11-01T01:00:00Z")));
+    assert!(found[0].lifted_by().unwrap().starts_with("refit mandate sign "));
+    // Nothing outstanding is held by nothing; and another slot is not this one.
+    assert!(held(&shell, false).is_empty());
+    assert_eq!(shell.state.refusing_devices().len(), 1);
+    let record = shell.state.device(&DeviceId::new("d1")).unwrap();
+    assert!(shell.state.server_holds(record, &SlotName::of("deb/bash".into()), true).is_empty());
+
+    shell.tell(stands(WaitsFor::MandateTime, Some("2026-11-04T00:00:00Z"), &[]));
+    assert_eq!(held(&shell, true)[0].because, "the mandate permits it from 2026-11-04T00:00:00Z on");
+    // What is stopped names both, in the order of precedence.
+    shell.tell(Input::Stop { why: "a fire".into() });
+    assert_eq!(held(&shell, true).iter().map(|it| it.hold).collect::<Vec<_>>(), [Hold::KillSwitch, Hold::Mandate]);
+    shell.tell(stands(WaitsFor::Window, None, &[]));
+    assert!(shell.state.refusing_devices().is_empty());
+}
+
+#[test]
+fn the_name_of_a_directive_says_whose_it_is() {
+    let plain = SlotName::of("editor".into());
+    let own = SlotName { profile: Some("work".into()), ..plain.clone() };
+    for (directive, names_plain, names_own) in [
+        ("upgrade editor 1.1.0", true, false),
+        ("upgrade editor (work) 1.1.0", false, true),
+        ("remove editor", true, false),
+        ("remove editor (work)", false, true),
+        ("restart editor", true, false),
+        ("upgrade editor2 1.1.0", false, false),
+        ("", false, false),
+    ] {
+        assert_eq!((names(directive, &plain), names(directive, &own)), (names_plain, names_own), "{directive}");
+    }
 }

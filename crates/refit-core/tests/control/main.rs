@@ -8,5 +8,6 @@ mod clones;
 mod documents;
 mod fleet;
 mod found;
+mod lookout;
 mod presence;
 mod shell;

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
-        Actor, Bearer, Board, Evaluator, Event, FleetPlan, Ground, Input, Installs, Observation, Outcome, PersonId,
-        Plain, PlanId, PolicyFiles, Refusal, Scope, State, Terms, decode, encode, fleet_plan, handle,
+        Actor, Bearer, Board, Evaluator, Event, FleetPlan, Ground, Input, Installs, Lookout, Observation, Outcome,
+        PersonId, Plain, PlanId, PolicyFiles, Refusal, Scope, State, Terms, decode, encode, fleet_plan, handle,
     },
     policy::{
         load::load,
@@ -15,11 +15,16 @@ use refit_core::{
 use refit_model::{DeviceId, TitleId};
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 pub struct Shell {
     pub state: State,
     pub board: Board,
+    pub lookout: Lookout,
     pub evaluator: Evaluator,
     pub log: Vec<(u64, Timestamp, &'static str, u16, Vec<u8>)>,
     pub contents: BTreeMap<SmolStr, Arc<[u8]>>,
@@ -36,6 +41,7 @@ impl Shell {
         Shell {
             state: State::default(),
             board: Board::default(),
+            lookout: Lookout::default(),
             evaluator: Evaluator::default(),
             log: Vec::new(),
             contents: BTreeMap::new(),
@@ -158,7 +164,11 @@ impl Shell {
     pub fn settle(&mut self) -> Vec<Event> {
         let mut all = Vec::new();
         for _ in 0..100 {
-            let due = self.board.due(&self.state, self.now, 64);
+            // What has changed leads to the very devices that looking at all of them finds.
+            let due: BTreeSet<_> = self.board.due(&self.state, self.now, usize::MAX).into_iter().collect();
+            let found = self.lookout.clone().due(&mut self.board, &self.state, self.now, usize::MAX);
+            assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), due);
+            let due = self.lookout.due(&mut self.board, &self.state, self.now, 64);
             if due.is_empty() {
                 return all;
             }

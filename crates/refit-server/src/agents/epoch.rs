@@ -12,10 +12,13 @@ fn file(data: &Path) -> PathBuf {
     data.join("server.restored")
 }
 
-/// Notes, before a log is brought back from a backup, that the next start has to raise the epoch.
-pub fn note_restored(data: &Path) -> io::Result<()> {
+/// Notes, before a log is brought back from a backup, that the next start has to raise the epoch. Whether that is new: an
+/// earlier restore may have noted it.
+pub fn note_restored(data: &Path) -> io::Result<bool> {
     std::fs::create_dir_all(data)?;
-    std::fs::write(file(data), b"the next start raises the epoch\n")
+    let new = !file(data).exists();
+    std::fs::write(file(data), b"the next start raises the epoch\n")?;
+    Ok(new)
 }
 
 /// Takes the note back: nothing was brought back after all.

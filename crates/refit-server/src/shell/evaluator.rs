@@ -6,7 +6,7 @@ use super::{
     writer::{Asked, Job},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_core::control::{Actor, Board, Evaluation, Evaluator, Failure, Input, PlanId, Terms};
+use refit_core::control::{Actor, Board, Evaluation, Evaluator, Failure, Input, Lookout, PlanId, Terms};
 use refit_model::DeviceId;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -25,7 +25,7 @@ const BATCH_MOST: Duration = Duration::from_millis(250);
 const WRITER_MOST: Duration = Duration::from_millis(5);
 /// How long to wait at most before looking again.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How long to wait after a look, in multiples of how long it took: with many devices, looking is not all that is done.
+/// How long to wait after a look, in multiples of how long it took: where much changes, looking is not all that is done.
 const REST: u32 = 4;
 /// When a device that could not be decided is tried again though nothing has changed.
 const AGAIN: SignedDuration = SignedDuration::from_mins(10);
@@ -42,13 +42,14 @@ pub(super) fn start(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) -> Result<
         board: Board::default(),
         evaluator: Evaluator::default(),
         batch: DEVICES_MOST,
-        last: None,
+        lookout: Lookout::default(),
     };
     let run = move || {
         crate::background::yield_to_others();
         // A mistake costs what it is about, never the deciding of everything else.
         while guarded("the evaluator had to begin anew", || runtime.block_on(deciding.run())).is_none() {
             deciding.evaluator = Evaluator::default();
+            deciding.lookout = Lookout::default();
             std::thread::sleep(RECOVER);
         }
     };
@@ -63,8 +64,8 @@ struct Deciding {
     evaluator: Evaluator,
     /// How many devices are handed over at once.
     batch: usize,
-    /// The last device that was found to be due: the next look begins after it.
-    last: Option<DeviceId>,
+    /// Finds the devices that have to be decided.
+    lookout: Lookout,
 }
 
 /// The shell has ended.
@@ -79,11 +80,10 @@ impl Deciding {
             let begun = Instant::now();
             let view = self.shared.view();
             let now = self.shared.now(&view.state);
-            let due = self.board.due_after(&view.state, now, DUE_MOST, self.last.as_ref());
+            let due = self.lookout.due(&mut self.board, &view.state, now, DUE_MOST);
             let looked = begun.elapsed();
             self.shared.metrics.due.set(i64::try_from(due.len()).unwrap_or(i64::MAX));
-            if let Some(last) = due.last() {
-                self.last = Some(last.clone());
+            if !due.is_empty() {
                 drop(view);
                 if self.decide(due).await.is_err() {
                     return;

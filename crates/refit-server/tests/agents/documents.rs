@@ -1,9 +1,10 @@
 //! Roots, mandates and states.
 
 use super::server::{Running, debian, mandate, root, signed_root, signing};
-use refit_api::{MandateEnvelope, RootEnvelope};
+use refit_api::{MandateEnvelope, RootEnvelope, client::DeviceFilter};
 use refit_core::{
     control::{Actor, PolicyFiles},
+    decide::Hold,
     policy::{
         load::load,
         resolve::{Titles, resolve},
@@ -13,7 +14,7 @@ use refit_core::{
 use refit_server::policy::plan_and_apply;
 use refit_wire::{
     Envelope, Lease, Mandate, Root, State,
-    protocol::CheckInAnswer,
+    protocol::{CheckInAnswer, Problem, Standing, WaitsFor},
     state::{Action, RestartMode, System},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -143,5 +144,45 @@ async fn roots_follow_by_their_signatures_and_mandates_by_the_root() {
     assert_eq!((trust.root.unwrap().version, trust.mandate.unwrap().number), (2, 2));
     let current = server.ask(|admin| admin.mandate()).await.unwrap().unwrap();
     assert_eq!(current.envelope, second);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_device_refuses_by_the_mandate_is_said_wherever_somebody_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(folder.path()).await;
+    let mut device = server.device("a").await;
+    device.say_all(debian("3.0.1-1")).await;
+    apply(&server, POLICY).await;
+    let list = async || {
+        let filter = DeviceFilter { hold: Some(Hold::Mandate), ..DeviceFilter::default() };
+        server.ask(move |admin| admin.devices(&filter)).await.unwrap()
+    };
+    assert!(list().await.is_empty());
+    let bytes = device.wire.get("/agent/v1/state").await.body;
+    let state: State = Envelope::parse::<State>(&bytes).unwrap().open(&[&server.agents.key().public()], 1).unwrap();
+    let mut check_in = device.same();
+    let directive = state.directives[0].id.clone();
+    check_in.standing = vec![Standing { directive, waits_for: WaitsFor::Mandate, until: None }];
+    let what = "openssl: the mandate does not name it".to_owned();
+    check_in.problems = vec![Problem { code: "mandate".into(), what, since: jiff::Timestamp::now() }];
+    device.send(&check_in).await.ok::<CheckInAnswer>();
+
+    let listed = list().await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].holds.get(&Hold::Mandate), Some(&1));
+    let id = device.id.clone();
+    let said = server.ask(move |admin| admin.decisions(&id)).await.unwrap();
+    let slot = said.slots.iter().find(|slot| slot.slot.title.as_str() == "deb/openssl").unwrap();
+    assert_eq!(slot.holds.first(), Some(&Hold::Mandate));
+    assert_eq!(slot.held_by[0].because, "the device refuses it: openssl: the mandate does not name it");
+    let id = device.id.clone();
+    let explained = server.ask(move |admin| admin.explanation(&id, "deb/openssl", None)).await.unwrap();
+    assert!(
+        explained.text.starts_with("Told to the device, and not done there: the device refuses it"),
+        "{}",
+        explained.text
+    );
+    assert!(explained.text.contains("when a mandate permits it: `refit mandate sign"), "{}", explained.text);
     server.stop().await;
 }

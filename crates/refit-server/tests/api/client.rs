@@ -45,6 +45,11 @@ async fn everything_that_the_command_line_needs() {
             check_in: None,
         };
         client.observe("d1", &observation).unwrap();
+        assert!(client.devices(&DeviceFilter::default()).unwrap().iter().all(|device| device.facts.is_none()));
+        let facts = DeviceFilter { facts: true, ..DeviceFilter::default() };
+        for device in client.devices(&facts).unwrap() {
+            assert_eq!(device.facts, Some(client.device(&device.id).unwrap().facts));
+        }
         let filter = DeviceFilter { platform: Some("linux".into()), ..DeviceFilter::default() };
         assert_eq!(client.devices(&filter).unwrap()[0].name.as_deref(), Some("laptop"));
         assert_eq!(client.device("d1").unwrap().installs.len(), 1);

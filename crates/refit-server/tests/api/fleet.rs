@@ -181,7 +181,7 @@ deadline: [{ within: 7d }]
     assert_eq!(listed("kill_switch").await, ["a", "b", "c"]);
     let decided = server.get("/api/v1/devices/c/decisions").await.ok();
     assert_eq!(decided["slots"][0]["holds"], json!(["kill_switch", "budget"]));
-    assert_eq!(decided["slots"][0]["held_by"][0]["lifted_by"], "refit resume --everything");
+    assert_eq!(decided["slots"][0]["held_by"][0]["lifted_by"], "refit resume --everything --why TEXT");
     assert!(explain("c").await.starts_with("Everything is stopped (an incident)"), "{}", explain("c").await);
     server.post("/api/v1/brake/go-on", json!({ "why": "over" })).await.ok();
     server.shell.settled().await;

@@ -17,6 +17,9 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<Exit> {
             data.display()
         )));
     }
+    if args.to.exists() {
+        return Err(Refused::no(format!("{} is there already, and a backup is never overwritten", args.to.display())));
+    }
     let bar = terminal::spinner("copying the log");
     let head = runtime()?.block_on(refit_store::backup(&data, &args.to))?;
     bar.finish_and_clear();

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Result;
 use jiff::Timestamp;
-use refit_api::client::DeviceFilter;
+use refit_api::client::{ClientError, DeviceFilter};
 use refit_core::{
     decide::{Compliance, Hold},
     facts::{FieldRef, Fields},
@@ -45,18 +45,27 @@ pub fn run(cli: &Cli, args: &DevicesArgs) -> Result<Exit> {
             Ok(hold) => Some(hold),
             Err(_) => {
                 return Err(Refused::usage(format!(
-                    "nothing is held by `{name}`: write budget, envelope, kill_switch, block, failed_gate, freeze, \
+                    "nothing is held by `{name}`: write budget, envelope, mandate, kill_switch, block, failed_gate, freeze, \
                      provisioning, grace or window"
                 )));
             }
         },
     };
-    let filter =
-        DeviceFilter { platform: args.platform.clone(), compliance, hold, title: args.title.clone(), name: None };
-    let devices = client.devices(&filter)?;
-    if let (true, Some(platform)) = (devices.is_empty(), &args.platform) {
-        known_platform(platform)?;
-    }
+    let filter = DeviceFilter {
+        platform: args.platform.clone(),
+        compliance,
+        hold,
+        title: args.title.clone(),
+        ..Default::default()
+    };
+    let devices = match (client.devices(&filter), &args.platform) {
+        // The server refuses a platform that there is not; that is a mistake of whoever asks for it.
+        (Err(refused @ ClientError::Refused(_)), Some(platform)) => {
+            known_platform(platform)?;
+            return Err(refused.into());
+        }
+        (devices, _) => devices?,
+    };
     if let (true, Some(title)) = (devices.is_empty(), &args.title)
         && client.titles()?.iter().all(|known| known.title != *title)
     {

@@ -2,7 +2,7 @@
 
 use super::serve::runtime;
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, RestoreArgs},
     local::data_folder,
     terminal,
@@ -20,14 +20,19 @@ pub fn run(cli: &Cli, args: &RestoreArgs) -> Result<Exit> {
     let data = data_folder(cli.data.as_deref())?;
     let existing = if args.replace { Existing::ReplaceGood } else { Existing::KeepGood };
     // First of all: devices that have seen more than the backup has must be told by a new epoch.
-    note_restored(&data).with_context(|| data.display().to_string())?;
+    let noted = note_restored(&data).with_context(|| data.display().to_string())?;
     let bar = terminal::spinner("checking and copying the log");
     let runtime = runtime()?;
-    let restored = runtime.block_on(restore(&args.from, &data, existing)).inspect_err(|error| {
-        if let StoreError::WouldReplace { .. } = error {
-            forget_restored(&data);
+    let restored = match runtime.block_on(restore(&args.from, &data, existing)) {
+        Err(refused @ StoreError::WouldReplace { .. }) => {
+            // The note of an earlier restore stands until a server has started on it.
+            if noted {
+                forget_restored(&data);
+            }
+            return Err(Refused::no(refused.to_string()));
         }
-    })?;
+        restored => restored?,
+    };
     let erased = match &restored.aside {
         Some(aside) => runtime.block_on(erased_since(aside, restored.head)),
         None => Ok(BTreeSet::new()),

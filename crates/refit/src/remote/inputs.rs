@@ -3,7 +3,7 @@
 //! A stolen server may lie here. It can make a device a member of an early ring, or name a version before it is out: both shorten the
 //! delay of rings and nothing else, and whoever signs is shown them.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 use refit_api::{
     FactSaid,
@@ -35,13 +35,12 @@ pub fn members(client: &Client, repository: &Repository, now: Timestamp) -> Resu
     }
     let of_people = conditions.iter().any(|expr| expr.fields().iter().any(|field| field.root == Root::Person));
     let (mut devices, mut people) = (Vec::new(), BTreeMap::new());
-    for listed in client.devices(&DeviceFilter::default())? {
-        let said = client.device(&listed.id)?;
-        if said.retired.is_some() {
-            continue;
-        }
-        let mut device = Device::new(DeviceId::new(&said.id), said.presence.seen);
-        add(&mut device, Root::Device, &said.facts, repository);
+    for said in client.devices(&DeviceFilter { facts: true, ..DeviceFilter::default() })? {
+        let mut device = Device::new(DeviceId::new(&said.id), said.seen);
+        let Some(facts) = said.facts else {
+            bail!("the server does not say the facts of devices: it is older than this program");
+        };
+        add(&mut device, Root::Device, &facts, repository);
         if let Some(person) = said.person.filter(|_| of_people) {
             if !people.contains_key(&person) {
                 people.insert(person.clone(), client.person(&person)?.facts);

@@ -193,14 +193,26 @@ fn who_was_erased_after_a_backup_is_erased_again_when_it_is_restored() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
+    let refused = |arguments: &[&str], why: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
+        let output = command.args(arguments).arg("--data").arg(&data).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");
+    };
     refit(&["backup", "--to", backup.to_str().unwrap()]);
+    refused(&["backup", "--to", backup.to_str().unwrap()], "is there already, and a backup is never overwritten");
     client.erase_person("p-1").unwrap();
     // Without a clean end what is new is in the -wal file alone.
     child.kill().unwrap();
     child.wait().unwrap();
 
+    refused(&["restore", "--from", backup.to_str().unwrap()], "would be replaced: `--replace` does so");
+    assert!(!data.join("server.restored").exists(), "nothing was brought back");
     let said = refit(&["restore", "--replace", "--from", backup.to_str().unwrap()]);
     assert!(said.contains("erased again when the server starts: p-1"), "{said}");
+    // It is refused once more, and what the first one has noted for the next start stands.
+    refused(&["restore", "--from", backup.to_str().unwrap()], "would be replaced: `--replace` does so");
+    assert!(data.join("server.restored").exists(), "the next start raises the epoch");
     let Running { mut child, client } = start(&data);
     let facts = |id: &str| client.person(id).unwrap().facts.len();
     assert_eq!((facts("p-1"), facts("p-2")), (0, 1));

@@ -9,9 +9,8 @@ use std::fs;
 
 const POLICY: &str = "organization: acme
 defaults: { mode: enforce }
-fields: { device.tier: text }
 rollouts:
-  standard: { rings: [{ name: canary, where: 'device.tier == \"canary\"', soak: 1d }, { name: rest }] }
+  standard: { rings: [{ name: canary, where: 'device.cluster == \"canary\"', soak: 1d }, { name: rest }] }
 ---
 policy: browsers
 software: [google-chrome]
@@ -28,7 +27,7 @@ fn fleet(server: &Running) {
         server.client.enrol(&Enrol { id: Some(id.into()), name: None }).unwrap();
         let observation: NewObservation = serde_json::from_value(serde_json::json!({
             "source": "agent",
-            "facts": { "device.platform": "linux", "device.tier": tier },
+            "facts": { "device.platform": "linux", "device.cluster": tier },
             "installs": { "all": [{ "title": "google-chrome", "version": "129.0.6668.58" }] },
         }))
         .unwrap();

@@ -89,14 +89,14 @@ impl State {
                         (a.published, &a.version, &a.branch).cmp(&(b.published, &b.version, &b.branch))
                     });
                     self.releases.insert(release.title.clone(), Arc::new(list));
-                    self.title_revised.insert(release.title.clone(), seq);
+                    self.revise_title(&release.title, seq);
                 }
             }
             Event::AdvisoriesPublished(published) => {
                 for advisory in &published.advisories {
                     let known = self.advisories.entry(advisory.title.clone()).or_default();
                     Arc::make_mut(known).insert(advisory.id.clone(), advisory.clone());
-                    self.title_revised.insert(advisory.title.clone(), seq);
+                    self.revise_title(&advisory.title, seq);
                     if advisory.withdrawn.is_some_and(|withdrawn| withdrawn <= at) {
                         self.unlatch(seq, at, &advisory.id);
                     }
@@ -178,7 +178,10 @@ impl State {
 
     fn change(&mut self, device: &DeviceId, change: impl FnOnce(&mut DeviceRecord)) {
         if let Some(record) = self.devices.get_mut(device) {
-            change(Arc::make_mut(record));
+            let record = Arc::make_mut(record);
+            let before = (record.revised, record.universe.clone());
+            change(record);
+            self.changes.device(before, record);
         }
     }
 

@@ -115,6 +115,7 @@ impl State {
     pub fn add(&mut self, record: DeviceRecord) {
         self.by_index.push_back(record.id.clone());
         self.found.enrolled(&record);
+        self.changes.enrolled(&record);
         self.devices.insert(record.id.clone(), Arc::new(record));
     }
 

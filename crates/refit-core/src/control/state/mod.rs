@@ -4,6 +4,7 @@
 //! writer goes on.
 
 mod apply;
+mod changes;
 mod found;
 mod ground;
 mod published;
@@ -11,6 +12,7 @@ mod records;
 mod sharing;
 
 pub use apply::ApplyError;
+pub use changes::Changes;
 pub use found::Found;
 pub use ground::{Contents, Ground, PolicyFiles, Prepared};
 pub use published::PublishedSlots;
@@ -51,6 +53,9 @@ pub struct State {
     /// Which devices have what.
     #[serde(skip)]
     pub found: Found,
+    /// What changed when.
+    #[serde(skip)]
+    pub changes: Changes,
     /// People by id.
     pub people: OrdMap<PersonId, Arc<PersonRecord>>,
     /// Personal values by reference. They are kept beside log and snapshots.
@@ -314,6 +319,7 @@ impl State {
         }
         self.share_again();
         self.find_again();
+        self.changes_again();
         Ok(())
     }
 }
@@ -352,6 +358,6 @@ impl DeviceRecord {
 
     /// The slots that anything is published or held for.
     pub fn governed(&self) -> impl Iterator<Item = &SlotName> {
-        self.published.keys().chain(self.held.keys().filter(|slot| !self.published.contains_key(*slot)))
+        self.published.keys().chain(self.held.keys().filter(|slot| !self.published.contains_key(slot)))
     }
 }

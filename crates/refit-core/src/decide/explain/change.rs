@@ -84,7 +84,14 @@ fn hold_ends(decision: &Decision, hold: Hold, name: &str, timed: bool) -> Option
         (Hold::Block, true) => format!("block `{name}` ends"),
         (Hold::Block, false) => format!("when block `{name}` is removed"),
         (Hold::FailedGate, _) => format!("when a release comes that is newer than {name}, which was halted"),
-        (Hold::KillSwitch, _) => "when somebody lets everything go on: `refit resume --everything`".to_owned(),
+        (Hold::KillSwitch, _) => {
+            "when somebody lets everything go on: `refit resume --everything --why TEXT`".to_owned()
+        }
+        (Hold::Mandate, _) => {
+            "when a mandate permits it: `refit mandate sign POLICY --sign-with KEY`, or `refit key expedite` where only time is \
+             missing"
+                .to_owned()
+        }
         (Hold::Budget | Hold::Envelope, _) => format!("when a person lets it go: `refit plans approve {name}`"),
         (Hold::Freeze, true) => format!("freeze `{name}` ends"),
         (Hold::Freeze, false) => format!("when freeze `{name}` ends"),

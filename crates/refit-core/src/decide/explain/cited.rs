@@ -97,6 +97,7 @@ pub(super) fn hold_text(held: &Held, decision: &Decision, view: &View) -> String
         Hold::FailedGate => format!("the halt of {name}"),
         Hold::Freeze => format!("freeze `{name}`{until}"),
         Hold::KillSwitch => format!("the stop of everything: {name}"),
+        Hold::Mandate => format!("the mandate: {name}"),
         Hold::Budget => format!("a budget that is spent (plan {name})"),
         Hold::Envelope => format!("the plan that was applied, which did not show this (plan {name})"),
         Hold::Provisioning => "the setting up of the device".to_owned(),

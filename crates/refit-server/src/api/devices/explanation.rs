@@ -121,6 +121,10 @@ fn held(by: &[HeldSlot]) -> String {
         if !said.insert((held.hold, held.plan.as_deref())) {
             continue;
         }
+        if held.hold == Hold::Mandate {
+            let _ = writeln!(text, "Told to the device, and not done there: {}.", held.because);
+            continue;
+        }
         let _ = match (&held.lifted_by, &held.plan) {
             (Some(command), _) => {
                 writeln!(text, "Held ({}): a person has to let it go with `{command}`.", held.because)
@@ -131,7 +135,7 @@ fn held(by: &[HeldSlot]) -> String {
             }
         };
     }
-    if !text.is_empty() {
+    if by.iter().any(|held| !matches!(held.hold, Hold::KillSwitch | Hold::Mandate)) {
         text.push_str("By the policy alone, which the device is not told before that:\n\n");
     }
     match by.iter().find(|held| held.hold == Hold::KillSwitch) {

@@ -49,7 +49,8 @@ fn said(agent: &AgentRecord) -> AgentSaid {
     }
 }
 
-fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
+/// What sources say of a device.
+pub(super) fn facts(record: &DeviceRecord) -> Vec<FactSaid> {
     let facts = record.facts.iter().flat_map(|(field, said)| {
         said.iter().map(|(source, value)| FactSaid {
             field: field.to_string(),
@@ -58,6 +59,10 @@ fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
             observed: record.reported.get(source).copied(),
         })
     });
+    facts.collect()
+}
+
+fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
     let installs = record.installs.iter().map(|(slot, installed)| InstallSaid {
         slot: slot.clone(),
         version: installed.version.to_string(),
@@ -89,7 +94,7 @@ fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
             seen_by: record.seen_by.to_string(),
             reported: record.reported.iter().map(|(source, at)| (source.to_string(), *at)).collect(),
         },
-        facts: facts.collect(),
+        facts: facts(record),
         installs: installs.collect(),
         universe: record.universe.as_ref().map(ToString::to_string),
         absences: absences.collect(),

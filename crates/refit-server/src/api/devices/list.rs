@@ -44,6 +44,10 @@ pub(in super::super) struct Devices {
     title: Option<String>,
     /// Only those whose name or id begins so.
     name: Option<String>,
+    /// Whether to say with each device what sources say of it.
+    #[serde(default)]
+    #[param(value_type = Option<bool>, default = false)]
+    facts: bool,
 }
 
 /// Lists devices, by id.
@@ -73,7 +77,10 @@ const FREQUENT: u64 = 64;
 
 fn page(view: &View, query: &Devices, place: &Place) -> Page<DeviceSummary> {
     let mut after = place.after.as_deref().map(DeviceId::new);
-    let shown = |record: &Arc<DeviceRecord>| (record.id.to_string(), summary(view, record));
+    let shown = |record: &Arc<DeviceRecord>| {
+        let facts = query.facts.then(|| super::get::facts(record));
+        (record.id.to_string(), DeviceSummary { facts, ..summary(view, record) })
+    };
     let Some(among) = query.among(view) else {
         let devices =
             view.state.devices.range((after.map_or(Unbounded, Excluded), Unbounded)).map(|(_, record)| record);
@@ -166,6 +173,7 @@ fn held(view: &View, hold: Hold) -> DeviceSet {
     let by_server = match hold {
         Hold::Budget => view.state.held_devices(HeldBy::Budget),
         Hold::Envelope => view.state.held_devices(HeldBy::Envelope),
+        Hold::Mandate => view.state.refusing_devices(),
         _ => DeviceSet::default(),
     };
     let stopped = hold == Hold::KillSwitch && view.state.brake.is_some();
@@ -212,6 +220,7 @@ fn summary(view: &View, record: &DeviceRecord) -> DeviceSummary {
         compliance,
         holds: by_hold,
         quarantined: record.quarantined.is_some(),
+        facts: None,
     }
 }
 

@@ -28,6 +28,7 @@ impl State {
         let universe = Arc::make_mut(record);
         universe.distribution = offered.distribution.clone();
         universe.revised = seq;
+        let mut revised = Vec::new();
         for offer in &offered.offers {
             let first = self.first_offered.entry(offer.title.clone()).or_default();
             let known = first.contains_key(&offer.version);
@@ -35,12 +36,13 @@ impl State {
             // Decisions in other universes that offer it read this too.
             if known && offer.published < *first {
                 *first = offer.published;
-                self.title_revised.insert(offer.title.clone(), seq);
+                revised.push(&offer.title);
             }
             let list = universe.offers.entry(offer.title.clone()).or_default();
             list.retain(|known| known.version != offer.version);
             list.push(offer.clone());
         }
+        revised.into_iter().for_each(|title| self.revise_title(title, seq));
     }
 
     pub(super) fn ring_opened(&mut self, seq: u64, opened: &RingOpened) {
@@ -55,7 +57,7 @@ impl State {
                 open: vec![ring],
             }),
         }
-        self.title_revised.insert(opened.title.clone(), seq);
+        self.revise_title(&opened.title, seq);
     }
 
     pub(super) fn gate_answered(&mut self, seq: u64, answered: &GateAnswered) {
@@ -72,6 +74,6 @@ impl State {
                 answer,
             });
         }
-        self.title_revised.insert(answered.title.clone(), seq);
+        self.revise_title(&answered.title, seq);
     }
 }

@@ -25,7 +25,8 @@ impl State {
         let reported = person.reported.entry(observed.source.clone()).or_insert(observed.observed);
         *reported = (*reported).max(observed.observed);
         person.erased = None;
-        person.revised = seq;
+        let before = std::mem::replace(&mut person.revised, seq);
+        self.changes.person(&observed.person, before, seq);
         for reference in replaced {
             self.personal.remove(&reference);
         }
@@ -38,7 +39,8 @@ impl State {
         person.facts.clear();
         person.reported.clear();
         person.erased = Some(at);
-        person.revised = seq;
+        let before = std::mem::replace(&mut person.revised, seq);
+        self.changes.person(id, before, seq);
         for reference in references {
             self.personal.remove(&reference);
         }
