@@ -30,8 +30,6 @@ mod status;
 pub mod timing;
 pub mod trust;
 
-#[cfg(test)]
-mod tests;
 
 pub use effect::{Ask, Change, Effect, Kind, NoticeItem, Severity, Telling};
 pub use input::{

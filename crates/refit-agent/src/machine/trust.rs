@@ -123,8 +123,10 @@ impl Machine {
             return Err(Refusal::new("limit", what));
         }
         self.journal.epoch = lease.epoch;
-        if self.journal.lease.is_none_or(|newest| newest <= lease.issued) {
-            self.journal.lease = Some(lease.issued);
+        // A lease from the future must not stand in the way of those that are right.
+        let counted = lease.issued.min(after(now.wall, CLOCK_TOLERANCE_SECONDS));
+        if self.journal.lease.is_none_or(|newest| newest <= counted) {
+            self.journal.lease = Some(counted);
             self.journal.brake = lease.brake;
             self.trust.newest_lease_until = Some(lease.until);
             self.trust.anchor = Some(Anchor { issued: lease.issued, wall: now.wall, monotonic: now.monotonic });
