@@ -8,6 +8,7 @@
 //! The crate is pure: no IO, no clock, no randomness.
 
 mod digest;
+pub mod enrolment;
 pub mod envelope;
 pub mod key;
 pub mod lease;
@@ -18,6 +19,7 @@ pub mod root;
 pub mod state;
 
 pub use digest::{Digest, WrongDigest};
+pub use enrolment::EnrolmentToken;
 pub use envelope::{Document, Envelope, Rejected};
 pub use key::{KeyId, PublicKey, SigningKey};
 pub use lease::Lease;

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// The paths of the protocol, below the server's address.
 pub mod path {
+    /// `GET` the certificate (PEM) of the authority that signs the server's certificate; without a client certificate. Whoever
+    /// asks compares its fingerprint with the enrolment token, so that the connection itself need not be believed.
+    pub const AUTHORITY: &str = "/agent/v1/authority";
     /// `POST` an [`super::EnrolRequest`]; without a client certificate.
     pub const ENROL: &str = "/agent/v1/enrol";
     /// `GET` the root of a number; without a client certificate. 404 where there is none yet.
