@@ -7,5 +7,8 @@
 // Only the machine is pure: see its own attributes, and clippy.toml.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod inventory;
 pub mod machine;
+#[cfg(feature = "program")]
+pub mod program;
 pub mod providers;

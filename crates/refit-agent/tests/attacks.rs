@@ -61,7 +61,8 @@ fn a_package_that_is_another_to_the_distribution_is_refused() {
 #[test]
 fn an_extra_package_in_the_transaction_is_refused_and_the_rest_goes_on() {
     let mut rig = Rig::with([chrome("131.0-1"), deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
-    let backdoor = Step { package: name("backdoor"), before: None, after: Some("1.0".into()), keys: [DEBIAN.into()].into() };
+    let backdoor =
+        Step { package: name("backdoor"), before: None, after: Some("1.0".into()), keys: [DEBIAN.into()].into() };
     rig.besides.push(("openssl".into(), backdoor));
     rig.check_in();
     rig.check_in();
@@ -74,7 +75,10 @@ fn an_extra_package_in_the_transaction_is_refused_and_the_rest_goes_on() {
 #[test]
 fn a_removal_that_nobody_asked_for_is_refused() {
     let mut rig = Rig::with([deb("curl", "8.1-1")]);
-    rig.besides.push(("curl".into(), Step { package: name("libc6"), before: Some("2.36-1".into()), after: None, keys: Default::default() }));
+    rig.besides.push((
+        "curl".into(),
+        Step { package: name("libc6"), before: Some("2.36-1".into()), after: None, keys: Default::default() },
+    ));
     assert_refused(&mut rig, "mandate", "libc6");
 }
 
@@ -98,7 +102,12 @@ fn a_package_from_an_added_source_is_refused() {
 fn an_older_version_is_refused() {
     let mut rig = Rig::new();
     rig.offers.push(("openssl".into(), "2.9-1".into(), DEBIAN.into()));
-    let action = Action::Upgrade(Package { system: System::Deb, name: "openssl".into(), version: "2.9-1".into(), downgrade: true });
+    let action = Action::Upgrade(Package {
+        system: System::Deb,
+        name: "openssl".into(),
+        version: "2.9-1".into(),
+        downgrade: true,
+    });
     rig.publish([directive("x", "deb/openssl", action)]);
     assert_refused(&mut rig, "mandate", "does not permit to downgrade");
 }
@@ -113,7 +122,12 @@ fn a_version_below_what_has_run_is_refused_after_the_package_was_removed_and_ins
     rig.publish([directive(
         "x",
         "google-chrome",
-        Action::Install(Package { system: System::Deb, name: "google-chrome-stable".into(), version: "125.0-1".into(), downgrade: false }),
+        Action::Install(Package {
+            system: System::Deb,
+            name: "google-chrome-stable".into(),
+            version: "125.0-1".into(),
+            downgrade: false,
+        }),
     )]);
     rig.applied.clear();
     assert_refused(&mut rig, "mandate", "125.0-1 is below 131.0-1");
@@ -231,7 +245,8 @@ fn restarts_keep_to_the_mandates_rate() {
 
 #[test]
 fn an_endless_hold_ends() {
-    let hold = directive("h", "deb/openssl", Action::Hold { package: name("openssl"), until: at("2099-01-01T00:00:00Z") });
+    let hold =
+        directive("h", "deb/openssl", Action::Hold { package: name("openssl"), until: at("2099-01-01T00:00:00Z") });
     let mut rig = Rig::with([hold.clone(), deb("openssl", "3.1-1")]);
     rig.state.expires = at("2027-12-25T00:00:00Z");
     rig.sign_mandate(|mandate| mandate.limits = Limits { hold_seconds: 86_400, ..Limits::default() });
@@ -269,7 +284,8 @@ fn a_message_that_is_no_template_is_refused() {
 #[test]
 fn a_message_about_a_title_that_is_text_is_not_shown() {
     let message = Action::Notify { message: Message::Unsupported { by: None } };
-    let mut rig = Rig::with([directive("m", "Call 555-0100 now", message.clone()), directive("n", "debian-12", message)]);
+    let mut rig =
+        Rig::with([directive("m", "Call 555-0100 now", message.clone()), directive("n", "debian-12", message)]);
     rig.presence.attended = true;
     rig.pass(Duration::from_secs(1));
     assert_refused(&mut rig, "mandate", "a message about `Call 555-0100 now`");
@@ -443,7 +459,8 @@ fn only_a_policy_key_expedites() {
 #[test]
 fn a_window_that_never_opens_is_a_delay_and_one_that_is_none_is_reported() {
     let mut rig = Rig::new();
-    rig.state.terms[0].window = Some(WindowTerms { rrule: "$(reboot)".into(), lasts_seconds: 60, after_due: AfterDue::Wait });
+    rig.state.terms[0].window =
+        Some(WindowTerms { rrule: "$(reboot)".into(), lasts_seconds: 60, after_due: AfterDue::Wait });
     rig.publish([chrome("131.0-1")]);
     assert_refused(&mut rig, "mandate", "`$(reboot)` is no recurrence rule");
 }
@@ -483,7 +500,8 @@ fn tough_a_key_that_signs_twice_counts_once() {
 #[test]
 fn tough_names_are_no_paths() {
     let evil = "../../../../etc/cron.d/evil";
-    let mut rig = Rig::with([directive(evil, evil, upgrade(evil, "1.0")), directive("y", "google-chrome", upgrade(evil, "1.0"))]);
+    let mut rig =
+        Rig::with([directive(evil, evil, upgrade(evil, "1.0")), directive("y", "google-chrome", upgrade(evil, "1.0"))]);
     rig.check_in();
     rig.check_in();
     assert_eq!(rig.applied.len(), 0);

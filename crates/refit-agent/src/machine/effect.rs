@@ -32,6 +32,8 @@ pub enum Effect {
         refresh: bool,
         /// Packages whose offers are wanted although they are not installed.
         wanted: Vec<PackageName>,
+        /// Packages that wait for a restart: whether they still do is wanted.
+        restarting: Vec<PackageName>,
     },
     /// Ask the package manager what it would do for these changes; answered by [`super::Input::Simulated`].
     Simulate {

@@ -47,7 +47,8 @@ impl Machine {
             });
         let wanted = self.wanted_packages();
         self.set_exchange(Exchange::Reading);
-        self.emit(Effect::ReadInventory { refresh, wanted });
+        let restarting = self.journal.restart.as_ref().map(|pending| pending.packages.clone()).unwrap_or_default();
+        self.emit(Effect::ReadInventory { refresh, wanted, restarting });
     }
 
     /// The machine has been read: what it says goes to the server.
@@ -222,6 +223,10 @@ impl Machine {
         let wait = half + self.draw(half + 1);
         let next = now.monotonic.saturating_add(Duration::from_secs(wait).max(self.settings.least_interval));
         self.set_next_check_in(next);
+        // A device that is not managed any more asks whether it is once a day.
+        if refusal.what.contains(" retired)") {
+            self.set_next_check_in(now.monotonic.saturating_add(Duration::from_secs(86_400)));
+        }
         // That nobody is reached says nothing about the server; silence is counted elsewhere.
         if refusal.code != "unreachable" {
             self.problem(refusal.code, refusal.what, now);

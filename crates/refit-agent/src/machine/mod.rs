@@ -30,7 +30,6 @@ mod status;
 pub mod timing;
 pub mod trust;
 
-
 pub use effect::{Ask, Change, Effect, Kind, NoticeItem, Severity, Telling};
 pub use input::{
     CannotDo, Clock, Failure, Input, Observed, OfferedPackage, PersonSaid, Presence, Reading, RestartNeeds,
@@ -140,6 +139,10 @@ struct Life {
     quiet_until: Option<Timestamp>,
     /// Use that has not been written to disk.
     unsaved_use: u64,
+    /// The session that was found in the journal, and has to be looked at.
+    resumed: Option<u64>,
+    /// When the machine was last told to restart.
+    restarted: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -248,6 +251,8 @@ impl Machine {
             renewal: false,
             quiet_until: None,
             unsaved_use: 0,
+            resumed: None,
+            restarted: None,
         });
         if self.journal.boot != boot {
             self.journal.boot = boot;

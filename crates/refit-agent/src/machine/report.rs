@@ -178,9 +178,7 @@ impl Machine {
             if let Some(old) = &life.inventory {
                 note_floors(&mut self.journal, old, &inventory);
             }
-            life.inventory = Some(inventory);
-        }
-        if let Some(inventory) = life.inventory.clone() {
+            life.inventory = Some(inventory.clone());
             self.forget_offers(&inventory, &offered);
         }
         self.observe_restarted(now);

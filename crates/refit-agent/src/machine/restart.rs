@@ -15,6 +15,8 @@ use smol_str::SmolStr;
 
 /// How long a person has who is told that the machine restarts at once, in seconds.
 const LEAST_WARNING_SECONDS: u64 = 600;
+/// How long a machine that was told to restart has for it, in seconds.
+const RESTART_AGAIN_SECONDS: u64 = 6 * 3_600;
 
 impl Machine {
     /// Why the machine has to restart; empty where it has not.
@@ -88,6 +90,10 @@ impl Machine {
             return;
         }
         let Some(life) = &self.life else { return };
+        // It was told to, and will in a moment; where it could not, there is no use in asking all the time.
+        if life.restarted.is_some_and(|at| now.monotonic.saturating_sub(at).as_secs() < RESTART_AGAIN_SECONDS) {
+            return;
+        }
         let attended = life.presence.attended;
         let at = self.restart_at(&pending, now);
         if attended && pending.told.is_none() && pending.terms.reboot != RestartMode::Never {
@@ -156,6 +162,9 @@ impl Machine {
             return;
         }
         self.journal.restarts.push(now.wall);
+        if let Some(life) = &mut self.life {
+            life.restarted = Some(now.monotonic);
+        }
         self.journal.restart = Some(PendingRestart { agreed: false, told: None, ..pending });
         self.step.changed = true;
         self.emit(Effect::Log(

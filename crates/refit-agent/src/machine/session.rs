@@ -343,6 +343,13 @@ impl Machine {
     pub(super) fn observed(&mut self, number: u64, result: Result<Observed, CannotDo>, now: Clock) {
         let Some(session) = self.current(number, Phase::Applying) else { return };
         match result {
+            Ok(observed) if self.was_not_begun(&session, &observed) => {
+                for job in &session.jobs {
+                    let progress = self.journal.directives.entry(job.directive.id.clone()).or_default();
+                    progress.failures = progress.failures.saturating_add(1);
+                }
+                self.end_quietly("the agent ended before a change was begun; it is tried again", now);
+            }
             Ok(observed) => {
                 self.journal.session = None;
                 self.conclude(session, observed, now);
@@ -358,6 +365,17 @@ impl Machine {
             }
         }
         self.step.changed = true;
+    }
+
+    /// Whether the agent died after it had written that it begins, and before anything was changed. What dies again and again
+    /// there has failed.
+    fn was_not_begun(&self, session: &Session, observed: &Observed) -> bool {
+        let resumed = self.life.as_ref().is_some_and(|life| life.resumed == Some(session.number));
+        let unchanged = session.before.iter().all(|(package, version)| observed.versions.get(package) == Some(version));
+        let often = session.jobs.iter().any(|job| {
+            self.journal.directives.get(&job.directive.id).is_some_and(|known| known.failures >= DEATHS_MOST)
+        });
+        resumed && unchanged && !often
     }
 
     /// Receipts, floors, and what still has to restart.
@@ -439,6 +457,9 @@ impl Machine {
             }
             Phase::Applying => {
                 let packages = session.before.iter().map(|(package, _)| package.clone()).collect();
+                if let Some(life) = &mut self.life {
+                    life.resumed = Some(session.number);
+                }
                 self.emit(Effect::Observe { session: session.number, packages });
             }
         }
@@ -483,6 +504,8 @@ impl Machine {
     }
 }
 
+/// How often an agent may die before a change is begun without that counting as its failure.
+const DEATHS_MOST: u32 = 3;
 /// How long the package manager is left alone after it was busy, in seconds.
 const QUIET_SECONDS: u64 = 300;
 /// How long after a first failure something is tried again, in seconds; four times as long after each other.

@@ -29,6 +29,8 @@ pub struct Status {
     pub brake: Option<Brake>,
     /// What keeps everything from being begun; `None` where nothing does.
     pub waits_for: Option<WaitsFor>,
+    /// Whether a conversation with the server is under way.
+    pub talking: bool,
     /// Whether a session is under way.
     pub in_session: bool,
     /// Why the machine has to restart; empty where it has not.
@@ -54,6 +56,7 @@ impl Machine {
             confirmed: self.journal.confirmed,
             brake: self.journal.brake.clone(),
             waits_for: self.may_start(now).err().map(|(waits_for, _)| waits_for),
+            talking: self.life.as_ref().is_some_and(|life| life.exchange != super::exchange::Exchange::Idle),
             in_session: self.journal.session.is_some(),
             restart: self.restart_reasons().to_vec(),
             standing: self.standing(now),

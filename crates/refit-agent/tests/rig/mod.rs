@@ -214,7 +214,8 @@ impl Rig {
             ],
             directives: Vec::new(),
         };
-        let packages = [("google-chrome-stable", "130.0-1"), ("curl", "8.0-1"), ("openssl", "3.0-1"), ("libc6", "2.36-1")];
+        let packages =
+            [("google-chrome-stable", "130.0-1"), ("curl", "8.0-1"), ("openssl", "3.0-1"), ("libc6", "2.36-1")];
         let offers =
             [("google-chrome-stable", "131.0-1", GOOGLE), ("curl", "8.1-1", DEBIAN), ("openssl", "3.1-1", DEBIAN)];
         let mut rig = Rig {
@@ -423,7 +424,8 @@ impl Rig {
     fn reading(&self) -> Reading {
         let install = |(name, version): (&SmolStr, &SmolStr)| {
             let entry: refit_model::entry::InstallEntry =
-                serde_json::from_value(serde_json::json!({ "title": format!("deb/{name}"), "version": version })).unwrap();
+                serde_json::from_value(serde_json::json!({ "title": format!("deb/{name}"), "version": version }))
+                    .unwrap();
             (entry.slot(), entry)
         };
         Reading {
@@ -460,7 +462,8 @@ impl Rig {
             if let Some(passing) = self.refusing.get(&package) {
                 return Err(CannotDo { passing: *passing, held: false, why: format!("{package} can't be changed") });
             }
-            let offered = self.offers.iter().filter(|(name, version, _)| *name == package && Some(version) == after.as_ref());
+            let offered =
+                self.offers.iter().filter(|(name, version, _)| *name == package && Some(version) == after.as_ref());
             let keys = offered.map(|(_, _, key)| key.clone()).collect();
             steps.push(Step { package: name(&package), before: self.packages.get(&package).cloned(), after, keys });
             steps.extend(self.besides.iter().filter(|(of, _)| *of == package).map(|(_, step)| step.clone()));
@@ -483,7 +486,8 @@ impl Rig {
                 self.restart.machine.push("a new kernel".into());
                 self.restart.packages.insert(step.package.clone());
             }
-            let version = self.packages.get(&step.package.name).cloned().filter(|_| !self.failing.contains(&step.package.name));
+            let version =
+                self.packages.get(&step.package.name).cloned().filter(|_| !self.failing.contains(&step.package.name));
             observed.versions.insert(step.package.clone(), version);
         }
         observed.restart = self.restart.clone();
@@ -528,4 +532,3 @@ pub fn assert_reported(rig: &Rig, code: &str, words: &str) {
     let found = reported.iter().any(|line| line.starts_with(&format!("{code}: ")) && line.contains(words));
     assert!(found, "`{code}: …{words}…` is not among what was reported: {reported:#?}");
 }
-
