@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: the JSON Schemas and the description of the API in `schemas/`, from the types.
+//! `cargo xtask generate`: the JSON Schemas, the description of the API and the agent protocol's in `schemas/`, from the types.
 
 use super::process::{self, cargo, program, target, workspace};
 use anyhow::{Context, Result, ensure};
@@ -14,6 +14,8 @@ pub fn run(check: bool) -> Result<()> {
     process::run(program(&target().join("debug/refit").display().to_string()).args(["schema", "--out"]).arg(&fresh))?;
     let openapi = ["run", "--quiet", "--package", "refit-server", "--example", "openapi", "--"];
     process::run(cargo().args(openapi).arg(fresh.join("openapi.json")))?;
+    let protocol = ["run", "--quiet", "--package", "refit-wire", "--example", "schemas", "--"];
+    process::run(cargo().args(protocol).arg(fresh.join("agent-protocol.json")))?;
     let committed = workspace().join(FOLDER);
     let (wanted, found) = (read(&fresh)?, read(&committed).unwrap_or_default());
     if check {

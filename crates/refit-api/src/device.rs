@@ -56,6 +56,9 @@ pub struct Device {
     pub absences: Vec<AbsenceSaid>,
     /// The newest receipt of each slot.
     pub receipts: Vec<ReceiptSaid>,
+    /// What its agent says of its directives; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<crate::AgentSaid>,
 }
 
 /// When a device was last seen.

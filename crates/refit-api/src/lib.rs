@@ -17,6 +17,7 @@ mod policy;
 mod problem;
 mod schema;
 mod token;
+mod trust;
 
 pub use advice::*;
 pub use catalogue::*;
@@ -30,3 +31,4 @@ pub use policy::*;
 pub use problem::{Finding, InvalidField, Problem};
 pub use schema::schemas;
 pub use token::*;
+pub use trust::*;

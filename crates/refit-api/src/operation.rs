@@ -1,5 +1,6 @@
 //! What operators do: rollouts, the brake, settings, budgets, health; and what every write answers.
 
+use crate::BrakeReach;
 use jiff::Timestamp;
 use refit_core::{control::BudgetFigures, policy::document::test::GateAnswer};
 use schemars::JsonSchema;
@@ -105,6 +106,9 @@ pub struct Brake {
     /// Since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// How far it has come among devices with an agent; absent while nothing is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<BrakeReach>,
 }
 
 /// Settings of the server that are no policy.

@@ -41,5 +41,7 @@ pub type PlanPage = Page<crate::PlanSummary>;
 pub type RolloutPage = Page<crate::RolloutSaid>;
 /// Tokens.
 pub type TokenPage = Page<crate::Token>;
+/// Enrolment tokens.
+pub type EnrolmentPage = Page<crate::Enrolment>;
 /// Budgets.
 pub type BudgetPage = Page<crate::BudgetSaid>;

@@ -53,10 +53,11 @@ impl<T: JsonSchema> ToSchema for Page<T> {
 }
 
 wire! {
-    Applied, Assignment, Brake, Device, DeviceDecisions, DeviceDirectives, DeviceSummary, Enrol, Event, EventPage, Explanation,
-    GateAnswered, Health, NewAdvisories, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewToken,
-    OpenRing, Person, Plan, PlanChanged, PolicyInForce, Problem, Settings, TokenMade, Why, Written;
-    AdvisorySaid, BudgetSaid, DeviceSummary, Event, ExceptionSaid, Exposure, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid,
+    Applied, Assignment, Brake, Device, DeviceDecisions, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
+    GateAnswered, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewToken,
+    OpenRing, Person, Plan, PlanChanged, PolicyInForce, Problem, RootEnvelope, Settings, TokenMade, Trust,
+    Why, Written;
+    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid,
     TitleSummary, Token,
 }
 

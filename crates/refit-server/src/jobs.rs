@@ -1,9 +1,10 @@
 //! What the server does by itself: ticks, its lease, snapshots, matching advisories, forgetting old answers.
 
 use crate::{
+    agents::Agents,
     matching::{self, Packages},
     shell::Shell,
-    tls::{Certificates, write_private},
+    tls::{Certificates, Clients, write_private},
 };
 use axum_server::tls_rustls::RustlsConfig;
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -132,8 +133,18 @@ fn remember(data: &Path, feeds: &str) {
     let _ = write_private(&data.join("server.feeds"), feeds.as_bytes());
 }
 
+/// Writes down who checked in.
+pub(crate) async fn flush(agents: Agents) {
+    let mut every = tokio::time::interval(TICK);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        agents.flush().await;
+    }
+}
+
 /// Forgets old answers, and renews the certificate.
-pub(crate) async fn seldom(shell: Shell, tls: Option<(Certificates, RustlsConfig)>) {
+pub(crate) async fn seldom(shell: Shell, tls: Option<(Certificates, Clients, RustlsConfig)>) {
     let mut every = tokio::time::interval(SELDOM);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -143,8 +154,8 @@ pub(crate) async fn seldom(shell: Shell, tls: Option<(Certificates, RustlsConfig
         {
             tracing::warn!(%error, "old answers could not be forgotten");
         }
-        if let Some((certificates, listening)) = &tls {
-            match certificates.config(&Zoned::now()) {
+        if let Some((certificates, clients, listening)) = &tls {
+            match certificates.config(clients, &Zoned::now()) {
                 Ok(config) => listening.reload_from_config(config),
                 Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
             }

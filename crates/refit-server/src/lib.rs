@@ -4,12 +4,14 @@
 //! - [`start`] A server's life, from opening the log to a clean end.
 //! - `jobs` What it does by itself.
 //! - [`api`] What it answers, over HTTP.
+//! - [`agents`] What devices ask.
 //! - [`matching`] Which advisories concern a distribution's packages.
 //! - [`policy`] Applying a policy repository in one step.
 //! - [`erasures`] Erasing again who was erased after a backup was made.
 //! - [`tls`], [`tokens`] Its certificates, and the first token.
 //! - [`log`], [`metrics`] What it says of itself.
 
+pub mod agents;
 pub mod api;
 mod background;
 pub mod erasures;

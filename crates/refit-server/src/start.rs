@@ -1,19 +1,20 @@
 //! A server's life: open the log, take the lease, listen, work; and a clean end.
 //!
-//! Files in the data folder besides the log's: `tls/`, `admin.token` (the first token, which may do everything),
+//! Files in the data folder besides the log's: `tls/`, `keys/` (the key that signs what devices are told), `admin.token` (the first token, which may do everything),
 //! `server.json` (where a running server listens, for the command line on the same machine), `server.alive` (until when it was
 //! known to listen), `server.feeds` (the feeds that were last matched), `erase-again` (people whose erasure a restored log lacks).
 
 use crate::{
+    agents::{self, Agents, Authority},
     api::{self, Api},
     erasures,
     jobs::{self, LEASE},
     matching::Packages,
     shell::{Clock, Shell, SystemClock, TellError},
-    tls::{Certificates, TlsError, write_private},
+    tls::{Certificates, Clients, TlsError, write_private},
     tokens::{self, TokenError},
 };
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{Handle, accept::NoDelayAcceptor, tls_rustls::RustlsConfig};
 use jiff::{Timestamp, Zoned};
 use refit_core::{
     control::{Actor, Input},
@@ -33,6 +34,8 @@ use tokio::task::JoinSet;
 
 /// How long requests that are being answered may take when the server shuts down.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a connection may stay without a request.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
 /// The file of the first token, in the data folder.
 const TOKEN: &str = "admin.token";
@@ -43,6 +46,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// The address at which devices reach the server, where it is not the one where it listens.
+    pub public: Option<String>,
     /// How many people have to approve a plan; `None` leaves it as it was.
     pub approvals: Option<u32>,
     /// Certificate and key, as PEM files; the server's own authority where they are not given.
@@ -72,6 +77,7 @@ pub struct Address {
 /// A server that listens.
 pub struct Server {
     shell: Shell,
+    agents: Agents,
     packages: Packages,
     store: Arc<SqliteStore>,
     fence: Fence,
@@ -149,7 +155,7 @@ pub fn token_file(data: &Path) -> PathBuf {
 impl Server {
     /// Opens the log and listens.
     pub async fn start(options: Options) -> Result<Server, ServerError> {
-        let Options { data, listen, approvals, certificates, catalog, hostname, version } = options;
+        let Options { data, listen, public, approvals, certificates, catalog, hostname, version } = options;
         let (store, opened) = open_sqlite(&data).await?;
         match &opened.lost {
             Some(_) => tracing::error!(folder = %data.display(), "{opened}"),
@@ -163,9 +169,17 @@ impl Server {
         let (listen, socket) = socket.map_err(|source| ServerError::Listen { address: listen, source })?;
         let certificates = match certificates {
             Some((cert, key)) => Certificates::Given { cert, key },
-            None => Certificates::Own { folder: data.join("tls"), names: vec![hostname.clone()] },
+            None => {
+                let host = public.as_deref().and_then(host).map(str::to_owned);
+                let names = std::iter::once(hostname.clone()).chain(host).collect();
+                Certificates::Own { folder: data.join("tls"), names }
+            }
         };
-        let tls = RustlsConfig::from_config(certificates.config(&Zoned::now())?);
+        let authority = Authority::open(&data.join("tls"), Timestamp::now())?;
+        let clients = Clients::of(authority.certificate())?;
+        let tls = RustlsConfig::from_config(certificates.config(&clients, &Zoned::now())?);
+        let keys = data.join("keys");
+        let key = agents::open_key(&keys).map_err(|source| ServerError::File { path: keys, source })?;
 
         let store = Arc::new(store);
         let clock = SystemClock;
@@ -174,6 +188,7 @@ impl Server {
         let server = Actor::server();
         let start = Input::Start { program: version, alive_until: jobs::alive_until(&data, shell.now()) };
         shell.tell(&server, start, None).await?;
+        agents::raise(&shell, &data, opened.lost.is_some()).await?;
         if let Some(approvals) = approvals {
             shell.tell(&server, Input::SetApprovals(approvals), None).await?;
         }
@@ -195,27 +210,41 @@ impl Server {
             .map_err(|source| ServerError::File { path: file(&data), source })?;
 
         let packages = Packages::default();
+        let door = agents::Options {
+            interval: agents::INTERVAL,
+            address: public.unwrap_or_else(|| address.address.clone()),
+            own_certificate: matches!(certificates, Certificates::Own { .. }),
+        };
+        let agents = Agents::new(shell.clone(), authority, key, door);
         let mut jobs = JoinSet::new();
+        jobs.spawn(jobs::flush(agents.clone()));
         jobs.spawn(jobs::tick(shell.clone(), data.clone()));
         jobs.spawn(jobs::snapshots(shell.clone()));
         jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone()));
-        jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, tls.clone()))));
-        let api = Api::new(shell.clone(), api::Options::default());
+        jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, clients, tls.clone()))));
+        let api = Api::new(shell.clone(), api::Options::default()).with_agents(agents.clone());
         api.metrics().include(|registry| shell.metrics().register(registry));
-        let router = api::router(api);
+        let router = api::router(api).merge(agents::router(agents.clone()));
         let handle = Handle::new();
         let listening = axum_server::from_tcp_rustls(socket, tls)
             .map_err(|source| ServerError::Listen { address: listen, source })?
+            .map(|acceptor| acceptor.acceptor(NoDelayAcceptor::new()))
+            .first_request_timeout(Some(FIRST_REQUEST))
             .handle(handle.clone())
             .serve(router.into_make_service_with_connect_info::<SocketAddr>());
         let listening = tokio::spawn(listening);
         tracing::info!(address = %address.address, "listening");
-        Ok(Server { shell, packages, store, fence, data, address, handle, listening, jobs })
+        Ok(Server { shell, agents, packages, store, fence, data, address, handle, listening, jobs })
     }
 
     /// The shell.
     pub fn shell(&self) -> &Shell {
         &self.shell
+    }
+
+    /// The agents' door.
+    pub fn agents(&self) -> &Agents {
+        &self.agents
     }
 
     /// What is known of packages besides what the log says.
@@ -246,6 +275,7 @@ impl Server {
         self.handle.graceful_shutdown(Some(GRACE));
         self.jobs.abort_all();
         while self.jobs.join_next().await.is_some() {}
+        self.agents.flush().await;
         self.shell.close("it shuts down").await;
         if !self.listening.is_finished() {
             let _ = tokio::time::timeout(GRACE + Duration::from_secs(1), &mut self.listening).await;
@@ -260,8 +290,8 @@ impl Server {
         let now = self.shell.now();
         let _ = write_private(&jobs::alive_file(&self.data), format!("{now}\n").as_bytes());
         self.store.release_lease(self.fence).await?;
-        let Server { shell, store, .. } = self;
-        drop(shell);
+        let Server { shell, agents, store, .. } = self;
+        drop((shell, agents));
         if let Some(store) = Arc::into_inner(store) {
             store.close().await?;
         }
@@ -285,6 +315,16 @@ async fn lease(store: &SqliteStore, holder: &str, clock: &SystemClock) -> Result
         }
     }
     store.acquire_lease(holder, Timestamp::now(), LEASE).await
+}
+
+/// The host of `https://HOST:PORT`.
+fn host(address: &str) -> Option<&str> {
+    let authority = address.strip_prefix("https://")?.split('/').next()?;
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority.split(':').next(),
+    }
+    .filter(|host| !host.is_empty())
 }
 
 /// An address that reaches the server from this machine.

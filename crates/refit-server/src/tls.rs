@@ -1,16 +1,18 @@
 //! The server's certificates: its own certificate authority, made at the first start, or certificates that were given.
 //!
 //! In `DATA/tls`, readable for the owner only: `ca.key` and `ca.pem` (ten years), `server.key` and `server.pem` (90 days, made
-//! anew 30 days before they end or when the machine has another name), `server.json` (what is in `server.pem`).
+//! anew 30 days before they end or when the machine has another name), `server.json` (what is in `server.pem`). The authority
+//! signs the certificates of devices too, also where the server's own was given.
 
-use jiff::{ToSpan as _, Zoned, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, ToSpan as _, Zoned, civil::Date, tz::TimeZone};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{ProducesTickets, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -92,7 +94,7 @@ impl Certificates {
     }
 
     /// What the server needs to listen. Makes and renews what is its own.
-    pub fn config(&self, now: &Zoned) -> Result<Arc<ServerConfig>, TlsError> {
+    pub fn config(&self, clients: &Clients, now: &Zoned) -> Result<Arc<ServerConfig>, TlsError> {
         let (cert, key) = match self {
             Certificates::Own { folder, names } => {
                 make(folder, names, now.with_time_zone(TimeZone::UTC).date())?;
@@ -105,26 +107,67 @@ impl Certificates {
         let chain = chain.ok_or_else(|| content(&cert, "there is no certificate in it (PEM)"))?;
         let private = PrivateKeyDer::from_pem_slice(&read(&key)?)
             .map_err(|_| content(&key, "there is no private key in it (PEM, not encrypted)"))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients.verifier.clone())
             .with_single_cert(chain, private)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.ticketer = clients.tickets.clone();
+        // A client of ours uses one at a time, and each carries the client's certificate.
+        config.send_tls13_tickets = 1;
         Ok(Arc::new(config))
     }
 }
 
-/// Makes what is missing or near its end.
-fn make(folder: &Path, names: &[String], today: Date) -> Result<(), TlsError> {
+/// What the server asks of clients' certificates: none is needed, and one that is given has to be the authority's. It outlives
+/// renewals of the server's own certificate, so that sessions go on being resumed.
+#[derive(Clone)]
+pub struct Clients {
+    verifier: Arc<dyn ClientCertVerifier>,
+    tickets: Arc<dyn ProducesTickets>,
+}
+
+impl Clients {
+    /// Certificates of this authority count.
+    pub fn of(authority: &CertificateDer<'static>) -> Result<Clients, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone())?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| TlsError::Use(rustls::Error::General(error.to_string())))?;
+        Ok(Clients { verifier, tickets: rustls::crypto::ring::Ticketer::new()? })
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The authority in a folder, made where there is none: what is in its certificate, its key, and its certificate as PEM.
+pub(crate) fn authority(folder: &Path, now: Timestamp) -> Result<(CertificateParams, KeyPair, String), TlsError> {
     private_folder(folder)?;
     let key = key(&folder.join("ca.key"))?;
-    let authority: String = Sha256::digest(key.subject_public_key_info()).iter().map(|b| format!("{b:02x}")).collect();
-    let params = authority_params(&authority, today);
+    let hash: String = Sha256::digest(key.subject_public_key_info()).iter().map(|b| format!("{b:02x}")).collect();
+    let params = authority_params(&hash, now.to_zoned(TimeZone::UTC).date());
     let path = folder.join("ca.pem");
     if !path.exists() {
         write(&path, params.self_signed(&key)?.pem().as_bytes())?;
     }
+    let pem = String::from_utf8(read(&path)?).map_err(|_| content(&path, "it is no PEM"))?;
+    Ok((params, key, pem))
+}
+
+/// The first certificate of a PEM file.
+pub(crate) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, TlsError> {
+    CertificateDer::from_pem_slice(&read(path)?).map_err(|_| content(path, "there is no certificate in it (PEM)"))
+}
+
+/// Makes what is missing or near its end.
+fn make(folder: &Path, names: &[String], today: Date) -> Result<(), TlsError> {
+    let midnight = today.to_zoned(TimeZone::UTC).map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp());
+    let (params, key, _) = authority(folder, midnight)?;
+    let authority: String = Sha256::digest(key.subject_public_key_info()).iter().map(|b| format!("{b:02x}")).collect();
     let mut wanted: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
     wanted.extend(names.iter().filter(|name| !name.is_empty()).cloned());
     wanted.sort();
@@ -246,16 +289,23 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn clients(folder: &Path) -> Clients {
+        authority(folder, "2026-11-25T08:00:00Z".parse().unwrap()).unwrap();
+        Clients::of(&first_certificate(&folder.join("ca.pem")).unwrap()).unwrap()
+    }
+
     #[test]
     fn the_authority_stays_and_the_certificate_is_renewed_before_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let own = Certificates::Own { folder: folder.path().join("tls"), names: vec!["host.example".into()] };
         let pem = |name: &str| std::fs::read_to_string(folder.path().join("tls").join(name)).unwrap();
-        own.config(&at("2026-11-25T08:00[UTC]")).unwrap();
+        let tls = folder.path().join("tls");
+        let clients = clients(&tls);
+        own.config(&clients, &at("2026-11-25T08:00[UTC]")).unwrap();
         let (ca, first) = (pem("ca.pem"), pem("server.pem"));
-        own.config(&at("2027-01-20T08:00[UTC]")).unwrap();
+        own.config(&clients, &at("2027-01-20T08:00[UTC]")).unwrap();
         assert_eq!(pem("server.pem"), first);
-        own.config(&at("2027-02-01T08:00[UTC]")).unwrap();
+        own.config(&clients, &at("2027-02-01T08:00[UTC]")).unwrap();
         assert_ne!(pem("server.pem"), first);
         assert_eq!(pem("ca.pem"), ca);
     }
@@ -267,7 +317,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tls = folder.path().join("tls");
         let own = Certificates::Own { folder: tls.clone(), names: Vec::new() };
-        own.config(&at("2026-11-25T08:00[UTC]")).unwrap();
+        own.config(&clients(&tls), &at("2026-11-25T08:00[UTC]")).unwrap();
         assert_eq!(std::fs::metadata(&tls).unwrap().permissions().mode() & 0o777, 0o700);
         for entry in std::fs::read_dir(&tls).unwrap() {
             let entry = entry.unwrap();
@@ -281,7 +331,8 @@ mod tests {
         let (cert, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
         std::fs::write(&cert, "nothing").unwrap();
         let given = Certificates::Given { cert: cert.clone(), key };
-        let error = given.config(&at("2026-11-25T08:00[UTC]")).unwrap_err().to_string();
+        let error =
+            given.config(&clients(&folder.path().join("tls")), &at("2026-11-25T08:00[UTC]")).unwrap_err().to_string();
         assert_eq!(error, format!("{}: there is no certificate in it (PEM)", cert.display()));
     }
 }

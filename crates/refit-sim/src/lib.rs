@@ -6,6 +6,7 @@
 
 mod agent;
 mod config;
+mod door;
 mod faults;
 mod operators;
 mod plant;

@@ -106,6 +106,7 @@ impl Server {
             if let Some(index) = outcome.seen {
                 working.note_seen(index, at);
             }
+            working.note_all_seen(&outcome.present, at);
             effects.extend(outcome.effects);
             answers.push(Ok(outcome.events));
         }

@@ -126,7 +126,8 @@ impl Run {
             bearer: Bearer::Program,
             scopes: [Scope::Facts].into_iter().collect(),
         };
-        let mut inputs = Vec::new();
+        // Whoever comes through the door is enrolled there; asking for it again does no harm.
+        let mut inputs = self.at_the_door(&actor, &device, message.check_in);
         if message.enrol {
             inputs.push((actor.clone(), Input::Enrol { device: device.clone(), name: None }));
         }

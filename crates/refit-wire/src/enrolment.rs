@@ -2,21 +2,24 @@
 
 use crate::Digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// What an enrolment token carries. It is written as `refit-enrol-1.` and base64url of JSON, on one line.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnrolmentToken {
     /// The server's address: `https://refit.example:7443`.
     pub address: String,
     /// SHA-256 of the certificate (DER) of the authority that signed the server's certificate. The certificate itself is to be
     /// had at [`crate::protocol::path::AUTHORITY`]. Null is: the machine's own list of authorities decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub authority: Option<Digest>,
     /// The fingerprint of the organisation's root; null while there is none: such a device changes nothing until it is enrolled
     /// again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub root: Option<Digest>,
     /// What proves to the server that somebody permitted the enrolment.
     pub secret: String,

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod mandate;
 pub mod protocol;
 pub mod root;
+mod schema;
 pub mod state;
 
 pub use digest::{Digest, WrongDigest};
@@ -25,4 +26,5 @@ pub use key::{KeyId, PublicKey, SigningKey};
 pub use lease::Lease;
 pub use mandate::Mandate;
 pub use root::{Role, Root};
+pub use schema::schemas;
 pub use state::State;

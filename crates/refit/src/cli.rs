@@ -1,5 +1,9 @@
 //! The commands and their options.
 
+mod keys;
+
+pub use keys::*;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::{net::SocketAddr, path::PathBuf};
@@ -84,7 +88,7 @@ pub enum Command {
     /// Print a server's log, and follow it.
     Events(EventsArgs),
     /// Stop everything that a server does to devices.
-    Halt(BrakeArgs),
+    Halt(HaltArgs),
     /// Let it go on.
     Resume(BrakeArgs),
     /// Change what a server goes by that is no policy.
@@ -93,6 +97,15 @@ pub enum Command {
     /// Make, list and revoke the tokens of a server.
     #[command(subcommand)]
     Tokens(TokensCommand),
+    /// Make, list and revoke enrolment tokens, with which devices' agents come to a server.
+    #[command(subcommand)]
+    Enrolment(EnrolmentCommand),
+    /// Make, rotate and use the organisation's keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Show, compare and sign what agents are permitted to do.
+    #[command(subcommand)]
+    Mandate(MandateCommand),
     /// Erase what a server keeps of a person.
     #[command(subcommand)]
     People(PeopleCommand),
@@ -132,7 +145,8 @@ impl Command {
             Command::Devices(_) | Command::Plans(_) | Command::Events(_) | Command::Halt(_) | Command::Resume(_) => {
                 true
             }
-            Command::Settings(_) | Command::Tokens(_) | Command::People(_) => true,
+            Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
+            Command::Key(_) | Command::Mandate(_) => true,
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
@@ -215,6 +229,21 @@ pub struct ApplyArgs {
     /// A fact besides those with which the plan was made, which hold by themselves.
     #[arg(long = "fact", value_name = "FIELD=VALUE")]
     pub facts: Vec<String>,
+    /// Sign the mandate of the policies first, with the policy key in this file (a server's plan only).
+    #[arg(long, value_name = "FILE")]
+    pub sign_with: Option<PathBuf>,
+    /// The policy repository that is signed [default: the one that the plan was made of].
+    #[arg(long, value_name = "DIR", requires = "sign_with")]
+    pub policy: Option<PathBuf>,
+    /// The organisation's root [default: root.json beside the key].
+    #[arg(long, value_name = "FILE", requires = "sign_with")]
+    pub root: Option<PathBuf>,
+    /// The key's passphrase is the first line of this file [default: ask for it].
+    #[arg(long, value_name = "FILE", requires = "sign_with")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Sign without being asked.
+    #[arg(long, requires = "sign_with")]
+    pub yes: bool,
 }
 
 /// `refit explain`
@@ -338,6 +367,9 @@ pub struct ServeArgs {
     /// The key of the certificate, as PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// The address at which devices reach this server, such as https://refit.example:7443 [default: the one that it listens on].
+    #[arg(long, value_name = "URL")]
+    pub public: Option<String>,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -483,7 +515,21 @@ pub struct EventsArgs {
     pub kind: Option<String>,
 }
 
-/// `refit halt` and `refit resume`
+/// `refit halt`
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// Of everything: nothing is published or applied by a halted server.
+    #[arg(long, required_unless_present = "status", requires = "why")]
+    pub everything: bool,
+    /// Why; it stands in the log.
+    #[arg(long, value_name = "TEXT", requires = "everything")]
+    pub why: Option<String>,
+    /// Stop nothing: say whether everything is stopped, and which devices honour it by now.
+    #[arg(long, conflicts_with = "everything")]
+    pub status: bool,
+}
+
+/// `refit resume`
 #[derive(Debug, Args)]
 pub struct BrakeArgs {
     /// Of everything: nothing is published or applied by a halted server.
@@ -530,6 +576,40 @@ pub enum TokensCommand {
     Revoke {
         /// Its id.
         token: String,
+    },
+}
+
+/// `refit enrolment`
+#[derive(Debug, Subcommand)]
+pub enum EnrolmentCommand {
+    /// List enrolment tokens; secrets are not kept.
+    List,
+    /// Make one: a line for `refit-agent enroll`. It is printed this once.
+    Create {
+        /// What it is for.
+        name: String,
+        /// How many days it lasts.
+        #[arg(long, default_value_t = 7)]
+        days: u16,
+        /// How many devices may enrol with it.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        uses: u32,
+        /// The address at which the devices reach the server [default: the one that the server knows].
+        #[arg(long, value_name = "URL")]
+        address: Option<String>,
+    },
+    /// Revoke one. Devices that it has enrolled stay.
+    Revoke {
+        /// Its id.
+        enrolment: String,
+    },
+    /// Lock out a device: none of its certificates counts any more, until it enrols again.
+    LockOut {
+        /// The device: its id, or its name where only one has it.
+        device: String,
+        /// Why; it stands in the log.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
     },
 }
 

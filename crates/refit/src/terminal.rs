@@ -64,6 +64,13 @@ pub fn note(text: impl std::fmt::Display) {
     let _ = anstream::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
+/// Prints a question to standard error; the answer goes on its line.
+pub fn ask(text: &str) {
+    use std::io::Write;
+    let mut out = anstream::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Work that may take long: a line that moves on a terminal, and nothing elsewhere.
 pub fn spinner(what: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

@@ -38,6 +38,7 @@ transcripts! {
     completions
     feeds
     help
+    keys
     plan
     schema
     terminal

@@ -102,6 +102,7 @@ pub fn mandate() -> Mandate {
             policies: ["linux".into()].into(),
             system: System::Deb,
             sources: ["debian".into()].into(),
+            prefixes: Default::default(),
         }],
         // The device is in the first ring, unless a test says otherwise.
         rollouts: [("standard".into(), vec![ring("canary", Some("d1"), 24), ring("rest", None, 0)])].into(),

@@ -149,6 +149,11 @@ impl Client {
         self.all("/api/v1/titles", &[])
     }
 
+    /// The releases of a title that are known outside of universes, oldest first.
+    pub fn releases(&self, title: &str) -> Result<Vec<ReleaseSaid>, ClientError> {
+        self.all("/api/v1/releases", &[("title", Some(title.to_owned()))])
+    }
+
     /// Says that releases are known.
     pub fn publish_releases(&self, releases: &NewReleases) -> Result<Written, ClientError> {
         self.post("/api/v1/releases", Some(releases))
@@ -270,6 +275,58 @@ impl Client {
     /// Revokes a token.
     pub fn revoke_token(&self, id: &str) -> Result<Written, ClientError> {
         self.delete(&format!("/api/v1/tokens/{}", escaped(id)))
+    }
+
+    /// What the server knows of the organisation's keys, and its own.
+    pub fn trust(&self) -> Result<Trust, ClientError> {
+        self.get("/api/v1/trust", &[])
+    }
+
+    /// Publishes a root: the first one, or the one that follows the newest.
+    pub fn publish_root(&self, root: &RootEnvelope) -> Result<Written, ClientError> {
+        self.post("/api/v1/roots", Some(root))
+    }
+
+    /// The root of a number; `None` where it is not published.
+    pub fn root(&self, version: u64) -> Result<Option<RootEnvelope>, ClientError> {
+        match self.get(&format!("/api/v1/roots/{version}"), &[]) {
+            Err(error) if error.code() == Some("not-found") => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// Publishes a mandate.
+    pub fn publish_mandate(&self, mandate: &MandateEnvelope) -> Result<Written, ClientError> {
+        self.post("/api/v1/mandates", Some(mandate))
+    }
+
+    /// The mandate in force; `None` where there is none.
+    pub fn mandate(&self) -> Result<Option<MandateEnvelope>, ClientError> {
+        match self.get("/api/v1/mandates/current", &[]) {
+            Err(error) if error.code() == Some("not-found") => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// All enrolment tokens.
+    pub fn enrolments(&self) -> Result<Vec<Enrolment>, ClientError> {
+        self.get::<Page<_>>("/api/v1/enrolments", &[]).map(|page| page.items)
+    }
+
+    /// Makes an enrolment token.
+    pub fn create_enrolment(&self, enrolment: &NewEnrolment) -> Result<EnrolmentMade, ClientError> {
+        self.post("/api/v1/enrolments", Some(enrolment))
+    }
+
+    /// Revokes an enrolment token. Devices that it has enrolled stay.
+    pub fn revoke_enrolment(&self, id: &str) -> Result<Written, ClientError> {
+        self.delete(&format!("/api/v1/enrolments/{}", escaped(id)))
+    }
+
+    /// Revokes the certificates of a device: it has to enrol again.
+    pub fn revoke_certificates(&self, device: &str, why: &str) -> Result<Written, ClientError> {
+        let path = format!("/api/v1/devices/{}/certificates/revoke", escaped(device));
+        self.post(&path, Some(&Why { why: why.to_owned() }))
     }
 
     /// What the budgets say now.

@@ -275,7 +275,7 @@ fn release(repository: &Repository, entry: &ReleaseEntry, published: Timestamp) 
 }
 
 /// An advisory as decisions read it; `None` where a range makes no sense in the title's scheme.
-fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option<Advisory> {
+pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option<Advisory> {
     let scheme = repository.scheme(&entry.title);
     let affected = entry.affected.iter().map(|range| match range.as_str() {
         "*" => Some(VersionRange::between(scheme, None, None)),

@@ -378,6 +378,131 @@ events! {
         /// Its id.
         token: TokenId,
     }
+
+    "server.epoch", 1 =>
+    /// The server counts anew: its log came from a backup, so devices may have seen what it does not know.
+    EpochRaised {
+        /// The epoch from now on.
+        epoch: u64,
+    }
+
+    "enrolment.created", 1 =>
+    /// An enrolment token was made.
+    EnrolmentCreated {
+        /// Its id.
+        enrolment: TokenId,
+        /// What is kept of it; never the secret.
+        record: super::agents::EnrolmentRecord,
+    }
+
+    "enrolment.revoked", 1 =>
+    /// An enrolment token no longer counts.
+    EnrolmentRevoked {
+        /// Its id.
+        enrolment: TokenId,
+    }
+
+    "device.joined", 1 =>
+    /// A device's agent enrolled, for the first time or again. Certificates that it had do not count any more.
+    DeviceJoined {
+        /// The device.
+        device: DeviceId,
+        /// The enrolment token.
+        enrolment: TokenId,
+        /// SHA-256 of the machine's own id and the organisation.
+        machine: SmolStr,
+        /// The agent's version.
+        agent: SmolStr,
+    }
+
+    "certificate.issued", 1 =>
+    /// A device got a certificate.
+    CertificateIssued {
+        /// The device.
+        device: DeviceId,
+        /// Its serial number, in hexadecimal.
+        serial: SmolStr,
+        /// When it ends.
+        until: Timestamp,
+        /// The one that goes on counting beside it until that ends: the device asked with it. No other does.
+        beside: Option<SmolStr>,
+    }
+
+    "certificate.revoked", 1 =>
+    /// No certificate of a device counts any more.
+    CertificateRevoked {
+        /// The device.
+        device: DeviceId,
+        /// Why.
+        why: SmolStr,
+    }
+
+    "root.published", 1 =>
+    /// The organisation published a root.
+    RootPublished {
+        /// Its number.
+        version: u64,
+        /// The organisation.
+        organization: SmolStr,
+        /// SHA-256 of its payload.
+        fingerprint: SmolStr,
+        /// SHA-256 of the content that holds it in its envelope.
+        content: SmolStr,
+        /// When it expires.
+        expires: Timestamp,
+    }
+
+    "mandate.published", 1 =>
+    /// The organisation published a mandate.
+    MandatePublished {
+        /// Its number.
+        number: u64,
+        /// SHA-256 of its payload.
+        digest: SmolStr,
+        /// SHA-256 of the content that holds it in its envelope.
+        content: SmolStr,
+        /// SHA-256 of the policy repository that it was made from.
+        policy: SmolStr,
+        /// When it expires.
+        expires: Timestamp,
+        /// The longest lease that it permits, in seconds.
+        lease_seconds: u64,
+    }
+
+    "device.stands", 1 =>
+    /// What a device says of its directives has changed: what they wait for, and what it refused.
+    DeviceStands {
+        /// The device.
+        device: DeviceId,
+        /// The agent's version.
+        agent: SmolStr,
+        /// Where directives stand.
+        standing: Vec<refit_wire::protocol::Standing>,
+        /// What it refused or could not do.
+        problems: Vec<refit_wire::protocol::Problem>,
+    }
+
+    "complaint.received", 1 =>
+    /// A person said that something is broken on a device. The words are content, with a retention of its own.
+    ComplaintReceived {
+        /// The device.
+        device: DeviceId,
+        /// The complaint's own id: the same one counts once.
+        complaint: SmolStr,
+        /// When.
+        at: Timestamp,
+        /// What is broken, where the person named it.
+        title: Option<SmolStr>,
+        /// SHA-256 of the content that holds the words.
+        text: SmolStr,
+    }
+
+    "brake.reached", 1 =>
+    /// Devices said that they honour the brake.
+    BrakeReached {
+        /// By how many seconds it took since the brake was pulled.
+        after: Vec<(u64, DeviceSet)>,
+    }
 }
 
 /// What was published for the devices of one cohort.

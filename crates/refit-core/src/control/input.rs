@@ -1,9 +1,11 @@
 //! What the server is told, what it answers, and why it refuses.
 
 use super::{
+    agents::EnrolmentRecord,
+    device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
-    event::Event,
+    event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished},
     ids::{PersonId, PlanId, TokenId},
     publication::CohortKey,
     token::{Scope, TokenRecord},
@@ -194,6 +196,79 @@ pub enum Input {
         /// Its id.
         token: TokenId,
     },
+    /// What agents are told and tell.
+    Agents(AgentInput),
+}
+
+/// What the server is told of agents.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AgentInput {
+    /// The log came from a backup: its epoch is to be at least this.
+    Epoch(u64),
+    /// An enrolment token is made.
+    CreateEnrolment {
+        /// Its id.
+        enrolment: TokenId,
+        /// What is kept of it.
+        record: EnrolmentRecord,
+    },
+    /// An enrolment token is revoked.
+    RevokeEnrolment {
+        /// Its id.
+        enrolment: TokenId,
+    },
+    /// A device's agent enrols.
+    Join {
+        /// The enrolment token, by the secret that was shown.
+        enrolment: TokenId,
+        /// The device that the machine is, or is to become.
+        device: DeviceId,
+        /// SHA-256 of the machine's own id and the organisation.
+        machine: SmolStr,
+        /// What people call it.
+        name: Option<SmolStr>,
+        /// The agent's version.
+        agent: SmolStr,
+        /// The serial number of the certificate that it gets.
+        serial: SmolStr,
+        /// When that ends.
+        until: Timestamp,
+    },
+    /// A device gets its next certificate.
+    Issue {
+        /// The device.
+        device: DeviceId,
+        /// The certificate with which it asks.
+        beside: SmolStr,
+        /// The serial number.
+        serial: SmolStr,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// No certificate of a device is to count any more.
+    Revoke {
+        /// The device.
+        device: DeviceId,
+        /// Why.
+        why: SmolStr,
+    },
+    /// A root is published; it follows the newest by its signatures.
+    PublishRoot(RootPublished),
+    /// A mandate is published; it is signed as the newest root asks.
+    PublishMandate(MandatePublished),
+    /// Devices checked in, and nothing has changed.
+    Seen(DeviceSet),
+    /// What a device says of its directives.
+    Stands(DeviceStands),
+    /// A person said that something is broken.
+    Complaint(ComplaintReceived),
+    /// Devices honour the brake that was pulled then.
+    Braked {
+        /// When it was pulled.
+        since: Timestamp,
+        /// By how many seconds it took.
+        after: Vec<(u64, DeviceSet)>,
+    },
 }
 
 /// What a source says of a device.
@@ -247,6 +322,8 @@ pub struct Outcome {
     pub personal: Vec<Personal>,
     /// A device that checked in ([`super::State::note_seen`]).
     pub seen: Option<u32>,
+    /// More devices that checked in ([`super::State::note_all_seen`]).
+    pub present: DeviceSet,
     /// What has to be done besides.
     pub effects: Vec<Effect>,
 }

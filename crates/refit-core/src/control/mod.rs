@@ -8,11 +8,13 @@
 //! Decisions are worked out beside the writer, on a state that does not change meanwhile ([`Evaluator`], [`Board`]), and come
 //! back as an input. What was decided on something that has changed since is dropped and decided again.
 
+mod agents;
 mod board;
 mod budget;
 mod codec;
 mod device_index;
 mod device_set;
+pub mod document;
 mod entry;
 mod evaluate;
 mod event;
@@ -26,18 +28,20 @@ mod state;
 mod token;
 mod upcoming;
 
+pub use agents::{AgentRecord, Agents, Certificate, EnrolmentRecord, MandateRecord, RootRecord};
 pub use board::{Board, BoardRow};
 pub use budget::{BudgetFigures, Budgets};
 pub use codec::{DecodeError, decode, encode};
 pub use device_index::DeviceIndex;
 pub use device_set::DeviceSet;
+pub use entry::read as read_fact;
 pub use entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName};
 pub use evaluate::{Evaluation, Evaluator, SlotOutcome, Terms};
 pub use event::*;
 pub use fleet_plan::{FleetPlan, FleetSummary, Permit, PlannedChange, fleet_plan};
 pub use handle::handle;
 pub use ids::{PersonId, PlanId, TokenId};
-pub use input::{Effect, Input, Installs, Observation, Outcome, Personal, Refusal, UniverseReport};
+pub use input::{AgentInput, Effect, Input, Installs, Observation, Outcome, Personal, Refusal, UniverseReport};
 pub use publication::{CohortKey, DueBy, DueCause, MoveCause, Wanted};
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use state::*;

@@ -4,6 +4,7 @@
 //! applies it: every package has the version that it will have afterwards.
 
 mod build;
+pub mod mandate;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@ use super::{
     diagnostic::{Diagnostic, Files, Place},
     document::{
         Kind,
+        mandate::MandateDocument,
         organization::OrganizationDocument,
         outside::{GoalDocument, GuaranteeDocument, IdentitiesDocument, SourceDocument, TargetSystemDocument},
         policy::{BlockDocument, ExceptionDocument, PolicyDocument},
@@ -57,6 +58,8 @@ pub struct Documents {
     pub goals: Vec<Written<GoalDocument>>,
     /// `guarantee:`
     pub guarantees: Vec<Written<GuaranteeDocument>>,
+    /// `mandate:`
+    pub mandates: Vec<Written<MandateDocument>>,
     /// `test:`
     pub tests: Vec<Written<TestDocument>>,
     /// Kind and name of documents that are there and have mistakes: what others say of them is not wrong for that.
@@ -110,6 +113,7 @@ impl Documents {
             Kind::Identities => decode(&mut self.identities, &SHAPES.identities, node, at, diagnostics),
             Kind::Goal => decode(&mut self.goals, &SHAPES.goal, node, at, diagnostics),
             Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, at, diagnostics),
+            Kind::Mandate => decode(&mut self.mandates, &SHAPES.mandate, node, at, diagnostics),
             Kind::Test => {
                 // Half a world proves nothing.
                 let read = decode(&mut self.tests, &SHAPES.test, node, at, diagnostics);
@@ -201,6 +205,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| Shapes {
     identities: Shape::new(FORMATS),
     goal: Shape::new(FORMATS),
     guarantee: Shape::new(FORMATS),
+    mandate: Shape::new(FORMATS),
     test: Shape::new(FORMATS),
 });
 
@@ -215,6 +220,7 @@ struct Shapes {
     identities: Shape<IdentitiesDocument>,
     goal: Shape<GoalDocument>,
     guarantee: Shape<GuaranteeDocument>,
+    mandate: Shape<MandateDocument>,
     test: Shape<TestDocument>,
 }
 

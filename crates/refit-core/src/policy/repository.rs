@@ -17,10 +17,15 @@ use crate::{
 };
 use jiff::SignedDuration;
 use refit_model::{BranchName, Scheme, TitleId, Version, VersionRange};
+use refit_wire::{mandate::Limits, state::System};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 /// A checked policy repository.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +50,40 @@ pub struct Repository {
     pub blocks: Vec<Block>,
     /// Exceptions by name.
     pub exceptions: Vec<Exception>,
+    /// What the organisation signs besides; `None` where no document says it.
+    pub mandate: Option<MandateTerms>,
     /// Titles by id: the catalog's and the repository's own.
     pub titles: Arc<BTreeMap<TitleId, Title>>,
+}
+
+/// What the organisation signs besides its policies.
+#[derive(Clone, Debug)]
+pub struct MandateTerms {
+    /// Where it is written.
+    pub origin: Origin,
+    /// How long a mandate counts from its signature on.
+    pub lasts: SignedDuration,
+    /// Package sources by name.
+    pub sources: BTreeMap<SmolStr, PackageSource>,
+    /// Rollouts that the server may choose by itself for what is urgent.
+    pub urgent: BTreeSet<SmolStr>,
+    /// Whether it may use the shorter minimum ages of deadline entries.
+    pub urgent_min_age: bool,
+    /// The lowest versions of titles.
+    pub floors: BTreeMap<TitleId, BTreeMap<System, SmolStr>>,
+    /// Limits on what is no package.
+    pub limits: Limits,
+}
+
+/// A package source.
+#[derive(Clone, Debug)]
+pub struct PackageSource {
+    /// The package manager that reads it.
+    pub system: System,
+    /// The fingerprints of the keys that sign it.
+    pub keys: BTreeSet<SmolStr>,
+    /// What may come from it.
+    pub titles: Vec<Selector>,
 }
 
 /// Where something is written.
@@ -353,6 +390,27 @@ impl Selector {
             }
             _ => Selector::Title(TitleId::new(text)),
         }
+    }
+
+    /// What two lines both select among the packages of a namespace; a title of the catalog only by its name. What a security archive
+    /// offers is told from the rest by its source, not by name: `os/security` meets all packages.
+    pub fn common(&self, other: &Selector, namespace: &str) -> Option<Selector> {
+        if let (Selector::Title(one), Selector::Title(two)) = (self, other) {
+            return (one == two).then(|| self.clone());
+        }
+        let start = |selector: &Selector| match selector {
+            Selector::OsAll | Selector::OsSecurity => Some(SmolStr::default()),
+            Selector::Packages { namespace: space, prefix } if space == namespace => Some(prefix.clone()),
+            Selector::Packages { .. } | Selector::Title(_) => None,
+        };
+        if let (title @ Selector::Title(named), others) | (others, title @ Selector::Title(named)) = (self, other) {
+            let (space, name) = named.package()?;
+            return (space == namespace && name.starts_with(start(others)?.as_str())).then(|| title.clone());
+        }
+        let (one, two) = (start(self)?, start(other)?);
+        let prefix = if one.len() >= two.len() { one.clone() } else { two.clone() };
+        let nested = one.starts_with(two.as_str()) || two.starts_with(one.as_str());
+        nested.then(|| Selector::Packages { namespace: namespace.into(), prefix })
     }
 
     /// Whether it selects a title; `in_security_archive` tells whether the device's security archive offers it.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
 
 mod budgets;
+mod documents;
 mod fleet;
 mod found;
 mod presence;

@@ -10,8 +10,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use refit_api::{Brake, Why, Written};
-use refit_core::control::{Input, Scope};
+use refit_api::{Brake, BrakeReach, Why, Written};
+use refit_core::control::{DeviceSet, Input, Scope, State as World};
 
 /// The longest reason, in characters.
 const WHY_LONGEST: usize = 4_096;
@@ -32,8 +32,40 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller, headers: HeaderM
         stopped: brake.is_some(),
         why: brake.map(|(why, _)| why.to_string()),
         since: brake.map(|(_, since)| *since),
+        reach: brake.map(|_| reach(&view.state)),
     };
     Ok(answer::tagged(&headers, &said))
+}
+
+/// How many devices that have not answered are named.
+const SILENT_MOST: usize = 100;
+
+/// How far the brake has come among devices with an agent.
+fn reach(state: &World) -> BrakeReach {
+    let managed = state.agents.devices.keys().filter_map(|id| state.device(id));
+    let agents: DeviceSet = managed.map(|device| device.index).collect();
+    let mut honour = DeviceSet::default();
+    let (mut slowest, mut half) = (None, None);
+    for (seconds, devices) in &state.agents.honour {
+        let devices = devices.both(&agents);
+        if devices.is_empty() {
+            continue;
+        }
+        honour = DeviceSet::union([&honour, &devices].into_iter());
+        slowest = Some(*seconds);
+        if half.is_none() && honour.len() * 2 >= agents.len() {
+            half = Some(*seconds);
+        }
+    }
+    let silent = agents.iter().filter(|index| !honour.contains(*index));
+    let names = silent.filter_map(|index| state.at_index(index)).map(|device| device.id.to_string());
+    BrakeReach {
+        agents: agents.len(),
+        honour: honour.len(),
+        slowest_seconds: slowest,
+        half_seconds: half,
+        silent: names.take(SILENT_MOST).collect(),
+    }
 }
 
 /// Stops everything: nothing more is published, opened or applied.

@@ -196,7 +196,7 @@ async fn read(api: &Api, after: u64, limit: usize, head: u64) -> Result<Arc<Vec<
 fn shown(stored: &StoredEvent, personal: bool) -> Result<Event, Problem> {
     let fault = |error: serde_json::Error| Problem::new(Code::Internal, format!("event {}: {error}", stored.seq));
     let mut body: serde_json::Value = serde_json::from_slice(&stored.body).map_err(fault)?;
-    if stored.kind == "token.created"
+    if ["token.created", "enrolment.created"].contains(&stored.kind.as_str())
         && let Some(record) = body.get_mut("record").and_then(serde_json::Value::as_object_mut)
     {
         record.remove("hash");

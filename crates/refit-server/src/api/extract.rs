@@ -123,7 +123,9 @@ const BULK_MOST: usize = 32 << 20;
 async fn read(request: Request) -> Result<(Parts, Bytes), Problem> {
     let (parts, body) = request.into_parts();
     let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let bulk = ["/plans", "/observations", "/releases", "/advisories"].iter().any(|ending| path.ends_with(ending));
+    let bulk = ["/plans", "/observations", "/releases", "/advisories", "/mandates"]
+        .iter()
+        .any(|ending| path.ends_with(ending));
     let most = if bulk { BULK_MOST } else { BODY_MOST };
     let too_large = || Problem::new(Code::TooLarge, format!("the body is larger than {} MiB", most >> 20));
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

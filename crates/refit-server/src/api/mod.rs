@@ -8,6 +8,7 @@ mod auth;
 mod brake;
 mod budgets;
 mod devices;
+mod enrolments;
 mod events;
 mod exceptions;
 mod exposures;
@@ -27,12 +28,13 @@ mod rollouts;
 mod settings;
 mod titles;
 mod tokens;
+mod trust;
 
 pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::shell::Shell;
+use crate::{agents::Agents, shell::Shell};
 use axum::Router;
 use std::{sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -75,6 +77,7 @@ pub struct Api {
 
 struct Inner {
     shell: Shell,
+    agents: Option<Agents>,
     options: Options,
     metrics: Metrics,
     rates: rate::Rates,
@@ -92,8 +95,23 @@ impl Api {
         let long_work = Arc::new(tokio::sync::Semaphore::new(options.long_work));
         let metrics = Metrics::new();
         let compared = tokio::sync::Mutex::new(());
-        let inner = Inner { shell, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
+        let inner =
+            Inner { shell, agents: None, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
         Api { inner: Arc::new(inner) }
+    }
+
+    /// The same, with the agents' door beside it. Called before it is shared.
+    pub fn with_agents(mut self, agents: Agents) -> Api {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.agents = Some(agents);
+        }
+        self
+    }
+
+    /// The agents' door.
+    fn agents(&self) -> Result<&Agents, Problem> {
+        let none = || Problem::new(Code::Unavailable, "this server has no door for agents");
+        self.inner.agents.as_ref().ok_or_else(none)
     }
 
     /// The shell.
@@ -151,6 +169,14 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(brake::go_on))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(enrolments::list, enrolments::create))
+        .routes(routes!(enrolments::revoke))
+        .routes(routes!(enrolments::revoke_certificates))
+        .routes(routes!(trust::get))
+        .routes(routes!(trust::publish_root))
+        .routes(routes!(trust::root))
+        .routes(routes!(trust::publish_mandate))
+        .routes(routes!(trust::mandate))
         .routes(routes!(settings::get, settings::put))
         .routes(routes!(budgets::list))
         .routes(routes!(metrics::get))

@@ -214,7 +214,8 @@ impl Writer {
             return Err(Refusal::Conflict(what).into());
         }
         let now = self.shared.now(&tentative.state);
-        let Outcome { events, personal, seen, effects } = guarded(|| handle(&tentative.state, actor, input, now))??;
+        let Outcome { events, personal, seen, present, effects } =
+            guarded(|| handle(&tentative.state, actor, input, now))??;
         let mut contents = BTreeMap::new();
         for event in &events {
             replay::fetch(&self.shared.store, &mut contents, event).await?;
@@ -247,6 +248,7 @@ impl Writer {
         if let Some(index) = seen {
             state.note_seen(index, now);
         }
+        state.note_all_seen(&present, now);
         let told = Told { seq: state.seq, events };
         if let Some((request, answer)) = request {
             let (status, body) = answer(&told);

@@ -246,11 +246,8 @@ impl Mandate {
         // A distribution's package is its own title: `deb/openssl` is `openssl` to dpkg, of whichever architecture.
         let own_name = package.name.split(':').next().unwrap_or_default();
         let is_own = title.package() == Some((package.system.namespace(), own_name));
-        let of_distribution: Vec<_> = self
-            .distributions
-            .iter()
-            .filter(|permit| permit.system == package.system && permit.policies.contains(policy_name))
-            .collect();
+        let of_distribution: Vec<_> =
+            self.distributions.iter().filter(|permit| permit.covers(package.system, policy_name, own_name)).collect();
         match (of_distribution.is_empty(), by_name) {
             (true, None) => return Err(Wrong::UnknownTitle(title.clone())),
             (true, Some(_)) => return Err(Wrong::OtherPolicy(policy_name.into())),
@@ -271,10 +268,13 @@ impl Mandate {
     }
 
     /// The sources of whatever permits a policy to ask for a title.
-    fn sources_for<'a>(&'a self, title: &TitleId, policy: &'a str, system: System) -> impl Iterator<Item = &'a str> {
+    fn sources_for<'a>(&'a self, title: &'a TitleId, policy: &'a str, system: System) -> impl Iterator<Item = &'a str> {
         let named = self.titles.get(title).filter(move |permit: &&TitlePermit| permit.policies.contains(policy));
-        let distributions =
-            self.distributions.iter().filter(move |permit| permit.system == system && permit.policies.contains(policy));
+        let name = title.package().filter(|(namespace, _)| *namespace == system.namespace()).map(|(_, name)| name);
+        let distributions = self
+            .distributions
+            .iter()
+            .filter(move |permit| name.is_some_and(|name| permit.covers(system, policy, name)));
         let sources = named.into_iter().flat_map(|permit| &permit.sources);
         sources.chain(distributions.flat_map(|permit| &permit.sources)).map(SmolStr::as_str)
     }
@@ -404,6 +404,19 @@ mod tests {
             says(&mandate(), "linux", "deb/openssl", remove, &steps),
             ["openssl: the mandate does not permit to remove it"]
         );
+    }
+
+    #[test]
+    fn a_part_of_a_distribution_is_no_more_than_that_part() {
+        let mut mandate = mandate();
+        mandate.distributions[0].prefixes = ["linux-image-".into()].into();
+        let upgrade = |name: &str| Action::Upgrade(package(name, "6.1-2"));
+        let steps = [step("linux-image-amd64", Some("6.1-1"), Some("6.1-2"), DEBIAN)];
+        let said = says(&mandate, "linux", "deb/linux-image-amd64", upgrade("linux-image-amd64"), &steps);
+        assert_eq!(said, NOTHING);
+        let steps = [step("openssl", Some("3.0.11-1"), Some("3.0.15-1"), DEBIAN)];
+        let said = says(&mandate, "linux", "deb/openssl", openssl("3.0.15-1"), &steps);
+        assert_eq!(said, ["openssl: the mandate does not name the title `deb/openssl`"]);
     }
 
     #[test]

@@ -158,6 +158,18 @@ pub struct DistributionPermit {
     /// The sources that packages may come from.
     #[schemars(with = "BTreeSet<String>")]
     pub sources: BTreeSet<SmolStr>,
+    /// How the names of packages begin that are meant; empty is all of the distribution.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(with = "BTreeSet<String>")]
+    pub prefixes: BTreeSet<SmolStr>,
+}
+
+impl DistributionPermit {
+    /// Whether it speaks of a policy's package of that name.
+    pub fn covers(&self, system: System, policy: &str, name: &str) -> bool {
+        let begins = || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()));
+        self.system == system && self.policies.contains(policy) && (self.prefixes.is_empty() || begins())
+    }
 }
 
 /// A ring of a rollout.
@@ -258,6 +270,7 @@ mod tests {
                 policies: set(["linux".into()]),
                 system: System::Deb,
                 sources: set(["debian".into()]),
+                prefixes: BTreeSet::new(),
             }],
             rollouts: [
                 (

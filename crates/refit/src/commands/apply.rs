@@ -2,7 +2,7 @@
 
 use super::plan::make;
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{ApplyArgs, Cli},
     local::{Draft, Memory, data_folder},
     repository::{self, Read, counted},
@@ -30,6 +30,11 @@ struct Report<'a> {
 }
 
 pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
+    if args.sign_with.is_some() {
+        return Err(Refused::usage(
+            "`--sign-with` signs for a server's devices, and this plan is for this machine alone",
+        ));
+    }
     let plan = read_plan(&args.plan)?;
     let folder = Path::new(&plan.policy_folder);
     let read = repository::read_in_order(folder)?;

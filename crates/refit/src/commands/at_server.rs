@@ -1,9 +1,9 @@
 //! `refit plan`, `apply`, `explain` and `exposures` where a server is asked (`--server`).
 
-use super::plan::out;
+use super::{mandate, plan::out};
 use crate::{
     Exit, Refused,
-    cli::{ApplyArgs, Cli, ExplainArgs, ExposuresArgs, PlanArgs},
+    cli::{ApplyArgs, Cli, ExplainArgs, ExposuresArgs, PlanArgs, SignArgs},
     local::data_folder,
     remote::{self, Names, connect},
     repository::{self, counted},
@@ -16,7 +16,11 @@ use refit_api::{
 };
 use refit_core::control::{FleetSummary, PlanStatus};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// What `refit plan --server --out` writes: which plan of which server it is.
 #[derive(Serialize, Deserialize)]
@@ -25,6 +29,9 @@ struct PlanFile {
     server: String,
     /// The plan's id there.
     plan: String,
+    /// The folder of the policy repository that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<PathBuf>,
 }
 
 pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
@@ -47,7 +54,11 @@ pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     let in_force = if moves { None } else { client.policy().ok().flatten() };
     let in_force = in_force.filter(|policy| Some(&policy.policy_hash) == plan.summary.policy_hash.as_ref());
     if let Some(file) = &args.out {
-        let file_text = PlanFile { server: client.address().to_owned(), plan: plan.summary.id.clone() };
+        let file_text = PlanFile {
+            server: client.address().to_owned(),
+            plan: plan.summary.id.clone(),
+            policy: Some(read.folder.clone()),
+        };
         out::write(file, &file_text)?;
     }
     if cli.json {
@@ -106,7 +117,7 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
     let client = connect(cli)?;
     // A plan belongs to the server that made it; another one may have a plan of that name.
     let made_by = std::fs::read(&args.plan).ok().and_then(|text| serde_json::from_slice::<PlanFile>(&text).ok());
-    if let Some(file) = made_by.filter(|file| file.server != client.address()) {
+    if let Some(file) = made_by.as_ref().filter(|file| file.server != client.address()) {
         return Err(Refused::usage(format!(
             "{} is a plan of {}, and {} is asked: write `--server={}`",
             args.plan.display(),
@@ -114,6 +125,10 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
             client.address(),
             file.server
         )));
+    }
+    if let Some(key) = &args.sign_with {
+        let folder = args.policy.clone().or_else(|| made_by.and_then(|file| file.policy));
+        sign(cli, args, key, plan, &client, folder)?;
     }
     let bar = terminal::spinner("working out the plan again");
     let applied = client.apply_plan(plan);
@@ -141,6 +156,40 @@ pub fn apply(cli: &Cli, args: &ApplyArgs, plan: &str) -> Result<Exit> {
     }
     terminal::print(&text)?;
     Ok(Exit::Done)
+}
+
+/// Signs and publishes the mandate of the policies that a plan brings into force, before it does: a device that hears of the plan first
+/// would refuse what the old mandate does not permit.
+fn sign(cli: &Cli, args: &ApplyArgs, key: &Path, plan: &str, client: &Client, folder: Option<PathBuf>) -> Result<()> {
+    let Some(folder) = folder else {
+        return Err(Refused::usage("name the policy repository that is to be signed: `--policy DIR`"));
+    };
+    let read = mandate::read(&folder)?;
+    let planned = client.plan(plan)?.summary.policy_hash;
+    if planned.as_ref() != Some(&read.hash) {
+        return Err(Refused::no(format!(
+            "plan {plan} is not of the policies in {}: make it again from them",
+            folder.display()
+        )));
+    }
+    let with = SignArgs {
+        sign_with: key.to_owned(),
+        root: args.root.clone(),
+        passphrase_file: args.passphrase_file.clone(),
+        number: None,
+        yes: args.yes,
+    };
+    let Some((trusted, wanted, envelope)) = mandate::prepare(cli, client, &read, &with, None)? else {
+        return Err(Refused::no("nothing was signed, and nothing applied"));
+    };
+    let written = mandate::put_in_force(client, &trusted, envelope)?;
+    // With `--json` one value goes to standard output: that of what was applied.
+    let said = mandate::in_force(&wanted, written.id.as_deref());
+    if cli.json {
+        terminal::note(said.trim_end());
+        return Ok(());
+    }
+    terminal::print(&said)
 }
 
 /// A plan that has been applied is in force, or was replaced; every other refusal is as the server says it.

@@ -6,12 +6,15 @@ mod backup;
 mod check;
 mod completions;
 mod devices;
+mod enrolment;
 mod events;
 mod explain;
 mod exposures;
 mod feeds;
 mod halt;
 mod inventory;
+mod key;
+mod mandate;
 mod people;
 mod plan;
 mod plans;
@@ -52,6 +55,9 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Resume(args) => halt::resume(cli, args),
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
+        Command::Enrolment(command) => enrolment::run(cli, command),
+        Command::Key(command) => key::run(cli, command),
+        Command::Mandate(command) => mandate::run(cli, command),
         Command::People(command) => people::run(cli, command),
         Command::Check(args) => check::run(cli, args),
         Command::Test(args) => test::run(cli, args),

@@ -8,16 +8,26 @@ use crate::{
     terminal,
 };
 use anyhow::{Context, Result};
-use refit_server::{erasures::list, start::token_file};
+use refit_server::{
+    agents::{forget_restored, note_restored},
+    erasures::list,
+    start::token_file,
+};
 use refit_store::{Existing, StoreError, StoredEvent, events_of, restore};
 use std::{collections::BTreeSet, path::Path};
 
 pub fn run(cli: &Cli, args: &RestoreArgs) -> Result<Exit> {
     let data = data_folder(cli.data.as_deref())?;
     let existing = if args.replace { Existing::ReplaceGood } else { Existing::KeepGood };
+    // First of all: devices that have seen more than the backup has must be told by a new epoch.
+    note_restored(&data).with_context(|| data.display().to_string())?;
     let bar = terminal::spinner("checking and copying the log");
     let runtime = runtime()?;
-    let restored = runtime.block_on(restore(&args.from, &data, existing))?;
+    let restored = runtime.block_on(restore(&args.from, &data, existing)).inspect_err(|error| {
+        if let StoreError::WouldReplace { .. } = error {
+            forget_restored(&data);
+        }
+    })?;
     let erased = match &restored.aside {
         Some(aside) => runtime.block_on(erased_since(aside, restored.head)),
         None => Ok(BTreeSet::new()),

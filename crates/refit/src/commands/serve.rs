@@ -1,7 +1,7 @@
 //! `refit serve`
 
 use crate::{
-    Exit, catalog,
+    Exit, Refused, catalog,
     cli::{Cli, LogArgs, LogFormat, ServeArgs},
     local::data_folder,
 };
@@ -16,6 +16,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     begin_log(&args.log);
     let mut options = options(cli, args.listen)?;
     options.approvals = Some(args.approvals);
+    options.public = args.public.as_deref().map(public).transpose()?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
     runtime()?.block_on(async {
         let server = Server::start(options).await?;
@@ -24,11 +25,21 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     })
 }
 
+/// The address that devices are told.
+fn public(text: &str) -> Result<String> {
+    let text = text.trim_end_matches('/');
+    if !text.starts_with("https://") || text.len() < 9 {
+        return Err(Refused::usage(format!("`{text}` is no address: write `--public=https://HOST:PORT`")));
+    }
+    Ok(text.to_owned())
+}
+
 /// What `serve` and `up` share.
 pub fn options(cli: &Cli, listen: SocketAddr) -> Result<Options> {
     Ok(Options {
         data: data_folder(cli.data.as_deref())?,
         listen,
+        public: None,
         approvals: None,
         certificates: None,
         catalog: catalog::titles()?,

@@ -6,7 +6,9 @@ use crate::{
     terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use jiff::Timestamp;
-use refit_api::{Device, DeviceDecisions, DeviceSummary, Event, Exposure, PlanIs, PlanSummary, Token};
+use refit_api::{
+    BrakeReach, Device, DeviceDecisions, DeviceSummary, Enrolment, Event, Exposure, PlanIs, PlanSummary, Token,
+};
 use refit_core::{
     control::{PlanStatus, Wanted},
     decide::Compliance,
@@ -85,6 +87,16 @@ pub fn device_text(device: &Device, decisions: &DeviceDecisions, all: bool, now:
     for fact in &device.facts {
         let value = fact.value.as_ref().map_or_else(|| "(not shown to this token)".to_owned(), ToString::to_string);
         let _ = writeln!(text, "  {} = {value}  {}", fact.field, paint(FAINT, format!("({})", fact.source)));
+    }
+    if let Some(agent) = &device.agent {
+        let _ = writeln!(text, "  agent {}, enrolled {:.0}", agent.version, agent.joined);
+        for standing in &agent.standing {
+            let until = standing.until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+            let _ = writeln!(text, "  {}: waits for {}{until}", standing.directive, word(&standing.waits_for));
+        }
+        for problem in &agent.problems {
+            let _ = writeln!(text, "  {} {} (since {:.0})", paint(URGENT, &problem.code), problem.what, problem.since);
+        }
     }
     let urgent = |compliance| matches!(compliance, Compliance::Overdue | Compliance::Due | Compliance::Unsupported);
     let mut slots: Vec<_> = decisions.slots.iter().filter(|slot| all || urgent(slot.compliance)).collect();
@@ -209,6 +221,43 @@ pub fn tokens(tokens: &[Token]) -> String {
         );
     }
     let _ = writeln!(text, "{}", counted(tokens.len(), "token"));
+    text
+}
+
+pub fn enrolments(enrolments: &[Enrolment], now: Timestamp) -> String {
+    let mut text = String::new();
+    for enrolment in enrolments {
+        let stands = match enrolment.revoked {
+            Some(revoked) => format!("revoked {revoked:.0}"),
+            None if enrolment.expires <= now => format!("expired {:.0}", enrolment.expires),
+            None => format!("until {:.0}", enrolment.expires),
+        };
+        let _ = writeln!(
+            text,
+            "{}  {}  {} of {} used  {stands}",
+            enrolment.id, enrolment.name, enrolment.used, enrolment.uses
+        );
+    }
+    let _ = writeln!(text, "{}", counted(enrolments.len(), "enrolment token"));
+    text
+}
+
+/// How far the kill switch has come.
+pub fn reach(reach: &BrakeReach) -> String {
+    let mut text = format!("{} of {} devices with an agent honour it", reach.honour, reach.agents);
+    if let Some(half) = reach.half_seconds {
+        let _ = write!(text, "; half of them within {half} s");
+    }
+    if let Some(slowest) = reach.slowest_seconds {
+        let _ = write!(text, "; the slowest so far took {slowest} s");
+    }
+    text.push('\n');
+    let silent = reach.agents.saturating_sub(reach.honour);
+    if silent > 0 {
+        let some = reach.silent.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if silent > 10 { ", …" } else { "" };
+        let _ = writeln!(text, "not heard from yet: {some}{more}");
+    }
     text
 }
 

@@ -2,12 +2,13 @@
 
 mod client;
 mod fleet_plan;
+pub mod inputs;
 mod lists;
 mod names;
 
 pub use client::{connect, device, is_meant, no_title};
 pub use fleet_plan::{devices_of, fleet_plan};
-pub use lists::{device_text, devices, event, exposures, plans, tokens};
+pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
 
 /// A value's name as the API writes it, with blanks: `restart pending`.

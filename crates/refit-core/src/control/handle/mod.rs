@@ -1,6 +1,7 @@
 //! What comes of an input: events, or a refusal. Nothing here changes the state; [`State::apply`] does, once the events are
 //! durable.
 
+mod agents;
 mod catalogue;
 mod devices;
 mod moves;
@@ -65,6 +66,7 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::GoOn { why } => Ok(operations::go_on(state, why)),
         Input::CreateToken { token, record } => operations::create_token(state, actor, token, record, now),
         Input::RevokeToken { token } => operations::revoke_token(state, token),
+        Input::Agents(input) => agents::handle(state, input, now),
     }
 }
 
@@ -86,6 +88,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::Approve { .. } | Input::Reject { .. } => Scope::Approve,
         Input::Apply { .. } => Scope::Apply,
         Input::Stop { .. } | Input::GoOn { .. } => Scope::Brake,
+        Input::Agents(input) => agents::scope(input),
     };
     if actor.may(scope) { Ok(()) } else { Err(Refusal::Scope(scope)) }
 }

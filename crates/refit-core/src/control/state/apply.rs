@@ -140,7 +140,10 @@ impl State {
             Event::ReceiptReceived(receipt) => self.receipt_received(seq, receipt),
             Event::RingOpened(opened) => self.ring_opened(seq, opened),
             Event::GateAnswered(answered) => self.gate_answered(seq, answered),
-            Event::BrakePulled(pulled) => self.brake = Some((pulled.why.clone(), at)),
+            Event::BrakePulled(pulled) => {
+                self.brake = Some((pulled.why.clone(), at));
+                self.agents.honour.clear();
+            }
             Event::BrakeReleased(_) => {
                 self.brake = None;
                 self.went_on = seq;
@@ -151,6 +154,17 @@ impl State {
             Event::TokenRevoked(revoked) => {
                 self.tokens.remove(&revoked.token);
             }
+            Event::EpochRaised(_)
+            | Event::EnrolmentCreated(_)
+            | Event::EnrolmentRevoked(_)
+            | Event::DeviceJoined(_)
+            | Event::CertificateIssued(_)
+            | Event::CertificateRevoked(_)
+            | Event::RootPublished(_)
+            | Event::MandatePublished(_)
+            | Event::DeviceStands(_)
+            | Event::ComplaintReceived(_)
+            | Event::BrakeReached(_) => self.agents.apply(seq, at, event),
         }
         self.seq = seq;
         self.clock = self.clock.max(at);

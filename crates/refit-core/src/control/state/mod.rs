@@ -12,6 +12,7 @@ pub use found::Found;
 pub use records::*;
 
 use super::{
+    agents::Agents,
     device_set::DeviceSet,
     entry::{Plain, ReleaseEntry, SlotName},
     ids::{PersonId, PlanId, TokenId},
@@ -116,6 +117,9 @@ pub struct State {
     pub downtimes: Vector<(Timestamp, Timestamp)>,
     /// When the server last started.
     pub started: Option<Timestamp>,
+    /// Enrolments, certificates, roots, mandates, and what agents say of themselves.
+    #[serde(default)]
+    pub agents: Agents,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,
@@ -248,6 +252,14 @@ impl State {
     pub fn note_seen(&mut self, index: u32, now: Timestamp) {
         self.presence_from.get_or_insert(now);
         self.seen_since.insert(index);
+    }
+
+    /// Notes that devices checked in, as [`State::note_seen`] does for one.
+    pub fn note_all_seen(&mut self, devices: &DeviceSet, now: Timestamp) {
+        if !devices.is_empty() {
+            self.presence_from.get_or_insert(now);
+            self.seen_since.0 |= &devices.0;
+        }
     }
 
     /// When policies and entries first applied, as decisions ask for it.

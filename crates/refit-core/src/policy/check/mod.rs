@@ -13,6 +13,7 @@ mod deadlines;
 mod exceptions;
 mod freezes;
 mod gates;
+mod mandate;
 mod meetings;
 mod modes;
 mod pace;
@@ -126,6 +127,7 @@ const CHECKS: &[(Check, Needs)] = &[
     (exceptions::check, Needs::Itself),
     (freezes::check, Needs::Itself),
     (gates::check, Needs::Itself),
+    (mandate::check, Needs::Organization),
     (modes::check, Needs::Organization),
     (pace::check, Needs::Itself),
     (ranges::check, Needs::Titles),

@@ -45,6 +45,7 @@ impl Right {
         kept.identities = keep(&documents.identities, &wrong);
         kept.goals = keep(&documents.goals, &wrong);
         kept.guarantees = keep(&documents.guarantees, &wrong);
+        kept.mandates = keep(&documents.mandates, &wrong);
         let unread = |kind: Kind| documents.unread.iter().any(|(unread, _)| *unread == kind);
         let all = |kept: usize, of: usize, kind: Kind| kept == of && !unread(kind) && !documents.broken_file;
         right.organization = kept.organizations.len() == documents.organizations.len()
@@ -61,9 +62,13 @@ impl Right {
         let exceptions: BTreeSet<&str> =
             kept.exceptions.iter().map(|written| written.document.exception.as_str()).collect();
         repository.exceptions.retain(|exception| exceptions.contains(exception.name.as_str()));
+        if kept.mandates.len() != documents.mandates.len() {
+            repository.mandate = None;
+        }
         if !right.organization {
             // Half a rollout would be another one.
             kept.organizations.clear();
+            repository.mandate = None;
             repository.rollouts.clear();
             repository.freezes.clear();
             for policy in &mut repository.policies {

@@ -28,6 +28,15 @@ pub fn found_in(codes: &[&str], text: &str, world: &CheckWorld) -> String {
     chosen.map(|found| render(found, &files)).collect::<Vec<_>>().join("\n")
 }
 
+/// What reading and resolving find wrong in one file, rendered.
+pub fn mistakes(text: &str) -> String {
+    let mut files = Files::default();
+    files.add("policy.yaml", text.as_bytes(), &Limits::default()).unwrap();
+    let (documents, mut before) = load(&files, &Limits::default());
+    before.extend(resolve(&documents, &files, &titles()).1);
+    before.iter().map(|found| render(found, &files)).collect::<Vec<_>>().join("\n")
+}
+
 /// As [`found`] with a number of devices.
 pub fn found_with(codes: &[&str], devices: u64, text: &str) -> String {
     found_in(codes, text, &CheckWorld { devices: Some(devices), ..CheckWorld::default() })

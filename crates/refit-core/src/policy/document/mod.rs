@@ -3,6 +3,7 @@
 //! These types are the single source: the JSON Schemas that editors use, the checks of a document's shape, and the
 //! deserialisation all come from them. What a document means once names are resolved is `policy::repository`.
 
+pub mod mandate;
 pub mod organization;
 pub mod outside;
 pub mod policy;
@@ -35,13 +36,15 @@ pub enum Kind {
     Goal,
     /// [`outside::GuaranteeDocument`]
     Guarantee,
+    /// [`mandate::MandateDocument`]
+    Mandate,
     /// [`test::TestDocument`]
     Test,
 }
 
 impl Kind {
     /// All kinds, in the order in which help texts list them.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Organization,
         Kind::Policy,
         Kind::Block,
@@ -52,6 +55,7 @@ impl Kind {
         Kind::Identities,
         Kind::Goal,
         Kind::Guarantee,
+        Kind::Mandate,
         Kind::Test,
     ];
 
@@ -68,6 +72,7 @@ impl Kind {
             Kind::Identities => "identities",
             Kind::Goal => "goal",
             Kind::Guarantee => "guarantee",
+            Kind::Mandate => "mandate",
             Kind::Test => "test",
         }
     }
@@ -93,6 +98,7 @@ impl Kind {
             Kind::Identities => of::<outside::IdentitiesDocument>(),
             Kind::Goal => of::<outside::GoalDocument>(),
             Kind::Guarantee => of::<outside::GuaranteeDocument>(),
+            Kind::Mandate => of::<mandate::MandateDocument>(),
             Kind::Test => of::<test::TestDocument>(),
         }
     }

@@ -199,6 +199,31 @@ impl fmt::Display for Expression {
     }
 }
 
+/// The fingerprint of an OpenPGP key: 40 hexadecimal digits (64 of newer keys), in upper case without blanks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(pub String);
+
+impl Fingerprint {
+    /// Reads it in either case, with blanks as GnuPG prints them.
+    pub fn parse(text: &str) -> Result<Fingerprint, String> {
+        let digits: String = text.chars().filter(|c| *c != ' ').map(|c| c.to_ascii_uppercase()).collect();
+        let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        match digits.len() {
+            40 | 64 if hexadecimal => Ok(Fingerprint(digits)),
+            8 | 16 if hexadecimal => {
+                Err(format!("`{text}` is the short id of a key: another key can be made that has it too"))
+            }
+            _ => Err(format!("`{text}` is no fingerprint")),
+        }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What the `format`s of the JSON Schemas mean.
 pub const FORMATS: &[Format] = &[
     Format {
@@ -230,6 +255,12 @@ pub const FORMATS: &[Format] = &[
         noun: "a point in time",
         help: "write `2026-12-31T17:00:00Z`, or without the `Z` for the device's own time",
         check: |text| When::parse(text).map(drop),
+    },
+    Format {
+        name: "fingerprint",
+        noun: "a fingerprint",
+        help: "write all 40 hexadecimal digits, as `gpg --show-keys FILE` prints them",
+        check: |text| Fingerprint::parse(text).map(drop),
     },
     // What is wrong with an expression is for its compiler to say.
     Format { name: "expression", noun: "a condition", help: "", check: |_| Ok(()) },
@@ -273,6 +304,12 @@ text_scalar!(Day, "day", "A whole day where the device is.", "2026-12-28");
 text_scalar!(Instant, "instant", "A point in time, with its zone.", "2026-12-31T17:00:00Z");
 text_scalar!(When, "when", "A point in time; without a zone it is the device's own time.", "2026-12-31T17:00:00");
 text_scalar!(
+    Fingerprint,
+    "fingerprint",
+    "The fingerprint of an OpenPGP primary key: 40 hexadecimal digits, with or without blanks.",
+    "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8"
+);
+text_scalar!(
     Expression,
     "expression",
     "A condition in the Common Expression Language.",
@@ -306,6 +343,17 @@ mod tests {
         assert_eq!(Share::parse("0.1%").unwrap().to_string(), "0.1%");
         for text in ["10", "101%", "-1%", "%", "NaN%", "inf%", "1e1000%"] {
             assert!(Share::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn fingerprints_are_read_as_people_copy_them() {
+        let debian = "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8";
+        for text in [debian, "B8B8 0B5B 623E AB6A D877  5C45 B7C5 D7D6 3509 47F8", &debian.to_lowercase()] {
+            assert_eq!(Fingerprint::parse(text).unwrap().0, debian, "{text}");
+        }
+        for text in ["", "0x", "B7C5D7D6350947F8", &debian[1..], &debian.replace('B', "G"), "é"] {
+            assert!(Fingerprint::parse(text).is_err(), "{text}");
         }
     }
 

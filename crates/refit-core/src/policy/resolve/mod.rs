@@ -1,6 +1,7 @@
 //! From documents to the repository that decisions read: names are looked up, expressions compiled, defaults filled in.
 
 mod exception;
+mod mandate;
 mod organization;
 mod outside;
 mod package;
@@ -71,6 +72,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         let exception = resolver.exception(written, &mut context, &repository);
         repository.exceptions.extend(exception.filter(|_| written.mistakes.is_empty()));
     }
+    repository.mandate = resolver.mandate(documents, &repository);
     // Neither the order of files nor that of documents may matter.
     repository.policies.sort_by(|a, b| a.name.cmp(&b.name));
     repository.blocks.sort_by(|a, b| a.name.cmp(&b.name));
@@ -98,6 +100,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
             policies: read.policies,
             blocks: read.blocks,
             exceptions: read.exceptions,
+            mandate: read.mandate,
             ..Repository::default()
         };
     }

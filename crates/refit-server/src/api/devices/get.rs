@@ -4,8 +4,8 @@ use super::super::{
     problem::Problem,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
-use refit_api::{AbsenceSaid, Device, FactSaid, InstallSaid, Presence, ReceiptSaid};
-use refit_core::control::{DeviceRecord, Scope};
+use refit_api::{AbsenceSaid, AgentSaid, Device, FactSaid, InstallSaid, Presence, ProblemSaid, ReceiptSaid};
+use refit_core::control::{AgentRecord, DeviceRecord, Scope};
 
 /// One device: what sources say of it, what is installed, whom it belongs to.
 #[utoipa::path(
@@ -27,10 +27,29 @@ pub(in super::super) async fn get(
     let id = refit_model::DeviceId::new(id);
     // A device that is no longer managed is still shown: the log speaks of it.
     let record = view.state.devices.get(&id).ok_or_else(|| Problem::missing("device", id.as_str()))?;
-    Ok(answer::tagged(&headers, &device(record)))
+    let agent = view.state.agents.devices.get(&id).map(|agent| said(agent));
+    Ok(answer::tagged(&headers, &device(record, agent)))
 }
 
-fn device(record: &DeviceRecord) -> Device {
+fn said(agent: &AgentRecord) -> AgentSaid {
+    AgentSaid {
+        version: agent.agent.to_string(),
+        joined: agent.joined,
+        certificate_until: agent.certificates.last().map(|certificate| certificate.until),
+        standing: agent.standing.clone(),
+        problems: agent
+            .problems
+            .iter()
+            .map(|problem| ProblemSaid {
+                code: problem.code.to_string(),
+                what: problem.what.clone(),
+                since: problem.since,
+            })
+            .collect(),
+    }
+}
+
+fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
     let facts = record.facts.iter().flat_map(|(field, said)| {
         said.iter().map(|(source, value)| FactSaid {
             field: field.to_string(),
@@ -75,5 +94,6 @@ fn device(record: &DeviceRecord) -> Device {
         universe: record.universe.as_ref().map(ToString::to_string),
         absences: absences.collect(),
         receipts: receipts.collect(),
+        agent,
     }
 }

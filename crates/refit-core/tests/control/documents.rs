@@ -1,0 +1,267 @@
+//! What a device's agent is told, and the rules of enrolments, roots and mandates.
+
+use super::shell::{Shell, time};
+use refit_core::control::{
+    Actor, AgentInput, Bearer, CertificateIssued, DeviceSet, EnrolmentRecord, Event, Input, MandatePublished, Refusal,
+    RootPublished, Scope, TokenId,
+    document::{Frame, document, expires},
+};
+use refit_model::DeviceId;
+use refit_wire::{
+    State as Document,
+    state::{Action, AfterDue, RestartMode, System},
+};
+
+const POLICY: &str = "
+organization: acme
+defaults: { mode: enforce }
+windows: { night: { rrule: \"FREQ=DAILY;BYHOUR=22\", lasts: 6h } }
+freezes:
+  - { name: here, from: 2026-12-20, to: 2026-12-26 }
+  - { name: elsewhere, from: 2026-12-01, to: 2026-12-02, where: 'device.platform == \"macos\"' }
+exceptions: { longest: 90d }
+---
+title: editor
+name: Editor
+scheme: semver
+identifiers: { deb: [editor-classic, editor], rpm: [editor-rpm] }
+---
+policy: editors
+software: [editor]
+deadline: [{ if: exposure.kev, within: 2d }, { within: 7d }]
+window: night
+experience:
+  notify: 24h
+  relaunch: { mode: at_due, not_while: [call], wait_up_to: 4h }
+";
+
+fn fleet(packages: &[(&str, &str)]) -> Shell {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.tell(Input::Start { program: "1".into(), alive_until: None });
+    shell.enrol("d1");
+    let mut installs = vec![("editor", "1.0.0")];
+    installs.extend(packages);
+    shell.installs("d1", &installs);
+    shell.release("editor", "1.0.0");
+    shell.release("editor", "1.1.0");
+    shell
+}
+
+fn told(shell: &Shell) -> Document {
+    let record = shell.state.device(&DeviceId::new("d1")).unwrap();
+    let row = shell.board.row(&record.id).map(|row| &**row);
+    document(&shell.state, record, row, &Frame { organization: "acme", sequence: shell.state.seq })
+}
+
+#[test]
+fn a_title_is_the_package_that_the_catalog_names_for_the_devices_package_manager() {
+    for (packages, system, name) in [
+        (vec![("deb/bash", "5.2-1")], System::Deb, "editor-classic"),
+        // Of several names the one that is there.
+        (vec![("deb/bash", "5.2-1"), ("deb/editor", "1.0.0-1")], System::Deb, "editor"),
+        (vec![("rpm/bash", "5.2-1")], System::Rpm, "editor-rpm"),
+    ] {
+        let mut shell = fleet(&packages);
+        shell.apply(POLICY);
+        shell.settle();
+        let document = told(&shell);
+        let [directive] = &document.directives[..] else { panic!("{:?}", document.directives) };
+        let Action::Upgrade(package) = &directive.action else { panic!("{directive:?}") };
+        assert_eq!((package.system, &*package.name, &*package.version), (system, name, "1.1.0"));
+        let terms = document.terms(directive).unwrap();
+        assert_eq!(
+            (terms.notify_seconds, terms.relaunch.wait_seconds, terms.reboot),
+            (86_400, 14_400, RestartMode::Ask)
+        );
+        // A Linux machine of unknown kind may be a server: what is overdue waits for its window.
+        assert_eq!(terms.window.as_ref().unwrap().after_due, AfterDue::Wait);
+        assert_eq!(terms.freezes.len(), 1);
+        assert_eq!(terms.freezes[0].from, time("2026-12-20T00:00:00Z"));
+        assert_eq!(terms.freezes[0].to, time("2026-12-27T00:00:00Z"));
+    }
+    // Nobody knows what it would be called there: nothing is said of it.
+    let mut shell = fleet(&[]);
+    shell.apply(POLICY);
+    shell.settle();
+    assert!(told(&shell).directives.is_empty());
+}
+
+#[test]
+fn what_is_known_to_be_exploited_has_the_short_grace_and_is_named() {
+    let mut shell = fleet(&[("deb/bash", "5.2-1")]);
+    shell.apply(POLICY);
+    shell.settle();
+    assert_eq!(told(&shell).directives[0].grace_seconds, 24 * 3_600);
+    let advisory = serde_json::json!({
+        "id": "CVE-2026-1", "title": "editor", "affected": ["<1.1.0"], "known_at": "2026-11-01T00:00:00Z",
+        "kev": "2026-11-01T00:00:00Z"
+    });
+    let advisories = vec![serde_json::from_value(advisory).unwrap()];
+    shell.tell(Input::Advisories { source: "feed".into(), advisories });
+    shell.settle();
+    let document = told(&shell);
+    let directive = &document.directives[0];
+    assert_eq!((directive.grace_seconds, directive.closes[0].as_str()), (4 * 3_600, "CVE-2026-1"));
+}
+
+#[test]
+fn equal_states_give_equal_documents_and_their_end_moves_once_a_week() {
+    let mut shell = fleet(&[("deb/bash", "5.2-1")]);
+    shell.apply(POLICY);
+    shell.settle();
+    assert_eq!(told(&shell), told(&shell));
+    let clock = shell.state.clock;
+    let mut ends: Vec<_> = (0..24 * 14)
+        .map(|hour| expires(7, clock.checked_add(jiff::SignedDuration::from_hours(hour)).unwrap()))
+        .collect();
+    let least = ends[0].duration_since(clock).as_hours();
+    assert!((23 * 24..=30 * 24).contains(&least), "{least}");
+    ends.dedup();
+    assert_eq!(ends.len(), 3);
+    let at_once = (0..1_000).map(|index| expires(index, clock)).collect::<std::collections::BTreeSet<_>>();
+    assert!(at_once.len() > 990, "{} of 1,000 devices end at a time of their own", at_once.len());
+}
+
+fn agents(input: AgentInput) -> Input {
+    Input::Agents(input)
+}
+
+fn join(device: &str, machine: &str, serial: &str) -> Input {
+    agents(AgentInput::Join {
+        enrolment: TokenId::new("e"),
+        device: DeviceId::new(device),
+        machine: machine.into(),
+        name: None,
+        agent: "0".into(),
+        serial: serial.into(),
+        until: time("2026-12-01T00:00:00Z"),
+    })
+}
+
+fn enrolment(uses: u32, expires: &str) -> Input {
+    let record = EnrolmentRecord {
+        hash: "0".repeat(64).into(),
+        name: "laptops".into(),
+        made: time("2026-11-01T00:00:00Z"),
+        expires: time(expires),
+        uses,
+        used: 0,
+        revoked: None,
+    };
+    agents(AgentInput::CreateEnrolment { enrolment: TokenId::new("e"), record })
+}
+
+#[test]
+fn a_machine_is_one_device_and_a_token_is_used_up() {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.tell(enrolment(3, "2026-11-02T00:00:00Z"));
+    let server = Actor::server();
+    shell.tell(join("a", "machine", "1"));
+    // Another id for the same machine would split it in two.
+    assert!(matches!(shell.try_as(&server, join("b", "machine", "2")), Err(Refusal::Conflict(_))));
+    let again = shell.tell(join("a", "machine", "2"));
+    assert!(!again.iter().any(|event| matches!(event, Event::DeviceEnrolled(_))));
+    let device = DeviceId::new("a");
+    assert!(shell.state.agents.certificate(&device, "1", shell.now).is_none());
+    assert!(shell.state.agents.certificate(&device, "2", shell.now).is_some());
+    shell.tell(Input::Retire { device });
+    shell.tell(join("c", "machine", "3"));
+    assert!(matches!(shell.try_as(&server, join("d", "other", "4")), Err(Refusal::Forbidden(_))));
+    shell.wait(48);
+    assert!(matches!(shell.try_as(&server, enrolment(1, "2026-11-02T00:00:00Z")), Err(Refusal::Exists { .. })));
+}
+
+#[test]
+fn certificates_end_and_at_most_two_count() {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.tell(enrolment(3, "2026-11-02T00:00:00Z"));
+    shell.tell(join("a", "machine", "1"));
+    let device = DeviceId::new("a");
+    let issue = |beside: &str, serial: &str| {
+        agents(AgentInput::Issue {
+            device: DeviceId::new("a"),
+            beside: beside.into(),
+            serial: serial.into(),
+            until: time("2026-12-20T00:00:00Z"),
+        })
+    };
+    assert!(matches!(&shell.tell(issue("1", "2"))[..], [Event::CertificateIssued(CertificateIssued { .. })]));
+    shell.tell(issue("1", "3"));
+    let counts = |shell: &Shell, serial| shell.state.agents.certificate(&device, serial, shell.now).is_some();
+    assert_eq!(["1", "2", "3"].map(|serial| counts(&shell, serial)), [true, false, true]);
+    shell.wait(24 * 31);
+    assert_eq!(["1", "3"].map(|serial| counts(&shell, serial)), [false, true]);
+    shell.tell(agents(AgentInput::Revoke { device: device.clone(), why: "lost".into() }));
+    assert!(!counts(&shell, "3"));
+}
+
+#[test]
+fn roots_are_numbered_one_after_the_other_and_mandates_grow() {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    let server = Actor::server();
+    let root = |version: u64, text: &str| {
+        agents(AgentInput::PublishRoot(RootPublished {
+            version,
+            organization: "acme".into(),
+            fingerprint: text.into(),
+            content: text.into(),
+            expires: time("2027-11-01T00:00:00Z"),
+        }))
+    };
+    shell.tell(root(3, "a"));
+    assert!(shell.tell(root(3, "a")).is_empty());
+    for wrong in [root(3, "b"), root(5, "c"), root(2, "d")] {
+        assert!(matches!(shell.try_as(&server, wrong), Err(Refusal::Conflict(_))));
+    }
+    shell.tell(root(4, "e"));
+    let mandate = |number: u64, text: &str| {
+        agents(AgentInput::PublishMandate(MandatePublished {
+            number,
+            digest: text.into(),
+            content: text.into(),
+            policy: "p".into(),
+            expires: time("2027-11-01T00:00:00Z"),
+            lease_seconds: 3_600,
+        }))
+    };
+    shell.tell(mandate(1, "a"));
+    shell.tell(mandate(7, "b"));
+    assert!(shell.tell(mandate(7, "b")).is_empty());
+    for wrong in [mandate(7, "c"), mandate(6, "d")] {
+        assert!(matches!(shell.try_as(&server, wrong), Err(Refusal::Conflict(_))));
+    }
+    // A device may say how it is, and nothing else.
+    let device = Actor {
+        name: "device:a".into(),
+        owner: "device:a".into(),
+        bearer: Bearer::Program,
+        scopes: [Scope::Facts].into(),
+    };
+    assert!(matches!(shell.try_as(&device, root(5, "f")), Err(Refusal::Scope(Scope::Admin))));
+    assert!(matches!(shell.try_as(&device, mandate(8, "f")), Err(Refusal::Scope(Scope::Apply))));
+}
+
+#[test]
+fn who_honours_the_brake_is_counted_once_and_only_for_the_brake_that_is_pulled() {
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.enrol("a");
+    shell.enrol("b");
+    let braked = |since, seconds, devices: &[u32]| {
+        let after = vec![(seconds, devices.iter().copied().collect::<DeviceSet>())];
+        agents(AgentInput::Braked { since, after })
+    };
+    let before = shell.now;
+    assert!(shell.tell(braked(before, 5, &[0])).is_empty());
+    shell.wait(1);
+    shell.tell(Input::Stop { why: "x".into() });
+    let since = shell.state.brake.clone().unwrap().1;
+    assert!(shell.tell(braked(before, 5, &[0])).is_empty());
+    assert_eq!(shell.tell(braked(since, 5, &[0])).len(), 1);
+    assert!(shell.tell(braked(since, 9, &[0, 99])).is_empty());
+    shell.tell(braked(since, 9, &[0, 1]));
+    let reached: Vec<_> = shell.state.agents.honour.iter().map(|(seconds, who)| (*seconds, who.len())).collect();
+    assert_eq!(reached, [(5, 1), (9, 1)]);
+    shell.tell(Input::GoOn { why: "y".into() });
+    shell.tell(Input::Stop { why: "z".into() });
+    assert!(shell.state.agents.honour.is_empty());
+}
