@@ -58,6 +58,9 @@ pub struct Journal {
     pub holds: BTreeMap<PackageName, HoldSeen>,
     /// What is known of directives that are not done.
     pub directives: BTreeMap<SmolStr, Progress>,
+    /// What the universe offers, as it was said last to a server that took it.
+    #[serde(default)]
+    pub offers: Option<Digest>,
     /// The number of the last session.
     pub sessions: u64,
     /// The session that is under way.
@@ -212,6 +215,7 @@ impl Journal {
             floors: Floors::new(),
             holds: BTreeMap::new(),
             directives: BTreeMap::new(),
+            offers: None,
             sessions: 0,
             session: None,
             restart: None,

@@ -133,6 +133,8 @@ struct Life {
     exchange: Exchange,
     calls: u64,
     next_check_in: Duration,
+    /// How often the next check-in may follow at once, because somebody waits for it.
+    hurry: u8,
     unanswered: u32,
     renewal: bool,
     /// Not before this is a session begun again, after the package manager was busy.
@@ -216,7 +218,12 @@ impl Machine {
             (Input::Started { random, boot }, false) => self.start(random, boot, now),
             (Input::Started { .. }, true) | (_, false) => return Vec::new(),
             (Input::Woken, _) => {}
-            (Input::CheckInNow, _) => self.set_next_check_in(now.monotonic),
+            (Input::CheckInNow, _) => {
+                self.set_next_check_in(now.monotonic);
+                if let Some(life) = &mut self.life {
+                    life.hurry = HURRY;
+                }
+            }
             (Input::Presence(presence), _) => self.note_presence(presence, now),
             (Input::Answered { call, result }, _) => self.answered(call, result, now),
             (Input::Inventory(result), _) => self.note_inventory(result, now),
@@ -247,6 +254,7 @@ impl Machine {
             exchange: Exchange::Idle,
             calls: 0,
             next_check_in: now.monotonic,
+            hurry: 0,
             unanswered: 0,
             renewal: false,
             quiet_until: None,
@@ -265,6 +273,14 @@ impl Machine {
         if let Some(life) = &mut self.life {
             life.next_check_in = at;
         }
+    }
+
+    /// Whether somebody waits for the next check-in; a server can't make use of it more than a few times.
+    fn hurries(&mut self) -> bool {
+        let Some(life) = &mut self.life else { return false };
+        let hurries = life.hurry > 0;
+        life.hurry = life.hurry.saturating_sub(1);
+        hurries
     }
 
     /// A number below `most`, from the random bytes of this life.
@@ -308,6 +324,8 @@ impl Machine {
     }
 }
 
+/// How often check-ins follow upon each other at once, after [`Input::CheckInNow`].
+const HURRY: u8 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A document that the journal names, from the bytes on disk.

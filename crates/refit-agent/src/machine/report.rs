@@ -8,7 +8,8 @@ use super::{
 };
 use refit_model::{TitleId, entry::Plain};
 use refit_wire::{
-    protocol::{CheckIn, CheckInAnswer, Holds, Inventory, Problem, Report, Standing, WaitsFor, Want},
+    Digest,
+    protocol::{CheckIn, CheckInAnswer, Holds, Inventory, Problem, Report, Standing, Universe, WaitsFor, Want},
     state::{Action, Message, PackageName, System},
 };
 use smol_str::{SmolStr, format_smolstr};
@@ -27,7 +28,26 @@ pub struct Complaint {
 #[derive(Debug, PartialEq)]
 pub(super) struct Sent {
     inventory: Option<Inventory>,
+    /// What the universe offers, where the check-in said it.
+    offers: Option<Digest>,
     problems: Vec<(SmolStr, String)>,
+}
+
+/// What a universe offers, for comparing. The dates of archives move on with every update of them, and do not count.
+fn offered(universe: &Universe) -> Digest {
+    let offers: Vec<_> =
+        universe.offers.iter().map(|offer| (&offer.title, &offer.version, offer.security, offer.withheld)).collect();
+    // Strings and lists only: it can't fail.
+    Digest::of(&serde_json::to_vec(&(&universe.key, offers)).unwrap_or_default())
+}
+
+/// Whether a report says what the universe offers.
+fn says_offers(report: &Report) -> bool {
+    match report {
+        Report::Same { .. } => false,
+        Report::Changes { universe, .. } => universe.as_ref().is_some_and(|universe| !universe.offers.is_empty()),
+        Report::All { inventory } => !inventory.universe.offers.is_empty(),
+    }
 }
 
 /// How many receipts, complaints and problems travel in one check-in; the others follow at once.
@@ -59,6 +79,7 @@ impl Machine {
         self.step.changed = true;
         let problems: Vec<&KnownProblem> = self.journal.problems.iter().filter(|known| !known.told).collect();
         let sent = Sent {
+            offers: inventory.as_ref().filter(|_| says_offers(&report)).map(|inventory| offered(&inventory.universe)),
             inventory,
             problems: problems.iter().map(|known| (known.code.clone(), known.what.clone())).collect(),
         };
@@ -88,36 +109,31 @@ impl Machine {
         Some((check_in, sent))
     }
 
-    fn report(&self, inventory: &Inventory, agreed: Option<refit_wire::Digest>) -> Option<Report> {
+    fn report(&self, inventory: &Inventory, agreed: Option<Digest>) -> Option<Report> {
         let life = self.life.as_ref()?;
         let digest = inventory.digest();
-        let without_offers = |mut report: Report| {
-            match &mut report {
-                Report::All { inventory } => inventory.universe.offers.clear(),
-                Report::Changes { universe: Some(universe), .. } => universe.offers.clear(),
-                Report::Same { .. } | Report::Changes { .. } => {}
-            }
-            report
-        };
-        Some(match (life.want, &life.agreed) {
-            (Want::All, _) => without_offers(Report::All { inventory: inventory.clone() }),
-            (Want::Offers, Some(base)) => {
-                let mut report = inventory.since(base);
-                if let Report::Same { digest } = report {
-                    let (facts, present, gone) = Default::default();
-                    report = Report::Changes { base: digest, digest, facts, present, gone, universe: None };
-                }
-                if let Report::Changes { universe, .. } = &mut report {
-                    *universe = Some(inventory.universe.clone());
-                }
-                report
-            }
-            (Want::Offers, None) => Report::All { inventory: inventory.clone() },
-            (Want::Nothing, Some(base)) => without_offers(inventory.since(base)),
+        // Offers change while everything else stays as it is: they are said whenever they differ from what was said last.
+        let says_offers = life.want == Want::Offers || self.journal.offers != Some(offered(&inventory.universe));
+        let mut report = match &life.agreed {
+            _ if life.want == Want::All => Report::All { inventory: inventory.clone() },
+            Some(base) => inventory.since(base),
             // After a start the base is not in memory; where nothing has changed it is not needed.
-            (Want::Nothing, None) if agreed == Some(digest) => Report::Same { digest },
-            (Want::Nothing, None) => without_offers(Report::All { inventory: inventory.clone() }),
-        })
+            None if agreed == Some(digest) => Report::Same { digest },
+            None => Report::All { inventory: inventory.clone() },
+        };
+        if let Report::Same { digest } = report
+            && says_offers
+        {
+            let (facts, present, gone) = Default::default();
+            report = Report::Changes { base: digest, digest, facts, present, gone, universe: None };
+        }
+        match &mut report {
+            Report::Changes { universe, .. } if says_offers => *universe = Some(inventory.universe.clone()),
+            Report::Changes { universe: Some(universe), .. } => universe.offers.clear(),
+            Report::All { inventory } if !says_offers => inventory.universe.offers.clear(),
+            Report::Same { .. } | Report::Changes { .. } | Report::All { .. } => {}
+        }
+        Some(report)
     }
 
     /// What an answer confirms, and when to come again.
@@ -128,9 +144,18 @@ impl Machine {
             known.told |= sent.problems.iter().any(|(code, what)| *code == known.code && *what == known.what);
         }
         let Some(life) = &mut self.life else { return };
-        life.want = answer.want;
+        // Who offers nothing has said so.
+        let want = match answer.want {
+            Want::Offers if sent.offers.is_some() => Want::Nothing,
+            want => want,
+        };
+        life.want = want;
         life.renewal = answer.renew;
-        match (answer.want, sent.inventory) {
+        self.journal.offers = match want {
+            Want::Nothing => sent.offers.or(self.journal.offers),
+            Want::All | Want::Offers => None,
+        };
+        match (want, sent.inventory) {
             (Want::All, _) => {
                 life.agreed = None;
                 self.journal.agreed = None;
@@ -142,11 +167,15 @@ impl Machine {
             (_, None) => {}
         }
         self.step.changed = true;
-        let more = answer.want != Want::Nothing
+        let more = want != Want::Nothing
             || (!self.journal.receipts.is_empty() && answer.receipts.len() >= RECEIPTS_MOST);
         let (least, most) = (self.settings.least_interval, self.settings.most_interval);
         let wished = Duration::from_secs(answer.next_seconds).clamp(least, most);
-        let wait = if more { least } else { wished + Duration::from_millis(self.draw(jitter_ms(wished))) };
+        let wait = match more {
+            true if self.hurries() => Duration::ZERO,
+            true => least,
+            false => wished + Duration::from_millis(self.draw(jitter_ms(wished))),
+        };
         self.set_next_check_in(now.monotonic.saturating_add(wait));
     }
 

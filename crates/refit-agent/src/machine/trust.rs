@@ -122,6 +122,10 @@ impl Machine {
             let what = format!("the lease lasts until {}, and the mandate allows {longest} s", lease.until);
             return Err(Refusal::new("limit", what));
         }
+        if lease.epoch > self.journal.epoch && self.journal.epoch > 0 {
+            // The server has gone back to a backup: what it was told since may be gone.
+            self.journal.offers = None;
+        }
         self.journal.epoch = lease.epoch;
         // A lease from the future must not stand in the way of those that are right.
         let counted = lease.issued.min(after(now.wall, CLOCK_TOLERANCE_SECONDS));

@@ -117,6 +117,9 @@ pub fn run(folders: &Folders, until: Until) -> Result<Status> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     executor.step(Input::Started { random, boot: boot.trim().into() })?;
     executor.step(Input::Presence(person::presence()))?;
+    if until == Until::Settled {
+        executor.step(Input::CheckInNow)?;
+    }
     loop {
         if until == Until::Settled && executor.is_settled() {
             return Ok(executor.machine.status(clock()));

@@ -29,18 +29,18 @@ fn observation(platform: &str, version: &str) -> NewObservation {
 }
 
 /// What a person types, and what is answered.
-struct Session<'s> {
-    folder: &'s Path,
-    text: String,
+pub struct Session<'s> {
+    pub folder: &'s Path,
+    pub text: String,
 }
 
 impl Session<'_> {
-    fn says(&mut self, what: &str) {
+    pub fn says(&mut self, what: &str) {
         let _ = writeln!(self.text, "\n# {what}");
     }
 
     /// Types a command; what it prints to standard output.
-    fn types(&mut self, line: &str) -> String {
+    pub fn types(&mut self, line: &str) -> String {
         let programs = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
         let output = Command::new("bash")
             .args(["--noprofile", "--norc", "-c", line])
@@ -64,7 +64,7 @@ impl Session<'_> {
 }
 
 /// Waits until the server has published what it decided.
-fn settle(running: &Running) {
+pub fn settle(running: &Running) {
     for _ in 0..2_000 {
         let all = running.client.devices(&Default::default()).unwrap();
         let settled = all.iter().all(|device| {
