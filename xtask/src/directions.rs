@@ -13,7 +13,16 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("refit-core", IO, "the core is pure"),
     ("refit-core", &["refit-connect", "refit-agent", "refit"], "the core stands below IO"),
     ("refit-api", &["tokio", "sqlx", "axum", "refit-store", "refit-server", "refit"], "the API's types know no server"),
-    ("refit-agent", &["refit-core", "refit-connect", "refit"], "the endpoint links neither policy nor planner"),
+    (
+        "refit-agent",
+        &["refit-core", "refit-connect", "refit-store", "refit-api", "refit-server", "refit"],
+        "the endpoint links neither policy nor planner nor server",
+    ),
+    (
+        "refit-agent",
+        &["tokio", "openssl-sys", "native-tls", "aws-lc-sys"],
+        "the agent is small: no runtime, TLS is rustls with ring",
+    ),
     ("refit-connect", &["refit-core", "refit-agent", "refit"], "connections know the vocabulary only"),
     (
         "refit-store",
@@ -30,10 +39,16 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 const IO: &[&str] =
     &["tokio", "async-std", "mio", "socket2", "reqwest", "ureq", "hyper", "rustls", "rand", "tempfile", "sqlx"];
 
-/// A folder of the core, and what its files must not name.
+/// A folder that is pure, and what its files must not name.
 const APART: &[(&str, &str, &str)] = &[
     ("crates/refit-core/src/decide", "crate::engine", "the plain decision is the oracle of the engine"),
     ("crates/refit-core/src/engine", "crate::decide", "the engine is held against the plain decision"),
+    ("crates/refit-agent/src/machine", "crate::providers", "the machine is pure: the program asks package managers"),
+    ("crates/refit-agent/src/machine", "crate::program", "the machine is pure: the program drives it"),
+    ("crates/refit-agent/src/machine", "std::fs", "the machine is pure: what it keeps is an effect"),
+    ("crates/refit-agent/src/machine", "std::process", "the machine is pure: what it runs is an effect"),
+    ("crates/refit-agent/src/machine", "std::net", "the machine is pure: what it asks is an effect"),
+    ("crates/refit-agent/src/machine", "std::thread", "the machine is pure: it has one thread, its caller's"),
 ];
 
 pub fn run() -> Result<()> {

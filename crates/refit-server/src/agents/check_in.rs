@@ -29,12 +29,14 @@ use refit_wire::{
 };
 use serde::Serialize;
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The source of what agents say.
 const SOURCE: &str = "agent";
 /// The most receipts, or complaints, that are taken at once; the device keeps the others until next time.
 const BATCH_MOST: usize = 256;
+/// How long a decision takes at most, as a rule.
+const DECIDED: Duration = Duration::from_secs(20);
 /// The longest words of a complaint, in characters.
 const COMPLAINT_LONGEST: usize = 500;
 /// The longest id of a receipt or a complaint, in bytes.
@@ -129,10 +131,16 @@ pub(super) async fn check_in(
         want,
         receipts,
         complaints,
-        next_seconds: agents.options().interval.as_secs(),
+        next_seconds: next(&view, &record, agents.options().interval).as_secs(),
         renew,
     };
     written(&agents, &view, now, &answer)
+}
+
+/// When a device is to come again: soon, where what it has just said is not decided yet.
+fn next(view: &View, record: &DeviceRecord, interval: Duration) -> Duration {
+    let decided = view.board.row(&record.id).is_some_and(|row| row.basis >= record.revised);
+    if decided || view.state.policy.is_none() { interval } else { interval.min(DECIDED) }
 }
 
 fn written(agents: &Agents, view: &View, now: Timestamp, answer: &Answer) -> Result<Response, Refused> {

@@ -64,7 +64,7 @@ impl Session<'_> {
 }
 
 /// Waits until the server has published what it decided.
-fn settle(running: &Running) {
+pub fn settle(running: &Running) {
     for _ in 0..2_000 {
         let all = running.client.devices(&Default::default()).unwrap();
         let settled = all.iter().all(|device| {

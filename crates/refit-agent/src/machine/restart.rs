@@ -1,0 +1,231 @@
+//! Restarts of the machine: when the person agrees, or when they are due, within window and rate; never because a server says
+//! so about a machine on which nothing waits for one.
+
+use super::{
+    Clock, Effect, Machine, PendingRestart, Severity, Telling, after, before,
+    timing::{frozen, is_busy, window, zone},
+};
+use jiff::Timestamp;
+use refit_model::entry::ReceiptResult;
+use refit_wire::{
+    protocol::Receipt,
+    state::{Action, AfterDue, PackageName, RestartMode, Terms},
+};
+use smol_str::SmolStr;
+
+/// How long a person has who is told that the machine restarts at once, in seconds.
+const LEAST_WARNING_SECONDS: u64 = 600;
+/// How long a machine that was told to restart has for it, in seconds.
+const RESTART_AGAIN_SECONDS: u64 = 6 * 3_600;
+
+impl Machine {
+    /// Why the machine has to restart; empty where it has not.
+    pub(super) fn restart_reasons(&self) -> &[SmolStr] {
+        self.life.as_ref().map(|life| life.restart.machine.as_slice()).unwrap_or_default()
+    }
+
+    /// A change is installed, and does not run yet.
+    pub(super) fn await_restart(
+        &mut self,
+        package: &PackageName,
+        receipt: &Receipt,
+        terms: &Terms,
+        due: Option<Timestamp>,
+        now: Clock,
+    ) {
+        let pending = self.journal.restart.get_or_insert_with(|| PendingRestart {
+            since: now.wall,
+            waiting: Vec::new(),
+            packages: Vec::new(),
+            terms: terms.clone(),
+            due,
+            told: None,
+            agreed: false,
+        });
+        // The strictest of what was changed together decides.
+        if strictness(terms.reboot) > strictness(pending.terms.reboot) {
+            pending.terms = terms.clone();
+        }
+        pending.due = pending.due.into_iter().chain(due).min();
+        pending.waiting.push(receipt.clone());
+        pending.packages.push(package.clone());
+    }
+
+    pub(super) fn agree_to_restart(&mut self) {
+        if let Some(pending) = &mut self.journal.restart {
+            pending.agreed = true;
+            self.step.changed = true;
+        }
+    }
+
+    /// The machine was read: what runs by now has succeeded.
+    pub(super) fn observe_restarted(&mut self, now: Clock) {
+        let (Some(mut pending), Some(life)) = (self.journal.restart.take(), &self.life) else { return };
+        let still = life.restart.clone();
+        let waiting = std::mem::take(&mut pending.waiting).into_iter().zip(std::mem::take(&mut pending.packages));
+        for (receipt, package) in waiting.collect::<Vec<_>>() {
+            if still.packages.contains(&package) {
+                pending.waiting.push(receipt);
+                pending.packages.push(package);
+                continue;
+            }
+            let id = self.draw_name();
+            let done = Receipt { id, result: ReceiptResult::Succeeded, at: now.wall, output: String::new(), ..receipt };
+            self.journal.receipts.push(done);
+            self.step.changed = true;
+        }
+        let over = pending.waiting.is_empty() && still.machine.is_empty();
+        self.journal.restart = Some(pending).filter(|_| !over);
+        self.step.changed |= over;
+    }
+
+    /// Restarts, or says that it will, where the time has come.
+    pub(super) fn consider_restart(&mut self, now: Clock) {
+        if self.journal.session.is_some() {
+            return;
+        }
+        self.note_restart_directive(now);
+        let Some(pending) = self.journal.restart.clone() else { return };
+        if self.may_start(now).is_err() || self.restart_reasons().is_empty() {
+            return;
+        }
+        let Some(life) = &self.life else { return };
+        // It was told to, and will in a moment; where it could not, there is no use in asking all the time.
+        if life.restarted.is_some_and(|at| now.monotonic.saturating_sub(at).as_secs() < RESTART_AGAIN_SECONDS) {
+            return;
+        }
+        let attended = life.presence.attended;
+        let at = self.restart_at(&pending, now);
+        if attended && pending.told.is_none() && pending.terms.reboot != RestartMode::Never {
+            let at = at.map(|at| at.max(after(now.wall, LEAST_WARNING_SECONDS)));
+            self.emit(Effect::Tell(Telling::RestartNeeded { since: pending.since, at }));
+            if let Some(known) = &mut self.journal.restart {
+                known.told = Some(now.wall);
+            }
+            self.step.changed = true;
+            self.step.wakes.extend(at);
+            return;
+        }
+        let warned = pending.told.map(|told| after(told, LEAST_WARNING_SECONDS)).filter(|_| attended);
+        let at = if pending.agreed { Some(now.wall) } else { at.map(|at| warned.map_or(at, |warned| at.max(warned))) };
+        let Some(at) = at else { return };
+        if now.wall < at {
+            self.step.wakes.push(at);
+            return;
+        }
+        if !pending.agreed
+            && let Some(until) = is_busy(
+                &life.presence,
+                &pending.terms.relaunch.not_while,
+                pending.terms.relaunch.wait_seconds,
+                pending.due,
+                now,
+            )
+        {
+            self.step.wakes.extend(until);
+            return;
+        }
+        self.restart(pending, now);
+    }
+
+    /// When the machine restarts without having been asked to; `None` is: not by itself.
+    fn restart_at(&self, pending: &PendingRestart, now: Clock) -> Option<Timestamp> {
+        let state = self.trust.state.as_ref()?;
+        let attended = self.life.as_ref().is_some_and(|life| life.presence.attended);
+        if pending.terms.reboot != RestartMode::AtDue {
+            return None;
+        }
+        if let Some(to) = frozen(&pending.terms.freezes, now.wall) {
+            return Some(to);
+        }
+        let overdue = pending.due.is_some_and(|due| due <= now.wall);
+        let window_opens = window(pending.terms.window.as_ref(), &zone(state), pending.due, now.wall).ok()?;
+        match window_opens {
+            // In an open window nobody is disturbed who is not there.
+            None if overdue || (!attended && pending.terms.window.is_some()) => Some(now.wall),
+            None => pending.due,
+            Some(opens) => {
+                let waits = pending.terms.window.as_ref().is_some_and(|terms| terms.after_due == AfterDue::Wait);
+                if waits { opens.map(|opens| pending.due.map_or(opens, |due| opens.max(due))) } else { pending.due }
+            }
+        }
+    }
+
+    fn restart(&mut self, pending: PendingRestart, now: Clock) {
+        let day_ago = before(now.wall, 86_400);
+        self.journal.restarts.retain(|at| *at > day_ago);
+        let most = self.limits().restarts_per_day;
+        if self.journal.restarts.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+            let what = format!("a restart waits: the mandate allows {most} in a day");
+            self.problem("limit", what, now);
+            self.step.wakes.extend(self.journal.restarts.first().map(|first| after(*first, 86_400)));
+            return;
+        }
+        self.journal.restarts.push(now.wall);
+        if let Some(life) = &mut self.life {
+            life.restarted = Some(now.monotonic);
+        }
+        self.journal.restart = Some(PendingRestart { agreed: false, told: None, ..pending });
+        self.step.changed = true;
+        self.emit(Effect::Log(
+            Severity::Notice,
+            "the machine restarts, because something that is installed does not run yet".into(),
+        ));
+        self.emit(Effect::Tell(Telling::Restarting));
+        self.emit(Effect::Restart);
+    }
+
+    /// A state may ask for the restart that something waits for; for no other.
+    fn note_restart_directive(&mut self, now: Clock) {
+        if self.may_start(now).is_err() {
+            return;
+        }
+        let (Some(state), Some(mandate)) = (&self.trust.state, &self.trust.mandate) else { return };
+        let restarts = state.directives.iter().filter(|directive| directive.action == Action::Restart);
+        let mut asked = None;
+        let mut refused = Vec::new();
+        for directive in restarts {
+            let Some(terms) = state.terms(directive) else { continue };
+            if !mandate.policies.contains_key(&terms.policy) {
+                let policy = super::shortened(&terms.policy, 80);
+                refused
+                    .push(format!("a restart is asked for by the policy `{policy}`, which the mandate does not know"));
+            } else if self.life.as_ref().is_some_and(|life| life.inventory.is_some() && !life.stale)
+                && self.restart_reasons().is_empty()
+            {
+                refused.push("a restart is asked for, and nothing on this device waits for one".to_owned());
+            } else {
+                asked = Some((terms.clone(), directive.due));
+            }
+        }
+        refused.into_iter().for_each(|what| self.problem("mandate", what, now));
+        let Some((terms, due)) = asked.filter(|_| !self.restart_reasons().is_empty()) else { return };
+        match &mut self.journal.restart {
+            None => {
+                self.journal.restart = Some(PendingRestart {
+                    since: now.wall,
+                    waiting: Vec::new(),
+                    packages: Vec::new(),
+                    terms,
+                    due,
+                    told: None,
+                    agreed: false,
+                });
+                self.step.changed = true;
+            }
+            Some(pending) if pending.terms != terms || pending.due != due => {
+                (pending.terms, pending.due) = (terms, due);
+                self.step.changed = true;
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn strictness(mode: RestartMode) -> u8 {
+    match mode {
+        RestartMode::Never => 0,
+        RestartMode::Ask => 1,
+        RestartMode::AtDue => 2,
+    }
+}

@@ -1,0 +1,69 @@
+//! What `refit-agent status` shows.
+
+use super::{Clock, Machine};
+use jiff::Timestamp;
+use refit_model::DeviceId;
+use refit_wire::{
+    lease::Brake,
+    protocol::{Problem, Standing, WaitsFor},
+};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// How the agent is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The organisation.
+    pub organization: SmolStr,
+    /// The device.
+    pub device: DeviceId,
+    /// The number of the root.
+    pub root: u64,
+    /// The number of the mandate; `None` where there is none.
+    pub mandate: Option<u64>,
+    /// Epoch and sequence of the state; `None` where there is none.
+    pub state: Option<(u64, u64)>,
+    /// When the server last confirmed the state.
+    pub confirmed: Timestamp,
+    /// The kill switch, if it is in force.
+    pub brake: Option<Brake>,
+    /// What keeps everything from being begun; `None` where nothing does.
+    pub waits_for: Option<WaitsFor>,
+    /// Whether a conversation with the server is under way.
+    pub talking: bool,
+    /// Whether a session is under way.
+    pub in_session: bool,
+    /// Why the machine has to restart; empty where it has not.
+    pub restart: Vec<SmolStr>,
+    /// Where each directive stands that is not done.
+    pub standing: Vec<Standing>,
+    /// What was refused or could not be done.
+    pub problems: Vec<Problem>,
+    /// How many receipts the server has not confirmed.
+    pub receipts_unconfirmed: usize,
+}
+
+impl Machine {
+    /// How the agent is.
+    pub fn status(&self, now: Clock) -> Status {
+        let problems = self.journal.problems.iter();
+        Status {
+            organization: self.trust.root.organization.clone(),
+            device: self.journal.device.clone(),
+            root: self.trust.root.version,
+            mandate: self.trust.mandate.as_ref().map(|mandate| mandate.number),
+            state: self.trust.state.as_ref().map(refit_wire::State::order),
+            confirmed: self.journal.confirmed,
+            brake: self.journal.brake.clone(),
+            waits_for: self.may_start(now).err().map(|(waits_for, _)| waits_for),
+            talking: self.life.as_ref().is_some_and(|life| life.exchange != super::exchange::Exchange::Idle),
+            in_session: self.journal.session.is_some(),
+            restart: self.restart_reasons().to_vec(),
+            standing: self.standing(now),
+            problems: problems
+                .map(|known| Problem { code: known.code.clone(), what: known.what.clone(), since: known.since })
+                .collect(),
+            receipts_unconfirmed: self.journal.receipts.len(),
+        }
+    }
+}

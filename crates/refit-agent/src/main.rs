@@ -1,0 +1,5 @@
+//! `refit-agent`: Refit on the endpoint.
+
+fn main() -> std::process::ExitCode {
+    refit_agent::program::cli::main()
+}

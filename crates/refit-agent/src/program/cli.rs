@@ -1,0 +1,193 @@
+//! What people type.
+
+use super::{
+    control::{self, Request},
+    enrol::enrol,
+    executor::{self, Until},
+    folders::{Folders, USER},
+    network, person, words,
+};
+use crate::machine::Status;
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
+
+/// Refit on this device: it does what your organisation signed, and nothing else.
+#[derive(Parser)]
+#[command(name = "refit-agent", version)]
+struct Cli {
+    /// The folder of the configuration
+    #[arg(long, global = true, value_name = "DIR", default_value = "/etc/refit-agent", env = "REFIT_AGENT_CONFIG")]
+    config_folder: PathBuf,
+    /// The folder of what the agent remembers
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/refit-agent", env = "REFIT_AGENT_STATE")]
+    state_folder: PathBuf,
+    /// The folder of the sockets
+    #[arg(long, global = true, value_name = "DIR", default_value = "/run/refit-agent", env = "REFIT_AGENT_RUN")]
+    run_folder: PathBuf,
+    /// The user that the network process runs as
+    #[arg(long, global = true, value_name = "NAME", default_value = USER, env = "REFIT_AGENT_USER", hide = true)]
+    network_user: String,
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Enrol this device with a token, as `refit enrolment create` prints it
+    Enroll {
+        /// The token; `-` reads it from standard input, so that it is in no list of processes
+        token: String,
+        /// Put this enrolment in the place of an old one
+        #[arg(long)]
+        again: bool,
+        /// A proxy, instead of the one that the environment names
+        #[arg(long, value_name = "URL")]
+        proxy: Option<String>,
+    },
+    /// Run the agent
+    Run,
+    /// Check in now, and do what may be done now
+    Once {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// How the agent is, and what each change waits for
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put off what was announced, or answer otherwise
+    Defer {
+        /// Do it now instead
+        #[arg(long)]
+        now: bool,
+        /// Restart now, if a restart is waited for
+        #[arg(long, conflicts_with = "now")]
+        restart: bool,
+    },
+    /// Say that something broke
+    Report {
+        /// What happened, in a sentence
+        text: String,
+        /// What is broken: `google-chrome`
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// Talk to the network for the executor
+    #[command(hide = true)]
+    Network,
+}
+
+/// Done: 0. The answer is no: 1. Usage: 2. Something broke: 3.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { config_folder, state_folder, run_folder, network_user, command } = cli;
+    let folders = Folders { config: config_folder, state: state_folder, run: run_folder, user: network_user };
+    match command {
+        Verb::Enroll { token, again, proxy } => {
+            let token = if token == "-" { std::io::read_to_string(std::io::stdin())? } else { token };
+            let config = enrol(&folders, &token, proxy.as_deref(), again, Timestamp::now())?;
+            println!("enrolled as {} at {}", config.device, config.address);
+        }
+        Verb::Run => {
+            executor::run(&folders, Until::Stopped)?;
+        }
+        Verb::Network => network::run(&folders)?,
+        Verb::Once { json } => {
+            let status = match control::ask(&folders, &Request::Once)? {
+                Some(status) => until_settled(&folders, status)?,
+                None => executor::run(&folders, Until::Settled)?,
+            };
+            print_status(&status, json)?;
+            return Ok(ExitCode::from(u8::from(!status.problems.is_empty())));
+        }
+        Verb::Status { json } => print_status(&asked(&folders, &Request::Status)?, json)?,
+        Verb::Defer { now, restart } => {
+            let request = match (now, restart) {
+                (true, _) => Request::Now,
+                (_, true) => Request::Restart,
+                _ => Request::Later,
+            };
+            print_status(&asked(&folders, &request)?, false)?;
+        }
+        Verb::Report { text, title } => {
+            let request = Request::Complain { title: title.map(Into::into), text };
+            asked(&folders, &request)?;
+            println!("thank you: your organisation is told at the next check-in");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn asked(folders: &Folders, request: &Request) -> Result<Status> {
+    control::ask(folders, request)?.context("the agent does not run (`systemctl start refit-agent`)")
+}
+
+/// Waits until a check-in and what follows from it are done.
+fn until_settled(folders: &Folders, mut status: Status) -> Result<Status> {
+    let mut waited = Duration::ZERO;
+    while status.talking || status.in_session {
+        if waited > Duration::from_secs(3 * 3_600) {
+            bail!("the agent is still at work; `refit-agent status` shows how far it is");
+        }
+        thread::sleep(Duration::from_millis(500));
+        waited += Duration::from_millis(500);
+        status = asked(folders, &Request::Status)?;
+    }
+    Ok(status)
+}
+
+fn print_status(status: &Status, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(status)?);
+        return Ok(());
+    }
+    println!("device        {} of {}", status.device, status.organization);
+    let number = |number: Option<u64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    println!("trusts        root {}, mandate {}", status.root, number(status.mandate));
+    match status.state {
+        Some((epoch, sequence)) => {
+            println!("state         {sequence} of epoch {epoch}, confirmed {}", status.confirmed)
+        }
+        None => println!("state         none yet"),
+    }
+    if let Some(brake) = &status.brake {
+        println!("stopped       since {}; the server says: {}", brake.since, one_line(&brake.why));
+    }
+    if let Some(waits_for) = status.waits_for {
+        println!("waits for     {}", words::waits_for(waits_for));
+    }
+    for reason in &status.restart {
+        println!("restart       {}", one_line(reason));
+    }
+    for standing in &status.standing {
+        let until = standing.until.map_or_else(String::new, |until| format!(", until {until} at the latest"));
+        println!("change        {}: {}{until}", one_line(&standing.directive), words::waits_for(standing.waits_for));
+    }
+    for problem in &status.problems {
+        println!("problem       {}: {} (since {})", problem.code, one_line(&problem.what), problem.since);
+    }
+    if status.receipts_unconfirmed > 0 {
+        println!("receipts      {} not yet confirmed by the server", status.receipts_unconfirmed);
+    }
+    println!("note          {}", person::NOT_DETECTED);
+    Ok(())
+}
+
+/// What others wrote can't move the cursor or forge a line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(400).collect()
+}

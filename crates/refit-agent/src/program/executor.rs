@@ -1,0 +1,374 @@
+//! The executor: it drives the machine, and does what the machine wants. It never talks to the network itself.
+
+use super::{
+    control::{self, Request},
+    disk,
+    folders::{Config, Folders, is_root, user_ids},
+    frame::{self, Answer, Call},
+    log::Log,
+    packages, person,
+    reading::Reader,
+};
+use crate::{
+    machine::{Change, Clock, Effect, Failure, Input, Machine, Settings, Severity, Status},
+    providers::of_this_machine,
+};
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use refit_wire::{mandate::check::Step, state::PackageName};
+use std::{
+    fs,
+    io::BufReader,
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener, UnixStream},
+        process::CommandExt as _,
+    },
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+/// How long to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Until told to stop.
+    Stopped,
+    /// One check-in, and the session that follows from it.
+    Settled,
+}
+
+/// What happens to the executor.
+enum Event {
+    Input(Input),
+    Control(Request, Sender<Status>),
+    /// The network process is there.
+    Network(UnixStream),
+    NetworkGone,
+    Stop,
+}
+
+/// Work for the package manager, one at a time.
+enum Job {
+    Read { refresh: bool, wanted: Vec<PackageName>, restarting: Vec<PackageName> },
+    Simulate { session: u64, changes: Vec<Change> },
+    Apply { session: u64, changes: Vec<Change>, steps: Vec<Step> },
+    Observe { session: u64, packages: Vec<PackageName> },
+}
+
+struct Executor {
+    folders: Folders,
+    machine: Machine,
+    log: Log,
+    jobs: Sender<Job>,
+    events: Sender<Event>,
+    network: Option<UnixStream>,
+    /// A call that waits for the network process.
+    waiting: Option<(Call, Vec<u8>)>,
+    working: usize,
+    wake: Duration,
+    fetch_lists: bool,
+}
+
+/// Runs the executor.
+pub fn run(folders: &Folders, until: Until) -> Result<Status> {
+    let config = Config::read(&folders.config_file())?;
+    let (journal, documents) = disk::load(folders)?;
+    let settings = Settings {
+        least_interval: Duration::from_secs(config.least_interval_seconds),
+        most_interval: Duration::from_secs(config.most_interval_seconds.max(config.least_interval_seconds)),
+        ..Settings::default()
+    };
+    let machine = Machine::new(settings, journal, documents)?;
+    fs::create_dir_all(&folders.run).with_context(|| format!("{} can't be made", folders.run.display()))?;
+
+    let (events, inbox) = mpsc::channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    watch_signals(&stop, &events)?;
+    listen_for_network(folders, &events)?;
+    let requests = events.clone();
+    control::listen(folders, move |request, reply| {
+        let _ = requests.send(Event::Control(request, reply));
+    })?;
+    // Under systemd the network process is a unit of its own.
+    if std::env::var_os("INVOCATION_ID").is_none() || until == Until::Settled {
+        keep_network_running(folders, &stop)?;
+    }
+    let jobs = start_worker(&events, &stop);
+    let mut executor = Executor {
+        folders: folders.clone(),
+        machine,
+        log: Log::open(),
+        jobs,
+        events,
+        network: None,
+        waiting: None,
+        working: 0,
+        wake: Duration::from_secs(1),
+        fetch_lists: config.fetch_lists,
+    };
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    executor.step(Input::Started { random, boot: boot.trim().into() })?;
+    executor.step(Input::Presence(person::presence()))?;
+    if until == Until::Settled {
+        executor.step(Input::CheckInNow)?;
+    }
+    loop {
+        if until == Until::Settled && executor.is_settled() {
+            return Ok(executor.machine.status(clock()));
+        }
+        match inbox.recv_timeout(executor.wake) {
+            Ok(Event::Input(input)) => {
+                if matches!(input, Input::Inventory(_) | Input::Simulated { .. } | Input::Observed { .. }) {
+                    executor.working = executor.working.saturating_sub(1);
+                }
+                executor.step(input)?;
+            }
+            Ok(Event::Control(request, reply)) => {
+                if request == Request::Once {
+                    executor.step(Input::CheckInNow)?;
+                } else if let Some(said) = request.said() {
+                    executor.step(Input::Person(said))?;
+                }
+                let _ = reply.send(executor.machine.status(clock()));
+            }
+            Ok(Event::Network(stream)) => executor.network_came(stream)?,
+            Ok(Event::NetworkGone) => executor.network = None,
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                executor.step(Input::Presence(person::presence()))?;
+                executor.step(Input::Woken)?;
+            }
+        }
+        // What the package manager has begun is finished first.
+        if stop.load(Ordering::SeqCst) && executor.working == 0 {
+            return Ok(executor.machine.status(clock()));
+        }
+    }
+}
+
+/// By both clocks.
+fn clock() -> Clock {
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(boot.tv_sec).unwrap_or_default();
+    let nanos = u32::try_from(boot.tv_nsec).unwrap_or_default();
+    Clock { wall: Timestamp::now(), monotonic: Duration::new(seconds, nanos) }
+}
+
+impl Executor {
+    fn step(&mut self, input: Input) -> Result<()> {
+        let effects = self.machine.step(input, clock());
+        for effect in effects {
+            self.carry_out(effect)?;
+        }
+        Ok(())
+    }
+
+    fn is_settled(&self) -> bool {
+        let status = self.machine.status(clock());
+        let has_tried = self.machine.journal().counter > 0 || !status.problems.is_empty();
+        has_tried && !status.talking && !status.in_session && self.working == 0 && self.waiting.is_none()
+    }
+
+    /// What can't be written to disk must not be followed by what depends on it: the agent ends, and begins anew from what is there.
+    fn carry_out(&mut self, effect: Effect) -> Result<()> {
+        match effect {
+            Effect::Keep(_, envelope) => disk::keep(&self.folders, &envelope)?,
+            Effect::Save => disk::save(&self.folders, self.machine.journal())?,
+            Effect::Ask { call, ask } => {
+                let (call, body) = Call::of(call, &ask)?;
+                self.send(call, body);
+            }
+            Effect::ReadInventory { refresh, wanted, restarting } => {
+                self.work(Job::Read { refresh: refresh && self.fetch_lists && is_root(), wanted, restarting });
+            }
+            Effect::Simulate { session, changes } => self.work(Job::Simulate { session, changes }),
+            Effect::Apply { session, changes, steps } => self.work(Job::Apply { session, changes, steps }),
+            Effect::Observe { session, packages } => self.work(Job::Observe { session, packages }),
+            Effect::Tell(telling) => {
+                let events = self.events.clone();
+                person::tell(&telling, move |said| {
+                    let _ = events.send(Event::Input(Input::Person(said)));
+                });
+            }
+            Effect::Log(severity, line) => self.log.write(severity, &line),
+            Effect::Restart => self.restart(),
+            Effect::Wake(after) => self.wake = after,
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, job: Job) {
+        self.working += 1;
+        let _ = self.jobs.send(job);
+    }
+
+    fn send(&mut self, call: Call, body: Vec<u8>) {
+        let Some(stream) = &mut self.network else {
+            // It comes in a moment, or the wait ends: see `network_came`, and the time limit below.
+            let (number, events) = (call.call, self.events.clone());
+            self.waiting = Some((call, body));
+            thread::spawn(move || {
+                thread::sleep(NETWORK_WAIT);
+                let failure = Failure::Unreachable("the network process does not run".into());
+                let _ = events.send(Event::Input(Input::Answered { call: number, result: Err(failure) }));
+            });
+            return;
+        };
+        if frame::send(stream, &call, &body).is_err() {
+            self.network = None;
+            let failure = Failure::Unreachable("the network process has gone".into());
+            let _ = self.events.send(Event::Input(Input::Answered { call: call.call, result: Err(failure) }));
+        }
+    }
+
+    fn network_came(&mut self, stream: UnixStream) -> Result<()> {
+        let (events, reader) = (self.events.clone(), stream.try_clone()?);
+        thread::spawn(move || {
+            let mut reader = BufReader::new(reader);
+            let mut last = 0;
+            while let Ok(Some((answer, body))) = frame::receive::<Answer>(&mut reader) {
+                last = answer.call;
+                let result = answer.failure.map_or(Ok(body), |failure| Err(failure.into()));
+                if events.send(Event::Input(Input::Answered { call: last, result })).is_err() {
+                    return;
+                }
+            }
+            // Whatever was asked last, and has no answer yet, gets none. An answer that is not awaited is not heard.
+            let failure = Failure::Unreachable("the network process has ended".into());
+            let _ = events.send(Event::NetworkGone);
+            let _ = events.send(Event::Input(Input::Answered { call: last + 1, result: Err(failure) }));
+        });
+        self.network = Some(stream);
+        if let Some((call, body)) = self.waiting.take() {
+            self.send(call, body);
+        }
+        Ok(())
+    }
+
+    fn restart(&self) {
+        let restarted =
+            [("systemctl", &["reboot"][..]), ("shutdown", &["-r", "now"])].iter().any(|(program, arguments)| {
+                Command::new(program).args(*arguments).status().is_ok_and(|status| status.success())
+            });
+        if !restarted {
+            self.log.write(Severity::Warning, "the machine could not be restarted");
+        }
+    }
+}
+
+/// How long a call waits for the network process to come.
+const NETWORK_WAIT: Duration = Duration::from_secs(30);
+
+fn start_worker(events: &Sender<Event>, stop: &Arc<AtomicBool>) -> Sender<Job> {
+    let (jobs, inbox) = mpsc::channel();
+    let (events, stop) = (events.clone(), stop.clone());
+    thread::spawn(move || {
+        let mut reader = Reader::default();
+        let none = || crate::machine::CannotDo {
+            passing: false,
+            held: false,
+            why: "this machine has no package manager that Refit knows".into(),
+        };
+        for job in inbox {
+            let provider = of_this_machine();
+            let now = Timestamp::now();
+            let provider = provider.as_deref();
+            let input = match job {
+                Job::Read { refresh, wanted, restarting } => {
+                    let read = |provider| reader.read(provider, refresh, &wanted, &restarting, now);
+                    Input::Inventory(provider.map_or_else(|| Err(none().why), read))
+                }
+                Job::Simulate { session, changes } => {
+                    let simulated = provider
+                        .ok_or_else(none)
+                        .and_then(|provider| packages::simulate(provider, &changes, now).map(|(_, steps)| steps));
+                    Input::Simulated { session, result: simulated }
+                }
+                Job::Apply { session, changes, steps } => {
+                    let stopping = || stop.load(Ordering::SeqCst);
+                    let applied = provider
+                        .ok_or_else(none)
+                        .and_then(|provider| packages::apply(provider, &changes, &steps, now, &stopping));
+                    Input::Observed { session, result: applied }
+                }
+                Job::Observe { session, packages } => {
+                    let observed =
+                        provider.ok_or_else(none).and_then(|provider| packages::observe(provider, &packages));
+                    Input::Observed { session, result: observed }
+                }
+            };
+            if events.send(Event::Input(input)).is_err() {
+                return;
+            }
+        }
+    });
+    jobs
+}
+
+fn watch_signals(stop: &Arc<AtomicBool>, events: &Sender<Event>) -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let (stop, events) = (stop.clone(), events.clone());
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            stop.store(true, Ordering::SeqCst);
+            let _ = events.send(Event::Stop);
+        }
+    });
+    Ok(())
+}
+
+/// The socket of the network process: its user may connect, and nobody else.
+fn listen_for_network(folders: &Folders, events: &Sender<Event>) -> Result<()> {
+    let path = folders.executor_socket();
+    let _ = fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).with_context(|| format!("{} can't be made", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    if let Some((uid, gid)) = user_ids(&folders.user).filter(|_| is_root()) {
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid))?;
+    }
+    let events = events.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if events.send(Event::Network(stream)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Starts the network process as its own user, and again when it ends.
+fn keep_network_running(folders: &Folders, stop: &Arc<AtomicBool>) -> Result<()> {
+    let program = std::env::current_exe().context("the program's own path is not known")?;
+    let ids = user_ids(&folders.user);
+    if is_root() && ids.is_none() {
+        anyhow::bail!(
+            "there is no user `{}` for the network process; the package makes it: `useradd --system --no-create-home {0}`",
+            folders.user
+        );
+    }
+    let (folders, stop) = (folders.clone(), stop.clone());
+    thread::spawn(move || {
+        while !stop.load(Ordering::SeqCst) {
+            let mut command = Command::new(&program);
+            command.arg("--config-folder").arg(&folders.config).arg("--state-folder").arg(&folders.state);
+            command.arg("--run-folder").arg(&folders.run).arg("network").stdin(Stdio::null());
+            if let Some((uid, gid)) = ids.filter(|_| is_root()) {
+                command.uid(uid).gid(gid);
+            }
+            // Whatever comes of it, it is started again.
+            let _ = command.status();
+            thread::sleep(Duration::from_secs(5));
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,420 @@
+//! What the machine does when all is as it should be, and when something dies in between.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
+
+mod rig;
+
+use refit_agent::machine::{Complaint, Input, PersonSaid, Telling};
+use refit_model::TitleId;
+use refit_wire::{
+    lease::Brake,
+    mandate::check::Step,
+    protocol::{Report, Want},
+    state::{
+        Action, AfterDue, Busy, DeferTerms, Directive, Package, RelaunchTerms, RestartMode, Span, System, WindowTerms,
+    },
+};
+use rig::*;
+use std::time::Duration;
+
+fn due(mut directive: Directive, due: &str) -> Directive {
+    directive.due = Some(at(due));
+    directive
+}
+
+/// A rig whose terms for distribution packages were changed, and whose state upgrades curl.
+fn curl(change: impl FnOnce(&mut refit_wire::state::Terms), by: Option<&str>) -> Rig {
+    let mut rig = Rig::new();
+    change(&mut rig.state.terms[1]);
+    let mut directive = deb("curl", "8.1-1");
+    directive.due = by.map(at);
+    directive.grace_seconds = 4 * 3_600;
+    rig.publish([directive]);
+    rig
+}
+
+#[test]
+fn a_window_is_waited_for_and_yields_at_the_due_time() {
+    let window = |after_due| WindowTerms { rrule: "FREQ=DAILY;BYHOUR=19".into(), lasts_seconds: 36_000, after_due };
+    let mut rig = curl(|terms| terms.window = Some(window(AfterDue::Run)), None);
+    rig.check_in();
+    assert_eq!(rig.standing(), ["curl 8.1-1: Window"]);
+    assert!(rig.wake <= Duration::from_secs(330), "it checks in meanwhile");
+    rig.hours(8);
+    assert_eq!(rig.version("curl"), "8.1-1");
+    let mut rig = curl(|terms| terms.window = Some(window(AfterDue::Run)), Some("2026-11-25T13:00:00Z"));
+    rig.hours(2);
+    assert_eq!(rig.version("curl"), "8.1-1");
+    let mut rig = curl(|terms| terms.window = Some(window(AfterDue::Wait)), Some("2026-11-25T13:00:00Z"));
+    rig.hours(2);
+    assert_eq!(rig.standing(), ["curl 8.1-1: Window"]);
+}
+
+#[test]
+fn a_freeze_beats_a_due_time() {
+    let span = Span { from: at("2026-11-25T00:00:00Z"), to: at("2026-11-26T00:00:00Z") };
+    let mut rig = curl(|terms| terms.freezes = vec![span], Some("2026-11-25T13:00:00Z"));
+    rig.hours(11);
+    assert_eq!(rig.standing(), ["curl 8.1-1: Freeze"]);
+    rig.hours(2);
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn grace_after_an_absence_is_counted_in_use() {
+    let mut rig = curl(|_| {}, None);
+    rig.server.unreachable = true;
+    rig.check_in();
+    // Five days asleep, in which the change became due.
+    rig.wall = at("2026-11-30T12:00:00Z");
+    rig.monotonic += Duration::from_secs(5 * 86_400);
+    rig.state.directives[0].due = Some(at("2026-11-28T00:00:00Z"));
+    rig.state.sequence += 1;
+    rig.server.unreachable = false;
+    rig.pass(Duration::from_secs(1));
+    rig.check_in();
+    assert_eq!(rig.standing(), ["curl 8.1-1: Grace"]);
+    rig.presence.in_use = false;
+    rig.hours(10);
+    assert_eq!(rig.standing(), ["curl 8.1-1: Grace"], "lying in a bag is no use");
+    rig.presence.in_use = true;
+    rig.hours(5);
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn a_person_is_told_and_may_put_it_off_as_often_as_is_allowed() {
+    let defer = DeferTerms { times: 2, for_seconds: 8 * 3_600 };
+    let mut rig = curl(
+        |terms| {
+            terms.notify_seconds = 3_600;
+            terms.defer = Some(defer);
+        },
+        Some("2026-11-30T00:00:00Z"),
+    );
+    rig.presence.attended = true;
+    rig.pass(Duration::from_secs(1));
+    rig.check_in();
+    let Some(Telling::Notice { deferrals_left: 2, items, .. }) = rig.told.first() else { panic!("{:?}", rig.told) };
+    assert_eq!((items[0].title.as_str(), items[0].version.as_deref()), ("deb/curl", Some("8.1-1")));
+    for _ in 0..2 {
+        rig.step(Input::Person(PersonSaid::Later));
+        rig.hours(7);
+        assert_eq!(rig.standing(), ["curl 8.1-1: Deferral"]);
+        rig.pass(Duration::from_secs(3_590));
+    }
+    // It is used up.
+    rig.step(Input::Person(PersonSaid::Later));
+    rig.hours(2);
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn a_person_may_say_now() {
+    let mut rig = curl(|terms| terms.notify_seconds = 86_400, None);
+    rig.presence.attended = true;
+    rig.pass(Duration::from_secs(1));
+    rig.check_in();
+    assert_eq!(rig.standing(), ["curl 8.1-1: Notice"]);
+    rig.step(Input::Person(PersonSaid::Now));
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn a_due_time_beats_a_deferral() {
+    let mut rig = curl(
+        |terms| {
+            terms.notify_seconds = 600;
+            terms.defer = Some(DeferTerms { times: 9, for_seconds: 86_400 });
+        },
+        Some("2026-11-25T14:00:00Z"),
+    );
+    rig.presence.attended = true;
+    rig.pass(Duration::from_secs(1));
+    rig.check_in();
+    rig.step(Input::Person(PersonSaid::Later));
+    rig.hours(1);
+    assert_eq!(rig.standing(), ["curl 8.1-1: Deferral"]);
+    rig.hours(2);
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn a_call_is_respected_until_some_time_after_the_due_time() {
+    let relaunch = RelaunchTerms { mode: RestartMode::AtDue, not_while: vec![Busy::Call], wait_seconds: 3_600 };
+    let mut rig = curl(|terms| terms.relaunch = relaunch, Some("2026-11-25T13:00:00Z"));
+    rig.presence.busy = [Busy::Call].into();
+    rig.presence.attended = true;
+    rig.pass(Duration::from_secs(1));
+    rig.check_in();
+    assert_eq!(rig.standing(), ["curl 8.1-1: Busy"]);
+    rig.hours(1);
+    assert_eq!(rig.version("curl"), "8.0-1");
+    rig.hours(2);
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn the_kill_switch_stops_what_has_not_begun_and_is_acknowledged() {
+    let mut rig = curl(|_| {}, None);
+    rig.brake = Some(Brake { since: rig.wall, why: "something is wrong".into() });
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.standing(), ["curl 8.1-1: KillSwitch"]);
+    assert!(rig.check_ins.last().unwrap().holds.stopped);
+    // It outlives the agent, and what an older lease said.
+    rig.restart_agent();
+    assert_eq!(rig.version("curl"), "8.0-1");
+    rig.brake = None;
+    rig.check_in();
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn nothing_begins_without_a_fresh_lease() {
+    let mut rig = Rig::new();
+    rig.check_in();
+    rig.publish([deb("curl", "8.1-1")]);
+    rig.server.unreachable = true;
+    rig.hours(3);
+    rig.restart_agent();
+    rig.hours(1);
+    assert_eq!(rig.version("curl"), "8.0-1");
+    rig.server.unreachable = false;
+    rig.hours(1);
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn a_failure_is_reported_with_its_output_and_tried_again_later() {
+    let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
+    rig.failing.insert("curl".into());
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["curl 8.1-1: Failed", "openssl 3.1-1: Succeeded"]);
+    let receipts: Vec<_> = rig.check_ins.iter().flat_map(|check_in| &check_in.receipts).collect();
+    assert_eq!(receipts[0].output, "the script failed");
+    assert_eq!(rig.standing(), ["curl 8.1-1: PackageManager"]);
+    rig.failing.clear();
+    rig.hours(2);
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
+    let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1"), chrome("131.0-1")]);
+    rig.refusing.insert("openssl".into(), false);
+    rig.check_in();
+    assert_eq!((rig.version("curl"), rig.version("google-chrome-stable")), ("8.1-1", "131.0-1"));
+    assert_eq!(rig.applied.len(), 1);
+    rig.check_in();
+    assert_reported(&rig, "package_manager", "openssl can't be changed");
+}
+
+#[test]
+fn a_package_manager_that_is_busy_is_left_alone_for_a_while() {
+    let mut rig = Rig::with([deb("curl", "8.1-1")]);
+    rig.refusing.insert("curl".into(), true);
+    rig.check_in();
+    assert_eq!(rig.version("curl"), "8.0-1");
+    rig.refusing.clear();
+    rig.pass(Duration::from_secs(200));
+    assert_eq!(rig.version("curl"), "8.0-1");
+    rig.pass(Duration::from_secs(200));
+    assert_eq!(rig.version("curl"), "8.1-1");
+}
+
+#[test]
+fn a_consequence_that_is_permitted_is_made() {
+    let mut rig = Rig::with([deb("curl", "8.1-1")]);
+    rig.besides.push((
+        "curl".into(),
+        Step {
+            package: name("libc6"),
+            before: Some("2.36-1".into()),
+            after: Some("2.37-1".into()),
+            keys: [DEBIAN.into()].into(),
+        },
+    ));
+    rig.check_in();
+    assert_eq!((rig.version("curl"), rig.version("libc6")), ("8.1-1", "2.37-1"));
+}
+
+#[test]
+fn a_named_downgrade_goes_below_what_has_run_and_what_follows_counts_from_there() {
+    let mut rig = Rig::with([chrome("131.0-1")]);
+    rig.check_in();
+    rig.sign_mandate(|mandate| {
+        let permit = mandate.titles.get_mut(&TitleId::new("google-chrome")).unwrap();
+        permit.verbs.insert(refit_wire::mandate::Verb::Downgrade);
+    });
+    rig.offers.push(("google-chrome-stable".into(), "130.0-2".into(), GOOGLE.into()));
+    rig.offers.push(("google-chrome-stable".into(), "130.0-3".into(), GOOGLE.into()));
+    let package = |version: &str, downgrade| {
+        Action::Upgrade(Package {
+            system: System::Deb,
+            name: "google-chrome-stable".into(),
+            version: version.into(),
+            downgrade,
+        })
+    };
+    rig.publish([directive("back", "google-chrome", package("130.0-2", true))]);
+    rig.check_in();
+    assert_eq!(rig.version("google-chrome-stable"), "130.0-2");
+    rig.publish([directive("on", "google-chrome", package("130.0-3", false))]);
+    rig.check_in();
+    assert_eq!(rig.version("google-chrome-stable"), "130.0-3");
+}
+
+#[test]
+fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::AtDue;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T18:00:00Z")]);
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
+    rig.hours(5);
+    assert_eq!(rig.restarts, 0);
+    rig.hours(2);
+    assert_eq!(rig.restarts, 1);
+    rig.restarting.clear();
+    rig.restart_agent();
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending", "openssl 3.1-1: Succeeded"]);
+    rig.hours(24);
+    assert_eq!(rig.restarts, 1);
+}
+
+#[test]
+fn a_restart_that_is_asked_for_waits_for_the_person() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::Ask;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T13:00:00Z")]);
+    rig.presence.attended = true;
+    rig.hours(30);
+    assert_eq!(rig.restarts, 0);
+    assert!(rig.told.iter().any(|telling| matches!(telling, Telling::RestartNeeded { at: None, .. })));
+    rig.step(Input::Person(PersonSaid::RestartNow));
+    assert_eq!(rig.restarts, 1);
+}
+
+#[test]
+fn a_restart_never_comes_where_it_is_never_to() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::Never;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T13:00:00Z")]);
+    rig.hours(30);
+    assert_eq!((rig.restarts, rig.version("openssl")), (0, "3.1-1"));
+}
+
+#[test]
+fn receipts_are_sent_until_the_server_has_them() {
+    let mut rig = Rig::with([deb("curl", "8.1-1")]);
+    rig.server.keep_receipts = true;
+    rig.check_in();
+    rig.check_in();
+    rig.restart_agent();
+    rig.check_in();
+    let sent = rig.check_ins.iter().filter(|check_in| !check_in.receipts.is_empty()).count();
+    assert!(sent >= 3, "{sent}");
+    assert_eq!(rig.receipts(), ["curl 8.1-1: Succeeded"], "each has one id");
+    rig.server.keep_receipts = false;
+    rig.check_in();
+    rig.check_in();
+    assert!(rig.check_ins.last().unwrap().receipts.is_empty());
+}
+
+#[test]
+fn only_changes_are_told_and_nothing_twice() {
+    let mut rig = Rig::new();
+    assert!(matches!(rig.check_ins[0].report, Report::All { .. }));
+    rig.check_in();
+    assert!(matches!(rig.check_ins.last().unwrap().report, Report::Same { .. }));
+    rig.packages.insert("jq".into(), "1.7".into());
+    rig.check_in();
+    let Report::Changes { present, .. } = &rig.check_ins.last().unwrap().report else { panic!() };
+    assert_eq!(present.len(), 1);
+    // After a start nothing has to be told that has not changed.
+    rig.restart_agent();
+    assert!(matches!(rig.check_ins.last().unwrap().report, Report::Same { .. }));
+    rig.server.want = Some(Want::All);
+    rig.check_in();
+    rig.server.want = None;
+    rig.check_in();
+    assert!(matches!(rig.check_ins.last().unwrap().report, Report::All { .. }));
+}
+
+#[test]
+fn check_ins_are_counted_on_disk() {
+    let mut rig = Rig::new();
+    for _ in 0..3 {
+        rig.check_in();
+        rig.restart_agent();
+    }
+    let counters: Vec<u64> = rig.check_ins.iter().map(|check_in| check_in.counter).collect();
+    assert!(counters.windows(2).all(|pair| pair[0] < pair[1]), "{counters:?}");
+}
+
+#[test]
+fn a_complaint_is_sent_at_once() {
+    let mut rig = Rig::new();
+    let complaint = Complaint { title: None, text: "x".repeat(1_000) };
+    rig.step(Input::Person(PersonSaid::Complains(complaint)));
+    let sent = &rig.check_ins.last().unwrap().complaints;
+    assert_eq!((sent.len(), sent[0].text.len()), (1, 500));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_asked_less_and_less() {
+    let mut rig = Rig::new();
+    rig.server.unreachable = true;
+    rig.check_in();
+    let first = rig.wake;
+    for _ in 0..12 {
+        let wait = rig.wake;
+        rig.pass(wait);
+    }
+    assert!(first <= Duration::from_secs(31), "{first:?}");
+    assert!(rig.wake >= Duration::from_secs(1_800), "{:?}", rig.wake);
+    assert!(rig.wake <= Duration::from_secs(3_600), "{:?}", rig.wake);
+}
+
+/// The agent is killed after each number of effects in turn. However it ends, the change is made once and reported once.
+#[test]
+fn killed_between_any_two_steps_it_makes_each_change_once_and_reports_it() {
+    for effects in 0..40 {
+        let mut rig = Rig::with([deb("curl", "8.1-1")]);
+        rig.restarting.insert("curl".into());
+        rig.dies_after = Some(effects);
+        rig.check_in();
+        rig.check_in();
+        let died = rig.dead;
+        rig.restart_agent();
+        rig.check_in();
+        rig.check_in();
+        // Where it died before the change was begun, the package manager is left alone for a moment.
+        rig.pass(Duration::from_secs(400));
+        rig.check_in();
+        assert_eq!((rig.version("curl"), rig.applied.len()), ("8.1-1", 1), "after {effects} effects");
+        let receipts = rig.receipts();
+        assert_eq!(receipts, ["curl 8.1-1: RestartPending"], "after {effects} effects");
+        if !died {
+            return;
+        }
+    }
+    panic!("it never came to its end");
+}
+
+#[test]
+fn a_journal_is_read_as_it_was_written() {
+    let mut rig = Rig::with([deb("curl", "8.1-1"), chrome("131.0-1")]);
+    rig.check_in();
+    let journal = rig.machine.journal();
+    let text = serde_json::to_string(journal).unwrap();
+    assert_eq!(serde_json::from_str::<refit_agent::machine::Journal>(&text).unwrap(), *journal);
+    assert!(serde_json::from_str::<refit_agent::machine::Journal>(&text[..text.len() / 2]).is_err());
+}
