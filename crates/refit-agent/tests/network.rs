@@ -288,7 +288,7 @@ fn agent(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.arg("--config-folder").arg(folder.join("etc")).arg("--state-folder").arg(folder.join("var"));
     command.arg("--run-folder").arg(folder.join("run")).args(arguments);
-    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "INVOCATION_ID"] {
+    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
     command.env("REFIT_AGENT_USER", "nobody").output().unwrap()

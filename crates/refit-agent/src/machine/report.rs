@@ -167,8 +167,8 @@ impl Machine {
             (_, None) => {}
         }
         self.step.changed = true;
-        let more = want != Want::Nothing
-            || (!self.journal.receipts.is_empty() && answer.receipts.len() >= RECEIPTS_MOST);
+        let more =
+            want != Want::Nothing || (!self.journal.receipts.is_empty() && answer.receipts.len() >= RECEIPTS_MOST);
         let (least, most) = (self.settings.least_interval, self.settings.most_interval);
         let wished = Duration::from_secs(answer.next_seconds).clamp(least, most);
         let wait = match more {

@@ -3,7 +3,7 @@
 use super::{
     control::{self, Request},
     enrol::enrol,
-    executor::{self, Until},
+    executor::{self, Network, Until},
     folders::{Folders, USER},
     network, person, words,
 };
@@ -47,7 +47,11 @@ enum Verb {
         proxy: Option<String>,
     },
     /// Run the agent
-    Run,
+    Run {
+        /// Start no network process: it is a unit of its own
+        #[arg(long, hide = true)]
+        network_apart: bool,
+    },
     /// Check in now, and do what may be done now
     Once {
         /// As JSON
@@ -99,17 +103,24 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match command {
         Verb::Enroll { token, again, proxy } => {
             let token = if token == "-" { std::io::read_to_string(std::io::stdin())? } else { token };
+            if control::ask(&folders, &Request::Status)?.is_some() {
+                bail!("the agent runs, and would go on as what it was: stop it first (`systemctl stop refit-agent`)");
+            }
             let config = enrol(&folders, &token, proxy.as_deref(), again, Timestamp::now())?;
             println!("enrolled as {} at {}", config.device, config.address);
+            if std::path::Path::new("/run/systemd/system").exists() {
+                println!("start the agent: systemctl start refit-agent");
+            }
         }
-        Verb::Run => {
-            executor::run(&folders, Until::Stopped)?;
+        Verb::Run { network_apart } => {
+            let network = if network_apart { Network::Apart } else { Network::Child };
+            executor::run(&folders, Until::Stopped, network)?;
         }
         Verb::Network => network::run(&folders)?,
         Verb::Once { json } => {
             let status = match control::ask(&folders, &Request::Once)? {
                 Some(status) => until_settled(&folders, status)?,
-                None => executor::run(&folders, Until::Settled)?,
+                None => executor::run(&folders, Until::Settled, Network::Child)?,
             };
             print_status(&status, json)?;
             return Ok(ExitCode::from(u8::from(!status.problems.is_empty())));

@@ -41,7 +41,6 @@ pub fn enrol(folders: &Folders, token: &str, proxy: Option<&str>, again: bool, n
     let id = machine.as_ref().and_then(|machine| machine.id.clone()).context("there is no /etc/machine-id")?;
     let name = machine.map(|machine| machine.hostname).unwrap_or_default();
 
-    fs::create_dir_all(folders.network())?;
     let key = KeyPair::generate()?;
     let request = EnrolRequest {
         secret: token.secret.clone(),
@@ -56,9 +55,7 @@ pub fn enrol(folders: &Folders, token: &str, proxy: Option<&str>, again: bool, n
     let enrolled: Enrolled = serde_json::from_slice(&answer).context("the server's answer can't be read")?;
     certificates(enrolled.certificate.as_bytes()).context("the server sent no certificate")?;
 
-    disk::replace(&folders.key(), key.serialize_pem().as_bytes(), 0o600)?;
-    disk::replace(&folders.certificate(), enrolled.certificate.as_bytes(), 0o600)?;
-    give_to_network(folders)?;
+    give_to_network(folders, &key.serialize_pem(), &enrolled.certificate)?;
     disk::keep(folders, &envelope)?;
     let journal = Journal::enrolled(enrolled.device.clone(), &root, &envelope, now);
     disk::save(folders, &journal)?;
@@ -120,14 +117,35 @@ fn root(client: &Client, fingerprint: Digest) -> Result<(Root, Envelope)> {
 }
 
 /// Key and certificate are the network process's, and nobody else's.
-fn give_to_network(folders: &Folders) -> Result<()> {
+///
+/// They are written into a new folder, which becomes the network process's only when it is complete: where that process may
+/// write, root follows no path.
+fn give_to_network(folders: &Folders, key: &str, certificate: &str) -> Result<()> {
     let folder = folders.network();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-    let Some((uid, gid)) = user_ids(&folders.user).filter(|_| is_root()) else { return Ok(()) };
-    for path in [folder.as_path(), &folders.key(), &folders.certificate()] {
-        own(path, uid, gid)?;
+    let next = folder.with_extension("new");
+    for old in [&next, &folder] {
+        match fs::remove_dir_all(old) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("{} can't be removed", old.display()));
+            }
+            _ => {}
+        }
     }
-    Ok(())
+    fs::create_dir_all(&next).with_context(|| format!("{} can't be made", next.display()))?;
+    fs::set_permissions(&next, fs::Permissions::from_mode(0o700))?;
+    let files = [(folders.key(), key), (folders.certificate(), certificate)];
+    let ids = user_ids(&folders.user).filter(|_| is_root());
+    for (path, content) in &files {
+        let path = next.join(path.file_name().unwrap_or_default());
+        disk::replace(&path, content.as_bytes(), 0o600)?;
+        if let Some((uid, gid)) = ids {
+            own(&path, uid, gid)?;
+        }
+    }
+    if let Some((uid, gid)) = ids {
+        own(&next, uid, gid)?;
+    }
+    fs::rename(&next, &folder).with_context(|| format!("{} can't be made", folder.display()))
 }
 
 fn own(path: &Path, uid: u32, gid: u32) -> Result<()> {

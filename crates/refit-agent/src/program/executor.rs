@@ -43,6 +43,15 @@ pub enum Until {
     Settled,
 }
 
+/// Who starts the network process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// The executor, as the network process's user.
+    Child,
+    /// Somebody else: under systemd it is a unit of its own.
+    Apart,
+}
+
 /// What happens to the executor.
 enum Event {
     Input(Input),
@@ -76,7 +85,7 @@ struct Executor {
 }
 
 /// Runs the executor.
-pub fn run(folders: &Folders, until: Until) -> Result<Status> {
+pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> {
     let config = Config::read(&folders.config_file())?;
     let (journal, documents) = disk::load(folders)?;
     let settings = Settings {
@@ -95,8 +104,7 @@ pub fn run(folders: &Folders, until: Until) -> Result<Status> {
     control::listen(folders, move |request, reply| {
         let _ = requests.send(Event::Control(request, reply));
     })?;
-    // Under systemd the network process is a unit of its own.
-    if std::env::var_os("INVOCATION_ID").is_none() || until == Until::Settled {
+    if network == Network::Child {
         keep_network_running(folders, &stop)?;
     }
     let jobs = start_worker(&events, &stop);

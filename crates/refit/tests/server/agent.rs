@@ -5,11 +5,13 @@ use super::{
     commands::{Session, settle},
     running::{Running, start},
 };
+use refit_core::control::Plain;
 use refit_testbed::{
-    Outcome, differences,
+    Installed, Outcome, differences,
     family::{AnyDevice, Family, Software},
 };
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -42,6 +44,11 @@ fn device(family: Family, installed: impl IntoIterator<Item = Software>) -> Opti
         Family::Dnf => "5ca1ab1e000000000000000000000002\n",
     };
     device.root().write("/etc/machine-id", id);
+    if family == Family::Dnf {
+        // The testbed's dnf runs on Debian; what a system says that it is decides.
+        device.root().remove("/etc/os-release");
+        device.root().write("/etc/os-release", "ID=almalinux\nVERSION_ID=9.4\nID_LIKE=\"rhel centos fedora\"\n");
+    }
     device.root().shell("useradd --system --no-create-home --shell /usr/sbin/nologin refit-agent").success();
     Some(device)
 }
@@ -83,47 +90,86 @@ fn organization(folder: &Path, policy: &str) -> (Running, String) {
 }
 
 /// What the agent says to one check-in and what follows from it.
+#[track_caller]
 fn once(device: &AnyDevice) -> Outcome {
-    device.root().run("refit-agent", ["once"])
+    device.root().run("refit-agent", ["once"]).success()
 }
 
-fn version_of(device: &AnyDevice, name: &str) -> String {
-    device.database().get(name).map(|installed| installed.version.clone()).unwrap_or_default()
+/// Check-ins until the server has decided on what the device says and the device has done it.
+#[track_caller]
+fn until_done(server: &Running, device: &AnyDevice) -> Outcome {
+    once(device);
+    settle(server);
+    let said = once(device);
+    settle(server);
+    said
+}
+
+/// Every receipt in the log, as `title: before -> after, result`.
+fn receipts(server: &Running) -> Vec<String> {
+    let page = server.client.events(0, Some("receipt.received"), Duration::ZERO).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
+    let receipt = |body: &serde_json::Value| {
+        let (before, after) = (text(&body["before"]), text(&body["after"]));
+        format!("{}: {before} -> {after}, {}", text(&body["slot"]["title"]), text(&body["result"]))
+    };
+    page.items.iter().map(|event| receipt(&event.body)).collect()
+}
+
+/// What the package manager itself says that has changed, in the same words.
+fn changes(before: &BTreeMap<String, Installed>, device: &AnyDevice) -> Vec<String> {
+    let version = |state: Option<&Installed>| state.map_or("none".to_owned(), |state| state.version.clone());
+    let title = |name: &str| device.family().title(name);
+    differences(before, &device.database())
+        .iter()
+        .map(|(name, change)| {
+            let (before, after) = (version(change.before.as_ref()), version(change.after.as_ref()));
+            format!("{}: {before} -> {after}, succeeded", title(name))
+        })
+        .collect()
 }
 
 fn patched_end_to_end(family: Family) {
-    let Some(device) = device(family, ["alpha", "beta"].map(|name| Software::new(name, "1.0"))) else { return };
+    let software = ["alpha", "beta", "gamma"].map(|name| Software::new(name, "1.0"));
+    let Some(device) = device(family, software) else { return };
     device.offer([Software::new("alpha", "2.0")]);
     let folder = tempfile::tempdir().unwrap();
     let (mut server, token) = organization(folder.path(), &policy(&device));
-
     let before = device.database();
+
+    // The device appears, with what it is and has.
     device.root().command("refit-agent").args(["enroll", "-"]).input(token).run().success().says("enrolled as");
-    once(&device).success();
+    until_done(&server, &device);
     let known = server.client.devices(&Default::default()).unwrap();
     assert_eq!(known.len(), 1, "{known:?}");
-    let id = known[0].id.to_string();
-    let _ = &id;
+    let said = server.client.device(known[0].id.as_ref()).unwrap();
+    assert_eq!(said.installs.len(), before.len());
+    let os = said.facts.iter().find(|fact| fact.field == "device.os").and_then(|fact| fact.value.clone());
+    let expected = if family == Family::Apt { "debian" } else { "almalinux" };
+    assert_eq!(os, Some(Plain::Text(expected.into())));
 
-    // The server decides, and the next check-in brings what it decided.
-    settle(&server);
-    let session = once(&device);
-    eprintln!("{session}");
-    let mut look = Session { folder: folder.path(), text: String::new() };
-    look.types("refit devices; refit explain 'testbed' alpha --server; refit events --kind moves.; refit events | grep -v token | tail -30");
-    eprintln!("{}", look.text);
-    let changes = differences(&before, &device.database());
-    assert_eq!(changes.keys().collect::<Vec<_>>(), ["alpha"], "{session}");
-    assert_eq!(version_of(&device, "alpha"), family.version("2.0"));
+    // It has done what the policy says, nothing else, and told it once.
+    assert_eq!(
+        changes(&before, &device),
+        [format!("{}: {} -> {}, succeeded", family.title("alpha"), family.version("1.0"), family.version("2.0"))]
+    );
+    assert_eq!(receipts(&server), changes(&before, &device));
 
-    let receipts = server.client.events(0, Some("receipt."), Duration::ZERO).unwrap();
-    eprintln!("{receipts:#?}");
-    settle(&server);
+    // What is published later comes as well, although the server heard of it from nobody else.
+    let before = device.database();
+    device.offer([Software::new("beta", "1.1"), Software::new("gamma", "1.1")]);
+    until_done(&server, &device);
+    assert_eq!(changes(&before, &device).len(), 2);
+    assert_eq!(receipts(&server)[1..], changes(&before, &device));
+
+    // Nothing is left to do.
     let mut session = Session { folder: folder.path(), text: String::new() };
-    session.types("refit plan policy --server --detailed-exitcode");
-    session.types("refit devices");
-    eprintln!("{}", session.text);
-    once(&device).success();
+    assert!(session.types("refit plan policy --server --detailed-exitcode").contains("Nothing changes"));
+    assert!(!session.text.contains("exit status"), "{}", session.text);
+    let devices = session.types("refit devices");
+    assert!(devices.contains("compliant") && !devices.contains("due"), "{devices}");
+    once(&device);
+    assert_eq!(receipts(&server).len(), 3);
     server.child.kill().unwrap();
     server.child.wait().unwrap();
 }
@@ -136,4 +182,58 @@ fn a_device_with_apt_is_patched_from_the_first_key_to_the_receipt() {
 #[test]
 fn a_device_with_dnf_is_patched_from_the_first_key_to_the_receipt() {
     patched_end_to_end(Family::Dnf);
+}
+
+/// Who talks to the network may do nothing else: another user, no capabilities, no way to more, and no file of the executor.
+#[test]
+fn the_network_process_has_no_rights() {
+    let Some(device) = device(Family::Apt, [Software::new("alpha", "1.0")]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy(&device));
+    device.root().command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    let said = device
+        .root()
+        .shell(
+            r#"refit-agent run >/run/said 2>&1 & running=$!
+            for i in $(seq 100); do
+                if refit-agent once >/dev/null 2>&1; then break; fi
+                sleep 0.1
+            done
+            for process in /proc/[0-9]*; do
+                if tr '\0' ' ' <$process/cmdline | grep -q 'refit-agent .*network $'; then
+                    echo "user $(stat -c %U $process)"
+                    grep -E '^(Uid|Groups|CapInh|CapPrm|CapEff|CapAmb|NoNewPrivs):' $process/status
+                fi
+            done
+            as_network() { setpriv --reuid refit-agent --regid refit-agent --clear-groups --no-new-privs "$@"; }
+            as_network find / -xdev \( -path /proc -o -path /dev -o -path /sys -o -path /tmp -o -path /var/tmp \) -prune \
+                -o ! -type l -writable -print 2>/dev/null | sort
+            as_network find /run -writable -print 2>/dev/null | sort
+            as_network cat /var/lib/refit-agent/journal.json 2>&1 || true
+            kill $running; wait $running"#,
+        )
+        .success();
+    let lines: Vec<String> =
+        said.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let uid = device.root().run("id", ["-u", "refit-agent"]).success().stdout.trim().to_owned();
+    let expected = [
+        "user refit-agent".to_owned(),
+        format!("Uid: {uid} {uid} {uid} {uid}"),
+        "Groups:".to_owned(),
+        "CapInh: 0000000000000000".to_owned(),
+        "CapPrm: 0000000000000000".to_owned(),
+        "CapEff: 0000000000000000".to_owned(),
+        "CapAmb: 0000000000000000".to_owned(),
+        "NoNewPrivs: 1".to_owned(),
+        "/var/lib/refit-agent/network".to_owned(),
+        "/var/lib/refit-agent/network/certificate.pem".to_owned(),
+        "/var/lib/refit-agent/network/key.pem".to_owned(),
+        "/run/lock".to_owned(),
+        "/run/refit-agent/control.sock".to_owned(),
+        "/run/refit-agent/executor.sock".to_owned(),
+        "cat: /var/lib/refit-agent/journal.json: Permission denied".to_owned(),
+    ];
+    assert_eq!(lines, expected, "{said}");
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
 }
