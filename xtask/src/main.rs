@@ -4,6 +4,7 @@
 
 mod directions;
 mod generate;
+mod package;
 mod process;
 mod tests;
 mod trial;
@@ -14,6 +15,7 @@ const HELP: &str = "\
 cargo xtask try            build Refit and show what it would do on this machine, changing nothing
 cargo xtask test [ARGS]    install what the tests need (as root) and run them all
 cargo xtask directions     check that dependencies point downwards only
+cargo xtask package        build the Debian package of the agent; --dev is quicker and larger, --out DIR says where it goes
 cargo xtask generate       write generated files; with --check, fail where they are not up to date
 ";
 
@@ -24,6 +26,7 @@ fn main() -> Result<()> {
     match verb.as_str() {
         "try" => trial::run(),
         "test" => tests::run(&rest),
+        "package" => package::run(&rest),
         "directions" => directions::run(),
         "generate" => generate::run(rest.iter().any(|argument| argument == "--check")),
         "" | "help" | "--help" | "-h" => {
