@@ -2,11 +2,11 @@
 
 use crate::providers::{
     available::{Available, Offer, SourceHealth},
-    installs::Installs,
+    installs::{Install, Installs},
     machine::{Container, Machine},
 };
 use jiff::Timestamp;
-use refit_model::entry::{InstallEntry, Plain, ReleaseEntry};
+use refit_model::entry::{InstallEntry, PackageSource, Plain, ReleaseEntry};
 use refit_wire::protocol::{Inventory, Universe};
 use sha2::{Digest as _, Sha256};
 use smol_str::{SmolStr, format_smolstr};
@@ -23,6 +23,7 @@ pub fn inventory(machine: &Machine, installs: &Installs, available: &Available, 
             profile: None,
             version: install.version.as_str().into(),
             state: (!install.is_well()).then(|| install.status.name().into()),
+            source: Some(source(install)),
         };
         is_there.then(|| (entry.slot(), entry))
     });
@@ -30,6 +31,12 @@ pub fn inventory(machine: &Machine, installs: &Installs, available: &Available, 
     let universe =
         Universe { key: key(machine, &distribution, available), distribution, offers: offers(available, now) };
     Inventory { facts: facts(machine), installs: entries.collect(), universe }
+}
+
+/// What a package was built from; also where its source has the same name, so that nobody else's word stands alone.
+fn source(install: &Install) -> PackageSource {
+    let version = install.source_version.as_ref().filter(|version| **version != install.version);
+    PackageSource { name: install.source.clone(), version: version.map(|version| version.as_str().into()) }
 }
 
 /// What is known of a machine, as facts of the device.
