@@ -85,8 +85,8 @@ pub fn debian(profile: Profile, out: &Path) -> Result<PathBuf> {
     let size = size_of(&stage)?.div_ceil(1_024);
     let text = format!(
         "Package: refit-agent\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: The Refit project <refit@example.org>\n\
-         Installed-Size: {size}\nDepends: libc6 (>= {libc}), libgcc-s1, init-system-helpers, passwd\nRecommends: ca-certificates\n\
-         Suggests: libnotify-bin\nSection: admin\nPriority: optional\nDescription: patches this machine as the organisation has signed\n \
+         Installed-Size: {size}\nDepends: libc6 (>= {libc}), libgcc-s1, init-system-helpers, passwd\nRecommends: ca-certificates, libnotify-bin\n\
+         Section: admin\nPriority: optional\nDescription: patches this machine as the organisation has signed\n \
          The agent of Refit asks the package manager for what the policies of the organisation\n want, holds each change against a \
          mandate that the server can't sign, and says\n what came of it.\n"
     );
@@ -96,7 +96,8 @@ pub fn debian(profile: Profile, out: &Path) -> Result<PathBuf> {
     let package = out.join(format!("{name}.deb"));
     let committed = output(program("git").args(["log", "-1", "--format=%ct"])).unwrap_or_else(|_| "0".into());
     let mut build = program("dpkg-deb");
-    build.args(["--root-owner-group", "--uniform-compression", "--build"]).arg(&stage).arg(&package);
+    let compression = if profile == Profile::Release { "-Zxz" } else { "-Znone" };
+    build.args([compression, "--root-owner-group", "--uniform-compression", "--build"]).arg(&stage).arg(&package);
     build.env("SOURCE_DATE_EPOCH", committed.trim());
     output(&mut build)?;
     fs::remove_dir_all(&stage)?;

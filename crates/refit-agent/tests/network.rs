@@ -23,9 +23,9 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     thread,
     time::Duration,
 };
@@ -117,6 +117,8 @@ struct Server {
 enum Manner {
     Good,
     EndlessState,
+    /// The first check-in gets no answer.
+    Mute,
 }
 
 impl Server {
@@ -260,6 +262,10 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, calls:
         stream.read_exact(&mut body).unwrap();
         let known = stream.get_ref().conn.peer_certificates().is_some();
         calls.lock().unwrap().push((path.clone(), known, body.clone()));
+        let check_ins = calls.lock().unwrap().iter().filter(|(path, ..)| path == "/agent/v1/check-in").count();
+        if answers.manner == Manner::Mute && path == "/agent/v1/check-in" && check_ins == 1 {
+            thread::sleep(Duration::from_secs(600));
+        }
         let to = stream.get_mut();
         if answers.manner == Manner::EndlessState && path == "/agent/v1/state" {
             let _ = to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n");
@@ -277,15 +283,24 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, calls:
     }
 }
 
+/// The program where another user gets: not to where cargo puts it. It is copied once, before anything is started, since a child
+/// that is just being made would hold the file open.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, program) = PROGRAM.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = folder.path().join("refit-agent");
+        fs::copy(env!("CARGO_BIN_EXE_refit-agent"), &program).unwrap();
+        (folder, program)
+    });
+    program
+}
+
 /// The program in folders of its own. As root the network process is `nobody`: it has to reach them.
 fn agent(folder: &Path, arguments: &[&str]) -> Output {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
-    // Where cargo puts the program, another user may not get.
-    let program = folder.join("refit-agent");
-    if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_refit-agent"), &program).unwrap();
-    }
-    let mut command = Command::new(program);
+    let mut command = Command::new(program());
     command.arg("--config-folder").arg(folder.join("etc")).arg("--state-folder").arg(folder.join("var"));
     command.arg("--run-folder").arg(folder.join("run")).args(arguments);
     for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
@@ -442,14 +457,45 @@ fn a_running_agent_answers_people() {
     let told = server.seen.lock().unwrap().iter().any(|(_, _, body)| text(body).contains("the printer is gone"));
     assert!(told);
     // It ends when it is asked to.
+    assert!(end(&path, "run", "-TERM"));
+    assert!(running.join().unwrap().status.success());
+}
+
+/// Ends the agent's processes that do this; whether there was one.
+fn end(folder: &Path, verb: &str, signal: &str) -> bool {
     let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         let line = text(&line);
-        let ours = line.contains(path.to_str().unwrap()) && line.ends_with("\0run\0");
+        let ours = line.contains(folder.to_str().unwrap()) && line.ends_with(&format!("\0{verb}\0"));
         ours.then(|| entry.file_name().to_string_lossy().into_owned())
     });
-    for pid in pids.collect::<Vec<_>>() {
-        Command::new("kill").arg(pid).status().unwrap();
+    let ended = pids.map(|pid| Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    ended.collect::<Vec<_>>().contains(&true)
+}
+
+#[test]
+fn a_network_process_that_dies_in_a_call_is_started_again_and_nobody_waits_for_its_answer() {
+    if !can_run() {
+        return;
     }
+    let (server, folder) = (Server::start(Manner::Mute), tempfile::tempdir().unwrap());
+    enrolled(&server, folder.path());
+    let path = folder.path().to_owned();
+    let running = thread::spawn({
+        let path = path.clone();
+        move || agent(&path, &["run"])
+    });
+    let check_ins = || server.paths().iter().filter(|(path, _)| path == "/agent/v1/check-in").count();
+    assert!((0..100).any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        check_ins() == 1
+    }));
+    assert!(end(&path, "network", "-KILL"));
+    // The call has failed, and the next one goes through the next process.
+    let output = agent(&path, &["once"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("change        install evil: the mandate does not permit it"));
+    assert_eq!(check_ins(), 2);
+    assert!(end(&path, "run", "-TERM"));
     assert!(running.join().unwrap().status.success());
 }

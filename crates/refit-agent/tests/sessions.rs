@@ -349,6 +349,47 @@ fn only_changes_are_told_and_nothing_twice() {
 }
 
 #[test]
+fn offers_are_told_when_they_differ_and_again_to_a_server_that_was_restored() {
+    let mut rig = Rig::new();
+    let told = |rig: &Rig| match &rig.check_ins.last().unwrap().report {
+        Report::Same { .. } => None,
+        Report::Changes { universe, .. } => universe.as_ref().map(|universe| universe.offers.len()),
+        Report::All { inventory } => Some(inventory.universe.offers.len()),
+    };
+    let release = |version: &str| {
+        serde_json::from_value(serde_json::json!({
+            "title": "deb/curl", "version": version, "published": "2026-11-01T00:00:00Z"
+        }))
+        .unwrap()
+    };
+    rig.universe.push(release("8.1-1"));
+    rig.check_in();
+    assert_eq!(told(&rig), Some(1));
+    rig.check_in();
+    assert_eq!(told(&rig), None);
+    // An archive that was signed anew offers the same.
+    rig.universe[0].published = at("2026-11-20T00:00:00Z");
+    rig.restart_agent();
+    assert_eq!(told(&rig), None);
+    rig.universe.push(release("8.2-1"));
+    rig.check_in();
+    assert_eq!(told(&rig), Some(2));
+    rig.check_in();
+    assert_eq!(told(&rig), None);
+    // A backup knows less.
+    rig.epoch = 2;
+    rig.state.epoch = 2;
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(told(&rig), Some(2));
+    // A server that asks for them again and again gets them, and not at once each time.
+    rig.server.want = Some(Want::Offers);
+    let before = rig.check_ins.len();
+    rig.check_in();
+    assert!(rig.check_ins.len() <= before + 2, "{}", rig.check_ins.len() - before);
+}
+
+#[test]
 fn check_ins_are_counted_on_disk() {
     let mut rig = Rig::new();
     for _ in 0..3 {

@@ -46,6 +46,14 @@ impl BaseRoot {
         or_skip(ROOT.get_or_init(|| BaseRoot::cached(Recipe::booting)))
     }
 
+    /// Debian 12 with a message bus, `notify-send`, and Python's bindings to write a desktop's side of it.
+    ///
+    /// `None` after `skipped:` was printed, where no root can be had.
+    pub fn desktop() -> Option<BaseRoot> {
+        static ROOT: OnceLock<Result<BaseRoot, String>> = OnceLock::new();
+        or_skip(ROOT.get_or_init(|| BaseRoot::cached(Recipe::desktop)))
+    }
+
     /// Debian 12 from its real archive with more than a hundred updates waiting, `linux-image-amd64`, `libc6` and
     /// `openssl` among them.
     ///
@@ -111,6 +119,13 @@ impl Recipe {
         let mut recipe = Recipe::minimal(mirror);
         recipe.name = "booting";
         recipe.options.push("--include=systemd-sysv,dbus,iproute2,needrestart,perl".to_owned());
+        recipe
+    }
+
+    fn desktop(mirror: &Mirror) -> Recipe {
+        let mut recipe = Recipe::minimal(mirror);
+        recipe.name = "desktop";
+        recipe.options.push("--include=dbus-daemon,libnotify-bin,python3-dbus,python3-gi".to_owned());
         recipe
     }
 

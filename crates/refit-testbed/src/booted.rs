@@ -25,6 +25,15 @@ pub struct Booted<'root> {
 impl<'root> Booted<'root> {
     /// Boots a root that has systemd in it ([`crate::BaseRoot::booting`]), and waits until all units have been started.
     pub fn boot(root: &'root Root, cable: &Cable) -> Booted<'root> {
+        Booted::started(root, &[format!("--network-namespace-path=/run/netns/{}", cable.namespace())])
+    }
+
+    /// As [`Booted::boot`], with the machine's own network.
+    pub fn boot_on_the_machines_network(root: &'root Root) -> Booted<'root> {
+        Booted::started(root, &[])
+    }
+
+    fn started(root: &'root Root, network: &[String]) -> Booted<'root> {
         let console =
             std::fs::File::create(root.folder().join("console")).expect("the root's folder can be written to");
         let nspawn = Command::new("systemd-nspawn")
@@ -32,7 +41,7 @@ impl<'root> Booted<'root> {
             .arg(root.merged())
             .args(root.nspawn_binds())
             .args(["--boot", "--register=no", "--keep-unit", "--console=pipe"])
-            .arg(format!("--network-namespace-path=/run/netns/{}", cable.namespace()))
+            .args(network)
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .stdin(Stdio::null())
             .stdout(console.try_clone().expect("a file can be shared"))

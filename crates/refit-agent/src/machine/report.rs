@@ -41,15 +41,6 @@ fn offered(universe: &Universe) -> Digest {
     Digest::of(&serde_json::to_vec(&(&universe.key, offers)).unwrap_or_default())
 }
 
-/// Whether a report says what the universe offers.
-fn says_offers(report: &Report) -> bool {
-    match report {
-        Report::Same { .. } => false,
-        Report::Changes { universe, .. } => universe.as_ref().is_some_and(|universe| !universe.offers.is_empty()),
-        Report::All { inventory } => !inventory.universe.offers.is_empty(),
-    }
-}
-
 /// How many receipts, complaints and problems travel in one check-in; the others follow at once.
 const RECEIPTS_MOST: usize = 100;
 const COMPLAINTS_MOST: usize = 50;
@@ -64,9 +55,12 @@ impl Machine {
     pub(super) fn write_check_in(&mut self, now: Clock) -> Option<(CheckIn, Sent)> {
         let standing = self.standing(now);
         let life = self.life.as_ref()?;
-        let (report, inventory) = match (&life.inventory, self.journal.agreed) {
-            (Some(inventory), agreed) => (self.report(inventory, agreed)?, Some(inventory.clone())),
-            (None, Some(digest)) => (Report::Same { digest }, None),
+        let (report, inventory, offers) = match (&life.inventory, self.journal.agreed) {
+            (Some(inventory), agreed) => {
+                let (report, offers) = self.report(inventory, agreed)?;
+                (report, Some(inventory.clone()), offers)
+            }
+            (None, Some(digest)) => (Report::Same { digest }, None, None),
             (None, None) => {
                 let wait = self.settings.least_interval.max(Duration::from_secs(60));
                 self.set_next_check_in(now.monotonic.saturating_add(wait));
@@ -79,7 +73,7 @@ impl Machine {
         self.step.changed = true;
         let problems: Vec<&KnownProblem> = self.journal.problems.iter().filter(|known| !known.told).collect();
         let sent = Sent {
-            offers: inventory.as_ref().filter(|_| says_offers(&report)).map(|inventory| offered(&inventory.universe)),
+            offers,
             inventory,
             problems: problems.iter().map(|known| (known.code.clone(), known.what.clone())).collect(),
         };
@@ -109,11 +103,13 @@ impl Machine {
         Some((check_in, sent))
     }
 
-    fn report(&self, inventory: &Inventory, agreed: Option<Digest>) -> Option<Report> {
+    /// What is said of the device, and the digest of what it offers where the report says that.
+    fn report(&self, inventory: &Inventory, agreed: Option<Digest>) -> Option<(Report, Option<Digest>)> {
         let life = self.life.as_ref()?;
         let digest = inventory.digest();
         // Offers change while everything else stays as it is: they are said whenever they differ from what was said last.
-        let says_offers = life.want == Want::Offers || self.journal.offers != Some(offered(&inventory.universe));
+        let offers = offered(&inventory.universe);
+        let says_offers = life.want == Want::Offers || self.journal.offers != Some(offers);
         let mut report = match &life.agreed {
             _ if life.want == Want::All => Report::All { inventory: inventory.clone() },
             Some(base) => inventory.since(base),
@@ -133,7 +129,7 @@ impl Machine {
             Report::All { inventory } if !says_offers => inventory.universe.offers.clear(),
             Report::Same { .. } | Report::Changes { .. } | Report::All { .. } => {}
         }
-        Some(report)
+        Some((report, says_offers.then_some(offers)))
     }
 
     /// What an answer confirms, and when to come again.

@@ -88,6 +88,10 @@ impl Machine {
                 Err(refusal) => return Stand::Refused(refusal),
             }
         }
+        // Who has put it off during the notice has answered it.
+        if let Some(until) = progress.deferred_until.filter(|until| now.wall < *until && !overdue && !agreed) {
+            return Stand::Waits(WaitsFor::Deferral, Some(until));
+        }
         if life.presence.attended && !agreed && terms.notify_seconds > 0 {
             match progress.told {
                 None => return Stand::Tell,
@@ -98,9 +102,6 @@ impl Machine {
                     }
                 }
             }
-        }
-        if let Some(until) = progress.deferred_until.filter(|until| now.wall < *until && !overdue && !agreed) {
-            return Stand::Waits(WaitsFor::Deferral, Some(until));
         }
         if let Some(until) =
             is_busy(&life.presence, &terms.relaunch.not_while, terms.relaunch.wait_seconds, directive.due, now)

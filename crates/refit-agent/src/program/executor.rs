@@ -31,7 +31,7 @@ use std::{
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long to run.
@@ -58,7 +58,8 @@ enum Event {
     Control(Request, Sender<Status>),
     /// The network process is there.
     Network(UnixStream),
-    NetworkGone,
+    /// The network process of this connection has ended.
+    NetworkGone(u64),
     Stop,
 }
 
@@ -77,6 +78,10 @@ struct Executor {
     jobs: Sender<Job>,
     events: Sender<Event>,
     network: Option<UnixStream>,
+    /// The number of the connection with the network process.
+    connection: u64,
+    /// The call that is out, and since when.
+    out: Option<(u64, Instant)>,
     /// A call that waits for the network process.
     waiting: Option<(Call, Vec<u8>)>,
     working: usize,
@@ -115,6 +120,8 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
         jobs,
         events,
         network: None,
+        connection: 0,
+        out: None,
         waiting: None,
         working: 0,
         wake: Duration::from_secs(1),
@@ -132,10 +139,17 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
         if until == Until::Settled && executor.is_settled() {
             return Ok(executor.machine.status(clock()));
         }
-        match inbox.recv_timeout(executor.wake) {
+        if executor.out.is_some_and(|(_, since)| since.elapsed() > CALL) {
+            executor.give_up("the network process does not answer")?;
+        }
+        match inbox.recv_timeout(executor.wake.min(CALL)) {
             Ok(Event::Input(input)) => {
                 if matches!(input, Input::Inventory(_) | Input::Simulated { .. } | Input::Observed { .. }) {
                     executor.working = executor.working.saturating_sub(1);
+                }
+                if let Input::Answered { call, .. } = &input {
+                    executor.out.take_if(|(out, _)| out == call);
+                    executor.waiting.take_if(|(waiting, _)| waiting.call == *call);
                 }
                 executor.step(input)?;
             }
@@ -148,7 +162,11 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
                 let _ = reply.send(executor.machine.status(clock()));
             }
             Ok(Event::Network(stream)) => executor.network_came(stream)?,
-            Ok(Event::NetworkGone) => executor.network = None,
+            Ok(Event::NetworkGone(connection)) if connection == executor.connection => {
+                executor.network = None;
+                executor.give_up("the network process has ended")?;
+            }
+            Ok(Event::NetworkGone(_)) => {}
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => {}
             Err(RecvTimeoutError::Timeout) => {
                 executor.step(Input::Presence(person::presence()))?;
@@ -202,9 +220,12 @@ impl Executor {
             Effect::Observe { session, packages } => self.work(Job::Observe { session, packages }),
             Effect::Tell(telling) => {
                 let events = self.events.clone();
-                person::tell(&telling, move |said| {
+                let told = person::tell(&telling, move |said| {
                     let _ = events.send(Event::Input(Input::Person(said)));
                 });
+                if let Err(why) = told {
+                    self.log.write(Severity::Warning, &why);
+                }
             }
             Effect::Log(severity, line) => self.log.write(severity, &line),
             Effect::Restart => self.restart(),
@@ -218,7 +239,15 @@ impl Executor {
         let _ = self.jobs.send(job);
     }
 
+    /// Nobody waits for an answer that will not come.
+    fn give_up(&mut self, why: &str) -> Result<()> {
+        let Some((call, _)) = self.out.take() else { return Ok(()) };
+        self.waiting = None;
+        self.step(Input::Answered { call, result: Err(Failure::Unreachable(why.into())) })
+    }
+
     fn send(&mut self, call: Call, body: Vec<u8>) {
+        self.out = Some((call.call, Instant::now()));
         let Some(stream) = &mut self.network else {
             // It comes in a moment, or the wait ends: see `network_came`, and the time limit below.
             let (number, events) = (call.call, self.events.clone());
@@ -239,20 +268,17 @@ impl Executor {
 
     fn network_came(&mut self, stream: UnixStream) -> Result<()> {
         let (events, reader) = (self.events.clone(), stream.try_clone()?);
+        self.connection += 1;
+        let connection = self.connection;
         thread::spawn(move || {
             let mut reader = BufReader::new(reader);
-            let mut last = 0;
             while let Ok(Some((answer, body))) = frame::receive::<Answer>(&mut reader) {
-                last = answer.call;
                 let result = answer.failure.map_or(Ok(body), |failure| Err(failure.into()));
-                if events.send(Event::Input(Input::Answered { call: last, result })).is_err() {
+                if events.send(Event::Input(Input::Answered { call: answer.call, result })).is_err() {
                     return;
                 }
             }
-            // Whatever was asked last, and has no answer yet, gets none. An answer that is not awaited is not heard.
-            let failure = Failure::Unreachable("the network process has ended".into());
-            let _ = events.send(Event::NetworkGone);
-            let _ = events.send(Event::Input(Input::Answered { call: last + 1, result: Err(failure) }));
+            let _ = events.send(Event::NetworkGone(connection));
         });
         self.network = Some(stream);
         if let Some((call, body)) = self.waiting.take() {
@@ -272,6 +298,8 @@ impl Executor {
     }
 }
 
+/// How long a call may take, whatever the network process says: its own limit is shorter.
+const CALL: Duration = Duration::from_secs(300);
 /// How long a call waits for the network process to come.
 const NETWORK_WAIT: Duration = Duration::from_secs(30);
 

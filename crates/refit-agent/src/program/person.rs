@@ -81,13 +81,20 @@ fn camera_open() -> bool {
     })
 }
 
-/// Tells everybody who is logged in; `on_answer` hears what they press. It returns at once.
-pub fn tell(telling: &Telling, on_answer: impl Fn(PersonSaid) + Clone + Send + 'static) {
+/// Shows messages on the desktop, with buttons, and prints which one was pressed.
+const NOTIFY: &str = "/usr/bin/notify-send";
+
+/// Tells everybody who is logged in; `on_answer` hears what they press. It returns at once; an error says why nobody is told.
+pub fn tell(telling: &Telling, on_answer: impl Fn(PersonSaid) + Clone + Send + 'static) -> Result<(), String> {
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let (title, text) = words::telling(telling, &zone);
-    for person in people(Path::new("/run/systemd/sessions")) {
+    let people = people(Path::new("/run/systemd/sessions"));
+    if !people.is_empty() && !Path::new(NOTIFY).exists() {
+        return Err(format!("nobody can be told anything: there is no {NOTIFY} (package libnotify-bin)"));
+    }
+    for person in people {
         let answers = telling.answers();
-        let mut command = Command::new("notify-send");
+        let mut command = Command::new(NOTIFY);
         command.args(["--app-name=Refit", "--urgency=critical"]);
         for said in &answers {
             let (name, label) = words::answer(said);
@@ -114,6 +121,7 @@ pub fn tell(telling: &Telling, on_answer: impl Fn(PersonSaid) + Clone + Send + '
             }
         });
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -154,6 +154,8 @@ pub struct Rig {
     pub packages: BTreeMap<SmolStr, SmolStr>,
     /// Offers: package, version, key of the source.
     pub offers: Vec<(SmolStr, SmolStr, SmolStr)>,
+    /// What the server is told of the offers.
+    pub universe: Vec<refit_model::entry::ReleaseEntry>,
     /// Steps that the package manager would make besides, whenever a package is changed: which, and the step.
     pub besides: Vec<(SmolStr, Step)>,
     /// Packages whose change does not come to what was asked for.
@@ -232,6 +234,7 @@ impl Rig {
             server: Server::default(),
             packages: packages.map(|(name, version)| (name.into(), version.into())).into(),
             offers: offers.map(|(name, version, key)| (name.into(), version.into(), key.into())).into(),
+            universe: Vec::new(),
             besides: Vec::new(),
             failing: BTreeSet::new(),
             refusing: BTreeMap::new(),
@@ -437,7 +440,11 @@ impl Rig {
                 ]
                 .into(),
                 installs: self.packages.iter().map(install).collect(),
-                universe: Universe { key: "k".into(), distribution: "debian/bookworm".into(), offers: Vec::new() },
+                universe: Universe {
+                    key: "k".into(),
+                    distribution: "debian/bookworm".into(),
+                    offers: self.universe.clone(),
+                },
             }),
             offered: self
                 .offers

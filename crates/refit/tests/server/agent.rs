@@ -20,7 +20,7 @@ use std::{
 };
 
 /// The agent's program. Cargo builds no program of another package for a test, so that the test asks it to.
-fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
@@ -53,7 +53,7 @@ fn device(family: Family, installed: impl IntoIterator<Item = Software>) -> Opti
     Some(device)
 }
 
-fn policy(device: &AnyDevice) -> String {
+pub fn policy(device: &AnyDevice) -> String {
     let system = match device.family() {
         Family::Apt => "deb",
         Family::Dnf => "rpm",
@@ -75,7 +75,7 @@ sources:
 }
 
 /// A server with keys, a mandate and a policy in force, and the token for devices.
-fn organization(folder: &Path, policy: &str) -> (Running, String) {
+pub fn organization(folder: &Path, policy: &str) -> (Running, String) {
     let server = start(&folder.join("data"));
     fs::create_dir(folder.join("policy")).unwrap();
     fs::write(folder.join("policy/refit.yaml"), policy).unwrap();
@@ -106,7 +106,7 @@ fn until_done(server: &Running, device: &AnyDevice) -> Outcome {
 }
 
 /// Every receipt in the log, as `title: before -> after, result`.
-fn receipts(server: &Running) -> Vec<String> {
+pub fn receipts(server: &Running) -> Vec<String> {
     let page = server.client.events(0, Some("receipt.received"), Duration::ZERO).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
     let receipt = |body: &serde_json::Value| {

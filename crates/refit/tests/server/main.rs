@@ -5,5 +5,7 @@
 mod agent;
 mod commands;
 mod kill;
+mod notice;
+mod package;
 mod running;
 mod signing;

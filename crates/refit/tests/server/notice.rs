@@ -1,0 +1,98 @@
+//! People are told what will happen, on a real message bus, and their answers come back.
+
+use super::{
+    agent::{organization, policy, program, receipts},
+    commands::settle,
+};
+use refit_testbed::{BaseRoot, Device, Package, Root, Running, family::AnyDevice};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A session of somebody called Ada, as logind writes it down, with a message bus and a desktop; and the agent.
+const SESSION: &str = r#"
+useradd --uid 1000 --create-home ada
+mkdir -p /run/systemd/sessions /run/user/1000
+chown ada: /run/user/1000
+printf 'UID=1000\nCLASS=user\nACTIVE=1\nTYPE=wayland\nIDLE_HINT=0\n' >/run/systemd/sessions/1
+as_ada() {
+    setpriv --reuid ada --regid ada --clear-groups env -i HOME=/home/ada PATH=/usr/bin:/bin \
+        DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus "$@"
+}
+as_ada dbus-daemon --session --nofork --address=unix:path=/run/user/1000/bus &
+until [ -S /run/user/1000/bus ]; do sleep 0.1; done
+as_ada python3 /srv/desktop.py &
+exec refit-agent run
+"#;
+
+fn wait(what: &str, running: &mut Running, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    running.wait_until(what, || {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not {what}");
+        std::thread::sleep(Duration::from_millis(50));
+        condition()
+    });
+}
+
+#[test]
+fn people_are_told_and_their_answers_count() {
+    let Some(base) = BaseRoot::desktop() else { return };
+    let mut device = Device::on(Root::overlay(&base), ["alpha", "beta"].map(|name| Package::new(name, "1.0")));
+    device.root.with_binary(program()).share_network();
+    device.root.bind(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/desktop.py"), "/srv/desktop.py");
+    device.root.write("/etc/machine-id", "5ca1ab1e000000000000000000000004\n");
+    device.root.shell("useradd --system --no-create-home --shell /usr/sbin/nologin refit-agent").success();
+    device.offer([Package::new("alpha", "2.0")]);
+    let device = AnyDevice::Apt(device);
+    let policy =
+        policy(&device).replace("deadline:", "experience: { notify: 4h, defer: { times: 2, for: 8h } }\ndeadline:");
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy);
+    let root = device.root();
+    root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+
+    let mut running = root.command("sh").args(["-euc", SESSION]).start();
+    let status = || root.run("refit-agent", ["status"]).stdout;
+    let shown = || -> Vec<Value> {
+        let text = root.try_read("/home/ada/shown").unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let version = |name: &str| root.dpkg()[name].version.clone();
+    wait("running", &mut running, || root.run("refit-agent", ["status"]).ok());
+    root.run("refit-agent", ["once"]).success();
+    settle(&server);
+    root.run("refit-agent", ["once"]).success();
+
+    // The person is told, in the agent's words, and nothing happens yet.
+    wait("told", &mut running, || shown().len() == 1);
+    let notice = &shown()[0];
+    assert_eq!(notice["program"], "Refit");
+    assert_eq!(notice["title"], "Software on this machine will be updated");
+    let text = notice["text"].as_str().unwrap();
+    assert!(text.starts_with("deb/alpha 2.0") && text.contains("You can put it off 2 times."), "{text}");
+    assert_eq!(notice["actions"], json!(["now", "Now", "later", "Later"]));
+    assert!(status().contains("you were told, and have time until then"), "{}", status());
+
+    // Later.
+    root.write("/home/ada/press-1", "later");
+    wait("put off", &mut running, || status().contains("you put it off"));
+    assert_eq!(version("alpha"), "1.0");
+
+    // Now after all, by the command line, as the person and not as root.
+    root.shell("setpriv --reuid ada --regid ada --clear-groups refit-agent defer --now").success();
+    wait("updated", &mut running, || version("alpha") == "2.0");
+
+    // Something else comes; now by the button.
+    device.offer([refit_testbed::family::Software::new("beta", "2.0")]);
+    root.run("refit-agent", ["once"]).success();
+    settle(&server);
+    root.run("refit-agent", ["once"]).success();
+    wait("told again", &mut running, || shown().len() == 2);
+    assert_eq!(version("beta"), "1.0");
+    root.write("/home/ada/press-2", "now");
+    wait("updated", &mut running, || version("beta") == "2.0");
+    root.run("refit-agent", ["once"]).success();
+    assert_eq!(receipts(&server), ["deb/alpha: 1.0 -> 2.0, succeeded", "deb/beta: 1.0 -> 2.0, succeeded"]);
+    running.kill();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
