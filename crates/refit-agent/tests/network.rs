@@ -23,9 +23,9 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::{Arc, Mutex, OnceLock},
+    path::Path,
+    process::{Command, Output, Stdio},
+    sync::{Arc, Mutex, RwLock},
     thread,
     time::Duration,
 };
@@ -283,30 +283,37 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers, calls:
     }
 }
 
-/// The program where another user gets: not to where cargo puts it. It is copied once, before anything is started, since a child
-/// that is just being made would hold the file open.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, program) = PROGRAM.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let program = folder.path().join("refit-agent");
-        fs::copy(env!("CARGO_BIN_EXE_refit-agent"), &program).unwrap();
-        (folder, program)
-    });
-    program
+/// Held to write a program, and shared to start one: a child that is just being made holds everything open that is open, and what
+/// is open for writing can't be run.
+static PROGRAMS: RwLock<()> = RwLock::new(());
+
+fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = {
+        let _shared = PROGRAMS.read().unwrap();
+        command.spawn().unwrap()
+    };
+    child.wait_with_output().unwrap()
 }
 
 /// The program in folders of its own. As root the network process is `nobody`: it has to reach them.
 fn agent(folder: &Path, arguments: &[&str]) -> Output {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = Command::new(program());
+    // Where cargo puts the program, another user may not get.
+    let program = folder.join("refit-agent");
+    {
+        let _held = PROGRAMS.write().unwrap();
+        if !program.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_refit-agent"), &program).unwrap();
+        }
+    }
+    let mut command = Command::new(program);
     command.arg("--config-folder").arg(folder.join("etc")).arg("--state-folder").arg(folder.join("var"));
     command.arg("--run-folder").arg(folder.join("run")).args(arguments);
     for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
-    command.env("REFIT_AGENT_USER", "nobody").output().unwrap()
+    output(command.env("REFIT_AGENT_USER", "nobody"))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -469,7 +476,7 @@ fn end(folder: &Path, verb: &str, signal: &str) -> bool {
         let ours = line.contains(folder.to_str().unwrap()) && line.ends_with(&format!("\0{verb}\0"));
         ours.then(|| entry.file_name().to_string_lossy().into_owned())
     });
-    let ended = pids.map(|pid| Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    let ended = pids.map(|pid| output(Command::new("kill").args([signal, &pid])).status.success());
     ended.collect::<Vec<_>>().contains(&true)
 }
 

@@ -154,6 +154,11 @@ impl Running {
         panic!("still running after {:?}: {outcome}", self.limit)
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.ended().is_some()
+    }
+
     /// Waits until a condition holds; panics when the program ends before, or does not get there within the limit.
     pub fn wait_until(&mut self, what: &str, condition: impl Fn() -> bool) {
         while !condition() {

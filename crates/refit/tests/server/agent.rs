@@ -7,8 +7,9 @@ use super::{
 };
 use refit_core::control::Plain;
 use refit_testbed::{
-    Installed, Outcome, differences,
+    BaseRoot, Installed, Outcome, Root, Running as Program, differences,
     family::{AnyDevice, Family, Software},
+    scenarios,
 };
 use std::{
     collections::BTreeMap,
@@ -16,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The agent's program. Cargo builds no program of another package for a test, so that the test asks it to.
@@ -37,7 +38,11 @@ pub fn program() -> &'static Path {
 
 /// A device with the agent's program, its user, and an id.
 fn device(family: Family, installed: impl IntoIterator<Item = Software>) -> Option<AnyDevice> {
-    let mut device = AnyDevice::new(family, installed)?;
+    Some(equipped(AnyDevice::new(family, installed)?))
+}
+
+fn equipped(mut device: AnyDevice) -> AnyDevice {
+    let family = device.family();
     device.root_mut().with_binary(program()).share_network();
     let id = match family {
         Family::Apt => "5ca1ab1e000000000000000000000001\n",
@@ -50,7 +55,7 @@ fn device(family: Family, installed: impl IntoIterator<Item = Software>) -> Opti
         device.root().write("/etc/os-release", "ID=almalinux\nVERSION_ID=9.4\nID_LIKE=\"rhel centos fedora\"\n");
     }
     device.root().shell("useradd --system --no-create-home --shell /usr/sbin/nologin refit-agent").success();
-    Some(device)
+    device
 }
 
 pub fn policy(device: &AnyDevice) -> String {
@@ -182,6 +187,84 @@ fn a_device_with_apt_is_patched_from_the_first_key_to_the_receipt() {
 #[test]
 fn a_device_with_dnf_is_patched_from_the_first_key_to_the_receipt() {
     patched_end_to_end(Family::Dnf);
+}
+
+/// A machine that loses power between dpkg's unpacking and configuring: the next life of the agent looks what became of it, the
+/// package manager repairs it, and each package's success is told once.
+#[test]
+fn what_was_killed_half_way_is_finished_and_told_once() {
+    let Some(base) = BaseRoot::minimal() else { return };
+    let device = AnyDevice::Apt(scenarios::upgrade_that_waits(&base));
+    let device = equipped(device);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy(&device));
+    let root = device.root();
+    root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    // The first check-ins; a server that is quick has decided by the last of them.
+    let first = root.command("refit-agent").arg("once").start();
+    let first = match waits_in(root, first) {
+        Ok(running) => running,
+        Err(outcome) => {
+            outcome.success();
+            settle(&server);
+            root.command("refit-agent").arg("once").start()
+        }
+    };
+    scenarios::kill_while_waiting(root, first);
+    assert_eq!(root.dpkg()["alpha"].status, "iU");
+    assert_eq!(receipts(&server), Vec::<String>::new());
+
+    for _ in 0..4 {
+        root.run("refit-agent", ["once"]);
+        settle(&server);
+    }
+    let state = |name: &str| format!("{} {}", root.dpkg()[name].status, root.dpkg()[name].version);
+    assert_eq!((state("alpha"), state("omega")), ("ii 2.0".to_owned(), "ii 2.0".to_owned()), "{:?}", receipts(&server));
+    assert_eq!(root.run("dpkg", ["--audit"]).success().stdout, "");
+    let succeeded: Vec<String> = receipts(&server).into_iter().filter(|line| line.ends_with("succeeded")).collect();
+    assert_eq!(succeeded.len(), 2, "{:?}", receipts(&server));
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
+
+/// Whether a program comes to wait in a maintainer script; else how it ended.
+fn waits_in(root: &Root, mut running: Program) -> Result<Program, Outcome> {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        if root.exists("/run/waiting") {
+            return Ok(running);
+        }
+        if running.has_ended() {
+            return Err(running.wait());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("neither ended nor waiting")
+}
+
+/// One call stops every device within one check-in, and says which have heard it.
+#[test]
+fn everything_can_be_stopped() {
+    let Some(device) = device(Family::Apt, [Software::new("alpha", "1.0")]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy(&device));
+    device.root().command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    until_done(&server, &device);
+    let mut session = Session { folder: folder.path(), text: String::new() };
+    session.types("refit halt --everything --why 'the new release breaks printing'");
+    device.offer([Software::new("alpha", "2.0")]);
+    until_done(&server, &device);
+    let said = once(&device);
+    assert!(said.stdout.contains("the server says: the new release breaks printing"), "{said}");
+    assert_eq!(device.database()["alpha"].version, "1.0");
+    let status = session.types("refit halt --status");
+    assert!(status.contains("1 of 1 devices with an agent honour it"), "{status}");
+    session.types("refit resume --everything --why mended");
+    until_done(&server, &device);
+    until_done(&server, &device);
+    assert_eq!(device.database()["alpha"].version, "2.0", "{}", session.text);
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
 }
 
 /// Who talks to the network may do nothing else: another user, no capabilities, no way to more, and no file of the executor.
