@@ -311,7 +311,7 @@ impl Machine {
         // A change that was asked for, and that the package manager would not make, is none.
         for job in &session.jobs {
             let made = steps.iter().any(|step| Some(&step.package) == job.package().as_ref());
-            if !made && !blamed.iter().any(|(id, ..)| *id == job.directive.id) {
+            if !made && !self.is_unfinished(job) && !blamed.iter().any(|(id, ..)| *id == job.directive.id) {
                 let what = format!("the package manager would not change {}", job.directive.title);
                 blamed.push((job.directive.id.clone(), Blocked::PackageManager, Refusal::new("package_manager", what)));
             }
@@ -352,6 +352,7 @@ impl Machine {
             }
             Ok(observed) => {
                 self.journal.session = None;
+                let session = self.without_torn(session, &observed, now);
                 self.conclude(session, observed, now);
             }
             Err(cannot) if cannot.passing => self.end_quietly(&cannot.why, now),
@@ -376,6 +377,43 @@ impl Machine {
             self.journal.directives.get(&job.directive.id).is_some_and(|known| known.failures >= DEATHS_MOST)
         });
         resumed && unchanged && !often
+    }
+
+    /// A session in whose middle the agent or the machine died, without what is neither as it was nor as it should be: that has
+    /// not failed, it is taken up again, and the package manager repairs it first. What dies again and again there has failed.
+    fn without_torn(&mut self, mut session: Session, observed: &Observed, now: Clock) -> Session {
+        if self.life.as_ref().is_none_or(|life| life.resumed != Some(session.number)) {
+            return session;
+        }
+        let mut torn = false;
+        session.jobs.retain(|job| {
+            let is = job.package().and_then(|package| observed.versions.get(&package).cloned().flatten());
+            let progress = self.journal.directives.entry(job.directive.id.clone()).or_default();
+            if is.as_ref() == job.wanted() || progress.failures >= DEATHS_MOST {
+                return true;
+            }
+            progress.failures += 1;
+            torn = true;
+            false
+        });
+        if torn {
+            let what = "the agent ended in the middle of a change; what is unfinished is taken up again";
+            self.problem("package_manager", what.to_owned(), now);
+        }
+        session
+    }
+
+    /// Whether a package is there in the version that a job wants, and not in order: to finish it is a change too, and brings
+    /// nothing new.
+    fn is_unfinished(&self, job: &Job) -> bool {
+        let Some((package, inventory)) = job.package().zip(self.life.as_ref().and_then(|life| life.inventory.as_ref()))
+        else {
+            return false;
+        };
+        let title = format!("{}/{}", package.system.namespace(), package.name);
+        inventory.installs.values().any(|install| {
+            install.title.as_str() == title && install.state.is_some() && Some(&install.version) == job.wanted()
+        })
     }
 
     /// Receipts, floors, and what still has to restart.

@@ -223,6 +223,7 @@ fn what_was_killed_half_way_is_finished_and_told_once() {
     assert_eq!(root.run("dpkg", ["--audit"]).success().stdout, "");
     let succeeded: Vec<String> = receipts(&server).into_iter().filter(|line| line.ends_with("succeeded")).collect();
     assert_eq!(succeeded.len(), 2, "{:?}", receipts(&server));
+    assert_eq!(receipts(&server).len(), 2, "{:?}", receipts(&server));
     server.child.kill().unwrap();
     server.child.wait().unwrap();
 }
@@ -257,8 +258,16 @@ fn everything_can_be_stopped() {
     let said = once(&device);
     assert!(said.stdout.contains("the server says: the new release breaks printing"), "{said}");
     assert_eq!(device.database()["alpha"].version, "1.0");
-    let status = session.types("refit halt --status");
-    assert!(status.contains("1 of 1 devices with an agent honour it"), "{status}");
+    // The server writes down who honours it every ten seconds.
+    let begun = Instant::now();
+    loop {
+        let status = session.types("refit halt --status");
+        if status.contains("1 of 1 devices with an agent honour it") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{status}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
     session.types("refit resume --everything --why mended");
     until_done(&server, &device);
     until_done(&server, &device);
