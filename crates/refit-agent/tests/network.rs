@@ -2,6 +2,8 @@
 //!
 //! The machine that the tests run on is read, and never changed: no state here permits anything.
 #![cfg(feature = "program")]
+// Only the machine is pure.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
