@@ -336,7 +336,7 @@ fn enrolled(server: &Server, folder: &Path) {
 fn can_run() -> bool {
     let known = Path::new("/var/lib/dpkg/status").exists() && Path::new("/etc/machine-id").exists();
     if !known {
-        eprintln!("skipped: this machine has no dpkg, or no id");
+        refit_testbed::skip("this machine has no dpkg, or no id");
     }
     known
 }
@@ -423,10 +423,10 @@ fn an_answer_without_an_end_is_cut_off() {
 
 #[test]
 fn a_damaged_journal_says_what_to_do_and_is_not_begun_anew() {
-    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
-    if !Path::new("/etc/machine-id").exists() {
+    if !can_run() {
         return;
     }
+    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
     enrolled(&server, folder.path());
     let journal = folder.path().join("var/journal.json");
     let text_before = fs::read_to_string(&journal).unwrap();
@@ -465,6 +465,11 @@ fn a_running_agent_answers_people() {
     agent(&path, &["once"]);
     let told = server.seen.lock().unwrap().iter().any(|(_, _, body)| text(body).contains("the printer is gone"));
     assert!(told);
+    // Nobody else works on the device meanwhile.
+    fs::remove_file(path.join("run/control.sock")).unwrap();
+    let output = agent(&path, &["once"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("another refit-agent is at work"), "{}", text(&output.stderr));
     // It ends when it is asked to.
     assert!(end(&path, "run", "-TERM"));
     assert!(running.join().unwrap().status.success());

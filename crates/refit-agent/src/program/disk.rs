@@ -5,7 +5,7 @@ use crate::machine::{Documents, Journal};
 use anyhow::{Context, Result, bail};
 use refit_wire::{Digest, Envelope};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
@@ -23,6 +23,21 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         File::open(folder)?.sync_all()
     })();
     written.with_context(|| format!("{} can't be written", path.display()))
+}
+
+/// What keeps two agents from working on one device: held until it is dropped.
+pub fn lock(folders: &Folders) -> Result<File> {
+    fs::create_dir_all(&folders.state).with_context(|| format!("{} can't be made", folders.state.display()))?;
+    let path = folders.state.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.with_context(|| format!("{} can't be opened", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another refit-agent is at work on this device: try again when it has ended")
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} can't be locked", path.display())),
+    }
 }
 
 /// Writes the journal, and forgets documents that it does not name.

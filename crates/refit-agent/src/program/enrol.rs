@@ -23,6 +23,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 /// Enrols the device; `again` puts a new enrolment in the place of an old one.
 pub fn enrol(folders: &Folders, token: &str, proxy: Option<&str>, again: bool, now: Timestamp) -> Result<Config> {
     let token: EnrolmentToken = token.parse()?;
+    let _alone = disk::lock(folders)?;
     if folders.journal().exists() && !again {
         bail!("this device is enrolled already; `refit-agent enroll --again TOKEN` enrols it anew");
     }

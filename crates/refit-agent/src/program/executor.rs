@@ -92,6 +92,7 @@ struct Executor {
 /// Runs the executor.
 pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> {
     let config = Config::read(&folders.config_file())?;
+    let _alone = disk::lock(folders)?;
     let (journal, documents) = disk::load(folders)?;
     let settings = Settings {
         least_interval: Duration::from_secs(config.least_interval_seconds),
