@@ -3,7 +3,7 @@
 
 mod rig;
 
-use refit_agent::machine::{Complaint, Input, PersonSaid, Telling};
+use refit_agent::machine::{Complaint, Input, PersonSaid, Telling, session::Phase};
 use refit_model::TitleId;
 use refit_wire::{
     lease::Brake,
@@ -448,6 +448,35 @@ fn killed_between_any_two_steps_it_makes_each_change_once_and_reports_it() {
         }
     }
     panic!("it never came to its end");
+}
+
+/// The machine lost power while the package manager worked: what is unpacked and not configured has not failed.
+#[test]
+fn what_was_torn_apart_is_taken_up_again_and_reported_once() {
+    for effects in 0..40 {
+        let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
+        rig.dies_after = Some(effects);
+        rig.check_in();
+        rig.check_in();
+        let session = rig.saved.as_ref().and_then(|journal| journal.session.clone());
+        if !(rig.dead && rig.applied.is_empty() && session.is_some_and(|session| session.phase == Phase::Applying)) {
+            continue;
+        }
+        // One of both is done, the other one is half-way.
+        rig.packages.insert("openssl".into(), "3.1-1".into());
+        rig.packages.insert("curl".into(), "8.1-1".into());
+        rig.unfinished.insert("curl".into());
+        rig.restart_agent();
+        rig.check_in();
+        rig.pass(Duration::from_secs(400));
+        rig.check_in();
+        assert!(rig.unfinished.is_empty());
+        let mut receipts = rig.receipts();
+        receipts.sort();
+        assert_eq!(receipts, ["curl 8.1-1: Succeeded", "openssl 3.1-1: Succeeded"]);
+        return;
+    }
+    panic!("it never died while it was applying");
 }
 
 #[test]

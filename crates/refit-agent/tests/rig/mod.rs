@@ -152,6 +152,8 @@ pub struct Rig {
     pub server: Server,
     // What the device has.
     pub packages: BTreeMap<SmolStr, SmolStr>,
+    /// Packages that are unpacked in the version that the device has, and not configured.
+    pub unfinished: BTreeSet<SmolStr>,
     /// Offers: package, version, key of the source.
     pub offers: Vec<(SmolStr, SmolStr, SmolStr)>,
     /// What the server is told of the offers.
@@ -233,6 +235,7 @@ impl Rig {
             epoch: 1,
             server: Server::default(),
             packages: packages.map(|(name, version)| (name.into(), version.into())).into(),
+            unfinished: BTreeSet::new(),
             offers: offers.map(|(name, version, key)| (name.into(), version.into(), key.into())).into(),
             universe: Vec::new(),
             besides: Vec::new(),
@@ -359,6 +362,7 @@ impl Rig {
             Effect::Observe { session, packages } => {
                 let versions = packages.into_iter().map(|package| {
                     let version = self.packages.get(&package.name).cloned();
+                    let version = version.filter(|_| !self.unfinished.contains(&package.name));
                     (package, version)
                 });
                 let observed =
@@ -427,9 +431,11 @@ impl Rig {
 
     fn reading(&self) -> Reading {
         let install = |(name, version): (&SmolStr, &SmolStr)| {
-            let entry: refit_model::entry::InstallEntry =
-                serde_json::from_value(serde_json::json!({ "title": format!("deb/{name}"), "version": version }))
-                    .unwrap();
+            let entry: refit_model::entry::InstallEntry = serde_json::from_value(serde_json::json!({
+                "title": format!("deb/{name}"), "version": version,
+                "state": self.unfinished.contains(name).then_some("unpacked"),
+            }))
+            .unwrap();
             (entry.slot(), entry)
         };
         Reading {
@@ -470,6 +476,10 @@ impl Rig {
             if let Some(passing) = self.refusing.get(&package) {
                 return Err(CannotDo { passing: *passing, held: false, why: format!("{package} can't be changed") });
             }
+            // To configure what is unpacked is no step: it brings nothing new.
+            if self.unfinished.contains(&package) && self.packages.get(&package) == after.as_ref() {
+                continue;
+            }
             let offered =
                 self.offers.iter().filter(|(name, version, _)| *name == package && Some(version) == after.as_ref());
             let keys = offered.map(|(_, _, key)| key.clone()).collect();
@@ -479,8 +489,15 @@ impl Rig {
         Ok(steps)
     }
 
-    fn apply(&mut self, _: &[Change], steps: &[Step]) -> Observed {
+    fn apply(&mut self, changes: &[Change], steps: &[Step]) -> Observed {
         let mut observed = Observed { duration_ms: 1_000, ..Observed::default() };
+        for change in changes {
+            if let Change::To(package) = change
+                && self.unfinished.remove(&package.name)
+            {
+                observed.versions.insert(name(&package.name), self.packages.get(&package.name).cloned());
+            }
+        }
         for step in steps {
             if self.failing.contains(&step.package.name) {
                 observed.output.insert(step.package.clone(), "the script failed".into());
