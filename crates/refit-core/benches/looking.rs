@@ -117,6 +117,7 @@ fn fleet(devices: u32) -> (State, Board, Timestamp) {
         latches: Vec::new(),
         began: Vec::new(),
         ended: Vec::new(),
+        offered: Vec::new(),
         groups: BTreeMap::new(),
         next_change: None,
     };

@@ -85,6 +85,7 @@ fn a_universe_leads_to_its_devices() {
             facts: BTreeMap::new(),
             installs: Some(Installs::All(vec![entry("editor", "1.0.0")])),
             universe: Some(UniverseReport { key: "u1".into(), distribution: "debian-12".into(), offers: Vec::new() }),
+            check_in: None,
         }));
     }
     assert!((2..=6).contains(&examined(&mut shell)));

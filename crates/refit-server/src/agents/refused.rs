@@ -45,6 +45,8 @@ codes! {
     Retired = "retired", FORBIDDEN;
     /// Two machines came with one certificate; neither of them counts. Enrol again.
     Cloned = "cloned", FORBIDDEN;
+    /// Two devices have reported under this one's id; nothing is taken from either until a person has looked.
+    Quarantined = "quarantined", FORBIDDEN;
     /// The enrolment token does not count.
     Token = "token", FORBIDDEN;
     /// There is no such thing.
@@ -100,10 +102,8 @@ impl From<TellError> for Refused {
             TellError::Refused(refusal) => {
                 let code = match &refusal {
                     Refusal::Missing { .. } => Code::Retired,
-                    Refusal::Conflict(_)
-                    | Refusal::Exists { .. }
-                    | Refusal::Quarantined { .. }
-                    | Refusal::Stopped { .. } => Code::Conflict,
+                    Refusal::Conflict(_) | Refusal::Exists { .. } | Refusal::Stopped { .. } => Code::Conflict,
+                    Refusal::Quarantined { .. } => Code::Quarantined,
                     Refusal::Forbidden(_) | Refusal::Scope(_) => Code::Token,
                     Refusal::Invalid(_) => Code::Invalid,
                 };
