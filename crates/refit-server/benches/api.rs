@@ -26,6 +26,7 @@ use refit_core::{
 };
 use refit_model::{AdvisoryId, DeviceId, TitleId};
 use refit_server::{
+    agents::{self, Agents, Authority, open_key},
     api::{Api, Options, router},
     policy::plan_and_apply,
     shell::{Shell, SystemClock},
@@ -272,7 +273,12 @@ async fn serve(store: Arc<dyn Store>) -> (Shell, Router) {
     };
     let input = Input::CreateToken { token: TokenId::new("bench"), record };
     shell.tell(&Actor::server(), input, None).await.unwrap();
-    let router = router(Api::new(shell.clone(), options));
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path(), shell.now()).unwrap();
+    let door =
+        agents::Options { interval: agents::INTERVAL, address: "https://127.0.0.1".into(), own_certificate: true };
+    let agents = Agents::new(shell.clone(), authority, open_key(folder.path()).unwrap(), door);
+    let router = router(Api::new(shell.clone(), agents, options));
     (shell, router)
 }
 

@@ -222,7 +222,7 @@ impl Server {
         jobs.spawn(jobs::snapshots(shell.clone()));
         jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone(), Pace::default()));
         jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, clients, tls.clone()))));
-        let api = Api::new(shell.clone(), api::Options::default()).with_agents(agents.clone());
+        let api = Api::new(shell.clone(), agents.clone(), api::Options::default());
         api.metrics().include(|registry| shell.metrics().register(registry));
         let router = api::router(api).merge(agents::router(agents.clone()));
         let handle = Handle::new();

@@ -36,7 +36,7 @@ pub(super) async fn create(
     Posted { body, repeat }: Posted<NewEnrolment>,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Admin)?;
-    let agents = api.agents()?;
+    let agents = api.agents();
     let address = body.address.unwrap_or_else(|| agents.options().address.clone());
     if !address.starts_with("https://") || address.len() > 512 || address.chars().any(char::is_whitespace) {
         return Err(Problem::field("address", "an address is `https://HOST:PORT`"));

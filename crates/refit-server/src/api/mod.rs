@@ -78,7 +78,7 @@ pub struct Api {
 
 struct Inner {
     shell: Shell,
-    agents: Option<Agents>,
+    agents: Agents,
     options: Options,
     metrics: Metrics,
     rates: rate::Rates,
@@ -90,29 +90,20 @@ struct Inner {
 }
 
 impl Api {
-    /// An API over a shell.
-    pub fn new(shell: Shell, options: Options) -> Api {
+    /// An API over a shell, with the agents' door beside it.
+    pub fn new(shell: Shell, agents: Agents, options: Options) -> Api {
         let rates = rate::Rates::new(options.requests_per_second, options.burst);
         let long_work = Arc::new(tokio::sync::Semaphore::new(options.long_work));
         let metrics = Metrics::new();
         let compared = tokio::sync::Mutex::new(());
         let inner =
-            Inner { shell, agents: None, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
+            Inner { shell, agents, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
         Api { inner: Arc::new(inner) }
     }
 
-    /// The same, with the agents' door beside it. Called before it is shared.
-    pub fn with_agents(mut self, agents: Agents) -> Api {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.agents = Some(agents);
-        }
-        self
-    }
-
     /// The agents' door.
-    fn agents(&self) -> Result<&Agents, Problem> {
-        let none = || Problem::new(Code::Unavailable, "this server has no door for agents");
-        self.inner.agents.as_ref().ok_or_else(none)
+    fn agents(&self) -> &Agents {
+        &self.inner.agents
     }
 
     /// The shell.

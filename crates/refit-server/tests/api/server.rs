@@ -11,6 +11,7 @@ use refit_core::{
     policy::resolve::Titles,
 };
 use refit_server::{
+    agents::{self, Agents, Authority, open_key},
     api::{Api, Options, router},
     shell::{Clock, Shell},
 };
@@ -78,7 +79,15 @@ impl Server {
         let store = MemoryStore::new();
         let fence = store.acquire_lease("test", clock.now(), std::time::Duration::from_secs(3600)).await.unwrap();
         let shell = Shell::open(Arc::new(store), fence, Titles::default(), clock.clone()).await.unwrap();
-        let router = router(Api::new(shell.clone(), options));
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path(), clock.now()).unwrap();
+        let door = agents::Options {
+            interval: agents::INTERVAL,
+            address: "https://refit.example:7443".to_owned(),
+            own_certificate: true,
+        };
+        let agents = Agents::new(shell.clone(), authority, open_key(folder.path()).unwrap(), door);
+        let router = router(Api::new(shell.clone(), agents, options));
         let mut server = Server { router, shell, clock, admin: String::new() };
         server.admin = server.token("admin", "olga", Bearer::Person, &Scope::ALL).await;
         server
