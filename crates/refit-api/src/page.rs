@@ -23,6 +23,8 @@ impl<T> Page<T> {
 
 /// Devices.
 pub type DevicePage = Page<crate::DeviceSummary>;
+/// People.
+pub type PersonPage = Page<crate::Person>;
 /// Titles.
 pub type TitlePage = Page<crate::TitleSummary>;
 /// Releases.

@@ -133,6 +133,11 @@ impl Client {
         self.put(&format!("/api/v1/devices/{}/assignment", escaped(id)), &body)
     }
 
+    /// All people, by id.
+    pub fn people(&self) -> Result<Vec<Person>, ClientError> {
+        self.all("/api/v1/people", &[])
+    }
+
     /// A person.
     pub fn person(&self, id: &str) -> Result<Person, ClientError> {
         self.get(&format!("/api/v1/people/{}", escaped(id)), &[])

@@ -140,6 +140,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(devices::receipt))
         .routes(routes!(devices::assignment, devices::assign))
         .routes(routes!(devices::lift_quarantine))
+        .routes(routes!(people::list))
         .routes(routes!(people::get, people::observe, people::erase))
         .routes(routes!(titles::list))
         .routes(routes!(releases::list, releases::publish))

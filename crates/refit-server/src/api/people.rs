@@ -2,7 +2,7 @@
 
 use super::{
     Api,
-    extract::{Caller, Path, Put},
+    extract::{Caller, Path, Put, Query},
     problem::Problem,
 };
 use crate::shell::{Told, View};
@@ -11,8 +11,42 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use refit_api::{FactSaid, NewPersonObservation, Person, Written};
+use refit_api::{FactSaid, NewPersonObservation, Page, Person, Written};
 use refit_core::control::{Input, PersonId, Scope};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which people.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct People {
+    /// Where the page begins: the `next` of the page before.
+    cursor: Option<String>,
+    /// How many at most, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+}
+
+/// Lists people; by id. Values are shown to tokens that may read them.
+#[utoipa::path(
+    get, path = "/api/v1/people", tag = "people", params(People),
+    responses((status = 200, description = "A page of people.", body = refit_api::PersonPage)),
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(query): Query<People>,
+) -> Result<Response, Problem> {
+    let personal = caller.actor.may(Scope::ReadPersonal);
+    let cursor = query.cursor.clone();
+    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
+        let ids = place.page(view.state.people.keys().map(|id| (id.to_string(), id.to_string())));
+        let items: Result<_, _> = ids.items.iter().map(|id| person(view, id, personal)).collect();
+        Ok(Page { items: items?, next: ids.next })
+    })
+    .await
+}
 
 /// A person. Values are shown to tokens that may read them.
 #[utoipa::path(

@@ -12,10 +12,17 @@ async fn personal_values_are_shown_to_who_may_read_them_and_can_be_erased() {
     server.put("/api/v1/devices/d1/assignment", json!({ "person": "p1" })).await.ok();
     let person = server.get("/api/v1/people/p1").await.ok();
     assert_eq!(person["facts"][0]["value"], "Finance");
+    server.put("/api/v1/people/p0", json!({ "source": "hr", "values": {} })).await.ok();
+    let first = server.get("/api/v1/people?limit=1").await.ok();
+    assert_eq!(first["items"][0]["id"], "p0");
+    let rest = server.get(&format!("/api/v1/people?limit=1&cursor={}", first["next"].as_str().unwrap())).await.ok();
+    assert_eq!((&rest["items"], &rest["next"]), (&json!([person]), &json!(null)));
     assert_eq!(person["devices"], json!(["d1"]));
     let reader = server.token("reader", "rita", Bearer::Program, &[Scope::Read]).await;
     let person = server.call(&reader, "GET", "/api/v1/people/p1", &[], None).await.ok();
     assert!(person["facts"][0].get("value").is_none(), "{person}");
+    let listed = server.call(&reader, "GET", "/api/v1/people", &[], None).await.ok();
+    assert_eq!(listed["items"][1], person);
     server.call(&reader, "PUT", "/api/v1/people/p1", &[], Some(said)).await.problem(403, "scope-missing");
     server.call(&reader, "DELETE", "/api/v1/people/p1", &[], None).await.problem(403, "scope-missing");
     server.delete("/api/v1/people/p1").await.ok();

@@ -34,7 +34,9 @@ pub fn members(client: &Client, repository: &Repository, now: Timestamp) -> Resu
         return Ok(members_of(repository, [], now));
     }
     let of_people = conditions.iter().any(|expr| expr.fields().iter().any(|field| field.root == Root::Person));
-    let (mut devices, mut people) = (Vec::new(), BTreeMap::new());
+    let people = if of_people { client.people()? } else { Vec::new() };
+    let people: BTreeMap<String, Vec<FactSaid>> = people.into_iter().map(|person| (person.id, person.facts)).collect();
+    let mut devices = Vec::new();
     for said in client.devices(&DeviceFilter { facts: true, ..DeviceFilter::default() })? {
         let mut device = Device::new(DeviceId::new(&said.id), said.seen);
         let Some(facts) = said.facts else {
@@ -42,9 +44,6 @@ pub fn members(client: &Client, repository: &Repository, now: Timestamp) -> Resu
         };
         add(&mut device, Root::Device, &facts, repository);
         if let Some(person) = said.person.filter(|_| of_people) {
-            if !people.contains_key(&person) {
-                people.insert(person.clone(), client.person(&person)?.facts);
-            }
             add(&mut device, Root::Person, people.get(&person).map(Vec::as_slice).unwrap_or_default(), repository);
         }
         devices.push(device);

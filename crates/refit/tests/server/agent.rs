@@ -287,8 +287,9 @@ fn the_network_process_has_no_rights() {
         .root()
         .shell(
             r#"refit-agent run >/run/said 2>&1 & running=$!
-            for i in $(seq 100); do
-                if refit-agent once >/dev/null 2>&1; then break; fi
+            # Without a running agent `once` would do the work itself, and `run` could not start beside it.
+            for i in $(seq 300); do
+                if [ -S /run/refit-agent/control.sock ] && refit-agent once >/dev/null 2>&1; then break; fi
                 sleep 0.1
             done
             for process in /proc/[0-9]*; do
