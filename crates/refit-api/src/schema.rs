@@ -57,7 +57,7 @@ wire! {
     GateAnswered, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewToken,
     OpenRing, Person, Plan, PlanChanged, PolicyInForce, Problem, RootEnvelope, Settings, TokenMade, Trust,
     Why, Written;
-    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid,
+    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid,
     TitleSummary, Token,
 }
 

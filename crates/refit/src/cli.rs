@@ -367,7 +367,7 @@ pub struct ServeArgs {
     /// The key of the certificate, as PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// The address at which devices reach this server, such as https://refit.example:7443 [default: the one that it listens on].
+    /// The address at which devices reach this server, such as `https://refit.example:7443` [default: the one that it listens on].
     #[arg(long, value_name = "URL")]
     pub public: Option<String>,
     #[command(flatten)]

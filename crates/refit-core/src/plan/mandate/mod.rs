@@ -1,7 +1,7 @@
 //! Mandates: what the policies permit agents to do, as a document that somebody signs.
 //!
 //! The same repository, devices and versions give the same mandate. What differs between two is put into words by
-//! [`difference`], and whether one permits more than another is told by [`wider`].
+//! [`difference()`], and whether one permits more than another is told by [`wider()`].
 
 mod build;
 mod difference;
