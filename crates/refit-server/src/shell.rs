@@ -20,6 +20,7 @@ mod writer;
 pub use planning::PlanProgress;
 
 use crate::metrics::Metrics;
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use refit_core::{
     control::{Actor, Board, DecodeError, Event, Input, PersonId, Refusal, State},
@@ -31,7 +32,7 @@ use replay::Past;
 use smol_str::SmolStr;
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -57,7 +58,8 @@ struct Shared {
     fence: Fence,
     catalog: Titles,
     clock: Arc<dyn Clock>,
-    view: RwLock<Arc<View>>,
+    /// Swapped, never locked: the evaluator yields to others, and whoever holds a lock must not.
+    view: ArcSwap<View>,
     head: watch::Sender<u64>,
     /// The last event of a state of which nothing was left to decide.
     settled: watch::Sender<u64>,
@@ -168,7 +170,7 @@ impl Shell {
             .filter(|person| erased(person))
             .collect();
         let shared = Arc::new(Shared {
-            view: RwLock::new(Arc::new(View { state: state.clone(), board: Board::default() })),
+            view: ArcSwap::from_pointee(View { state: state.clone(), board: Board::default() }),
             head: watch::channel(state.seq).0,
             settled: watch::channel(0).0,
             ended: watch::channel(None).0,
@@ -321,12 +323,16 @@ impl Shell {
 
 impl Shared {
     fn view(&self) -> Arc<View> {
-        self.view.read().map(|view| view.clone()).unwrap_or_else(|poisoned| poisoned.into_inner().clone())
+        self.view.load_full()
     }
 
-    fn show(&self, change: impl FnOnce(&mut View)) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut view));
+    /// Shows readers something newer. Two threads show each its part: `change` is done again where the other was faster.
+    fn show(&self, change: impl Fn(&mut View)) {
+        self.view.rcu(|view| {
+            let mut view = View::clone(view);
+            change(&mut view);
+            view
+        });
     }
 
     /// Time never goes back behind what is in the log.
