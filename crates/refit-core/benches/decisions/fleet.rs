@@ -149,6 +149,7 @@ fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], no
                 let open = (behind + 1 + index % 2).min(rings.len());
                 states.push(RolloutState {
                     rollout: rollout.into(),
+                    platform: None,
                     version: release.version.clone(),
                     open: rings[..open].iter().map(|ring| (*ring).into()).collect(),
                     members: BTreeMap::new(),
@@ -163,6 +164,7 @@ fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], no
                     devices: 40,
                     reported: 31,
                     failed: 0,
+                    ..Evidence::default()
                 }),
                 _ => GateFinding::Answered(GateAnswer::Pass),
             };

@@ -95,6 +95,15 @@ fn upcast(kind: &str, from: u16, payload: &mut Value) {
                 cohort["by"] = if envelope { "envelope" } else { "budget" }.into();
             }
         }
+        // Rings opened on every platform at once, gates answered for good, and nobody said by what.
+        ("ring.opened", 2) => payload["platform"] = Value::Null,
+        ("gate.answered", 2) => {
+            for field in ["until", "verdict", "evidence", "why"] {
+                payload[field] = Value::Null;
+            }
+        }
+        // What was to come was not written down.
+        ("receipt.received", 2) => payload["wanted"] = Value::Null,
         _ => {}
     }
 }

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     decide::{
-        Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, Progress, decide, decide_title,
+        Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, PassedOver, Progress,
+        ReleaseVerdict, decide, decide_title,
     },
     facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
     policy::repository::{Policy, Repository},
@@ -80,6 +81,20 @@ pub struct SlotOutcome {
     pub exposures: Vec<(AdvisoryId, bool)>,
     /// Exceptions that act.
     pub exceptions: Vec<SmolStr>,
+    /// Releases that nothing but the ring keeps from being admitted, newest first: the newest of them, and those that an
+    /// earlier ring has.
+    pub awaits: Vec<Awaited>,
+}
+
+/// A release that waits for a ring to open.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Awaited {
+    /// The release.
+    pub version: SmolStr,
+    /// The rollout.
+    pub rollout: SmolStr,
+    /// The ring.
+    pub ring: SmolStr,
 }
 
 /// Puts worlds together and decides.
@@ -237,23 +252,25 @@ fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> World {
     let here = distribution.iter().flat_map(|distribution| distribution.advisories.iter());
     let advisories = everywhere.chain(here).filter_map(|entry| advisory(repository, entry)).collect();
     let mut world = World::new(releases, advisories);
-    for (title, list) in &state.rollouts {
+    for (title, list) in &state.rollouts.under_way {
         let scheme = repository.scheme(title);
         let states = list.iter().filter_map(|record| {
-            let members = record.open.iter().filter_map(|(ring, members)| {
-                let ids = members.as_ref()?.iter().filter_map(|index| state.by_index.get(index as usize).cloned());
-                Some((ring.clone(), ids.collect()))
+            let members = record.open.iter().filter_map(|open| {
+                let members = open.members.as_ref()?.iter();
+                let ids = members.filter_map(|index| state.by_index.get(index as usize).cloned());
+                Some((open.ring.clone(), ids.collect()))
             });
             Some(RolloutState {
                 rollout: record.rollout.clone(),
                 version: Version::parse(scheme, &record.version).ok()?,
-                open: record.open.iter().map(|(ring, _)| ring.clone()).collect(),
+                platform: record.platform.clone(),
+                open: record.open.iter().map(|open| open.ring.clone()).collect(),
                 members: members.collect(),
             })
         });
         world.rollouts.insert(title.clone(), states.collect());
     }
-    for (title, list) in &state.gates {
+    for (title, list) in &state.rollouts.gates {
         let scheme = repository.scheme(title);
         let states = list.iter().filter_map(|record| {
             Some(GateState {
@@ -585,7 +602,28 @@ fn outcome(decision: &Decision) -> SlotOutcome {
         obligations: derivation.obligations.iter().map(|it| (it.cause.name(), it.due)).collect(),
         exposures,
         exceptions: acting.map(|acting| acting.exception.clone()).collect(),
+        awaits: awaited(decision),
     }
+}
+
+fn awaited(decision: &Decision) -> Vec<Awaited> {
+    let mut awaited = Vec::new();
+    // Who complies already waits for nothing.
+    if decision.derivation.obligations.is_empty() {
+        return awaited;
+    }
+    for release in &decision.derivation.releases {
+        let ReleaseVerdict::PassedOver(reasons) = &release.verdict else { continue };
+        let [PassedOver::RingNotOpen { rollout, ring, gate }] = reasons.as_slice() else { continue };
+        if awaited.is_empty() || gate.is_some() {
+            awaited.push(Awaited {
+                version: release.version.as_str().into(),
+                rollout: rollout.clone(),
+                ring: ring.clone(),
+            });
+        }
+    }
+    awaited
 }
 
 /// Why a due time that was published is later now, or there is none although something is still to be done; `None` where

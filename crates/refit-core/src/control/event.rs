@@ -12,7 +12,10 @@ use super::{
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     token::TokenRecord,
 };
-use crate::policy::document::test::GateAnswer;
+use crate::{
+    policy::document::test::GateAnswer,
+    rollout::{Evidence, Verdict},
+};
 use jiff::Timestamp;
 use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId, TokenId};
 use serde::{Deserialize, Serialize};
@@ -334,7 +337,7 @@ events! {
         offered: Vec<(SlotName, FirstOffered, DeviceSet)>,
     }
 
-    "receipt.received", 2 =>
+    "receipt.received", 3 =>
     /// A device reported what came of a directive.
     ReceiptReceived {
         /// The device.
@@ -343,6 +346,8 @@ events! {
         receipt: SmolStr,
         /// The slot.
         slot: SlotName,
+        /// The version that was to come; `None` where it was to go, or nobody knows.
+        wanted: Option<SmolStr>,
         /// What came of it.
         result: super::entry::ReceiptResult,
         /// The version before, as observed.
@@ -357,7 +362,7 @@ events! {
         output: Option<SmolStr>,
     }
 
-    "ring.opened", 2 =>
+    "ring.opened", 3 =>
     /// A ring of a rollout opened for a release.
     RingOpened {
         /// The title.
@@ -368,11 +373,13 @@ events! {
         rollout: SmolStr,
         /// The ring.
         ring: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
         /// Who was in it, where that was fixed.
         members: Option<DeviceSet>,
     }
 
-    "gate.answered", 2 =>
+    "gate.answered", 3 =>
     /// A gate answered for a release.
     GateAnswered {
         /// The title.
@@ -385,6 +392,14 @@ events! {
         platform: Option<SmolStr>,
         /// The answer; `None` takes back what was answered.
         answer: Option<GateAnswer>,
+        /// Until when it counts; `None` is: until it is taken back.
+        until: Option<Timestamp>,
+        /// Why, where the evidence answered.
+        verdict: Option<Verdict>,
+        /// What it went by.
+        evidence: Option<Evidence>,
+        /// Why, where a person answered.
+        why: Option<SmolStr>,
     }
 
     "brake.pulled", 2 =>

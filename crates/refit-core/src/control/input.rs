@@ -10,7 +10,10 @@ use super::{
     publication::CohortKey,
     token::{Scope, TokenRecord},
 };
-use crate::policy::document::test::GateAnswer;
+use crate::{
+    policy::document::test::GateAnswer,
+    rollout::{Evidence, Verdict},
+};
 use jiff::Timestamp;
 use refit_model::{DeviceId, PersonId, PlanId, TitleId, TokenId};
 use smol_str::SmolStr;
@@ -138,7 +141,7 @@ pub enum Input {
         /// The devices.
         devices: Vec<Evaluation>,
     },
-    /// A ring is opened by hand.
+    /// A ring is to open.
     OpenRing {
         /// The title.
         title: TitleId,
@@ -148,8 +151,12 @@ pub enum Input {
         rollout: SmolStr,
         /// The ring.
         ring: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// Who is in it; `None` where that has to be looked up.
+        members: Option<DeviceSet>,
     },
-    /// A gate is answered by hand.
+    /// A gate answers.
     AnswerGate {
         /// The title.
         title: TitleId,
@@ -161,6 +168,12 @@ pub enum Input {
         platform: Option<SmolStr>,
         /// The answer; `None` takes back what was answered.
         answer: Option<GateAnswer>,
+        /// Until when it counts; `None` is: until it is taken back.
+        until: Option<Timestamp>,
+        /// Why, where a person answers.
+        why: Option<SmolStr>,
+        /// What was found, and by what, where the evidence answers.
+        found: Option<Box<(Verdict, Evidence)>>,
     },
     /// A device reports what came of a directive.
     Receipt {

@@ -83,7 +83,7 @@ pub(super) fn admit<'a>(
     }
     let speaks_of = admitted.or(standing.goal).map(|release| &release.version);
     let ring = decided.map(|rollout| {
-        let state = speaks_of.and_then(|version| ring::state(slot, rollout, version));
+        let state = speaks_of.and_then(|version| ring::state(case, slot, rollout, version));
         let on_halted = speaks_of.is_some_and(|version| context.succeeds_halted(version));
         let (index, because) = ring::ring_of(case, policy, rollout, state, placed, on_halted);
         RingDerivation {
@@ -100,7 +100,7 @@ pub(super) fn admit<'a>(
     });
     let gate = decided.and_then(|rollout| {
         let newest_open = standing.goal.into_iter().chain(standing.ways.iter().rev().copied()).find_map(|release| {
-            let state = ring::state(slot, rollout, &release.version)?;
+            let state = ring::state(case, slot, rollout, &release.version)?;
             Some((ring::last_open(rollout, state)?, &release.version))
         });
         newest_open.map(|(open, version)| ring::gate_derivation(case, slot, rollout, &rollout.rings[open], version))
@@ -204,14 +204,14 @@ impl Context<'_, '_, '_> {
     }
 
     fn ring_index(&self, rollout: &Rollout, version: &Version) -> usize {
-        let state = ring::state(self.slot, rollout, version);
+        let state = ring::state(self.case, self.slot, rollout, version);
         let on_halted = self.succeeds_halted(version);
         ring::ring_of(self.case, self.policy, rollout, state, self.placed, on_halted).0
     }
 
     /// Whether the opening of the device's ring is in the log.
     fn reached(&self, rollout: &Rollout, release: &Release) -> bool {
-        let Some(state) = ring::state(self.slot, rollout, &release.version) else { return false };
+        let Some(state) = ring::state(self.case, self.slot, rollout, &release.version) else { return false };
         let index = self.ring_index(rollout, &release.version);
         rollout.rings.get(index).is_some_and(|ring| state.open.contains(&ring.name))
     }
@@ -233,7 +233,7 @@ impl Context<'_, '_, '_> {
 
     /// What the gates between the first ring and the device's own say, in their order; empty where no earlier ring is open.
     fn gates_before(&self, rollout: &Rollout, release: &Release) -> Vec<GateAnswer> {
-        let Some(state) = ring::state(self.slot, rollout, &release.version) else { return Vec::new() };
+        let Some(state) = ring::state(self.case, self.slot, rollout, &release.version) else { return Vec::new() };
         let index = self.ring_index(rollout, &release.version);
         let earlier = rollout.rings.get(..index).unwrap_or_default();
         if !earlier.iter().any(|ring| state.open.contains(&ring.name)) {

@@ -97,9 +97,17 @@ pub(super) fn share_place(case: &Case<'_>, policy: &Policy, rollout: &Rollout, i
     Some(SharePlace { position: case.position(policy), from, to: from + share })
 }
 
-/// How far a release has come in a rollout.
-pub(super) fn state<'a>(slot: &Slot<'a>, rollout: &Rollout, version: &Version) -> Option<&'a RolloutState> {
-    slot.rollouts.iter().find(|state| state.rollout == rollout.name && state.version == *version)
+/// How far a release has come in a rollout on the device's platform, as far as that is known; else on every platform.
+pub(super) fn state<'a>(
+    case: &Case<'_>,
+    slot: &Slot<'a>,
+    rollout: &Rollout,
+    version: &Version,
+) -> Option<&'a RolloutState> {
+    let platform = case.device_text("platform");
+    let ours = slot.rollouts.iter().filter(|state| state.rollout == rollout.name && state.version == *version);
+    let here = ours.filter(|state| state.platform.is_none() || state.platform.as_deref() == platform);
+    here.max_by_key(|state| state.platform.is_some())
 }
 
 /// What the gate after a ring says of a release; inconclusive while nothing is known. A halt counts whoever found it; else what was
@@ -131,8 +139,8 @@ pub(super) fn gate_derivation(
     version: &Version,
 ) -> GateDerivation {
     let evidence = findings(case, slot, version).find(|finding| finding.after == ring.name).and_then(|finding| {
-        match finding.finding {
-            GateFinding::Evidence(evidence) => Some(evidence),
+        match &finding.finding {
+            GateFinding::Evidence(evidence) => Some(evidence.clone()),
             GateFinding::Answered(_) => None,
         }
     });
@@ -150,8 +158,8 @@ pub(super) fn gate_derivation(
 /// The ring after which a release was halted, by any rollout that has such a ring: a halt belongs to the release.
 pub(super) fn halted_after(case: &Case<'_>, slot: &Slot<'_>, version: &Version) -> Option<SmolStr> {
     findings(case, slot, version)
-        .find(|finding| match finding.finding {
-            GateFinding::Answered(answer) => answer == GateAnswer::Halt,
+        .find(|finding| match &finding.finding {
+            GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
             GateFinding::Evidence(_) => case
                 .repository
                 .rollouts
@@ -177,7 +185,7 @@ fn answer(case: &Case<'_>, rollout: &Rollout, finding: &GateState) -> GateAnswer
         GateFinding::Evidence(evidence) => {
             let ring = rollout.rings.iter().find(|ring| ring.name == finding.after);
             match (&rollout.gate, ring) {
-                (Some(gate), Some(ring)) => judge(gate, ring.soak, evidence, case.now),
+                (Some(gate), Some(ring)) => judge(gate, ring.soak, evidence, case.now).answer(),
                 _ => GateAnswer::Inconclusive,
             }
         }

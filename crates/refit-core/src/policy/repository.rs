@@ -296,8 +296,25 @@ pub struct Gate {
     pub confidence: f64,
     /// The share of the ring whose reports without a failure suffice, 0 to 1; `None` where that is no way to pass.
     pub enough: Option<f64>,
+    /// The share of devices that may stop checking in, beyond the control group's, 0 to 1; `None` where nobody asks.
+    pub silence: Option<f64>,
+    /// How long a device has to have been unseen to count as silent.
+    pub silent_after: SignedDuration,
+    /// The share of devices of which people may say that something broke, beyond the control group's, 0 to 1.
+    pub reports: Option<f64>,
     /// Inconclusive for longer asks a person.
     pub patience: Option<SignedDuration>,
+    /// Measurements that must be no worse than the control group's.
+    pub signals: Vec<Signal>,
+}
+
+/// A measurement that a gate looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its name.
+    pub name: SmolStr,
+    /// The source that gives it.
+    pub source: SmolStr,
 }
 
 /// When changes may not be made.

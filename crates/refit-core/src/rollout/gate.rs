@@ -1,96 +1,196 @@
 //! What a gate says of a release after one ring.
 //!
-//! The question is about the release, not about the ring: would more than `failure_rate` of all devices fail? Results are
-//! taken as draws with an unknown failure rate p. For each p, the mixture martingale
-//!
-//! ```text
-//! M(p) = B(a + failed, a + fine) / (B(a, a) p^failed (1 - p)^fine),   a = 1/2
-//! ```
-//!
-//! exceeds 1/(1 - confidence) with a probability of at most 1 - confidence if p is the true rate, over all looks together
-//! (Ville's inequality; Robbins 1970, "Statistical methods related to the law of the iterated logarithm"; the Beta(1/2, 1/2)
-//! mixture is that of Krichevsky and Trofimov). The rates p at which it does not exceed are the confidence sequence. M is
-//! convex in p around the observed rate, so both bounds compare with the threshold by one look at M(threshold): the lower
-//! bound is above it exactly if M(threshold) is large and the observed rate is above, and likewise below.
+//! The question is about the release, not about the ring: would more than `failure_rate` of all devices fail? And do devices
+//! that have it fall silent, or people complain, or a signal look worse, more than where it has not come yet? The bounds are
+//! those of `bounds.rs`.
 
-use crate::{
-    policy::{document::test::GateAnswer, repository::Gate},
-    world::Evidence,
-};
+use super::bounds::{Tally, results_to_exclude};
+use crate::policy::{document::test::GateAnswer, repository::Gate};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// What a gate has to go by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// When the first device of the ring reported; `None` while nobody has.
+    #[schemars(with = "Option<String>")]
+    pub first_result: Option<Timestamp>,
+    /// Devices due in the ring.
+    pub devices: u64,
+    /// Devices of the ring that have reported.
+    pub reported: u64,
+    /// Devices of the ring on which it failed.
+    pub failed: u64,
+    /// Results of the release on devices of the platform that are not in the ring, whatever moved them.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub elsewhere: Tally,
+    /// What is held against devices that the release has not reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compared: Vec<Compared>,
+}
+
+/// A measure on devices that were given the release, and on others of their kind that were not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Compared {
+    /// What is measured.
+    pub measure: Measure,
+    /// Where the release has come.
+    pub reached: Tally,
+    /// The control group.
+    pub control: Tally,
+}
+
+/// What is measured besides failures.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Devices that no longer check in.
+    Silence,
+    /// Devices of which people say that something broke.
+    Reports,
+    /// Devices of which a signal of this name says something bad.
+    Signal(#[schemars(with = "String")] SmolStr),
+}
+
+/// What a gate says, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The release may go on.
+    Passes(PassedBy),
+    /// The release must not go on.
+    Halts(HaltedBy),
+    /// Nothing is proven; what is wanting.
+    Waits(Wants),
+}
+
+/// Why a gate passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PassedBy {
+    /// The failure rate is surely below the threshold.
+    Bound,
+    /// Enough of the ring have reported, and none failed.
+    Enough,
+}
+
+/// Why a gate halts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HaltedBy {
+    /// The failure rate is surely above the threshold.
+    Failures,
+    /// A measure is surely worse than the control group's, by more than is permitted.
+    Measure(Measure),
+}
+
+/// What a gate that waits is in want of: the first that is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wants {
+    /// Devices: the ring is empty.
+    Devices,
+    /// A first result.
+    FirstResult,
+    /// Time: it soaks until then.
+    Soak(#[schemars(with = "String")] Timestamp),
+    /// That a measure looks no worse than the control group's.
+    Measure(Measure),
+    /// Results.
+    Results,
+}
+
+impl Evidence {
+    /// Results of the release, wherever.
+    pub fn results(&self) -> Tally {
+        Tally::new(self.failed, self.reported).and(self.elsewhere)
+    }
+}
+
+impl Verdict {
+    /// Pass, halt or inconclusive.
+    pub fn answer(&self) -> GateAnswer {
+        match self {
+            Verdict::Passes(_) => GateAnswer::Pass,
+            Verdict::Halts(_) => GateAnswer::Halt,
+            Verdict::Waits(_) => GateAnswer::Inconclusive,
+        }
+    }
+}
 
 /// What `gate` says of `evidence` at `now`, for a ring that has to soak for `soak`.
 ///
-/// Halts at once where the lower bound of the failure rate is above the threshold. Passes, never before the ring has soaked
-/// from its first result, where the upper bound is below, or where enough of the ring have reported and none failed. A ring
-/// without devices says nothing.
-pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timestamp) -> GateAnswer {
-    let Evidence { first_result, devices, reported, failed } = *evidence;
-    if reported == 0 || devices == 0 {
-        return GateAnswer::Inconclusive;
+/// Halts at once where the lower bound of the failure rate is above the threshold, or that of a measure above the control
+/// group's upper bound by more than is permitted. Passes, never before the ring has soaked from its first result and never
+/// while a measure looks worse than is permitted, where the upper bound of the failure rate is below the threshold, or where
+/// enough of the ring have reported and none failed. A ring without devices passes nothing.
+pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timestamp) -> Verdict {
+    let results = evidence.results();
+    let certain = results.excludes(gate.failure_rate, gate.alpha());
+    if certain && results.rate() > gate.failure_rate {
+        return Verdict::Halts(HaltedBy::Failures);
     }
-    let failed = failed.min(reported);
-    let observed = failed as f64 / reported as f64;
-    let certain = log_martingale(gate.failure_rate, failed, reported - failed) >= -(1.0 - gate.confidence).ln();
-    if certain && observed > gate.failure_rate {
-        return GateAnswer::Halt;
+    let mut worse = None;
+    for compared in &evidence.compared {
+        let Some(permitted) = gate.permitted(&compared.measure) else { continue };
+        // All measures together are as sure as the failure rate is by itself; each has two bounds.
+        let alpha = gate.alpha() / (2.0 * evidence.compared.len() as f64);
+        if compared.reached.lower_bound(alpha) > compared.control.upper_bound(alpha) + permitted {
+            return Verdict::Halts(HaltedBy::Measure(compared.measure.clone()));
+        }
+        if compared.reached.rate() > compared.control.rate() + permitted {
+            worse = worse.or(Some(compared.measure.clone()));
+        }
     }
-    let soaked = first_result.is_some_and(|first| now.duration_since(first) >= soak);
+    if evidence.devices == 0 {
+        return Verdict::Waits(Wants::Devices);
+    }
+    let Some(first) = evidence.first_result.filter(|_| evidence.reported > 0) else {
+        return Verdict::Waits(Wants::FirstResult);
+    };
+    if now.duration_since(first) < soak {
+        return Verdict::Waits(Wants::Soak(first.checked_add(soak).unwrap_or(Timestamp::MAX)));
+    }
+    if let Some(measure) = worse {
+        return Verdict::Waits(Wants::Measure(measure));
+    }
+    if certain && results.rate() < gate.failure_rate {
+        return Verdict::Passes(PassedBy::Bound);
+    }
     // A product such as 55 % of 100 is not exact in binary.
-    let enough = gate.enough.is_some_and(|share| failed == 0 && reported as f64 + 1e-6 >= share * devices as f64);
-    if soaked && (enough || (certain && observed < gate.failure_rate)) {
-        return GateAnswer::Pass;
+    let enough = |share| results.bad == 0 && evidence.reported as f64 + 1e-6 >= share * evidence.devices as f64;
+    if gate.enough.is_some_and(enough) {
+        return Verdict::Passes(PassedBy::Enough);
     }
-    GateAnswer::Inconclusive
+    Verdict::Waits(Wants::Results)
 }
 
 /// How many results without a failure a gate needs to be sure; `None` where no number suffices.
 pub fn results_needed(gate: &Gate) -> Option<u64> {
-    let sure = |n: u64| log_martingale(gate.failure_rate, 0, n) >= -(1.0 - gate.confidence).ln();
-    if gate.failure_rate <= 0.0 || gate.confidence >= 1.0 {
-        return None;
+    results_to_exclude(gate.failure_rate, gate.alpha())
+}
+
+impl Gate {
+    /// The probability with which a bound may be wrong, over all looks together.
+    fn alpha(&self) -> f64 {
+        1.0 - self.confidence
     }
-    let mut enough = 1;
-    while !sure(enough) {
-        enough *= 2;
-        if enough > 1 << 40 {
-            return None;
+
+    /// By how much a measure may be worse than the control group's; `None` where the gate does not ask.
+    pub fn permitted(&self, measure: &Measure) -> Option<f64> {
+        match measure {
+            Measure::Silence => self.silence,
+            Measure::Reports => self.reports,
+            Measure::Signal(name) => self.signals.iter().any(|signal| signal.name == *name).then_some(0.0),
         }
     }
-    let mut too_few = enough / 2;
-    while too_few + 1 < enough {
-        let middle = too_few + (enough - too_few) / 2;
-        if sure(middle) { enough = middle } else { too_few = middle }
-    }
-    Some(enough)
 }
 
-/// The logarithm of M(p).
-fn log_martingale(p: f64, failed: u64, fine: u64) -> f64 {
-    let (failed, fine) = (failed as f64, fine as f64);
-    let likelihood = |count: f64, rate: f64| if count == 0.0 { 0.0 } else { count * rate.ln() };
-    log_beta(0.5 + failed, 0.5 + fine) - LOG_BETA_HALVES - likelihood(failed, p) - likelihood(fine, 1.0 - p)
-}
-
-/// The logarithm of B(1/2, 1/2), which is π.
-const LOG_BETA_HALVES: f64 = 1.144_729_885_849_400_2;
-
-fn log_beta(a: f64, b: f64) -> f64 {
-    log_gamma(a) + log_gamma(b) - log_gamma(a + b)
-}
-
-/// The logarithm of the gamma function for x > 0: recurrence up to 10, then Stirling's series (Abramowitz and Stegun 6.1.41),
-/// with an error below 1e-10.
-fn log_gamma(mut x: f64) -> f64 {
-    let mut shift = 1.0;
-    while x < 10.0 {
-        shift *= x;
-        x += 1.0;
-    }
-    let inverse = 1.0 / x;
-    let square = inverse * inverse;
-    let series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square / 1680.0)));
-    (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - shift.ln()
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn nothing(tally: &Tally) -> bool {
+    *tally == Tally::default()
 }
 
 #[cfg(test)]
@@ -98,13 +198,33 @@ mod tests {
     use super::*;
 
     fn gate() -> Gate {
-        Gate { name: "default".into(), failure_rate: 0.02, confidence: 0.95, enough: Some(0.9), patience: None }
+        Gate {
+            name: "default".into(),
+            failure_rate: 0.02,
+            confidence: 0.95,
+            enough: Some(0.9),
+            silence: Some(0.01),
+            silent_after: SignedDuration::from_hours(24),
+            reports: Some(0.01),
+            patience: None,
+            signals: Vec::new(),
+        }
+    }
+
+    fn first() -> Timestamp {
+        "2026-11-21T09:00:00Z".parse().unwrap()
+    }
+
+    fn evidence(devices: u64, reported: u64, failed: u64) -> Evidence {
+        Evidence { first_result: Some(first()), devices, reported, failed, ..Evidence::default() }
+    }
+
+    fn judged(evidence: &Evidence, hours: i64) -> Verdict {
+        judge(&gate(), SignedDuration::from_hours(24), evidence, first() + SignedDuration::from_hours(hours))
     }
 
     fn says(devices: u64, reported: u64, failed: u64, hours: i64) -> GateAnswer {
-        let first: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
-        let evidence = Evidence { first_result: Some(first), devices, reported, failed };
-        judge(&gate(), SignedDuration::from_hours(24), &evidence, first + SignedDuration::from_hours(hours))
+        judged(&evidence(devices, reported, failed), hours).answer()
     }
 
     #[test]
@@ -136,15 +256,61 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_ring_says_nothing() {
+    fn an_empty_ring_passes_nothing() {
         assert_eq!(says(0, 0, 0, 99), GateAnswer::Inconclusive);
+        assert_eq!(judged(&evidence(0, 0, 0), 99), Verdict::Waits(Wants::Devices));
     }
 
     #[test]
-    fn the_gamma_function_is_that_of_the_tables() {
-        assert!((log_gamma(0.5) - std::f64::consts::PI.sqrt().ln()).abs() < 1e-10);
-        assert!((log_beta(0.5, 0.5) - LOG_BETA_HALVES).abs() < 1e-10);
-        assert!((log_gamma(5.0) - 24f64.ln()).abs() < 1e-10);
-        assert!((log_gamma(101.0) - 363.739_375_555_563_5).abs() < 1e-8);
+    fn results_from_elsewhere_speak_of_the_release_and_not_of_the_ring() {
+        // A ring in which nobody has reported, of a release that fails elsewhere.
+        let failing = Evidence { elsewhere: Tally::new(20, 40), first_result: None, ..evidence(10, 0, 0) };
+        assert_eq!(judged(&failing, 0), Verdict::Halts(HaltedBy::Failures));
+        // Good results elsewhere make the bound, but the ring has to begin and to soak all the same.
+        let fine = Evidence { elsewhere: Tally::new(0, 4_000), ..evidence(1_000, 1, 0) };
+        assert_eq!(judged(&fine, 24), Verdict::Passes(PassedBy::Bound));
+        assert_eq!(judged(&fine, 23), Verdict::Waits(Wants::Soak(first() + SignedDuration::from_hours(24))));
+        let unheard = Evidence { first_result: None, reported: 0, ..fine };
+        assert_eq!(judged(&unheard, 48), Verdict::Waits(Wants::FirstResult));
+        // A failure elsewhere is none in the ring, and `enough` says that none failed at all.
+        let one = Evidence { elsewhere: Tally::new(1, 30), ..evidence(3, 3, 0) };
+        assert_eq!(judged(&one, 48), Verdict::Waits(Wants::Results));
+    }
+
+    fn silent(reached: Tally, control: Tally) -> Evidence {
+        let compared = vec![Compared { measure: Measure::Silence, reached, control }];
+        Evidence { compared, ..evidence(8, 8, 0) }
+    }
+
+    #[test]
+    fn devices_that_fall_silent_halt_a_release_that_never_failed() {
+        let halted = Verdict::Halts(HaltedBy::Measure(Measure::Silence));
+        assert_eq!(judged(&silent(Tally::new(8, 8), Tally::new(0, 22)), 1), halted);
+        // Nobody has reported: they went silent before they could.
+        let nobody = Evidence { reported: 0, first_result: None, ..silent(Tally::new(8, 8), Tally::new(0, 22)) };
+        assert_eq!(judged(&nobody, 1), halted);
+    }
+
+    #[test]
+    fn a_weekend_is_not_the_releases_fault() {
+        let weekend = silent(Tally::new(5, 8), Tally::new(14, 22));
+        assert_eq!(judged(&weekend, 48), Verdict::Passes(PassedBy::Enough));
+    }
+
+    #[test]
+    fn what_looks_worse_and_is_not_proven_passes_nothing() {
+        let one = silent(Tally::new(1, 8), Tally::new(0, 22));
+        assert_eq!(judged(&one, 48), Verdict::Waits(Wants::Measure(Measure::Silence)));
+    }
+
+    #[test]
+    fn what_a_gate_does_not_ask_counts_for_nothing() {
+        let compared = vec![Compared {
+            measure: Measure::Signal("crashes".into()),
+            reached: Tally::new(8, 8),
+            control: Tally::new(0, 800),
+        }];
+        let evidence = Evidence { compared, ..evidence(8, 8, 0) };
+        assert_eq!(judged(&evidence, 48), Verdict::Passes(PassedBy::Enough));
     }
 }

@@ -10,6 +10,7 @@ pub use device::{Absence, Device, Install, RememberedOffer, SlotKey};
 pub use exposure::ExposureView;
 
 use crate::policy::document::test::GateAnswer;
+pub use crate::rollout::Evidence;
 use jiff::Timestamp;
 use refit_model::{Advisory, AdvisoryId, DeviceId, Release, TitleId, Version};
 use smol_str::SmolStr;
@@ -48,6 +49,8 @@ pub struct RolloutState {
     pub rollout: SmolStr,
     /// The release.
     pub version: Version,
+    /// The platform; `None` is every platform.
+    pub platform: Option<SmolStr>,
     /// The rings that have opened.
     pub open: Vec<SmolStr>,
     /// Who was in a ring when it opened; a ring that is not named took all who match.
@@ -74,19 +77,6 @@ pub enum GateFinding {
     Answered(GateAnswer),
     /// The evidence so far.
     Evidence(Evidence),
-}
-
-/// The evidence for a gate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Evidence {
-    /// When the first device reported; `None` while nobody has.
-    pub first_result: Option<Timestamp>,
-    /// Devices due in the ring.
-    pub devices: u64,
-    /// Devices that have reported.
-    pub reported: u64,
-    /// Devices on which it failed.
-    pub failed: u64,
 }
 
 impl World {

@@ -10,4 +10,5 @@ mod fleet;
 mod found;
 mod lookout;
 mod presence;
+mod rollouts;
 mod shell;

@@ -91,13 +91,37 @@ impl Shell {
     }
 
     pub fn installs(&mut self, device: &str, installs: &[(&str, &str)]) -> Vec<Event> {
+        self.installs_on(device, "linux", installs)
+    }
+
+    pub fn installs_on(&mut self, device: &str, platform: &str, installs: &[(&str, &str)]) -> Vec<Event> {
         let entries = installs.iter().map(|(title, version)| entry(title, version)).collect();
+        self.observe(device, "agent", "device.platform", Plain::Text(platform.into()), Some(Installs::All(entries)))
+    }
+
+    pub fn platform(&mut self, device: &str, platform: &str) {
+        self.observe(device, "agent", "device.platform", Plain::Text(platform.into()), None);
+    }
+
+    pub fn tags(&mut self, device: &str, tags: &[&str]) {
+        let tags = tags.iter().map(|tag| (*tag).into()).collect();
+        self.observe(device, "cmdb", "device.tags", Plain::List(tags), None);
+    }
+
+    fn observe(
+        &mut self,
+        device: &str,
+        source: &str,
+        field: &str,
+        value: Plain,
+        installs: Option<Installs>,
+    ) -> Vec<Event> {
         self.tell(Input::Observe(Observation {
             device: DeviceId::new(device),
-            source: "agent".into(),
+            source: source.into(),
             observed: self.now,
-            facts: BTreeMap::from([("device.platform".into(), Some(Plain::Text("linux".into())))]),
-            installs: Some(Installs::All(entries)),
+            facts: BTreeMap::from([(field.into(), Some(value))]),
+            installs,
             universe: None,
             check_in: None,
         }))

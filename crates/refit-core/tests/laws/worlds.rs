@@ -263,6 +263,7 @@ impl Spec {
             if release.open > 0 {
                 world.rollouts.entry(title()).or_default().push(RolloutState {
                     rollout: "standard".into(),
+                    platform: None,
                     version: version.clone(),
                     open: rings[..release.open].iter().map(|ring| (*ring).into()).collect(),
                     members: BTreeMap::new(),

@@ -8,7 +8,7 @@ use super::super::{
     state::State,
 };
 use super::operations::one;
-use crate::policy::{document::test::GateAnswer, repository::Repository};
+use crate::policy::repository::Repository;
 use refit_model::{Scheme, TitleId, Version, VersionRange};
 use smol_str::SmolStr;
 
@@ -78,54 +78,55 @@ pub(super) fn matched(state: &State, distribution: SmolStr, content: SmolStr, ad
     if known { Outcome::default() } else { one(DistributionMatched { distribution, content, advisories }) }
 }
 
-pub(super) fn open_ring(
-    state: &State,
-    title: TitleId,
-    version: SmolStr,
-    rollout: SmolStr,
-    ring: SmolStr,
-) -> Result<Outcome, Refusal> {
+pub(super) fn open_ring(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
     let repository = repository(state)?;
-    readable(state, &title, &version)?;
+    let RingOpened { title, version, rollout, ring, platform, members } = &opened;
+    readable(state, title, version)?;
     let known =
-        repository.rollouts.get(&rollout).ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
-    let Some(place) = known.rings.iter().position(|known| known.name == ring) else {
-        return Err(Refusal::Missing { what: "ring", id: ring });
+        repository.rollouts.get(rollout).ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
+    let Some(place) = known.rings.iter().position(|known| known.name == *ring) else {
+        return Err(Refusal::Missing { what: "ring", id: ring.clone() });
     };
-    let states = state.rollouts.get(&title);
-    let record = states.and_then(|list| list.iter().find(|it| it.rollout == rollout && it.version == version));
-    let is_open = |name: &SmolStr| record.is_some_and(|record| record.open.iter().any(|(open, _)| open == name));
-    if is_open(&ring) {
+    let platform = platform.as_deref();
+    let record = state.rollouts.of(title).iter().find(|record| record.is_of(rollout, version, platform));
+    let is_open = |name: &SmolStr| record.is_some_and(|record| record.ring(name).is_some());
+    if is_open(ring) {
         return Ok(Outcome::default());
     }
     if let Some(before) = known.rings.iter().take(place).find(|before| !is_open(&before.name)) {
         return Err(Refusal::Conflict(format!("ring `{}` comes before `{ring}` and has not opened", before.name)));
     }
+    if let Some(halt) = state.rollouts.halt(title, version, platform) {
+        return Err(Refusal::Conflict(format!("{title} {version} is halted since {}: resume it first", halt.at)));
+    }
     // Who belongs to the ring now stays in it; who comes later goes to the next.
-    let inside = state.managed().filter(|device| {
-        let published = device.published.values().find(|published| published.key.slot.title == title);
-        published.is_some_and(|published| {
-            published.key.rollout.as_ref() == Some(&rollout) && published.key.ring.as_ref() == Some(&ring)
-        })
+    let members = members.clone().unwrap_or_else(|| {
+        let inside = state.managed().filter(|device| {
+            let published = device.published.values().find(|published| published.key.slot.title == *title);
+            published.is_some_and(|published| {
+                published.key.rollout.as_ref() == Some(rollout) && published.key.ring.as_ref() == Some(ring)
+            })
+        });
+        let inside: DeviceSet = inside.map(|device| device.index).collect();
+        platform.map_or_else(|| inside.clone(), |platform| inside.both(&state.found.on_platform(platform)))
     });
-    let members: DeviceSet = inside.map(|device| device.index).collect();
-    Ok(one(RingOpened { title, version, rollout, ring, members: Some(members) }))
+    Ok(one(RingOpened { members: Some(members), ..opened }))
 }
 
-pub(super) fn answer_gate(
-    state: &State,
-    title: TitleId,
-    version: SmolStr,
-    after: SmolStr,
-    platform: Option<SmolStr>,
-    answer: Option<GateAnswer>,
-) -> Result<Outcome, Refusal> {
-    readable(state, &title, &version)?;
+pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {
+    readable(state, &answered.title, &answered.version)?;
     let repository = repository(state)?;
-    if !repository.rollouts.values().any(|rollout| rollout.rings.iter().any(|ring| ring.name == after)) {
-        return Err(Refusal::Missing { what: "ring", id: after });
+    let mut rings = repository.rollouts.values().flat_map(|rollout| &rollout.rings);
+    if !rings.any(|ring| ring.name == answered.after) {
+        return Err(Refusal::Missing { what: "ring", id: answered.after });
     }
-    Ok(one(GateAnswered { title, version, after, platform, answer }))
+    let known = state.rollouts.answers(&answered.title).iter().find(|known| {
+        known.version == answered.version && known.after == answered.after && known.platform == answered.platform
+    });
+    // What was found is said once; what a person says again may have another end.
+    let same = known.map(|known| known.answer) == answered.answer;
+    let again = same && (answered.verdict.is_some() || known.is_none());
+    Ok(if again { Outcome::default() } else { one(answered) })
 }
 
 fn readable(state: &State, title: &TitleId, version: &str) -> Result<(), Refusal> {

@@ -10,7 +10,9 @@ mod people;
 mod plans;
 
 use super::{
+    event::{GateAnswered, RingOpened},
     input::{Input, Outcome, Refusal},
+    publication::Wanted,
     state::State,
     token::{Actor, Scope},
 };
@@ -30,10 +32,16 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::Retire { device } => devices::retire(state, device),
         Input::LiftQuarantine { device, why } => devices::lift_quarantine(state, actor, device, why),
         Input::Receipt { device, receipt, slot, result, before, after, at, duration_ms, output } => {
+            let published = state.device(&device).and_then(|record| record.published.get(&slot));
+            let wanted = published.and_then(|published| match &published.key.admitted {
+                Wanted::Release(version) => Some(version.clone()),
+                Wanted::Nothing | Wanted::Absent => None,
+            });
             let event = super::event::ReceiptReceived {
                 device,
                 receipt,
                 slot,
+                wanted,
                 result,
                 before,
                 after,
@@ -53,9 +61,13 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::Matched { distribution, content, advisories } => {
             Ok(catalogue::matched(state, distribution, content, advisories))
         }
-        Input::OpenRing { title, version, rollout, ring } => catalogue::open_ring(state, title, version, rollout, ring),
-        Input::AnswerGate { title, version, after, platform, answer } => {
-            catalogue::answer_gate(state, title, version, after, platform, answer)
+        Input::OpenRing { title, version, rollout, ring, platform, members } => {
+            catalogue::open_ring(state, RingOpened { title, version, rollout, ring, platform, members })
+        }
+        Input::AnswerGate { title, version, after, platform, answer, until, why, found } => {
+            let (verdict, evidence) = found.map(|found| *found).unzip();
+            let event = GateAnswered { title, version, after, platform, answer, until, verdict, evidence, why };
+            catalogue::answer_gate(state, event)
         }
         Input::MakePlan { plan, policy_hash, files, replaces, content } => {
             plans::make(state, actor, plan, policy_hash, files, replaces, content)

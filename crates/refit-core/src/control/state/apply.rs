@@ -137,9 +137,9 @@ impl State {
             Event::MovesPublished(moves) => self.moves_published(seq, at, moves),
             Event::MovesHeld(held) => self.moves_held(at, held),
             Event::ObligationsNoted(noted) => self.obligations_noted(seq, noted),
-            Event::ReceiptReceived(receipt) => self.receipt_received(seq, receipt),
-            Event::RingOpened(opened) => self.ring_opened(seq, opened),
-            Event::GateAnswered(answered) => self.gate_answered(seq, answered),
+            Event::ReceiptReceived(receipt) => self.receipt_received(seq, at, receipt),
+            Event::RingOpened(opened) => self.ring_opened(seq, at, opened),
+            Event::GateAnswered(answered) => self.gate_answered(seq, at, answered),
             Event::BrakePulled(pulled) => {
                 self.brake = Some((pulled.why.clone(), at));
                 self.agents.honour.clear();
@@ -154,6 +154,10 @@ impl State {
             Event::TokenRevoked(revoked) => {
                 self.tokens.remove(&revoked.token);
             }
+            Event::ComplaintReceived(complaint) => {
+                self.complained(complaint);
+                self.agents.apply(seq, at, event);
+            }
             Event::EpochRaised(_)
             | Event::EnrolmentCreated(_)
             | Event::EnrolmentRevoked(_)
@@ -163,7 +167,6 @@ impl State {
             | Event::RootPublished(_)
             | Event::MandatePublished(_)
             | Event::DeviceStands(_)
-            | Event::ComplaintReceived(_)
             | Event::BrakeReached(_) => self.agents.apply(seq, at, event),
         }
         self.pass_over(seq, at);

@@ -22,12 +22,13 @@ use super::{
     agents::Agents,
     device_set::DeviceSet,
     entry::{InstallEntry, Plain, ReleaseEntry, SlotName},
+    rollouts::Rollouts,
     sorted::Sorted,
     token::TokenRecord,
 };
 use crate::{
     facts::{FieldRef, Root},
-    policy::{document::test::GateAnswer, repository::Selector},
+    policy::repository::Selector,
     world::Applied,
 };
 use imbl::{OrdMap, Vector};
@@ -80,10 +81,8 @@ pub struct State {
     pub policy: Option<Arc<InForce>>,
     /// When policies and entries first applied.
     pub applied: Arc<AppliedTimes>,
-    /// What has opened, by title.
-    pub rollouts: OrdMap<TitleId, Arc<Vec<RolloutRecord>>>,
-    /// What gates said, by title.
-    pub gates: OrdMap<TitleId, Arc<Vec<GateRecord>>>,
+    /// Releases under way.
+    pub rollouts: Rollouts,
     /// When conditions on advisories first held.
     pub latches: OrdMap<(AdvisoryId, SmolStr), Timestamp>,
     /// The last event that set a latch.
@@ -124,30 +123,6 @@ pub struct AppliedTimes {
     pub policies: BTreeMap<SmolStr, Timestamp>,
     /// By policy and text.
     pub entries: BTreeMap<SmolStr, BTreeMap<SmolStr, Timestamp>>,
-}
-
-/// How far one release has come in one rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RolloutRecord {
-    /// The rollout.
-    pub rollout: SmolStr,
-    /// The release.
-    pub version: SmolStr,
-    /// The rings that have opened, each with its members where they were fixed.
-    pub open: Vec<(SmolStr, Option<DeviceSet>)>,
-}
-
-/// What a gate said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GateRecord {
-    /// The release.
-    pub version: SmolStr,
-    /// The ring before the gate.
-    pub after: SmolStr,
-    /// The platform that it speaks of.
-    pub platform: Option<SmolStr>,
-    /// The answer.
-    pub answer: GateAnswer,
 }
 
 /// Devices that spent a budget at one time.

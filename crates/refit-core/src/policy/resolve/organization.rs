@@ -9,7 +9,7 @@ use crate::policy::{
     },
     expr::Compiler,
     load::{Documents, Written},
-    repository::{Freeze, Gate, Ring, Rollout},
+    repository::{Freeze, Gate, Ring, Rollout, Signal},
     syntax::Step,
 };
 use crate::{
@@ -139,7 +139,13 @@ impl Resolver<'_> {
                     failure_rate: found.failure_rate.map_or(DEFAULT_FAILURE_RATE, |share| share.0),
                     confidence: found.confidence.map_or(DEFAULT_CONFIDENCE, |share| share.0),
                     enough: found.enough.map(|share| share.0),
+                    silence: found.silence.map(|share| share.0),
+                    silent_after: found.silent_after.map_or(DEFAULT_SILENT_AFTER, |duration| duration.0),
+                    reports: found.reports.map(|share| share.0),
                     patience: found.patience.map(|duration| duration.0),
+                    signals: (found.signals.iter())
+                        .map(|signal| Signal { name: signal.name.as_str().into(), source: signal.from.as_str().into() })
+                        .collect(),
                 })
             });
             let mut names = BTreeSet::new();
@@ -221,6 +227,10 @@ impl Resolver<'_> {
 
 /// The failure rate of a gate that names none: what people expect of a bad release, well above the noise of installers.
 const DEFAULT_FAILURE_RATE: f64 = 0.02;
+
+/// How long a device has to have been unseen to count as silent, where a gate does not say: a laptop that was closed for a
+/// night is not.
+const DEFAULT_SILENT_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// The confidence of a gate that names none.
 const DEFAULT_CONFIDENCE: f64 = 0.95;

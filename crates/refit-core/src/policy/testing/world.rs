@@ -174,6 +174,7 @@ impl Builder<'_> {
                 .map(|(ring, ids)| (SmolStr::new(ring), ids.iter().map(DeviceId::new).collect()));
             rollouts.entry(title).or_default().push(RolloutState {
                 rollout: document.rollout.as_str().into(),
+                platform: None,
                 version,
                 open: document.open.iter().map(SmolStr::new).collect(),
                 members: members.collect(),
@@ -196,6 +197,7 @@ impl Builder<'_> {
                     devices: document.devices.unwrap_or(0),
                     reported: document.reported.unwrap_or(0),
                     failed: document.failed.unwrap_or(0),
+                    ..Evidence::default()
                 }),
             };
             let platform = document.platform.as_ref().map(SmolStr::new);

@@ -1,7 +1,8 @@
 //! Releases that are offered, advisories that no longer count, rings and gates.
 
-use super::super::{GateRecord, RolloutRecord, State};
+use super::super::State;
 use crate::control::{
+    device_set::DeviceSet,
     entry::AdvisoryEntry,
     event::{GateAnswered, RingOpened, UniverseOffered},
 };
@@ -45,35 +46,23 @@ impl State {
         revised.into_iter().for_each(|title| self.revise_title(title, seq));
     }
 
-    pub(super) fn ring_opened(&mut self, seq: u64, opened: &RingOpened) {
-        let list = self.rollouts.entry(opened.title.clone()).or_default();
-        let list = Arc::make_mut(list);
-        let ring = (opened.ring.clone(), opened.members.clone());
-        match list.iter_mut().find(|known| known.rollout == opened.rollout && known.version == opened.version) {
-            Some(known) => known.open.push(ring),
-            None => list.push(RolloutRecord {
-                rollout: opened.rollout.clone(),
-                version: opened.version.clone(),
-                open: vec![ring],
-            }),
-        }
+    pub(super) fn ring_opened(&mut self, seq: u64, at: Timestamp, opened: &RingOpened) {
+        let has = |index: &u32| {
+            let device = self.at_index(*index);
+            let mut installs = device.iter().flat_map(|device| device.installs.iter());
+            installs.any(|(slot, it)| slot.title == opened.title && it.version == opened.version && it.state.is_none())
+        };
+        let begun = self.rollouts.trial(&opened.title, &opened.version).is_some();
+        let already = match begun {
+            true => DeviceSet::default(),
+            false => self.found.with_title(&opened.title).iter().filter(has).collect(),
+        };
+        self.rollouts.ring_opened(at, opened, already);
         self.revise_title(&opened.title, seq);
     }
 
-    pub(super) fn gate_answered(&mut self, seq: u64, answered: &GateAnswered) {
-        let list = self.gates.entry(answered.title.clone()).or_default();
-        let list = Arc::make_mut(list);
-        list.retain(|known| {
-            (&known.version, &known.after, &known.platform) != (&answered.version, &answered.after, &answered.platform)
-        });
-        if let Some(answer) = answered.answer {
-            list.push(GateRecord {
-                version: answered.version.clone(),
-                after: answered.after.clone(),
-                platform: answered.platform.clone(),
-                answer,
-            });
-        }
+    pub(super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
+        self.rollouts.gate_answered(at, answered);
         self.revise_title(&answered.title, seq);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::super::{AbsenceRecord, Installed, Receipt, State, found::platforms};
 use crate::control::{
-    entry::{InstallEntry, SlotName},
-    event::{DeviceObserved, PresenceSeen, ReceiptReceived},
+    entry::{InstallEntry, ReceiptResult, SlotName},
+    event::{ComplaintReceived, DeviceObserved, PresenceSeen, ReceiptReceived},
     history::History,
     sorted::Sorted,
 };
@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// The shortest time without a sign of a device that counts as an absence (rule 11).
 const ABSENCE: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// How long a change counts as what people complain of.
+const BLAMED: SignedDuration = SignedDuration::from_hours(72);
 /// The lengths of a grace, in seconds of use (rule 11).
 const GRACES: [i64; 2] = [4 * 3600, 24 * 3600];
 /// How many absences are kept: earlier ones have no grace left.
@@ -83,6 +85,16 @@ impl State {
         });
         observed.present.iter().for_each(|entry| self.built_from(entry));
         let Some(device) = self.devices.get(&observed.device) else { return };
+        for entry in &observed.present {
+            // What waits for a restart does not run yet.
+            let slot = entry.slot();
+            let pending = device.receipts.get(&slot).is_some_and(|receipt| {
+                receipt.result == ReceiptResult::RestartPending && receipt.after.as_ref() == Some(&entry.version)
+            });
+            let failed = (!pending).then_some(entry.state.is_some());
+            let seen = observed.observed.min(at);
+            self.rollouts.result(&entry.title, &entry.version, device.index, seen, failed);
+        }
         self.found.said_platforms(device.index, &before, &platforms(device));
         for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
             // Another slot may still have the title.
@@ -145,7 +157,7 @@ impl State {
         });
     }
 
-    pub(super) fn receipt_received(&mut self, seq: u64, receipt: &ReceiptReceived) {
+    pub(super) fn receipt_received(&mut self, seq: u64, at: Timestamp, receipt: &ReceiptReceived) {
         self.change(&receipt.device, |device| {
             let kept = Receipt {
                 id: receipt.receipt.clone(),
@@ -164,5 +176,29 @@ impl State {
             device.counted.drain(..surplus);
             device.revised = seq;
         });
+        // A device that is sent back is a failure of what it was sent to.
+        let version = receipt.wanted.as_ref().or(receipt.after.as_ref());
+        if let (Some(version), Some(device)) = (version, self.devices.get(&receipt.device)) {
+            let failed = match receipt.result {
+                ReceiptResult::Succeeded => Some(false),
+                ReceiptResult::Failed => Some(true),
+                ReceiptResult::RestartPending => None,
+            };
+            let at = receipt.at.min(self.clock.max(at));
+            self.rollouts.result(&receipt.slot.title, version, device.index, at, failed);
+        }
+    }
+
+    /// What had changed on a device within three days before somebody complained is what they complain of.
+    pub(super) fn complained(&mut self, complaint: &ComplaintReceived) {
+        let Some(device) = self.devices.get(&complaint.device) else { return };
+        let from = complaint.at.checked_sub(BLAMED).unwrap_or(Timestamp::MIN);
+        let recent = device.receipts.iter().filter(|(slot, receipt)| {
+            let named = complaint.title.as_ref().is_none_or(|title| title.as_str() == slot.title.as_str());
+            named && receipt.at >= from && receipt.at <= complaint.at
+        });
+        let changed: Vec<_> =
+            recent.filter_map(|(slot, receipt)| Some((slot.title.clone(), receipt.after.clone()?))).collect();
+        self.rollouts.complaint(device.index, &changed);
     }
 }

@@ -1,0 +1,241 @@
+//! What comes next: rings that open, gates that answer, halts that end.
+//!
+//! It reads the state and what is said of every device, and proposes inputs. It decides when all is decided that was to be
+//! decided, so that a ring's members are known when it opens.
+
+use super::{
+    super::{board::Board, device_set::DeviceSet, input::Input, publication::CohortKey, state::State},
+    evidence::{evidence, on_platform},
+    record::{GateRecord, RolloutRecord},
+};
+use crate::{
+    policy::{
+        document::{policy::Mode, test::GateAnswer},
+        repository::{Ring, Rollout},
+    },
+    rollout::{Evidence, Verdict, Wants, judge},
+};
+use jiff::Timestamp;
+use refit_model::TitleId;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Looks at all releases under way, and at what devices wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Director;
+
+/// What came of a look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// What the server is to be told.
+    pub inputs: Vec<Input>,
+    /// When to look again though nothing happens.
+    pub next: Option<Timestamp>,
+}
+
+/// A release in a rollout.
+type Release = (TitleId, SmolStr, SmolStr);
+
+impl Director {
+    /// What comes next. While everything is stopped nothing opens and no gate passes; halts are found all the same.
+    pub fn look(self, state: &State, board: &Board, now: Timestamp) -> Look {
+        let Some(policy) = &state.policy else { return Look::default() };
+        let waiting = waiting(state, board);
+        let begun = state.rollouts.under_way.iter().flat_map(|(title, records)| {
+            records.iter().map(|record| (title.clone(), record.rollout.clone(), record.version.clone()))
+        });
+        let releases: BTreeSet<Release> = waiting.keys().cloned().chain(begun).collect();
+        let mut look = Look::default();
+        for release in &releases {
+            let (title, rollout, version) = release;
+            let Some(rollout) = policy.repository.rollouts.get(rollout) else { continue };
+            let empty = BTreeMap::new();
+            let waiting = waiting.get(release).unwrap_or(&empty);
+            for platform in platforms(state, release, waiting) {
+                let here = on_platform(state, Some(&platform));
+                let waiting = waiting.iter().map(|(ring, devices)| (ring.clone(), here.both(devices))).collect();
+                let one = One { state, board, now, title, version, rollout, platform: &platform, waiting };
+                one.look(&mut look);
+            }
+        }
+        look
+    }
+}
+
+/// The devices that nothing but their ring keeps from a release, by release and ring.
+fn waiting(state: &State, board: &Board) -> BTreeMap<Release, BTreeMap<SmolStr, DeviceSet>> {
+    let managed = state.found.managed();
+    let mut waiting: BTreeMap<Release, BTreeMap<SmolStr, DeviceSet>> = BTreeMap::new();
+    for (outcome, devices) in board.cohorts() {
+        if outcome.key.as_ref().is_none_or(|key| key.mode == Mode::Observe) {
+            continue;
+        }
+        for awaited in &outcome.awaits {
+            let devices = managed.both(devices);
+            if !devices.is_empty() {
+                let release = (outcome.slot.title.clone(), awaited.rollout.clone(), awaited.version.clone());
+                waiting.entry(release).or_default().entry(awaited.ring.clone()).or_default().0 |= devices.0;
+            }
+        }
+    }
+    waiting
+}
+
+/// The platforms on which a release is under way or waited for. A device whose platform nobody knows waits.
+fn platforms(state: &State, release: &Release, waiting: &BTreeMap<SmolStr, DeviceSet>) -> BTreeSet<SmolStr> {
+    let (title, rollout, version) = release;
+    let records = state.rollouts.of(title).iter();
+    let begun = records.filter(|record| record.rollout == *rollout && record.version == *version);
+    let mut platforms: BTreeSet<SmolStr> = begun.filter_map(|record| record.platform.clone()).collect();
+    let waits = |platform: &&SmolStr| {
+        let here = state.found.on_platform(platform);
+        waiting.values().any(|devices| devices.common(&here) > 0)
+    };
+    platforms.extend(state.found.platforms().filter(waits).cloned());
+    platforms
+}
+
+/// One release in one rollout on one platform.
+struct One<'s> {
+    state: &'s State,
+    board: &'s Board,
+    now: Timestamp,
+    title: &'s TitleId,
+    version: &'s SmolStr,
+    rollout: &'s Rollout,
+    platform: &'s SmolStr,
+    /// Who waits for it, by ring.
+    waiting: BTreeMap<SmolStr, DeviceSet>,
+}
+
+impl One<'_> {
+    fn look(&self, look: &mut Look) {
+        let rollouts = &self.state.rollouts;
+        if let Some(halt) = rollouts.halt(self.title, self.version, Some(self.platform)) {
+            match halt.until {
+                Some(until) if until <= self.now => look.inputs.push(self.take_back(halt)),
+                Some(until) => look.wake(until),
+                None => {}
+            }
+            return;
+        }
+        let records = rollouts.of(self.title);
+        let record = records.iter().find(|it| it.is_of(&self.rollout.name, self.version, Some(self.platform)));
+        let Some((index, record)) = record.and_then(|record| Some((self.last_open(record)?, record))) else {
+            return self.open(0, look);
+        };
+        let Some(ring) = self.rollout.rings.get(index) else { return };
+        let answered = rollouts.answer(self.title, self.version, Some(self.platform), &ring.name);
+        let passed = match answered.map(|gate| gate.answer) {
+            Some(GateAnswer::Pass) => true,
+            // A person has said that it is not clear: the evidence is heard again when that is taken back.
+            Some(GateAnswer::Inconclusive) => return,
+            Some(GateAnswer::Halt) => return,
+            None => false,
+        };
+        // What has passed may still turn out to be bad: evidence is heard until the next release has gone all the way.
+        let verdict = self.verdict(record, ring, look);
+        let last = index + 1 >= self.rollout.rings.len();
+        match verdict {
+            Some(found @ (Verdict::Halts(_), _)) => look.inputs.push(self.answer(&ring.name, found)),
+            _ if self.state.brake.is_some() => {}
+            _ if passed => self.open(index + 1, look),
+            Some(found @ (Verdict::Passes(_), _)) if !last => look.inputs.push(self.answer(&ring.name, found)),
+            None if self.soaked(record, ring, look) => self.open(index + 1, look),
+            _ => {}
+        }
+    }
+
+    fn last_open(&self, record: &RolloutRecord) -> Option<usize> {
+        self.rollout.rings.iter().rposition(|ring| record.ring(&ring.name).is_some())
+    }
+
+    /// What the gate says now; `None` where the rollout has none.
+    fn verdict(&self, record: &RolloutRecord, ring: &Ring, look: &mut Look) -> Option<(Verdict, Evidence)> {
+        let gate = self.rollout.gate.as_ref()?;
+        let evidence = evidence(self.state, self.title, record, &ring.name, gate, self.now)?;
+        let verdict = judge(gate, ring.soak, &evidence, self.now);
+        match &verdict {
+            Verdict::Waits(Wants::Soak(until)) => look.wake(*until),
+            // Silence grows by itself.
+            _ if gate.silence.is_some() => {
+                look.wake(self.now.checked_add(gate.silent_after / 8).unwrap_or(Timestamp::MAX))
+            }
+            _ => {}
+        }
+        Some((verdict, evidence))
+    }
+
+    /// Without a gate a ring opens when the one before has soaked.
+    fn soaked(&self, record: &RolloutRecord, ring: &Ring, look: &mut Look) -> bool {
+        let first = record.ring(&ring.name).and_then(|open| open.first_result);
+        let Some(over) = first.and_then(|first| first.checked_add(ring.soak).ok()) else { return false };
+        if over > self.now {
+            look.wake(over);
+        }
+        over <= self.now
+    }
+
+    /// Opens a ring, where somebody waits for it or for a later one.
+    fn open(&self, index: usize, look: &mut Look) {
+        let later = self.rollout.rings.get(index..).unwrap_or_default();
+        let Some(ring) = later.first().filter(|_| self.state.brake.is_none()) else { return };
+        let waits = |ring: &Ring| self.waiting.get(&ring.name).is_some_and(|devices| !devices.is_empty());
+        if !later.iter().any(waits) {
+            return;
+        }
+        look.inputs.push(Input::OpenRing {
+            title: self.title.clone(),
+            version: self.version.clone(),
+            rollout: self.rollout.name.clone(),
+            ring: ring.name.clone(),
+            platform: Some(self.platform.clone()),
+            members: Some(self.members(&ring.name)),
+        });
+    }
+
+    /// Who waits for the release in a ring, and who is in it and has it, or a newer one.
+    fn members(&self, ring: &SmolStr) -> DeviceSet {
+        let mut members = self.waiting.get(ring).cloned().unwrap_or_default();
+        let is_in = |key: &CohortKey| {
+            key.slot.title == *self.title
+                && key.rollout.as_ref() == Some(&self.rollout.name)
+                && key.ring.as_ref() == Some(ring)
+        };
+        let inside = self.board.cohorts().filter(|(outcome, _)| outcome.key.as_ref().is_some_and(is_in));
+        inside.for_each(|(_, devices)| members.0 |= &devices.0);
+        members.both(&on_platform(self.state, Some(self.platform)))
+    }
+
+    fn answer(&self, after: &SmolStr, (verdict, evidence): (Verdict, Evidence)) -> Input {
+        Input::AnswerGate {
+            title: self.title.clone(),
+            version: self.version.clone(),
+            after: after.clone(),
+            platform: Some(self.platform.clone()),
+            answer: Some(verdict.answer()),
+            until: None,
+            why: None,
+            found: Some(Box::new((verdict, evidence))),
+        }
+    }
+
+    fn take_back(&self, halt: &GateRecord) -> Input {
+        Input::AnswerGate {
+            title: self.title.clone(),
+            version: self.version.clone(),
+            after: halt.after.clone(),
+            platform: halt.platform.clone(),
+            answer: None,
+            until: None,
+            why: None,
+            found: None,
+        }
+    }
+}
+
+impl Look {
+    fn wake(&mut self, at: Timestamp) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+    }
+}

@@ -1,0 +1,120 @@
+//! What a gate has to go by.
+
+use super::{
+    super::{device_set::DeviceSet, publication::Wanted, state::State},
+    record::{RolloutRecord, Trial},
+};
+use crate::{
+    policy::repository::Gate,
+    rollout::{Compared, Evidence, Measure, Tally},
+};
+use jiff::Timestamp;
+use refit_model::TitleId;
+
+/// What the gate after an open ring has to go by at `now`; `None` where that ring has not opened.
+///
+/// Devices due in the ring are its members that are given the release or have said what came of it: who is held elsewhere is
+/// not waited for. The control group are the devices of the platform that have the title, and that the release has not reached.
+pub fn evidence(
+    state: &State,
+    title: &TitleId,
+    record: &RolloutRecord,
+    ring: &str,
+    gate: &Gate,
+    now: Timestamp,
+) -> Option<Evidence> {
+    let ring = record.ring(ring)?;
+    let nothing = Trial::default();
+    let trial = state.rollouts.trial(title, &record.version).unwrap_or(&nothing);
+    let here = on_platform(state, record.platform.as_deref());
+    let results = here.both(&trial.results());
+    let failed = here.both(&trial.failed);
+    let members = ring.members.as_ref().map_or_else(|| here.clone(), |members| here.both(members));
+    let reported = members.both(&results);
+    let asked = |index: &u32| reported.contains(*index) || is_given(state, title, record, *index);
+    let devices = members.iter().filter(asked).count() as u64;
+    let (reported, failed_here) = (reported.len(), members.common(&failed));
+    let elsewhere = Tally::new(failed.len() - failed_here, results.len() - reported);
+    let mut compared = Vec::new();
+    let control = Control { state, title, record, here: &here, results: &results };
+    if gate.silence.is_some() {
+        compared.push(control.silence(gate, now));
+    }
+    if gate.reports.is_some() {
+        compared.push(control.reports(trial));
+    }
+    Some(Evidence { first_result: ring.first_result, devices, reported, failed: failed_here, elsewhere, compared })
+}
+
+/// The managed devices of a platform.
+pub(super) fn on_platform(state: &State, platform: Option<&str>) -> DeviceSet {
+    match platform {
+        Some(platform) => state.found.managed().both(&state.found.on_platform(platform)),
+        None => state.found.managed(),
+    }
+}
+
+/// Whether a device is given the release.
+fn is_given(state: &State, title: &TitleId, record: &RolloutRecord, index: u32) -> bool {
+    let is_it = |wanted: &Wanted| matches!(wanted, Wanted::Release(version) if *version == record.version);
+    state.at_index(index).is_some_and(|device| {
+        device.published.values().any(|published| published.key.slot.title == *title && is_it(&published.key.admitted))
+    })
+}
+
+struct Control<'s> {
+    state: &'s State,
+    title: &'s TitleId,
+    record: &'s RolloutRecord,
+    here: &'s DeviceSet,
+    results: &'s DeviceSet,
+}
+
+impl Control<'_> {
+    /// Devices of the platform with the title, which the release has not reached.
+    fn group(&self) -> DeviceSet {
+        let others = self.here.both(&self.state.found.with_title(self.title));
+        DeviceSet(others.0 - self.record.reached().0 - &self.results.0)
+    }
+
+    fn opened(&self) -> Timestamp {
+        self.record.open.iter().map(|open| open.at).min().unwrap_or(Timestamp::MAX)
+    }
+
+    /// Devices that no longer check in: of those that were there after the release had begun, so that they could be given it.
+    fn silence(&self, gate: &Gate, now: Timestamp) -> Compared {
+        let count = |devices: &DeviceSet, opened: Timestamp| {
+            let mut tally = Tally::default();
+            for index in devices.iter() {
+                let Some(device) = self.state.at_index(index) else { continue };
+                let heard = self.state.heard_from(index).map_or(device.seen, |heard| heard.max(device.seen));
+                if heard < opened {
+                    continue;
+                }
+                tally.of += 1;
+                let unseen = now.duration_since(heard).saturating_sub(self.state.not_listening(heard, now));
+                tally.bad += u64::from(unseen >= gate.silent_after);
+            }
+            tally
+        };
+        let mut reached = Tally::default();
+        for open in &self.record.open {
+            let members = open.members.as_ref().map_or_else(DeviceSet::default, |members| self.here.both(members));
+            reached = reached.and(count(&members, open.at));
+        }
+        Compared { measure: Measure::Silence, reached, control: count(&self.group(), self.opened()) }
+    }
+
+    /// Devices of which people say that something broke. Who has not been changed yet complains of something else.
+    fn reports(&self, trial: &Trial) -> Compared {
+        let reached = Tally::new(trial.complained.common(self.results), self.results.len());
+        let (group, opened) = (self.group(), self.opened());
+        let complains = |index: &u32| {
+            let device = self.state.by_index.get(*index as usize);
+            let agent = device.and_then(|device| self.state.agents.devices.get(device));
+            agent.is_some_and(|agent| agent.complaints.iter().any(|(_, at)| *at >= opened))
+        };
+        let control = Tally::new(group.iter().filter(complains).count() as u64, group.len());
+        Compared { measure: Measure::Reports, reached, control }
+    }
+}

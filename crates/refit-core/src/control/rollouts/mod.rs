@@ -1,0 +1,13 @@
+//! Releases on their way through the rings: what the log says of them, what speaks for and against them, and what comes next.
+//!
+//! - `record.rs` What has opened, what gates said, and what came of a release on devices.
+//! - `evidence.rs` What a gate has to go by.
+//! - `director.rs` What comes next: rings that open, gates that answer, halts that end.
+
+mod director;
+mod evidence;
+mod record;
+
+pub use director::{Director, Look};
+pub use evidence::evidence;
+pub use record::{GateRecord, RingRecord, RolloutRecord, Rollouts, Trial};

@@ -1,0 +1,236 @@
+//! What has opened, what gates said, and what came of a release on devices.
+
+use super::super::{
+    device_set::DeviceSet,
+    event::{GateAnswered, RingOpened},
+};
+use crate::{
+    policy::document::test::GateAnswer,
+    rollout::{Evidence, Verdict},
+};
+use imbl::OrdMap;
+use jiff::Timestamp;
+use refit_model::TitleId;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// All that the log says of releases under way, by title.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rollouts {
+    /// What has opened.
+    pub under_way: OrdMap<TitleId, Arc<Vec<RolloutRecord>>>,
+    /// What gates said.
+    pub gates: OrdMap<TitleId, Arc<Vec<GateRecord>>>,
+    /// What came of releases that have begun, by version.
+    pub trials: OrdMap<TitleId, Arc<BTreeMap<SmolStr, Trial>>>,
+}
+
+/// How far one release has come in one rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolloutRecord {
+    /// The rollout.
+    pub rollout: SmolStr,
+    /// The release.
+    pub version: SmolStr,
+    /// The platform; `None` is every platform.
+    pub platform: Option<SmolStr>,
+    /// The rings that have opened, in the order in which they did.
+    pub open: Vec<RingRecord>,
+}
+
+/// A ring that has opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RingRecord {
+    /// Its name.
+    pub ring: SmolStr,
+    /// When it opened.
+    pub at: Timestamp,
+    /// Who was in it, where that was fixed.
+    pub members: Option<DeviceSet>,
+    /// When the first of its devices reported.
+    pub first_result: Option<Timestamp>,
+}
+
+/// What a gate said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateRecord {
+    /// The release.
+    pub version: SmolStr,
+    /// The ring before the gate.
+    pub after: SmolStr,
+    /// The platform that it speaks of.
+    pub platform: Option<SmolStr>,
+    /// The answer.
+    pub answer: GateAnswer,
+    /// When it answered.
+    pub at: Timestamp,
+    /// Until when that counts; `None` is: until somebody takes it back.
+    pub until: Option<Timestamp>,
+    /// Why, where the evidence answered.
+    pub verdict: Option<Verdict>,
+    /// What it went by.
+    pub evidence: Option<Evidence>,
+    /// Why, where a person answered.
+    pub why: Option<SmolStr>,
+}
+
+/// What came of a release on devices, whatever moved it. A device that has gone on to another release since stays in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Devices that were seen running it.
+    pub fine: DeviceSet,
+    /// Devices on which it failed, by what they said last.
+    pub failed: DeviceSet,
+    /// Devices of which somebody said within three days of the change that something broke.
+    pub complained: DeviceSet,
+}
+
+impl Trial {
+    /// Devices that have said what came of it.
+    pub fn results(&self) -> DeviceSet {
+        DeviceSet(&self.fine.0 | &self.failed.0)
+    }
+}
+
+impl RolloutRecord {
+    /// The ring, where it has opened.
+    pub fn ring(&self, name: &str) -> Option<&RingRecord> {
+        self.open.iter().find(|open| open.ring == name)
+    }
+
+    /// The devices of all rings that have opened.
+    pub fn reached(&self) -> DeviceSet {
+        DeviceSet::union(self.open.iter().filter_map(|open| open.members.as_ref()))
+    }
+
+    /// Whether it speaks of a release in a rollout on a platform.
+    pub fn is_of(&self, rollout: &str, version: &str, platform: Option<&str>) -> bool {
+        self.rollout == rollout && self.version == version && self.platform.as_deref() == platform
+    }
+}
+
+impl GateRecord {
+    /// Whether it speaks of a release on a platform.
+    pub fn speaks_of(&self, version: &str, platform: Option<&str>) -> bool {
+        self.version == version && (self.platform.is_none() || self.platform.as_deref() == platform)
+    }
+}
+
+impl Rollouts {
+    /// What has opened of a title.
+    pub fn of(&self, title: &TitleId) -> &[RolloutRecord] {
+        self.under_way.get(title).map_or(&[], |list| list.as_slice())
+    }
+
+    /// What gates said of a title.
+    pub fn answers(&self, title: &TitleId) -> &[GateRecord] {
+        self.gates.get(title).map_or(&[], |list| list.as_slice())
+    }
+
+    /// What came of a release, where it has begun.
+    pub fn trial(&self, title: &TitleId, version: &str) -> Option<&Trial> {
+        self.trials.get(title)?.get(version)
+    }
+
+    /// The halt of a release on a platform.
+    pub fn halt(&self, title: &TitleId, version: &str, platform: Option<&str>) -> Option<&GateRecord> {
+        let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt && gate.speaks_of(version, platform);
+        self.answers(title).iter().find(halts)
+    }
+
+    /// What the gate after a ring said of a release on a platform.
+    pub fn answer(&self, title: &TitleId, version: &str, platform: Option<&str>, after: &str) -> Option<&GateRecord> {
+        self.answers(title).iter().find(|gate| gate.after == after && gate.speaks_of(version, platform))
+    }
+
+    /// `already` are devices that have the release: they are results, whatever moved them.
+    pub(in super::super) fn ring_opened(&mut self, at: Timestamp, opened: &RingOpened, already: DeviceSet) {
+        let trials = Arc::make_mut(self.trials.entry(opened.title.clone()).or_default());
+        let trial = trials.entry(opened.version.clone()).or_insert_with(|| Trial { fine: already, ..Trial::default() });
+        let has_results = opened.members.as_ref().is_some_and(|members| members.common(&trial.results()) > 0);
+        let ring = RingRecord {
+            ring: opened.ring.clone(),
+            at,
+            members: opened.members.clone(),
+            first_result: has_results.then_some(at),
+        };
+        let list = Arc::make_mut(self.under_way.entry(opened.title.clone()).or_default());
+        let (rollout, version, platform) = (&opened.rollout, &opened.version, opened.platform.as_deref());
+        match list.iter_mut().find(|known| known.is_of(rollout, version, platform)) {
+            Some(known) => known.open.push(ring),
+            None => list.push(RolloutRecord {
+                rollout: rollout.clone(),
+                version: version.clone(),
+                platform: opened.platform.clone(),
+                open: vec![ring],
+            }),
+        }
+    }
+
+    pub(in super::super) fn gate_answered(&mut self, at: Timestamp, answered: &GateAnswered) {
+        let list = Arc::make_mut(self.gates.entry(answered.title.clone()).or_default());
+        list.retain(|known| {
+            (&known.version, &known.after, &known.platform) != (&answered.version, &answered.after, &answered.platform)
+        });
+        if let Some(answer) = answered.answer {
+            list.push(GateRecord {
+                version: answered.version.clone(),
+                after: answered.after.clone(),
+                platform: answered.platform.clone(),
+                answer,
+                at,
+                until: answered.until,
+                verdict: answered.verdict.clone(),
+                evidence: answered.evidence.clone(),
+                why: answered.why.clone(),
+            });
+        }
+    }
+
+    /// What came of a release on a device: `None` is that what was said no longer counts.
+    pub(in super::super) fn result(
+        &mut self,
+        title: &TitleId,
+        version: &str,
+        index: u32,
+        at: Timestamp,
+        failed: Option<bool>,
+    ) {
+        let Some(trial) = self.trials.get_mut(title).filter(|trials| trials.contains_key(version)) else { return };
+        let Some(trial) = Arc::make_mut(trial).get_mut(version) else { return };
+        trial.fine.remove(index);
+        trial.failed.remove(index);
+        match failed {
+            Some(true) => trial.failed.insert(index),
+            Some(false) => trial.fine.insert(index),
+            None => return,
+        }
+        let Some(list) = self.under_way.get_mut(title) else { return };
+        let first = |open: &RingRecord| {
+            let member = open.members.as_ref().is_some_and(|members| members.contains(index));
+            member && open.first_result.is_none_or(|known| at < known)
+        };
+        if !list.iter().any(|record| record.version == version && record.open.iter().any(first)) {
+            return;
+        }
+        for record in Arc::make_mut(list).iter_mut().filter(|record| record.version == version) {
+            for open in record.open.iter_mut().filter(|open| first(open)) {
+                // A device's clock may say that it was done before the ring opened.
+                open.first_result = Some(at.max(open.at));
+            }
+        }
+    }
+
+    /// Somebody said that something broke on a device, on which these releases had come within three days.
+    pub(in super::super) fn complaint(&mut self, index: u32, changed: &[(TitleId, SmolStr)]) {
+        for (title, version) in changed {
+            let Some(trials) = self.trials.get_mut(title).filter(|trials| trials.contains_key(version)) else {
+                continue;
+            };
+            if let Some(trial) = Arc::make_mut(trials).get_mut(version) {
+                trial.complained.insert(index);
+            }
+        }
+    }
+}
