@@ -402,6 +402,19 @@ events! {
         why: Option<SmolStr>,
     }
 
+    "release.expedited", 1 =>
+    /// Somebody asked that a release waits for no gate.
+    ReleaseExpedited {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// Why.
+        why: SmolStr,
+    }
+
     "brake.pulled", 2 =>
     /// Everything was stopped.
     BrakePulled {

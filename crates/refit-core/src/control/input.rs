@@ -175,6 +175,39 @@ pub enum Input {
         /// What was found, and by what, where the evidence answers.
         found: Option<Box<(Verdict, Evidence)>>,
     },
+    /// A release is to go no further, for three days: a block in the policy repository stops it for good.
+    HaltRelease {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// Why.
+        why: SmolStr,
+    },
+    /// A halted release is to go on. What came of it until now no longer speaks against it.
+    ResumeRelease {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// Why.
+        why: SmolStr,
+    },
+    /// A release is to wait for no gate. It is halted all the same if it breaks something.
+    ExpediteRelease {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// Why.
+        why: SmolStr,
+    },
     /// A device reports what came of a directive.
     Receipt {
         /// The device.

@@ -50,7 +50,9 @@ pub use input::{AgentInput, Effect, Input, Installs, Observation, Outcome, Perso
 pub use lookout::Lookout;
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
-pub use rollouts::{Director, GateRecord, Look, RingRecord, RolloutRecord, Rollouts, Trial, evidence};
+pub use rollouts::{
+    Director, Expedited, GateRecord, Happened, Look, Moment, RingRecord, RolloutRecord, Rollouts, Trial, evidence,
+};
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;
 pub use state::*;

@@ -328,3 +328,77 @@ fn platforms_go_each_their_own_way() {
     let given = given(&shell, "1.1.0");
     assert!(given.iter().all(|device| ["d011", "d013", "d015"].contains(&device.as_str())), "{given:?}");
 }
+
+#[test]
+fn what_a_person_lets_go_on_is_judged_by_what_comes_of_it_from_then_on() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.wait(1);
+    receipt(&mut shell, "d000", ReceiptResult::Failed, "1.0.0", "1.0.0");
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+    let resume = Input::ResumeRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: None,
+        why: "that disk was full".into(),
+    };
+    shell.tell(resume.clone());
+    assert_eq!(direct(&mut shell), [""; 0]);
+    assert!(shell.try_as(&refit_core::control::Actor::server(), resume.clone()).is_err(), "nothing is halted");
+    assert_eq!(update(&mut shell, "1.1.0"), 3);
+    shell.wait(25);
+    heard(&mut shell, &[]);
+    let said = direct(&mut shell);
+    assert_eq!(said[0], "editor 1.1.0: Pass after canary");
+    // It breaks somewhere else.
+    let next = given(&shell, "1.1.0");
+    receipt(&mut shell, &next[0], ReceiptResult::Failed, "1.0.0", "1.0.0");
+    receipt(&mut shell, &next[1], ReceiptResult::Failed, "1.0.0", "1.0.0");
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after early"]);
+    assert_eq!(shell.replayed().rollouts, shell.state.rollouts);
+}
+
+#[test]
+fn an_expedited_release_waits_for_no_gate_and_is_halted_all_the_same() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let expedite = Input::ExpediteRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: None,
+        why: "it is exploited".into(),
+    };
+    assert_eq!(shell.tell(expedite.clone()).len(), 1);
+    assert_eq!(shell.tell(expedite).len(), 0);
+    let said = direct(&mut shell);
+    assert!(
+        said[0].starts_with("editor 1.1.0: early opens") && said[1].starts_with("editor 1.1.0: rest opens"),
+        "{said:?}"
+    );
+    assert_eq!(given(&shell, "1.1.0").len(), 30);
+    receipt(&mut shell, "d020", ReceiptResult::Failed, "1.0.0", "1.0.0");
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after rest"]);
+    assert_eq!(given(&shell, "1.1.0"), [""; 0]);
+}
+
+#[test]
+fn a_halt_by_a_person_ends_after_three_days() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.tell(Input::HaltRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: None,
+        why: "the phones ring".into(),
+    });
+    assert_eq!(direct(&mut shell), [""; 0]);
+    assert_eq!(given(&shell, "1.1.0"), [""; 0]);
+    shell.wait(71);
+    assert_eq!(direct(&mut shell), [""; 0]);
+    shell.wait(1);
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: taken back after canary"]);
+    assert_eq!(given(&shell, "1.1.0").len(), 3);
+}

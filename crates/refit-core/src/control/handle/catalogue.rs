@@ -1,9 +1,8 @@
-//! Releases and advisories, rings and gates.
+//! Releases and advisories.
 
 use super::super::{
-    device_set::DeviceSet,
     entry::{AdvisoryEntry, ReleaseEntry},
-    event::{AdvisoriesPublished, DistributionMatched, GateAnswered, ReleasesPublished, RingOpened},
+    event::{AdvisoriesPublished, DistributionMatched, ReleasesPublished},
     input::{Outcome, Refusal},
     state::State,
 };
@@ -78,62 +77,11 @@ pub(super) fn matched(state: &State, distribution: SmolStr, content: SmolStr, ad
     if known { Outcome::default() } else { one(DistributionMatched { distribution, content, advisories }) }
 }
 
-pub(super) fn open_ring(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
-    let repository = repository(state)?;
-    let RingOpened { title, version, rollout, ring, platform, members } = &opened;
-    readable(state, title, version)?;
-    let known =
-        repository.rollouts.get(rollout).ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
-    let Some(place) = known.rings.iter().position(|known| known.name == *ring) else {
-        return Err(Refusal::Missing { what: "ring", id: ring.clone() });
-    };
-    let platform = platform.as_deref();
-    let record = state.rollouts.of(title).iter().find(|record| record.is_of(rollout, version, platform));
-    let is_open = |name: &SmolStr| record.is_some_and(|record| record.ring(name).is_some());
-    if is_open(ring) {
-        return Ok(Outcome::default());
-    }
-    if let Some(before) = known.rings.iter().take(place).find(|before| !is_open(&before.name)) {
-        return Err(Refusal::Conflict(format!("ring `{}` comes before `{ring}` and has not opened", before.name)));
-    }
-    if let Some(halt) = state.rollouts.halt(title, version, platform) {
-        return Err(Refusal::Conflict(format!("{title} {version} is halted since {}: resume it first", halt.at)));
-    }
-    // Who belongs to the ring now stays in it; who comes later goes to the next.
-    let members = members.clone().unwrap_or_else(|| {
-        let inside = state.managed().filter(|device| {
-            let published = device.published.values().find(|published| published.key.slot.title == *title);
-            published.is_some_and(|published| {
-                published.key.rollout.as_ref() == Some(rollout) && published.key.ring.as_ref() == Some(ring)
-            })
-        });
-        let inside: DeviceSet = inside.map(|device| device.index).collect();
-        platform.map_or_else(|| inside.clone(), |platform| inside.both(&state.found.on_platform(platform)))
-    });
-    Ok(one(RingOpened { members: Some(members), ..opened }))
-}
-
-pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {
-    readable(state, &answered.title, &answered.version)?;
-    let repository = repository(state)?;
-    let mut rings = repository.rollouts.values().flat_map(|rollout| &rollout.rings);
-    if !rings.any(|ring| ring.name == answered.after) {
-        return Err(Refusal::Missing { what: "ring", id: answered.after });
-    }
-    let known = state.rollouts.answers(&answered.title).iter().find(|known| {
-        known.version == answered.version && known.after == answered.after && known.platform == answered.platform
-    });
-    // What was found is said once; what a person says again may have another end.
-    let same = known.map(|known| known.answer) == answered.answer;
-    let again = same && (answered.verdict.is_some() || known.is_none());
-    Ok(if again { Outcome::default() } else { one(answered) })
-}
-
-fn readable(state: &State, title: &TitleId, version: &str) -> Result<(), Refusal> {
+pub(super) fn readable(state: &State, title: &TitleId, version: &str) -> Result<(), Refusal> {
     Version::parse(scheme(state, title), version).map(drop).map_err(|error| Refusal::Invalid(error.to_string()))
 }
 
-fn repository(state: &State) -> Result<&Repository, Refusal> {
+pub(super) fn repository(state: &State) -> Result<&Repository, Refusal> {
     let policy = state.policy.as_ref().map(|policy| policy.repository.as_ref());
     policy.ok_or_else(|| Refusal::Conflict("no policy is in force: apply one first".into()))
 }

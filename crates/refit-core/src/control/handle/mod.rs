@@ -8,15 +8,17 @@ mod moves;
 mod operations;
 mod people;
 mod plans;
+mod rollouts;
 
 use super::{
-    event::{GateAnswered, RingOpened},
+    event::{GateAnswered, ReleaseExpedited, RingOpened},
     input::{Input, Outcome, Refusal},
     publication::Wanted,
     state::State,
     token::{Actor, Scope},
 };
 use jiff::Timestamp;
+use rollouts::Named;
 
 /// What comes of an input from `actor` at `now`. Time never goes back: an earlier `now` counts as the newest time in the log.
 pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result<Outcome, Refusal> {
@@ -62,12 +64,21 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
             Ok(catalogue::matched(state, distribution, content, advisories))
         }
         Input::OpenRing { title, version, rollout, ring, platform, members } => {
-            catalogue::open_ring(state, RingOpened { title, version, rollout, ring, platform, members })
+            rollouts::open_ring(state, RingOpened { title, version, rollout, ring, platform, members })
         }
         Input::AnswerGate { title, version, after, platform, answer, until, why, found } => {
             let (verdict, evidence) = found.map(|found| *found).unzip();
             let event = GateAnswered { title, version, after, platform, answer, until, verdict, evidence, why };
-            catalogue::answer_gate(state, event)
+            rollouts::answer_gate(state, event)
+        }
+        Input::HaltRelease { title, version, platform, why } => {
+            rollouts::halt(state, Named { title, version, platform }, why, now)
+        }
+        Input::ResumeRelease { title, version, platform, why } => {
+            rollouts::resume(state, Named { title, version, platform }, &why)
+        }
+        Input::ExpediteRelease { title, version, platform, why } => {
+            rollouts::expedite(state, ReleaseExpedited { title, version, platform, why })
         }
         Input::MakePlan { plan, policy_hash, files, replaces, content } => {
             plans::make(state, actor, plan, policy_hash, files, replaces, content)
@@ -99,7 +110,11 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         | Input::ObservePerson { .. }
         | Input::Assign { .. } => Scope::Facts,
         Input::Releases { .. } | Input::Advisories { .. } => Scope::Catalogue,
-        Input::OpenRing { .. } | Input::AnswerGate { .. } => Scope::Rollouts,
+        Input::OpenRing { .. }
+        | Input::AnswerGate { .. }
+        | Input::HaltRelease { .. }
+        | Input::ResumeRelease { .. }
+        | Input::ExpediteRelease { .. } => Scope::Rollouts,
         Input::MakePlan { .. } => Scope::Plan,
         Input::Approve { .. } | Input::Reject { .. } | Input::LiftQuarantine { .. } => Scope::Approve,
         Input::Apply { .. } => Scope::Apply,

@@ -36,12 +36,12 @@ pub fn evidence(
     let (reported, failed_here) = (reported.len(), members.common(&failed));
     let elsewhere = Tally::new(failed.len() - failed_here, results.len() - reported);
     let mut compared = Vec::new();
-    let control = Control { state, title, record, here: &here, results: &results };
+    let control = Control { state, title, record, trial, here: &here, results: &results };
     if gate.silence.is_some() {
         compared.push(control.silence(gate, now));
     }
     if gate.reports.is_some() {
-        compared.push(control.reports(trial));
+        compared.push(control.reports());
     }
     Some(Evidence { first_result: ring.first_result, devices, reported, failed: failed_here, elsewhere, compared })
 }
@@ -66,6 +66,7 @@ struct Control<'s> {
     state: &'s State,
     title: &'s TitleId,
     record: &'s RolloutRecord,
+    trial: &'s Trial,
     here: &'s DeviceSet,
     results: &'s DeviceSet,
 }
@@ -85,7 +86,7 @@ impl Control<'_> {
     fn silence(&self, gate: &Gate, now: Timestamp) -> Compared {
         let count = |devices: &DeviceSet, opened: Timestamp| {
             let mut tally = Tally::default();
-            for index in devices.iter() {
+            for index in devices.iter().filter(|index| !self.trial.excused.contains(*index)) {
                 let Some(device) = self.state.at_index(index) else { continue };
                 let heard = self.state.heard_from(index).map_or(device.seen, |heard| heard.max(device.seen));
                 if heard < opened {
@@ -106,8 +107,8 @@ impl Control<'_> {
     }
 
     /// Devices of which people say that something broke. Who has not been changed yet complains of something else.
-    fn reports(&self, trial: &Trial) -> Compared {
-        let reached = Tally::new(trial.complained.common(self.results), self.results.len());
+    fn reports(&self) -> Compared {
+        let reached = Tally::new(self.trial.complained.common(self.results), self.results.len());
         let (group, opened) = (self.group(), self.opened());
         let complains = |index: &u32| {
             let device = self.state.by_index.get(*index as usize);

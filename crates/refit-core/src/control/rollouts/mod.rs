@@ -10,4 +10,4 @@ mod record;
 
 pub use director::{Director, Look};
 pub use evidence::evidence;
-pub use record::{GateRecord, RingRecord, RolloutRecord, Rollouts, Trial};
+pub use record::{Expedited, GateRecord, Happened, Moment, RingRecord, RolloutRecord, Rollouts, Trial};

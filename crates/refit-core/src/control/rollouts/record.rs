@@ -2,13 +2,13 @@
 
 use super::super::{
     device_set::DeviceSet,
-    event::{GateAnswered, RingOpened},
+    event::{GateAnswered, ReleaseExpedited, RingOpened},
 };
 use crate::{
     policy::document::test::GateAnswer,
     rollout::{Evidence, Verdict},
 };
-use imbl::OrdMap;
+use imbl::{OrdMap, Vector};
 use jiff::Timestamp;
 use refit_model::TitleId;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,70 @@ pub struct Rollouts {
     pub gates: OrdMap<TitleId, Arc<Vec<GateRecord>>>,
     /// What came of releases that have begun, by version.
     pub trials: OrdMap<TitleId, Arc<BTreeMap<SmolStr, Trial>>>,
+    /// Releases that wait for no gate, with the platform; `None` is every platform.
+    pub expedited: OrdMap<TitleId, BTreeMap<(SmolStr, Option<SmolStr>), Expedited>>,
+    /// What has happened to a title's releases, oldest first.
+    pub timelines: OrdMap<TitleId, Vector<Arc<Moment>>>,
 }
+
+/// That somebody asked for a release to wait for no gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expedited {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub why: SmolStr,
+}
+
+/// Something that happened to a release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The event.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The release.
+    pub version: SmolStr,
+    /// The platform; `None` is every platform.
+    pub platform: Option<SmolStr>,
+    /// What.
+    pub what: Happened,
+}
+
+/// What happened to a release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Happened {
+    /// A ring opened.
+    Opened {
+        /// The rollout.
+        rollout: SmolStr,
+        /// The ring.
+        ring: SmolStr,
+        /// How many devices were in it, where that was fixed.
+        devices: Option<u64>,
+    },
+    /// A gate answered, or its answer was taken back.
+    Answered {
+        /// The ring before the gate.
+        after: SmolStr,
+        /// The answer; `None` takes it back.
+        answer: Option<GateAnswer>,
+        /// Why, where the evidence answered.
+        verdict: Option<Verdict>,
+        /// What it went by.
+        evidence: Option<Evidence>,
+        /// Why, where a person answered.
+        why: Option<SmolStr>,
+    },
+    /// It was to wait for no gate.
+    Expedited {
+        /// Why.
+        why: SmolStr,
+    },
+}
+
+/// How many moments of a title are kept.
+const MOMENTS_MOST: usize = 256;
 
 /// How far one release has come in one rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +147,8 @@ pub struct Trial {
     pub failed: DeviceSet,
     /// Devices of which somebody said within three days of the change that something broke.
     pub complained: DeviceSet,
+    /// Devices of which nothing speaks against it, because a person said that it goes on all the same.
+    pub excused: DeviceSet,
 }
 
 impl Trial {
@@ -145,7 +210,11 @@ impl Rollouts {
     }
 
     /// `already` are devices that have the release: they are results, whatever moved them.
-    pub(in super::super) fn ring_opened(&mut self, at: Timestamp, opened: &RingOpened, already: DeviceSet) {
+    pub(in super::super) fn ring_opened(&mut self, seq: u64, at: Timestamp, opened: &RingOpened, already: DeviceSet) {
+        let RingOpened { title, version, rollout, ring, platform, members } = opened.clone();
+        let devices = members.map(|members| members.len());
+        let what = Happened::Opened { rollout, ring, devices };
+        self.note(&title, Moment { seq, at, version, platform, what });
         let trials = Arc::make_mut(self.trials.entry(opened.title.clone()).or_default());
         let trial = trials.entry(opened.version.clone()).or_insert_with(|| Trial { fine: already, ..Trial::default() });
         let has_results = opened.members.as_ref().is_some_and(|members| members.common(&trial.results()) > 0);
@@ -168,7 +237,50 @@ impl Rollouts {
         }
     }
 
-    pub(in super::super) fn gate_answered(&mut self, at: Timestamp, answered: &GateAnswered) {
+    /// Whether a release waits for no gate on a platform.
+    pub fn is_expedited(&self, title: &TitleId, version: &str, platform: Option<&str>) -> bool {
+        let known = self.expedited.get(title);
+        known.is_some_and(|known| {
+            known.keys().any(|(of, on)| of == version && (on.is_none() || on.as_deref() == platform))
+        })
+    }
+
+    pub(in super::super) fn release_expedited(&mut self, seq: u64, at: Timestamp, expedited: &ReleaseExpedited) {
+        let ReleaseExpedited { title, version, platform, why } = expedited;
+        let of = self.expedited.entry(title.clone()).or_default();
+        of.insert((version.clone(), platform.clone()), Expedited { at, why: why.clone() });
+        let what = Happened::Expedited { why: why.clone() };
+        self.note(title, Moment { seq, at, version: version.clone(), platform: platform.clone(), what });
+    }
+
+    fn note(&mut self, title: &TitleId, moment: Moment) {
+        let timeline = self.timelines.entry(title.clone()).or_default();
+        timeline.push_back(Arc::new(moment));
+        while timeline.len() > MOMENTS_MOST {
+            timeline.pop_front();
+        }
+    }
+
+    /// A person lets a release go on: what came of it until now no longer speaks against it.
+    fn excuse(&mut self, title: &TitleId, version: &str) {
+        let reached = self.of(title).iter().filter(|record| record.version == version).map(RolloutRecord::reached);
+        let reached: Vec<DeviceSet> = reached.collect();
+        let Some(trial) = self.trials.get_mut(title).and_then(|trials| Arc::make_mut(trials).get_mut(version)) else {
+            return;
+        };
+        trial.excused = DeviceSet::union(reached.iter().chain([&trial.excused, &trial.failed, &trial.complained]));
+        trial.failed = DeviceSet::default();
+        trial.complained = DeviceSet::default();
+    }
+
+    pub(in super::super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
+        let GateAnswered { title, version, after, platform, answer, verdict, evidence, why, .. } = answered.clone();
+        // What ends by itself excuses nothing.
+        if answer.is_none() && why.is_some() {
+            self.excuse(&title, &version);
+        }
+        let what = Happened::Answered { after, answer, verdict, evidence, why };
+        self.note(&title, Moment { seq, at, version, platform, what });
         let list = Arc::make_mut(self.gates.entry(answered.title.clone()).or_default());
         list.retain(|known| {
             (&known.version, &known.after, &known.platform) != (&answered.version, &answered.after, &answered.platform)
@@ -201,6 +313,8 @@ impl Rollouts {
         let Some(trial) = Arc::make_mut(trial).get_mut(version) else { return };
         trial.fine.remove(index);
         trial.failed.remove(index);
+        // What is said from now on counts again.
+        trial.excused.remove(index);
         match failed {
             Some(true) => trial.failed.insert(index),
             Some(false) => trial.fine.insert(index),

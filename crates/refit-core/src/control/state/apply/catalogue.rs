@@ -57,12 +57,12 @@ impl State {
             true => DeviceSet::default(),
             false => self.found.with_title(&opened.title).iter().filter(has).collect(),
         };
-        self.rollouts.ring_opened(at, opened, already);
+        self.rollouts.ring_opened(seq, at, opened, already);
         self.revise_title(&opened.title, seq);
     }
 
     pub(super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
-        self.rollouts.gate_answered(at, answered);
+        self.rollouts.gate_answered(seq, at, answered);
         self.revise_title(&answered.title, seq);
     }
 }

@@ -1,0 +1,140 @@
+//! Rings that open, gates that answer, and releases that people halt, resume or expedite.
+
+use super::super::{
+    device_set::DeviceSet,
+    event::{GateAnswered, ReleaseExpedited, RingOpened},
+    input::{Outcome, Refusal},
+    rollouts::GateRecord,
+    state::State,
+};
+use super::{
+    catalogue::{readable, repository},
+    operations::one,
+};
+use crate::policy::document::test::GateAnswer;
+use jiff::{SignedDuration, Timestamp};
+use refit_model::TitleId;
+use smol_str::SmolStr;
+
+/// How long a halt by a person lasts: a block in the policy repository is what lasts.
+const HALT: SignedDuration = SignedDuration::from_hours(72);
+
+/// The release that somebody speaks of.
+pub(super) struct Named {
+    pub title: TitleId,
+    pub version: SmolStr,
+    pub platform: Option<SmolStr>,
+}
+
+pub(super) fn open_ring(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
+    let repository = repository(state)?;
+    let RingOpened { title, version, rollout, ring, platform, members } = &opened;
+    readable(state, title, version)?;
+    let known =
+        repository.rollouts.get(rollout).ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
+    let Some(place) = known.rings.iter().position(|known| known.name == *ring) else {
+        return Err(Refusal::Missing { what: "ring", id: ring.clone() });
+    };
+    let platform = platform.as_deref();
+    let record = state.rollouts.of(title).iter().find(|record| record.is_of(rollout, version, platform));
+    let is_open = |name: &SmolStr| record.is_some_and(|record| record.ring(name).is_some());
+    if is_open(ring) {
+        return Ok(Outcome::default());
+    }
+    if let Some(before) = known.rings.iter().take(place).find(|before| !is_open(&before.name)) {
+        return Err(Refusal::Conflict(format!("ring `{}` comes before `{ring}` and has not opened", before.name)));
+    }
+    if let Some(halt) = state.rollouts.halt(title, version, platform) {
+        return Err(Refusal::Conflict(format!("{title} {version} is halted since {}: resume it first", halt.at)));
+    }
+    // Who belongs to the ring now stays in it; who comes later goes to the next.
+    let members = members.clone().unwrap_or_else(|| {
+        let inside = state.managed().filter(|device| {
+            let published = device.published.values().find(|published| published.key.slot.title == *title);
+            published.is_some_and(|published| {
+                published.key.rollout.as_ref() == Some(rollout) && published.key.ring.as_ref() == Some(ring)
+            })
+        });
+        let inside: DeviceSet = inside.map(|device| device.index).collect();
+        platform.map_or_else(|| inside.clone(), |platform| inside.both(&state.found.on_platform(platform)))
+    });
+    Ok(one(RingOpened { members: Some(members), ..opened }))
+}
+
+pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {
+    readable(state, &answered.title, &answered.version)?;
+    let repository = repository(state)?;
+    let mut rings = repository.rollouts.values().flat_map(|rollout| &rollout.rings);
+    if !rings.any(|ring| ring.name == answered.after) {
+        return Err(Refusal::Missing { what: "ring", id: answered.after });
+    }
+    let known = state.rollouts.answers(&answered.title).iter().find(|known| {
+        known.version == answered.version && known.after == answered.after && known.platform == answered.platform
+    });
+    // What was found is said once; what a person says again may have another end.
+    let same = known.map(|known| known.answer) == answered.answer;
+    let again = same && (answered.verdict.is_some() || known.is_none());
+    Ok(if again { Outcome::default() } else { one(answered) })
+}
+
+pub(super) fn halt(state: &State, release: Named, why: SmolStr, now: Timestamp) -> Result<Outcome, Refusal> {
+    readable(state, &release.title, &release.version)?;
+    let repository = repository(state)?;
+    let records =
+        state.rollouts.of(&release.title).iter().filter(|record| release.is(&record.version, &record.platform));
+    let last = records.filter_map(|record| record.open.last()).max_by_key(|open| open.at).map(|open| open.ring.clone());
+    let first = || repository.rollouts.values().find_map(|rollout| rollout.rings.first()).map(|ring| ring.name.clone());
+    let after = last
+        .or_else(first)
+        .ok_or_else(|| Refusal::Conflict("the policy has no rollouts: block the release in it".into()))?;
+    let Named { title, version, platform } = release;
+    Ok(one(GateAnswered {
+        title,
+        version,
+        after,
+        platform,
+        answer: Some(GateAnswer::Halt),
+        until: now.checked_add(HALT).ok(),
+        verdict: None,
+        evidence: None,
+        why: Some(why),
+    }))
+}
+
+pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Outcome, Refusal> {
+    let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt && release.is(&gate.version, &gate.platform);
+    let halted: Vec<&GateRecord> = state.rollouts.answers(&release.title).iter().filter(halts).collect();
+    if halted.is_empty() {
+        return Err(Refusal::Conflict(format!("{} {} is not halted", release.title, release.version)));
+    }
+    let events = halted.into_iter().map(|gate| {
+        let event = GateAnswered {
+            title: release.title.clone(),
+            version: gate.version.clone(),
+            after: gate.after.clone(),
+            platform: gate.platform.clone(),
+            answer: None,
+            until: None,
+            verdict: None,
+            evidence: None,
+            why: Some(why.clone()),
+        };
+        event.into()
+    });
+    Ok(Outcome { events: events.collect(), ..Outcome::default() })
+}
+
+pub(super) fn expedite(state: &State, release: ReleaseExpedited) -> Result<Outcome, Refusal> {
+    readable(state, &release.title, &release.version)?;
+    repository(state)?;
+    let platform = release.platform.as_deref();
+    let known = state.rollouts.is_expedited(&release.title, &release.version, platform);
+    Ok(if known { Outcome::default() } else { one(release) })
+}
+
+impl Named {
+    /// Whether it is meant; without a platform every platform is.
+    fn is(&self, version: &SmolStr, platform: &Option<SmolStr>) -> bool {
+        self.version == *version && (self.platform.is_none() || self.platform == *platform)
+    }
+}
