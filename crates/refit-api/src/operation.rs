@@ -1,8 +1,8 @@
-//! What operators do: rollouts, the brake, settings, budgets, health; and what every write answers.
+//! What operators do: the brake, settings, budgets, health; and what every write answers.
 
 use crate::BrakeReach;
 use jiff::Timestamp;
-use refit_core::{control::BudgetFigures, policy::document::test::GateAnswer};
+use refit_core::control::BudgetFigures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,74 +16,6 @@ pub struct Written {
     pub seq: u64,
     /// Whether anything changed.
     pub changed: bool,
-}
-
-/// How far a release has come in a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RolloutSaid {
-    /// The title.
-    pub title: String,
-    /// The release.
-    pub version: String,
-    /// The rollout.
-    pub rollout: String,
-    /// Its rings that have opened, in their order.
-    pub open: Vec<RingSaid>,
-    /// Its rings that have not, in their order.
-    pub waiting: Vec<String>,
-    /// What gates were answered for this release.
-    pub gates: Vec<GateSaid>,
-}
-
-/// A ring that has opened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RingSaid {
-    /// Its name.
-    pub ring: String,
-    /// How many devices were in it, where that was fixed.
-    pub devices: Option<u64>,
-}
-
-/// What was answered for a gate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GateSaid {
-    /// The ring before it.
-    pub after: String,
-    /// The platform that it speaks of; null is every platform.
-    pub platform: Option<String>,
-    /// The answer.
-    pub answer: GateAnswer,
-}
-
-/// A ring that is to open.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OpenRing {
-    /// The title.
-    pub title: String,
-    /// The release.
-    pub version: String,
-    /// The rollout.
-    pub rollout: String,
-    /// The ring.
-    pub ring: String,
-}
-
-/// A gate that is answered by hand.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GateAnswered {
-    /// The title.
-    pub title: String,
-    /// The release.
-    pub version: String,
-    /// The ring before the gate.
-    pub after: String,
-    /// The platform; null is every platform.
-    #[serde(default)]
-    pub platform: Option<String>,
-    /// The answer; null takes back what was answered.
-    pub answer: Option<GateAnswer>,
 }
 
 /// Why something is done.

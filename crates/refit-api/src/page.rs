@@ -39,6 +39,8 @@ pub type PolicyPage = Page<crate::PolicySummary>;
 pub type ExceptionPage = Page<crate::ExceptionSaid>;
 /// Plans.
 pub type PlanPage = Page<crate::PlanSummary>;
+/// What has happened to releases.
+pub type TimelinePage = Page<crate::MomentSaid>;
 /// Rollouts.
 pub type RolloutPage = Page<crate::RolloutSaid>;
 /// Tokens.

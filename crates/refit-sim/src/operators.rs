@@ -114,10 +114,17 @@ impl Run {
     fn open_ring(&mut self) -> Option<Input> {
         let (title, version) = self.some_release()?;
         let server = self.server.as_ref()?;
-        let states = server.state.rollouts.get(&title);
-        let open = states.and_then(|list| list.iter().find(|it| it.version == version)).map_or(0, |it| it.open.len());
+        let records = server.state.rollouts.of(&title).iter();
+        let open = records.filter(|it| it.version == version).map(|it| it.open.len()).min().unwrap_or(0);
         let ring = RINGS.get(open)?;
-        Some(Input::OpenRing { title, version, rollout: "staged".into(), ring: (*ring).into() })
+        Some(Input::OpenRing {
+            title,
+            version,
+            rollout: "staged".into(),
+            ring: (*ring).into(),
+            platform: None,
+            members: None,
+        })
     }
 
     fn answer_gate(&mut self) -> Option<Input> {
@@ -126,7 +133,7 @@ impl Run {
         let answer = *self.people.pick(&answers)?;
         let after = SmolStr::from(*self.people.pick(&RINGS)?);
         let platform = self.people.permille(300).then(|| "linux".into());
-        Some(Input::AnswerGate { title, version, after, platform, answer })
+        Some(Input::AnswerGate { title, version, after, platform, answer, until: None, why: None, found: None })
     }
 
     fn lift_quarantine(&mut self) -> Option<Input> {

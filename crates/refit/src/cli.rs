@@ -87,10 +87,14 @@ pub enum Command {
     Plans(PlansCommand),
     /// Print a server's log, and follow it.
     Events(EventsArgs),
-    /// Stop everything that a server does to devices.
+    /// List the releases that are on their way through the rings, or what has happened to those of one title.
+    Rollouts(RolloutsArgs),
+    /// Halt a release, or stop everything that a server does to devices.
     Halt(HaltArgs),
     /// Let it go on.
-    Resume(BrakeArgs),
+    Resume(ResumeArgs),
+    /// Let a release wait for no gate.
+    Expedite(ExpediteArgs),
     /// Change what a server goes by that is no policy.
     #[command(subcommand)]
     Settings(SettingsCommand),
@@ -142,9 +146,8 @@ impl Command {
     pub fn can_ask_a_server(&self) -> bool {
         match self {
             Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
-            Command::Devices(_) | Command::Plans(_) | Command::Events(_) | Command::Halt(_) | Command::Resume(_) => {
-                true
-            }
+            Command::Devices(_) | Command::Plans(_) | Command::Events(_) => true,
+            Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) | Command::Expedite(_) => true,
             Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
             Command::Key(_) | Command::Mandate(_) => true,
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
@@ -518,26 +521,68 @@ pub struct EventsArgs {
     pub kind: Option<String>,
 }
 
+/// `refit rollouts`
+#[derive(Debug, Args)]
+pub struct RolloutsArgs {
+    /// Only this title, with what has happened to its releases.
+    pub title: Option<String>,
+    /// Only this release.
+    #[arg(requires = "title")]
+    pub version: Option<String>,
+}
+
+/// A release, and where.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The title.
+    #[arg(requires_all = ["version", "why"])]
+    pub title: Option<String>,
+    /// The release.
+    pub version: Option<String>,
+    /// Only on this platform.
+    #[arg(long, requires = "title")]
+    pub platform: Option<String>,
+}
+
 /// `refit halt`
 #[derive(Debug, Args)]
 pub struct HaltArgs {
-    /// Of everything: nothing is published or applied by a halted server.
-    #[arg(long, required_unless_present = "status", requires = "why")]
+    #[command(flatten)]
+    pub release: ReleaseArgs,
+    /// Everything: nothing is published or applied by a halted server.
+    #[arg(long, required_unless_present_any = ["status", "title"], requires = "why", conflicts_with = "title")]
     pub everything: bool,
     /// Why; it stands in the log.
-    #[arg(long, value_name = "TEXT", requires = "everything")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "status")]
     pub why: Option<String>,
     /// Stop nothing: say whether everything is stopped, and which devices honour it by now.
-    #[arg(long, conflicts_with = "everything")]
+    #[arg(long, conflicts_with_all = ["everything", "title"])]
     pub status: bool,
 }
 
 /// `refit resume`
 #[derive(Debug, Args)]
-pub struct BrakeArgs {
-    /// Of everything: nothing is published or applied by a halted server.
-    #[arg(long, required = true)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    pub release: ReleaseArgs,
+    /// Everything, after `refit halt --everything`.
+    #[arg(long, required_unless_present = "title", conflicts_with = "title")]
     pub everything: bool,
+    /// Why; it stands in the log.
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub why: Option<String>,
+}
+
+/// `refit expedite`
+#[derive(Debug, Args)]
+pub struct ExpediteArgs {
+    /// The title.
+    pub title: String,
+    /// The release.
+    pub version: String,
+    /// Only on this platform.
+    #[arg(long)]
+    pub platform: Option<String>,
     /// Why; it stands in the log.
     #[arg(long, value_name = "TEXT")]
     pub why: String,

@@ -256,6 +256,27 @@ impl Client {
         self.get::<Page<_>>("/api/v1/rollouts", &[]).map(|page| page.items)
     }
 
+    /// What has happened to a title's releases, oldest first.
+    pub fn timeline(&self, title: &str, version: Option<&str>) -> Result<Vec<MomentSaid>, ClientError> {
+        let query = [("title", Some(title.to_owned())), ("version", version.map(str::to_owned))];
+        self.get::<Page<_>>("/api/v1/rollouts/timeline", &query).map(|page| page.items)
+    }
+
+    /// Halts a release for three days.
+    pub fn halt(&self, release: &ReleaseAndWhy) -> Result<Written, ClientError> {
+        self.post("/api/v1/rollouts/halt", Some(release))
+    }
+
+    /// Lets a halted release go on.
+    pub fn resume(&self, release: &ReleaseAndWhy) -> Result<Written, ClientError> {
+        self.post("/api/v1/rollouts/resume", Some(release))
+    }
+
+    /// Lets a release wait for no gate.
+    pub fn expedite(&self, release: &ReleaseAndWhy) -> Result<Written, ClientError> {
+        self.post("/api/v1/rollouts/expedite", Some(release))
+    }
+
     /// Opens a ring by hand.
     pub fn open_ring(&self, ring: &OpenRing) -> Result<Written, ClientError> {
         self.post("/api/v1/rollouts/rings", Some(ring))

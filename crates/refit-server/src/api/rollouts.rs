@@ -2,59 +2,195 @@
 
 use super::{
     Api, answer,
-    extract::{Caller, Posted},
+    extract::{Caller, Posted, Query},
     problem::Problem,
 };
-use crate::shell::View;
 use axum::{extract::State, http::StatusCode, response::Response};
-use refit_api::{GateAnswered, GateSaid, OpenRing, Page, RingSaid, RolloutSaid, Written};
-use refit_core::control::{Input, Scope};
+use jiff::Timestamp;
+use refit_api::{
+    GateAnswered, GateSaid, MomentSaid, OpenRing, Page, ReleaseAndWhy, RingSaid, RolloutSaid, Why, Written,
+};
+use refit_core::control::{Happened, Input, Moment, RolloutRecord, Scope, State as World, Status, because};
 use refit_model::TitleId;
+use serde::Deserialize;
+use smol_str::SmolStr;
+use std::sync::Arc;
+use utoipa::IntoParams;
 
-/// Lists the releases that have begun in a rollout: rings that have opened, and those that wait.
-#[utoipa::path(
-    get, path = "/api/v1/rollouts", tag = "rollouts",
-    responses((status = 200, description = "All rollouts.", body = refit_api::RolloutPage)),
-)]
-pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
-    Ok(answer::json(StatusCode::OK, &Page::whole(rollouts(&api.shell().view()))))
+/// Which rollouts.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// Only those of this title.
+    title: Option<String>,
 }
 
-fn rollouts(view: &View) -> Vec<RolloutSaid> {
+/// Lists the releases that have begun in a rollout, with how far they are and what they wait for.
+#[utoipa::path(
+    get, path = "/api/v1/rollouts", tag = "rollouts", params(Which),
+    responses((status = 200, description = "All rollouts.", body = refit_api::RolloutPage)),
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(which): Query<Which>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let now = api.shell().now();
+    Ok(answer::json(StatusCode::OK, &Page::whole(rollouts(&api.shell().view().state, &which, now))))
+}
+
+fn rollouts(state: &World, which: &Which, now: Timestamp) -> Vec<RolloutSaid> {
+    let wanted = |title: &TitleId| which.title.as_ref().is_none_or(|wanted| title.as_str() == wanted);
     let mut said = Vec::new();
-    let policy = view.state.policy.as_ref();
-    for (title, records) in &view.state.rollouts {
-        for record in records.iter() {
-            let rings = policy.and_then(|policy| policy.repository.rollouts.get(&record.rollout));
-            let opened = |ring: &str| record.open.iter().any(|(open, _)| open == ring);
-            let waiting = rings.iter().flat_map(|rollout| &rollout.rings).map(|ring| ring.name.to_string());
-            let gates = view.state.gates.get(title);
-            let gates = gates.into_iter().flat_map(|list| list.iter()).filter(|gate| gate.version == record.version);
-            said.push(RolloutSaid {
-                title: title.to_string(),
-                version: record.version.to_string(),
-                rollout: record.rollout.to_string(),
-                open: record
-                    .open
-                    .iter()
-                    .map(|(ring, devices)| RingSaid {
-                        ring: ring.to_string(),
-                        devices: devices.as_ref().map(|devices| devices.len()),
-                    })
-                    .collect(),
-                waiting: waiting.filter(|ring| !opened(ring)).collect(),
-                gates: gates
-                    .map(|gate| GateSaid {
-                        after: gate.after.to_string(),
-                        platform: gate.platform.as_ref().map(ToString::to_string),
-                        answer: gate.answer,
-                    })
-                    .collect(),
-            });
-        }
+    for (title, records) in state.rollouts.under_way.iter().filter(|(title, _)| wanted(title)) {
+        said.extend(records.iter().filter_map(|record| rollout(state, title, record, now)));
     }
     said
+}
+
+fn rollout(state: &World, title: &TitleId, record: &RolloutRecord, now: Timestamp) -> Option<RolloutSaid> {
+    let status = Status::of(state, title, record, now)?;
+    let platform = record.platform.as_deref();
+    let rings = state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
+    let rings = rings.iter().flat_map(|rollout| &rollout.rings).map(|ring| &ring.name);
+    let gates = state.rollouts.answers(title).iter().filter(|gate| gate.speaks_of(&record.version, platform));
+    Some(RolloutSaid {
+        title: title.to_string(),
+        version: record.version.to_string(),
+        rollout: record.rollout.to_string(),
+        platform: text(record.platform.as_ref()),
+        stage: status.stage,
+        says: status.sentence(now),
+        open: (record.open.iter())
+            .map(|open| RingSaid {
+                ring: open.ring.to_string(),
+                opened: open.at,
+                devices: open.members.as_ref().map(|members| members.len()),
+                first_result: open.first_result,
+            })
+            .collect(),
+        waiting: rings.filter(|ring| record.ring(ring).is_none()).map(ToString::to_string).collect(),
+        gates: gates
+            .map(|gate| GateSaid {
+                after: gate.after.to_string(),
+                platform: text(gate.platform.as_ref()),
+                answer: gate.answer,
+                at: gate.at,
+                until: gate.until,
+                why: Some(because(gate)).filter(|why| !why.is_empty()),
+            })
+            .collect(),
+        evidence: status.evidence,
+        verdict: status.verdict,
+        expedited: state.rollouts.is_expedited(title, &record.version, platform),
+    })
+}
+
+fn text(name: Option<&SmolStr>) -> Option<String> {
+    name.map(ToString::to_string)
+}
+
+/// Of which releases.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Of {
+    /// The title.
+    title: String,
+    /// Only this release.
+    version: Option<String>,
+}
+
+/// Lists what has happened to a title's releases: rings that opened, gates that answered, what people said. Oldest first; the
+/// last 256 moments of a title are kept here, and all in the log.
+#[utoipa::path(
+    get, path = "/api/v1/rollouts/timeline", tag = "rollouts", params(Of),
+    responses((status = 200, description = "The moments.", body = refit_api::TimelinePage)),
+)]
+pub(super) async fn timeline(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(of): Query<Of>,
+) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let view = api.shell().view();
+    let moments = view.state.rollouts.timelines.get(&TitleId::new(&of.title)).into_iter().flatten();
+    let wanted = |moment: &&Arc<Moment>| of.version.as_ref().is_none_or(|version| moment.version == *version);
+    let said: Vec<MomentSaid> = moments.filter(wanted).map(|moment| moment_said(moment)).collect();
+    Ok(answer::json(StatusCode::OK, &Page::whole(said)))
+}
+
+fn moment_said(moment: &Moment) -> MomentSaid {
+    let (ring, answer, evidence) = match &moment.what {
+        Happened::Opened { ring, .. } => (Some(ring), None, None),
+        Happened::Answered { after, answer, evidence, .. } => (Some(after), *answer, evidence.clone()),
+        Happened::Expedited { .. } => (None, None, None),
+    };
+    MomentSaid {
+        seq: moment.seq,
+        at: moment.at,
+        version: moment.version.to_string(),
+        platform: text(moment.platform.as_ref()),
+        says: moment.what.to_string(),
+        ring: text(ring),
+        answer,
+        evidence,
+    }
+}
+
+/// Halts a release: it goes no further for three days. A block in the policy repository stops it for good.
+#[utoipa::path(
+    post, path = "/api/v1/rollouts/halt", tag = "rollouts", request_body = ReleaseAndWhy,
+    responses((status = 200, description = "It is halted.", body = Written)),
+)]
+pub(super) async fn halt(
+    State(api): State<Api>,
+    caller: Caller,
+    Posted { body, repeat }: Posted<ReleaseAndWhy>,
+) -> Result<Response, Problem> {
+    let (title, version, platform, why) = named(body)?;
+    let input = Input::HaltRelease { title, version, platform, why };
+    api.post(&caller, repeat, StatusCode::OK, input, super::written).await
+}
+
+/// Lets a halted release go on. What came of it until now no longer speaks against it.
+#[utoipa::path(
+    post, path = "/api/v1/rollouts/resume", tag = "rollouts", request_body = ReleaseAndWhy,
+    responses((status = 200, description = "It goes on.", body = Written)),
+)]
+pub(super) async fn resume(
+    State(api): State<Api>,
+    caller: Caller,
+    Posted { body, repeat }: Posted<ReleaseAndWhy>,
+) -> Result<Response, Problem> {
+    let (title, version, platform, why) = named(body)?;
+    let input = Input::ResumeRelease { title, version, platform, why };
+    api.post(&caller, repeat, StatusCode::OK, input, super::written).await
+}
+
+/// Lets a release wait for no gate. It is halted all the same if it breaks something. An agent still waits for as long as its
+/// mandate says, unless a policy key has signed otherwise (`refit mandate`).
+#[utoipa::path(
+    post, path = "/api/v1/rollouts/expedite", tag = "rollouts", request_body = ReleaseAndWhy,
+    responses((status = 200, description = "It waits no longer. `changed` is false where it did not before.", body = Written)),
+)]
+pub(super) async fn expedite(
+    State(api): State<Api>,
+    caller: Caller,
+    Posted { body, repeat }: Posted<ReleaseAndWhy>,
+) -> Result<Response, Problem> {
+    let (title, version, platform, why) = named(body)?;
+    let input = Input::ExpediteRelease { title, version, platform, why };
+    api.post(&caller, repeat, StatusCode::OK, input, super::written).await
+}
+
+type Named = (TitleId, SmolStr, Option<SmolStr>, SmolStr);
+
+fn named(body: ReleaseAndWhy) -> Result<Named, Problem> {
+    let why = super::brake::reason(Why { why: body.why })?;
+    Ok((TitleId::new(body.title), body.version.into(), body.platform.map(Into::into), why.into()))
 }
 
 /// Opens a ring by hand.
@@ -72,6 +208,8 @@ pub(super) async fn open_ring(
         version: body.version.into(),
         rollout: body.rollout.into(),
         ring: body.ring.into(),
+        platform: body.platform.map(Into::into),
+        members: None,
     };
     api.post(&caller, repeat, StatusCode::OK, input, super::written).await
 }
@@ -92,6 +230,9 @@ pub(super) async fn answer_gate(
         after: body.after.into(),
         platform: body.platform.map(Into::into),
         answer: body.answer,
+        until: None,
+        why: None,
+        found: None,
     };
     api.post(&caller, repeat, StatusCode::OK, input, super::written).await
 }

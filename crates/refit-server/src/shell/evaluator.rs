@@ -3,10 +3,10 @@
 
 use super::{
     Shared, TellError,
-    writer::{Asked, Job},
+    writer::{Asked, Done, Job},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_core::control::{Actor, Board, Evaluation, Evaluator, Failure, Input, Lookout, PlanId, Terms};
+use refit_core::control::{Actor, Board, Director, Evaluation, Evaluator, Failure, Input, Lookout, PlanId, Terms};
 use refit_model::DeviceId;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -43,6 +43,7 @@ pub(super) fn start(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) -> Result<
         evaluator: Evaluator::default(),
         batch: DEVICES_MOST,
         lookout: Lookout::default(),
+        directed: None,
     };
     let run = move || {
         crate::background::yield_to_others();
@@ -66,6 +67,8 @@ struct Deciding {
     batch: usize,
     /// Finds the devices that have to be decided.
     lookout: Lookout,
+    /// The state in which rollouts were looked at last, and when they have to be again though nothing happens.
+    directed: Option<(u64, Option<Timestamp>)>,
 }
 
 /// The shell has ended.
@@ -81,7 +84,6 @@ impl Deciding {
             let view = self.shared.view();
             let now = self.shared.now(&view.state);
             let due = self.lookout.due(&mut self.board, &view.state, now, DUE_MOST);
-            let looked = begun.elapsed();
             self.shared.metrics.due.set(i64::try_from(due.len()).unwrap_or(i64::MAX));
             if !due.is_empty() {
                 drop(view);
@@ -90,7 +92,21 @@ impl Deciding {
                 }
                 continue;
             }
-            self.shared.settled.send_replace(view.state.seq);
+            let seq = view.state.seq;
+            let looks = self.directed.is_none_or(|(of, next)| of != seq || next.is_some_and(|next| next <= now));
+            if looks {
+                let look = Director.look(&view.state, &self.board, now);
+                self.directed = Some((seq, look.next));
+                if !look.inputs.is_empty() {
+                    drop(view);
+                    if self.direct(look.inputs).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            let looked = begun.elapsed();
+            self.shared.settled.send_replace(seq);
             let wait = self.wait(now);
             drop(view);
             tokio::select! {
@@ -105,7 +121,9 @@ impl Deciding {
     /// How long nothing will happen by itself.
     fn wait(&self, now: Timestamp) -> Duration {
         // What lies in the past and is not due belongs to devices that are gone.
-        let wake = self.board.wake().map(|at| at.duration_since(now)).filter(|wait| wait.is_positive());
+        let director = self.directed.and_then(|(_, next)| next);
+        let wake = self.board.wake().into_iter().chain(director).map(|at| at.duration_since(now));
+        let wake = wake.filter(|wait| wait.is_positive()).min();
         let wait = wake.unwrap_or(SignedDuration::MAX);
         Duration::try_from(wait).map_or(LOOK_EVERY, |wait| wait.min(LOOK_EVERY))
     }
@@ -159,9 +177,8 @@ impl Deciding {
         Ok(())
     }
 
-    async fn hand_over(&mut self, decided: Vec<Evaluation>) -> Result<(), Ended> {
-        let plan = PlanId::new(uuid::Uuid::now_v7().to_string());
-        let input = Input::Evaluated { plan, devices: decided.clone() };
+    /// Tells the writer, as the server.
+    async fn tell(&self, input: Input) -> Result<Result<Done, TellError>, Ended> {
         let (reply, answer) = oneshot::channel();
         let asked = Asked {
             actor: Actor::server(),
@@ -174,8 +191,24 @@ impl Deciding {
         let jobs = self.jobs.upgrade().ok_or(Ended)?;
         jobs.send(Job::Tell(Box::new(asked))).await.map_err(|_| Ended)?;
         drop(jobs);
-        match answer.await {
-            Ok(Ok(done)) => {
+        answer.await.map_err(|_| Ended)
+    }
+
+    /// Rings open, gates answer.
+    async fn direct(&mut self, inputs: Vec<Input>) -> Result<(), Ended> {
+        for input in inputs {
+            if let Err(error) = self.tell(input).await? {
+                tracing::warn!(%error, "a rollout could not go on; it is looked at again");
+                tokio::time::sleep(RECOVER).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, decided: Vec<Evaluation>) -> Result<(), Ended> {
+        let plan = PlanId::new(uuid::Uuid::now_v7().to_string());
+        match self.tell(Input::Evaluated { plan, devices: decided.clone() }).await? {
+            Ok(done) => {
                 self.shared.metrics.evaluated.inc_by(decided.len() as u64);
                 if done.took > WRITER_MOST {
                     self.batch = (self.batch / 2).max(1);
@@ -185,11 +218,10 @@ impl Deciding {
                 self.board.update(&decided);
                 self.shared.show(|view| view.board = self.board.clone());
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(%error, "what was decided could not be logged; it is decided again");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(RECOVER).await;
             }
-            Err(_) => return Err(Ended),
         }
         Ok(())
     }

@@ -1,26 +1,45 @@
-//! `refit halt` and `refit resume`: the brake, and how far it has come.
+//! `refit halt` and `refit resume`: a release, or the brake, and how far it has come.
 
+use super::rollouts;
 use crate::{
     Exit,
-    cli::{BrakeArgs, Cli, HaltArgs},
+    cli::{Cli, HaltArgs, ReleaseArgs, ResumeArgs},
     remote::{self, connect},
     terminal,
 };
 use anyhow::Result;
-use refit_api::client::Client;
+use refit_api::{ReleaseAndWhy, client::Client};
 
 pub fn halt(cli: &Cli, args: &HaltArgs) -> Result<Exit> {
     let client = connect(cli)?;
-    if let Some(why) = &args.why {
-        client.stop(why)?;
+    match (named(&args.release, args.why.as_ref()), &args.why) {
+        (Some(release), _) => {
+            let written = client.halt(&release)?;
+            return rollouts::written(cli, &written, &release, "is halted for three days: a block in the policy lasts");
+        }
+        (None, Some(why)) => drop(client.stop(why)?),
+        (None, None) => {}
     }
     say(cli, &client)
 }
 
-pub fn resume(cli: &Cli, args: &BrakeArgs) -> Result<Exit> {
+pub fn resume(cli: &Cli, args: &ResumeArgs) -> Result<Exit> {
     let client = connect(cli)?;
-    client.go_on(&args.why)?;
+    match (named(&args.release, args.why.as_ref()), &args.why) {
+        (Some(release), _) => {
+            let written = client.resume(&release)?;
+            return rollouts::written(cli, &written, &release, "goes on");
+        }
+        (None, Some(why)) => drop(client.go_on(why)?),
+        (None, None) => {}
+    }
     say(cli, &client)
+}
+
+/// The release that is meant, where it is one.
+fn named(release: &ReleaseArgs, why: Option<&String>) -> Option<ReleaseAndWhy> {
+    let (title, version) = release.title.clone().zip(release.version.clone())?;
+    Some(ReleaseAndWhy { title, version, platform: release.platform.clone(), why: why?.clone() })
 }
 
 /// How it stands now.

@@ -19,6 +19,7 @@ mod people;
 mod plan;
 mod plans;
 mod restore;
+mod rollouts;
 mod schema;
 mod serve;
 mod settings;
@@ -51,8 +52,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Devices(args) => devices::run(cli, args),
         Command::Plans(command) => plans::run(cli, command),
         Command::Events(args) => events::run(cli, args),
+        Command::Rollouts(args) => rollouts::run(cli, args),
         Command::Halt(args) => halt::halt(cli, args),
         Command::Resume(args) => halt::resume(cli, args),
+        Command::Expedite(args) => rollouts::expedite(cli, args),
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
         Command::Enrolment(command) => enrolment::run(cli, command),

@@ -5,11 +5,13 @@ mod fleet_plan;
 pub mod inputs;
 mod lists;
 mod names;
+mod rollouts;
 
 pub use client::{connect, device, is_meant, no_title};
 pub use fleet_plan::{devices_of, fleet_plan};
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
+pub use rollouts::{rollouts, timeline};
 
 /// A value's name as the API writes it, with blanks: `restart pending`.
 fn word(value: &impl serde::Serialize) -> String {

@@ -26,7 +26,23 @@ pub(super) struct Named {
     pub platform: Option<SmolStr>,
 }
 
+/// Opens a ring; without a platform on each on which devices have the title.
 pub(super) fn open_ring(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
+    let has = state.found.with_title(&opened.title);
+    let here = |platform: &&SmolStr| state.found.on_platform(platform).common(&has) > 0;
+    let platforms: Vec<&SmolStr> = state.found.platforms().filter(here).collect();
+    if opened.platform.is_some() || platforms.is_empty() {
+        return open_ring_on(state, opened);
+    }
+    let mut outcome = Outcome::default();
+    for platform in platforms {
+        let opened = RingOpened { platform: Some(platform.clone()), ..opened.clone() };
+        outcome.events.extend(open_ring_on(state, opened)?.events);
+    }
+    Ok(outcome)
+}
+
+fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
     let repository = repository(state)?;
     let RingOpened { title, version, rollout, ring, platform, members } = &opened;
     readable(state, title, version)?;

@@ -2,12 +2,15 @@
 //!
 //! - `record.rs` What has opened, what gates said, and what came of a release on devices.
 //! - `evidence.rs` What a gate has to go by.
+//! - `status.rs` How a release stands, for people.
 //! - `director.rs` What comes next: rings that open, gates that answer, halts that end.
 
 mod director;
 mod evidence;
 mod record;
+mod status;
 
 pub use director::{Director, Look};
 pub use evidence::evidence;
 pub use record::{Expedited, GateRecord, Happened, Moment, RingRecord, RolloutRecord, Rollouts, Trial};
+pub use status::{Stage, Status, because};

@@ -251,6 +251,7 @@ mod tests {
                 obligations: Vec::new(),
                 exposures: Vec::new(),
                 exceptions: Vec::new(),
+                awaits: Vec::new(),
             })
         };
         let mut board = Board::default();

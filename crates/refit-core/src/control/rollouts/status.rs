@@ -1,0 +1,223 @@
+//! How a release stands on its way, for people.
+
+use super::{
+    super::state::State,
+    evidence::evidence,
+    record::{GateRecord, Happened, RolloutRecord},
+};
+use crate::{
+    policy::document::test::GateAnswer,
+    rollout::{Evidence, HaltedBy, Measure, Verdict, Wants, judge},
+};
+use jiff::{SignedDuration, Timestamp};
+use refit_model::TitleId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::fmt;
+
+/// How a release stands in a rollout on a platform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// How far it is.
+    pub stage: Stage,
+    /// The last ring that has opened.
+    pub ring: SmolStr,
+    /// The ring that comes next.
+    pub next: Option<SmolStr>,
+    /// What the gate after the last open ring goes by now; `None` where the rollout has no gate, or is no longer in the policy.
+    pub evidence: Option<Evidence>,
+    /// What it says.
+    pub verdict: Option<Verdict>,
+    /// The halt.
+    pub halt: Option<GateRecord>,
+    /// How long the ring has to soak.
+    pub soak: SignedDuration,
+}
+
+/// How far a release is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It is on its way.
+    UnderWay,
+    /// The gate has been inconclusive for longer than its patience: a person has to say.
+    Asks,
+    /// It is halted.
+    Halted,
+    /// All rings have opened.
+    Complete,
+    /// The policy no longer has this rollout.
+    Gone,
+}
+
+impl Status {
+    /// How a release stands at `now`; `None` where nothing has opened.
+    pub fn of(state: &State, title: &TitleId, record: &RolloutRecord, now: Timestamp) -> Option<Status> {
+        let open = record.open.last()?;
+        let rollout = state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
+        let place = rollout.and_then(|rollout| rollout.rings.iter().position(|ring| ring.name == open.ring));
+        let mut status = Status {
+            stage: Stage::Gone,
+            ring: open.ring.clone(),
+            next: None,
+            evidence: None,
+            verdict: None,
+            halt: state.rollouts.halt(title, &record.version, record.platform.as_deref()).cloned(),
+            soak: SignedDuration::ZERO,
+        };
+        if let Some((rollout, place)) = rollout.zip(place) {
+            let soak = rollout.rings.get(place).map_or(SignedDuration::ZERO, |ring| ring.soak);
+            status.next = rollout.rings.get(place + 1).map(|ring| ring.name.clone());
+            status.soak = soak;
+            if let Some(gate) = &rollout.gate {
+                status.evidence = evidence(state, title, record, &open.ring, gate, now);
+                status.verdict = status.evidence.as_ref().map(|evidence| judge(gate, soak, evidence, now));
+            }
+            let patience = rollout.gate.as_ref().and_then(|gate| gate.patience);
+            let waits = matches!(status.verdict, Some(Verdict::Waits(_)));
+            let asks = waits && patience.is_some_and(|patience| now.duration_since(open.at) >= patience);
+            let answered = state.rollouts.answer(title, &record.version, record.platform.as_deref(), &open.ring);
+            status.stage = match status.next {
+                None => Stage::Complete,
+                Some(_) if asks && answered.is_none() => Stage::Asks,
+                Some(_) => Stage::UnderWay,
+            };
+        }
+        if status.halt.is_some() {
+            status.stage = Stage::Halted;
+        }
+        Some(status)
+    }
+
+    /// One sentence for people.
+    pub fn sentence(&self, now: Timestamp) -> String {
+        let ring = &self.ring;
+        let results =
+            self.evidence.as_ref().map_or_else(String::new, |evidence| format!(": {}", self.results(evidence, now)));
+        match (&self.stage, &self.next) {
+            (Stage::Halted, _) => {
+                let halt = self.halt.as_ref();
+                let why = halt.map_or_else(String::new, |halt| format!(": {}", because(halt)));
+                let until =
+                    halt.and_then(|halt| halt.until).map_or_else(String::new, |until| format!(", until {until:.0}"));
+                format!("halted after {}{why}{until}", halt.map_or(ring, |halt| &halt.after))
+            }
+            (Stage::Gone, _) => format!("{ring} is open, and the policy no longer has this rollout"),
+            (Stage::Complete, _) | (_, None) => format!("all rings are open{results}"),
+            (Stage::Asks, Some(next)) => format!("a person has to say whether {next} opens{results}"),
+            (Stage::UnderWay, Some(next)) => format!("{next} opens when {ring} has passed{results}"),
+        }
+    }
+
+    fn results(&self, evidence: &Evidence, now: Timestamp) -> String {
+        let failed = match evidence.failed {
+            0 => "none failed".to_owned(),
+            failed => format!("{failed} failed"),
+        };
+        let reported = match evidence.devices {
+            0 => "nobody in it has the title or waits for the release".to_owned(),
+            devices => format!("{} of {devices} reported, {failed}", evidence.reported),
+        };
+        let soaked = evidence.first_result.map(|first| now.duration_since(first));
+        let soaked = match soaked {
+            _ if self.soak.is_zero() => String::new(),
+            Some(soaked) if soaked >= self.soak => ", soaked".to_owned(),
+            Some(soaked) => format!(", {} of {} soaked", rough(soaked), rough(self.soak)),
+            None => String::new(),
+        };
+        let wants = match &self.verdict {
+            Some(Verdict::Waits(Wants::Measure(measure))) => {
+                format!("; {} look worse than elsewhere", measured(measure))
+            }
+            _ => String::new(),
+        };
+        format!("{reported}{soaked}{wants}")
+    }
+}
+
+/// Why a release is halted.
+pub fn because(halt: &GateRecord) -> String {
+    if let Some(why) = &halt.why {
+        return why.to_string();
+    }
+    let (Some(Verdict::Halts(by)), Some(evidence)) = (&halt.verdict, &halt.evidence) else {
+        return if halt.answer == GateAnswer::Halt { "its gate said so".to_owned() } else { String::new() };
+    };
+    halted_by(by, evidence)
+}
+
+fn halted_by(by: &HaltedBy, evidence: &Evidence) -> String {
+    match by {
+        HaltedBy::Failures => {
+            let results = evidence.results();
+            format!("{} of {} failed", results.bad, results.of)
+        }
+        HaltedBy::Measure(measure) => {
+            let compared = evidence.compared.iter().find(|compared| compared.measure == *measure);
+            let (reached, control) = compared.map(|it| (it.reached, it.control)).unwrap_or_default();
+            format!(
+                "{}: {} of {} devices that it reached, {} of {} others",
+                measured(measure),
+                reached.bad,
+                reached.of,
+                control.bad,
+                control.of
+            )
+        }
+    }
+}
+
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Happened::Opened { rollout, ring, devices: Some(1) } => {
+                write!(f, "ring {ring} of {rollout} opened for 1 device")
+            }
+            Happened::Opened { rollout, ring, devices: Some(devices) } => {
+                write!(f, "ring {ring} of {rollout} opened for {devices} devices")
+            }
+            Happened::Opened { rollout, ring, devices: None } => write!(f, "ring {ring} of {rollout} opened"),
+            Happened::Answered { after, answer, verdict, evidence, why } => {
+                let said = match answer {
+                    Some(GateAnswer::Pass) => "passed",
+                    Some(GateAnswer::Halt) => "halted",
+                    Some(GateAnswer::Inconclusive) => "kept waiting",
+                    None => "let go on",
+                };
+                let by = match (why, verdict, evidence) {
+                    (Some(why), ..) => why.to_string(),
+                    (None, Some(Verdict::Halts(by)), Some(evidence)) => halted_by(by, evidence),
+                    (None, _, Some(evidence)) => {
+                        format!("{} of {} reported, {} failed", evidence.reported, evidence.devices, evidence.failed)
+                    }
+                    (None, ..) if answer.is_none() => "the halt has ended".to_owned(),
+                    (None, ..) => "by hand".to_owned(),
+                };
+                write!(f, "{said} after ring {after}: {by}")
+            }
+            Happened::Expedited { why } => write!(f, "it waits for no gate: {why}"),
+        }
+    }
+}
+
+fn measured(measure: &Measure) -> String {
+    match measure {
+        Measure::Silence => "devices that fell silent".to_owned(),
+        Measure::Reports => "reports of people".to_owned(),
+        Measure::Signal(name) => format!("devices of which signal {name} says something bad"),
+    }
+}
+
+/// A duration in its largest unit, with one place where that is small: `1.2 days`.
+fn rough(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs_f64();
+    let (amount, unit) = match seconds {
+        ..60.0 => (seconds, "s"),
+        ..3_600.0 => (seconds / 60.0, "min"),
+        ..86_400.0 => (seconds / 3_600.0, "h"),
+        _ => (seconds / 86_400.0, "d"),
+    };
+    let text = format!("{amount:.1}");
+    format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
+}

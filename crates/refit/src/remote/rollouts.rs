@@ -1,0 +1,56 @@
+//! Releases on their way through the rings, as people read them.
+
+use crate::{
+    repository::counted,
+    terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
+};
+use refit_api::{MomentSaid, RolloutSaid};
+use refit_core::control::Stage;
+use std::fmt::Write as _;
+
+/// Each release with its rings and what it waits for; those that need somebody first.
+pub fn rollouts(rollouts: &[RolloutSaid]) -> String {
+    let mut sorted: Vec<&RolloutSaid> = rollouts.iter().collect();
+    let urgency = |stage| match stage {
+        Stage::Halted => 0,
+        Stage::Asks => 1,
+        Stage::UnderWay => 2,
+        Stage::Gone => 3,
+        Stage::Complete => 4,
+    };
+    sorted.sort_by_key(|rollout| urgency(rollout.stage));
+    let mut text = String::new();
+    for rollout in sorted {
+        let platform = rollout.platform.as_ref().map_or_else(String::new, |platform| format!(" on {platform}"));
+        let stage = match rollout.stage {
+            Stage::Halted => paint(URGENT, "halted".to_owned()),
+            Stage::Asks => paint(URGENT, "asks".to_owned()),
+            Stage::UnderWay => paint(CHANGE, "under way".to_owned()),
+            Stage::Gone => "no longer in the policy".to_owned(),
+            Stage::Complete => "complete".to_owned(),
+        };
+        let name = paint(HEADING, format!("{} {}", rollout.title, rollout.version));
+        let expedited = if rollout.expedited { ", expedited" } else { "" };
+        let _ = writeln!(text, "{name}{platform}: {stage}{expedited}");
+        let open = rollout.open.iter().map(|open| match open.devices {
+            Some(devices) => format!("{} ({})", open.ring, counted(devices as usize, "device")),
+            None => open.ring.clone(),
+        });
+        let waiting = rollout.waiting.iter().map(|ring| paint(FAINT, ring.clone()));
+        let rings: Vec<String> = open.chain(waiting).collect();
+        let _ = writeln!(text, "  {}: {}", rollout.rollout, rings.join(" > "));
+        let _ = writeln!(text, "  {}", rollout.says);
+    }
+    let _ = writeln!(text, "{}", counted(rollouts.len(), "rollout"));
+    text
+}
+
+/// What has happened, a moment a line.
+pub fn timeline(moments: &[MomentSaid]) -> String {
+    let mut text = String::new();
+    for moment in moments {
+        let platform = moment.platform.as_ref().map_or_else(String::new, |platform| format!(" on {platform}"));
+        let _ = writeln!(text, "{:.0}  {}{platform}: {}", moment.at, moment.version, moment.says);
+    }
+    text
+}
