@@ -57,8 +57,26 @@ impl Run {
         let input = match what {
             0..10 => return self.make_plan(who),
             10..30 => return self.look_at_plans(who),
-            30..50 => self.open_ring(),
-            50..56 => self.answer_gate(),
+            30..36 => self.open_ring(),
+            36..42 => self.answer_gate(),
+            42..46 => self.named_release().map(|(title, version, platform, why)| Input::HaltRelease {
+                title,
+                version,
+                platform,
+                why,
+            }),
+            46..50 => self.halted_release().map(|(title, version, platform, why)| Input::ResumeRelease {
+                title,
+                version,
+                platform,
+                why,
+            }),
+            50..56 => self.named_release().map(|(title, version, platform, why)| Input::ExpediteRelease {
+                title,
+                version,
+                platform,
+                why,
+            }),
             56..60 => Some(Input::Stop { why: "it burns".into() }),
             60..70 => Some(Input::GoOn { why: "it is out".into() }),
             70..73 => Some(Input::SetApprovals(self.people.below(3) as u32)),
@@ -109,6 +127,23 @@ impl Run {
         let newest = releases.len().saturating_sub(3);
         let version = self.people.pick(releases.get(newest..).unwrap_or_default())?.version.clone();
         Some((title, version))
+    }
+
+    fn named_release(&mut self) -> Option<(TitleId, SmolStr, Option<SmolStr>, SmolStr)> {
+        let (title, version) = self.some_release()?;
+        let platform = self.people.permille(300).then(|| "linux".into());
+        Some((title, version, platform, "somebody says so".into()))
+    }
+
+    fn halted_release(&mut self) -> Option<(TitleId, SmolStr, Option<SmolStr>, SmolStr)> {
+        let gates = &self.server.as_ref()?.state.rollouts.gates;
+        let answers = gates.iter().flat_map(|(title, list)| list.iter().map(move |gate| (title, gate)));
+        let halted: Vec<_> = answers
+            .filter(|(_, gate)| gate.answer == GateAnswer::Halt)
+            .map(|(title, gate)| (title.clone(), gate.version.clone()))
+            .collect();
+        let (title, version) = self.people.pick(&halted).cloned()?;
+        Some((title, version, None, "it was the network".into()))
     }
 
     fn open_ring(&mut self) -> Option<Input> {

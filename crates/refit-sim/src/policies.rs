@@ -67,9 +67,14 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     }
     let canary = rng.pick(&DEPARTMENTS).copied().unwrap_or_default();
     let share = *rng.pick(&[20, 40]).unwrap_or(&20);
+    let gate = if rng.permille(700) { "    gate: careful\n" } else { "" };
+    if !gate.is_empty() {
+        let measures = if rng.permille(500) { ", silence: 5%, reports: 5%" } else { "" };
+        let _ = writeln!(yaml, "gates: {{ careful: {{ enough: 60%, patience: 4d{measures} }} }}");
+    }
     let _ = writeln!(
         yaml,
-        "rollouts:\n  staged:\n    rings:\n      - {{ name: canary, where: 'person.department == \"{canary}\"', soak: 1d }}"
+        "rollouts:\n  staged:\n{gate}    rings:\n      - {{ name: canary, where: 'person.department == \"{canary}\"', soak: 1d }}"
     );
     let _ = writeln!(yaml, "      - {{ name: early, share: {share}%, soak: 1d }}\n      - {{ name: rest }}");
     if rng.permille(250) {

@@ -14,7 +14,7 @@ use super::{
     watch::{Violation, Watch},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_core::control::{Actor, Event, Input, PlanId, Refusal};
+use refit_core::control::{Actor, Director, Event, Input, PlanId, Refusal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -443,19 +443,28 @@ impl Run {
         Ok(())
     }
 
-    fn decide(&mut self) -> Result<(), Stop> {
+    /// Decides some devices; where none is left, rollouts go on. Whether there was something to do.
+    fn decide(&mut self) -> Result<bool, Stop> {
         let (now, plant) = (self.server_now(), self.config.plant);
-        let Some(server) = &mut self.server else { return Ok(()) };
+        let Some(server) = &mut self.server else { return Ok(false) };
         if !server.decided.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         server.decide(now, 16, plant);
         if server.decided.is_empty() {
-            if let Some(wake) = server.board.wake() {
+            let look = Director.look(&server.state, &server.board, now.max(server.state.clock));
+            if !look.inputs.is_empty() {
+                let inputs = look.inputs.into_iter().map(|input| (Actor::server(), input)).collect();
+                if self.give(inputs)?.is_none() {
+                    self.after(60, Task::Decide);
+                }
+                return Ok(true);
+            }
+            if let Some(wake) = server.board.wake().into_iter().chain(look.next).min() {
                 let seconds = wake.duration_since(now).as_secs().clamp(1, 40 * 86_400);
                 self.after(seconds + 1, Task::Decide);
             }
-            return Ok(());
+            return Ok(false);
         }
         for evaluation in &server.decided {
             if !self.look.permille(120) {
@@ -471,12 +480,12 @@ impl Run {
         }
         if self.fault(Fault::CrashWhileDeciding, 10, |run| &mut run.disk) {
             self.crash();
-            return Ok(());
+            return Ok(true);
         }
         let later = self.fault(Fault::StaleDecision, 60, |run| &mut run.disk);
         let seconds = if later { self.disk.between(600, 7_200) } else { 0 };
         self.after(seconds, Task::TellDecided);
-        Ok(())
+        Ok(true)
     }
 
     fn tell_decided(&mut self) -> Result<(), Stop> {
@@ -517,8 +526,7 @@ impl Run {
         self.give(vec![(Actor::server(), Input::GoOn { why: "calm".into() })])?;
         self.everybody_reports()?;
         for _ in 0..200 {
-            self.decide()?;
-            if self.server.as_ref().is_none_or(|server| server.decided.is_empty()) {
+            if !self.decide()? {
                 break;
             }
             self.tell_decided()?;
