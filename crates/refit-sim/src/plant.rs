@@ -1,7 +1,8 @@
 //! Deliberate mistakes, one for each invariant. A simulation with one of them has to find it: a test that cannot fail is no test.
 
+use crate::policies::RINGS;
 use jiff::SignedDuration;
-use refit_core::control::{Evaluation, Input, SlotOutcome, State};
+use refit_core::control::{Evaluation, Expedited, Input, RingRecord, SlotOutcome, State};
 use std::{str::FromStr, sync::Arc};
 
 /// Declares the mistakes with their names.
@@ -62,6 +63,10 @@ plants! {
     ClonesUnnoticed = "clones-unnoticed",
     /// Devices that are quarantined are decided like others.
     QuarantineIgnored = "quarantine-ignored",
+    /// No release waits for a gate.
+    GatesSkipped = "gates-skipped",
+    /// Decisions know nothing of halts and rings.
+    RingsIgnored = "rings-ignored",
     /// A batch is acknowledged before it is durable.
     AcknowledgedTooEarly = "acknowledged-too-early",
 }
@@ -123,6 +128,38 @@ impl Plant {
                     *since = since.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*since);
                     for entry in applied.entries.get_mut(policy).into_iter().flat_map(|texts| texts.values_mut()) {
                         *entry = entry.checked_sub(SignedDuration::from_hours(24)).unwrap_or(*entry);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tampers with the state on which devices are decided, and rollouts go on.
+    pub(crate) fn before_deciding(self, state: &mut State) {
+        match self {
+            Plant::GatesSkipped => {
+                let begun: Vec<_> =
+                    state.rollouts.under_way.iter().map(|(title, list)| (title.clone(), list.clone())).collect();
+                for (title, record) in begun.iter().flat_map(|(title, list)| list.iter().map(move |it| (title, it))) {
+                    let of = state.rollouts.expedited.entry(title.clone()).or_default();
+                    let hurry = Expedited { at: state.clock, why: "planted".into() };
+                    of.insert((record.version.clone(), None), hurry);
+                }
+            }
+            Plant::RingsIgnored => {
+                state.rollouts.gates.clear();
+                let titles: Vec<_> = state.rollouts.under_way.keys().cloned().collect();
+                for title in titles {
+                    let Some(records) = state.rollouts.under_way.get_mut(&title) else { continue };
+                    for record in Arc::make_mut(records) {
+                        let open = |ring: &str| RingRecord {
+                            ring: ring.into(),
+                            at: state.clock,
+                            members: None,
+                            first_result: None,
+                        };
+                        record.open = RINGS.iter().map(|ring| open(ring)).collect();
                     }
                 }
             }

@@ -23,6 +23,8 @@ pub struct PolicySpec {
     pub budgets: Vec<BudgetSpec>,
     /// Whether it has exceptions.
     pub has_exceptions: bool,
+    /// Whether a gate stands between its rings.
+    pub gated: bool,
 }
 
 /// A rolling budget: at most so many percent in so many hours.
@@ -39,8 +41,13 @@ pub struct BudgetSpec {
 /// A policy repository as somebody might write it at a time; `today` is a local day.
 pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     let mut yaml = String::new();
-    let mut spec =
-        PolicySpec { yaml: String::new(), phase_in_days: BTreeMap::new(), budgets: Vec::new(), has_exceptions: false };
+    let mut spec = PolicySpec {
+        yaml: String::new(),
+        phase_in_days: BTreeMap::new(),
+        budgets: Vec::new(),
+        has_exceptions: false,
+        gated: rng.permille(700),
+    };
     let mode = if rng.permille(900) { "enforce" } else { "observe" };
     let _ = writeln!(yaml, "organization: acme\ndefaults: {{ mode: {mode} }}");
     let _ = writeln!(yaml, "authority: {{ person.department: [hr, directory] }}");
@@ -67,8 +74,8 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     }
     let canary = rng.pick(&DEPARTMENTS).copied().unwrap_or_default();
     let share = *rng.pick(&[20, 40]).unwrap_or(&20);
-    let gate = if rng.permille(700) { "    gate: careful\n" } else { "" };
-    if !gate.is_empty() {
+    let gate = if spec.gated { "    gate: careful\n" } else { "" };
+    if spec.gated {
         let measures = if rng.permille(500) { ", silence: 5%, reports: 5%" } else { "" };
         let _ = writeln!(yaml, "gates: {{ careful: {{ enough: 60%, patience: 4d{measures} }} }}");
     }

@@ -14,7 +14,7 @@ use super::{
     watch::{Violation, Watch},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_core::control::{Actor, Director, Event, Input, PlanId, Refusal};
+use refit_core::control::{Actor, Event, Input, PlanId, Refusal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -452,7 +452,7 @@ impl Run {
         }
         server.decide(now, 16, plant);
         if server.decided.is_empty() {
-            let look = Director.look(&server.state, &server.board, now.max(server.state.clock));
+            let look = server.direct(now, plant);
             if !look.inputs.is_empty() {
                 let inputs = look.inputs.into_iter().map(|input| (Actor::server(), input)).collect();
                 if self.give(inputs)?.is_none() {

@@ -6,7 +6,7 @@ use super::{
 };
 use jiff::Timestamp;
 use refit_core::control::{
-    Actor, Board, Effect, Evaluation, Evaluator, Event, Input, PlanId, Refusal, State, Terms, handle,
+    Actor, Board, Director, Effect, Evaluation, Evaluator, Event, Input, Look, PlanId, Refusal, State, Terms, handle,
 };
 
 /// A running server. All of it is lost in a crash.
@@ -152,14 +152,29 @@ impl Server {
     /// Decides some of the devices that have to be decided, and tells nobody yet.
     pub fn decide(&mut self, now: Timestamp, most: usize, plant: Option<Plant>) {
         let now = now.max(self.state.clock);
-        let Some(terms) = Terms::in_force(&self.state) else { return };
-        let due = self.board.due(&self.state, now, most);
-        let records: Vec<_> = due.iter().filter_map(|id| self.state.device(id).cloned()).collect();
-        let (state, evaluator) = (&self.state, &mut self.evaluator);
+        let state = self.reads(plant);
+        let Some(terms) = Terms::in_force(&state) else { return };
+        let due = self.board.due(&state, now, most);
+        let records: Vec<_> = due.iter().filter_map(|id| state.device(id).cloned()).collect();
+        let (state, evaluator) = (&state, &mut self.evaluator);
         self.decided = records.iter().map(|record| evaluator.evaluate(state, &terms, record, now)).collect();
         if let Some(plant) = plant {
             plant.after_deciding(&mut self.decided);
         }
+    }
+
+    /// How rollouts go on.
+    pub fn direct(&self, now: Timestamp, plant: Option<Plant>) -> Look {
+        Director.look(&self.reads(plant), &self.board, now.max(self.state.clock))
+    }
+
+    /// The state, as whoever decides reads it.
+    fn reads(&self, plant: Option<Plant>) -> State {
+        let mut state = self.state.clone();
+        if let Some(plant) = plant {
+            plant.before_deciding(&mut state);
+        }
+        state
     }
 
     /// Tells what was decided. The board learns of it when it is durable, or else it would not be decided again.

@@ -55,6 +55,8 @@ fn finds(plant: Plant) -> Invariant {
         Plant::PhaseInSkipped => Invariant::PhaseInForcesNobody,
         Plant::ClonesUnnoticed => Invariant::ClonesAreQuarantined,
         Plant::QuarantineIgnored => Invariant::QuarantineHolds,
+        Plant::GatesSkipped => Invariant::RingsOpenInOrder,
+        Plant::RingsIgnored => Invariant::UnopenedReachesNobody,
         Plant::AcknowledgedTooEarly => Invariant::AcknowledgedIsDurable,
     }
 }

@@ -1,6 +1,6 @@
 //! What the log adds up to, by code of its own: as little as the invariants need.
 
-use super::Truth;
+use super::{Truth, rollouts::Releases};
 use crate::store::Entry;
 use jiff::Timestamp;
 use refit_core::control::{CohortKey, DueBy, Event, MovesHeld, MovesPublished, PersonId, PlanId, SlotName, Wanted};
@@ -32,6 +32,8 @@ pub struct Fold {
     pub applies_since: BTreeMap<String, Timestamp>,
     /// Who spent budgets when, with the department where that was known.
     pub spent: Vec<(Timestamp, u32, Option<String>)>,
+    /// Releases on their way.
+    pub releases: Releases,
     /// Whether everything is stopped.
     pub stopped: bool,
     /// Receipts that counted.
@@ -216,6 +218,7 @@ impl Fold {
                     }
                 }
             }
+            Event::RingOpened(_) | Event::GateAnswered(_) | Event::ReleaseExpedited(_) => self.releases.apply(event),
             Event::BrakePulled(_) => self.stopped = true,
             Event::BrakeReleased(_) => self.stopped = false,
             _ => {}

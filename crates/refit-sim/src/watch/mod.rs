@@ -5,6 +5,7 @@ mod clones;
 mod fold;
 mod log;
 mod moves;
+mod rollouts;
 mod time;
 
 pub use fold::{Fold, FoldDevice};
@@ -76,6 +77,10 @@ invariants! {
     ClonesAreQuarantined = "clones-are-quarantined",
     /// A quarantined device keeps what is published for it, and nothing is taken from it.
     QuarantineHolds = "quarantine-holds",
+    /// Rings open in their order, each after the gate before it has passed, and none of a halted release.
+    RingsOpenInOrder = "rings-open-in-order",
+    /// Nobody is given a release that is halted, or whose ring has not opened.
+    UnopenedReachesNobody = "unopened-reaches-nobody",
     /// What was acknowledged is durable.
     AcknowledgedIsDurable = "acknowledged-is-durable",
 }
@@ -160,7 +165,13 @@ impl Watch {
         }
         let found = clones::quarantine_holds(&self.fold, event);
         self.judge(Invariant::QuarantineHolds, found)?;
+        if let Event::RingOpened(opened) = event {
+            let found = rollouts::rings_open_in_order(&self.fold, &self.truth, entry, opened);
+            self.judge(Invariant::RingsOpenInOrder, found)?;
+        }
         if let Event::MovesPublished(moves) = event {
+            let found = rollouts::unopened_reaches_nobody(&self.fold, moves);
+            self.judge(Invariant::UnopenedReachesNobody, found)?;
             let found = moves::brake_stops_everything(&self.fold);
             self.judge(Invariant::BrakeStopsEverything, found)?;
             let found = moves::inside_budget(&self.fold, &self.truth, entry.at, moves);
