@@ -67,6 +67,29 @@ fn logs_that_know_quarantines_and_first_offers_read() {
 }
 
 #[test]
+fn a_log_of_rollouts_that_go_on_by_themselves_reads() {
+    let (state, kinds) = read(include_str!("old_logs/2026-11-25-rollouts.jsonl"));
+    assert!(kinds.contains("release.expedited") && kinds.contains("receipt.received"));
+    let verdicts = state.rollouts.gates.values().flat_map(|list| list.iter()).filter(|gate| gate.verdict.is_some());
+    assert!(verdicts.count() > 0);
+    assert!(state.rollouts.under_way.values().flat_map(|list| list.iter()).all(|record| record.platform.is_some()));
+}
+
+#[test]
+fn rings_of_older_logs_opened_on_every_platform() {
+    let body = serde_json::json!({
+        "origin": "local", "title": "editor", "version": "1.1.0", "rollout": "standard", "ring": "canary", "members": null,
+    });
+    let Event::RingOpened(opened) = decode("ring.opened", 2, body.to_string().as_bytes()).unwrap() else { panic!() };
+    assert_eq!(opened.platform, None);
+    let body = serde_json::json!({
+        "origin": "local", "title": "editor", "version": "1.1.0", "after": "canary", "platform": null, "answer": "halt",
+    });
+    let Event::GateAnswered(said) = decode("gate.answered", 2, body.to_string().as_bytes()).unwrap() else { panic!() };
+    assert_eq!((said.until, said.verdict, said.why), (None, None, None));
+}
+
+#[test]
 fn what_older_events_do_not_say_is_supplied() {
     let held = |because: &str| {
         let body = serde_json::json!({
