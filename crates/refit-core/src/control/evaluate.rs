@@ -8,6 +8,7 @@ use super::{
     entry::{AdvisoryEntry, ReleaseEntry, SlotName, read},
     event::FirstOffered,
     publication::{CohortKey, DueBy, DueCause, Wanted},
+    rollouts::{RolloutRecord, evidence},
     state::{DeviceRecord, State},
     upcoming::next_change,
 };
@@ -196,7 +197,11 @@ impl Evaluator {
         title: &TitleId,
         now: Timestamp,
     ) -> (Vec<Decision>, TimeZone) {
-        let world = self.world(state, terms, record);
+        let mut world = self.world(state, terms, record);
+        let heard = heard(state, &terms.repository, title, now);
+        if !heard.is_empty() {
+            Arc::make_mut(&mut world).gates.entry(title.clone()).or_default().extend(heard);
+        }
         let device = device(state, &terms.repository, record, now);
         (decide_title(&terms.repository, &world, &device, title, now), device.zone())
     }
@@ -285,6 +290,26 @@ fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> World {
     world.latches = state.latches.iter().map(|(key, since)| (key.clone(), *since)).collect();
     world.applied = terms.applied.clone();
     world
+}
+
+/// What gates of a title's releases go by that have not answered yet: an explanation says how far they are.
+fn heard(state: &State, repository: &Repository, title: &TitleId, now: Timestamp) -> Vec<GateState> {
+    let one = |record: &RolloutRecord| {
+        let rollout = repository.rollouts.get(&record.rollout)?;
+        let last = record.open.last()?;
+        let platform = record.platform.as_deref();
+        if state.rollouts.answer(title, &record.version, platform, &last.ring).is_some() {
+            return None;
+        }
+        let evidence = evidence(state, title, record, &last.ring, rollout.gate.as_ref()?, now)?;
+        Some(GateState {
+            version: Version::parse(repository.scheme(title), &record.version).ok()?,
+            after: last.ring.clone(),
+            platform: record.platform.clone(),
+            finding: GateFinding::Evidence(evidence),
+        })
+    };
+    state.rollouts.of(title).iter().filter_map(one).collect()
 }
 
 fn release(repository: &Repository, entry: &ReleaseEntry, published: Timestamp) -> Option<Release> {

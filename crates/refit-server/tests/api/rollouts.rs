@@ -1,0 +1,170 @@
+//! Rollouts that go on by themselves, as the API tells of them.
+
+use super::server::Server;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+const POLICY: &str = "\
+organization: acme
+defaults: { mode: enforce }
+rollouts:
+  standard:
+    gate: default
+    rings:
+      - { name: canary, where: '\"canary\" in device.tags', soak: 12h }
+      - { name: rest }
+gates:
+  default: { failure_rate: 2%, confidence: 95%, enough: 90%, silence: 1%, reports: 1%, patience: 7d }
+---
+title: editor
+name: Editor
+scheme: semver
+---
+policy: editors
+software: [editor]
+rollout: standard
+deadline: [{ within: 14d }]
+";
+
+struct Fleet {
+    server: Server,
+    receipts: u32,
+}
+
+impl Fleet {
+    /// Twelve devices with the editor, two of them canaries.
+    async fn new() -> Fleet {
+        let server = Server::new().await;
+        server.shell.evaluate().unwrap();
+        let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": POLICY } })).await.ok();
+        let apply = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
+        server.call(&server.admin, "POST", &apply, &[], None).await.ok();
+        let fleet = Fleet { server, receipts: 0 };
+        for n in 0..12 {
+            let id = format!("d{n:02}");
+            fleet.server.post("/api/v1/devices", json!({ "id": id })).await.ok();
+            let tags = if n < 2 { vec!["canary"] } else { vec![] };
+            let tags = json!({ "source": "cmdb", "facts": { "device.tags": tags } });
+            fleet.server.post(&format!("/api/v1/devices/{id}/observations"), tags).await.ok();
+            fleet.has(&id, "1.0.0").await;
+        }
+        fleet.server.shell.settled().await;
+        fleet
+    }
+
+    async fn has(&self, id: &str, version: &str) {
+        let install = json!([{ "title": "editor", "version": version }]);
+        let said =
+            json!({ "source": "agent", "facts": { "device.platform": "linux" }, "installs": { "all": install } });
+        self.server.post(&format!("/api/v1/devices/{id}/observations"), said).await.ok();
+    }
+
+    async fn release(&self, version: &str) {
+        let release = json!({ "title": "editor", "version": version, "published": self.server.now().to_string() });
+        self.server.post("/api/v1/releases", json!({ "source": "vendor", "releases": [release] })).await.ok();
+        self.server.shell.settled().await;
+    }
+
+    async fn receipt(&mut self, id: &str, result: &str, after: &str) {
+        self.receipts += 1;
+        let receipt = json!({
+            "id": format!("receipt {}", self.receipts), "slot": { "title": "editor" }, "result": result,
+            "before": "1.0.0", "after": after, "at": self.server.now().to_string(), "duration_ms": 900,
+        });
+        self.server.post(&format!("/api/v1/devices/{id}/receipts"), receipt).await.ok();
+        self.server.shell.settled().await;
+    }
+
+    async fn rollout(&self) -> Value {
+        self.server.get("/api/v1/rollouts?title=editor").await.ok()["items"][0].clone()
+    }
+
+    async fn timeline(&self) -> Vec<String> {
+        let said = self.server.get("/api/v1/rollouts/timeline?title=editor&version=1.1.0").await.ok();
+        let moments = said["items"].as_array().unwrap().iter();
+        moments.map(|moment| moment["says"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn explain(&self, id: &str) -> String {
+        let said = self.server.get(&format!("/api/v1/devices/{id}/explanation?title=editor")).await.ok();
+        said["text"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_passes_ring_by_ring_and_says_where_it_stands() {
+    let mut fleet = Fleet::new().await;
+    fleet.release("1.1.0").await;
+    let rollout = fleet.rollout().await;
+    assert_eq!(rollout["stage"], "under_way");
+    assert_eq!(rollout["platform"], "linux");
+    assert_eq!(rollout["open"][0]["devices"], 2);
+    assert_eq!(rollout["waiting"], json!(["rest"]));
+    assert_eq!(rollout["says"], "rest opens when canary has passed: 0 of 2 reported, none failed");
+    fleet.has("d00", "1.1.0").await;
+    fleet.receipt("d00", "succeeded", "1.1.0").await;
+    fleet.server.wait(SignedDuration::from_hours(6));
+    let rollout = fleet.rollout().await;
+    assert_eq!(rollout["says"], "rest opens when canary has passed: 1 of 2 reported, none failed, 6h of 12h soaked");
+    let explained = fleet.explain("d05").await;
+    assert!(explained.contains("1 of 2 devices have reported, none failed"), "{explained}");
+    fleet.has("d01", "1.1.0").await;
+    fleet.receipt("d01", "succeeded", "1.1.0").await;
+    fleet.server.wait(SignedDuration::from_hours(7));
+    // Somebody has to say something for the server to look again at once: time is set by hand here.
+    fleet.has("d00", "1.1.0").await;
+    fleet.receipt("d01", "succeeded", "1.1.0").await;
+    let rollout = fleet.rollout().await;
+    assert_eq!(rollout["stage"], "complete", "{rollout:#}");
+    assert_eq!(
+        fleet.timeline().await,
+        [
+            "ring canary of standard opened for 2 devices",
+            "passed after ring canary: 2 of 2 reported, 0 failed",
+            "ring rest of standard opened for 10 devices",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_fails_is_halted_and_people_let_it_go_on() {
+    let mut fleet = Fleet::new().await;
+    fleet.release("1.1.0").await;
+    fleet.receipt("d01", "failed", "1.0.0").await;
+    let rollout = fleet.rollout().await;
+    assert_eq!(rollout["stage"], "halted");
+    assert_eq!(rollout["says"], "halted after canary: 1 of 1 failed");
+    assert_eq!(rollout["gates"][0]["answer"], "halt");
+    let halted = fleet.explain("d05").await;
+    assert!(halted.contains("halted"), "{halted}");
+    let nothing = fleet.server.get("/api/v1/devices/d00/decisions").await.ok();
+    assert_eq!(nothing["slots"][0]["admitted"], Value::Null, "{nothing:#}");
+
+    let named = json!({ "title": "editor", "version": "1.1.0", "why": "that disk was full" });
+    let strange = json!({ "title": "editor", "version": "1.1.0", "why": " " });
+    fleet.server.post("/api/v1/rollouts/resume", strange).await.problem(422, "invalid");
+    fleet.server.post("/api/v1/rollouts/resume", named.clone()).await.ok();
+    fleet.server.post("/api/v1/rollouts/resume", named.clone()).await.problem(409, "conflict");
+    fleet.server.shell.settled().await;
+    assert_eq!(fleet.rollout().await["stage"], "under_way");
+    fleet.server.post("/api/v1/rollouts/expedite", named.clone()).await.ok();
+    fleet.server.shell.settled().await;
+    let rollout = fleet.rollout().await;
+    assert_eq!((&rollout["stage"], &rollout["expedited"]), (&json!("complete"), &json!(true)));
+    fleet.server.post("/api/v1/rollouts/halt", named).await.ok();
+    fleet.server.shell.settled().await;
+    let rollout = fleet.rollout().await;
+    assert_eq!(rollout["stage"], "halted");
+    assert!(rollout["gates"][0]["until"].is_string());
+    assert_eq!(
+        fleet.timeline().await,
+        [
+            "ring canary of standard opened for 2 devices",
+            "halted after ring canary: 1 of 1 failed",
+            "let go on after ring canary: that disk was full",
+            "it waits for no gate: that disk was full",
+            "ring rest of standard opened for 10 devices",
+            "halted after ring rest: that disk was full",
+        ]
+    );
+}
