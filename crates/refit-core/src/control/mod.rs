@@ -29,6 +29,7 @@ mod snapshot;
 mod sorted;
 mod state;
 mod token;
+mod unread;
 mod upcoming;
 
 pub use agents::{AgentRecord, Agents, Certificate, EnrolmentRecord, MandateRecord, RootRecord};
@@ -53,3 +54,4 @@ pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;
 pub use state::*;
 pub use token::{Actor, Bearer, Scope, TokenRecord};
+pub use unread::{Unread, unread};

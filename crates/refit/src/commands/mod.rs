@@ -18,6 +18,7 @@ mod mandate;
 mod people;
 mod plan;
 mod plans;
+mod quarantine;
 mod restore;
 mod schema;
 mod serve;
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Resume(args) => halt::resume(cli, args),
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
+        Command::Quarantine(command) => quarantine::run(cli, command),
         Command::Enrolment(command) => enrolment::run(cli, command),
         Command::Key(command) => key::run(cli, command),
         Command::Mandate(command) => mandate::run(cli, command),

@@ -7,7 +7,7 @@ mod lists;
 mod names;
 
 pub use client::{connect, device, is_meant, no_title};
-pub use fleet_plan::{devices_of, fleet_plan};
+pub use fleet_plan::{devices_in, devices_of, fleet_plan, preview};
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
 
