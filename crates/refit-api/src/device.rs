@@ -105,6 +105,9 @@ pub struct FactSaid {
     pub value: Option<Plain>,
     /// When the source last said it.
     pub observed: Option<Timestamp>,
+    /// Why no policy reads it; absent where one can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// What is installed in a slot.

@@ -18,6 +18,27 @@ pub struct Written {
     pub changed: bool,
 }
 
+/// What was written of an observation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Observed {
+    /// The log's last event afterwards.
+    pub seq: u64,
+    /// Whether anything changed.
+    pub changed: bool,
+    /// What was taken and is read by no policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<UnreadFact>,
+}
+
+/// A fact that is kept and that no policy reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UnreadFact {
+    /// The field, as it was said.
+    pub field: String,
+    /// Why not.
+    pub problem: String,
+}
+
 /// Why something is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

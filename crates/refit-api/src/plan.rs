@@ -14,6 +14,17 @@ pub struct NewPlan {
     pub files: BTreeMap<String, String>,
 }
 
+/// What a policy revision would change; worked out, and not kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanPreview {
+    /// SHA-256 of the policy repository.
+    pub policy_hash: String,
+    /// How many people have to approve a plan before it can be applied.
+    pub approvals_needed: u32,
+    /// What it would change.
+    pub content: FleetPlan,
+}
+
 /// What a plan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

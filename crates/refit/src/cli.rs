@@ -82,6 +82,9 @@ pub enum Command {
     Inventory(InventoryArgs),
     /// List the devices of a server, or show one of them.
     Devices(DevicesArgs),
+    /// Say that a device of which there were two is one again.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// List the plans of a server, show one, approve or reject it.
     #[command(subcommand)]
     Plans(PlansCommand),
@@ -148,6 +151,7 @@ impl Command {
             Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
             Command::Devices(_) | Command::Plans(_) | Command::Events(_) => true,
             Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) | Command::Expedite(_) => true,
+            Command::Quarantine(_) => true,
             Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
             Command::Key(_) | Command::Mandate(_) => true,
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
@@ -207,7 +211,7 @@ pub struct PlanArgs {
     pub policy: PathBuf,
     #[command(flatten)]
     pub local: LocalArgs,
-    /// Write the plan into a file, for `refit apply`; `-` is standard output.
+    /// Write the plan into a file, for `refit apply`; `-` is standard output. A server keeps no plan without it.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Fetch the lists of the package sources first (takes root).
@@ -653,6 +657,19 @@ pub enum EnrolmentCommand {
     },
     /// Lock out a device: none of its certificates counts any more, until it enrols again.
     LockOut {
+        /// The device: its id, or its name where only one has it.
+        device: String,
+        /// Why; it stands in the log.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// `refit quarantine`
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// Lift it, once there is one machine of that id again. Only a person can. Whichever machine reports next is the device.
+    Lift {
         /// The device: its id, or its name where only one has it.
         device: String,
         /// Why; it stands in the log.

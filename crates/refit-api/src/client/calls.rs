@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// Says what a source observes of a device.
-    pub fn observe(&self, id: &str, observation: &NewObservation) -> Result<Written, ClientError> {
+    pub fn observe(&self, id: &str, observation: &NewObservation) -> Result<Observed, ClientError> {
         self.post(&format!("/api/v1/devices/{}/observations", escaped(id)), Some(observation))
     }
 
@@ -144,7 +144,7 @@ impl Client {
     }
 
     /// Says what a source observes of a person.
-    pub fn observe_person(&self, id: &str, observation: &NewPersonObservation) -> Result<Written, ClientError> {
+    pub fn observe_person(&self, id: &str, observation: &NewPersonObservation) -> Result<Observed, ClientError> {
         self.put(&format!("/api/v1/people/{}", escaped(id)), observation)
     }
 
@@ -203,6 +203,12 @@ impl Client {
     }
 
     /// Works out what a policy repository would change: its files by path.
+    pub fn preview_plan(&self, files: BTreeMap<String, String>) -> Result<PlanPreview, ClientError> {
+        let body = NewPlan { files };
+        self.send(Method::POST, "/api/v1/plans/preview", &[], Some(&body), None, PLAN_PATIENCE)
+    }
+
+    /// Makes a plan, which stays until it is applied, rejected or replaced.
     pub fn make_plan(&self, files: BTreeMap<String, String>) -> Result<Plan, ClientError> {
         let body = NewPlan { files };
         self.send(Method::POST, "/api/v1/plans", &[], Some(&body), Some(&key()), PLAN_PATIENCE)

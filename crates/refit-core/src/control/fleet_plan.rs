@@ -43,6 +43,10 @@ pub struct FleetPlan {
     pub blast_radius: BTreeMap<String, BTreeMap<String, u64>>,
     /// What the budgets say now.
     pub budgets: Vec<BudgetFigures>,
+    /// On how many devices some source says of a field what is none of its kind as the revision declares it, by field: there it is
+    /// unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, u64>,
     /// The figures at its end.
     pub summary: FleetSummary,
 }
@@ -130,6 +134,7 @@ pub fn fleet_plan(
         envelope: Vec::new(),
         blast_radius: BTreeMap::new(),
         budgets: Vec::new(),
+        unread: BTreeMap::new(),
         summary: FleetSummary::default(),
     };
     let mut permits: BTreeMap<CohortKey, u64> = BTreeMap::new();
@@ -141,6 +146,9 @@ pub fn fleet_plan(
             return None;
         }
         plan.devices += 1;
+        let mut unread: Vec<String> = state.misfits(&proposed.fields, record).iter().map(ToString::to_string).collect();
+        unread.dedup();
+        unread.into_iter().for_each(|field| *plan.unread.entry(field).or_default() += 1);
         let evaluation = evaluator.evaluate(state, &terms, record, now);
         let (mut moved, mut touched, mut overdue) = (false, false, false);
         for outcome in &evaluation.slots {

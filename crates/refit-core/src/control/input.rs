@@ -438,7 +438,7 @@ pub enum Refusal {
     Forbidden(String),
     /// Two histories claim the device.
     #[error(
-        "two devices have reported as `{device}` ({because}): nothing is taken from either until a person has lifted the quarantine"
+        "two devices have reported as `{device}` ({because}): nothing is taken from either until a person has lifted the quarantine (`refit quarantine lift`)"
     )]
     Quarantined {
         /// The device.

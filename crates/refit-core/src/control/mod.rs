@@ -30,6 +30,7 @@ mod snapshot;
 mod sorted;
 mod state;
 mod token;
+mod unread;
 mod upcoming;
 
 pub use agents::{AgentRecord, Agents, Certificate, EnrolmentRecord, MandateRecord, RootRecord};
@@ -58,3 +59,4 @@ pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;
 pub use state::*;
 pub use token::{Actor, Bearer, Scope, TokenRecord};
+pub use unread::{Unread, unread};

@@ -150,6 +150,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(policies::list))
         .routes(routes!(exceptions::list))
         .routes(routes!(plans::list, plans::make))
+        .routes(routes!(plans::preview))
         .routes(routes!(plans::get))
         .routes(routes!(plans::approve))
         .routes(routes!(plans::reject))

@@ -2,6 +2,7 @@
 
 use super::{
     Api,
+    devices::unread_facts,
     extract::{Caller, Path, Put, Query},
     problem::Problem,
 };
@@ -11,8 +12,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use refit_api::{FactSaid, NewPersonObservation, Page, Person, Written};
-use refit_core::control::{Input, PersonId, Scope};
+use refit_api::{FactSaid, NewPersonObservation, Observed, Page, Person, Written};
+use refit_core::{
+    control::{Input, PersonId, Scope, unread},
+    facts::{FieldRef, Root},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -71,11 +75,14 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
     let person = PersonId::new(id);
     let record = view.state.people.get(&person).ok_or_else(|| Problem::missing("person", id))?;
     let facts = record.facts.iter().flat_map(|(field, said)| {
-        said.iter().map(|(source, reference)| FactSaid {
+        said.iter().map(move |(source, reference)| FactSaid {
             field: field.to_string(),
             source: source.to_string(),
             value: view.state.personal.get(reference).filter(|_| personal).cloned(),
             observed: record.reported.get(source).copied(),
+            problem: view.state.personal.get(reference).filter(|_| personal).and_then(|value| {
+                unread(view.state.fields(), &FieldRef::new(Root::Person, field), value).map(|why| why.to_string())
+            }),
         })
     });
     let owned = view.state.found.of_person(&person);
@@ -88,11 +95,12 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
     })
 }
 
-/// Says what a source observes of a person. A person of this id is known from then on.
+/// Says what a source observes of a person. A person of this id is known from then on. Values that no policy reads are kept as
+/// well; the answer names them under `unread`.
 #[utoipa::path(
     put, path = "/api/v1/people/{id}", tag = "people", request_body = NewPersonObservation,
     params(("id" = String, Path, description = "The person's id, which says nothing of who it is.", example = "p1")),
-    responses((status = 200, description = "It is known. `changed` is false where it was before.", body = Written)),
+    responses((status = 200, description = "It is known. `changed` is false where it was before.", body = Observed)),
 )]
 pub(super) async fn observe(
     State(api): State<Api>,
@@ -103,6 +111,10 @@ pub(super) async fn observe(
     if body.source.is_empty() || body.source.len() > 1_024 {
         return Err(Problem::field("source", "the name of a source has 1 to 1024 bytes"));
     }
+    let unread = unread_facts(
+        api.shell().view().state.fields(),
+        body.values.iter().map(|(name, value)| (Some(FieldRef::new(Root::Person, name)), name, value.as_ref())),
+    );
     let reference = || uuid::Uuid::now_v7().simple().to_string();
     let values = body.values.into_iter().map(|(field, value)| {
         // A reference is used once, and says nothing of the value.
@@ -114,7 +126,12 @@ pub(super) async fn observe(
         observed: body.observed.unwrap_or_else(|| api.shell().now()),
         values: values.collect(),
     };
-    api.post(&caller, None, StatusCode::OK, input, written).await
+    api.post(&caller, None, StatusCode::OK, input, move |told| Observed {
+        seq: told.seq,
+        changed: !told.events.is_empty(),
+        unread,
+    })
+    .await
 }
 
 /// Erases all personal values of a person, for good. The log still reads: it never held them.

@@ -123,6 +123,11 @@ async fn two_devices_under_one_id_are_stopped_until_a_person_lifts_it() {
     let device = server.get("/api/v1/devices/d1").await.ok();
     assert!(device["quarantine"]["because"].is_string(), "{device}");
     assert_eq!(server.get("/api/v1/devices").await.ok()["items"][0]["quarantined"], true);
+    let plan = server.get("/api/v1/plans").await.ok()["items"][0]["id"].clone();
+    let apply = format!("/api/v1/plans/{}/apply", plan.as_str().unwrap());
+    server.call(&server.admin, "POST", &apply, &[], None).await.ok();
+    let why = server.get("/api/v1/devices/d1/explanation?title=firefox").await.ok();
+    assert!(why["text"].as_str().unwrap().contains("`refit quarantine lift d1 --why …`"), "{why}");
     let why = json!({ "why": "the copy is switched off" });
     server.post("/api/v1/devices/nobody/quarantine/lift", why.clone()).await.problem(404, "not-found");
     server.post(lift, json!({ "why": " " })).await.problem(422, "invalid");

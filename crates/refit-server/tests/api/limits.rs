@@ -130,10 +130,6 @@ async fn what_is_not_known_is_refused_with_what_is() {
         .await
         .ok();
     server.get("/api/v1/devices?platform=plan9").await.ok();
-    let said = json!({ "source": "a", "facts": { "device.plattform": "linux" } });
-    let problem = server.post("/api/v1/devices/d1/observations", said).await.problem(422, "invalid");
-    assert_eq!(problem["errors"][0]["path"], "facts.device.plattform");
-    assert!(problem["help"].as_str().unwrap().contains("device.platform"), "{problem}");
     let day = server.get("/api/v1/devices/d1/explanation?title=firefox&at=2026-11-25").await.problem(422, "invalid");
     let detail = day["detail"].as_str().unwrap();
     assert!(detail.contains("`2026-11-25` is no point in time: write `2026-11-25T00:00:00Z`"), "{detail}");
@@ -142,26 +138,66 @@ async fn what_is_not_known_is_refused_with_what_is() {
 }
 
 #[tokio::test]
-async fn a_field_of_the_organisation_is_one_while_its_policy_is_in_force() {
+async fn what_no_policy_reads_is_kept_and_named_and_a_plan_that_declares_it_reads_it() {
     let server = Server::new().await;
     server.fleet().await;
-    let apply = async |policy: &str| {
-        let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
-        let path = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
-        server.call(&server.admin, "POST", &path, &[], None).await.ok();
-    };
-    let rack = async |device: &str, value: &str| {
-        let said = json!({ "source": "cmdb", "facts": { "device.rack": value } });
+    let say = async |device: &str, facts: serde_json::Value| {
+        let said = json!({ "source": "cmdb", "facts": facts });
         server.post(&format!("/api/v1/devices/{device}/observations"), said).await
     };
-    rack("d1", "a1").await.problem(422, "invalid");
-    apply("organization: acme\nfields:\n  device.rack: text\n").await;
-    rack("d1", "a1").await.ok();
-    apply("organization: acme\n").await;
-    // Whoever has said it goes on to report; nobody begins to.
-    rack("d1", "a2").await.ok();
     server.post("/api/v1/devices", json!({ "id": "d2" })).await.ok();
-    rack("d2", "a1").await.problem(422, "invalid");
+    let told = say("d1", json!({ "device.rack": 4, "device.plattform": "linux", "device.site": "Rome" })).await.ok();
+    let no_field = "no policy in force has such a field, so that nothing reads it: ";
+    let expected = json!([
+        { "field": "device.plattform", "problem": format!("{no_field}did you mean `device.platform`?") },
+        { "field": "device.rack", "problem": format!("{no_field}`fields:` of refit.yaml declares it") },
+    ]);
+    assert_eq!(told["unread"], expected);
+    say("d2", json!({ "device.rack": "upper" })).await.ok();
+    server.put("/api/v1/people/p1", json!({ "source": "hr", "values": { "badge": "blue" } })).await.ok();
+    let policy = |rack: &str| {
+        format!(
+            "organization: acme\ndefaults: {{ mode: enforce }}\nfields: {{ device.rack: int, person.badge: text }}\n---\n\
+             title: firefox\nname: Firefox\nscheme: generic\n---\n\
+             policy: firefox\nsoftware: [firefox]\nwhere: device.rack {rack}\n"
+        )
+    };
+    let plan =
+        async |rack: &str| server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy(rack) } })).await.ok();
+    // The field is declared by the plan's own revision; what was said before counts.
+    let reached = plan("== 4").await;
+    let elsewhere = plan("== 5").await;
+    assert_eq!(reached["content"]["unread"], json!({ "device.rack": 1 }));
+    let touched = |plan: &serde_json::Value| plan["content"]["summary"]["touched"].clone();
+    assert_ne!(touched(&reached), touched(&elsewhere), "{reached}");
+    let path = format!("/api/v1/plans/{}/apply", reached["id"].as_str().unwrap());
+    server.call(&server.admin, "POST", &path, &[], None).await.ok();
+    let told = say("d1", json!({ "device.rack": 7 })).await.ok();
+    assert_eq!(told.get("unread"), None);
+    let facts = server.get("/api/v1/devices/d2").await.ok()["facts"].clone();
+    assert_eq!(facts[0]["problem"], "it is not a whole number, so that the field is unknown");
+}
+
+#[tokio::test]
+async fn what_no_policy_reads_has_limits() {
+    let server = Server::new().await;
+    server.fleet().await;
+    let say = async |facts: serde_json::Value| {
+        let said = json!({ "source": "cmdb", "facts": facts });
+        server.post("/api/v1/devices/d1/observations", said).await
+    };
+    let many = |from: usize, to: usize| -> serde_json::Value {
+        (from..to).map(|number| (format!("device.f{number}"), json!(number))).collect::<serde_json::Map<_, _>>().into()
+    };
+    say(many(0, 60)).await.ok();
+    let problem = say(many(60, 65)).await.problem(422, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("more than 64 fields"), "{problem}");
+    // What is kept already can change, and be taken back.
+    say(many(0, 60)).await.ok();
+    say(json!({ "device.f0": null })).await.ok();
+    say(many(60, 65)).await.ok();
+    say(json!({ "device.f1": "x".repeat(4_097) })).await.problem(422, "invalid");
+    say(json!({ (format!("device.{}", "x".repeat(200))): 1 })).await.problem(422, "invalid");
 }
 
 /// One request over HTTP/2 with a body in parts; the answer's status and body.

@@ -36,6 +36,25 @@ async fn a_plan_is_made_approved_by_somebody_else_and_applied() {
 }
 
 #[tokio::test]
+async fn a_preview_says_the_same_and_leaves_nothing() {
+    let server = Server::new().await;
+    let plan = server.fleet().await;
+    let files = json!({ "files": { "refit.yaml": POLICY } });
+    let before = server.get("/api/v1/events").await.ok()["head"].clone();
+    let preview = server.post("/api/v1/plans/preview", files.clone()).await.ok();
+    let kept = server.get(&format!("/api/v1/plans/{plan}")).await.ok();
+    for field in ["changes", "envelope", "summary"] {
+        assert_eq!(preview["content"][field], kept["content"][field]);
+    }
+    assert_eq!(preview["policy_hash"], kept["policy_hash"]);
+    assert_eq!(server.get("/api/v1/events").await.ok()["head"], before);
+    assert_eq!(server.get("/api/v1/plans").await.ok()["items"].as_array().unwrap().len(), 1);
+    let reader = server.token("reader", "rob", Bearer::Person, &[Scope::Read]).await;
+    server.call(&reader, "POST", "/api/v1/plans/preview", &[], Some(files)).await.problem(403, "scope-missing");
+    server.post("/api/v1/plans/preview", json!({ "files": { "a.yaml": "polcy: x" } })).await.problem(422, "policy");
+}
+
+#[tokio::test]
 async fn what_a_plan_did_not_show_is_said_when_it_is_applied() {
     let server = Server::new().await;
     let plan = server.fleet().await;

@@ -11,10 +11,10 @@ use crate::{
 };
 use anyhow::Result;
 use refit_api::{
-    Applied, Device, Explanation,
+    Applied, Device, Explanation, PolicyInForce,
     client::{Client, ClientError, ExposureFilter},
 };
-use refit_core::control::{FleetSummary, PlanStatus};
+use refit_core::control::{FleetPlan, FleetSummary, PlanStatus};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -46,37 +46,63 @@ pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     let files: BTreeMap<String, String> =
         read.files.0.iter().map(|file| (file.path.to_string(), file.text.to_string())).collect();
     let bar = terminal::spinner("working out the plan");
+    let Some(file) = &args.out else {
+        let preview = client.preview_plan(files)?;
+        bar.finish_and_clear();
+        let in_force = in_force(&client, &preview.policy_hash, &preview.content);
+        if cli.json {
+            terminal::json(&preview)?;
+        } else if let Some(policy) = &in_force {
+            terminal::print(&nothing_changes(policy))?;
+        } else {
+            let names = Names::of(&client, remote::devices_in(&preview.content, args.all));
+            terminal::print(&remote::preview(&preview, &names, args.all))?;
+            terminal::print(
+                "\nNothing of it is kept. With `--out plan.json` it becomes a plan that can be approved and applied.\n",
+            )?;
+        }
+        return Ok(planned(args, in_force.is_some()));
+    };
     let plan = client.make_plan(files)?;
     bar.finish_and_clear();
-    // The same policy, and the same for every device: there is nothing to apply.
-    let moves = plan.content.as_ref().is_some_and(|content| !content.changes.is_empty());
-    // A token that may plan and not read can't tell: then there is a policy to apply.
-    let in_force = if moves { None } else { client.policy().ok().flatten() };
-    let in_force = in_force.filter(|policy| Some(&policy.policy_hash) == plan.summary.policy_hash.as_ref());
-    if let Some(file) = &args.out {
-        let file_text = PlanFile {
-            server: client.address().to_owned(),
-            plan: plan.summary.id.clone(),
-            policy: Some(read.folder.clone()),
-        };
-        out::write(file, &file_text)?;
-    }
+    let hash = plan.summary.policy_hash.as_deref().unwrap_or_default();
+    let in_force = plan.content.as_ref().and_then(|content| in_force(&client, hash, content));
+    let file_text = PlanFile {
+        server: client.address().to_owned(),
+        plan: plan.summary.id.clone(),
+        policy: Some(read.folder.clone()),
+    };
+    out::write(file, &file_text)?;
     if cli.json {
         terminal::json(&plan)?;
     } else {
         let say = out::beside(args.out.as_deref());
         if let Some(policy) = &in_force {
-            say(&format!(
-                "Nothing changes: this policy is in force, as revision {} since {:.0}\n",
-                policy.revision, policy.since
-            ))?;
+            say(&nothing_changes(policy))?;
         } else {
             let names = Names::of(&client, remote::devices_of(&plan, args.all));
             say(&remote::fleet_plan(&plan, &names, args.all))?;
             say(&format!("\nApply it with:  refit apply --server {}\n", plan.summary.id))?;
         }
     }
-    Ok(if args.detailed_exitcode && in_force.is_none() { Exit::Changes } else { Exit::Done })
+    Ok(planned(args, in_force.is_some()))
+}
+
+/// The policy in force, where it is this one, and the same for every device: there is nothing to apply.
+fn in_force(client: &Client, hash: &str, content: &FleetPlan) -> Option<PolicyInForce> {
+    if !content.changes.is_empty() {
+        return None;
+    }
+    // A token that may plan and not read can't tell: then there is a policy to apply.
+    client.policy().ok().flatten().filter(|policy| policy.policy_hash == hash)
+}
+
+fn nothing_changes(policy: &PolicyInForce) -> String {
+    format!("Nothing changes: this policy is in force, as revision {} since {:.0}\n", policy.revision, policy.since)
+}
+
+fn planned(args: &PlanArgs, is_in_force: bool) -> Exit {
+    if args.detailed_exitcode && !is_in_force { Exit::Changes } else { Exit::Done }
 }
 
 /// The id of a server's plan: as it is given, or in the file.

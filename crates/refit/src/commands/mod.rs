@@ -18,6 +18,7 @@ mod mandate;
 mod people;
 mod plan;
 mod plans;
+mod quarantine;
 mod restore;
 mod rollouts;
 mod schema;
@@ -58,6 +59,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Expedite(args) => rollouts::expedite(cli, args),
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
+        Command::Quarantine(command) => quarantine::run(cli, command),
         Command::Enrolment(command) => enrolment::run(cli, command),
         Command::Key(command) => key::run(cli, command),
         Command::Mandate(command) => mandate::run(cli, command),

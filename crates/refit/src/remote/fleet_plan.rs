@@ -5,7 +5,7 @@ use crate::{
     repository::counted,
     terminal::{ADD, CHANGE, FAINT, HEADING, REMOVE, URGENT, paint},
 };
-use refit_api::{HeldMoves, Plan};
+use refit_api::{HeldMoves, Plan, PlanPreview};
 use refit_core::{
     control::{CohortKey, FleetPlan, PlanStatus, PlannedChange, Wanted},
     policy::document::policy::Mode,
@@ -17,11 +17,32 @@ const SHOWN: usize = 40;
 
 /// The devices that [`fleet_plan`] names.
 pub fn devices_of(plan: &Plan, all: bool) -> impl Iterator<Item = &str> {
-    let changes = plan.content.iter().flat_map(|content| &content.changes);
-    // Each of the two lists shows so many.
-    let shown = changes.take(if all { usize::MAX } else { 2 * SHOWN });
     let held = plan.held.iter().flat_map(|held| &held.examples).map(String::as_str);
-    shown.flat_map(|change| change.examples.iter().map(|id| id.as_str())).chain(held)
+    plan.content.iter().flat_map(move |content| devices_in(content, all)).chain(held)
+}
+
+/// The devices that [`preview`] names.
+pub fn devices_in(content: &FleetPlan, all: bool) -> impl Iterator<Item = &str> {
+    // Each of the two lists shows so many.
+    let shown = content.changes.iter().take(if all { usize::MAX } else { 2 * SHOWN });
+    shown.flat_map(|change| change.examples.iter().map(|id| id.as_str()))
+}
+
+/// What a revision would change, where no plan is kept.
+pub fn preview(preview: &PlanPreview, names: &Names, all: bool) -> String {
+    let content = &preview.content;
+    let mut text =
+        format!("{} for {}: {}\n", paint(HEADING, "Plan"), counted(content.devices as usize, "device"), would(content));
+    changes(&mut text, content, names, all);
+    summary(&mut text, content);
+    if preview.approvals_needed > 0 {
+        let _ = writeln!(
+            text,
+            "To be applied it needs {} by somebody else",
+            counted(preview.approvals_needed as usize, "approval")
+        );
+    }
+    text
 }
 
 /// A plan with what it would change, the most devices first.
@@ -34,11 +55,7 @@ pub fn fleet_plan(plan: &Plan, names: &Names, all: bool) -> String {
         (PlanStatus::Rejected | PlanStatus::Superseded, before) => {
             format!("it was made to replace policy revision {before}")
         }
-        (_, 0) => "no policy is in force yet".to_owned(),
-        (_, before) if content.changes.is_empty() => {
-            format!("no device would be told anything else than by policy revision {before}")
-        }
-        (_, before) => format!("it would replace policy revision {before}"),
+        (PlanStatus::Open | PlanStatus::Approved, _) => would(content),
     };
     let _ = writeln!(
         text,
@@ -47,25 +64,43 @@ pub fn fleet_plan(plan: &Plan, names: &Names, all: bool) -> String {
         counted(content.devices as usize, "device")
     );
     how_far(&mut text, plan);
+    changes(&mut text, content, names, all);
+    summary(&mut text, content);
+    approvals(&mut text, plan);
+    text
+}
+
+/// What a revision would be to the one in force.
+fn would(content: &FleetPlan) -> String {
+    match content.replaces {
+        0 => "no policy is in force yet".to_owned(),
+        before if content.changes.is_empty() => {
+            format!("no device would be told anything else than by policy revision {before}")
+        }
+        before => format!("it would replace policy revision {before}"),
+    }
+}
+
+/// What changes, for whom, and what the budgets say.
+fn changes(text: &mut String, content: &FleetPlan, names: &Names, all: bool) {
     let (moving, still): (Vec<&PlannedChange>, Vec<&PlannedChange>) =
         content.changes.iter().partition(|change| change.moves);
     let limit = if all { usize::MAX } else { SHOWN };
     if !moving.is_empty() {
         let _ = writeln!(text, "\n{}", paint(HEADING, "Moves devices"));
-        moving.iter().take(limit).for_each(|change| line(&mut text, change, names));
+        moving.iter().take(limit).for_each(|change| line(text, change, names));
     }
     if !still.is_empty() {
         let _ = writeln!(text, "\n{}", paint(HEADING, "Changes what is published, and moves nobody"));
-        still.iter().take(limit).for_each(|change| line(&mut text, change, names));
+        still.iter().take(limit).for_each(|change| line(text, change, names));
     }
     let hidden = moving.len().saturating_sub(limit) + still.len().saturating_sub(limit);
     if hidden > 0 {
         let _ = writeln!(text, "  … and {} more; `--all` lists them", counted(hidden, "change"));
     }
-    radius(&mut text, content);
-    budgets(&mut text, content);
-    summary(&mut text, plan, content);
-    text
+    radius(text, content);
+    unread(text, content);
+    budgets(text, content);
 }
 
 fn line(text: &mut String, change: &PlannedChange, names: &Names) {
@@ -166,6 +201,17 @@ fn radius(text: &mut String, content: &FleetPlan) {
     }
 }
 
+/// Facts that the revision can't read.
+fn unread(text: &mut String, content: &FleetPlan) {
+    if content.unread.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", paint(HEADING, "What sources say is of another kind than the policy declares"));
+    for (field, devices) in &content.unread {
+        let _ = writeln!(text, "  {field} on {}: unknown there", counted(*devices as usize, "device"));
+    }
+}
+
 fn budgets(text: &mut String, content: &FleetPlan) {
     if content.budgets.is_empty() {
         return;
@@ -181,7 +227,7 @@ fn budgets(text: &mut String, content: &FleetPlan) {
     }
 }
 
-fn summary(text: &mut String, plan: &Plan, content: &FleetPlan) {
+fn summary(text: &mut String, content: &FleetPlan) {
     let figures = &content.summary;
     let _ = write!(
         text,
@@ -198,6 +244,10 @@ fn summary(text: &mut String, plan: &Plan, content: &FleetPlan) {
         );
     }
     text.push('\n');
+}
+
+/// Who has to approve it.
+fn approvals(text: &mut String, plan: &Plan) {
     let needed = plan.summary.approvals_needed as usize;
     if needed > plan.summary.approvals.len() {
         let _ = writeln!(

@@ -32,11 +32,12 @@ pub fn devices(devices: &[DeviceSummary], now: Timestamp) -> String {
     for device in sorted {
         let _ = writeln!(
             text,
-            "{:width$}  {}  {}{}  seen {}",
+            "{:width$}  {}  {}{}{}  seen {}",
             title(device),
             device.platform.as_deref().unwrap_or("-"),
             stands(&device.compliance),
             waits(&device.holds),
+            if device.quarantined { format!("; {}", paint(URGENT, "quarantined")) } else { String::new() },
             ago(device.seen, now)
         );
     }
@@ -96,12 +97,25 @@ pub fn device_text(device: &Device, decisions: &DeviceDecisions, all: bool, now:
         ago(device.presence.seen, now),
         device.presence.seen_by
     );
+    if let Some(quarantine) = &device.quarantine {
+        let (since, because) = (quarantine.since, &quarantine.because);
+        let _ = writeln!(text, "  {} since {since:.0}: {because}", paint(URGENT, "quarantined"));
+        let _ = writeln!(
+            text,
+            "      Two machines report under this id: nothing is taken from either, and nothing new is published for it.\n      \
+             Switch one of them off, or give it an id of its own; then, as a person: refit quarantine lift {} --why …",
+            device.id
+        );
+    }
     if let Some(person) = &device.person {
         let _ = writeln!(text, "  person {person}");
     }
     for fact in &device.facts {
         let value = fact.value.as_ref().map_or_else(|| "(not shown to this token)".to_owned(), ToString::to_string);
         let _ = writeln!(text, "  {} = {value}  {}", fact.field, paint(FAINT, format!("({})", fact.source)));
+        if let Some(problem) = &fact.problem {
+            let _ = writeln!(text, "      {}", paint(CHANGE, problem));
+        }
     }
     if let Some(agent) = &device.agent {
         let _ = writeln!(text, "  agent {}, enrolled {:.0}", agent.version, agent.joined);

@@ -8,7 +8,7 @@ mod names;
 mod rollouts;
 
 pub use client::{connect, device, is_meant, no_title};
-pub use fleet_plan::{devices_of, fleet_plan};
+pub use fleet_plan::{devices_in, devices_of, fleet_plan, preview};
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
 pub use rollouts::{rollouts, timeline};

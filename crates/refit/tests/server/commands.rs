@@ -110,6 +110,9 @@ fn a_company_plans_approves_applies_and_stops() {
     session.types("refit explain anna editor --server");
     session.says("What would a policy change? Nothing happens by asking.");
     session.types("refit plan policies --server --out plan.json");
+    session.says("Whoever only wants to know leaves nothing behind.");
+    session.types("refit plan policies --server");
+    session.types("refit plans list | tail -1");
     session.types("refit settings approvals 1");
     session.types("refit apply plan.json");
     session.says("Somebody else has to approve it.");
@@ -151,6 +154,19 @@ fn a_company_plans_approves_applies_and_stops() {
     let held = running.client.plans(Some(PlanStatus::Open)).unwrap().pop().unwrap();
     session.types(&format!("refit plans show {}", held.id));
     session.types(&format!("refit plans show {plan} | head -5"));
+    session.says("A disk was copied: two machines report under one id.");
+    for (sequence, links) in [(1, vec![11]), (2, vec![12, 11]), (2, vec![99, 11])] {
+        let mut counted = observation("windows", "1.1.0");
+        let check_in = serde_json::json!({ "sequence": sequence, "links": links });
+        counted.check_in = Some(serde_json::from_value(check_in).unwrap());
+        counted.facts.insert("device.plattform".into(), Some(serde_json::from_value("windows".into()).unwrap()));
+        running.client.observe("d-3", &counted).unwrap();
+    }
+    session.types("refit devices | grep cleo");
+    session.types("refit devices cleo");
+    session.types("refit explain cleo editor --server | head -2");
+    session.types("refit quarantine lift cleo --why 'the copy is wiped'");
+    session.types("refit quarantine lift cleo --why 'the copy is wiped'");
     session.says("A mistake in a policy is found before anything is asked of the fleet.");
     fs::write(folder.path().join("policies/refit.yaml"), POLICY.replace("[editor]", "[editro]")).unwrap();
     session.types("refit plan policies --server");

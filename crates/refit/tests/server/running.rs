@@ -2,6 +2,7 @@
 
 use refit_api::client::{Client, Connection};
 use std::{
+    ops::{Deref, DerefMut},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -9,8 +10,33 @@ use std::{
 
 /// A server that listens.
 pub struct Running {
-    pub child: Child,
+    pub child: Process,
     pub client: Client,
+}
+
+/// A process that ends with whoever started it, also where a test fails.
+pub struct Process(Child);
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended; then both do nothing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The command that starts a server on a data folder.
@@ -23,7 +49,7 @@ pub fn command(data: &Path) -> Command {
 
 /// Starts a server and waits until it listens.
 pub fn start(data: &Path) -> Running {
-    let mut child = command(data).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Process(command(data).stderr(Stdio::null()).spawn().unwrap());
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < Duration::from_secs(60), "the server does not listen");
@@ -38,6 +64,17 @@ pub fn start(data: &Path) -> Running {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_server_ends_with_the_test_that_started_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid = std::panic::catch_unwind(|| {
+        let running = start(folder.path());
+        std::panic::panic_any(running.child.id());
+    });
+    let pid = *pid.unwrap_err().downcast::<u32>().unwrap();
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
 
 /// Sends a signal.

@@ -1,7 +1,7 @@
 //! Devices: enrolment, what sources say of them, receipts.
 
 use super::super::{
-    entry::{InstallEntry, SlotName},
+    entry::{InstallEntry, Plain, SlotName},
     event::{
         DeviceEnrolled, DeviceObserved, DeviceQuarantined, DeviceRetired, Event, QuarantineLifted, ReceiptReceived,
         UniverseOffered,
@@ -10,13 +10,17 @@ use super::super::{
     input::{Effect, Installs, Observation, Outcome, Refusal},
     state::{DeviceRecord, State},
     token::{Actor, Bearer},
+    unread::{self, UNDECLARED_MOST, UNDECLARED_NAME_LONGEST, UNDECLARED_VALUE_LONGEST},
 };
 use super::{catalogue::scheme, operations::one};
 use crate::facts::{FieldRef, Root};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, Version};
 use smol_str::SmolStr;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// How often a source that says the same again is written down, so that its facts stay fresh.
 const CONFIRM_EVERY: SignedDuration = SignedDuration::from_hours(6);
@@ -82,6 +86,7 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
             event.facts.insert(field, value);
         }
     }
+    undeclared(state, &record, &event.facts)?;
     let observes_installs = said.installs.is_some();
     if let Some(installs) = said.installs {
         (event.present, event.gone) = differences(state, &record, installs)?;
@@ -124,6 +129,32 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
         outcome.seen = Some(record.index);
     }
     Ok(outcome)
+}
+
+/// Refuses facts of fields that no policy declares where there are too many of them, or large ones. Some are kept: a policy that
+/// is still being written can read them in its plan.
+fn undeclared(state: &State, record: &DeviceRecord, facts: &BTreeMap<SmolStr, Option<Plain>>) -> Result<(), Refusal> {
+    let fields = state.fields();
+    let is_undeclared = |name: &SmolStr| name.parse::<FieldRef>().is_ok_and(|field| fields.get(&field).is_none());
+    let said = facts.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let mut new = 0;
+    for (name, value) in said.filter(|(name, _)| is_undeclared(name)) {
+        if name.len() > UNDECLARED_NAME_LONGEST || unread::size(value) > UNDECLARED_VALUE_LONGEST {
+            return Err(Refusal::Invalid(format!(
+                "`{}` is no field of the policy in force: of such a field the name may have {UNDECLARED_NAME_LONGEST} bytes and a \
+                 value {UNDECLARED_VALUE_LONGEST}",
+                name.chars().take(130).collect::<String>()
+            )));
+        }
+        new += usize::from(!record.facts.contains_key(name));
+    }
+    if new > 0 && new + record.facts.keys().filter(|name| is_undeclared(name)).count() > UNDECLARED_MOST {
+        return Err(Refusal::Invalid(format!(
+            "facts of more than {UNDECLARED_MOST} fields that the policy in force does not have are not kept for one device: \
+             declare them with `fields:` of refit.yaml first"
+        )));
+    }
+    Ok(())
 }
 
 /// Whether a report continues what the device has said: the check-in, and whether it has to be written down without news too; or

@@ -8,7 +8,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use refit_api::{Explanation, HeldSlot};
 use refit_core::{
-    control::{Evaluator, Scope, SlotName, State as World, Terms},
+    control::{DeviceRecord, Evaluator, Scope, SlotName, State as World, Terms},
     decide::{self, Hold, View},
     facts::{Root, Value},
 };
@@ -107,10 +107,20 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         at,
         zone: name,
         revision: terms.revision,
-        text: held(&held_by) + &text.join("\n"),
+        text: quarantined(record) + &held(&held_by) + &text.join("\n"),
         held_by,
         decisions: decisions.iter().map(json).collect::<Result<_, _>>()?,
     })
+}
+
+/// That nothing comes of what the policy says while two machines report as this device.
+fn quarantined(record: &DeviceRecord) -> String {
+    let Some(quarantine) = &record.quarantined else { return String::new() };
+    format!(
+        "Quarantined since {:.0}: two machines report as this device ({}). Nothing is taken from either, and what was published stays, \
+         until a person lifts it with `refit quarantine lift {} --why …`.\n\n",
+        quarantine.since, quarantine.because, record.id
+    )
 }
 
 /// That the device is not told what the policy says, where a person has to let it go first.

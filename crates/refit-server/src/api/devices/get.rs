@@ -7,7 +7,10 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use refit_api::{
     AbsenceSaid, AgentSaid, Device, FactSaid, InstallSaid, Presence, ProblemSaid, QuarantineSaid, ReceiptSaid,
 };
-use refit_core::control::{AgentRecord, DeviceRecord};
+use refit_core::{
+    control::{AgentRecord, DeviceRecord, unread},
+    facts::Fields,
+};
 
 /// One device: what sources say of it, what is installed, whom it belongs to.
 #[utoipa::path(
@@ -27,7 +30,8 @@ pub(in super::super) async fn get(
     api.one(&caller, &headers, |view| {
         // A device that is no longer managed is still shown: the log speaks of it.
         let record = view.state.devices.get(id.as_str()).ok_or_else(|| Problem::missing("device", &id))?;
-        Ok(device(record, view.state.agents.devices.get(id.as_str()).map(|agent| said(agent))))
+        let fields = view.state.fields();
+        Ok(device(record, fields, view.state.agents.devices.get(id.as_str()).map(|agent| said(agent))))
     })
 }
 
@@ -50,19 +54,20 @@ fn said(agent: &AgentRecord) -> AgentSaid {
 }
 
 /// What sources say of a device.
-pub(super) fn facts(record: &DeviceRecord) -> Vec<FactSaid> {
+pub(super) fn facts(record: &DeviceRecord, fields: &Fields) -> Vec<FactSaid> {
     let facts = record.facts.iter().flat_map(|(field, said)| {
         said.iter().map(|(source, value)| FactSaid {
             field: field.to_string(),
             source: source.to_string(),
             value: Some(value.clone()),
             observed: record.reported.get(source).copied(),
+            problem: field.parse().ok().and_then(|field| unread(fields, &field, value)).map(|why| why.to_string()),
         })
     });
     facts.collect()
 }
 
-fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
+fn device(record: &DeviceRecord, fields: &Fields, agent: Option<AgentSaid>) -> Device {
     let installs = record.installs.iter().map(|(slot, installed)| InstallSaid {
         slot: slot.clone(),
         version: installed.version.to_string(),
@@ -94,7 +99,7 @@ fn device(record: &DeviceRecord, agent: Option<AgentSaid>) -> Device {
             seen_by: record.seen_by.to_string(),
             reported: record.reported.iter().map(|(source, at)| (source.to_string(), *at)).collect(),
         },
-        facts: facts(record),
+        facts: facts(record, fields),
         installs: installs.collect(),
         universe: record.universe.as_ref().map(ToString::to_string),
         absences: absences.collect(),

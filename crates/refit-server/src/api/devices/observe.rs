@@ -4,18 +4,21 @@ use super::super::{
     problem::Problem,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
-use refit_api::{NewInstalls, NewObservation, Written};
+use refit_api::{NewInstalls, NewObservation, Observed, UnreadFact};
 use refit_core::{
-    control::{CheckIn, Event, Head, Input, Installs, Observation, State as World, UniverseReport},
-    facts::{FieldRef, Fields, Root},
+    control::{CheckIn, Event, Head, Input, Installs, Observation, Plain, UniverseReport, unread},
+    facts::{FieldRef, Fields},
 };
 use refit_model::DeviceId;
 
 /// Says what a source observes of a device: facts, installs, what it can get from.
+///
+/// Facts of fields that no policy has are kept, so that a policy that is still being written can read them in its plan. The answer
+/// names them under `unread`, with values that are none of their field's kind.
 #[utoipa::path(
     post, path = "/api/v1/devices/{id}/observations", tag = "devices", request_body = NewObservation,
     params(("id" = String, Path, description = "The device's id.", example = "d1")),
-    responses((status = 200, description = "It is known. `changed` is false where it was before.", body = Written)),
+    responses((status = 200, description = "It is known. `changed` is false where it was before.", body = Observed)),
 )]
 pub(in super::super) async fn observe(
     State(api): State<Api>,
@@ -23,7 +26,10 @@ pub(in super::super) async fn observe(
     Path(id): Path<String>,
     Posted { body, repeat }: Posted<NewObservation>,
 ) -> Result<Response, Problem> {
-    known_fields(&api.shell().view().state, &id, &body)?;
+    let unread = unread_facts(
+        api.shell().view().state.fields(),
+        body.facts.iter().map(|(name, value)| (name.parse().ok(), name, value.as_ref())),
+    );
     let observation = Observation {
         device: DeviceId::new(id),
         source: body.source.into(),
@@ -44,35 +50,23 @@ pub(in super::super) async fn observe(
             recorded: check_in.recorded.map(|head| Head { sequence: head.sequence, link: head.link }),
         }),
     };
-    api.post(&caller, repeat, StatusCode::OK, Input::Observe(observation), |told| Written {
-        id: None,
+    api.post(&caller, repeat, StatusCode::OK, Input::Observe(observation), move |told| Observed {
         seq: told.seq,
         // What only showed that there are two was not taken.
         changed: told.events.iter().any(|event| !matches!(event, Event::DeviceQuarantined(_))),
+        unread,
     })
     .await
 }
 
-/// Refuses facts of fields that there are not: neither Refit's own, nor the organisation's. What the source said before can still
-/// be taken back, or said again: a policy that no longer has a field makes no report fail.
-fn known_fields(state: &World, id: &str, body: &NewObservation) -> Result<(), Problem> {
-    let builtin;
-    let fields = match &state.policy {
-        Some(policy) => &policy.repository.fields,
-        None => {
-            builtin = Fields::builtin();
-            &builtin
-        }
-    };
-    let record = state.device(&DeviceId::new(id));
-    for name in body.facts.keys() {
-        let Ok(field) = name.parse::<FieldRef>() else { continue };
-        let said = record.is_some_and(|record| record.facts.contains_key(name.as_str()));
-        if field.root == Root::Device && fields.get(&field).is_none() && !said {
-            let known: Vec<String> = fields.of(Root::Device).map(|field| field.name.to_string()).collect();
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            return Err(Problem::unknown(format!("facts.{name}"), "field", name, &known));
-        }
-    }
-    Ok(())
+/// Which of these facts no policy reads, and why.
+pub(in super::super) fn unread_facts<'f>(
+    fields: &Fields,
+    said: impl Iterator<Item = (Option<FieldRef>, &'f String, Option<&'f Plain>)>,
+) -> Vec<UnreadFact> {
+    said.filter_map(|(field, name, value)| {
+        let problem = unread(fields, &field?, value?)?.to_string();
+        Some(UnreadFact { field: name.clone(), problem })
+    })
+    .collect()
 }

@@ -14,7 +14,8 @@ const FILES_MOST: usize = 100_000;
 /// The largest answer that is kept whole for repetitions.
 const KEPT_MOST: usize = 8 << 20;
 
-/// Works out what a policy repository would change, and for whom. Nothing changes by it.
+/// Works out what a policy repository would change, and for whom. Nothing changes by it; the plan stays until it is applied, rejected,
+/// or another revision is in force. Who only wants to know asks for a preview.
 ///
 /// Errors of the repository are a problem `policy` with file, line and column of each.
 #[utoipa::path(
@@ -79,7 +80,8 @@ pub(in super::super) async fn make(
     api.post_as(&caller, repeat, StatusCode::CREATED, input, write).await
 }
 
-fn check_paths(body: &NewPlan) -> Result<(), Problem> {
+/// Refuses what are no files of a policy repository.
+pub(super) fn check_paths(body: &NewPlan) -> Result<(), Problem> {
     if body.files.is_empty() || body.files.len() > FILES_MOST {
         return Err(Problem::field("files", format!("a policy repository has 1 to {FILES_MOST} files")));
     }

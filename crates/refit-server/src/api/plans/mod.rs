@@ -4,11 +4,13 @@ mod answer;
 mod apply;
 mod list;
 mod make;
+mod preview;
 
 pub(super) use answer::*;
 pub(super) use apply::*;
 pub(super) use list::*;
 pub(super) use make::*;
+pub(super) use preview::*;
 
 use super::problem::{Code, Problem};
 use crate::shell::PlanProgress;
