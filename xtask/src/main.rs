@@ -15,7 +15,7 @@ const HELP: &str = "\
 cargo xtask try            build Refit and show what it would do on this machine, changing nothing
 cargo xtask test [ARGS]    install what the tests need (as root) and run them all
 cargo xtask directions     check that dependencies point downwards only
-cargo xtask package        build the Debian package of the agent; --dev is quicker and larger, --out DIR says where it goes
+cargo xtask package        build the Debian package of the agent, or with --rpm the other; --dev is quicker and larger, --out DIR says where
 cargo xtask generate       write generated files; with --check, fail where they are not up to date
 ";
 

@@ -1,7 +1,7 @@
-//! `cargo xtask package`: the Debian package of the agent.
+//! `cargo xtask package`: the agent's package, for dpkg or for rpm.
 //!
-//! It is put together by hand and built by dpkg-deb: a program, two units and four small files need no packaging framework, and
-//! what is in `packaging/` is exactly what is in the package.
+//! It is put together by hand and built by dpkg-deb or rpmbuild: a program, two units and four small files need no packaging
+//! framework, and what is in `packaging/` is exactly what is in the package.
 
 use super::process::{self, cargo, output, program, target, workspace};
 use anyhow::{Context, Result, bail};
@@ -35,21 +35,23 @@ pub enum Profile {
 
 /// Builds the package and prints where it is.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (mut profile, mut out) = (Profile::Release, target().join("package"));
+    let (mut profile, mut out, mut for_rpm) = (Profile::Release, target().join("package"), false);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--dev" => profile = Profile::Dev,
+            "--rpm" => for_rpm = true,
             "--out" => out = arguments.next().context("--out wants a folder")?.into(),
             other => bail!("there is no option `{other}`"),
         }
     }
-    println!("{}", debian(profile, &out)?.display());
+    let package = if for_rpm { rpm(profile, &out)? } else { debian(profile, &out)? };
+    println!("{}", package.display());
     Ok(())
 }
 
-/// Builds the Debian package into a folder.
-pub fn debian(profile: Profile, out: &Path) -> Result<PathBuf> {
+/// Builds the program, and puts it with all files that both packages have into an empty folder.
+fn stage(profile: Profile, stage: &Path, license: &str) -> Result<()> {
     let folder = target();
     let mut build = cargo();
     build.args(["build", "--quiet", "--locked", "--package", "refit-agent", "--bin", "refit-agent", "--target-dir"]);
@@ -59,7 +61,69 @@ pub fn debian(profile: Profile, out: &Path) -> Result<PathBuf> {
     }
     process::run(&mut build)?;
     let built = folder.join(if profile == Profile::Release { "release" } else { "debug" }).join("refit-agent");
+    if stage.exists() {
+        fs::remove_dir_all(stage)?;
+    }
+    let packaging = packaging();
+    place(&built, &stage.join("usr/bin/refit-agent"), 0o755)?;
+    for (from, to) in FILES {
+        place(&packaging.join(from), &stage.join(to), 0o644)?;
+    }
+    place(&workspace().join("LICENSE"), &stage.join(license), 0o644)?;
+    strip(&stage.join("usr/bin/refit-agent"))
+}
 
+fn packaging() -> PathBuf {
+    workspace().join("packaging/refit-agent")
+}
+
+/// When the sources were written, for files and packages that are the same each time they are built.
+fn committed() -> String {
+    output(program("git").args(["log", "-1", "--format=%ct"])).unwrap_or_else(|_| "0".into()).trim().to_owned()
+}
+
+/// Builds the package for rpm into a folder.
+fn rpm(profile: Profile, out: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(out).with_context(|| format!("{} can't be made", out.display()))?;
+    let out = out.canonicalize()?;
+    let (work, version) = (out.join("rpm"), env!("CARGO_PKG_VERSION"));
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    stage(profile, &work.join("stage"), "usr/share/licenses/refit-agent/LICENSE")?;
+    let payload = if profile == Profile::Release { "w7.xzdio" } else { "w1.gzdio" };
+    let mut build = program("rpmbuild");
+    build.args(["-bb", "--quiet"]);
+    for (name, value) in [
+        ("version", version),
+        ("stage", &work.join("stage").display().to_string()),
+        ("_topdir", &work.join("build").display().to_string()),
+        ("_rpmdir", &out.display().to_string()),
+        ("_rpmfilename", "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"),
+        ("_dbpath", &work.join("database").display().to_string()),
+        ("_build_id_links", "none"),
+        ("debug_package", "%{nil}"),
+        // It is stripped already; the rest of what distributions do after an installation is for libraries and manuals.
+        ("__os_install_post", "%{nil}"),
+        ("_binary_payload", payload),
+        ("_buildhost", "refit"),
+        ("use_source_date_epoch_as_buildtime", "1"),
+        ("clamp_mtime_to_source_date_epoch", "1"),
+    ] {
+        build.arg("--define").arg(format!("{name} {value}"));
+    }
+    build.arg(packaging().join("rpm/refit-agent.spec")).env("SOURCE_DATE_EPOCH", committed());
+    output(&mut build)?;
+    fs::remove_dir_all(&work)?;
+    let package = out.join(format!("refit-agent-{version}-1.{}.rpm", std::env::consts::ARCH));
+    if !package.exists() {
+        bail!("rpmbuild has not made {}", package.display());
+    }
+    Ok(package)
+}
+
+/// Builds the Debian package into a folder.
+fn debian(profile: Profile, out: &Path) -> Result<PathBuf> {
     let architecture = output(program("dpkg").arg("--print-architecture"))?.trim().to_owned();
     let libc = output(program("dpkg-query").args(["-W", "-f", "${Version}", "libc6"]))?;
     let libc = libc.split('-').next().unwrap_or_default().to_owned();
@@ -67,20 +131,11 @@ pub fn debian(profile: Profile, out: &Path) -> Result<PathBuf> {
     let name = format!("refit-agent_{version}_{architecture}");
     fs::create_dir_all(out).with_context(|| format!("{} can't be made", out.display()))?;
     let stage = out.join(&name);
-    if stage.exists() {
-        fs::remove_dir_all(&stage)?;
-    }
-    let packaging = workspace().join("packaging/refit-agent");
-    place(&built, &stage.join("usr/bin/refit-agent"), 0o755)?;
-    for (from, to) in FILES {
-        place(&packaging.join(from), &stage.join(to), 0o644)?;
-    }
-    place(&workspace().join("LICENSE"), &stage.join("usr/share/doc/refit-agent/copyright"), 0o644)?;
-    strip(&stage.join("usr/bin/refit-agent"))?;
+    self::stage(profile, &stage, "usr/share/doc/refit-agent/copyright")?;
 
     let control = stage.join("DEBIAN");
     for script in SCRIPTS {
-        place(&packaging.join("debian").join(script), &control.join(script), 0o755)?;
+        place(&packaging().join("debian").join(script), &control.join(script), 0o755)?;
     }
     let size = size_of(&stage)?.div_ceil(1_024);
     let text = format!(
@@ -94,11 +149,10 @@ pub fn debian(profile: Profile, out: &Path) -> Result<PathBuf> {
     fs::write(control.join("conffiles"), CONFFILES)?;
     fs::write(control.join("md5sums"), sums(&stage)?)?;
     let package = out.join(format!("{name}.deb"));
-    let committed = output(program("git").args(["log", "-1", "--format=%ct"])).unwrap_or_else(|_| "0".into());
     let mut build = program("dpkg-deb");
     let compression = if profile == Profile::Release { "-Zxz" } else { "-Znone" };
     build.args([compression, "--root-owner-group", "--uniform-compression", "--build"]).arg(&stage).arg(&package);
-    build.env("SOURCE_DATE_EPOCH", committed.trim());
+    build.env("SOURCE_DATE_EPOCH", committed());
     output(&mut build)?;
     fs::remove_dir_all(&stage)?;
     Ok(package)

@@ -1,10 +1,14 @@
-//! The agent's Debian package: it is installed, does its work as units on a booted device, and leaves nothing when it is purged.
+//! The agent's packages: the Debian one is installed, does its work as units on a booted device, and leaves nothing when it is
+//! purged; the rpm one is installed, does its work, and is removed.
 
 use super::{
     agent::{organization, policy, receipts},
     commands::settle,
 };
-use refit_testbed::{BaseRoot, Booted, Device, Package, Root, family::AnyDevice};
+use refit_testbed::{
+    BaseRoot, Booted, Device, Package, Root,
+    family::{AnyDevice, Family, Software},
+};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -12,19 +16,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The package, built as `cargo xtask package` builds it.
+/// The Debian package.
 fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
-        let mut xtask = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        xtask.args(["run", "--quiet", "--locked", "--package", "xtask", "--target-dir"]).arg(folder.parent().unwrap());
-        xtask.args(["--", "package", "--dev", "--out"]).arg(folder.join("package"));
-        xtask.env("CARGO_TARGET_DIR", folder.parent().unwrap());
-        let output = xtask.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().into()
-    })
+    PACKAGE.get_or_init(|| built("package", &[]))
+}
+
+/// The package for rpm.
+fn rpm_package() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| built("package-rpm", &["--rpm"]))
+}
+
+/// A package, built as `cargo xtask package` builds it.
+fn built(into: &str, options: &[&str]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
+    let mut xtask = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    xtask.args(["run", "--quiet", "--locked", "--package", "xtask", "--target-dir"]).arg(folder.parent().unwrap());
+    xtask.args(["--", "package", "--dev", "--out"]).arg(folder.join(into)).args(options);
+    xtask.env("CARGO_TARGET_DIR", folder.parent().unwrap());
+    let output = xtask.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().into()
 }
 
 fn device() -> Option<AnyDevice> {
@@ -40,6 +53,55 @@ fn device() -> Option<AnyDevice> {
 const EVERYTHING: &str = "find / -xdev \\( -path /proc -o -path /dev -o -path /sys -o -path /tmp -o -path /run -o -path /srv \
     -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg \\) -prune -o -print | sort; \
     ls /run | grep -v -e lock -e systemd; getent passwd; getent group; getent shadow; ls /var/lib/dpkg/info; dpkg-query -W";
+
+#[test]
+fn the_rpm_package_is_installed_works_and_is_removed() {
+    let Some(mut device) = AnyDevice::new(Family::Dnf, [Software::new("alpha", "1.0")]) else { return };
+    device.root_mut().bind(rpm_package(), "/srv/refit-agent.rpm").share_network();
+    let root = device.root();
+    root.write("/etc/machine-id", "5ca1ab1e000000000000000000000004\n");
+    // The testbed's dnf runs on Debian; what a system says that it is decides.
+    root.remove("/etc/os-release");
+    root.write("/etc/os-release", "ID=almalinux\nVERSION_ID=9.4\nID_LIKE=\"rhel centos fedora\"\n");
+    device.offer([Software::new("alpha", "2.0")]);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy(&device));
+
+    let needs = root.run("rpm", ["-qp", "--requires", "/srv/refit-agent.rpm"]).success();
+    needs.says("libc.so.6").says("systemd").says("shadow-utils");
+    // What the device has of that are Debian's packages, which rpm does not know; and Debian's rpm warns of itself.
+    let installed = root.run("rpm", ["-i", "--force-debian", "--nodeps", "/srv/refit-agent.rpm"]).success();
+    assert_eq!((installed.stdout.as_str(), installed.stderr.as_str()), ("", ""));
+    assert_eq!(root.run("rpm", ["-V", "--nodeps", "refit-agent"]).success().stdout, "");
+    assert_eq!(
+        root.shell("id -un refit-agent; getent passwd refit-agent | cut -d: -f6-").success().stdout,
+        "refit-agent\n/nonexistent:/usr/sbin/nologin\n"
+    );
+    for file in ["refit-agent.service", "refit-agent-network.service"] {
+        assert!(root.exists(&format!("/usr/lib/systemd/system/{file}")), "{file}");
+    }
+    root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    root.run("refit-agent", ["once"]).success();
+    settle(&server);
+    root.run("refit-agent", ["once"]).success();
+    settle(&server);
+    assert_eq!(receipts(&server), ["rpm/alpha: 1.0-1 -> 2.0-1, succeeded"]);
+
+    // An upgrade keeps what was edited; so does a removal, and what the device is enrolled with.
+    root.write("/etc/default/refit-agent", "# edited by hand\n");
+    root.run("rpm", ["-U", "--force-debian", "--nodeps", "--replacepkgs", "/srv/refit-agent.rpm"]).success();
+    assert_eq!(root.read("/etc/default/refit-agent"), "# edited by hand\n");
+    let removed = root.run("rpm", ["-e", "--force-debian", "refit-agent"]).success();
+    assert!(!removed.stderr.contains("error"), "{removed}");
+    for gone in ["/usr/bin/refit-agent", "/usr/lib/systemd/system/refit-agent.service", "/etc/default/refit-agent"] {
+        assert!(!root.exists(gone), "{gone}");
+    }
+    for kept in ["/etc/refit-agent/agent.json", "/etc/default/refit-agent.rpmsave"] {
+        assert!(root.exists(kept), "{kept}");
+    }
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
 
 #[test]
 fn what_is_purged_leaves_nothing() {
