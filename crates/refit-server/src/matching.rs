@@ -132,8 +132,8 @@ fn entries(
     // Feeds speak of a package whatever its architecture; a foreign one is a title of its own.
     let foreign: BTreeSet<&TitleId> = seen.iter().map(|(title, _)| *title).filter(|title| is_foreign(title)).collect();
     for title in foreign {
-        let Some((binary, _)) = split(title) else { continue };
-        let native = TitleId::new(format!("deb/{binary}"));
+        let (Some((binary, _)), Some((namespace, _))) = (split(title), title.package()) else { continue };
+        let native = TitleId::new(format!("{namespace}/{binary}"));
         let copies: Vec<AdvisoryEntry> = found
             .values()
             .filter(|entry| entry.title == native)

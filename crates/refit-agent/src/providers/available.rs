@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use refit_model::{TitleId, Version};
 use serde::Serialize;
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// What can be had on this machine.
@@ -25,6 +26,9 @@ pub struct Offer {
     pub security: bool,
     /// Why the package manager would not take it although it is newer, in words; `None` where nothing is in the way.
     pub withheld: Option<String>,
+    /// Whether its source is one that is used only when somebody asks for it by name (backports): for everybody else it is as
+    /// if it were not there.
+    pub on_demand: bool,
     /// Where it can be had: positions in [`Available::repositories`].
     pub repositories: Vec<usize>,
 }
@@ -36,6 +40,8 @@ pub struct Repository {
     pub id: String,
     /// Its address.
     pub address: String,
+    /// Who publishes it, as far as it says (`Debian`). dnf's repositories don't.
+    pub publisher: Option<SmolStr>,
     /// Whether it is a distribution's security archive.
     pub security: bool,
     /// The keys that vouch for it, by the fingerprints of their primary keys, in upper case, sorted. For apt those which

@@ -45,6 +45,14 @@ impl Manager {
         name.unwrap_or(title.as_str())
     }
 
+    /// What releases a package that is held.
+    pub(super) fn releases(self) -> &'static str {
+        match self {
+            Manager::Apt => "`apt-mark unhold` releases it",
+            Manager::Dnf => "by `dnf versionlock` or the configuration of dnf",
+        }
+    }
+
     /// What makes room on a full disk.
     pub(super) fn makes_room(self) -> &'static str {
         match self {

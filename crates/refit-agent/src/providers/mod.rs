@@ -2,7 +2,8 @@
 //! so that the parsing is tested on what the real programs printed.
 //!
 //! The order in which a session uses a provider: [`Provider::refresh`], [`Provider::installs`], [`Provider::available`],
-//! [`Provider::simulate`] (all that a change would really do, and whose keys vouch for it), [`Provider::apply`] (exactly
+//! [`Provider::narrow`] (as much of a change as brings along only what is permitted), [`Provider::simulate`] (all that a change
+//! would really do, and whose keys vouch for it), [`Provider::apply`] (exactly
 //! that, or nothing), [`Provider::needs_restart`].
 
 pub mod apt;
@@ -14,6 +15,7 @@ pub mod installs;
 pub mod locks;
 pub mod machine;
 mod manager;
+pub mod narrow;
 mod openpgp;
 pub mod processes;
 mod provider;

@@ -10,9 +10,10 @@ use super::{
     installs::Installs,
     locks::{LockHolder, wait_while_held},
     machine::{Machine, MachineError},
+    narrow::{Narrowed, Settled},
     receipt::{Needed, Receipt},
     simulated::Simulated,
-    transaction::{ApplyError, ApplyOptions, Change, Progress, SimulateError, Transaction},
+    transaction::{ApplyError, ApplyOptions, Change, Permissions, Progress, SimulateError, Transaction},
 };
 use jiff::Timestamp;
 use refit_model::TitleId;
@@ -42,6 +43,15 @@ pub trait Provider {
     /// All that making these changes, in one transaction, would do. It takes no lock and changes nothing. Refused where it
     /// would change a package that is held, also one that was named.
     fn simulate(&self, changes: &[Change], now: Timestamp) -> Result<Simulated, SimulateError>;
+
+    /// As much of the wanted changes as brings along only what is permitted, on top of what is settled.
+    ///
+    /// What policies with different permissions want is asked for one after the other: what the settled changes lead to is
+    /// permitted already, and all that comes on top is for the sake of `wanted`, under its permissions. Fails as
+    /// [`Provider::simulate`] does where an earlier change was interrupted or the installed packages contradict one another:
+    /// nothing can be said before that is repaired.
+    fn narrow(&self, settled: &Settled, wanted: &[Change], permissions: Permissions)
+    -> Result<Narrowed, SimulateError>;
 
     /// Makes the changes of a simulated transaction, as root: all of them and no others, or none. What an earlier change has
     /// left behind is repaired first. `stop` tells whether Refit was asked to end: before packages are touched that ends

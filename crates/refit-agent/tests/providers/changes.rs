@@ -145,3 +145,47 @@ pub fn a_restart_of_the_machine_is_noticed(family: Family) {
     let reasons = answer.ok()["needed"]["reboot"].as_array().unwrap();
     assert!(reasons.iter().any(|reason| reason.as_str().unwrap().contains(name)), "{answer:?}");
 }
+
+pub fn what_is_not_permitted_is_left_out_and_the_rest_is_kept(family: Family) {
+    let installed = ["alpha", "beta", "gamma", "delta"].map(|name| Software::new(name, "1.0"));
+    let Some(machine) = Machine::new(family, installed) else { return };
+    machine.device.offer([
+        alpha("2.0"),
+        Software::new("beta", "2.0").needs("library"),
+        Software::new("library", "1.0"),
+        Software::new("gamma", "2.0"),
+        Software::new("delta", "2.0").needs("library"),
+    ]);
+    let wanted = ["alpha", "beta", "gamma"].map(|name| machine.change(name, Some("2.0")));
+    let narrow = |wanted: &[serde_json::Value], installs: bool| {
+        machine.ask_with(json!({ "verb": "narrow", "changes": wanted, "installs": installs }))
+    };
+    let answer = narrow(&wanted, false);
+    let library = family.version("1.0");
+    let titles = |names: &[&str]| json!(names.iter().map(|name| family.title(name)).collect::<Vec<_>>());
+    assert_eq!(answer.ok()["actions"], titles(&["alpha", "gamma"]), "{answer:?}");
+    let why = format!("beta: it needs to install library {library}, which is not permitted");
+    assert_eq!(answer.ok()["dropped"], json!([why]));
+    // Where it is permitted, all go, and what comes along is known to be for the sake of the one that was asked for.
+    let answer = narrow(&[machine.change("beta", Some("2.0"))], true);
+    assert_eq!(answer.ok()["actions"], titles(&["beta", "library"]), "{answer:?}");
+    assert_eq!(answer.ok()["needed_by"][family.title("library")], titles(&["beta"]));
+    assert_eq!(narrow(&wanted, true).ok()["actions"], titles(&["alpha", "beta", "gamma", "library"]));
+}
+
+pub fn what_is_held_or_not_to_be_had_is_left_out(family: Family) {
+    let installed = ["alpha", "beta", "gamma"].map(|name| Software::new(name, "1.0"));
+    let Some(machine) = Machine::new(family, installed) else { return };
+    machine.device.offer([alpha("2.0"), Software::new("beta", "2.0"), Software::new("gamma", "2.0").needs("nowhere")]);
+    machine.device.hold("alpha");
+    let wanted = ["alpha", "beta", "gamma"].map(|name| machine.change(name, Some("2.0")));
+    let answer = machine.ask_with(json!({ "verb": "narrow", "changes": wanted }));
+    assert_eq!(answer.ok()["actions"], json!([family.title("beta")]), "{answer:?}");
+    let dropped: Vec<&str> = answer.ok()["dropped"].as_array().unwrap().iter().filter_map(|it| it.as_str()).collect();
+    assert!(dropped[0].starts_with("alpha: it is held ("), "{dropped:?}");
+    assert!(dropped[1].starts_with("gamma: what gamma asks for could not be met: "), "{dropped:?}");
+    assert!(dropped[1].contains("nowhere"), "{dropped:?}");
+    let gone = [machine.change("beta", Some("3.0"))];
+    let answer = machine.ask_with(json!({ "verb": "narrow", "changes": gone }));
+    assert_eq!(answer.ok()["dropped"], json!(["beta: no source has this version"]));
+}

@@ -5,6 +5,7 @@ use refit_agent::providers::{
     Provider,
     apt::Apt,
     dnf::Dnf,
+    narrow::{Dropped, Settled},
     transaction::{ApplyOptions, Change, Permissions},
 };
 use refit_model::{TitleId, Version};
@@ -40,6 +41,26 @@ fn answer(question: &Value) -> Value {
         "available" => told(provider.available(&[], now)),
         "refresh" => told(provider.refresh(Duration::from_secs(5), &mut |_| {})),
         "simulate" => told(provider.simulate(&changes, now)),
+        "narrow" => {
+            let permissions = Permissions {
+                extra_upgrades: question["extra_upgrades"] == true,
+                installs: question["installs"] == true,
+                removals: false,
+            };
+            let narrowed = provider.narrow(&Settled::default(), &changes, permissions);
+            told(narrowed.map(|narrowed| {
+                let words = |dropped: &Dropped| {
+                    let words: Vec<String> =
+                        dropped.obstacles.iter().map(|it| it.in_words(provider.manager())).collect();
+                    format!("{}: {}", provider.manager().name_of(&dropped.change.title), words.join("; "))
+                };
+                json!({
+                    "actions": narrowed.actions.keys().collect::<Vec<_>>(),
+                    "dropped": narrowed.dropped.iter().map(words).collect::<Vec<_>>(),
+                    "needed_by": narrowed.needed_by,
+                })
+            }))
+        }
         // `only` leaves out of the transaction what comes along; `planned` takes it from a simulation made earlier.
         verb @ ("apply" | "apply only what is named") => {
             let simulated = match provider.simulate(&changes, now) {

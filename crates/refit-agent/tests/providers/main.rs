@@ -35,6 +35,8 @@ conformance! {
     changes::an_edited_configuration_file_is_kept,
     changes::what_is_offered_is_told_with_the_candidate,
     changes::a_restart_of_the_machine_is_noticed,
+    changes::what_is_not_permitted_is_left_out_and_the_rest_is_kept,
+    changes::what_is_held_or_not_to_be_had_is_left_out,
     failures::a_failing_post_install_script_is_a_failure_and_stays_one,
     failures::a_package_that_failed_is_mended_by_a_newer_version,
     failures::a_failing_pre_install_script_leaves_the_old_version,

@@ -364,7 +364,7 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         let scheme = repository.scheme(&slot.title);
         // What is not in order does not run, whatever its version says: it counts as older than everything.
         let version = match installed.state {
-            Some(_) if scheme == Scheme::Dpkg => Version::parse(scheme, "0~~"),
+            Some(_) if matches!(scheme, Scheme::Dpkg | Scheme::Rpm) => Version::parse(scheme, "0~~"),
             _ => Version::parse(scheme, &installed.version),
         };
         let Ok(version) = version else { continue };

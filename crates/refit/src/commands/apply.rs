@@ -4,15 +4,19 @@ use super::plan::make;
 use crate::{
     Exit, Refused,
     cli::{ApplyArgs, Cli},
-    local::{Draft, Memory, data_folder},
+    local::{Draft, Memory, data_folder, provider},
     repository::{self, Read, counted},
     signals::Signals,
     terminal::{self, ADD, CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use refit_agent::providers::apt::{
-    self, ActionKind, ApplyError, ApplyOptions, LockHolder, PackageOutcome, Progress, Receipt, Status, Transaction,
+use refit_agent::providers::{
+    Provider,
+    installs::Status,
+    locks::LockHolder,
+    receipt::{PackageOutcome, Receipt},
+    transaction::{ActionKind, ApplyError, ApplyOptions, Progress, Transaction},
 };
 use refit_core::plan::{Action, FORMAT, Item, Plan};
 use refit_model::TitleId;
@@ -44,8 +48,9 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
     let data = data_folder(cli.data.as_deref())?;
     let options = ApplyOptions { lock_limit: Duration::from_secs(args.lock_wait), ..ApplyOptions::default() };
     // What another program is changing at this moment, such as an apt that an earlier `apply` has left, is no basis.
-    let waiting = |holder: &LockHolder| terminal::note(format_args!("waiting: {holder}"));
-    if let Err(holder) = apt::wait_until_free(options.lock_limit, &|| false, waiting) {
+    let mut waiting = |holder: &LockHolder| terminal::note(format_args!("waiting: {holder}"));
+    let provider = provider()?;
+    if let Err(holder) = provider.wait_until_free(options.lock_limit, &|| false, &mut waiting) {
         let error = ApplyError::Locked { holder, waited: options.lock_limit };
         return tell_outcome(cli, Err(error), Rest::default(), None);
     }
@@ -61,7 +66,7 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<Exit> {
         return nothing_to_do(cli, rest);
     };
     let signals = Signals::remembered().context("signals can't be watched for")?;
-    let outcome = carry_out(transaction, options, &signals);
+    let outcome = carry_out(provider.as_ref(), transaction, options, &signals);
     // From now on the policies apply here, whatever became of this session. What became of it is told in any case.
     if outcome.is_ok() {
         note_unless_remembered(remember(&read, &data));
@@ -239,10 +244,15 @@ fn outside(plan: &Plan, made: &Draft) -> Vec<String> {
 }
 
 /// Carries it out, and tells what is going on.
-fn carry_out(transaction: &Transaction, options: ApplyOptions, signals: &Signals) -> Result<Receipt, ApplyError> {
+fn carry_out(
+    provider: &dyn Provider,
+    transaction: &Transaction,
+    options: ApplyOptions,
+    signals: &Signals,
+) -> Result<Receipt, ApplyError> {
     let bar = terminal::spinner("preparing");
     let say = |text: String| bar.suspend(|| terminal::note(text));
-    let receipt = apt::apply(transaction, options, &|| signals.has_come(), &mut |progress| match progress {
+    let receipt = provider.apply(transaction, options, &|| signals.has_come(), &mut |progress| match progress {
         Progress::WaitingForLock { holder } => say(format!("waiting: {holder}")),
         Progress::Repairing { packages } => {
             say(format!("repairing an interrupted change first: {}", packages.join(", ")))

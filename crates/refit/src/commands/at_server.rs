@@ -293,8 +293,9 @@ fn explanation(client: &Client, device: &Device, args: &ExplainArgs) -> Result<E
     }
     // `openssl` is what people say; the package is `deb/openssl`.
     let has = |title: &str| device.installs.iter().any(|install| install.slot.title.as_str() == title);
-    let package = format!("deb/{}", args.title);
-    let title = if !has(&args.title) && has(&package) { &package } else { &args.title };
+    let packages = ["deb", "rpm"].map(|namespace| format!("{namespace}/{}", args.title));
+    let package = packages.iter().find(|package| has(package)).filter(|_| !has(&args.title));
+    let title = package.unwrap_or(&args.title);
     match client.explanation(&device.id, title, args.at) {
         Err(error) if error.code() == Some("not-found") => Err(remote::no_title(client, title)),
         said => Ok(said?),

@@ -30,9 +30,10 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
     }
     // `openssl` is what people say; the package is `deb/openssl`.
     let title = TitleId::new(&args.title);
-    let as_package = TitleId::new(format!("deb/{}", args.title));
     let has = |title: &TitleId| made.situation.device.installs.iter().any(|install| install.title == *title);
-    let title = if !has(&title) && title.package().is_none() && has(&as_package) { as_package } else { title };
+    let as_package = ["deb", "rpm"].map(|namespace| TitleId::new(format!("{namespace}/{}", args.title)));
+    let as_package = as_package.into_iter().find(|package| has(package)).filter(|_| title.package().is_none());
+    let title = as_package.filter(|_| !has(&title)).unwrap_or(title);
     let known = has(&title) || required(&read.repository).contains(&title) || read.catalog.contains_key(&title);
     if !known && made.situation.world.releases(&title).is_empty() {
         let titles: Vec<&str> = made.situation.device.installs.iter().map(|install| install.title.as_str()).collect();

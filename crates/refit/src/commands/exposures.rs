@@ -71,7 +71,7 @@ pub fn run(cli: &Cli, args: &ExposuresArgs) -> Result<Exit> {
         .chain(open.filter(|_| args.unfixed))
         .filter(|(advisory, _)| !args.kev || advisory.kev.is_some())
         .filter_map(|(advisory, fixed)| {
-            let installed = gathered.inventory.packages.get(&advisory.title)?.version.as_ref()?.to_string();
+            let installed = gathered.installs.packages.get(&advisory.title)?.version.to_string();
             let found = due.get(&(advisory.title.clone(), advisory.id.clone()));
             Some(exposure(
                 advisory,

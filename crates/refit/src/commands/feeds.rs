@@ -3,14 +3,14 @@
 use crate::{
     Exit, Refused,
     cli::{Cli, FeedsSyncArgs},
-    local::data_folder,
+    local::{data_folder, provider, universe},
     terminal::{self, ADD, CHANGE, FAINT, URGENT},
 };
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use refit_connect::feeds::{
     Change, FeedError, FeedKind, FeedOutcome, FeedState, FeedStatus, FeedStore, NetworkOptions, Progress, SyncFrom,
-    SyncOptions, Universe, passed_over, sync as sync_feeds,
+    SyncOptions, passed_over, sync as sync_feeds,
 };
 use refit_core::policy::diagnostic::did_you_mean;
 use serde::Serialize;
@@ -165,12 +165,8 @@ fn nothing_to_do(cli: &Cli) -> Result<Exit> {
 }
 
 fn needed() -> Result<Vec<FeedKind>> {
-    let machine = refit_agent::providers::apt::machine().context("this machine can't be read")?;
-    Ok(FeedKind::for_universe(&Universe {
-        distribution: machine.os.clone(),
-        codename: machine.os_codename.clone().unwrap_or_default(),
-        version: machine.os_version.clone().unwrap_or_default(),
-    }))
+    let machine = provider()?.machine().context("this machine can't be read")?;
+    Ok(FeedKind::for_universe(&universe(&machine)))
 }
 
 fn unknown(name: &str) -> anyhow::Error {

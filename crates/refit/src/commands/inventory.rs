@@ -3,24 +3,33 @@
 use crate::{
     Exit,
     cli::{Cli, InventoryArgs},
+    local::provider,
     repository::counted,
     terminal::{self, CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use refit_agent::providers::apt::{self, Package};
+use refit_agent::{
+    inventory::{is_there, offered},
+    providers::{
+        available::{Available, Repository},
+        installs::{Install, Status},
+        machine::Machine,
+        receipt::Needed,
+    },
+};
 use refit_model::TitleId;
 use serde::Serialize;
 
 /// `refit inventory --json`
 #[derive(Serialize)]
 struct Report {
-    machine: apt::Machine,
+    machine: Machine,
     packages: Vec<Entry>,
     /// Packages whose version is none, which `packages` lacks, with the reason.
     unreadable: Vec<String>,
-    sources: Vec<apt::Source>,
-    needed: apt::Needed,
+    sources: Vec<Repository>,
+    needed: Needed,
 }
 
 #[derive(Serialize)]
@@ -30,7 +39,7 @@ struct Entry {
     architecture: String,
     source: String,
     source_version: Option<String>,
-    status: apt::Status,
+    status: Status,
     held: bool,
     candidate: Option<String>,
     security: bool,
@@ -39,20 +48,23 @@ struct Entry {
 
 pub fn run(cli: &Cli, args: &InventoryArgs) -> Result<Exit> {
     let bar = terminal::spinner("reading this machine's packages");
-    let machine = apt::machine().context("this machine can't be read; Refit reads Debian and Ubuntu machines")?;
-    let inventory = apt::inventory().context("the installed packages can't be read")?;
-    let offers = apt::offers(&inventory, &[], Timestamp::now()).context("the package sources can't be read")?;
-    let needed = apt::needs_restart(&inventory);
+    let provider = provider()?;
+    let machine = provider.machine().context("this machine can't be read")?;
+    let installs = provider.installs().context("the installed packages can't be read")?;
+    let available = provider.available(&[], Timestamp::now()).context("the package sources can't be read")?;
+    let needed = provider.needs_restart().context("what runs from old files can't be read")?;
     bar.finish_and_clear();
-    let packages: Vec<Entry> = inventory
-        .present()
-        .map(|package| entry(package, &offers))
+    let packages: Vec<Entry> = installs
+        .packages
+        .values()
+        .filter(|package| is_there(package))
+        .map(|package| entry(package, &available))
         .filter(|entry| !args.outdated || is_outdated(entry) || !is_in_order(entry))
         .collect();
     if cli.json {
-        let whole = inventory.unreadable.is_empty();
-        let unreadable = inventory.unreadable;
-        terminal::json(&Report { machine, packages, unreadable, sources: offers.sources, needed })?;
+        let whole = installs.unreadable.is_empty();
+        let unreadable = installs.unreadable;
+        terminal::json(&Report { machine, packages, unreadable, sources: available.repositories, needed })?;
         return Ok(if whole { Exit::Done } else { Exit::No });
     }
     for entry in &packages {
@@ -71,7 +83,7 @@ pub fn run(cli: &Cli, args: &InventoryArgs) -> Result<Exit> {
         machine.os_version.as_deref().unwrap_or_default(),
         machine.architecture,
     ))?;
-    for broken in &inventory.unreadable {
+    for broken in &installs.unreadable {
         terminal::note(format_args!("{} {broken}", paint(URGENT, "unreadable:")));
     }
     for reason in &needed.reboot {
@@ -82,24 +94,24 @@ pub fn run(cli: &Cli, args: &InventoryArgs) -> Result<Exit> {
         terminal::print(&format!("{} {what}\n", paint(CHANGE, "restart needed:")))?;
     }
     // An inventory from which packages are missing is not whole.
-    Ok(if inventory.unreadable.is_empty() { Exit::Done } else { Exit::No })
+    Ok(if installs.unreadable.is_empty() { Exit::Done } else { Exit::No })
 }
 
-fn entry(package: &Package, offers: &apt::Offers) -> Entry {
-    let offered = offers.packages.get(&package.title);
-    let candidate = offered.and_then(|offered| offered.candidate.as_ref());
-    let newer = candidate.filter(|candidate| package.version.as_ref().is_none_or(|version| *candidate > version));
+fn entry(package: &Install, available: &Available) -> Entry {
+    let offers = available.packages.get(&package.title).map(Vec::as_slice).unwrap_or_default();
+    let newer = offers.iter().find(|offer| offer.candidate && offer.version > package.version);
+    let passed_over = offered(available, &package.title).find_map(|here| here.offer.withheld.clone());
     Entry {
         device_title: package.title.clone(),
-        version: package.version.as_ref().map(ToString::to_string),
+        version: Some(package.version.to_string()),
         architecture: package.architecture.to_string(),
         source: package.source.to_string(),
         source_version: package.source_version.as_ref().map(ToString::to_string),
         status: package.status,
-        held: package.is_held(),
-        candidate: newer.map(ToString::to_string),
-        security: newer.and_then(|newer| offered?.version(newer)).is_some_and(|offered| offered.security),
-        passed_over: offered.and_then(|offered| offered.passed_over()).map(|passed| passed.to_string()),
+        held: package.held.is_some(),
+        candidate: newer.map(|offer| offer.version.to_string()),
+        security: newer.is_some_and(|offer| offer.security),
+        passed_over,
     }
 }
 
@@ -108,12 +120,12 @@ fn is_outdated(entry: &Entry) -> bool {
 }
 
 fn is_in_order(entry: &Entry) -> bool {
-    entry.status == apt::Status::Installed
+    entry.status == Status::Installed
 }
 
 fn line(entry: &Entry) -> String {
     let mut text = format!("{}  {}", entry.device_title, entry.version.as_deref().unwrap_or("–"));
-    if entry.status != apt::Status::Installed {
+    if entry.status != Status::Installed {
         text += &format!("  {}", paint(URGENT, entry.status.name()));
     }
     if let Some(candidate) = &entry.candidate {

@@ -8,13 +8,13 @@ pub use render::render;
 use crate::{
     Exit, Refused,
     cli::{Cli, PlanArgs},
-    local::{Draft, Memory, data_folder, draft, gather, read_facts, required},
+    local::{Draft, Memory, data_folder, draft, gather, provider, read_facts, required},
     repository::{self, Read},
     terminal,
 };
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use refit_agent::providers::apt::{self, LockHolder};
+use refit_agent::providers::{Manager, locks::LockHolder};
 use std::{path::Path, time::Duration};
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
@@ -108,8 +108,12 @@ fn make_noting(cli: &Cli, read: &Read, facts: &[String], mut notes: Vec<String>)
 /// Fetches the lists of the package sources; tells what could not be fetched, in words.
 fn refresh() -> Result<Vec<String>> {
     let bar = terminal::spinner("fetching package lists");
-    let waiting = |holder: &LockHolder| bar.suspend(|| terminal::note(format_args!("waiting: {holder}")));
-    let refreshed = apt::refresh(Duration::from_secs(120), waiting).context("apt-get update")?;
+    let mut waiting = |holder: &LockHolder| bar.suspend(|| terminal::note(format_args!("waiting: {holder}")));
+    let provider = provider()?;
+    let refreshed = provider.refresh(Duration::from_secs(120), &mut waiting).context(match provider.manager() {
+        Manager::Apt => "apt-get update",
+        Manager::Dnf => "dnf makecache",
+    })?;
     bar.finish_and_clear();
     Ok(refreshed.faults.iter().map(|fault| format!("not refreshed: {fault}")).collect())
 }

@@ -1,19 +1,25 @@
 //! What this machine says of itself: its packages, what its sources offer, and the advisories for them.
 
-use super::machine::{self, Reading};
+use super::machine::{self, Reading, present};
 use crate::terminal;
 use anyhow::Result;
 use jiff::Timestamp;
-use refit_agent::providers::apt::{Inventory, Machine, Offers, SourceHealth};
+use refit_agent::providers::{
+    Manager, Provider,
+    available::{Available, SourceHealth},
+    installs::Installs,
+    machine::Machine,
+};
 use refit_connect::feeds::{FeedKind, FeedStore, InstalledPackage, MatchReport, Note, Universe};
 use refit_model::TitleId;
 use std::path::Path;
 
 /// What this machine says of itself.
 pub struct Gathered {
+    pub provider: Box<dyn Provider>,
     pub machine: Machine,
-    pub inventory: Inventory,
-    pub offers: Offers,
+    pub installs: Installs,
+    pub available: Available,
     pub report: MatchReport,
     /// What limits the answer, in words.
     pub notes: Vec<String>,
@@ -22,15 +28,15 @@ pub struct Gathered {
 /// Asks the machine; `wanted` are titles that policies require and that may not be installed.
 pub fn gather(data: &Path, wanted: &[TitleId], now: Timestamp) -> Result<Gathered> {
     let bar = terminal::spinner("reading this machine's packages");
-    let Reading { machine, inventory, offers } = machine::read(wanted, now, |step| bar.set_message(step))?;
+    let Reading { provider, machine, installs, available } = machine::read(wanted, now, |step| bar.set_message(step))?;
     bar.set_message("matching advisories");
     let packages: Vec<InstalledPackage> =
-        inventory.present().filter_map(|package| machine::installed(package, &offers)).collect();
+        present(&installs).map(|install| machine::installed(install, installs.manager, &available)).collect();
     let universe = machine::universe(&machine);
     let report = FeedStore::open(data).match_packages(&universe, &packages, now);
     bar.finish_and_clear();
-    let notes = notes(&inventory, &offers, &report, &universe);
-    Ok(Gathered { machine, inventory, offers, report, notes })
+    let notes = notes(&installs, &available, &report, &universe);
+    Ok(Gathered { provider, machine, installs, available, report, notes })
 }
 
 /// Whether what is known of this machine's packages may come from a feed: those that it needs, and others that speak of its
@@ -40,28 +46,42 @@ fn concerns(feed: &str, universe: &Universe) -> bool {
     needed.iter().any(|kind| kind.name() == feed) || feed.split('-').any(|word| word == universe.distribution)
 }
 
-fn notes(inventory: &Inventory, offers: &Offers, report: &MatchReport, universe: &Universe) -> Vec<String> {
+fn notes(installs: &Installs, available: &Available, report: &MatchReport, universe: &Universe) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
-    for package in inventory.unfinished() {
-        notes.push(format!(
-            "{} is {}: dpkg was interrupted, or a script of it failed. With the next change Refit configures it first; \
-             to do that now, or to see what its script complains about, run `dpkg --configure -a`",
-            package.title,
-            package.status.name()
-        ));
+    for package in installs.unfinished() {
+        let (title, status) = (&package.title, package.status.name());
+        notes.push(match installs.manager {
+            Manager::Apt => format!(
+                "{title} is {status}: dpkg was interrupted, or a script of it failed. With the next change Refit configures it \
+                 first; to do that now, or to see what its script complains about, run `dpkg --configure -a`"
+            ),
+            Manager::Dnf => format!(
+                "{title} is {status}: a transaction was interrupted, or a script of it failed (`dnf history info` has its output). \
+                 With the next change Refit installs it again"
+            ),
+        });
     }
-    for source in &offers.sources {
+    let fetch = match installs.manager {
+        Manager::Apt => "apt-get update",
+        Manager::Dnf => "dnf makecache",
+    };
+    for source in &available.repositories {
         let what = match source.health {
             SourceHealth::Good => continue,
-            SourceHealth::Missing => "nothing of it is stored: run `apt-get update`, or remove it",
-            SourceHealth::Unsigned => "it is not signed by a key that this machine trusts: nothing is taken from it",
-            SourceHealth::Expired => {
-                "what is stored of it has expired, and nothing is taken from it: run `apt-get update`; if that does not help, the mirror has stopped"
+            SourceHealth::Missing => format!("nothing of it is stored: run `{fetch}`, or remove it"),
+            SourceHealth::Unsigned => {
+                "it is not signed by a key that this machine trusts: nothing is taken from it".to_owned()
             }
+            SourceHealth::Expired => format!(
+                "what is stored of it has expired, and nothing is taken from it: run `{fetch}`; if that does not help, the mirror has \
+                 stopped"
+            ),
         };
-        notes.push(format!("package source {} ({}): {what}", source.description, source.configured_in));
+        notes.push(format!("package source {} ({}): {what}", source.id, source.configured_in));
     }
-    if !offers.sources.is_empty() && offers.sources.iter().all(|source| source.health != SourceHealth::Good) {
+    if !available.repositories.is_empty()
+        && available.repositories.iter().all(|source| source.health != SourceHealth::Good)
+    {
         notes.push(
             "no package source can be used now: whether newer versions are out is not known, and what counts as compliant \
              may be out of date"

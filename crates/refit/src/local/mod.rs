@@ -8,7 +8,7 @@ mod report;
 mod situation;
 
 pub use gather::{Gathered, gather};
-pub use machine::required;
+pub use machine::{provider, required, universe};
 pub use memory::{Memory, data_folder};
 pub use planning::{Draft, Present, draft};
 pub use report::{Report, report};

@@ -1,11 +1,17 @@
 //! From decisions to the package manager's transactions, and to a plan.
 
-use super::{Gathered, Memory, Situation, machine::distrust, situation::situation};
+use super::{Gathered, Memory, Situation, machine::present, situation::situation};
 use crate::{repository::Read, terminal};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use refit_agent::providers::apt::{
-    self, ActionKind, Change, Permissions, Settled, SimulateError, SourceHealth, Transaction,
+use refit_agent::{
+    inventory::distrust,
+    providers::{
+        Manager,
+        available::SourceHealth,
+        narrow::Settled,
+        transaction::{ActionKind, Change, Permissions, SimulateError, Transaction},
+    },
 };
 use refit_core::{
     decide::{Decision, Goal, decide},
@@ -35,7 +41,10 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
     let decisions = decide(&read.repository, &situation.world, &situation.device, now);
     remember(memory, &decisions);
 
-    let bar = terminal::spinner("simulating with apt");
+    let bar = terminal::spinner(match gathered.installs.manager {
+        Manager::Apt => "simulating with apt",
+        Manager::Dnf => "simulating with dnf",
+    });
     let mut findings = findings(gathered, &situation, &decisions);
     let wanted = wanted(&read.repository, &decisions);
     let mut settled = settled(&decisions, &situation);
@@ -64,9 +73,9 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
     };
     let plan = build(subject, &read.repository, &situation.world, &decisions, findings, now);
     let plan = Plan { facts: facts.to_vec(), ..plan };
-    let present = gathered.inventory.present().filter_map(|package| {
-        let state = package.is_unfinished().then(|| package.status.name());
-        Some((package.title.clone(), Present { version: package.version.as_ref()?.to_string(), state }))
+    let present = present(&gathered.installs).map(|package| {
+        let state = (!package.is_well()).then(|| package.status.name());
+        (package.title.clone(), Present { version: package.version.to_string(), state })
     });
     let present = present.collect();
     Ok(Draft { plan, decisions, situation, present, transaction })
@@ -76,7 +85,7 @@ pub fn draft(read: &Read, gathered: &Gathered, memory: &mut Memory, facts: &[Str
 pub struct Present {
     /// The version of its files.
     pub version: String,
-    /// dpkg's word for its state, where it is not in order.
+    /// The package manager's word for its state, where it is not in order.
     pub state: Option<&'static str>,
 }
 
@@ -101,30 +110,30 @@ struct Answer {
 
 /// Asks for what is wanted, one set of permissions after the other, each on top of what is settled.
 fn ask(gathered: &Gathered, settled: Settled, wanted: &[(Permissions, Vec<Change>)]) -> Result<Answer> {
+    let manager = gathered.installs.manager;
     let (needed_by, obstacles, notes) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
     let mut answer = Answer { settled, needed_by, permissions: None, obstacles, notes };
     for (permissions, wanted) in wanted {
-        match apt::narrow(&gathered.inventory, &answer.settled, wanted, *permissions) {
+        match gathered.provider.narrow(&answer.settled, wanted, *permissions) {
             Ok(narrowed) => {
                 answer.obstacles.extend(narrowed.dropped.iter().flat_map(|dropped| {
                     let title = &dropped.change.title;
-                    let why = dropped.obstacles.iter().map(ToString::to_string);
+                    let why = dropped.obstacles.iter().map(|obstacle| obstacle.in_words(manager));
                     why.map(|why| Obstacle { title: title.clone(), why })
                 }));
                 answer.settled.changes = narrowed.changes;
-                answer.settled.actions = narrowed.simulation.actions;
+                answer.settled.actions = narrowed.actions;
                 answer.needed_by = narrowed.needed_by;
                 answer.permissions = Some(common(answer.permissions, *permissions));
             }
             Err(SimulateError::Refused(refusal)) => {
                 answer.notes.insert(refusal.to_string());
-                answer.obstacles.extend(
-                    wanted
-                        .iter()
-                        .map(|change| Obstacle { title: change.title.clone(), why: "apt changes nothing now".into() }),
-                );
+                answer.obstacles.extend(wanted.iter().map(|change| Obstacle {
+                    title: change.title.clone(),
+                    why: format!("{} changes nothing now", manager.name()),
+                }));
             }
-            Err(error) => return Err(error).context("apt can't simulate the change"),
+            Err(error) => return Err(error).with_context(|| format!("{} can't simulate the change", manager.name())),
         }
     }
     Ok(answer)
@@ -134,13 +143,14 @@ fn ask(gathered: &Gathered, settled: Settled, wanted: &[(Permissions, Vec<Change
 fn distrusted(gathered: &Gathered, settled: &Settled, now: Timestamp) -> Result<BTreeMap<TitleId, String>> {
     let asked: BTreeSet<&TitleId> = settled.changes.iter().map(|change| &change.title).collect();
     let extras: Vec<TitleId> = settled.actions.keys().filter(|title| !asked.contains(title)).cloned().collect();
-    if extras.is_empty() || gathered.offers.sources.iter().all(|source| source.health == SourceHealth::Good) {
+    if extras.is_empty() || gathered.available.repositories.iter().all(|source| source.health == SourceHealth::Good) {
         return Ok(BTreeMap::new());
     }
-    let offers = apt::offers(&gathered.inventory, &extras, now).context("the package sources can't be read")?;
+    let available = gathered.provider.available(&extras, now).context("the package sources can't be read")?;
     let why = |title: &TitleId| {
         let to = settled.actions.get(title)?.to.as_ref()?;
-        let why = distrust(offers.packages.get(title)?.version(to)?, &offers)?;
+        let offer = available.packages.get(title)?.iter().find(|offer| offer.version == *to)?;
+        let why = distrust(offer, &available)?;
         Some((title.clone(), format!("{to} is offered only by {why}")))
     };
     Ok(extras.iter().filter_map(why).collect())
@@ -151,9 +161,9 @@ fn findings(gathered: &Gathered, situation: &Situation, decisions: &[Decision]) 
     let withheld = situation.pinned.iter().filter(|(title, _)| {
         decisions.iter().any(|decision| decision.slot.title == **title && decision.admitted.is_none())
     });
-    let unfinished = gathered.inventory.unfinished().filter_map(|package| {
-        let (version, state) = (package.version.as_ref()?.to_string(), package.status.name().to_owned());
-        Some((package.title.clone(), Unfinished { version, state }))
+    let unfinished = gathered.installs.unfinished().map(|package| {
+        let (version, state) = (package.version.to_string(), package.status.name().to_owned());
+        (package.title.clone(), Unfinished { version, state })
     });
     Findings {
         extras: Vec::new(),

@@ -1,19 +1,20 @@
 //! From what this machine says of itself to the world and the device that decisions read.
 
-use super::{
-    Gathered, Memory,
-    machine::{self, Offered},
-};
+use super::{Gathered, Memory, machine::present};
 use crate::{Refused, terminal};
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
-use refit_agent::providers::apt::{OfferedVersion, PackageOffers, PassedOver};
+use refit_agent::{
+    inventory::{self, offered},
+    providers::Manager,
+};
 use refit_core::{
-    facts::{Fact, FieldRef, Kind, Root, Value},
+    control::read_fact as as_value,
+    facts::{Fact, FieldRef, Fields, Kind, Root, Value},
     policy::{diagnostic::did_you_mean, document::policy::Mode, repository::Repository},
     world::{Device, Install, SlotKey, World},
 };
-use refit_model::{Advisory, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use refit_model::{Advisory, DeviceId, Offer, Release, TitleId, Version, VersionRange};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 pub struct Situation {
     pub world: World,
     pub device: Device,
-    /// Versions that apt would not take, with the reason, by title.
+    /// Versions that the package manager would not take, with the reason, by title.
     pub pinned: BTreeMap<TitleId, String>,
 }
 
@@ -34,43 +35,39 @@ pub fn situation(
     now: Timestamp,
 ) -> Result<Situation> {
     let advisories = advisories(gathered);
-    let mut device = Device::new(DeviceId::new(machine::id(&gathered.machine)), now);
+    let mut device = Device::new(DeviceId::new(inventory::id(&gathered.machine)), now);
     let (mut releases, mut pinned) = (Vec::new(), BTreeMap::new());
-    for (title, offers) in &gathered.offers.packages {
-        let passed_over = offers.passed_over();
-        for Offered { offered, archive, above, distrusted } in machine::offered(&gathered.offers, offers) {
-            let published = published(memory, title, offered, archive, now);
+    for title in gathered.available.packages.keys() {
+        for here in offered(&gathered.available, title) {
+            let offer = here.offer;
             releases.push(Release {
                 title: title.clone(),
                 branch: None,
-                version: offered.version.clone(),
-                published,
-                security: offered.security,
+                version: offer.version.clone(),
+                published: first_seen(memory, title, &offer.version, here.archive, now),
+                security: offer.security,
             });
-            if let Some(why) = distrusted {
-                pinned.entry(title.clone()).or_insert_with(|| format!("{} is offered only by {why}", offered.version));
+            if here.is_withheld() {
+                let never = (offer.version.clone(), Offer::Since(Timestamp::MAX));
+                device.offers.entry(title.clone()).or_default().push(never);
             }
-            if above || distrusted.is_some() {
-                let offer = (offered.version.clone(), Offer::Since(Timestamp::MAX));
-                device.offers.entry(title.clone()).or_default().push(offer);
+            let distrusted = here.distrusted.map(|why| format!("{} is offered only by {why}", offer.version));
+            if let Some(why) = distrusted.or_else(|| offer.withheld.clone()) {
+                pinned.entry(title.clone()).or_insert(why);
             }
-        }
-        if let (Some(passed_over), true) = (passed_over, device.offers.contains_key(title)) {
-            pinned.entry(title.clone()).or_insert_with(|| pin_in_words(&passed_over, offers));
         }
     }
     releases.extend(begun(gathered, memory, now));
     describe(&mut device, gathered, memory);
     given_facts(&mut device, repository, facts)?;
     own_lists(&mut device, repository);
-    for package in gathered.inventory.present() {
-        let Some(version) = &package.version else { continue };
+    for package in present(&gathered.installs) {
         device.installs.push(Install {
             title: package.title.clone(),
             branch: None,
             profile: None,
             // What is half-configured does not run, whatever its version says: it counts as older than everything.
-            version: if package.is_well() { version.clone() } else { nothing_runs() },
+            version: if package.is_well() { package.version.clone() } else { nothing_runs(gathered.installs.manager) },
             since: None,
         });
     }
@@ -99,7 +96,7 @@ pub fn situation(
 
 /// What is begun and offered by nobody, as releases: the policies may ask to finish it.
 fn begun(gathered: &Gathered, memory: &mut Memory, now: Timestamp) -> Vec<Release> {
-    machine::begun(&gathered.inventory, &gathered.offers)
+    inventory::begun(&gathered.installs, &gathered.available)
         .map(|(title, version)| Release {
             title: title.clone(),
             branch: None,
@@ -111,31 +108,30 @@ fn begun(gathered: &Gathered, memory: &mut Memory, now: Timestamp) -> Vec<Releas
 }
 
 /// The version of a package whose configuration failed: before every other. People never see it: see [`NOTHING_RUNS`].
-fn nothing_runs() -> Version {
-    Version::parse(Scheme::Dpkg, NOTHING_RUNS).unwrap_or_else(|_| unreachable!("`{NOTHING_RUNS}` is a dpkg version"))
+fn nothing_runs(manager: Manager) -> Version {
+    Version::parse(manager.scheme(), NOTHING_RUNS).unwrap_or_else(|_| unreachable!("`{NOTHING_RUNS}` is a version"))
 }
 
-/// A version to dpkg that sorts before all that a distribution publishes: it stands for what is there and does not run. What
+/// A version to dpkg and rpm that sorts before all that a distribution publishes: it stands for what is there and does not run. What
 /// decisions say of it is shown with the version and the state that the package really has.
 pub const NOTHING_RUNS: &str = "0~~";
 
 /// Advisories for the titles of this machine; what has no fix affects every version.
 fn advisories(gathered: &Gathered) -> Vec<Advisory> {
-    let report = &gathered.report;
+    let (report, manager) = (&gathered.report, gathered.installs.manager);
+    let scheme = manager.scheme();
     let open = report.open_without_fix.iter().map(|open| {
         let mut advisory = open.advisory.clone();
         if advisory.affected.is_empty() {
-            advisory.affected = vec![VersionRange::between(Scheme::Dpkg, None, None)];
+            advisory.affected = vec![VersionRange::between(scheme, None, None)];
         }
         advisory
     });
     let mut all: Vec<Advisory> = report.advisories.iter().cloned().chain(open).collect();
     // Feeds speak of a package whatever its architecture; a foreign one is a title of its own.
-    let foreign: Vec<(&TitleId, TitleId)> = gathered
-        .inventory
-        .present()
+    let foreign: Vec<(&TitleId, TitleId)> = present(&gathered.installs)
         .filter(|package| package.title.as_str().contains(':'))
-        .map(|package| (&package.title, TitleId::new(format!("deb/{}", package.name))))
+        .map(|package| (&package.title, TitleId::new(format!("{}/{}", manager.namespace(), package.name))))
         .collect();
     for (title, native) in foreign {
         let copies: Vec<Advisory> = all
@@ -148,19 +144,8 @@ fn advisories(gathered: &Gathered) -> Vec<Advisory> {
     all
 }
 
-/// When a release was published, as far as this machine can tell: not later than the date of the archive in which it was first
-/// seen. (The dates of the vulnerabilities that it fixes say nothing: many are known, and exploited, years before their fix.)
-fn published(
-    memory: &mut Memory,
-    title: &TitleId,
-    offered: &OfferedVersion,
-    archive: Option<Timestamp>,
-    now: Timestamp,
-) -> Timestamp {
-    first_seen(memory, title, &offered.version, archive, now)
-}
-
-/// The earlier of when a version was first seen here and the date of its archive.
+/// When a release was published, as far as this machine can tell: the earlier of when a version was first seen here and the date of
+/// its archive. (The dates of the vulnerabilities that it fixes say nothing: many are known, and exploited, years before their fix.)
 fn first_seen(
     memory: &mut Memory,
     title: &TitleId,
@@ -174,16 +159,6 @@ fn first_seen(
     published
 }
 
-fn pin_in_words(passed_over: &PassedOver, offers: &PackageOffers) -> String {
-    match (&offers.pin, passed_over, &offers.candidate) {
-        (Some(pin), _, _) => format!("held by an apt preference (pinned to {pin}): {passed_over}"),
-        (None, PassedOver::Outranked { version, priority, by }, Some(candidate)) => format!(
-            "held by apt's preferences: {candidate} has priority {by} and {version} {priority} (`apt-cache policy` shows why)"
-        ),
-        _ => format!("held by apt: {passed_over}"),
-    }
-}
-
 /// What is known of the machine, as facts.
 fn describe(device: &mut Device, gathered: &Gathered, memory: &Memory) {
     let machine = &gathered.machine;
@@ -194,8 +169,15 @@ fn describe(device: &mut Device, gathered: &Gathered, memory: &Memory) {
         ("enrolled", Value::Time(memory.enrolled)),
         ("seen", Value::Time(device.seen)),
     ];
-    for (name, value) in own.into_iter().chain(machine::facts(machine)) {
+    for (name, value) in own {
         device.facts.set(FieldRef::device(name), value);
+    }
+    let fields = Fields::builtin();
+    for (name, plain) in inventory::facts(machine) {
+        let Ok(field) = name.parse::<FieldRef>() else { continue };
+        if let Some(value) = fields.get(&field).and_then(|known| as_value(&plain, known.kind)) {
+            device.facts.set(field, value);
+        }
     }
 }
 

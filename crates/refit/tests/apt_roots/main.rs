@@ -7,6 +7,7 @@
 //! - `archive`: a real archive's root, more than a hundred packages behind
 //! - `documented`: JSON output against docs/reference/json.md
 //! - `upgrades`: what goes well, and what is held back with a reason
+//! - `families`: what is the same with apt and with dnf
 //! - `failures`: scripts that fail, full disks, locks, a run that is killed
 //! - `signals`: a run that is asked to end, or killed, half-way
 //! - `sources`: package sources that are gone, expired, unsigned, tampered with
@@ -17,6 +18,7 @@
 mod archive;
 mod documented;
 mod failures;
+mod families;
 mod guards;
 mod machine;
 mod signals;

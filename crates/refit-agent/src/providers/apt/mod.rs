@@ -1,7 +1,7 @@
 //! apt and dpkg, on Debian and its derivatives.
 //!
 //! The order in which a session uses it: [`machine()`], [`inventory()`], [`refresh()`], [`offers()`] (what there is and what there
-//! could be), [`simulate()`] and [`narrow()`] (what a change would really do), [`apply()`] (do exactly that), [`needs_restart()`].
+//! could be), [`simulate()`] (what a change would really do), [`apply()`] (do exactly that), [`needs_restart()`].
 //!
 //! Two rules hold throughout. apt's own answer is the truth: pins, priorities and dependencies are asked for, never worked
 //! out again. And an exit status is never believed: what counts is the package state that is read afterwards.
@@ -45,7 +45,6 @@ pub use apply::apply;
 pub use inventory::{Inventory, Package, Want, inventory};
 pub use locks::{lock_holder, wait_until_free};
 pub use machine::machine;
-pub use narrow::{Dropped, Narrowed, Obstacle, Settled, narrow};
 pub use offers::{OfferedVersion, Offers, PackageOffers, PassedOver, offers};
 pub use provider::Apt;
 pub use refresh::refresh;

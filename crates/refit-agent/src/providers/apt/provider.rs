@@ -6,7 +6,8 @@ use super::{
     keys::signing_keys,
     locks::lock_holder,
     machine::machine,
-    offers::{Offers, PackageOffers, offers, offers_of},
+    narrow::narrow,
+    offers::{Offers, PackageOffers, PassedOver, offers, offers_of},
     records::{new_records, sizes_of},
     refresh::refresh,
     restarts::needs_restart,
@@ -21,13 +22,19 @@ use crate::providers::{
     installs::{Install, Installs},
     locks::LockHolder,
     machine::{Machine, MachineError},
+    narrow::{Narrowed, Settled},
     receipt::{Needed, Receipt},
     simulated::{Simulated, SimulatedPackage},
-    transaction::{ActionKind, ApplyError, ApplyOptions, Change, Progress, Refusal, SimulateError, Transaction},
+    transaction::{
+        ActionKind, ApplyError, ApplyOptions, Change, Permissions, Progress, Refusal, SimulateError, Transaction,
+    },
 };
 use jiff::Timestamp;
 use refit_model::TitleId;
 use std::{collections::BTreeMap, time::Duration};
+
+/// The priority at and below which apt leaves a source alone unless it is asked (backports, and what is only installed).
+const ON_DEMAND: i32 = 100;
 
 /// apt with dpkg.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,6 +112,15 @@ impl Provider for Apt {
         Ok(Simulated { manager: Manager::Apt, changes: changes.to_vec(), packages, repositories, sizes })
     }
 
+    fn narrow(
+        &self,
+        settled: &Settled,
+        wanted: &[Change],
+        permissions: Permissions,
+    ) -> Result<Narrowed, SimulateError> {
+        narrow(&inventory()?, settled, wanted, permissions)
+    }
+
     fn apply(
         &self,
         plan: &Transaction,
@@ -161,7 +177,7 @@ fn installs(inventory: &Inventory) -> Installs {
 }
 
 fn offered(package: &PackageOffers) -> Vec<Offer> {
-    let passed_over = package.passed_over().map(|why| why.to_string());
+    let passed_over = package.passed_over().map(|why| why_not(&why, package));
     let is_newer = |version| package.candidate.as_ref().is_none_or(|candidate| version > candidate);
     let versions = package.versions.iter().filter(|offered| !offered.sources.is_empty());
     let mut offers: Vec<Offer> = versions
@@ -170,6 +186,9 @@ fn offered(package: &PackageOffers) -> Vec<Offer> {
             candidate: package.candidate.as_ref() == Some(&offered.version),
             security: offered.security,
             withheld: passed_over.clone().filter(|_| is_newer(&offered.version)),
+            on_demand: is_newer(&offered.version)
+                && (0..=ON_DEMAND).contains(&offered.priority)
+                && package.pin.is_none(),
             repositories: offered.sources.clone(),
         })
         .collect();
@@ -177,10 +196,22 @@ fn offered(package: &PackageOffers) -> Vec<Offer> {
     offers
 }
 
+/// Why apt does not take what is newer, in words.
+fn why_not(passed_over: &PassedOver, package: &PackageOffers) -> String {
+    match (&package.pin, passed_over, &package.candidate) {
+        (Some(pin), _, _) => format!("held by an apt preference (pinned to {pin}): {passed_over}"),
+        (None, PassedOver::Outranked { version, priority, by }, Some(candidate)) => format!(
+            "held by apt's preferences: {candidate} has priority {by} and {version} {priority} (`apt-cache policy` shows why)"
+        ),
+        _ => format!("held by apt: {passed_over}"),
+    }
+}
+
 fn repository(source: &Source) -> Repository {
     Repository {
         id: source.description.clone(),
         address: source.site.clone(),
+        publisher: source.origin.clone(),
         security: source.security,
         keys: signing_keys(source),
         list_is_signed: source.health != crate::providers::available::SourceHealth::Unsigned,

@@ -3,12 +3,13 @@
 
 use super::{
     inventory::{Inventory, Package, apt_name, inventory},
-    narrow::forbidden,
     simulate::{INSTALL, repair_actions},
     transcript::Transcript,
 };
 use crate::providers::{
+    Manager,
     command::{CommandError, follow},
+    narrow::forbidden,
     receipt::Repair,
     transaction::{Action, ActionKind, Permissions, SimulateError},
 };
@@ -53,7 +54,7 @@ pub(super) fn fix_broken(
 ) -> Result<Result<(Repair, Inventory), Vec<String>>, CommandError> {
     let beyond = forbidden(found, permissions, actions);
     if !beyond.is_empty() {
-        return Ok(Err(beyond.iter().map(ToString::to_string).collect()));
+        return Ok(Err(beyond.iter().map(|obstacle| obstacle.in_words(Manager::Apt)).collect()));
     }
     let mut args = vec!["-y", "-f"];
     if actions.values().all(|action| action.to.is_some()) {

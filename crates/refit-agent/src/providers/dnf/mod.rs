@@ -12,6 +12,7 @@ mod history;
 mod holds;
 mod inventory;
 mod locks;
+mod narrow;
 mod observe;
 mod offers;
 mod provider;

@@ -105,6 +105,7 @@ pub(super) fn available(
             candidate: false,
             security: security.contains(&super::inventory::nevra(&build.name, &build.version, &build.architecture)),
             withheld: withheld.filter(|_| is_newer),
+            on_demand: false,
             repositories: Vec::new(),
         });
         offer.repositories.push(position);

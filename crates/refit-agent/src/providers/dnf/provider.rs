@@ -4,6 +4,7 @@ use super::{
     apply::apply,
     inventory::{add_origins, inventory},
     locks::lock_holder,
+    narrow::narrow,
     offers::available,
     refresh::refresh,
     repositories::sources,
@@ -19,9 +20,10 @@ use crate::providers::{
     installs::Installs,
     locks::LockHolder,
     machine::{Machine, MachineError, machine_of},
+    narrow::{Narrowed, Settled},
     receipt::{Needed, Receipt},
     simulated::Simulated,
-    transaction::{ApplyError, ApplyOptions, Change, Progress, SimulateError, Transaction},
+    transaction::{ApplyError, ApplyOptions, Change, Permissions, Progress, SimulateError, Transaction},
 };
 use jiff::Timestamp;
 use refit_model::TitleId;
@@ -77,6 +79,15 @@ impl Provider for Dnf {
 
     fn simulate(&self, changes: &[Change], _now: Timestamp) -> Result<Simulated, SimulateError> {
         simulate(&self.place, changes)
+    }
+
+    fn narrow(
+        &self,
+        settled: &Settled,
+        wanted: &[Change],
+        permissions: Permissions,
+    ) -> Result<Narrowed, SimulateError> {
+        narrow(&self.place, settled, wanted, permissions)
     }
 
     fn apply(

@@ -86,6 +86,7 @@ fn source(place: &Place, id: &str, told: Option<&BTreeMap<String, String>>, file
         repository: Repository {
             id: id.to_owned(),
             address,
+            publisher: None,
             security: false,
             keys: found.iter().map(|key| key.fingerprint.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
             list_is_signed: is_set("repo_gpgcheck"),

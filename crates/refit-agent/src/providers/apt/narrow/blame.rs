@@ -1,22 +1,15 @@
 //! Which of the wanted changes cause what is not permitted, by the packages' own relations.
 
-use super::{Actions, Obstacle, Violations, Wanted};
-use crate::providers::apt::{
-    ActionKind, Change,
-    records::Record,
-    relations::{Clause, Moment},
+use crate::providers::{
+    apt::{
+        records::Record,
+        relations::{Clause, Moment},
+    },
+    narrow::{Actions, Blame, Violations, Wanted},
+    transaction::{ActionKind, Change},
 };
 use refit_model::TitleId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// The wanted packages that cause violations.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Blame {
-    /// For each of them, what it leads to.
-    pub causes: BTreeMap<TitleId, BTreeSet<Obstacle>>,
-    /// Those of which another alternative might be had: they are worth another try once the others are gone.
-    pub doubtful: BTreeSet<TitleId>,
-}
 
 type Records = BTreeMap<TitleId, Record>;
 

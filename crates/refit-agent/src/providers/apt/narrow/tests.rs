@@ -1,11 +1,17 @@
 use super::*;
-use crate::providers::apt::{
-    Status, Unmet,
-    inventory::{Package, Want},
-    records::Record,
-    relations::{parse_clauses, parse_provides},
+use crate::providers::{
+    Manager,
+    apt::{
+        inventory::{Want, apt_name},
+        records::Record,
+        relations::{parse_clauses, parse_provides},
+    },
+    installs::Status,
+    narrow::{Actions, Dropped, Simulate, Violations, Wanted},
+    transaction::{Action, ActionKind, Refusal, Unmet},
 };
-use refit_model::Scheme;
+use refit_model::{Scheme, Version};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A small world with a resolver that knows just enough: it installs what is asked for and whatever `pulls` says.
 struct World {
@@ -132,22 +138,13 @@ impl World {
         let mut blame = |actions: &Actions, wanted: &Wanted, violations: &Violations| {
             Ok(blame::blame(actions, wanted, violations, &self.old, &self.new))
         };
-        let mut search = Search {
-            inventory: &self.inventory,
-            settled,
-            permissions,
-            asked: settled.changes.iter().chain(wanted).map(|change| change.title.clone()).collect(),
-            dropped: BTreeMap::new(),
-            simulations: 0,
-            simulate: &mut |changes| simulate(changes),
-            blame: &mut blame,
-        };
-        let (kept, _) = search.run(wanted).unwrap();
-        let kept = kept.iter().map(|change| apt_name(&change.title).to_owned()).collect();
-        let dropped = search.dropped.iter().flat_map(|(change, obstacles)| {
-            obstacles.iter().map(|obstacle| format!("{}: {obstacle}", apt_name(&change.title)))
+        let narrowed = narrow::narrow(&self.inventory, settled, wanted, permissions, simulate, &mut blame).unwrap();
+        let kept = narrowed.changes.iter().map(|change| apt_name(&change.title).to_owned()).collect();
+        let dropped = narrowed.dropped.iter().flat_map(|Dropped { change, obstacles }| {
+            let words = obstacles.iter().map(|obstacle| obstacle.in_words(Manager::Apt));
+            words.map(|words| format!("{}: {words}", apt_name(&change.title)))
         });
-        (kept, dropped.collect(), search.simulations)
+        (kept, dropped.collect(), narrowed.simulations)
     }
 }
 
