@@ -15,17 +15,8 @@ pub fn lock_holder() -> Option<LockHolder> {
     first_holder(&ALL_LOCKS)
 }
 
-/// Waits until nobody uses the package manager, calling `on_wait` with each new holder of one of its locks; the last holder
-/// where the limit passes, or `stop` says to give up.
-pub fn wait_until_free(
-    limit: Duration,
-    stop: &dyn Fn() -> bool,
-    on_wait: impl FnMut(&LockHolder),
-) -> Result<(), LockHolder> {
-    wait_for_locks(&ALL_LOCKS, limit, stop, on_wait)
-}
-
-/// [`wait_until_free`], for some of the locks.
+/// Waits until nobody holds one of these locks, calling `on_wait` with each new holder; the last holder where the limit passes, or
+/// `stop` says to give up.
 pub(super) fn wait_for_locks(
     files: &[&str],
     limit: Duration,

@@ -1,7 +1,7 @@
 use super::*;
-use crate::providers::apt::{
-    ActionKind,
-    inventory::{Package, Want},
+use crate::providers::{
+    apt::inventory::{Package, Want},
+    transaction::ActionKind,
 };
 use refit_model::{Scheme, Version};
 

@@ -1,7 +1,7 @@
 use super::*;
-use crate::providers::apt::{
-    Status,
-    inventory::{Package, Want},
+use crate::providers::{
+    apt::inventory::{Package, Want},
+    installs::Status,
 };
 use refit_model::{Scheme, TitleId};
 use std::collections::BTreeMap;

@@ -1,46 +1,19 @@
 //! What apt would really do, were it asked for certain changes: `apt-get -s install`, with every version named.
 //!
-//! Recommended packages are left out, here and in [`super::apply()`] alike: a patch is not the occasion to add software.
+//! Recommended packages are left out, here and in [`super::apply`] alike: a patch is not the occasion to add software.
 
-use super::{
-    inventory::{Inventory, apt_name},
-    records::sizes,
-};
+use super::inventory::{Inventory, apt_name};
 use crate::providers::{
     command::{CommandError, ask},
-    transaction::{Action, ActionKind, Change, Refusal, SimulateError, Sizes, Unmet},
+    transaction::{Action, ActionKind, Change, Refusal, SimulateError, Unmet},
 };
 use refit_model::{Scheme, TitleId, Version};
-use serde::Serialize;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
-
-/// What apt would do.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Simulation {
-    /// Everything that would change, by package.
-    pub actions: BTreeMap<TitleId, Action>,
-    /// What would be fetched, and the space that it would take.
-    pub sizes: Sizes,
-}
-
-impl Simulation {
-    /// The actions of one kind.
-    pub fn of_kind(&self, kind: ActionKind) -> impl Iterator<Item = (&TitleId, &Action)> {
-        self.actions.iter().filter(move |(_, action)| action.kind == kind)
-    }
-}
 
 /// Asks apt what it would do to make exactly these changes. It asks nothing, takes no lock, and changes nothing.
 ///
 /// Held packages are not to be among the changes: apt would change them.
-pub fn simulate(inventory: &Inventory, changes: &[Change]) -> Result<Simulation, SimulateError> {
-    let actions = actions_for(inventory, changes)?;
-    let sizes = sizes(inventory, &actions)?;
-    Ok(Simulation { actions, sizes })
-}
-
-/// [`simulate`], without the sizes.
 pub(super) fn actions_for(
     inventory: &Inventory,
     changes: &[Change],
