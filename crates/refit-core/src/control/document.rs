@@ -15,10 +15,7 @@ use crate::{
     decide::Compliance,
     facts::{FactView, FieldRef, Lookup as _, Value},
     policy::{
-        document::{
-            policy::{self as written, Mode},
-            title::System as Names,
-        },
+        document::policy::{self as written, Mode},
         repository::{Exception, Freeze, Policy, Repository, UsedWindow},
     },
     world::{Device, ExposureView},
@@ -221,18 +218,13 @@ impl Writer<'_> {
             return Some(PackageName { system: System::from_namespace(namespace)?, name: name.into() });
         }
         let system = self.system?;
-        let names = match system {
-            System::Deb => Names::Deb,
-            System::Rpm => Names::Rpm,
-        };
-        let listed = self.repository.titles.get(title)?.document.identifiers.get(&names)?;
+        let mut carriers = self.repository.carriers(title);
+        carriers.retain(|carrier| carrier.package().is_some_and(|(namespace, _)| namespace == system.namespace()));
         // Of several names the one that is there; else the first, which is the usual one.
-        let present = listed.iter().find(|name| {
-            let slot = SlotName::of(TitleId::new(format!("{}/{name}", system.namespace())));
-            self.record.installs.contains_key(&slot)
-        });
-        let name = present.or_else(|| listed.first())?;
-        Some(PackageName { system, name: name.as_str().into() })
+        let present =
+            carriers.iter().find(|carrier| self.record.installs.contains_key(&SlotName::of((*carrier).clone())));
+        let (_, name) = present.or_else(|| carriers.first())?.package()?;
+        Some(PackageName { system, name: name.into() })
     }
 
     /// Since when the slot waits for a restart, by its newest receipt.

@@ -7,7 +7,7 @@ use super::{
             AfterDue, AtDue, DisruptionDocument, ExperienceDocument, Mode, PackagesDocument, Presence, RestartMode,
         },
         scalars::{Day, Share, When},
-        title::TitleDocument,
+        title::{System as Names, TitleDocument},
     },
     expr::Expr,
 };
@@ -388,6 +388,34 @@ impl Repository {
             Some(("rpm", _)) => Scheme::Rpm,
             _ => self.titles.get(title).map_or(Scheme::Generic, |title| title.document.scheme),
         }
+    }
+
+    /// The packages that carry a title of the catalog or of a `title:` document, by its names in package managers. A package carries
+    /// itself alone.
+    ///
+    /// The name does not say whose build it is: devices report packages, and policies speak of them by their own names.
+    pub fn carriers(&self, title: &TitleId) -> Vec<TitleId> {
+        if title.package().is_some() {
+            return vec![title.clone()];
+        }
+        let Some(known) = self.titles.get(title) else { return Vec::new() };
+        let mut carriers = Vec::new();
+        for (names, namespace) in [(Names::Deb, "deb"), (Names::Rpm, "rpm")] {
+            let listed = known.document.identifiers.get(&names).into_iter().flatten();
+            carriers.extend(listed.map(|name| TitleId::new(format!("{namespace}/{name}"))));
+        }
+        carriers
+    }
+
+    /// That a title is on a device as a package, of which policies speak by another name; `None` where it is not so.
+    pub fn carried_in_words(&self, title: &TitleId, has: impl Fn(&TitleId) -> bool) -> Option<String> {
+        if has(title) {
+            return None;
+        }
+        let package = self.carriers(title).into_iter().find(&has)?;
+        Some(format!(
+            "Here it is the package {package}: whose build that is, its name does not say, and policies speak of it as `{package}`."
+        ))
     }
 
     /// The policy of that name.

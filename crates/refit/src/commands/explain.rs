@@ -61,6 +61,9 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
             text.replace(NOTHING_RUNS, &format!("{} ({})", present.version, present.state.unwrap_or_default()))
         }))?;
     }
+    if let Some(said) = read.repository.carried_in_words(&title, has) {
+        terminal::print(&format!("\n{said}\n"))?;
+    }
     let obstacles = made.plan.groups.iter().flat_map(|group| &group.later).filter(|item| item.title == title);
     for why in obstacles.flat_map(|item| &item.not_now) {
         terminal::print(&format!("\nNot now: {why}\n"))?;

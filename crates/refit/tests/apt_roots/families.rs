@@ -65,6 +65,12 @@ fn a_script_that_fails_is_a_failure(family: Family) {
     said.exit(4).says("half-configured");
 }
 
+fn a_title_of_the_catalog_is_told_by_the_package_that_carries_it(family: Family) {
+    let Some(device) = device(family, [Software::new("google-chrome-stable", "1.0")]) else { return };
+    let said = refit(&device, "explain local google-chrome --policy policy").exit(0);
+    said.says(&format!("policies speak of it as `{}`", family.title("google-chrome-stable")));
+}
+
 fn the_machine_is_a_device_of_its_own_server(family: Family) {
     let Some(mut device) = device(family, [Software::new("alpha", "1.0")]) else { return };
     device.root_mut().share_network();
@@ -101,5 +107,6 @@ macro_rules! both {
 both! {
     what_is_planned_is_applied_and_what_is_not_permitted_stays,
     a_script_that_fails_is_a_failure,
+    a_title_of_the_catalog_is_told_by_the_package_that_carries_it,
     the_machine_is_a_device_of_its_own_server,
 }

@@ -5,7 +5,7 @@
 use super::{
     inventory::{Inventory, inventory},
     run::Place,
-    simulate::{is_open, simulate_on},
+    simulate::{actions_on, is_open},
 };
 use crate::providers::{
     narrow::{self, Blame, Narrowed, Present, Settled},
@@ -41,7 +41,7 @@ pub(super) fn narrow(
         settled,
         wanted,
         permissions,
-        &mut |changes| Ok(simulate_on(place, &inventory, changes)?.simulated.transaction(permissions).actions),
+        &mut |changes| actions_on(place, &inventory, changes),
         &mut |_, _, _| Ok(Blame::default()),
     )?;
     // What one change alone brings along is for its sake; of several dnf does not say which.

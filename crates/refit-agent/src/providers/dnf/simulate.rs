@@ -12,7 +12,7 @@ use crate::providers::{
     Manager,
     command::CommandError,
     simulated::{Simulated, SimulatedPackage},
-    transaction::{ActionKind, Change, Refusal, SimulateError, Sizes, Unmet},
+    transaction::{Action, ActionKind, Change, Refusal, SimulateError, Sizes, Unmet},
 };
 use refit_model::{Scheme, TitleId, Version};
 use std::collections::BTreeMap;
@@ -33,9 +33,6 @@ pub(super) struct Detailed {
 
 /// [`simulate`], on an inventory that is known already.
 pub(super) fn simulate_on(place: &Place, inventory: &Inventory, changes: &[Change]) -> Result<Detailed, SimulateError> {
-    let held = |title: &TitleId| inventory.package(title).is_some_and(|package| package.held.is_some());
-    refuse_held(changes.iter().map(|change| &change.title).filter(|title| held(title)))?;
-    let open: Vec<&Change> = changes.iter().filter(|change| is_open(inventory, change)).collect();
     let mut simulated = Simulated {
         manager: Manager::Dnf,
         changes: changes.to_vec(),
@@ -43,8 +40,39 @@ pub(super) fn simulate_on(place: &Place, inventory: &Inventory, changes: &[Chang
         repositories: Vec::new(),
         sizes: Sizes::default(),
     };
-    if open.is_empty() {
+    let (packages, builds) = found(place, inventory, changes)?;
+    if packages.is_empty() {
         return Ok(Detailed { simulated, sources: Vec::new(), builds: Vec::new() });
+    }
+    let (sources, builds) = complete(place, inventory, &mut simulated, packages, builds)?;
+    Ok(Detailed { simulated, sources, builds })
+}
+
+/// What making these changes in one transaction would do, by package; without asking for sizes and keys, which takes as long again.
+pub(super) fn actions_on(
+    place: &Place,
+    inventory: &Inventory,
+    changes: &[Change],
+) -> Result<BTreeMap<TitleId, Action>, SimulateError> {
+    let (packages, _) = found(place, inventory, changes)?;
+    let action = |Found { package, repository }: Found| {
+        let origins = package.to.iter().map(|_| repository.as_str().into()).collect();
+        Action { kind: package.kind, from: package.from, to: package.to, origins }
+    };
+    Ok(packages.into_iter().map(|(title, found)| (title, action(found))).collect())
+}
+
+/// What dnf says that it would change, and where the new versions that were asked for can be had.
+fn found(
+    place: &Place,
+    inventory: &Inventory,
+    changes: &[Change],
+) -> Result<(BTreeMap<TitleId, Found>, Vec<Build>), SimulateError> {
+    let held = |title: &TitleId| inventory.package(title).is_some_and(|package| package.held.is_some());
+    refuse_held(changes.iter().map(|change| &change.title).filter(|title| held(title)))?;
+    let open: Vec<&Change> = changes.iter().filter(|change| is_open(inventory, change)).collect();
+    if open.is_empty() {
+        return Ok((BTreeMap::new(), Vec::new()));
     }
     let (items, builds) = asked_for(place, inventory, &open)?;
     let rows = ask(place, inventory, &items)?;
@@ -58,8 +86,7 @@ pub(super) fn simulate_on(place: &Place, inventory: &Inventory, changes: &[Chang
     if !left.is_empty() {
         return Err(SimulateError::Refused(Refusal { messages: left, ..refusal() }));
     }
-    let (sources, builds) = complete(place, inventory, &mut simulated, packages, builds)?;
-    Ok(Detailed { simulated, sources, builds })
+    Ok((packages, builds))
 }
 
 fn refusal() -> Refusal {

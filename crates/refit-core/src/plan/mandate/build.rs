@@ -2,10 +2,7 @@
 
 use super::Members;
 use crate::policy::{
-    document::{
-        policy::{Mode, Presence},
-        title::System as Names,
-    },
+    document::policy::{Mode, Presence},
     repository::{MandateTerms, Policy, Repository, Rollout, Selector},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -211,17 +208,12 @@ fn permit_title(
 
 /// What a title is to the package managers.
 fn packages(repository: &Repository, title: &TitleId) -> Vec<PackageName> {
-    if let Some((namespace, name)) = title.package() {
-        let system = System::from_namespace(namespace);
-        return system.map(|system| PackageName { system, name: name.into() }).into_iter().collect();
-    }
-    let Some(title) = repository.titles.get(title) else { return Vec::new() };
-    let mut packages = Vec::new();
-    for (names, system) in [(Names::Deb, System::Deb), (Names::Rpm, System::Rpm)] {
-        let listed = title.document.identifiers.get(&names).into_iter().flatten();
-        packages.extend(listed.map(|name| PackageName { system, name: name.as_str().into() }));
-    }
-    packages
+    let carriers = repository.carriers(title).into_iter();
+    let package = |title: TitleId| {
+        let (namespace, name) = title.package()?;
+        Some(PackageName { system: System::from_namespace(namespace)?, name: name.into() })
+    };
+    carriers.filter_map(package).collect()
 }
 
 /// Permits for parts of distributions: one for all parts that the same policies get from the same sources.

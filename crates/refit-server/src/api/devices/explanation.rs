@@ -101,13 +101,16 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         Ok(_) => Ok(serde_json::Map::new()),
         Err(error) => Err(fault(error)),
     };
+    let carried =
+        terms.repository.carried_in_words(title, |package| record.installs.keys().any(|slot| slot.title == *package));
+    let carried = carried.map(|said| format!("\n{said}\n")).unwrap_or_default();
     Ok(Explanation {
         device: id.to_owned(),
         title: title.to_string(),
         at,
         zone: name,
         revision: terms.revision,
-        text: quarantined(record) + &held(&held_by) + &text.join("\n"),
+        text: quarantined(record) + &held(&held_by) + &text.join("\n") + &carried,
         held_by,
         decisions: decisions.iter().map(json).collect::<Result<_, _>>()?,
     })
