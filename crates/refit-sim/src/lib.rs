@@ -25,6 +25,7 @@ pub use config::Config;
 pub use faults::{Fault, FaultCounts};
 pub use plant::Plant;
 pub use report::{Coverage, Failure, Report, Summary};
+pub use rng::Rng;
 pub use run::simulate;
 pub use shrink::shrink;
 pub use store::{Entry, Store};

@@ -40,6 +40,9 @@ pub struct Compared {
     pub reached: Tally,
     /// The control group.
     pub control: Tally,
+    /// Devices that it has reached and of which something bad would have shown by now; `None` where it shows at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<u64>,
 }
 
 /// What is measured besides failures.
@@ -98,6 +101,8 @@ pub enum Wants {
     Soak(#[schemars(with = "String")] Timestamp),
     /// That a measure looks no worse than the control group's.
     Measure(Measure),
+    /// That enough devices have been watched for long enough for a measure to show.
+    Watching(Measure),
     /// Results.
     Results,
 }
@@ -125,14 +130,17 @@ impl Verdict {
 /// Halts at once where the lower bound of the failure rate is above the threshold, or that of a measure above the control
 /// group's upper bound by more than is permitted. Passes, never before the ring has soaked from its first result and never
 /// while a measure looks worse than is permitted, where the upper bound of the failure rate is below the threshold, or where
-/// enough of the ring have reported and none failed. A ring without devices passes nothing.
+/// enough of the ring have reported and none failed; of a measure that takes time to show, as many have to have been watched for
+/// that long. A ring without devices passes nothing.
 pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timestamp) -> Verdict {
     let results = evidence.results();
     let certain = results.excludes(gate.failure_rate, gate.alpha());
     if certain && results.rate() > gate.failure_rate {
         return Verdict::Halts(HaltedBy::Failures);
     }
-    let mut worse = None;
+    let (mut worse, mut unwatched) = (None, None);
+    // A product such as 55 % of 100 is not exact in binary.
+    let share_of_ring = |share: f64| (share * evidence.devices as f64 - 1e-6).ceil();
     for compared in &evidence.compared {
         let Some(permitted) = gate.permitted(&compared.measure) else { continue };
         // All measures together are as sure as the failure rate is by itself; each has two bounds.
@@ -140,8 +148,19 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
         if compared.reached.lower_bound(alpha) > compared.control.upper_bound(alpha) + permitted {
             return Verdict::Halts(HaltedBy::Measure(compared.measure.clone()));
         }
-        if compared.reached.rate() > compared.control.rate() + permitted {
+        // To pass, what is bad is held against those of which it would have shown; the others are no good sign.
+        let shown = compared.watched.map_or(compared.reached, |watched| Tally {
+            of: watched.max(compared.reached.bad),
+            bad: compared.reached.bad,
+        });
+        if shown.rate() > compared.control.rate() + permitted {
             worse = worse.or(Some(compared.measure.clone()));
+        }
+        // What can't have shown yet is no good sign: as many have to be watched as have to report.
+        let needed = results_needed(gate).map_or(f64::MAX, |results| results as f64);
+        let needed = needed.min(share_of_ring(gate.enough.unwrap_or(1.0)));
+        if compared.watched.is_some_and(|watched| (watched as f64) < needed) {
+            unwatched = unwatched.or(Some(compared.measure.clone()));
         }
     }
     if evidence.devices == 0 {
@@ -156,15 +175,16 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
     if let Some(measure) = worse {
         return Verdict::Waits(Wants::Measure(measure));
     }
-    if certain && results.rate() < gate.failure_rate {
-        return Verdict::Passes(PassedBy::Bound);
+    let enough = |share| results.bad == 0 && evidence.reported as f64 >= share_of_ring(share);
+    let by = match () {
+        () if certain && results.rate() < gate.failure_rate => PassedBy::Bound,
+        () if gate.enough.is_some_and(enough) => PassedBy::Enough,
+        () => return Verdict::Waits(Wants::Results),
+    };
+    match unwatched {
+        Some(measure) => Verdict::Waits(Wants::Watching(measure)),
+        None => Verdict::Passes(by),
     }
-    // A product such as 55 % of 100 is not exact in binary.
-    let enough = |share| results.bad == 0 && evidence.reported as f64 + 1e-6 >= share * evidence.devices as f64;
-    if gate.enough.is_some_and(enough) {
-        return Verdict::Passes(PassedBy::Enough);
-    }
-    Verdict::Waits(Wants::Results)
 }
 
 /// How many results without a failure a gate needs to be sure; `None` where no number suffices.
@@ -278,7 +298,7 @@ mod tests {
     }
 
     fn silent(reached: Tally, control: Tally) -> Evidence {
-        let compared = vec![Compared { measure: Measure::Silence, reached, control }];
+        let compared = vec![Compared { measure: Measure::Silence, reached, control, watched: Some(reached.of) }];
         Evidence { compared, ..evidence(8, 8, 0) }
     }
 
@@ -304,11 +324,42 @@ mod tests {
     }
 
     #[test]
+    fn nothing_passes_before_silence_could_have_shown() {
+        let mut early = silent(Tally::new(0, 8), Tally::new(0, 22));
+        early.compared[0].watched = Some(7);
+        assert_eq!(judged(&early, 48), Verdict::Waits(Wants::Watching(Measure::Silence)));
+        early.compared[0].watched = Some(8);
+        assert_eq!(judged(&early, 48), Verdict::Passes(PassedBy::Enough));
+        // Two of ten that would have shown are many, however many more have the release since this morning.
+        let compared = vec![Compared {
+            measure: Measure::Silence,
+            reached: Tally::new(20, 8_000),
+            control: Tally::new(0, 20_000),
+            watched: Some(1_000),
+        }];
+        let bad = Evidence { compared, ..evidence(8_000, 7_980, 0) };
+        assert_eq!(judged(&bad, 48), Verdict::Waits(Wants::Measure(Measure::Silence)));
+        // A large ring needs no more of them than it needs results.
+        let needed = results_needed(&gate()).unwrap();
+        let compared = vec![Compared {
+            measure: Measure::Silence,
+            reached: Tally::new(0, 2_000),
+            control: Tally::new(0, 20_000),
+            watched: Some(needed - 1),
+        }];
+        let mut large = Evidence { compared, ..evidence(8_000, 2_000, 0) };
+        assert_eq!(judged(&large, 48), Verdict::Waits(Wants::Watching(Measure::Silence)));
+        large.compared[0].watched = Some(needed);
+        assert_eq!(judged(&large, 48), Verdict::Passes(PassedBy::Bound));
+    }
+
+    #[test]
     fn what_a_gate_does_not_ask_counts_for_nothing() {
         let compared = vec![Compared {
             measure: Measure::Signal("crashes".into()),
             reached: Tally::new(8, 8),
             control: Tally::new(0, 800),
+            watched: None,
         }];
         let evidence = Evidence { compared, ..evidence(8, 8, 0) };
         assert_eq!(judged(&evidence, 48), Verdict::Passes(PassedBy::Enough));

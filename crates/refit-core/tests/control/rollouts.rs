@@ -243,6 +243,8 @@ fn a_server_that_was_down_takes_nobody_for_silent() {
     let alive = shell.now;
     shell.wait(30 * 24);
     shell.tell(Input::Start { program: "1".into(), alive_until: Some(alive) });
+    assert_eq!(direct(&mut shell), [""; 0], "nobody is silent, and nobody has been watched for a day");
+    heard(&mut shell, &[]);
     let said = direct(&mut shell);
     assert_eq!(said[0], "editor 1.1.0: Pass after canary", "{said:?}");
 }

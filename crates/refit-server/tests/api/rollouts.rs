@@ -14,7 +14,7 @@ rollouts:
       - { name: canary, where: '\"canary\" in device.tags', soak: 12h }
       - { name: rest }
 gates:
-  default: { failure_rate: 2%, confidence: 95%, enough: 90%, silence: 1%, reports: 1%, patience: 7d }
+  default: { failure_rate: 2%, confidence: 95%, enough: 90%, reports: 1%, patience: 7d }
 ---
 title: editor
 name: Editor

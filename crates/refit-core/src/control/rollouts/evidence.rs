@@ -93,8 +93,7 @@ impl Control<'_> {
                     continue;
                 }
                 tally.of += 1;
-                let unseen = now.duration_since(heard).saturating_sub(self.state.not_listening(heard, now));
-                tally.bad += u64::from(unseen >= gate.silent_after);
+                tally.bad += u64::from(self.is_silent(heard, gate, now));
             }
             tally
         };
@@ -103,7 +102,34 @@ impl Control<'_> {
             let members = open.members.as_ref().map_or_else(DeviceSet::default, |members| self.here.both(members));
             reached = reached.and(count(&members, open.at));
         }
-        Compared { measure: Measure::Silence, reached, control: count(&self.group(), self.opened()) }
+        let watched = self.record.reached().both(self.here);
+        let watched = watched.iter().filter(|index| self.is_watched(*index, gate, now)).count() as u64;
+        let control = count(&self.group(), self.opened());
+        Compared { measure: Measure::Silence, reached, control, watched: Some(watched) }
+    }
+
+    fn is_silent(&self, heard: Timestamp, gate: &Gate, now: Timestamp) -> bool {
+        let unseen = now.duration_since(heard).saturating_sub(self.state.not_listening(heard, now));
+        unseen >= gate.silent_after
+    }
+
+    /// Whether it would have shown by now that a device falls silent: it was seen that long after the change, or is silent.
+    fn is_watched(&self, index: u32, gate: &Gate, now: Timestamp) -> bool {
+        let Some(device) = self.state.at_index(index) else { return false };
+        let heard = self.state.heard_from(index).map_or(device.seen, |heard| heard.max(device.seen));
+        if heard >= self.opened() && self.is_silent(heard, gate, now) {
+            return true;
+        }
+        let mut installs = device.installs.iter();
+        let has = installs.find(|(slot, it)| slot.title == *self.title && it.version == self.record.version);
+        match has {
+            Some((_, installed)) => {
+                let shows = installed.since.checked_add(gate.silent_after).unwrap_or(Timestamp::MAX);
+                shows <= now && heard >= shows
+            }
+            // It has gone on since.
+            None => self.results.contains(index),
+        }
     }
 
     /// Devices of which people say that something broke. Who has not been changed yet complains of something else.
@@ -116,6 +142,6 @@ impl Control<'_> {
             agent.is_some_and(|agent| agent.complaints.iter().any(|(_, at)| *at >= opened))
         };
         let control = Tally::new(group.iter().filter(complains).count() as u64, group.len());
-        Compared { measure: Measure::Reports, reached, control }
+        Compared { measure: Measure::Reports, reached, control, watched: None }
     }
 }

@@ -130,6 +130,10 @@ impl Status {
             Some(Verdict::Waits(Wants::Measure(measure))) => {
                 format!("; {} look worse than elsewhere", measured(measure))
             }
+            Some(Verdict::Waits(Wants::Watching(measure))) => {
+                let watched = evidence.compared.iter().find(|it| it.measure == *measure).and_then(|it| it.watched);
+                format!("; {} watched for long enough to fall silent", watched.unwrap_or(0))
+            }
             _ => String::new(),
         };
         format!("{reported}{soaked}{wants}")
