@@ -194,6 +194,8 @@ pub struct Server {
     pub state: Option<Result<Vec<u8>, Failure>>,
     pub state_digest: Option<Digest>,
     pub keep_receipts: bool,
+    /// Whether check-ins are said to be written down.
+    pub records: bool,
     pub want: Option<Want>,
 }
 
@@ -416,6 +418,7 @@ impl Rig {
                     complaints: check_in.complaints.iter().map(|complaint| complaint.id.clone()).collect(),
                     next_seconds: 300,
                     renew: false,
+                    recorded: self.server.records,
                 };
                 self.check_ins.push(*check_in);
                 Ok(serde_json::to_vec(&answer).unwrap())
