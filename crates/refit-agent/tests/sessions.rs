@@ -3,7 +3,7 @@
 
 mod rig;
 
-use refit_agent::machine::{Complaint, Input, PersonSaid, Telling, session::Phase};
+use refit_agent::machine::{Complaint, Failure, Input, PersonSaid, Telling, session::Phase};
 use refit_model::TitleId;
 use refit_wire::{
     lease::Brake,
@@ -521,4 +521,21 @@ fn check_ins_are_counted_on_disk_so_that_a_copy_parts_from_its_original() {
     let copy = rig.check_ins[copied].history.clone().unwrap();
     assert_eq!((fifth.sequence, &fifth.links[1..]), (copy.sequence, &copy.links[1..]));
     assert_ne!(fifth.links[0], copy.links[0]);
+}
+
+#[test]
+fn who_is_told_that_a_later_check_in_is_known_counts_on() {
+    let mut rig = Rig::new();
+    let sequence = |rig: &Rig| rig.check_ins.last().unwrap().history.as_ref().unwrap().sequence;
+    let refused = |status, code: &str| Some(Failure::Refused { status, code: code.into(), detail: "no".into() });
+    rig.server.refusal = refused(503, "unavailable");
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(sequence(&rig), 2, "a refusal is no answer");
+    // An older copy of a disk: it must not say the same for ever, or nobody could tell it from a message that is late.
+    rig.server.refusal = refused(409, "replayed");
+    rig.check_in();
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(sequence(&rig), 4);
 }
