@@ -76,8 +76,9 @@ pub fn settings() -> Settings {
 impl Agent {
     /// A new device with some installs.
     pub fn new(who: usize, device: DeviceId, rng: &mut Rng, now: Timestamp) -> Agent {
-        let mut packages: BTreeMap<SmolStr, SmolStr> =
-            [("editor", "1.0.0"), ("curl", "7.1-1"), ("libc", "2.1-1")].map(|(name, it)| (name.into(), it.into())).into();
+        let mut packages: BTreeMap<SmolStr, SmolStr> = [("editor", "1.0.0"), ("curl", "7.1-1"), ("libc", "2.1-1")]
+            .map(|(name, it)| (name.into(), it.into()))
+            .into();
         if rng.permille(700) {
             packages.insert("browser".into(), format!("1.{}.0", rng.below(2)).into());
         }

@@ -83,6 +83,9 @@ impl Run {
         let presence = self.presence();
         let Some(agent) = self.agents.get_mut(index) else { return Ok(()) };
         agent.kill();
+        if self.config.plant == Some(Plant::ClockHidden) {
+            agent.set_clock(86_400, self.now);
+        }
         agent.image.ledger.starts();
         let found = judge::order_never_goes_down(agent, machine.journal());
         agent.machine = Some(machine);
@@ -141,7 +144,9 @@ impl Run {
         let copied = self.fault(Fault::ClonedId, 8, |run| &mut run.devices);
         if copied && self.agents.len() < AGENTS_MOST {
             let (who, now) = (self.number() as usize, self.now);
-            self.agents.extend(self.agents.get(index).map(|agent| Agent::copy_of(who, agent, now)).into_iter().collect::<Vec<_>>());
+            self.agents.extend(
+                self.agents.get(index).map(|agent| Agent::copy_of(who, agent, now)).into_iter().collect::<Vec<_>>(),
+            );
             self.begins(self.agents.len() - 1);
         }
         let jumps = self.fault(Fault::ClockJumps, 30, |run| &mut run.devices);
@@ -312,7 +317,13 @@ impl Run {
                 let braked = judge::brake_is_honoured(&agent.image.ledger, "a restart");
                 self.watch.judge(Invariant::RestartsWithinLimit, found)?;
                 self.watch.judge(Invariant::BrakeIsHonoured, braked)?;
+                let needs = agent.restart.clone();
                 self.kill(index, 60, true);
+                if self.fault(Fault::RestartNotEnough, 700, |run| &mut run.disk)
+                    && let Some(agent) = self.agents.get_mut(index)
+                {
+                    agent.restart = needs;
+                }
                 return Ok(None);
             }
             Effect::Wake(after) => {
@@ -374,7 +385,8 @@ impl Run {
         let Some(agent) = self.agents.get_mut(index) else { return Ok(None) };
         let late = if plant == Some(Plant::ChangedLate) { 2 * 86_400 } else { 0 };
         let wall = agent.wall(now.checked_add(SignedDuration::from_secs(late)).unwrap_or(now));
-        let mut found = judge::only_what_was_named(agent, states, &steps, wall).map(|it| (Invariant::OnlyWhatWasNamed, it));
+        let mut found =
+            judge::only_what_was_named(agent, states, &steps, wall).map(|it| (Invariant::OnlyWhatWasNamed, it));
         let time = judge::valid_time(&agent.image.ledger, agent.wall(now), now);
         let mandate = judge::mandate_holds(&steps);
         let floors = judge::never_below_floors(&agent.image.ledger, &steps);
@@ -437,4 +449,3 @@ impl Run {
         Ok(())
     }
 }
-

@@ -124,9 +124,10 @@ impl Run {
         let (now, serial) = (self.server_now(), format_smolstr!("s{}", self.number()));
         let Some(device) = self.agents.get(index).map(|agent| agent.device.clone()) else { return Ok(()) };
         let again = if self.calm { 0 } else { self.network.between(60, 4_000) };
-        let retired = self.server.as_ref().is_some_and(|server| {
-            server.state.devices.contains_key(&device) && server.state.device(&device).is_none()
-        });
+        let retired = self
+            .server
+            .as_ref()
+            .is_some_and(|server| server.state.devices.contains_key(&device) && server.state.device(&device).is_none());
         if retired {
             return Ok(());
         }
@@ -207,7 +208,9 @@ impl Run {
         ask: &Ask,
     ) -> Result<Result<Answered, Failure>, Stop> {
         let now = self.server_now();
-        if let Some(elsewhere) = self.door_due.take() {
+        if self.server.is_some()
+            && let Some(elsewhere) = self.door_due.take()
+        {
             self.open_door(elsewhere)?;
         }
         let Some(server) = &self.server else { return Ok(Err(Failure::Unreachable("nobody is there".into()))) };
@@ -386,8 +389,7 @@ impl Run {
             renew,
             recorded: report::recorded(&record, history.as_ref()),
         };
-        let confirmed =
-            Confirmed { state: told.digest, issued, until: lease.until, stopped: state.brake.is_some() };
+        let confirmed = Confirmed { state: told.digest, issued, until: lease.until, stopped: state.brake.is_some() };
         let bytes = serde_json::to_vec(&answer).map_err(|error| error.to_string())?;
         Ok(Ok(Answered { bytes, confirmed: Some(confirmed), receipts, serial: None }))
     }
@@ -408,8 +410,7 @@ impl Run {
             return Ok(Some(told));
         }
         // Another content has another number, also where no event says why it differs.
-        let least = before.map_or(0, |before| before.document.sequence.saturating_add(1));
-        made.sequence = server.state.seq.max(least);
+        made.sequence = document::sequence(server.state.seq, before.map(|before| before.document.sequence));
         let digest = Digest::of(&serde_json::to_vec(&made).map_err(|error| error.to_string())?);
         self.watch.truth.states.insert(digest, made.clone());
         let told = Arc::new(Told { content, digest, document: made });

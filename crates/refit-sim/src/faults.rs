@@ -70,6 +70,8 @@ faults! {
     MorePackages = "more-packages",
     /// Packages would come from a source that nobody permitted.
     StrangeSource = "strange-source",
+    /// What needs a restart needs one after it too.
+    RestartNotEnough = "restart-not-enough",
     /// Somebody else uses the package manager.
     PackageManagerBusy = "package-manager-busy",
     /// A device sleeps for weeks.

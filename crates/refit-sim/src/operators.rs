@@ -10,8 +10,8 @@ use super::{
 use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::{
     control::{
-        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope, TokenId,
-        TokenRecord, fleet_plan,
+        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope,
+        TokenId, TokenRecord, fleet_plan,
     },
     policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
 };
@@ -52,6 +52,12 @@ impl Run {
         let again = self.people.between(600, 16_000);
         self.after(again, Task::Operate);
         let who = self.somebody();
+        if self.people.permille(150)
+            && let Some(input) = self.lift_quarantine()
+        {
+            self.give(vec![(who, input)])?;
+            return Ok(());
+        }
         let in_force = self.server.as_ref().is_some_and(|server| server.state.policy.is_some());
         let what = if in_force { self.people.below(100) } else { self.people.below(30) };
         let input = match what {
@@ -83,12 +89,12 @@ impl Run {
             73..82 => self.assign(),
             82..86 => self.people.pick(&self.sources.people()).cloned().map(|person| Input::ErasePerson { person }),
             86..88 => self.some_device().map(|device| Input::Retire { device }),
-            88..91 => {
+            88..90 => {
                 let number = self.number() as usize + 100;
                 self.new_agent(number);
                 None
             }
-            91 => Some(self.create_token()),
+            90..92 => Some(self.create_token()),
             92..94 => self.lift_quarantine(),
             94..96 => self.revoke_token(),
             96 => return self.sign_something(),

@@ -7,9 +7,7 @@ use super::{
     policies::{PACKAGE, TITLES},
     sources::Sources,
 };
-use refit_agent::{
-    machine::{CannotDo, Change, Observed, OfferedPackage, Reading},
-};
+use refit_agent::machine::{CannotDo, Change, Observed, OfferedPackage, Reading};
 use refit_model::{
     TitleId,
     entry::{InstallEntry, PackageSource, Plain},
@@ -52,9 +50,9 @@ impl Agent {
         let offers = sources.offers(&self.universe);
         let of_distribution = offers.iter().filter(|offer| offer.title.as_str() == PACKAGE && !offer.withheld);
         let of_distribution = of_distribution.map(|offer| ("curl", offer.version.clone(), DISTRIBUTION));
-        let of_vendor = TITLES.iter().flat_map(|title| {
-            sources.versions(title).into_iter().map(move |version| (*title, version, VENDOR))
-        });
+        let of_vendor = TITLES
+            .iter()
+            .flat_map(|title| sources.versions(title).into_iter().map(move |version| (*title, version, VENDOR)));
         let offered = of_distribution.chain(of_vendor).map(|(name, version, key)| OfferedPackage {
             package: package(name),
             version,

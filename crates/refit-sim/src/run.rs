@@ -597,7 +597,8 @@ impl Run {
                 continue;
             }
             let held = journal.state.as_ref().map(|held| held.digest);
-            if agent.image.ledger.last().is_none() || held != agent.image.ledger.last() || !journal.receipts.is_empty() {
+            if agent.image.ledger.last().is_none() || held != agent.image.ledger.last() || !journal.receipts.is_empty()
+            {
                 let problems: Vec<_> = journal.problems.iter().map(|it| format!("{}: {}", it.code, it.what)).collect();
                 behind = behind.or_else(|| {
                     Some(format!(

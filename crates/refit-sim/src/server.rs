@@ -85,7 +85,14 @@ impl Server {
         if plant != Some(Plant::ErasureForgotten) {
             store.sweep(&mut state);
         }
-        Ok(Server { state, board: Board::default(), evaluator: Evaluator::default(), decided: Vec::new(), lookout: Lookout::default(), told: BTreeMap::new() })
+        Ok(Server {
+            state,
+            board: Board::default(),
+            evaluator: Evaluator::default(),
+            decided: Vec::new(),
+            lookout: Lookout::default(),
+            told: BTreeMap::new(),
+        })
     }
 
     /// Takes inputs in one batch: all of their events become durable, or none.

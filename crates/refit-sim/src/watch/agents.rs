@@ -85,11 +85,7 @@ impl Ledger {
         }
         let order = journal.state.as_ref().map_or((0, 0), |held| held.order);
         let mandate = journal.mandate.as_ref().map_or(0, |held| held.order);
-        self.highest = (
-            self.highest.0.max(journal.root.order),
-            self.highest.1.max(mandate),
-            self.highest.2.max(order),
-        );
+        self.highest = (self.highest.0.max(journal.root.order), self.highest.1.max(mandate), self.highest.2.max(order));
     }
 
     /// The package manager has changed something.
