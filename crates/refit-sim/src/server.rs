@@ -6,7 +6,8 @@ use super::{
 };
 use jiff::Timestamp;
 use refit_core::control::{
-    Actor, Board, Director, Effect, Evaluation, Evaluator, Event, Input, Look, Lookout, PlanId, Refusal, State, Terms, handle,
+    Actor, Board, Director, Effect, Evaluation, Evaluator, Event, Input, Look, Lookout, PlanId, Refusal, State, Terms,
+    handle,
 };
 use refit_model::DeviceId;
 use refit_wire::Digest;
