@@ -230,6 +230,7 @@ impl Answers {
                     complaints: check_in.complaints.iter().map(|complaint| complaint.id.clone()).collect(),
                     next_seconds: 300,
                     renew: check_in.counter == 1,
+                    recorded: false,
                 };
                 (200, serde_json::to_vec(&answer).unwrap())
             }

@@ -3,7 +3,7 @@
 
 mod rig;
 
-use refit_agent::machine::{Complaint, Input, PersonSaid, Telling, session::Phase};
+use refit_agent::machine::{Complaint, Failure, Input, PersonSaid, Telling, session::Phase};
 use refit_model::TitleId;
 use refit_wire::{
     lease::Brake,
@@ -487,4 +487,55 @@ fn a_journal_is_read_as_it_was_written() {
     let text = serde_json::to_string(journal).unwrap();
     assert_eq!(serde_json::from_str::<refit_agent::machine::Journal>(&text).unwrap(), *journal);
     assert!(serde_json::from_str::<refit_agent::machine::Journal>(&text[..text.len() / 2]).is_err());
+}
+
+#[test]
+fn check_ins_are_counted_on_disk_so_that_a_copy_parts_from_its_original() {
+    let mut rig = Rig::new();
+    let history = |rig: &Rig| rig.check_ins.last().unwrap().history.clone().unwrap();
+    let first = history(&rig);
+    assert_eq!((first.sequence, first.links.len(), first.recorded), (1, 1, None));
+    rig.server.records = true;
+    rig.check_in();
+    rig.server.records = false;
+    rig.check_in();
+    let third = history(&rig);
+    assert_eq!(third.recorded.map(|head| head.sequence), Some(2));
+    assert_eq!(third.recorded.map(|head| head.link), third.links.get(1).copied());
+    // Nobody answers: it is the same check-in until somebody does, also after the agent's death.
+    rig.server.unreachable = true;
+    rig.check_in();
+    rig.check_in();
+    rig.restart_agent();
+    rig.server.unreachable = false;
+    rig.check_in();
+    let fourth = history(&rig);
+    assert_eq!((fourth.sequence, &fourth.links[1..]), (4, &third.links[..]));
+    // A copy of the disk draws another number for its next.
+    let (saved, disk) = (rig.saved.clone(), rig.disk.clone());
+    rig.check_in();
+    let fifth = history(&rig);
+    (rig.saved, rig.disk) = (saved, disk);
+    let copied = rig.check_ins.len();
+    rig.restart_agent();
+    let copy = rig.check_ins[copied].history.clone().unwrap();
+    assert_eq!((fifth.sequence, &fifth.links[1..]), (copy.sequence, &copy.links[1..]));
+    assert_ne!(fifth.links[0], copy.links[0]);
+}
+
+#[test]
+fn who_is_told_that_a_later_check_in_is_known_counts_on() {
+    let mut rig = Rig::new();
+    let sequence = |rig: &Rig| rig.check_ins.last().unwrap().history.as_ref().unwrap().sequence;
+    let refused = |status, code: &str| Some(Failure::Refused { status, code: code.into(), detail: "no".into() });
+    rig.server.refusal = refused(503, "unavailable");
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(sequence(&rig), 2, "a refusal is no answer");
+    // An older copy of a disk: it must not say the same for ever, or nobody could tell it from a message that is late.
+    rig.server.refusal = refused(409, "replayed");
+    rig.check_in();
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(sequence(&rig), 4);
 }

@@ -1,217 +1,177 @@
-//! A simple agent: what is really installed on a device, its clock, what it has to do, and what it has not got rid of yet.
+//! A device: its clock, its disk, what is really installed, and the agent's machine while it runs.
 
-use super::rng::Rng;
+use super::{rng::Rng, watch::Ledger};
 use jiff::{SignedDuration, Timestamp};
-use refit_core::control::{
-    CheckIn, Head, InstallEntry, Installs, Observation, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName,
-    UniverseReport, Wanted,
-};
-use refit_model::{DeviceId, TitleId};
+use refit_agent::machine::{Clock, Documents, Journal, Machine, RestartNeeds, Settings};
+use refit_model::DeviceId;
+use refit_wire::{Digest, Envelope};
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-/// One agent.
-#[derive(Clone, Debug)]
+/// One device.
+#[derive(Debug)]
 pub struct Agent {
-    /// Its number; cloned devices share an id and not this.
-    pub number: usize,
-    /// The device that it believes to be.
+    /// Whose history it is: a machine that is put back to an image begins another one.
+    pub who: usize,
+    /// The device that it believes to be, or will be enrolled as.
     pub device: DeviceId,
-    /// What is really installed.
-    pub installed: BTreeMap<TitleId, SmolStr>,
-    /// What the server is known to know.
-    acknowledged: Option<BTreeMap<TitleId, SmolStr>>,
+    /// What an image holds.
+    pub image: Image,
+    /// An image that was made of it.
+    pub backup: Option<Image>,
     /// How far its clock is ahead, in seconds.
     pub ahead: i64,
     /// How much its clock gains a day, in seconds.
     pub gains: i64,
     /// When its clock was last right but for `ahead`.
     pub since: Timestamp,
-    /// What it was told to do.
-    pub directives: BTreeMap<SlotName, Wanted>,
-    /// Reports that the server has not acknowledged.
-    pub receipts: Vec<Report>,
-    /// How many reports it has made.
-    pub reports: u64,
-    /// How many times it has checked in.
-    pub check_ins: u64,
-    /// What it can get from, where it is a distribution's device.
-    pub universe: Option<SmolStr>,
-    /// Whether it is known to the server.
-    pub enrolled: bool,
-    /// What it drew for each of its check-ins, oldest first.
-    drawn: Vec<u32>,
-    /// Whether the newest of them has not been answered.
-    unanswered: bool,
-    /// The last check-in that the server said it has written down.
-    recorded: Option<Head>,
+    /// When the machine was started last.
+    pub booted: Timestamp,
+    /// How often it was started.
+    pub boots: u64,
+    /// What does not run from its new files.
+    pub restart: RestartNeeds,
+    /// The agent, while it runs.
+    pub machine: Option<Machine>,
+    /// How often the agent was started: what belongs to an earlier life reaches nobody.
+    pub life: u64,
+    /// The wake that was asked for last.
+    pub wake: Option<(Timestamp, u64)>,
+    /// Until when it sleeps.
+    pub asleep: Option<Timestamp>,
+    /// Until when nothing can be written to its disk.
+    pub full_until: Option<Timestamp>,
+    /// The distribution's universe that it gets from.
+    pub universe: SmolStr,
+    /// The call that is out.
+    pub out: Option<u64>,
 }
 
-/// A report of what came of a directive.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// Its id.
-    pub id: SmolStr,
-    /// The slot.
-    pub slot: SlotName,
-    /// What came of it.
-    pub result: ReceiptResult,
-    /// The version before.
-    pub before: Option<SmolStr>,
-    /// The version afterwards.
-    pub after: Option<SmolStr>,
-    /// When, by its own clock.
-    pub at: Timestamp,
+/// What is on a disk.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// The journal, as it was written last.
+    pub journal: Option<Journal>,
+    /// The journal before that.
+    pub journal_before: Option<Journal>,
+    /// Documents by their digests.
+    pub documents: BTreeMap<Digest, Envelope>,
+    /// The certificate's serial number.
+    pub serial: SmolStr,
+    /// What is installed.
+    pub packages: BTreeMap<SmolStr, SmolStr>,
+    /// What really happened on it.
+    pub ledger: Ledger,
+}
+
+/// How long an agent waits between two check-ins at the most.
+const MOST_INTERVAL: Duration = Duration::from_secs(12 * 3_600);
+
+/// What is set on every device.
+pub fn settings() -> Settings {
+    let least_interval = Duration::from_secs(600);
+    Settings { agent: "0".into(), least_interval, most_interval: MOST_INTERVAL, ..Settings::default() }
 }
 
 impl Agent {
-    /// An agent on a device with some installs.
-    pub fn new(number: usize, device: DeviceId, rng: &mut Rng, now: Timestamp) -> Agent {
-        let mut installed = BTreeMap::new();
-        installed.insert(TitleId::new("editor"), SmolStr::from("1.0.0"));
+    /// A new device with some installs.
+    pub fn new(who: usize, device: DeviceId, rng: &mut Rng, now: Timestamp) -> Agent {
+        let mut packages: BTreeMap<SmolStr, SmolStr> = [("editor", "1.0.0"), ("curl", "7.1-1"), ("libc", "2.1-1")]
+            .map(|(name, it)| (name.into(), it.into()))
+            .into();
         if rng.permille(700) {
-            installed.insert(TitleId::new("browser"), SmolStr::from(format!("1.{}.0", rng.below(2))));
+            packages.insert("browser".into(), format!("1.{}.0", rng.below(2)).into());
         }
-        let universe = rng.permille(500).then(|| SmolStr::from(format!("debian-{}", rng.below(2))));
-        if universe.is_some() {
-            installed.insert(TitleId::new("deb/curl"), SmolStr::from("7.1-1"));
-        }
-        Agent {
-            number,
-            device,
-            installed,
-            acknowledged: None,
-            ahead: 0,
-            gains: 0,
-            since: now,
-            directives: BTreeMap::new(),
-            receipts: Vec::new(),
-            reports: 0,
-            check_ins: 0,
-            universe,
-            enrolled: false,
-            drawn: Vec::new(),
-            unanswered: false,
-            recorded: None,
-        }
+        let image = Image { packages, ..Image::default() };
+        Agent::of(who, device, image, format!("debian-{}", rng.below(2)).into(), now)
     }
 
     /// A device made of a copy of another's disk.
-    pub fn copy_of(number: usize, other: &Agent) -> Agent {
-        let (directives, receipts) = (BTreeMap::new(), Vec::new());
-        Agent { number, directives, receipts, reports: 0, ..other.clone() }
+    pub fn copy_of(who: usize, other: &Agent, now: Timestamp) -> Agent {
+        Agent::of(who, other.device.clone(), other.image.clone(), other.universe.clone(), now)
     }
 
-    /// What its clock says.
-    pub fn clock(&self, now: Timestamp) -> Timestamp {
+    fn of(who: usize, device: DeviceId, image: Image, universe: SmolStr, now: Timestamp) -> Agent {
+        Agent {
+            who,
+            device,
+            image,
+            backup: None,
+            ahead: 0,
+            gains: 0,
+            since: now,
+            booted: now,
+            boots: 1,
+            restart: RestartNeeds::default(),
+            machine: None,
+            life: 0,
+            wake: None,
+            asleep: None,
+            full_until: None,
+            universe,
+            out: None,
+        }
+    }
+
+    /// What its clocks say.
+    pub fn clock(&self, now: Timestamp) -> Clock {
+        let monotonic = Duration::try_from(now.duration_since(self.booted)).unwrap_or_default();
+        Clock { wall: self.wall(now), monotonic: monotonic + Duration::from_secs(100) }
+    }
+
+    /// What its wall clock says.
+    pub fn wall(&self, now: Timestamp) -> Timestamp {
         let elapsed = now.duration_since(self.since).as_secs();
         let gained = elapsed.saturating_mul(self.gains) / 86_400;
         now.checked_add(SignedDuration::from_secs(self.ahead.saturating_add(gained))).unwrap_or(now)
     }
 
-    /// What it says when it checks in.
-    pub fn observation(&mut self, rng: &mut Rng, now: Timestamp, offers: Vec<ReleaseEntry>) -> Observation {
-        self.check_ins += 1;
-        let whole = self.check_ins.is_multiple_of(5);
-        let known = self.acknowledged.as_ref().filter(|_| !whole);
-        let installs = match known {
-            None => Installs::All(self.installed.iter().map(install).collect()),
-            Some(known) => Installs::Changes {
-                present: self
-                    .installed
-                    .iter()
-                    .filter(|(title, it)| known.get(*title) != Some(it))
-                    .map(install)
-                    .collect(),
-                gone: known
-                    .keys()
-                    .filter(|title| !self.installed.contains_key(*title))
-                    .map(|title| SlotName::of(title.clone()))
-                    .collect(),
-            },
-        };
-        let mut facts = BTreeMap::from([
-            ("device.platform".into(), Some(Plain::Text("linux".into()))),
-            ("device.timezone".into(), Some(Plain::Text("Europe/Berlin".into()))),
-        ]);
-        if rng.permille(100) {
-            let tags = if rng.permille(500) { vec!["canary".into()] } else { Vec::new() };
-            facts.insert("device.tags".into(), Some(Plain::List(tags)));
-        }
-        let universe =
-            self.universe.clone().map(|key| UniverseReport { key, distribution: "debian/bookworm".into(), offers });
-        // Until the server has answered, nobody knows what it knows.
-        self.acknowledged = None;
-        Observation {
-            device: self.device.clone(),
-            source: "agent".into(),
-            observed: self.clock(now),
-            facts,
-            installs: Some(installs),
-            universe,
-            check_in: Some(self.check_in(rng)),
-        }
+    /// Its clock is right.
+    pub fn set_clock(&mut self, ahead: i64, now: Timestamp) {
+        (self.ahead, self.gains, self.since) = (ahead, 0, now);
     }
 
-    fn check_in(&mut self, rng: &mut Rng) -> CheckIn {
-        let drawn = rng.next() as u32;
-        if !self.unanswered {
-            self.drawn.push(drawn);
-            self.unanswered = true;
-        }
-        let links = self.drawn.iter().rev().take(CheckIn::LINKS_MOST).copied().collect();
-        CheckIn { sequence: self.drawn.len() as u64, links, recorded: self.recorded }
+    /// The agent ends, whatever it was doing.
+    pub fn kill(&mut self) {
+        self.machine = None;
+        self.life += 1;
+        self.out = None;
     }
 
-    /// The server has answered a check-in, and perhaps written it down.
-    pub fn answered(&mut self, head: Head, recorded: bool) {
-        if head.sequence == self.drawn.len() as u64 {
-            self.unanswered = false;
-        }
-        if recorded && self.recorded.is_none_or(|recorded| recorded.sequence < head.sequence) {
-            self.recorded = Some(head);
-        }
+    /// The machine starts again.
+    pub fn reboot(&mut self, now: Timestamp) {
+        self.kill();
+        self.boots += 1;
+        self.booted = now;
+        self.restart = RestartNeeds::default();
     }
 
-    /// The server has taken these reports, and what was installed at a check-in; only the newest says what it knows.
-    pub fn acknowledge(&mut self, check_in: u64, installed: BTreeMap<TitleId, SmolStr>, reports: &[Report]) {
-        if check_in == self.check_ins {
-            self.acknowledged = Some(installed);
-        }
-        self.receipts.retain(|report| !reports.iter().any(|known| known.id == report.id));
-    }
-
-    /// Carries out one directive; `true` if there was any.
-    pub fn carry_out(&mut self, fails: bool, restart: bool, now: Timestamp) -> bool {
-        let Some((slot, wanted)) = self.directives.pop_first() else { return false };
-        let before = self.installed.get(&slot.title).cloned();
-        let after = match &wanted {
-            Wanted::Nothing => return true,
-            _ if fails || restart => before.clone(),
-            Wanted::Absent => {
-                self.installed.remove(&slot.title);
-                None
-            }
-            Wanted::Release(version) => {
-                self.installed.insert(slot.title.clone(), version.clone());
-                Some(version.clone())
-            }
-        };
-        let result = match (fails, restart) {
-            (true, _) => ReceiptResult::Failed,
-            (_, true) => ReceiptResult::RestartPending,
-            _ => ReceiptResult::Succeeded,
-        };
-        self.reports += 1;
-        let id = format!("r{}-{}", self.number, self.reports);
-        self.receipts.push(Report { id: id.into(), slot, result, before, after, at: self.clock(now) });
-        true
+    /// Whether nothing can be written now.
+    pub fn is_full(&self, now: Timestamp) -> bool {
+        self.full_until.is_some_and(|until| now < until)
     }
 }
 
-fn install((title, version): (&TitleId, &SmolStr)) -> InstallEntry {
-    let (title, version) = (title.clone(), version.clone());
-    // What comes from a distribution says what it was built from.
-    let source = title.package().map(|(_, name)| PackageSource { name: name.into(), version: None });
-    InstallEntry { title, branch: None, profile: None, version, state: None, source }
+impl Image {
+    /// What a start of the agent finds; `None` where the device is not enrolled.
+    pub fn open(&self) -> Result<Option<Machine>, String> {
+        let Some(journal) = &self.journal else { return Ok(None) };
+        // What is on disk is what can be read back.
+        let bytes = serde_json::to_vec(journal).map_err(|error| error.to_string())?;
+        let journal: Journal = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        let of = |digest: Option<Digest>| digest.and_then(|digest| self.documents.get(&digest).cloned());
+        let documents = Documents {
+            root: of(Some(journal.root.digest)).ok_or("the root that the journal names is not on the disk")?,
+            mandate: of(journal.mandate.as_ref().map(|held| held.digest)),
+            state: of(journal.state.as_ref().map(|held| held.digest)),
+        };
+        Machine::new(settings(), journal, documents).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// Writes the journal, and forgets documents that it does not name.
+    pub fn save(&mut self, journal: &Journal) {
+        let named = journal.documents();
+        self.journal_before = self.journal.replace(journal.clone());
+        self.documents.retain(|digest, _| named.contains(digest));
+    }
 }

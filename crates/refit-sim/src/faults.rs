@@ -58,6 +58,22 @@ faults! {
     ClockJumps = "clock-jumps",
     /// Two devices have the same id.
     ClonedId = "cloned-id",
+    /// A device is put back to an image that was made of it.
+    ImageRestored = "image-restored",
+    /// An agent, or its machine, is killed between two things that it does.
+    AgentKilled = "agent-killed",
+    /// An agent, or its machine, is killed while packages are changed.
+    KilledWhileApplying = "killed-while-applying",
+    /// A device's disk is full for hours.
+    AgentDiskFull = "agent-disk-full",
+    /// The package manager would change more than it is asked for.
+    MorePackages = "more-packages",
+    /// Packages would come from a source that nobody permitted.
+    StrangeSource = "strange-source",
+    /// What needs a restart needs one after it too.
+    RestartNotEnough = "restart-not-enough",
+    /// Somebody else uses the package manager.
+    PackageManagerBusy = "package-manager-busy",
     /// A device sleeps for weeks.
     LongSleep = "long-sleep",
     /// What a device was asked to do fails.

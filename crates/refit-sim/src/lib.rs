@@ -1,4 +1,4 @@
-//! Refit's control logic in a simulator: the real logic, an in-memory store, simple agents, sources and operators, all under one
+//! Refit's control logic in a simulator: the real logic, an in-memory store, the agents' real machines on simulated devices, sources and operators, all under one
 //! seeded scheduler with a fake clock and network. Whatever goes wrong in it, the same seed lets it go wrong again.
 //!
 //! A [`Config`] says what is run; [`simulate`] runs it and says what was found; [`shrink()`] makes a failure small. What has to
@@ -6,9 +6,12 @@
 
 mod agent;
 mod config;
+mod devices;
 mod door;
 mod faults;
+mod keys;
 mod operators;
+mod packages;
 mod plant;
 mod policies;
 mod report;

@@ -10,8 +10,8 @@ use super::{
 use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::{
     control::{
-        Actor, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope, TokenId,
-        TokenRecord, fleet_plan,
+        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope,
+        TokenId, TokenRecord, fleet_plan,
     },
     policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
 };
@@ -52,6 +52,12 @@ impl Run {
         let again = self.people.between(600, 16_000);
         self.after(again, Task::Operate);
         let who = self.somebody();
+        if self.people.permille(150)
+            && let Some(input) = self.lift_quarantine()
+        {
+            self.give(vec![(who, input)])?;
+            return Ok(());
+        }
         let in_force = self.server.as_ref().is_some_and(|server| server.state.policy.is_some());
         let what = if in_force { self.people.below(100) } else { self.people.below(30) };
         let input = match what {
@@ -83,15 +89,16 @@ impl Run {
             73..82 => self.assign(),
             82..86 => self.people.pick(&self.sources.people()).cloned().map(|person| Input::ErasePerson { person }),
             86..88 => self.some_device().map(|device| Input::Retire { device }),
-            88..91 => {
+            88..90 => {
                 let number = self.number() as usize + 100;
                 self.new_agent(number);
                 None
             }
-            91 => Some(self.create_token()),
+            90..92 => Some(self.create_token()),
             92..94 => self.lift_quarantine(),
             94..96 => self.revoke_token(),
-            96..98 => {
+            96 => return self.sign_something(),
+            97 => {
                 self.after(0, Task::Calm);
                 None
             }
@@ -177,6 +184,28 @@ impl Run {
         let devices: Vec<_> = quarantined.map(|device| device.id.clone()).collect();
         let device = self.people.pick(&devices).cloned()?;
         Some(Input::LiftQuarantine { device, why: "the copy was switched off".into() })
+    }
+
+    /// The organisation signs the next root or mandate, a certificate or an enrolment token is revoked.
+    fn sign_something(&mut self) -> Result<(), Stop> {
+        let what = self.people.below(8);
+        let device = self.some_device();
+        let Some(server) = &self.server else { return Ok(()) };
+        let trust = &server.state.agents;
+        let (root, mandate) = (trust.root().map(|(version, _)| version), trust.mandate().map(|(number, _)| number));
+        let token = trust.enrolments.keys().next_back().cloned();
+        let by_server = |input| Some((Actor::server(), Input::Agents(input)));
+        let input = match (what, root, mandate, device, token) {
+            (0..3, Some(version), ..) => Some(self.publish_root(version + 1)?),
+            (3..6, _, Some(number), ..) => Some(self.publish_mandate(number + 1)?),
+            (6, _, _, Some(device), _) => by_server(AgentInput::Revoke { device, why: "lost".into() }),
+            (7, _, _, _, Some(enrolment)) => by_server(AgentInput::RevokeEnrolment { enrolment }),
+            _ => None,
+        };
+        if let Some(input) = input {
+            self.give(vec![input])?;
+        }
+        Ok(())
     }
 
     fn create_token(&mut self) -> Input {

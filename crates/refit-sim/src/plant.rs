@@ -41,8 +41,28 @@ plants! {
     ObligationsSlide = "obligations-slide",
     /// Receipts that counted are forgotten.
     ReceiptsForgotten = "receipts-forgotten",
-    /// Agents drop reports that nobody has acknowledged.
+    /// Agents forget reports that nobody has acknowledged when they start.
     ReportsDropped = "reports-dropped",
+    /// Receipts are acknowledged, and nobody counts them.
+    ReceiptsAcknowledgedEarly = "receipts-acknowledged-early",
+    /// A device's disk says that the journal is written, and it is not.
+    SavesLost = "saves-lost",
+    /// Agents forget when they restarted a machine.
+    RestartsForgotten = "restarts-forgotten",
+    /// Agents do not see what is wrong with the device's clock.
+    ClockHidden = "clock-hidden",
+    /// The package manager does more than it said.
+    StepsHidden = "steps-hidden",
+    /// The package manager installs older versions than it said.
+    OlderInstalled = "older-installed",
+    /// The package manager installs other versions than it said.
+    OthersChanged = "others-changed",
+    /// The package manager begins long after it was told to.
+    ChangedLate = "changed-late",
+    /// Leases do not say that everything is stopped.
+    BrakeUnsaid = "brake-unsaid",
+    /// A log that came from a backup keeps its epoch.
+    EpochForgotten = "epoch-forgotten",
     /// A start says nothing of the time in which nobody listened.
     DowntimeHidden = "downtime-hidden",
     /// What was decided is lost, and believed to be told.

@@ -91,7 +91,7 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
         let _ = writeln!(yaml, "freezes:\n  - {{ name: busy days, from: {from}, to: {to}{unless} }}");
     }
     for title in TITLES {
-        let _ = writeln!(yaml, "---\ntitle: {title}\nname: {title}\nscheme: semver");
+        let _ = writeln!(yaml, "---\ntitle: {title}\nname: {title}\nscheme: semver\nidentifiers: {{ deb: [{title}] }}");
     }
     let software = [(TITLES[0], "editors"), (TITLES[1], "browsers"), (TITLES[2], "guards"), (PACKAGE, "packages")];
     for (title, name) in software {
@@ -141,6 +141,10 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
     }
     if title == TITLES[2] && rng.permille(500) {
         yaml.push_str(if rng.permille(600) { "presence: required\n" } else { "presence: forbidden\n" });
+    }
+    if rng.permille(400) {
+        let reboot = if rng.permille(700) { "at_due" } else { "ask" };
+        let _ = writeln!(yaml, "experience: {{ notify: {}h, reboot: {{ mode: {reboot} }} }}", rng.between(1, 8));
     }
     yaml.push_str("deadline:\n");
     if rng.permille(500) {

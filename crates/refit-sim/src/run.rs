@@ -15,6 +15,7 @@ use super::{
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_core::control::{Actor, Event, Input, PlanId, Refusal};
+use refit_model::DeviceId;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -23,10 +24,14 @@ use std::{
 /// Something that is to happen.
 #[derive(Clone, Debug)]
 pub(crate) enum Task {
-    /// An agent wakes up.
+    /// An agent starts.
+    Boot(usize),
+    /// An agent is woken, as it asked for.
     Wake(usize),
-    /// An agent does what it was told.
-    CarryOut(usize),
+    /// An agent of this life hears something.
+    Hear(usize, u64, Box<refit_agent::machine::Input>),
+    /// A day on a device.
+    Live(usize),
     /// A message arrives.
     Deliver(Box<Message>),
     /// The server looks at the time.
@@ -109,7 +114,15 @@ pub(crate) struct Run {
     pub devices: Rng,
     pub look: Rng,
     /// Receipts that a server acknowledged.
-    pub delivered: BTreeSet<smol_str::SmolStr>,
+    pub delivered: BTreeSet<(DeviceId, smol_str::SmolStr)>,
+    /// Receipts that counted in a log that was lost.
+    pub excused: BTreeSet<(DeviceId, smol_str::SmolStr)>,
+    /// What has to be in the log before anybody is answered is not there yet; whether the log came from a backup.
+    pub door_due: Option<bool>,
+    /// The newest root that was signed.
+    pub signed_roots: u64,
+    /// The newest mandate that was signed.
+    pub signed_mandates: u64,
     /// The next number of a plan, a token, a person.
     pub numbers: u64,
 }
@@ -174,6 +187,10 @@ impl Run {
             devices: Rng::stream(seed, "devices"),
             look: Rng::stream(seed, "look"),
             delivered: BTreeSet::new(),
+            excused: BTreeSet::new(),
+            door_due: None,
+            signed_roots: 0,
+            signed_mandates: 0,
             numbers: 0,
             config,
         };
@@ -186,11 +203,17 @@ impl Run {
         run
     }
 
-    /// Queues something so many seconds from now.
-    pub fn after(&mut self, seconds: i64, task: Task) {
+    /// Queues something so many seconds from now; its place in the queue.
+    pub fn after(&mut self, seconds: i64, task: Task) -> (Timestamp, u64) {
         let at = self.now.checked_add(SignedDuration::from_secs(seconds.max(0))).unwrap_or(self.now);
         self.queued += 1;
         self.queue.insert((at, self.queued), task);
+        (at, self.queued)
+    }
+
+    /// Something is not to happen any more.
+    pub fn never_mind(&mut self, place: (Timestamp, u64)) {
+        self.queue.remove(&place);
     }
 
     /// Whether a fault happens now, which has so many chances in a thousand.
@@ -246,8 +269,10 @@ impl Run {
 
     fn take(&mut self, task: Task) -> Result<(), Stop> {
         match task {
-            Task::Wake(agent) => self.wake(agent),
-            Task::CarryOut(agent) => self.carry_out(agent),
+            Task::Boot(agent) => self.boot(agent)?,
+            Task::Wake(agent) => self.wake(agent)?,
+            Task::Hear(agent, life, input) => self.hear(agent, life, *input)?,
+            Task::Live(agent) => self.live(agent),
             Task::Deliver(message) => self.deliver(*message)?,
             Task::Tick => {
                 self.tick_queued = false;
@@ -398,6 +423,7 @@ impl Run {
             let contents = std::mem::replace(&mut self.store, backup).contents;
             self.store.contents.extend(contents);
             self.watch.truth.erased = erased;
+            self.excused.extend(self.watch.fold.receipts.iter().cloned());
             self.delivered.clear();
             self.watch.restored(&self.store, self.server_now())?;
             elsewhere = true;
@@ -420,7 +446,12 @@ impl Run {
             self.crash();
         }
         self.listening = self.server.is_some();
-        Ok(())
+        let elsewhere = elsewhere || self.door_due.take().unwrap_or(false);
+        if self.server.is_none() {
+            self.door_due = Some(elsewhere);
+            return Ok(());
+        }
+        self.open_door(elsewhere)
     }
 
     fn tick(&mut self) -> Result<(), Stop> {
@@ -525,20 +556,71 @@ impl Run {
         }
         self.give(vec![(Actor::server(), Input::GoOn { why: "calm".into() })])?;
         self.everybody_reports()?;
-        for _ in 0..200 {
-            if !self.decide()? {
-                break;
-            }
-            self.tell_decided()?;
-        }
+        self.everything_is_decided()?;
+        // What was decided is done, as far as it may be done now, and reported.
+        self.everybody_reports()?;
+        self.agents_follow()?;
+        self.everything_is_decided()?;
         let now = self.server_now();
         if let Some(server) = &self.server {
+            // Every device is looked at here: what looks out for changes is held to it.
             let unsettled = server.board.due(&server.state, now.max(server.state.clock), 1);
             let found = unsettled.first().map(|device| format!("{device} never settles"));
             self.watch.judge(super::watch::Invariant::SettledIsDecided, found)?;
             self.watch.settled(&server.state, now)?;
             self.watch.replays(&self.store, &server.state)?;
         }
+        Ok(())
+    }
+
+    fn everything_is_decided(&mut self) -> Result<(), Stop> {
+        for _ in 0..200 {
+            if !self.decide()? {
+                break;
+            }
+            self.tell_decided()?;
+        }
+        Ok(())
+    }
+
+    /// Whoever may come holds what it was told last, and has told everything; what a server acknowledged is in the log.
+    fn agents_follow(&mut self) -> Result<(), Stop> {
+        let (now, receipts) = (self.server_now(), &self.watch.fold.receipts);
+        let Some(server) = &self.server else { return Ok(()) };
+        let state = &server.state;
+        let (mut behind, mut untold) = (None, None);
+        for agent in &self.agents {
+            let Some(journal) = &agent.image.journal else { continue };
+            let record = state.device(&agent.device).filter(|record| record.quarantined.is_none());
+            let counts = state.agents.certificate(&agent.device, &agent.image.serial, now).is_some();
+            if record.is_none() || !counts {
+                continue;
+            }
+            let held = journal.state.as_ref().map(|held| held.digest);
+            if agent.image.ledger.last().is_none() || held != agent.image.ledger.last() || !journal.receipts.is_empty()
+            {
+                let problems: Vec<_> = journal.problems.iter().map(|it| format!("{}: {}", it.code, it.what)).collect();
+                behind = behind.or_else(|| {
+                    Some(format!(
+                        "{} holds {held:?}, and was told {:?}; {} receipts; {problems:?}",
+                        agent.device,
+                        agent.image.ledger.last(),
+                        journal.receipts.len()
+                    ))
+                });
+            }
+            let counted = |id: &smol_str::SmolStr| {
+                let of = (agent.device.clone(), id.clone());
+                receipts.contains(&of) || self.excused.contains(&of)
+            };
+            let found = agent.image.ledger.untold(Some(journal), counted);
+            untold = untold.or_else(|| found.map(|found| format!("{}: {found}", agent.device)));
+        }
+        let lost = self.delivered.iter().find(|of| !receipts.contains(of));
+        let lost = lost.map(|(device, id)| format!("receipt {id} of {device} was acknowledged and never counted"));
+        self.watch.judge(super::watch::Invariant::AgentsFollow, behind)?;
+        self.watch.judge(super::watch::Invariant::ChangesAreTold, untold)?;
+        self.watch.judge(super::watch::Invariant::ReceiptsArrive, lost)?;
         Ok(())
     }
 }

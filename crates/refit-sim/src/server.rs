@@ -6,8 +6,12 @@ use super::{
 };
 use jiff::Timestamp;
 use refit_core::control::{
-    Actor, Board, Director, Effect, Evaluation, Evaluator, Event, Input, Look, PlanId, Refusal, State, Terms, handle,
+    Actor, Board, Director, Effect, Evaluation, Evaluator, Event, Input, Look, Lookout, PlanId, Refusal, State, Terms,
+    handle,
 };
+use refit_model::DeviceId;
+use refit_wire::Digest;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A running server. All of it is lost in a crash.
 #[derive(Debug)]
@@ -20,6 +24,21 @@ pub struct Server {
     pub evaluator: Evaluator,
     /// Decisions that were made and not told yet.
     pub decided: Vec<Evaluation>,
+    /// What looks out for devices that have to be decided.
+    pub lookout: Lookout,
+    /// The state that each device is told.
+    pub told: BTreeMap<DeviceId, Arc<Told>>,
+}
+
+/// A state that was made for a device.
+#[derive(Debug)]
+pub struct Told {
+    /// The digest of its content without its number.
+    pub content: Digest,
+    /// The digest of its payload.
+    pub digest: Digest,
+    /// The state itself.
+    pub document: refit_wire::State,
 }
 
 /// When the server is killed while it takes a batch.
@@ -67,7 +86,14 @@ impl Server {
         if plant != Some(Plant::ErasureForgotten) {
             store.sweep(&mut state);
         }
-        Ok(Server { state, board: Board::default(), evaluator: Evaluator::default(), decided: Vec::new() })
+        Ok(Server {
+            state,
+            board: Board::default(),
+            evaluator: Evaluator::default(),
+            decided: Vec::new(),
+            lookout: Lookout::default(),
+            told: BTreeMap::new(),
+        })
     }
 
     /// Takes inputs in one batch: all of their events become durable, or none.
@@ -154,7 +180,7 @@ impl Server {
         let now = now.max(self.state.clock);
         let state = self.reads(plant);
         let Some(terms) = Terms::in_force(&state) else { return };
-        let due = self.board.due(&state, now, most);
+        let due = self.lookout.due(&mut self.board, &state, now, most);
         let records: Vec<_> = due.iter().filter_map(|id| state.device(id).cloned()).collect();
         let (state, evaluator) = (&state, &mut self.evaluator);
         self.decided = records.iter().map(|record| evaluator.evaluate(state, &terms, record, now)).collect();

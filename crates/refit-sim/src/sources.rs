@@ -67,6 +67,12 @@ impl Sources {
         self.offers.get(universe).cloned().unwrap_or_default()
     }
 
+    /// The versions that a vendor offers.
+    pub fn versions(&self, title: &str) -> Vec<SmolStr> {
+        let newest = self.minors.get(title).copied().unwrap_or(-1);
+        (newest.saturating_sub(3).max(0)..=newest).map(|minor| format!("1.{minor}.0").into()).collect()
+    }
+
     /// People that HR knows.
     pub fn people(&self) -> Vec<PersonId> {
         self.people.keys().cloned().collect()
@@ -96,9 +102,9 @@ impl Run {
     pub fn source(&mut self) -> Result<(), Stop> {
         let again = self.sources.rng.between(900, 24_000);
         self.after(again, Task::Source);
-        let input = match self.sources.rng.below(10) {
-            0 | 1 => Some(self.release()),
-            2 => self.offer(),
+        let input = match self.sources.rng.below(12) {
+            0..3 => Some(self.release()),
+            10 | 11 => self.offer(),
             3 | 4 => Some(self.advisory()),
             5 => Some(self.matching()),
             _ => self.human_resources(),

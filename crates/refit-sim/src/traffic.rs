@@ -1,254 +1,120 @@
 //! Between agents and the server: what is sent, lost, repeated and delayed, and what comes of it.
 
 use super::{
-    agent::{Agent, Report},
+    devices::CALL,
     faults::Fault,
-    plant::Plant,
     run::{Run, Stop, Task},
-    watch::Invariant,
 };
-use jiff::SignedDuration;
-use refit_core::control::{Actor, Bearer, CheckIn, Event, Input, Observation, Scope, SlotName, Wanted};
-use refit_model::{DeviceId, TitleId};
+use refit_agent::machine::{Ask, Failure, Input};
+use refit_model::DeviceId;
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
 
-/// What an agent sends when it checks in.
+/// What an agent sends.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    agent: usize,
-    check_in: u64,
-    enrol: bool,
-    observation: Observation,
-    reports: Vec<Report>,
-    installed: BTreeMap<TitleId, SmolStr>,
+    pub agent: usize,
+    pub life: u64,
+    pub call: u64,
+    pub ask: Ask,
+    pub serial: SmolStr,
+    pub device: DeviceId,
 }
 
-/// The most agents that a run may have.
-const AGENTS_MOST: usize = 40;
-
 impl Run {
-    /// One more agent, which enrols soon.
-    pub fn new_agent(&mut self, number: usize) {
-        if self.agents.len() >= AGENTS_MOST {
-            return;
-        }
-        let cloned = self.fault(Fault::ClonedId, 60, |run| &mut run.devices);
-        let twin = self.devices.below(self.agents.len() as u64) as usize;
-        let copied = self.devices.permille(500);
-        let twin = self.agents.get(twin).filter(|_| cloned);
-        let device = twin.map_or_else(|| DeviceId::new(format!("d{number}")), |twin| twin.device.clone());
-        let agent = match twin.filter(|_| copied) {
-            Some(twin) => Agent::copy_of(self.agents.len(), twin),
-            // It was given the same id, and has a history of its own.
-            None => Agent::new(self.agents.len(), device, &mut self.devices, self.now),
-        };
-        self.agents.push(agent);
-        let seconds = self.devices.between(10, 1_000);
-        self.after(seconds, Task::Wake(self.agents.len() - 1));
-    }
-
-    /// An agent wakes up: its clock goes wrong, people change what is installed, it checks in or sleeps on.
-    pub fn wake(&mut self, index: usize) {
-        let jumps = self.fault(Fault::ClockJumps, 25, |run| &mut run.devices);
-        let drifts = self.fault(Fault::ClockDrifts, 25, |run| &mut run.devices);
-        let sleeps = self.fault(Fault::LongSleep, 25, |run| &mut run.devices);
-        let (jump, gain) = (self.devices.between(-500_000, 500_000), self.devices.between(-300, 300));
-        let sleep = self.devices.between(86_400, 25 * 86_400);
-        let again = self.devices.between(3_600, 40_000);
-        let now = self.now;
-        let people_change = self.devices.permille(30);
-        let which = self.devices.below(6);
-        let Some(agent) = self.agents.get_mut(index) else { return };
-        if drifts {
-            agent.gains = gain;
-        }
-        if jumps {
-            (agent.ahead, agent.since) = (jump, now);
-        } else if self.devices.permille(100) {
-            // Its clock is set right.
-            (agent.ahead, agent.since) = (0, now);
-        }
-        if people_change {
-            match which {
-                0 => drop(agent.installed.remove(&TitleId::new("browser"))),
-                1 => drop(agent.installed.insert(TitleId::new("browser"), "1.0.0".into())),
-                2 => drop(agent.installed.insert(TitleId::new("guard"), "1.0.0".into())),
-                3 => drop(agent.installed.remove(&TitleId::new("guard"))),
-                // Its sources are changed.
-                _ => {
-                    if let Some(universe) = &mut agent.universe {
-                        *universe = if universe == "debian-0" { "debian-1".into() } else { "debian-0".into() };
-                    }
-                }
+    /// An agent sends something.
+    pub(super) fn send(&mut self, message: Message) -> Result<(), Stop> {
+        if let Ask::CheckIn(said) = &message.ask
+            && let Some(agent) = self.agents.get(message.agent)
+        {
+            let links = said.history.iter().flat_map(|history| history.links.first());
+            for link in links {
+                // A copy that was made while a check-in was unanswered does that one again: it is whose who drew it.
+                self.watch.truth.links.entry(*link).or_insert(agent.who);
             }
+            self.watch.truth.agents.entry(message.device.clone()).or_default().insert(agent.who);
         }
-        if sleeps {
-            self.after(sleep, Task::Wake(index));
-            return;
+        if self.calm {
+            return self.deliver(message);
         }
-        self.after(again, Task::Wake(index));
-        self.send(index);
-    }
-
-    fn send(&mut self, index: usize) {
-        let message = self.message(index);
-        let Some(message) = message else { return };
+        let unreachable = Input::Answered { call: message.call, result: Err(Failure::Unreachable("lost".into())) };
+        let (agent, life) = (message.agent, message.life);
         if self.fault(Fault::MessageLost, 40, |run| &mut run.network) {
-            return;
+            self.after(CALL, Task::Hear(agent, life, Box::new(unreachable)));
+            return Ok(());
         }
         if self.fault(Fault::MessageRepeated, 40, |run| &mut run.network) {
             let later = self.network.between(1, 90_000);
             self.after(later, Task::Deliver(Box::new(message.clone())));
         }
-        let delayed = self.fault(Fault::MessageDelayed, 40, |run| &mut run.network);
-        let seconds = if delayed { self.network.between(4_000, 90_000) } else { self.network.between(0, 5) };
+        if self.fault(Fault::MessageDelayed, 40, |run| &mut run.network) {
+            // Nobody waits for so long.
+            let seconds = self.network.between(4_000, 90_000);
+            self.after(CALL, Task::Hear(agent, life, Box::new(unreachable)));
+            self.after(seconds, Task::Deliver(Box::new(message)));
+            return Ok(());
+        }
+        // Now and then something else happens in between.
+        let seconds = self.network.between(-20, 5);
+        if seconds < 0 {
+            return self.deliver(message);
+        }
         self.after(seconds, Task::Deliver(Box::new(message)));
+        Ok(())
     }
 
-    fn message(&mut self, index: usize) -> Option<Message> {
-        let now = self.now;
-        let agent = self.agents.get_mut(index)?;
-        let offers = agent.universe.as_ref().map(|universe| self.sources.offers(universe)).unwrap_or_default();
-        let enrol = !agent.enrolled;
-        let observation = agent.observation(&mut self.devices, now, offers);
-        let (device, head) = (observation.device.clone(), observation.check_in.as_ref().and_then(CheckIn::head));
-        self.watch.truth.agents.entry(device).or_default().insert(index);
-        if let Some(head) = head {
-            // A copy that was made while a check-in was unanswered does that one again: it is whose who drew it.
-            self.watch.truth.links.entry(head.link).or_insert(index);
-        }
-        Some(Message {
-            agent: index,
-            check_in: agent.check_ins,
-            enrol,
-            observation,
-            reports: agent.receipts.clone(),
-            installed: agent.installed.clone(),
-        })
-    }
-
-    /// A message arrives at the server, if there is one.
+    /// A message arrives at the server, if there is one, and its answer at the agent, if that still waits.
     pub fn deliver(&mut self, message: Message) -> Result<(), Stop> {
-        if self.server.is_none() {
-            return Ok(());
-        }
-        let device = message.observation.device.clone();
-        let actor = Actor {
-            name: format!("device:{device}").into(),
-            owner: format!("device:{device}").into(),
-            bearer: Bearer::Program,
-            scopes: [Scope::Facts].into_iter().collect(),
-            origin: "198.51.100.1".into(),
+        let Message { agent: index, life, call, ask, serial, device } = message;
+        let answered = match self.answer(&device, &serial, &ask)? {
+            Ok(answered) => answered,
+            Err(failure) => {
+                let refused = matches!(&failure, Failure::Refused { status: 401, .. });
+                self.reach(index, life, call, Err(failure))?;
+                if refused {
+                    self.refused(index, life, &device)?;
+                }
+                return Ok(());
+            }
         };
-        // Whoever comes through the door is enrolled there; asking for it again does no harm.
-        let mut inputs = self.at_the_door(&actor, &device, message.check_in);
-        if message.enrol {
-            inputs.push((actor.clone(), Input::Enrol { device: device.clone(), name: None }));
-        }
-        let head = message.observation.check_in.as_ref().and_then(CheckIn::head);
-        inputs.push((actor.clone(), Input::Observe(message.observation)));
-        let first_report = inputs.len();
-        for report in &message.reports {
-            inputs.push((actor.clone(), receipt(&device, report)));
-        }
-        let Some(answers) = self.give(inputs)? else { return Ok(()) };
-        let said = answers.get(first_report - 1).and_then(|answer| answer.as_ref().ok());
-        let observed = said.is_some_and(|events| !events.iter().any(|it| matches!(it, Event::DeviceQuarantined(_))));
-        let recorded = said.into_iter().flatten().any(|event| matches!(event, Event::DeviceObserved(_)));
-        let counted: Vec<Report> = message
-            .reports
-            .iter()
-            .zip(answers.iter().skip(first_report))
-            .filter(|(_, answer)| answer.is_ok())
-            .map(|(report, _)| report.clone())
-            .collect();
-        if observed {
-            let heard = self.server_now();
-            self.watch.heard.heard(&device, heard);
-        }
         if self.fault(Fault::ReplyLost, 40, |run| &mut run.network) {
+            let lost = Input::Answered { call, result: Err(Failure::Unreachable("lost".into())) };
+            self.after(CALL, Task::Hear(index, life, Box::new(lost)));
             return Ok(());
         }
-        let managed = self.server.as_ref().and_then(|server| server.state.device(&device)).cloned();
-        let Some(agent) = self.agents.get_mut(message.agent) else { return Ok(()) };
-        agent.enrolled = true;
-        if let Some(head) = head {
-            agent.answered(head, recorded);
-        }
-        if !observed {
-            return Ok(());
-        }
-        agent.acknowledge(message.check_in, message.installed, &counted);
-        self.delivered.extend(counted.iter().map(|report| report.id.clone()));
-        let asked = managed.iter().flat_map(|record| record.published.iter());
-        let asked = asked.filter(|(_, published)| published.key.admitted != Wanted::Nothing);
-        let directives: BTreeMap<SlotName, Wanted> =
-            asked.map(|(slot, published)| (slot.clone(), published.key.admitted.clone())).collect();
-        let new = !directives.is_empty() && agent.directives != directives;
-        agent.directives = directives;
-        if new {
-            let seconds = self.devices.between(600, 4 * 86_400);
-            self.after(seconds, Task::CarryOut(message.agent));
+        let now = self.now;
+        let waits = self.agents.get_mut(index).filter(|agent| agent.life == life && agent.out == Some(call));
+        if let Some(agent) = waits.filter(|agent| agent.asleep.is_none_or(|until| until <= now)) {
+            let wall = agent.wall(now);
+            if let Some(serial) = &answered.serial {
+                agent.image.serial = serial.clone();
+            }
+            if let Some(confirmed) = answered.confirmed {
+                agent.image.ledger.answered(confirmed, wall, now);
+                self.delivered.extend(answered.receipts.into_iter().map(|id| (device.clone(), id)));
+            }
+            return self.reach(index, life, call, Ok(answered.bytes));
         }
         Ok(())
     }
 
-    /// An agent does one thing that it was told.
-    pub fn carry_out(&mut self, index: usize) {
-        let fails = self.fault(Fault::DirectiveFails, 120, |run| &mut run.devices);
-        let restart = self.devices.permille(80);
-        let now = self.now;
-        let drops = self.config.plant == Some(Plant::ReportsDropped);
-        let Some(agent) = self.agents.get_mut(index) else { return };
-        if agent.carry_out(fails, restart, now) {
-            if drops {
-                self.delivered.extend(agent.receipts.drain(..).map(|report| report.id));
-            }
-            self.after(60, Task::CarryOut(index));
+    /// An answer reaches an agent.
+    fn reach(&mut self, index: usize, life: u64, call: u64, result: Result<Vec<u8>, Failure>) -> Result<(), Stop> {
+        if let Some(agent) = self.agents.get_mut(index).filter(|agent| agent.life == life && agent.out == Some(call)) {
+            agent.out = None;
+            return self.hear(index, life, Input::Answered { call, result });
         }
+        Ok(())
     }
 
-    /// All clocks are right, and every agent says all that it has to say.
-    pub fn everybody_reports(&mut self) -> Result<(), Stop> {
-        for index in 0..self.agents.len() {
-            if let Some(agent) = self.agents.get_mut(index) {
-                (agent.ahead, agent.gains, agent.since) = (0, 0, self.now);
-            }
-            self.now = self.now.checked_add(SignedDuration::from_secs(1)).unwrap_or(self.now);
-            if let Some(message) = self.message(index) {
-                self.deliver(message)?;
-            }
+    /// A device is refused: sooner or later somebody enrols it again.
+    fn refused(&mut self, index: usize, life: u64, device: &DeviceId) -> Result<(), Stop> {
+        let again = self.people.permille(150) && !self.calm;
+        let managed = self.server.as_ref().is_some_and(|server| server.state.device(device).is_some());
+        if let Some(agent) = self.agents.get_mut(index).filter(|agent| agent.life == life && again && managed) {
+            agent.kill();
+            agent.image.journal = None;
+            return self.enrol(index);
         }
-        self.receipts_arrive()
-    }
-
-    /// Every receipt counts in the end: what a server acknowledged is in the log.
-    fn receipts_arrive(&mut self) -> Result<(), Stop> {
-        let counted: std::collections::BTreeSet<_> =
-            self.watch.fold.receipts.iter().map(|(_, id)| id.clone()).collect();
-        let gone: Vec<DeviceId> =
-            self.watch.fold.devices.iter().filter(|device| !device.managed).map(|device| device.id.clone()).collect();
-        let lost = self.delivered.iter().find(|id| {
-            let number: Option<usize> = id.trim_start_matches('r').split('-').next().and_then(|it| it.parse().ok());
-            let agent = number.and_then(|number| self.agents.get(number));
-            !counted.contains(*id) && agent.is_some_and(|agent| !gone.contains(&agent.device))
-        });
-        let found = lost.map(|id| format!("receipt {id} was acknowledged and never counted"));
-        Ok(self.watch.judge(Invariant::ReceiptsArrive, found)?)
-    }
-}
-
-fn receipt(device: &DeviceId, report: &Report) -> Input {
-    Input::Receipt {
-        device: device.clone(),
-        receipt: report.id.clone(),
-        slot: report.slot.clone(),
-        result: report.result,
-        before: report.before.clone(),
-        after: report.after.clone(),
-        at: report.at,
-        duration_ms: 1_000,
-        output: None,
+        Ok(())
     }
 }

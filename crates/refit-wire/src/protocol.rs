@@ -88,6 +88,9 @@ pub struct CheckIn {
     /// clone.
     #[schemars(with = "String")]
     pub run: SmolStr,
+    /// Which history of check-ins it continues. An agent that has told one once always does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// The device's own time.
     #[schemars(with = "String")]
     pub at: Timestamp,
@@ -110,6 +113,32 @@ pub struct CheckIn {
     /// How long the device has been in use since it started to count after its last absence, in seconds.
     #[serde(default)]
     pub used_seconds: u64,
+}
+
+/// What a check-in says of those before it: two devices that share one certificate have two histories, and the server's log has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct History {
+    /// How many check-ins there have been, this one among them. One that is not answered is done again under its number.
+    pub sequence: u64,
+    /// What the device drew at random for this check-in and for those before it, newest first: as many as there are, up to 32.
+    pub links: Vec<u32>,
+    /// The last check-in of which an answer said that it was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<HistoryHead>,
+}
+
+impl History {
+    /// The most links that a check-in carries.
+    pub const LINKS_MOST: usize = 32;
+}
+
+/// One check-in of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryHead {
+    /// Its number, from 1.
+    pub sequence: u64,
+    /// What the device drew for it.
+    pub link: u32,
 }
 
 /// What a device says of itself, against what both sides agreed upon last.
@@ -226,6 +255,9 @@ pub struct CheckInAnswer {
     /// Whether the device should ask for its next certificate.
     #[serde(default)]
     pub renew: bool,
+    /// Whether this check-in is the last of the device's history in the log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded: bool,
 }
 
 /// What the server wants of the next report.

@@ -109,8 +109,14 @@ impl Machine {
     fn checked_in(&mut self, sent: Sent, result: Result<Vec<u8>, Failure>, now: Clock) -> Result<(), Refusal> {
         let bytes = match result {
             // The server's wish to hear everything is an answer, not a fault.
-            Err(Failure::Refused { status: 409, detail, .. }) => {
+            Err(Failure::Refused { status: 409, code, detail }) => {
                 self.set_want(Want::All);
+                // Somebody has heard it, and knows a later one. A disk that was put back would say the same for ever, and nobody could
+                // tell it from a message that is late.
+                if code == "replayed" {
+                    self.journal.history.answered(false);
+                    self.step.changed = true;
+                }
                 return Err(Refusal::new("refused", detail));
             }
             result => self.body("answer", limits::ANSWER, result)?,

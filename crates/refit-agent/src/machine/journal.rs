@@ -7,7 +7,7 @@ use refit_wire::{
     Digest, Envelope, Root,
     lease::Brake,
     mandate::check::Floors,
-    protocol::Receipt,
+    protocol::{History, HistoryHead, Receipt},
     state::{PackageName, Terms},
 };
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct Journal {
     pub brake: Option<Brake>,
     /// The number of the last check-in.
     pub counter: u64,
+    /// The check-ins so far, as the server's log can tell them from a copy's.
+    #[serde(default)]
+    pub history: CheckIns,
     /// The digest of the inventory that both sides agreed upon last.
     pub agreed: Option<Digest>,
     /// When package lists were fetched last.
@@ -96,6 +99,41 @@ pub struct Held<O> {
     pub order: O,
     /// From when on too few of the keys that signed it count.
     pub keys_until: Option<Timestamp>,
+}
+
+/// The check-ins of this device that were answered, and the one that is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckIns {
+    /// How many there have been.
+    pub sequence: u64,
+    /// What was drawn for the last ones, newest first.
+    pub links: Vec<u32>,
+    /// Whether the newest has no answer yet: it is done again under its number.
+    pub unanswered: bool,
+    /// The last one of which an answer said that it was written down.
+    pub recorded: Option<HistoryHead>,
+}
+
+impl CheckIns {
+    /// The next check-in, for which `link` was drawn, or once more the one that has no answer.
+    pub(super) fn next(&mut self, link: u32) -> History {
+        if !self.unanswered {
+            self.sequence += 1;
+            self.links.insert(0, link);
+            self.links.truncate(History::LINKS_MOST);
+            self.unanswered = true;
+        }
+        History { sequence: self.sequence, links: self.links.clone(), recorded: self.recorded }
+    }
+
+    /// The newest has been answered.
+    pub(super) fn answered(&mut self, recorded: bool) {
+        self.unanswered = false;
+        if let (true, Some(link)) = (recorded, self.links.first()) {
+            self.recorded = Some(HistoryHead { sequence: self.sequence, link: *link });
+        }
+    }
 }
 
 /// When versions were first offered: by package, version and key.
@@ -209,6 +247,7 @@ impl Journal {
             silence_told: None,
             brake: None,
             counter: 0,
+            history: CheckIns::default(),
             agreed: None,
             refreshed: None,
             first_seen: FirstSeen::new(),

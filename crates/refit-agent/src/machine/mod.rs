@@ -34,7 +34,9 @@ pub use effect::{Ask, Change, Effect, Kind, NoticeItem, Severity, Telling};
 pub use input::{
     CannotDo, Clock, Failure, Input, Observed, OfferedPackage, PersonSaid, Presence, Reading, RestartNeeds,
 };
-pub use journal::{Blocked, FORM, FirstSeen, Held, HoldSeen, Journal, KnownProblem, PendingRestart, Progress, Usage};
+pub use journal::{
+    Blocked, CheckIns, FORM, FirstSeen, Held, HoldSeen, Journal, KnownProblem, PendingRestart, Progress, Usage,
+};
 pub use report::Complaint;
 pub use status::Status;
 

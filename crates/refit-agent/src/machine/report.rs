@@ -54,6 +54,7 @@ impl Machine {
     /// The next check-in; its number is on disk before it is sent.
     pub(super) fn write_check_in(&mut self, now: Clock) -> Option<(CheckIn, Sent)> {
         let standing = self.standing(now);
+        let link = u32::try_from(self.draw(1 << 32)).unwrap_or_default();
         let life = self.life.as_ref()?;
         let (report, inventory, offers) = match (&life.inventory, self.journal.agreed) {
             (Some(inventory), agreed) => {
@@ -69,6 +70,7 @@ impl Machine {
         };
         let run: String = life.random.iter().map(|byte| format!("{byte:02x}")).collect();
         self.journal.counter += 1;
+        let history = self.journal.history.next(link);
         self.journal.problems.retain(|known| !known.told || known.last > before(now.wall, PROBLEM_SECONDS));
         self.step.changed = true;
         let problems: Vec<&KnownProblem> = self.journal.problems.iter().filter(|known| !known.told).collect();
@@ -86,6 +88,7 @@ impl Machine {
             agent: self.settings.agent.clone(),
             counter: self.journal.counter,
             run: run.into(),
+            history: Some(history),
             at: now.wall,
             report,
             holds: Holds {
@@ -134,6 +137,7 @@ impl Machine {
 
     /// What an answer confirms, and when to come again.
     pub(super) fn note_answer(&mut self, sent: Sent, answer: &CheckInAnswer, now: Clock) {
+        self.journal.history.answered(answer.recorded);
         self.journal.receipts.retain(|receipt| !answer.receipts.contains(&receipt.id));
         self.journal.complaints.retain(|complaint| !answer.complaints.contains(&complaint.id));
         for known in &mut self.journal.problems {

@@ -194,6 +194,10 @@ pub struct Server {
     pub state: Option<Result<Vec<u8>, Failure>>,
     pub state_digest: Option<Digest>,
     pub keep_receipts: bool,
+    /// Why check-ins are refused.
+    pub refusal: Option<Failure>,
+    /// Whether check-ins are said to be written down.
+    pub records: bool,
     pub want: Option<Want>,
 }
 
@@ -398,6 +402,10 @@ impl Rig {
         }
         let state = signed(&self.state, &[5]);
         match ask {
+            Ask::CheckIn(check_in) if self.server.refusal.is_some() => {
+                self.check_ins.push(*check_in);
+                Err(self.server.refusal.clone().unwrap())
+            }
             Ask::CheckIn(check_in) => {
                 let receipts = check_in.receipts.iter().map(|receipt| receipt.id.clone());
                 let answer = CheckInAnswer {
@@ -416,6 +424,7 @@ impl Rig {
                     complaints: check_in.complaints.iter().map(|complaint| complaint.id.clone()).collect(),
                     next_seconds: 300,
                     renew: false,
+                    recorded: self.server.records,
                 };
                 self.check_ins.push(*check_in);
                 Ok(serde_json::to_vec(&answer).unwrap())

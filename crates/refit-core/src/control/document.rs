@@ -118,6 +118,20 @@ pub fn expires(index: u32, clock: Timestamp) -> Timestamp {
     Timestamp::from_second(until).unwrap_or(Timestamp::MAX)
 }
 
+/// How many numbers a device's states may take between two events.
+const NUMBERS: u64 = 1 << 16;
+
+/// The number of a state whose content differs from the one that was told `before`, in this life of the server, while the log ends at
+/// `seq`.
+///
+/// Content also differs where no event says why: time has passed, or decisions are there that were not. Such a state takes the next
+/// number. Those numbers are remembered nowhere; each start of a server writes an event, so that all of its numbers lie above
+/// those of the life before.
+pub fn sequence(seq: u64, before: Option<u64>) -> u64 {
+    let next = before.map_or(0, |before| before.saturating_add(1));
+    seq.saturating_mul(NUMBERS).max(next)
+}
+
 /// Whether a directive's name is one of a slot: [`Directive::id`] is made of a word, the slot, and a version where there is one.
 pub fn names(directive: &str, slot: &SlotName) -> bool {
     let Some((word, rest)) = directive.split_once(' ') else { return false };

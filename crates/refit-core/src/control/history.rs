@@ -6,7 +6,8 @@
 //! down, so an agent also says which was the last that was. Where it does not know of the last one (an answer was lost), its
 //! check-in is written down again.
 
-use crate::control::input::Refusal;
+use crate::control::{input::Refusal, state::DeviceRecord};
+use refit_wire::protocol;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -54,9 +55,35 @@ pub enum Continuation {
 /// How many check-ins are remembered.
 const HEADS_MOST: usize = 16;
 
+impl From<&protocol::History> for CheckIn {
+    fn from(said: &protocol::History) -> CheckIn {
+        let recorded = said.recorded.map(|head| Head { sequence: head.sequence, link: head.link });
+        CheckIn { sequence: said.sequence, links: said.links.clone(), recorded }
+    }
+}
+
+/// What a check-in without news is to what is known of the device: whether it continues its history, and whether it has to be
+/// written down all the same, because the history begins with it, or because the agent does not know what was written down last.
+pub fn without_news(record: &DeviceRecord, source: &str, said: Option<&CheckIn>) -> (Continuation, bool) {
+    let counted = record.history.as_ref().filter(|history| history.source == source || said.is_some());
+    match (counted, said) {
+        (None, None) => (Continuation::Next, false),
+        (None, Some(_)) => (Continuation::Next, true),
+        (Some(_), None) => (Continuation::Diverges(UNCOUNTED), true),
+        (Some(history), Some(check_in)) => match history.judge(check_in) {
+            Continuation::Next => (Continuation::Next, history.has_to_grow(check_in)),
+            Continuation::Earlier => (Continuation::Earlier, false),
+            diverges => (diverges, true),
+        },
+    }
+}
+
+/// Why a source that counts can't stop to.
+pub(super) const UNCOUNTED: &str = "it counts its check-ins, and this one has no number";
+
 impl CheckIn {
     /// The most links that a report carries. One that arrives after so many others is taken for another history's.
-    pub const LINKS_MOST: usize = 32;
+    pub const LINKS_MOST: usize = protocol::History::LINKS_MOST;
 
     /// This check-in itself.
     pub fn head(&self) -> Option<Head> {
@@ -106,6 +133,12 @@ impl History {
         } else {
             Continuation::Diverges("it does not know what this device has said last")
         }
+    }
+
+    /// Whether a check-in that continues this has to be written down even without news: it does not know of the last one that was.
+    pub fn has_to_grow(&self, check_in: &CheckIn) -> bool {
+        let newest = self.heads.last();
+        newest.is_none() || (check_in.recorded.as_ref() != newest && check_in.head().as_ref() != newest)
     }
 
     /// Goes on by a check-in.

@@ -25,6 +25,7 @@ mod holds;
 mod input;
 mod lookout;
 mod publication;
+pub mod report;
 mod rollouts;
 mod snapshot;
 mod sorted;

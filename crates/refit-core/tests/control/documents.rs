@@ -4,7 +4,7 @@ use super::shell::{Shell, time};
 use refit_core::control::{
     Actor, AgentInput, Bearer, CertificateIssued, DeviceSet, DeviceStands, EnrolmentRecord, Event, Input,
     MandatePublished, Refusal, RootPublished, Scope, SlotName, TokenId,
-    document::{Frame, document, expires, names},
+    document::{Frame, document, expires, names, sequence},
 };
 use refit_core::decide::Hold;
 use refit_model::DeviceId;
@@ -334,4 +334,15 @@ fn the_name_of_a_directive_says_whose_it_is() {
     ] {
         assert_eq!((names(directive, &plain), names(directive, &own)), (names_plain, names_own), "{directive}");
     }
+}
+
+#[test]
+fn numbers_that_no_event_gave_stay_below_those_after_a_restart() {
+    let first = sequence(75, None);
+    // Time passes, and two states follow without an event.
+    let second = sequence(75, Some(first));
+    let third = sequence(75, Some(second));
+    assert!(first < second && second < third);
+    // A start writes an event, and remembers nothing of what was told.
+    assert!(sequence(76, None) > third);
 }

@@ -19,20 +19,16 @@ use axum::{
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use refit_core::control::{
-    AgentInput, ComplaintReceived, DeviceRecord, DeviceStands, Input, Installs, Observation, Plain, State as World,
-    UniverseReport,
+    AgentInput, ComplaintReceived, Continuation, DeviceRecord, DeviceStands, Input, State as World, report,
 };
-use refit_model::entry::InstallEntry;
 use refit_wire::{
     Digest, limits,
-    protocol::{CheckIn, Inventory, Receipt, Report, Universe, Want},
+    protocol::{CheckIn, Receipt, Want},
 };
 use serde::Serialize;
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-/// The source of what agents say.
-const SOURCE: &str = "agent";
 /// The most receipts, or complaints, that are taken at once; the device keeps the others until next time.
 const BATCH_MOST: usize = 256;
 /// How long a decision takes at most, as a rule.
@@ -55,6 +51,8 @@ struct Answer {
     complaints: Vec<SmolStr>,
     next_seconds: u64,
     renew: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    recorded: bool,
 }
 
 /// What an input was about, for the answer.
@@ -80,14 +78,19 @@ pub(super) async fn check_in(
         return Err(agents.out_of_order(&record, refused).await);
     }
     let known = digest(&view.state, &record, &mut memory);
-    let (mut want, report) = compare(&view.state, &record, said.report, known, now);
+    let history = said.history.as_ref().map(Into::into);
+    let report::Heard { mut want, input: report, continues } =
+        report::hear(&view.state, &record, said.report, history.as_ref(), known, now);
+    if continues == Continuation::Earlier {
+        return Err(Refused::new(Code::Replayed, "a later check-in has come already"));
+    }
     let (mut receipts, mut complaints) = (Vec::new(), Vec::new());
     let mut inputs: Vec<(About, Input)> = report.into_iter().map(|report| (About::Report, report)).collect();
     agents.take(&record, said.receipts, &mut inputs).await?;
     agents.take_complaints(&record, said.complaints, &mut inputs).await?;
     let stands =
         DeviceStands { device: record.id.clone(), agent: said.agent, standing: said.standing, problems: said.problems };
-    if differs(&view.state, &stands) {
+    if report::differs(&view.state, &stands) {
         inputs.push((About::Standing, Input::Agents(AgentInput::Stands(stands))));
     }
     if !inputs.is_empty() {
@@ -111,6 +114,11 @@ pub(super) async fn check_in(
         view = agents.shell().view();
         record = view.state.device(&record.id).cloned().unwrap_or(record);
     }
+    if let Some(quarantine) = &record.quarantined {
+        let what =
+            format!("two devices have reported under one id ({}): a person has to look first", quarantine.because);
+        return Err(Refused::new(Code::Quarantined, what));
+    }
     agents.inner.seen.note(record.index);
     if let Some((_, since)) = view.state.brake.as_ref().filter(|_| said.holds.stopped)
         && memory.honours != Some(*since)
@@ -118,7 +126,7 @@ pub(super) async fn check_in(
         memory.honours = Some(*since);
         agents.inner.seen.note_brake(record.index, *since, now);
     }
-    if want == Want::Nothing && wants_offers(&view.state, &record) {
+    if want == Want::Nothing && report::wants_offers(&view.state, &record) {
         want = Want::Offers;
     }
     let told = agents.refresh(&view, &record, &mut memory)?;
@@ -133,6 +141,7 @@ pub(super) async fn check_in(
         complaints,
         next_seconds: next(&view, &record, agents.options().interval).as_secs(),
         renew,
+        recorded: report::recorded(&record, history.as_ref()),
     };
     written(&agents, &view, now, &answer)
 }
@@ -264,110 +273,15 @@ impl Agents {
     }
 }
 
-/// Whether what a device says of its directives differs from what is known.
-fn differs(state: &World, said: &DeviceStands) -> bool {
-    state.agents.devices.get(&said.device).is_none_or(|known| {
-        known.agent != said.agent
-            || known.problems != said.problems
-            || known.standing.len() != said.standing.len()
-            || known
-                .standing
-                .iter()
-                .zip(&said.standing)
-                .any(|(known, said)| (&known.directive, known.waits_for) != (&said.directive, said.waits_for))
-    })
-}
-
-/// What a report asks the server to do, and what the server wants next.
-fn compare(
-    state: &World,
-    record: &DeviceRecord,
-    report: Report,
-    known: Digest,
-    now: Timestamp,
-) -> (Want, Option<Input>) {
-    let observation = |facts, installs, universe: Option<Universe>| {
-        Input::Observe(Observation {
-            device: record.id.clone(),
-            source: SOURCE.into(),
-            // The order of check-ins is known, and clocks of devices are not believed.
-            observed: now,
-            facts,
-            installs: Some(installs),
-            universe: universe.map(|universe| UniverseReport {
-                key: universe.key,
-                distribution: universe.distribution,
-                offers: universe.offers,
-            }),
-            // Its certificate and the counter of its check-ins tell it from a copy already.
-            check_in: None,
-        })
-    };
-    match report {
-        Report::Same { digest } if digest == known => (Want::Nothing, None),
-        Report::Changes { base, facts, present, gone, universe, .. } if base == known => {
-            (Want::Nothing, Some(observation(facts, Installs::Changes { present, gone }, universe)))
-        }
-        // It was taken before, and the answer was lost.
-        Report::Changes { digest, .. } if digest == known => (Want::Nothing, None),
-        Report::Same { .. } | Report::Changes { .. } => (Want::All, None),
-        Report::All { inventory } => {
-            let offers = inventory.universe.offers.is_empty() || knows(state, &inventory.universe);
-            if inventory.digest() == known && offers {
-                return (Want::Nothing, None);
-            }
-            let mut facts: BTreeMap<SmolStr, Option<Plain>> =
-                inventory.facts.into_iter().map(|(field, value)| (field, Some(value))).collect();
-            for (field, said) in &record.facts {
-                if said.contains_key(SOURCE) {
-                    facts.entry(field.clone()).or_insert(None);
-                }
-            }
-            let installs = Installs::All(inventory.installs.into_values().collect());
-            (Want::Nothing, Some(observation(facts, installs, Some(inventory.universe))))
-        }
-    }
-}
-
-/// Whether a universe is known to offer all of this.
-fn knows(state: &World, said: &Universe) -> bool {
-    let known = state.universes.get(&said.key);
-    known.is_some_and(|known| said.offers.iter().all(|offer| known.knows(offer)))
-}
-
-/// Whether nobody has said yet what the device's universe offers.
-fn wants_offers(state: &World, record: &DeviceRecord) -> bool {
-    let key = record.universe.as_ref().filter(|key| !key.is_empty());
-    key.is_some_and(|key| state.universes.get(key).is_none_or(|universe| universe.offers.is_empty()))
-}
-
 /// The digest of what the server has of a device. It is worked out where the device has changed since.
 fn digest(state: &World, record: &DeviceRecord, memory: &mut Memory) -> Digest {
-    let key = record.universe.clone().unwrap_or_default();
-    let distribution = state.universes.get(&key).map(|universe| universe.distribution.clone()).unwrap_or_default();
+    let distribution = report::distribution(state, record);
     if let Some((revised, of, digest)) = &memory.inventory
         && (*revised, of) == (record.revised, &distribution)
     {
         return *digest;
     }
-    let facts = record.facts.iter().filter_map(|(field, said)| Some((field.clone(), said.get(SOURCE)?.clone())));
-    let installs = record.installs.iter().map(|(slot, installed)| {
-        let entry = InstallEntry {
-            title: slot.title.clone(),
-            branch: slot.branch.clone(),
-            profile: slot.profile.clone(),
-            version: installed.version.clone(),
-            state: installed.state.clone(),
-            source: None,
-        };
-        (slot.clone(), entry)
-    });
-    let inventory = Inventory {
-        facts: facts.collect(),
-        installs: installs.collect(),
-        universe: Universe { key, distribution: distribution.clone(), offers: Vec::new() },
-    };
-    let digest = inventory.digest();
+    let digest = report::digest(state, record);
     memory.inventory = Some((record.revised, distribution, digest));
     digest
 }

@@ -72,8 +72,7 @@ impl Agents {
             Some(told) if told.content == content => Told { stamp, ..told },
             before => {
                 // Another content has another number, also where no event says why it differs (time has passed).
-                let least = before.map_or(0, |before| before.sequence.saturating_add(1));
-                let sequence = view.state.seq.max(least);
+                let sequence = document::sequence(view.state.seq, before.map(|before| before.sequence));
                 Told { stamp, content, sequence, digest: Digest::of(&payload(view, record, sequence)?) }
             }
         };

@@ -237,6 +237,7 @@ impl Device {
             agent: "0.1.0".into(),
             counter: self.counter,
             run: self.run.as_str().into(),
+            history: None,
             at: jiff::Timestamp::now(),
             report,
             holds: self.holds.clone(),

@@ -153,6 +153,8 @@ impl Fold {
                 device.quarantined = false;
                 device.heard.clear();
             }),
+            // Whoever is enrolled again begins anew, and whoever was there before has no certificate that counts.
+            Event::DeviceJoined(joined) => self.change(&joined.device, |device| device.heard.clear()),
             Event::DeviceRetired(retired) => self.change(&retired.device, |device| {
                 device.managed = false;
                 device.published.clear();

@@ -1,5 +1,6 @@
 //! Invariants: what has to hold after each step, whatever happens. None of them shares code with the control logic.
 
+pub mod agents;
 mod calm;
 mod clones;
 mod fold;
@@ -8,6 +9,7 @@ mod moves;
 mod rollouts;
 mod time;
 
+pub use agents::{Confirmed, Ledger};
 pub use fold::{Fold, FoldDevice};
 pub use time::{Heard, Obliged, nothing_changes_early};
 
@@ -81,6 +83,24 @@ invariants! {
     RingsOpenInOrder = "rings-open-in-order",
     /// Nobody is given a release that is halted, or whose ring has not opened.
     UnopenedReachesNobody = "unopened-reaches-nobody",
+    /// Nothing changes on a device that no state named which was confirmed together with a lease that lasts.
+    OnlyWhatWasNamed = "only-what-was-named",
+    /// Nothing that the mandate refuses is done.
+    MandateHolds = "mandate-holds",
+    /// No package goes below what has run on the device.
+    NeverBelowFloors = "never-below-floors",
+    /// Nothing changes while a device's clock is wrong.
+    NoChangeWithoutTime = "no-change-without-time",
+    /// (Epoch, sequence) of the state, and the numbers of root and mandate, never go down on a device.
+    OrderNeverGoesDown = "order-never-goes-down",
+    /// Every change is told by a receipt, and counts once, in the end.
+    ChangesAreTold = "changes-are-told",
+    /// The kill switch is honoured after one check-in.
+    BrakeIsHonoured = "brake-is-honoured",
+    /// No machine is restarted more often than the mandate permits.
+    RestartsWithinLimit = "restarts-within-limit",
+    /// Whoever may check in holds what it was told last, also after the server was put back to a backup.
+    AgentsFollow = "agents-follow",
     /// What was acknowledged is durable.
     AcknowledgedIsDurable = "acknowledged-is-durable",
 }
@@ -115,6 +135,8 @@ pub struct Truth {
     pub links: BTreeMap<u32, usize>,
     /// Values that were erased and that nobody sent again.
     pub erased: BTreeSet<String>,
+    /// All states that were made for devices.
+    pub states: BTreeMap<refit_wire::Digest, refit_wire::State>,
 }
 
 /// Watches a run.

@@ -6,7 +6,7 @@ use super::super::{
         DeviceEnrolled, DeviceObserved, DeviceQuarantined, DeviceRetired, Event, QuarantineLifted, ReceiptReceived,
         UniverseOffered,
     },
-    history::{CheckIn, Continuation, Head},
+    history::{CheckIn, Continuation, Head, UNCOUNTED},
     input::{Effect, Installs, Observation, Outcome, Refusal},
     state::{DeviceRecord, State},
     token::{Actor, Bearer},
@@ -172,15 +172,15 @@ fn continues(record: &DeviceRecord, said: &Observation) -> Result<Result<(Option
     let head = said.check_in.as_ref().and_then(CheckIn::head);
     let continuation = match (counted, &said.check_in) {
         (None, _) => Continuation::Next,
-        (Some(_), None) => Continuation::Diverges("it counts its check-ins, and this one has no number"),
+        (Some(_), None) => Continuation::Diverges(UNCOUNTED),
         (Some(history), Some(check_in)) => history.judge(check_in),
     };
     Ok(match continuation {
         Continuation::Next => {
-            let newest = counted.and_then(|history| history.heads.last());
-            let recorded = said.check_in.as_ref().and_then(|check_in| check_in.recorded);
             // A history begins with the first check-in; and an agent that does not know what was written down last has to learn it.
-            Ok((head, head.is_some() && (newest.is_none() || recorded.as_ref() != newest) && head.as_ref() != newest))
+            let grows =
+                said.check_in.as_ref().is_some_and(|check_in| counted.is_none_or(|it| it.has_to_grow(check_in)));
+            Ok((head, grows))
         }
         // What arrives late is a sign of life all the same.
         Continuation::Earlier => Err(Outcome { seen: Some(record.index), ..Outcome::default() }),

@@ -159,10 +159,16 @@ impl State {
                 self.complained(complaint);
                 self.agents.apply(seq, at, event);
             }
+            Event::DeviceJoined(joined) => {
+                // A device that is enrolled again counts its check-ins anew.
+                if let Some(record) = self.devices.get_mut(&joined.device).filter(|record| record.history.is_some()) {
+                    Arc::make_mut(record).history = None;
+                }
+                self.agents.apply(seq, at, event);
+            }
             Event::EpochRaised(_)
             | Event::EnrolmentCreated(_)
             | Event::EnrolmentRevoked(_)
-            | Event::DeviceJoined(_)
             | Event::CertificateIssued(_)
             | Event::CertificateRevoked(_)
             | Event::RootPublished(_)
