@@ -412,6 +412,60 @@ fn a_clock_that_is_set_while_the_agent_runs_is_noticed() {
     assert!(rig.logged.iter().any(|line| line.starts_with("clock: the clock was set")), "{:?}", rig.logged);
 }
 
+/// A clock that was a year behind when a version came would make it a year old, and the rings would not wait for it.
+#[test]
+fn a_clock_that_was_behind_makes_no_version_old() {
+    let mut rig = Rig::new();
+    rig.sign_mandate(|mandate| {
+        mandate.rollouts.get_mut("standard").unwrap()[0].members = Some(["other".into()].into());
+    });
+    rig.check_in();
+    let right = rig.wall;
+    rig.wall = at("2025-11-25T12:00:00Z");
+    rig.server.lease_issued = Some(right);
+    rig.offers = vec![("google-chrome-stable".into(), "132.0-1".into(), GOOGLE.into())];
+    rig.check_in();
+    rig.wall = right;
+    rig.server.lease_issued = None;
+    rig.publish([chrome("132.0-1")]);
+    rig.restart_agent();
+    rig.check_in();
+    rig.check_in();
+    assert_eq!((rig.applied.len(), rig.standing()), (0, vec!["chrome 132.0-1: MandateTime".to_owned()]));
+    rig.hours(25);
+    assert_eq!(rig.version("google-chrome-stable"), "132.0-1");
+}
+
+/// One that was a year ahead keeps none back for a year.
+#[test]
+fn a_clock_that_was_ahead_delays_nothing_once_it_is_right() {
+    let mut rig = Rig::new();
+    rig.check_in();
+    let right = rig.wall;
+    rig.wall = at("2027-11-25T12:00:00Z");
+    rig.server.lease_issued = Some(right);
+    rig.offers.push(("curl".into(), "8.3-1".into(), DEBIAN.into()));
+    rig.check_in();
+    rig.wall = right;
+    rig.server.lease_issued = None;
+    rig.publish([deb("curl", "8.3-1")]);
+    rig.restart_agent();
+    rig.check_in();
+    rig.pass(Duration::from_secs(60));
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.version("curl"), "8.3-1", "{:?} {:?}", rig.standing(), rig.reported());
+}
+
+#[test]
+fn what_is_wrong_with_a_package_source_is_reported() {
+    let mut rig = Rig::with([]);
+    rig.faults = vec!["http://mirror.example: signed with a key that this machine does not trust".into()];
+    rig.check_in();
+    rig.check_in();
+    assert_reported(&rig, "package_source", "signed with a key that this machine does not trust");
+}
+
 #[test]
 fn an_earlier_ring_than_the_devices_own_does_not_help() {
     let mut rig = Rig::new();
@@ -584,6 +638,24 @@ fn tough_a_mandates_expiry_digest_and_length_are_checked() {
     let mut rig = Rig::with([chrome("131.0-1")]);
     rig.sign_mandate(|mandate| mandate.expires = at("2026-11-20T00:00:00Z"));
     assert_refused(&mut rig, "expired", "the mandate has expired");
+
+    // The server names one mandate and sends another that is signed as well.
+    let mut rig = Rig::with([chrome("131.0-1")]);
+    rig.check_in();
+    rig.applied.clear();
+    rig.sign_mandate(|_| {});
+    let named = rig.state.mandate;
+    let mut other = rig.mandate.clone();
+    other.number += 1;
+    rig.server.mandate = Some(signed(&other, &[4]).to_bytes());
+    rig.server.mandate_digest = named;
+    assert_refused(&mut rig, "mixed", "the server named one mandate and sent another");
+    assert_ne!(rig.machine.journal().mandate.as_ref().map(|held| held.digest), named);
+
+    let mut rig = Rig::with([chrome("131.0-1")]);
+    rig.server.mandate = Some(vec![b' '; limits::MANDATE + 1]);
+    rig.server.mandate_digest = Some(Digest::of(b"too large"));
+    assert_refused(&mut rig, "limit", "the server's mandate is larger than");
 }
 
 // What has to work in spite of all this.

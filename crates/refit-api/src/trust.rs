@@ -141,7 +141,7 @@ pub struct AgentSaid {
 /// Something that a device refused or could not do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProblemSaid {
-    /// A stable code: `mandate`, `rollback`, `signature`, `expired`, `clock`, `mixed`, `limit`, `package_manager`.
+    /// A stable code: `mandate`, `rollback`, `signature`, `expired`, `clock`, `mixed`, `limit`, `package_manager`, `package_source`.
     pub code: String,
     /// What it was, in words.
     pub what: String,

@@ -4,10 +4,17 @@
 //! process that was killed is swept away by the next one.
 
 use std::ffi::OsStr;
-use std::net::Ipv4Addr;
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::needs::{available, skip};
 
@@ -70,6 +77,39 @@ impl Cable {
     /// The device's address.
     pub fn address(&self) -> Ipv4Addr {
         address(self.number)
+    }
+
+    /// Lets the network reach a server of the machine under this device's address and `port`, as long as the process lives.
+    ///
+    /// What is accepted is passed on by threads outside of the network, which see the machine's own.
+    pub fn show(&self, port: u16, server: SocketAddr) {
+        let namespace = File::open(Path::new("/run/netns").join(&self.namespace)).expect("the namespace is there");
+        let address = self.address();
+        let (accepted, outside) = mpsc::channel::<TcpStream>();
+        let (ready, is_ready) = mpsc::channel();
+        thread::spawn(move || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), kind).expect("root may enter a network");
+            let listener = TcpListener::bind((address, port)).expect("nobody listens there yet");
+            ready.send(()).expect("somebody waits");
+            listener.incoming().flatten().try_for_each(|stream| accepted.send(stream))
+        });
+        thread::spawn(move || {
+            for inside in outside {
+                let Ok(outside) = TcpStream::connect(server) else { continue };
+                for (mut from, mut to) in [(inside.try_clone(), outside.try_clone()), (Ok(outside), Ok(inside))]
+                    .into_iter()
+                    .filter_map(|(from, to)| Some((from.ok()?, to.ok()?)))
+                {
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                        let _ = from.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        is_ready.recv().expect("the network can be entered");
     }
 
     /// Pulls the cable: nothing arrives and nothing is refused, as when a link goes down.
@@ -135,7 +175,6 @@ fn sweep() {
 mod tests {
     use super::*;
     use crate::{BaseRoot, Root};
-    use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
 
     #[test]

@@ -17,6 +17,7 @@ pub const PACKAGES: &[&str] = &[
     "gpg-agent",         // without it gpg makes no keys
     "gpgv",              // apt verifies with it
     "iproute2",          // networks of their own for devices
+    "libfaketime",       // shows devices another time
     "mmdebstrap",        // makes base roots
     "python3-rpm",       // rpm's own version comparison, for conformance
     "python3-venv",      // schemathesis gets an environment of its own

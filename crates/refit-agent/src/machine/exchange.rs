@@ -84,6 +84,9 @@ impl Machine {
             return;
         }
         let Exchange::Asked { stage, .. } = std::mem::replace(&mut life.exchange, Exchange::Idle) else { return };
+        if result.is_ok() {
+            life.unreached = None;
+        }
         let went = match stage {
             Stage::CheckIn(sent) => self.checked_in(*sent, result, now),
             Stage::Root { answer, followed } => self.root_came(answer, followed, result, now),
@@ -213,7 +216,7 @@ impl Machine {
                 let said = super::shortened(&detail, 200);
                 Err(Refusal::new("refused", format!("the server refuses ({status} {code}): {said}")))
             }
-            Err(Failure::Unreachable(why)) => Err(Refusal::new("unreachable", super::shortened(&why, 200))),
+            Err(Failure::Unreachable(why)) => Err(Refusal::new("unreachable", super::shortened(&why, 400))),
         }
     }
 
@@ -233,8 +236,13 @@ impl Machine {
         if refusal.what.contains(" retired)") {
             self.set_next_check_in(now.monotonic.saturating_add(Duration::from_secs(86_400)));
         }
-        // That nobody is reached says nothing about the server; silence is counted elsewhere.
-        if refusal.code != "unreachable" {
+        // That nobody is reached says nothing about the server, and is no problem to report to it: silence is counted
+        // elsewhere. Who asks on the device is told.
+        if refusal.code == "unreachable" {
+            if let Some(life) = &mut self.life {
+                life.unreached = Some(refusal.what);
+            }
+        } else {
             self.problem(refusal.code, refusal.what, now);
         }
     }

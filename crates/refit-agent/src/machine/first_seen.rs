@@ -21,6 +21,9 @@ const VERSIONS_MOST: usize = 50_000;
 impl Machine {
     /// Remembers what is offered for the first time, and forgets what is behind what is installed.
     pub(super) fn note_offers(&mut self, offered: &[OfferedPackage], now: Clock) {
+        // A clock that is behind makes no version old, and one that was ahead keeps none back once it is right.
+        let seen_at = now.wall.max(self.journal.newest_signed);
+        let time_is_known = self.time(now).is_ok();
         let mut count: usize = self.journal.first_seen.values().map(|versions| versions.len()).sum();
         for OfferedPackage { package, version, keys } in offered {
             for key in keys {
@@ -33,8 +36,9 @@ impl Machine {
                     count += 1;
                     Default::default()
                 });
-                if !seen.contains_key(key) {
-                    seen.insert(key.clone(), now.wall);
+                let known = seen.get(key).copied();
+                if known.is_none_or(|known| known > seen_at && time_is_known) {
+                    seen.insert(key.clone(), seen_at);
                     self.step.changed = true;
                 }
             }

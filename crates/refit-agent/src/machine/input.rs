@@ -107,6 +107,8 @@ pub struct Reading {
     pub restart: RestartNeeds,
     /// Whether package lists were fetched for this reading.
     pub refreshed: bool,
+    /// What was wrong with package sources when they were fetched for this reading, in words.
+    pub faults: Vec<String>,
 }
 
 /// A version that a source offers.

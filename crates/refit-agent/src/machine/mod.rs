@@ -138,6 +138,8 @@ struct Life {
     /// How often the next check-in may follow at once, because somebody waits for it.
     hurry: u8,
     unanswered: u32,
+    /// Why the server was not reached last; `None` since it was.
+    unreached: Option<String>,
     renewal: bool,
     /// Not before this is a session begun again, after the package manager was busy.
     quiet_until: Option<Timestamp>,
@@ -258,6 +260,7 @@ impl Machine {
             next_check_in: now.monotonic,
             hurry: 0,
             unanswered: 0,
+            unreached: None,
             renewal: false,
             quiet_until: None,
             unsaved_use: 0,

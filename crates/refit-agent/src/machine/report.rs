@@ -194,7 +194,8 @@ impl Machine {
     }
 
     fn note_reading(&mut self, reading: Reading, now: Clock) {
-        let Reading { inventory, offered, restart, refreshed } = reading;
+        let Reading { inventory, offered, restart, refreshed, faults } = reading;
+        faults.into_iter().for_each(|what| self.problem("package_source", what, now));
         if refreshed {
             self.journal.refreshed = Some(now.wall);
             self.step.changed = true;

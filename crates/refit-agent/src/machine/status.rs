@@ -27,6 +27,9 @@ pub struct Status {
     pub confirmed: Timestamp,
     /// The kill switch, if it is in force.
     pub brake: Option<Brake>,
+    /// Why the server could not be reached when it was last asked; `None` where it answered.
+    #[serde(default)]
+    pub unreached: Option<String>,
     /// What keeps everything from being begun; `None` where nothing does.
     pub waits_for: Option<WaitsFor>,
     /// Whether a conversation with the server is under way.
@@ -55,6 +58,7 @@ impl Machine {
             state: self.trust.state.as_ref().map(refit_wire::State::order),
             confirmed: self.journal.confirmed,
             brake: self.journal.brake.clone(),
+            unreached: self.life.as_ref().and_then(|life| life.unreached.clone()),
             waits_for: self.may_start(now).err().map(|(waits_for, _)| waits_for),
             talking: self.life.as_ref().is_some_and(|life| life.exchange != super::exchange::Exchange::Idle),
             in_session: self.journal.session.is_some(),

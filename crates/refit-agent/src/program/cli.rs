@@ -123,7 +123,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 None => executor::run(&folders, Until::Settled, Network::Child)?,
             };
             print_status(&status, json)?;
-            return Ok(ExitCode::from(u8::from(!status.problems.is_empty())));
+            return Ok(ExitCode::from(u8::from(!status.problems.is_empty() || status.unreached.is_some())));
         }
         Verb::Status { json } => print_status(&asked(&folders, &Request::Status)?, json)?,
         Verb::Defer { now, restart } => {
@@ -177,6 +177,9 @@ fn print_status(status: &Status, json: bool) -> Result<()> {
     }
     if let Some(brake) = &status.brake {
         println!("stopped       since {}; the server says: {}", brake.since, one_line(&brake.why));
+    }
+    if let Some(why) = &status.unreached {
+        println!("server        not reached: {}", one_line(why));
     }
     if let Some(waits_for) = status.waits_for {
         println!("waits for     {}", words::waits_for(waits_for));

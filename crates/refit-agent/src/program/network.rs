@@ -4,6 +4,7 @@ use super::{
     disk::replace,
     folders::{Config, Folders, is_root},
     frame::{self, Answer, Call, Wanted, WireFailure},
+    words,
 };
 use anyhow::{Context, Result, bail};
 use rcgen::{CertificateParams, KeyPair};
@@ -144,7 +145,7 @@ impl Client {
 }
 
 fn unreachable(error: ureq::Error) -> WireFailure {
-    WireFailure::Unreachable(error.to_string())
+    WireFailure::Unreachable(words::unreachable(&error.to_string()))
 }
 
 /// Stops one byte beyond the limit, whatever the server says of the length.

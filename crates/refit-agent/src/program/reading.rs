@@ -7,6 +7,7 @@ use crate::{
     providers::{
         Provider,
         available::{Available, SourceHealth},
+        faults::Fault,
         installs::Installs,
     },
 };
@@ -50,6 +51,9 @@ const FILES: [&str; 12] = [
 /// How often it is looked which programs run from old files, where nothing else has changed.
 const RESTARTS: Duration = Duration::from_secs(3_600);
 
+/// Of how many faults of sources it is told at once; they tend to have one cause.
+const FAULTS_MOST: usize = 10;
+
 impl Reader {
     /// Reads the machine; only what may have changed.
     pub fn read(
@@ -60,10 +64,16 @@ impl Reader {
         restarting: &[PackageName],
         now: Timestamp,
     ) -> Result<Reading, String> {
-        let mut refreshed = false;
+        let (mut refreshed, mut faults) = (false, Vec::new());
         if refresh {
             // Where the lists can't be fetched, what is stored is read; the package manager itself says what has expired.
-            refreshed = provider.refresh(Duration::from_secs(60), &mut |_| {}).is_ok();
+            match provider.refresh(Duration::from_secs(60), &mut |_| {}) {
+                Ok(fetched) => {
+                    refreshed = true;
+                    faults = fetched.faults.iter().take(FAULTS_MOST).map(in_words).collect();
+                }
+                Err(error) => faults.push(error.to_string()),
+            }
         }
         let files = states();
         if let Some(last) = self.last.as_mut().filter(|last| last.files == files && last.wanted == wanted) {
@@ -72,7 +82,7 @@ impl Reader {
                 last.restart_at = Instant::now();
             }
             let (offered, restart) = (last.offered.clone(), last.restart.clone());
-            return Ok(Reading { inventory: None, offered, restart, refreshed });
+            return Ok(Reading { inventory: None, offered, restart, refreshed, faults });
         }
         let machine = provider.machine().map_err(|error| error.to_string())?;
         let installs = provider.installs().map_err(|error| error.to_string())?;
@@ -91,7 +101,15 @@ impl Reader {
             restart: restart.clone(),
             restart_at: Instant::now(),
         });
-        Ok(Reading { inventory: Some(inventory), offered, restart, refreshed })
+        Ok(Reading { inventory: Some(inventory), offered, restart, refreshed, faults })
+    }
+}
+
+/// What is wrong with a source, and what to do about it.
+fn in_words(fault: &Fault) -> String {
+    match fault.source.as_str() {
+        "" => fault.to_string(),
+        source => format!("{source}: {fault}"),
     }
 }
 

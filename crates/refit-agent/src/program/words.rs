@@ -67,6 +67,27 @@ pub fn answer(said: &PersonSaid) -> (&'static str, &'static str) {
     }
 }
 
+/// Why the server is not reached, from what TLS or the network says.
+pub fn unreachable(said: &str) -> String {
+    let alert = said.contains("received fatal alert");
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let means = if alert && has(&["CertificateExpired"]) {
+        "this device's certificate has expired, or the server's clock is wrong. If it has, enrol the device again with a \
+         new token (`refit-agent enroll --again TOKEN`)"
+    } else if alert && has(&["CertificateUnknown", "BadCertificate", "UnknownCA", "CertificateRevoked", "DecryptError"])
+    {
+        "the server does not take this device's certificate. Enrol the device again with a new token \
+         (`refit-agent enroll --again TOKEN`)"
+    } else if has(&["certificate expired", "Expired"]) {
+        "by this device's clock the server's certificate has expired. If the clock is right, the server has to get a new one"
+    } else if has(&["certificate not valid yet", "NotValidYet"]) {
+        "by this device's clock the server's certificate is not valid yet: the clock is probably behind"
+    } else {
+        return said.to_owned();
+    };
+    format!("{means} ({said})")
+}
+
 /// What a directive waits for.
 pub fn waits_for(waits_for: WaitsFor) -> &'static str {
     match waits_for {

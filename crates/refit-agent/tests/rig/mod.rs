@@ -164,6 +164,8 @@ pub struct Rig {
     pub failing: BTreeSet<SmolStr>,
     /// Packages that can't be simulated, and whether that passes.
     pub refusing: BTreeMap<SmolStr, bool>,
+    /// What is wrong with package sources.
+    pub faults: Vec<String>,
     /// Packages that need a restart after a change.
     pub restarting: BTreeSet<SmolStr>,
     pub restart: RestartNeeds,
@@ -191,6 +193,7 @@ pub struct Server {
     pub root: Option<u64>,
     pub roots: BTreeMap<u64, Vec<u8>>,
     pub mandate: Option<Vec<u8>>,
+    pub mandate_digest: Option<Digest>,
     pub state: Option<Result<Vec<u8>, Failure>>,
     pub state_digest: Option<Digest>,
     pub keep_receipts: bool,
@@ -245,6 +248,7 @@ impl Rig {
             besides: Vec::new(),
             failing: BTreeSet::new(),
             refusing: BTreeMap::new(),
+            faults: Vec::new(),
             restarting: BTreeSet::new(),
             restart: RestartNeeds::default(),
             disk: BTreeMap::new(),
@@ -411,13 +415,18 @@ impl Rig {
                 let answer = CheckInAnswer {
                     lease: self.server.lease.clone().unwrap_or_else(|| signed(&self.lease(), &[5])),
                     root: self.server.root.unwrap_or(1),
-                    mandate: Some(
-                        self.server
-                            .mandate
-                            .as_ref()
-                            .map_or_else(|| signed(&self.mandate, &[4]), |bytes| serde_json::from_slice(bytes).unwrap())
-                            .digest(),
-                    ),
+                    mandate: self.server.mandate_digest.or_else(|| {
+                        Some(
+                            self.server
+                                .mandate
+                                .as_ref()
+                                .map_or_else(
+                                    || signed(&self.mandate, &[4]),
+                                    |bytes| serde_json::from_slice(bytes).unwrap(),
+                                )
+                                .digest(),
+                        )
+                    }),
                     state: self.server.state_digest.unwrap_or_else(|| state.digest()),
                     want: self.server.want.unwrap_or(Want::Nothing),
                     receipts: if self.server.keep_receipts { Vec::new() } else { receipts.collect() },
@@ -472,6 +481,7 @@ impl Rig {
                 .collect(),
             restart: self.restart.clone(),
             refreshed: true,
+            faults: self.faults.clone(),
         }
     }
 

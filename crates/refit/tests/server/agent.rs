@@ -3,7 +3,7 @@
 
 use super::{
     commands::{Session, settle},
-    running::{Running, start},
+    running::{Running, command, wait_for},
 };
 use refit_core::control::Plain;
 use refit_testbed::{
@@ -37,11 +37,11 @@ pub fn program() -> &'static Path {
 }
 
 /// A device with the agent's program, its user, and an id.
-fn device(family: Family, installed: impl IntoIterator<Item = Software>) -> Option<AnyDevice> {
+pub fn device(family: Family, installed: impl IntoIterator<Item = Software>) -> Option<AnyDevice> {
     Some(equipped(AnyDevice::new(family, installed)?))
 }
 
-fn equipped(mut device: AnyDevice) -> AnyDevice {
+pub fn equipped(mut device: AnyDevice) -> AnyDevice {
     let family = device.family();
     device.root_mut().with_binary(program()).share_network();
     let id = match family {
@@ -81,7 +81,13 @@ sources:
 
 /// A server with keys, a mandate and a policy in force, and the token for devices.
 pub fn organization(folder: &Path, policy: &str) -> (Running, String) {
-    let server = start(&folder.join("data"));
+    let data = folder.join("data");
+    organization_at(folder, policy, command(&data))
+}
+
+/// The same, with this command for the server.
+pub fn organization_at(folder: &Path, policy: &str, server: Command) -> (Running, String) {
+    let server = wait_for(server, &folder.join("data"));
     fs::create_dir(folder.join("policy")).unwrap();
     fs::write(folder.join("policy/refit.yaml"), policy).unwrap();
     let mut session = Session { folder, text: String::new() };
@@ -102,7 +108,7 @@ fn once(device: &AnyDevice) -> Outcome {
 
 /// Check-ins until the server has decided on what the device says and the device has done it.
 #[track_caller]
-fn until_done(server: &Running, device: &AnyDevice) -> Outcome {
+pub fn until_done(server: &Running, device: &AnyDevice) -> Outcome {
     once(device);
     settle(server);
     let said = once(device);

@@ -4,6 +4,7 @@
 
 mod agent;
 mod commands;
+mod faults;
 mod kill;
 mod notice;
 mod package;

@@ -41,15 +41,31 @@ impl Drop for Process {
 
 /// The command that starts a server on a data folder.
 pub fn command(data: &Path) -> Command {
+    command_on("127.0.0.1:0", data)
+}
+
+/// The same, on this address.
+pub fn command_on(listen: &str, data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--approvals", "0", "--data"]).arg(data);
+    command.args(["serve", "--listen", listen, "--approvals", "0", "--data"]).arg(data);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
 /// Starts a server and waits until it listens.
 pub fn start(data: &Path) -> Running {
-    let mut child = Process(command(data).stderr(Stdio::null()).spawn().unwrap());
+    wait_for(command(data), data)
+}
+
+/// Starts a server where another was that has ended: devices find it.
+pub fn start_again(ended: &Running, data: &Path) -> Running {
+    let listen = ended.client.address().trim_start_matches("https://").to_owned();
+    wait_for(command_on(&listen, data), data)
+}
+
+/// Starts a server and waits until it listens.
+pub fn wait_for(mut command: Command, data: &Path) -> Running {
+    let mut child = Process(command.stderr(Stdio::null()).spawn().unwrap());
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < Duration::from_secs(60), "the server does not listen");
