@@ -4,6 +4,7 @@
 
 mod agent;
 mod commands;
+mod fleet;
 mod kill;
 mod notice;
 mod package;

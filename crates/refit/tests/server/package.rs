@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The package, built as `cargo xtask package` builds it.
-fn package() -> &'static Path {
+pub fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();

@@ -2,6 +2,7 @@
 
 use refit_api::client::{Client, Connection};
 use std::{
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -15,15 +16,30 @@ pub struct Running {
 
 /// The command that starts a server on a data folder.
 pub fn command(data: &Path) -> Command {
+    command_at(SocketAddr::from(([127, 0, 0, 1], 0)), data)
+}
+
+fn command_at(address: SocketAddr, data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--approvals", "0", "--data"]).arg(data);
+    command.args(["serve", "--approvals", "0", "--listen", &address.to_string(), "--data"]).arg(data);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
 /// Starts a server and waits until it listens.
 pub fn start(data: &Path) -> Running {
-    let mut child = command(data).stderr(Stdio::null()).spawn().unwrap();
+    listening(command(data), data)
+}
+
+/// As [`start`], at an address at which devices reach it too.
+pub fn start_at(address: SocketAddr, data: &Path) -> Running {
+    let mut command = command_at(address, data);
+    command.arg(format!("--public=https://{address}"));
+    listening(command, data)
+}
+
+fn listening(mut command: Command, data: &Path) -> Running {
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < Duration::from_secs(60), "the server does not listen");
