@@ -25,7 +25,7 @@ pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo.args(["build", "--quiet", "--locked", "--package", "refit-agent", "--bin", "refit-agent"]);
         cargo.arg("--target-dir").arg(folder.parent().unwrap());
         if folder.ends_with("release") {
@@ -34,6 +34,17 @@ pub fn program() -> &'static Path {
         assert!(cargo.status().unwrap().success(), "refit-agent can't be built");
         folder.join("refit-agent")
     })
+}
+
+/// Cargo, without what it tells a test of the test's own package: build scripts of dependencies would take that for a change.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// A device with the agent's program, its user, and an id.

@@ -2,7 +2,7 @@
 //! company of them does under three policies, held against what dpkg and rpm say themselves.
 
 use super::{
-    agent::{changes, equip, found, receipts_by_device},
+    agent::{changes, equip, found, program, receipts_by_device},
     commands::{Session, settle},
     package::package,
     running::{Running, start_at},
@@ -151,12 +151,9 @@ impl Company<'_> {
         for _ in 0..3 {
             self.fleet.each(|host| {
                 let (status, said) = self.agent(host, "once");
-                // 3 is that something broke.
-                assert!(
-                    status == Some(0) || status == Some(3) && fails(&host.name),
-                    "{}: {status:?}\n{said}",
-                    host.name
-                );
+                // 3 is that something broke, 1 that there is a problem to tell, as long as there is.
+                let expected = status == Some(0) || fails(&host.name) && [Some(1), Some(3)].contains(&status);
+                assert!(expected, "{}: {status:?}\n{said}", host.name);
             });
             settle(&self.server);
         }
@@ -169,16 +166,18 @@ impl Company<'_> {
 
 #[test]
 fn twelve_hosts_do_what_three_policies_say_and_nothing_else() {
+    let Some(lan) = Lan::new() else { return };
+    // What cargo takes to build them is not the lab's time.
+    let (_, package) = (program(), package());
     let began = Instant::now();
     let said = |what: &str| println!("{:>6.1} s {what}", began.elapsed().as_secs_f64());
-    let Some(lan) = Lan::new() else { return };
     let place = lan.plug_in();
     let software: Vec<Software> = names().map(|name| Software::new(name, "1.0")).collect();
     let Some(mut fleet) = Fleet::new(&lan, &HOSTS, &software, has) else { return };
     said("twelve hosts are made");
     for host in fleet.hosts_mut() {
         match host.name == RESTARTING.1 {
-            true => drop(host.device.root_mut().bind(package(), "/srv/refit-agent.deb")),
+            true => drop(host.device.root_mut().bind(package, "/srv/refit-agent.deb")),
             false => equip(&mut host.device),
         }
     }

@@ -1,13 +1,12 @@
 //! The agent's Debian package: it is installed, does its work as units on a booted device, and leaves nothing when it is purged.
 
 use super::{
-    agent::{organization, policy, receipts},
+    agent::{cargo, organization, policy, receipts},
     commands::settle,
 };
 use refit_testbed::{BaseRoot, Booted, Device, Package, Root, family::AnyDevice};
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -17,7 +16,7 @@ pub fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
-        let mut xtask = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut xtask = cargo();
         xtask.args(["run", "--quiet", "--locked", "--package", "xtask", "--target-dir"]).arg(folder.parent().unwrap());
         xtask.args(["--", "package", "--dev", "--out"]).arg(folder.join("package"));
         xtask.env("CARGO_TARGET_DIR", folder.parent().unwrap());
