@@ -7,7 +7,7 @@ use super::{
     package::package,
     running::{Running, start_at},
 };
-use refit_core::decide::{Compliance, Hold, Progress};
+use refit_core::decide::{Compliance, Hold};
 use refit_testbed::{
     Booted, Fleet, Host, Installed, Lan, Making,
     family::{Family, Software},
@@ -256,13 +256,9 @@ fn twelve_hosts_do_what_three_policies_say_and_nothing_else() {
         let device = server.client.device(id).unwrap();
         let problems = device.agent.unwrap().problems;
         if fails(&host.name) {
-            assert_eq!(slot(FAILING.0).progress, Progress::Failed, "{:?}", slot(FAILING.0));
             assert!(problems.iter().any(|problem| problem.what.contains("printing: no spooler")), "{problems:?}");
         } else {
             assert!(problems.is_empty(), "{}: {problems:?}", host.name);
-        }
-        if host.name == RESTARTING.1 {
-            assert_eq!(slot(RESTARTING.0).progress, Progress::RestartPending, "{:?}", slot(RESTARTING.0));
         }
     }
     said("receipts are what dpkg and rpm say");
