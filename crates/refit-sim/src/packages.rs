@@ -75,6 +75,7 @@ impl Agent {
             offered: offered.collect(),
             restart: self.restart.clone(),
             refreshed: true,
+            faults: Vec::new(),
         }
     }
 

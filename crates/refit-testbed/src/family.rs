@@ -81,6 +81,11 @@ impl Software {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// It needs another one.
     pub fn needs(mut self, name: &str) -> Software {
         self.needs.push(name.to_owned());
@@ -117,7 +122,7 @@ impl Software {
         self
     }
 
-    fn deb(&self) -> Package {
+    pub(crate) fn deb(&self) -> Package {
         let mut package = Package::new(&self.name, &self.version);
         if !self.needs.is_empty() {
             package = package.depends(&self.needs.join(", "));
@@ -139,7 +144,7 @@ impl Software {
         package
     }
 
-    fn rpm(&self) -> RpmPackage {
+    pub(crate) fn rpm(&self) -> RpmPackage {
         let mut package = RpmPackage::new(&self.name, &self.version);
         for name in &self.needs {
             package = package.tag("Requires", name);

@@ -129,6 +129,13 @@ impl Cable {
         command
     }
 
+    /// From now on, the calling thread, and what it starts, sees this place of the network and nothing else: for a test that
+    /// is somebody at one of the network's machines. Threads that are there already stay where they are.
+    pub fn sit_down(&self) {
+        let namespace = std::fs::File::open(format!("/run/netns/{}", self.namespace)).expect("there until dropped");
+        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may go there");
+    }
+
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -216,6 +223,14 @@ mod tests {
         let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
         let reached = cable.command("bash").args(["-c", &connect]).output().unwrap();
         assert!(!reached.status.success());
+        let there = std::thread::scope(|scope| {
+            let guest = scope.spawn(|| {
+                cable.sit_down();
+                TcpStream::connect(("127.0.0.1", port)).is_ok()
+            });
+            guest.join().unwrap()
+        });
+        assert!(!there && TcpStream::connect(("127.0.0.1", port)).is_ok(), "only that thread is elsewhere");
         let namespaces = [cable.namespace().to_owned(), lan.0.namespace.clone()];
         drop((cable, lan));
         assert!(namespaces.iter().all(|name| !std::path::Path::new("/run/netns").join(name).exists()));

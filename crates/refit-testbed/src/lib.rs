@@ -25,6 +25,7 @@
 //! - `root`, `command`: one device as an overlay, and programs run in it
 //! - `booted`: a device that is really booted, with systemd
 //! - `lan`: a network of its own for several devices
+//! - `fleet`: many hosts of both kinds in one network
 //! - `package`, `repository`: packages and signed repositories, with faults
 //! - `device`, `scenarios`: both together, and the ready-made cases
 //! - `rpm`: the same for rpm and dnf
@@ -43,6 +44,7 @@ mod device;
 mod dpkg;
 pub mod family;
 pub mod feeds;
+mod fleet;
 mod lan;
 mod mirror;
 mod needs;
@@ -58,6 +60,7 @@ pub use booted::Booted;
 pub use command::{Command, Network, Outcome, Running};
 pub use device::Device;
 pub use dpkg::{Change, Installed, differences};
+pub use fleet::{Fleet, Host, Making};
 pub use lan::{Cable, Lan};
 pub use needs::{PACKAGES, available, missing_packages, skip};
 pub use package::{Package, Script};

@@ -1,6 +1,7 @@
 //! A root together with the rpm repository that it gets its packages from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::BaseRoot;
 use crate::command::Outcome;
@@ -9,12 +10,12 @@ use crate::root::Root;
 use crate::rpm::package::RpmPackage;
 use crate::rpm::repository::RpmRepository;
 
-/// A device whose packages are rpm's, with a repository of its own.
+/// A device whose packages are rpm's, with a repository, of its own or shared with others.
 pub struct RpmDevice {
     /// The device.
     pub root: Root,
     /// Where it gets packages from.
-    pub repository: RpmRepository,
+    pub repository: Arc<RpmRepository>,
 }
 
 impl RpmDevice {
@@ -24,14 +25,24 @@ impl RpmDevice {
     }
 
     /// As [`RpmDevice::new`], on a root that was prepared before.
-    pub fn on(mut root: Root, installed: impl IntoIterator<Item = RpmPackage>) -> RpmDevice {
+    pub fn on(root: Root, installed: impl IntoIterator<Item = RpmPackage>) -> RpmDevice {
         let repository = RpmRepository::new();
         let packages: Vec<RpmPackage> = installed.into_iter().chain([RpmPackage::shell()]).collect();
         let names: Vec<String> = packages.iter().map(|package| package.name().to_owned()).collect();
         repository.publish(packages);
+        RpmDevice::attached(root, Arc::new(repository), names)
+    }
+
+    /// A device on a repository that others use too, with the newest versions of these packages installed. What makes scripts
+    /// run ([`RpmPackage::shell`]) has to be among them.
+    pub fn attached(
+        mut root: Root,
+        repository: Arc<RpmRepository>,
+        installed: impl IntoIterator<Item = String>,
+    ) -> RpmDevice {
         repository.attach(&mut root);
         let device = RpmDevice { root, repository };
-        device.dnf(["-y", "install"].into_iter().map(str::to_owned).chain(names)).success();
+        device.dnf(["-y", "install"].into_iter().map(str::to_owned).chain(installed)).success();
         device
     }
 

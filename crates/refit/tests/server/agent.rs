@@ -25,7 +25,7 @@ pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo.args(["build", "--quiet", "--locked", "--package", "refit-agent", "--bin", "refit-agent"]);
         cargo.arg("--target-dir").arg(folder.parent().unwrap());
         if folder.ends_with("release") {
@@ -36,26 +36,42 @@ pub fn program() -> &'static Path {
     })
 }
 
+/// Cargo, without what it tells a test of the test's own package: build scripts of dependencies would take that for a change.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+}
+
 /// A device with the agent's program, its user, and an id.
 pub fn device(family: Family, installed: impl IntoIterator<Item = Software>) -> Option<AnyDevice> {
     Some(equipped(AnyDevice::new(family, installed)?))
 }
 
 pub fn equipped(mut device: AnyDevice) -> AnyDevice {
-    let family = device.family();
-    device.root_mut().with_binary(program()).share_network();
-    let id = match family {
+    equip(&mut device);
+    device.root_mut().share_network();
+    let id = match device.family() {
         Family::Apt => "5ca1ab1e000000000000000000000001\n",
         Family::Dnf => "5ca1ab1e000000000000000000000002\n",
     };
     device.root().write("/etc/machine-id", id);
-    if family == Family::Dnf {
+    device
+}
+
+/// Gives a device the agent's program and its user.
+pub fn equip(device: &mut AnyDevice) {
+    device.root_mut().with_binary(program());
+    if device.family() == Family::Dnf {
         // The testbed's dnf runs on Debian; what a system says that it is decides.
         device.root().remove("/etc/os-release");
         device.root().write("/etc/os-release", "ID=almalinux\nVERSION_ID=9.4\nID_LIKE=\"rhel centos fedora\"\n");
     }
     device.root().shell("useradd --system --no-create-home --shell /usr/sbin/nologin refit-agent").success();
-    device
 }
 
 pub fn policy(device: &AnyDevice) -> String {
@@ -88,6 +104,12 @@ pub fn organization(folder: &Path, policy: &str) -> (Running, String) {
 /// The same, with this command for the server.
 pub fn organization_at(folder: &Path, policy: &str, server: Command) -> (Running, String) {
     let server = wait_for(server, &folder.join("data"));
+    let token = found(folder, policy);
+    (server, token)
+}
+
+/// Gives a new server keys, a mandate and a policy in force; the token for devices.
+pub fn found(folder: &Path, policy: &str) -> String {
     fs::create_dir(folder.join("policy")).unwrap();
     fs::write(folder.join("policy/refit.yaml"), policy).unwrap();
     let mut session = Session { folder, text: String::new() };
@@ -95,9 +117,9 @@ pub fn organization_at(folder: &Path, policy: &str, server: Command) -> (Running
     session.types("refit key publish keys/root.json --server");
     session.types("refit plan policy --server --out plan.json");
     session.types("refit apply plan.json --server --sign-with keys/policy-1.key --yes");
-    let token = session.types("refit enrolment create laptops");
+    let token = session.types("refit enrolment create laptops --uses 20");
     assert!(token.starts_with("refit-enrol-1."), "{}", session.text);
-    (server, token.trim().to_owned())
+    token.trim().to_owned()
 }
 
 /// What the agent says to one check-in and what follows from it.
@@ -118,17 +140,23 @@ pub fn until_done(server: &Running, device: &AnyDevice) -> Outcome {
 
 /// Every receipt in the log, as `title: before -> after, result`.
 pub fn receipts(server: &Running) -> Vec<String> {
+    receipts_by_device(server).into_iter().map(|(_, receipt)| receipt).collect()
+}
+
+/// The same, each with the device that it comes from.
+pub fn receipts_by_device(server: &Running) -> Vec<(String, String)> {
     let page = server.client.events(0, Some("receipt.received"), Duration::ZERO).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
     let receipt = |body: &serde_json::Value| {
         let (before, after) = (text(&body["before"]), text(&body["after"]));
-        format!("{}: {before} -> {after}, {}", text(&body["slot"]["title"]), text(&body["result"]))
+        let said = format!("{}: {before} -> {after}, {}", text(&body["slot"]["title"]), text(&body["result"]));
+        (text(&body["device"]), said)
     };
     page.items.iter().map(|event| receipt(&event.body)).collect()
 }
 
 /// What the package manager itself says that has changed, in the same words.
-fn changes(before: &BTreeMap<String, Installed>, device: &AnyDevice) -> Vec<String> {
+pub fn changes(before: &BTreeMap<String, Installed>, device: &AnyDevice) -> Vec<String> {
     let version = |state: Option<&Installed>| state.map_or("none".to_owned(), |state| state.version.clone());
     let title = |name: &str| device.family().title(name);
     differences(before, &device.database())

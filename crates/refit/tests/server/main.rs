@@ -5,6 +5,7 @@
 mod agent;
 mod commands;
 mod faults;
+mod fleet;
 mod kill;
 mod notice;
 mod package;

@@ -2,7 +2,7 @@
 //! purged; the rpm one is installed, does its work, and is removed.
 
 use super::{
-    agent::{organization, policy, receipts},
+    agent::{cargo, organization, policy, receipts},
     commands::settle,
 };
 use refit_testbed::{
@@ -11,13 +11,12 @@ use refit_testbed::{
 };
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
 /// The Debian package.
-fn package() -> &'static Path {
+pub fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| built("package", &[]))
 }
@@ -31,7 +30,7 @@ fn rpm_package() -> &'static Path {
 /// A package, built as `cargo xtask package` builds it.
 fn built(into: &str, options: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
-    let mut xtask = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut xtask = cargo();
     xtask.args(["run", "--quiet", "--locked", "--package", "xtask", "--target-dir"]).arg(folder.parent().unwrap());
     xtask.args(["--", "package", "--dev", "--out"]).arg(folder.join(into)).args(options);
     xtask.env("CARGO_TARGET_DIR", folder.parent().unwrap());

@@ -2,6 +2,7 @@
 
 use refit_api::client::{Client, Connection};
 use std::{
+    net::SocketAddr,
     ops::{Deref, DerefMut},
     path::Path,
     process::{Child, Command, Stdio},
@@ -55,6 +56,13 @@ pub fn command_on(listen: &str, data: &Path) -> Command {
 /// Starts a server and waits until it listens.
 pub fn start(data: &Path) -> Running {
     wait_for(command(data), data)
+}
+
+/// Starts a server at an address at which devices reach it too, and waits until it listens.
+pub fn start_at(address: SocketAddr, data: &Path) -> Running {
+    let mut command = command_on(&address.to_string(), data);
+    command.arg(format!("--public=https://{address}"));
+    wait_for(command, data)
 }
 
 /// Starts a server where another was that has ended: devices find it.
