@@ -147,6 +147,8 @@ pub struct CannotDo {
 pub struct Observed {
     /// The version that each package of the transaction has now, where it is well; `None` where it is not there or not well.
     pub versions: BTreeMap<PackageName, Option<SmolStr>>,
+    /// The version that is there of a package that is not well.
+    pub broken: BTreeMap<PackageName, SmolStr>,
     /// What does not run from its new files yet.
     pub restart: RestartNeeds,
     /// The end of what was printed, per package; a shell limits it to [`refit_wire::limits::OUTPUT`].

@@ -448,7 +448,7 @@ impl Machine {
                 slot: slot(&job.directive),
                 result,
                 before: before.get(&package).cloned().flatten(),
-                after: is,
+                after: is.or_else(|| observed.broken.get(&package).cloned()),
                 at: now.wall,
                 duration_ms: observed.duration_ms,
                 output: tail(output),

@@ -142,6 +142,9 @@ fn observed(receipt: &Receipt, permitted: &[Step]) -> Observed {
             let text = format!("{why}\n{}", output.join("\n"));
             observed.output.insert(package.clone(), end_of(text));
         }
+        if let Some(version) = result.after.as_ref().filter(|_| !well) {
+            observed.broken.insert(package.clone(), version.as_str().into());
+        }
         observed.versions.insert(package, version);
     }
     observed.problems = receipt.problems.clone();
@@ -166,7 +169,13 @@ pub fn observe(provider: &dyn Provider, packages: &[PackageName]) -> Result<Obse
         install.well_version().map(|version| version.as_str().into())
     };
     let versions: BTreeMap<_, _> = packages.iter().map(|package| (package.clone(), version(package))).collect();
-    Ok(Observed { versions, restart: restart_needs(provider, packages), ..Observed::default() })
+    let broken = packages.iter().filter(|package| versions.get(*package).is_some_and(Option::is_none));
+    let broken = broken.filter_map(|package| {
+        let install = installs.packages.get(&title(package))?;
+        Some((package.clone(), install.version.as_str().into()))
+    });
+    let broken = broken.collect();
+    Ok(Observed { versions, broken, restart: restart_needs(provider, packages), ..Observed::default() })
 }
 
 /// What does not run from its new files, and which of `packages` are concerned.

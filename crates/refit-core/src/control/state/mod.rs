@@ -21,12 +21,15 @@ pub use records::*;
 use super::{
     agents::Agents,
     device_set::DeviceSet,
-    entry::{InstallEntry, Plain, ReleaseEntry, SlotName},
+    entry::{InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
+    evaluate::SlotOutcome,
+    publication::Wanted,
     rollouts::Rollouts,
     sorted::Sorted,
     token::TokenRecord,
 };
 use crate::{
+    decide::Progress,
     facts::{FieldRef, Root},
     policy::repository::Selector,
     world::Applied,
@@ -300,6 +303,22 @@ impl State {
 }
 
 impl DeviceRecord {
+    /// How far a slot has come, with what the device itself said of it last: a restart that is still needed, or that it failed.
+    pub fn progress(&self, outcome: &SlotOutcome) -> Progress {
+        let Some(receipt) = self.receipts.get(&outcome.slot) else { return outcome.progress };
+        let is_there = receipt.after.is_some() && receipt.after == outcome.installed;
+        let is_wanted = outcome.key.as_ref().is_some_and(|key| match (&key.admitted, &receipt.wanted) {
+            (Wanted::Release(admitted), Some(wanted)) => admitted == wanted,
+            _ => false,
+        });
+        match receipt.result {
+            ReceiptResult::RestartPending if is_there => Progress::RestartPending,
+            // What is there may be just what failed: rpm remembers nothing of a script.
+            ReceiptResult::Failed if is_wanted || (is_there && receipt.after == receipt.wanted) => Progress::Failed,
+            _ => outcome.progress,
+        }
+    }
+
     /// A device of which nothing is known yet.
     pub fn new(id: DeviceId, index: u32, name: Option<SmolStr>, at: Timestamp, seq: u64) -> DeviceRecord {
         DeviceRecord {

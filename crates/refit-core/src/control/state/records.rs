@@ -140,6 +140,9 @@ pub struct Receipt {
     pub id: SmolStr,
     /// The event that brought it.
     pub seq: u64,
+    /// The version that was to come, where that is known.
+    #[serde(default)]
+    pub wanted: Option<SmolStr>,
     /// What came of it.
     pub result: ReceiptResult,
     /// The version before.

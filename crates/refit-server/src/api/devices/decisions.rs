@@ -65,7 +65,7 @@ fn decision(state: &World, record: &DeviceRecord, outcome: &Arc<SlotOutcome>) ->
         compliance: outcome.compliance,
         due: outcome.due,
         due_by: outcome.due_by.as_ref().map(|by| by.obligation.to_string()),
-        progress: outcome.progress,
+        progress: record.progress(outcome),
         holds,
         held_by: by_server.into_iter().map(|held| said(&outcome.slot, held)).collect(),
         marks: outcome.marks.clone(),

@@ -162,6 +162,7 @@ impl State {
             let kept = Receipt {
                 id: receipt.receipt.clone(),
                 seq,
+                wanted: receipt.wanted.clone(),
                 result: receipt.result,
                 before: receipt.before.clone(),
                 after: receipt.after.clone(),
