@@ -224,8 +224,9 @@ impl Machine {
             return Err((WaitsFor::KillSwitch, None));
         }
         if let Err(refusal) = self.time(now) {
-            // Before the first lease there is nothing to report.
-            return Err((WaitsFor::Lease, Some(refusal).filter(|_| self.trust.anchor.is_some())));
+            // Before the first lease there is nothing to report, but for a clock that is behind what was signed.
+            let is_known = self.trust.anchor.is_some() || now.wall < self.journal.newest_signed;
+            return Err((WaitsFor::Lease, Some(refusal).filter(|_| is_known)));
         }
         let expired =
             |name: &str, at: Timestamp| Some(Refusal::new("expired", format!("the {name} has expired at {at}")));
