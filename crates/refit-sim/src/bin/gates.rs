@@ -143,7 +143,8 @@ fn journeys() {
     println!();
 }
 
-/// How many devices have a release when it is halted or all rings have had it for a week, when that is, and whether it was halted.
+/// How many devices have a release when it is halted, or two weeks after the last ring that opened; when that is, and whether it
+/// was halted.
 fn journey(fleet: u64, rate: f64, run: u64) -> (u64, i64, bool) {
     let mut rng = Rng::stream(run * 1_000_003 + fleet * 11 + (rate * 1_000.0) as u64, "journeys");
     let canary = (fleet / 100).max(3);
@@ -152,7 +153,7 @@ fn journey(fleet: u64, rate: f64, run: u64) -> (u64, i64, bool) {
     let gate = gate();
     // The devices of each ring that has opened.
     let mut open: Vec<Vec<(i64, bool)>> = Vec::new();
-    let (mut opens_at, mut last_opened) = (Some(0), 0);
+    let (mut opens_at, mut last_opened, mut reached) = (Some(0), 0, 0);
     for at in (0..60 * DAY).step_by(LOOKS as usize) {
         if opens_at.is_some_and(|opens| opens <= at) && open.len() < sizes.len() {
             let ring = 0..sizes[open.len()];
@@ -162,6 +163,7 @@ fn journey(fleet: u64, rate: f64, run: u64) -> (u64, i64, bool) {
         let given =
             |ring: &Vec<(i64, bool)>, until: i64| ring.iter().filter(|(given, _)| *given <= until).count() as u64;
         let all: u64 = open.iter().map(|ring| given(ring, at)).sum();
+        reached = all;
         let complain = open.iter().flatten().filter(|(given, broken)| *broken && at - given >= 3 * DAY).count() as u64;
         let Some(ring) = open.last() else { continue };
         let control = Tally::new(0, fleet - open.iter().map(|ring| ring.len() as u64).sum::<u64>());
@@ -186,11 +188,12 @@ fn journey(fleet: u64, rate: f64, run: u64) -> (u64, i64, bool) {
         match judge(&gate, soak, &evidence, time(at)).answer() {
             GateAnswer::Halt => return (all, at, true),
             GateAnswer::Pass if open.len() < sizes.len() => opens_at = opens_at.or(Some(at)),
-            _ if open.len() == sizes.len() && at - last_opened > 7 * DAY => return (all, at, false),
+            // Nothing comes any more: all have it, or a person has been asked for a week.
+            _ if at - last_opened > 14 * DAY => return (all, at, false),
             _ => {}
         }
     }
-    (fleet, 60 * DAY, false)
+    (reached, 60 * DAY, false)
 }
 
 /// How many devices have a release, and how many of them it breaks.
