@@ -82,6 +82,10 @@ pub fn unreachable(said: &str) -> String {
         "by this device's clock the server's certificate has expired. If the clock is right, the server has to get a new one"
     } else if has(&["certificate not valid yet", "NotValidYet"]) {
         "by this device's clock the server's certificate is not valid yet: the clock is probably behind"
+    } else if has(&["Broken pipe", "Connection reset"]) {
+        // With TLS 1.3 the alert may come after the request was begun, and is lost then.
+        "the server ended the connection, as it does where this device's certificate has expired or was revoked. If it goes on, \
+         enrol the device again with a new token (`refit-agent enroll --again TOKEN`)"
     } else {
         return said.to_owned();
     };
