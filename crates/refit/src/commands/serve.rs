@@ -19,8 +19,9 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     options.public = args.public.as_deref().map(public).transpose()?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
     runtime()?.block_on(async {
+        let end = asked_to_end();
         let server = Server::start(options).await?;
-        server.run(asked_to_end()).await?;
+        server.run(end).await?;
         Ok(Exit::Done)
     })
 }

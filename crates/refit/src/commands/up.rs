@@ -41,10 +41,11 @@ pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
     let mut options = options(cli, args.listen)?;
     options.approvals = Some(0);
     runtime()?.block_on(async {
+        let end = asked_to_end();
         let mut server = Server::start(options).await?;
         let (shell, packages) = (server.shell().clone(), server.packages().clone());
         server.spawn(this_machine(shell, packages, policy));
-        server.run(asked_to_end()).await?;
+        server.run(end).await?;
         Ok(Exit::Done)
     })
 }
