@@ -1,6 +1,7 @@
 //! Between the machine and the package manager: the machine's words into the provider's, and back.
 
 use crate::{
+    inventory::is_there,
     machine::{CannotDo, Change, Observed, RestartNeeds},
     providers::{
         Provider,
@@ -17,7 +18,7 @@ use refit_wire::{
     mandate::check::Step,
     state::{PackageName, System},
 };
-use smol_str::format_smolstr;
+use smol_str::{SmolStr, format_smolstr};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -169,13 +170,18 @@ pub fn observe(provider: &dyn Provider, packages: &[PackageName]) -> Result<Obse
         install.well_version().map(|version| version.as_str().into())
     };
     let versions: BTreeMap<_, _> = packages.iter().map(|package| (package.clone(), version(package))).collect();
-    let broken = packages.iter().filter(|package| versions.get(*package).is_some_and(Option::is_none));
-    let broken = broken.filter_map(|package| {
-        let install = installs.packages.get(&title(package))?;
-        Some((package.clone(), install.version.as_str().into()))
-    });
-    let broken = broken.collect();
+    let broken = broken(&installs, packages);
     Ok(Observed { versions, broken, restart: restart_needs(provider, packages), ..Observed::default() })
+}
+
+/// The versions of packages whose files are there, and that are not well. A removed package may leave its configuration, and is gone.
+fn broken(installs: &Installs, packages: &[PackageName]) -> BTreeMap<PackageName, SmolStr> {
+    let version = |package: &PackageName| {
+        let install =
+            installs.packages.get(&title(package)).filter(|install| is_there(install) && !install.is_well())?;
+        Some((package.clone(), install.version.as_str().into()))
+    };
+    packages.iter().filter_map(version).collect()
 }
 
 /// What does not run from its new files, and which of `packages` are concerned.
@@ -222,4 +228,43 @@ fn dpkg_list(info: &Path, name: &str) -> String {
         file.and_then(|file| file.split_once(':')).is_some_and(|(of, _)| of == name)
     });
     of_name.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::{Manager, installs::Install};
+    use refit_model::Scheme;
+
+    #[test]
+    fn what_was_removed_and_left_its_configuration_has_no_version() {
+        let install = |name: &str, status: Status| {
+            let install = Install {
+                title: TitleId::new(format!("deb/{name}")),
+                name: name.into(),
+                architecture: "amd64".into(),
+                version: Version::parse(Scheme::Dpkg, "1.0").unwrap(),
+                beside: Vec::new(),
+                source: name.into(),
+                source_version: None,
+                status,
+                reinstall_required: false,
+                essential: false,
+                held: None,
+                origin: None,
+                changed: None,
+            };
+            (install.title.clone(), install)
+        };
+        let states = [("gone", Status::ConfigFiles), ("half", Status::HalfConfigured), ("well", Status::Installed)];
+        let installs = Installs {
+            manager: Manager::Apt,
+            architecture: "amd64".into(),
+            packages: states.into_iter().map(|(name, status)| install(name, status)).collect(),
+            unreadable: Vec::new(),
+        };
+        let package = |name: &str| PackageName { system: System::Deb, name: name.into() };
+        let found = broken(&installs, &["gone", "half", "well"].map(package));
+        assert_eq!(found, [(package("half"), "1.0".into())].into());
+    }
 }
