@@ -23,6 +23,7 @@ mod ring;
 mod select;
 
 pub use decision::*;
+pub(crate) use explain::rough;
 pub use explain::{Entry, Explanation, Section, Tone, View, explain};
 
 use crate::{

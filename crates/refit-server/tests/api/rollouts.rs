@@ -105,7 +105,7 @@ async fn a_release_passes_ring_by_ring_and_says_where_it_stands() {
     fleet.receipt("d00", "succeeded", "1.1.0").await;
     fleet.server.wait(SignedDuration::from_hours(6));
     let rollout = fleet.rollout().await;
-    assert_eq!(rollout["says"], "rest opens when canary has passed: 1 of 2 reported, none failed, 6h of 12h soaked");
+    assert_eq!(rollout["says"], "rest opens when canary has passed: 1 of 2 reported, none failed, 6 h of 12 h soaked");
     let explained = fleet.explain("d05").await;
     assert!(explained.contains("1 of 2 devices have reported, none failed"), "{explained}");
     fleet.has("d01", "1.1.0").await;

@@ -218,15 +218,5 @@ fn time(minutes: i64) -> Timestamp {
 
 /// The gate of the guide.
 fn gate() -> Gate {
-    Gate {
-        name: "default".into(),
-        failure_rate: 0.02,
-        confidence: 0.95,
-        enough: Some(0.9),
-        silence: Some(0.01),
-        silent_after: SignedDuration::from_hours(24),
-        reports: Some(0.01),
-        patience: None,
-        signals: Vec::new(),
-    }
+    Gate { enough: Some(0.9), silence: Some(0.01), reports: Some(0.01), ..Gate::named("default") }
 }

@@ -6,6 +6,7 @@ use super::{
     record::{GateRecord, Happened, RolloutRecord},
 };
 use crate::{
+    decide::rough,
     policy::document::test::GateAnswer,
     rollout::{Evidence, HaltedBy, Measure, Verdict, Wants, judge},
 };
@@ -211,17 +212,4 @@ fn measured(measure: &Measure) -> String {
         Measure::Reports => "reports of people".to_owned(),
         Measure::Signal(name) => format!("devices of which signal {name} says something bad"),
     }
-}
-
-/// A duration in its largest unit, with one place where that is small: `1.2 days`.
-fn rough(duration: SignedDuration) -> String {
-    let seconds = duration.as_secs_f64();
-    let (amount, unit) = match seconds {
-        ..60.0 => (seconds, "s"),
-        ..3_600.0 => (seconds / 60.0, "min"),
-        ..86_400.0 => (seconds / 3_600.0, "h"),
-        _ => (seconds / 86_400.0, "d"),
-    };
-    let text = format!("{amount:.1}");
-    format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
 }

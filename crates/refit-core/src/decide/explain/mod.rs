@@ -10,6 +10,8 @@ mod duties;
 mod releases;
 mod words;
 
+pub(crate) use words::rough;
+
 #[cfg(test)]
 mod tests;
 

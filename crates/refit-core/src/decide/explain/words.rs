@@ -62,7 +62,7 @@ fn clock(at: jiff::civil::DateTime) -> String {
 }
 
 /// A length of time in its two largest units, rounded down: `2 days 4 h`, `3 h`, `40 min`.
-pub(super) fn rough(length: SignedDuration) -> String {
+pub(crate) fn rough(length: SignedDuration) -> String {
     let minutes = length.as_mins();
     let (days, hours, minutes) = (minutes / (24 * 60), minutes / 60 % 24, minutes % 60);
     let days_text = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };

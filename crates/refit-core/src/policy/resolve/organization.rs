@@ -4,7 +4,7 @@ use super::{Resolver, Scope};
 use crate::policy::{
     diagnostic::{Diagnostic, did_you_mean},
     document::{
-        organization::{FieldType, FreezeDocument, OrganizationDocument},
+        organization::{FieldType, FreezeDocument, OrganizationDocument, SignalDocument},
         scalars::{Duration, Expression},
     },
     expr::Compiler,
@@ -134,18 +134,21 @@ impl Resolver<'_> {
                 if found.is_none() {
                     self.unknown_name("gate", gate, &gates, written.place(steps!["rollouts", name, "gate"]));
                 }
-                found.map(|found| Gate {
-                    name: gate.as_str().into(),
-                    failure_rate: found.failure_rate.map_or(DEFAULT_FAILURE_RATE, |share| share.0),
-                    confidence: found.confidence.map_or(DEFAULT_CONFIDENCE, |share| share.0),
-                    enough: found.enough.map(|share| share.0),
-                    silence: found.silence.map(|share| share.0),
-                    silent_after: found.silent_after.map_or(DEFAULT_SILENT_AFTER, |duration| duration.0),
-                    reports: found.reports.map(|share| share.0),
-                    patience: found.patience.map(|duration| duration.0),
-                    signals: (found.signals.iter())
-                        .map(|signal| Signal { name: signal.name.as_str().into(), source: signal.from.as_str().into() })
-                        .collect(),
+                found.map(|found| {
+                    let plain = Gate::named(gate);
+                    let signal =
+                        |it: &SignalDocument| Signal { name: it.name.as_str().into(), source: it.from.as_str().into() };
+                    Gate {
+                        failure_rate: found.failure_rate.map_or(plain.failure_rate, |share| share.0),
+                        confidence: found.confidence.map_or(plain.confidence, |share| share.0),
+                        enough: found.enough.map(|share| share.0),
+                        silence: found.silence.map(|share| share.0),
+                        silent_after: found.silent_after.map_or(plain.silent_after, |duration| duration.0),
+                        reports: found.reports.map(|share| share.0),
+                        patience: found.patience.map(|duration| duration.0),
+                        signals: found.signals.iter().map(signal).collect(),
+                        ..plain
+                    }
                 })
             });
             let mut names = BTreeSet::new();
@@ -224,16 +227,6 @@ impl Resolver<'_> {
         freezes
     }
 }
-
-/// The failure rate of a gate that names none: what people expect of a bad release, well above the noise of installers.
-const DEFAULT_FAILURE_RATE: f64 = 0.02;
-
-/// How long a device has to have been unseen to count as silent, where a gate does not say: a laptop that was closed for a
-/// night is not.
-const DEFAULT_SILENT_AFTER: SignedDuration = SignedDuration::from_hours(24);
-
-/// The confidence of a gate that names none.
-const DEFAULT_CONFIDENCE: f64 = 0.95;
 
 pub(super) fn kind_of(kind: FieldType) -> Kind {
     match kind {
