@@ -271,6 +271,9 @@ pub struct NewReceipt {
     pub id: String,
     /// The slot.
     pub slot: SlotName,
+    /// The version that was to come; where it is left out it is the one that the device is given now.
+    #[serde(default)]
+    pub wanted: Option<String>,
     /// What came of it.
     pub result: ReceiptResult,
     /// The version before, as observed.

@@ -290,6 +290,7 @@ impl Run {
                     device: device.clone(),
                     receipt: receipt.id.clone(),
                     slot: receipt.slot.clone(),
+                    wanted: document::version(&receipt.directive).map(Into::into),
                     result: receipt.result,
                     before: receipt.before.clone(),
                     after: receipt.after.clone(),

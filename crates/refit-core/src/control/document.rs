@@ -142,6 +142,12 @@ pub fn names(directive: &str, slot: &SlotName) -> bool {
     of == format_smolstr!("{slot}")
 }
 
+/// The version that a directive brings, by its name; `None` where it brings none.
+pub fn version(directive: &str) -> Option<&str> {
+    let (word, rest) = directive.split_once(' ')?;
+    matches!(word, "upgrade" | "install").then(|| rest.rsplit_once(' ').map(|(_, version)| version))?
+}
+
 fn digest(mandate: &Arc<MandateRecord>) -> Option<Digest> {
     mandate.digest.parse().ok()
 }

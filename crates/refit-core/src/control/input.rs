@@ -216,6 +216,8 @@ pub enum Input {
         receipt: SmolStr,
         /// The slot.
         slot: SlotName,
+        /// The version that was to come; `None` where whoever reports does not say: then it is what the device is given now.
+        wanted: Option<SmolStr>,
         /// What came of it.
         result: ReceiptResult,
         /// The version before.

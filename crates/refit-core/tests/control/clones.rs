@@ -94,6 +94,7 @@ fn the_second_history_stops_both_and_moves_nothing() {
         device: "d0".into(),
         receipt: "r1".into(),
         slot: SlotName::of("editor".into()),
+        wanted: None,
         result: ReceiptResult::Failed,
         before: None,
         after: None,

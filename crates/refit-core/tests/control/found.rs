@@ -33,6 +33,7 @@ fn receipt(id: &str, at: &str) -> Input {
         device: "d0".into(),
         receipt: id.into(),
         slot: SlotName::of(TitleId::new("editor")),
+        wanted: None,
         result: ReceiptResult::Succeeded,
         before: None,
         after: None,

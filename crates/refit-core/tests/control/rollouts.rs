@@ -125,11 +125,17 @@ fn given(shell: &Shell, version: &str) -> Vec<String> {
 }
 
 fn receipt(shell: &mut Shell, device: &str, result: ReceiptResult, before: &str, after: &str) {
+    receipt_of(shell, device, None, result, before, after);
+}
+
+fn receipt_of(shell: &mut Shell, device: &str, wanted: Option<&str>, result: ReceiptResult, before: &str, after: &str) {
+    let wanted = wanted.map(Into::into);
     let id = format!("{device}-{}", shell.log.len());
     shell.tell(Input::Receipt {
         device: DeviceId::new(device),
         receipt: id.into(),
         slot: SlotName::of(TitleId::new("editor")),
+        wanted,
         result,
         before: Some(before.into()),
         after: Some(after.into()),
@@ -403,4 +409,40 @@ fn a_halt_by_a_person_ends_after_three_days() {
     shell.wait(1);
     assert_eq!(direct(&mut shell), ["editor 1.1.0: taken back after canary"]);
     assert_eq!(given(&shell, "1.1.0").len(), 3);
+}
+
+#[test]
+fn a_failure_counts_against_the_release_that_was_tried_and_not_against_a_newer_one() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    // While the canary tries it, the next one comes out and is given in its place.
+    shell.release("editor", "1.2.0");
+    assert_eq!(direct(&mut shell), ["editor 1.2.0: canary opens with 3"]);
+    assert_eq!(given(&shell, "1.2.0").len(), 3);
+    receipt_of(&mut shell, "d000", Some("1.1.0"), ReceiptResult::Failed, "1.0.0", "1.0.0");
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+    assert_eq!(given(&shell, "1.2.0").len(), 3);
+}
+
+#[test]
+fn what_nobody_knows_is_not_halted_by_mistake() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let halt = |title: &str, version: &str, platform: Option<&str>| Input::HaltRelease {
+        title: TitleId::new(title),
+        version: version.into(),
+        platform: platform.map(Into::into),
+        why: "the phones ring".into(),
+    };
+    let mut refused = |input: Input| {
+        let server = refit_core::control::Actor::server();
+        shell.try_as(&server, input).unwrap_err().to_string()
+    };
+    assert_eq!(refused(halt("editr", "1.1.0", None)), "there is no title `editr`: did you mean `editor`?");
+    let said = refused(halt("editor", "1.1.1", None));
+    assert_eq!(said, "there is no release `1.1.1` of editor: the newest are 1.1.0, 1.0.0");
+    let said = refused(halt("editor", "1.1.0", Some("linx")));
+    assert_eq!(said, "no device is on platform `linx`: there are linux");
 }

@@ -19,7 +19,7 @@ use axum::{
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use refit_core::control::{
-    AgentInput, ComplaintReceived, Continuation, DeviceRecord, DeviceStands, Input, State as World, report,
+    AgentInput, ComplaintReceived, Continuation, DeviceRecord, DeviceStands, Input, State as World, document, report,
 };
 use refit_wire::{
     Digest, limits,
@@ -236,6 +236,7 @@ impl Agents {
                 device: record.id.clone(),
                 receipt: receipt.id.clone(),
                 slot: receipt.slot,
+                wanted: document::version(&receipt.directive).map(Into::into),
                 result: receipt.result,
                 before: receipt.before,
                 after: receipt.after,

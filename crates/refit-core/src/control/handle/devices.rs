@@ -8,6 +8,7 @@ use super::super::{
     },
     history::{CheckIn, Continuation, Head, UNCOUNTED},
     input::{Effect, Installs, Observation, Outcome, Refusal},
+    publication::Wanted,
     state::{DeviceRecord, State},
     token::{Actor, Bearer},
     unread::{self, UNDECLARED_MOST, UNDECLARED_NAME_LONGEST, UNDECLARED_VALUE_LONGEST},
@@ -263,8 +264,14 @@ fn differences(
     Ok((listed.into_iter().filter(changed).collect(), gone))
 }
 
-pub(super) fn receipt(state: &State, receipt: ReceiptReceived) -> Result<Outcome, Refusal> {
+pub(super) fn receipt(state: &State, mut receipt: ReceiptReceived) -> Result<Outcome, Refusal> {
     let record = managed(state, &receipt.device)?;
+    if receipt.wanted.is_none()
+        && let Some(published) = record.published.get(&receipt.slot)
+        && let Wanted::Release(version) = &published.key.admitted
+    {
+        receipt.wanted = Some(version.clone());
+    }
     not_quarantined(record)?;
     // The same report counts once, and one from a clock that was set back counts too.
     if record.counted.contains(&receipt.receipt) {

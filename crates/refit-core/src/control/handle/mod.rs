@@ -11,9 +11,8 @@ mod plans;
 mod rollouts;
 
 use super::{
-    event::{GateAnswered, ReleaseExpedited, RingOpened},
+    event::{GateAnswered, ReceiptReceived, ReleaseExpedited, RingOpened},
     input::{Input, Outcome, Refusal},
-    publication::Wanted,
     state::State,
     token::{Actor, Scope},
 };
@@ -33,24 +32,10 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::Observe(observation) => devices::observe(state, observation, now),
         Input::Retire { device } => devices::retire(state, device),
         Input::LiftQuarantine { device, why } => devices::lift_quarantine(state, actor, device, why),
-        Input::Receipt { device, receipt, slot, result, before, after, at, duration_ms, output } => {
-            let published = state.device(&device).and_then(|record| record.published.get(&slot));
-            let wanted = published.and_then(|published| match &published.key.admitted {
-                Wanted::Release(version) => Some(version.clone()),
-                Wanted::Nothing | Wanted::Absent => None,
-            });
-            let event = super::event::ReceiptReceived {
-                device,
-                receipt,
-                slot,
-                wanted,
-                result,
-                before,
-                after,
-                at: at.min(now),
-                duration_ms,
-                output,
-            };
+        Input::Receipt { device, receipt, slot, wanted, result, before, after, at, duration_ms, output } => {
+            let at = at.min(now);
+            let event =
+                ReceiptReceived { device, receipt, slot, wanted, result, before, after, at, duration_ms, output };
             devices::receipt(state, event)
         }
         Input::ObservePerson { person, source, observed, values } => {

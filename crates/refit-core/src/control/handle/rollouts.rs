@@ -8,13 +8,14 @@ use super::super::{
     state::State,
 };
 use super::{
-    catalogue::{readable, repository},
+    catalogue::{readable, repository, scheme},
     operations::one,
 };
-use crate::policy::document::test::GateAnswer;
+use crate::policy::{diagnostic::did_you_mean, document::test::GateAnswer};
 use jiff::{SignedDuration, Timestamp};
-use refit_model::TitleId;
+use refit_model::{TitleId, Version};
 use smol_str::SmolStr;
+use std::collections::BTreeSet;
 
 /// How long a halt by a person lasts: a block in the policy repository is what lasts.
 const HALT: SignedDuration = SignedDuration::from_hours(72);
@@ -94,8 +95,8 @@ pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outco
 }
 
 pub(super) fn halt(state: &State, release: Named, why: SmolStr, now: Timestamp) -> Result<Outcome, Refusal> {
-    readable(state, &release.title, &release.version)?;
     let repository = repository(state)?;
+    release.known(state)?;
     let records =
         state.rollouts.of(&release.title).iter().filter(|record| release.is(&record.version, &record.platform));
     let last = records.filter_map(|record| record.open.last()).max_by_key(|open| open.at).map(|open| open.ring.clone());
@@ -121,7 +122,11 @@ pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Out
     let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt && release.is(&gate.version, &gate.platform);
     let halted: Vec<&GateRecord> = state.rollouts.answers(&release.title).iter().filter(halts).collect();
     if halted.is_empty() {
-        return Err(Refusal::Conflict(format!("{} {} is not halted", release.title, release.version)));
+        release.known(state)?;
+        let everywhere = state.rollouts.halt(&release.title, &release.version, None).is_some();
+        let why = if everywhere { ": it is halted on every platform, and goes on there too" } else { "" };
+        let on = release.platform.as_ref().map_or_else(String::new, |platform| format!(" on {platform} alone"));
+        return Err(Refusal::Conflict(format!("{} {} is not halted{on}{why}", release.title, release.version)));
     }
     let events = halted.into_iter().map(|gate| {
         let event = GateAnswered {
@@ -141,14 +146,57 @@ pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Out
 }
 
 pub(super) fn expedite(state: &State, release: ReleaseExpedited) -> Result<Outcome, Refusal> {
-    readable(state, &release.title, &release.version)?;
     repository(state)?;
-    let platform = release.platform.as_deref();
-    let known = state.rollouts.is_expedited(&release.title, &release.version, platform);
+    let ReleaseExpedited { title, version, platform, .. } = &release;
+    Named { title: title.clone(), version: version.clone(), platform: platform.clone() }.known(state)?;
+    let known = state.rollouts.is_expedited(title, version, platform.as_deref());
     Ok(if known { Outcome::default() } else { one(release) })
 }
 
+/// How many releases are named where the one that is meant is not there.
+const NEWEST: usize = 5;
+
 impl Named {
+    /// Refuses what nobody has heard of: whoever stops a release in a hurry has to be told of a slip.
+    fn known(&self, state: &State) -> Result<(), Refusal> {
+        let Named { title, version, platform } = self;
+        let read = readable(state, title, version);
+        let published = state.releases.get(title).into_iter().flat_map(|list| list.iter()).map(|entry| &entry.version);
+        let offered = state.first_offered.get(title).into_iter().flat_map(|versions| versions.keys());
+        let begun = state.rollouts.of(title).iter().map(|record| &record.version);
+        let versions: BTreeSet<&SmolStr> = published.chain(offered).chain(begun).collect();
+        if versions.is_empty() {
+            let named = state.policy.iter().flat_map(|policy| policy.repository.titles.keys());
+            let titles: Vec<&str> =
+                state.releases.keys().chain(state.first_offered.keys()).chain(named).map(TitleId::as_str).collect();
+            let is_title = titles.contains(&title.as_str()) || !state.found.with_title(title).is_empty();
+            return Err(Refusal::Invalid(match did_you_mean(title.as_str(), titles.iter().copied()) {
+                _ if is_title => format!("no release of {title} is known"),
+                Some(like) => format!("there is no title `{title}`: did you mean `{like}`?"),
+                None => format!("there is no title `{title}`"),
+            }));
+        }
+        read?;
+        if !versions.contains(version) {
+            let parsed = versions.iter().filter_map(|version| Version::parse(scheme(state, title), version).ok());
+            let mut newest: Vec<Version> = parsed.collect();
+            newest.sort_by(|a, b| b.cmp(a));
+            let newest: Vec<&str> = newest.iter().take(NEWEST).map(Version::as_str).collect();
+            let newest = newest.join(", ");
+            return Err(Refusal::Invalid(format!(
+                "there is no release `{version}` of {title}: the newest are {newest}"
+            )));
+        }
+        if let Some(platform) = platform
+            && !state.found.platforms().any(|known| known == platform)
+        {
+            let known: Vec<&str> = state.found.platforms().map(SmolStr::as_str).collect();
+            let known = known.join(", ");
+            return Err(Refusal::Invalid(format!("no device is on platform `{platform}`: there are {known}")));
+        }
+        Ok(())
+    }
+
     /// Whether it is meant; without a platform every platform is.
     fn is(&self, version: &SmolStr, platform: &Option<SmolStr>) -> bool {
         self.version == *version && (self.platform.is_none() || self.platform == *platform)

@@ -38,6 +38,7 @@ pub(in super::super) async fn receipt(
         device: DeviceId::new(id),
         receipt: body.id.into(),
         slot: body.slot,
+        wanted: body.wanted.map(Into::into),
         result: body.result,
         before: body.before.map(Into::into),
         after: body.after.map(Into::into),
