@@ -7,8 +7,9 @@ use super::{
     agents::MandateRecord,
     board::BoardRow,
     entry::{ReceiptResult, SlotName},
-    evaluate::{self, SlotOutcome},
+    evaluate::SlotOutcome,
     publication::{CohortKey, Wanted},
+    reading,
     state::{DeviceRecord, Published, State},
 };
 use crate::{
@@ -78,7 +79,7 @@ pub fn document(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, fr
     };
     let Some(policy) = &state.policy else { return document };
     let repository = &policy.repository;
-    let device = evaluate::device(state, repository, record, state.clock);
+    let device = reading::device(state, repository, record, state.clock);
     let facts = device.facts.view(&repository.authority, &repository.staleness, state.clock);
     if let Some(Value::Text(zone)) = facts.get(&FieldRef::device("timezone")).as_deref()
         && TimeZone::get(zone).is_ok()
@@ -387,7 +388,7 @@ impl Writer<'_> {
         let Some(unless) = &freeze.unless else { return false };
         outcome.iter().flat_map(|outcome| &outcome.exposures).any(|(id, _)| {
             let entry = self.advisory(published.slot(), id);
-            let advisory = entry.and_then(|entry| evaluate::advisory(self.repository, entry));
+            let advisory = entry.and_then(|entry| reading::advisory(self.repository, entry));
             advisory.is_some_and(|advisory| {
                 let view = ExposureView { known: &self.facts, advisory: &advisory, at: self.state.clock };
                 unless.truth(&view, self.state.clock).is_true()

@@ -25,6 +25,7 @@ mod holds;
 mod input;
 mod lookout;
 mod publication;
+mod reading;
 pub mod report;
 mod rollouts;
 mod snapshot;
