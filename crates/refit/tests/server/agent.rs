@@ -117,7 +117,7 @@ pub fn found(folder: &Path, policy: &str) -> String {
     session.types("refit key publish keys/root.json --server");
     session.types("refit plan policy --server --out plan.json");
     session.types("refit apply plan.json --server --sign-with keys/policy-1.key --yes");
-    let token = session.types("refit enrolment create laptops --uses 20");
+    let token = session.types("refit enrolment create laptops --uses 100");
     assert!(token.starts_with("refit-enrol-1."), "{}", session.text);
     token.trim().to_owned()
 }

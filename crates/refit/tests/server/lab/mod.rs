@@ -1,0 +1,53 @@
+//! The lab: real hosts that move from one release to the next in rings, and what stops them.
+//!
+//! `cargo xtask lab` runs it with 24 hosts, `cargo test` with ten ([`size::Size`]). Time is scaled: rings soak for seconds, and agents
+//! come every two. What Refit says is held against what dpkg and rpm say, and against what the packages' own scripts wrote down.
+
+mod policy;
+mod report;
+mod rings;
+mod site;
+mod size;
+
+use super::{agent::program, hosts::Hosts, package::package};
+use refit_testbed::{Fleet, Lan, family::Software};
+use report::Report;
+use site::Lab;
+use size::Size;
+
+/// A scenario: its name for `REFIT_LAB_ONLY`, what it does, and the packages that it needs.
+struct Scenario {
+    name: &'static str,
+    packages: &'static [&'static str],
+    run: fn(&mut Lab<'_>),
+}
+
+/// In this order.
+const SCENARIOS: [Scenario; 1] = [Scenario { name: "good", packages: &["good"], run: rings::good }];
+
+#[test]
+fn the_lab() {
+    let Some(lan) = Lan::new() else { return };
+    // What cargo takes to build them is not the lab's time.
+    let _ = (program(), package());
+    let (size, only) = (Size::wanted(), std::env::var("REFIT_LAB_ONLY").unwrap_or_default());
+    let wanted = |scenario: &&Scenario| only.is_empty() || only.split(',').any(|name| name == scenario.name);
+    let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(wanted).collect();
+    let mut report = Report::new(size);
+    let place = lan.plug_in();
+    let packages = scenarios.iter().flat_map(|scenario| scenario.packages);
+    let software: Vec<Software> = packages.map(|name| Software::new(name, "1.0")).collect();
+    let Some(mut fleet) = Fleet::new(&lan, &size.hosts(), &software, |_, _| true) else { return };
+    report.note(&format!("{} hosts are made", fleet.hosts().len()));
+    Hosts::equip(&mut fleet, size::BOOTED);
+    let hosts = Hosts::boot(&fleet, size::BOOTED);
+    report.note("one of them is booted, and all have the agent");
+
+    // From here on this thread is at the server's machine, and whatever it starts: nothing goes by the machine's own network.
+    place.sit_down();
+    let mut lab = Lab::found(hosts, size, place.address(), report);
+    for scenario in scenarios {
+        (scenario.run)(&mut lab);
+    }
+    lab.end();
+}
