@@ -244,6 +244,34 @@ fn devices_that_fall_silent_halt_a_release() {
     assert_eq!(halt.verdict, Some(Verdict::Halts(HaltedBy::Measure(Measure::Silence))));
 }
 
+/// Presence is written down by the quarter of an hour, unless a gate listens more closely.
+#[test]
+fn who_falls_silent_within_minutes_is_found_where_the_gate_says_so() {
+    let policy =
+        POLICY.replace("silence: 1%, reports: 1%", "silence: 1%, silent_after: 4m").replace("soak: 1d", "soak: 1m");
+    let mut shell = made_under(&policy, 60, 8, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let silent: Vec<String> = (0..8).map(name).collect();
+    let mut halted = None;
+    for minute in 0..10 {
+        let devices: Vec<_> = shell.state.managed().map(|device| (device.id.to_string(), device.index)).collect();
+        for (device, index) in devices {
+            if minute < 2 || !silent.contains(&device) {
+                shell.state.note_seen(index, shell.now);
+            }
+        }
+        shell.tell(Input::Tick);
+        shell.now += jiff::SignedDuration::from_mins(1);
+        let said = direct(&mut shell);
+        if !said.is_empty() {
+            assert_eq!(said, ["editor 1.1.0: Halt after canary"]);
+            halted = halted.or(Some(minute));
+        }
+    }
+    assert!(halted.is_some_and(|minute| (4..=6).contains(&minute)), "{halted:?}");
+}
+
 #[test]
 fn a_server_that_was_down_takes_nobody_for_silent() {
     let mut shell = fleet(60, 8);

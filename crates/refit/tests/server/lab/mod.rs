@@ -33,7 +33,7 @@ fn the_lab() {
     let (size, only) = (Size::wanted(), std::env::var("REFIT_LAB_ONLY").unwrap_or_default());
     let wanted = |scenario: &&Scenario| only.is_empty() || only.split(',').any(|name| name == scenario.name);
     let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(wanted).collect();
-    let mut report = Report::new(size);
+    let report = Report::new(size);
     let place = lan.plug_in();
     let packages = scenarios.iter().flat_map(|scenario| scenario.packages);
     let software: Vec<Software> = packages.map(|name| Software::new(name, "1.0")).collect();

@@ -169,7 +169,7 @@ impl<'f> Lab<'f> {
         });
     }
 
-    /// Waits until these hosts have a version, as dpkg and rpm say.
+    /// Waits until the script of a version has run on these hosts.
     #[track_caller]
     pub fn until_installed(&self, name: &str, version: &str, wanted: impl Fn(&Host) -> bool) {
         self.until(&format!("{name} {version} is installed"), |lab| {
@@ -177,8 +177,8 @@ impl<'f> Lab<'f> {
                 .fleet
                 .hosts()
                 .iter()
-                .zip(lab.versions(name))
-                .all(|(host, found)| !wanted(host) || found == host.device.family().version(version))
+                .zip(lab.diary(name))
+                .all(|(host, entries)| !wanted(host) || entries.iter().any(|entry| entry.version == version))
         });
     }
 
