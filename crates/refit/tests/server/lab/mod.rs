@@ -1,8 +1,10 @@
 //! The lab: real hosts that move from one release to the next in rings, and what stops them.
 //!
-//! `cargo xtask lab` runs it with 24 hosts, `cargo test` with ten ([`size::Size`]). Time is scaled: rings soak for seconds, and agents
+//! `cargo xtask lab` runs it with 24 hosts, `cargo test` with twelve ([`size::Size`]). Time is scaled: rings soak for seconds, and agents
 //! come every two. What Refit says is held against what dpkg and rpm say, and against what the packages' own scripts wrote down.
 
+mod chaos;
+mod halts;
 mod policy;
 mod report;
 mod rings;
@@ -23,7 +25,16 @@ struct Scenario {
 }
 
 /// In this order.
-const SCENARIOS: [Scenario; 1] = [Scenario { name: "good", packages: &["good"], run: rings::good }];
+const SCENARIOS: [Scenario; 8] = [
+    Scenario { name: "good", packages: &["good"], run: rings::good },
+    Scenario { name: "failing", packages: &["printer"], run: halts::failing },
+    Scenario { name: "silent", packages: &["modem"], run: halts::silent },
+    Scenario { name: "kev", packages: &["browser"], run: halts::exploited },
+    Scenario { name: "freeze", packages: &["ledger", "vault"], run: halts::frozen },
+    Scenario { name: "killed", packages: &["mailer"], run: chaos::killed },
+    Scenario { name: "stopped", packages: &["shell-extras"], run: halts::stopped },
+    Scenario { name: "changed", packages: &["editor"], run: halts::changed },
+];
 
 #[test]
 fn the_lab() {

@@ -5,7 +5,7 @@ use super::{
         agent::{found, receipts_by_device},
         commands::{Session, settle},
         hosts::Hosts,
-        running::{Running, start_at},
+        running::{Running, start_again, start_at},
     },
     policy::Policy,
     report::Report,
@@ -64,13 +64,13 @@ impl<'f> Lab<'f> {
     /// An organisation with a server, all hosts enrolled, and an agent that runs on each.
     pub fn found(hosts: Hosts<'f>, size: Size, address: Ipv4Addr, report: Report) -> Lab<'f> {
         let folder = tempfile::tempdir().unwrap();
-        let policy = Policy::new(hosts.fleet);
+        let policy = Policy::new(hosts.fleet, size);
         let server = start_at(SocketAddr::from((address, 8443)), &folder.path().join("data"));
         let token = found(folder.path(), &policy.text());
         let ids = hosts.enroll(&token);
         let mut lab = Lab { hosts, size, ids, server, policy, report, agents: BTreeMap::new(), folder };
         for (host, id) in lab.hosts.fleet.hosts().iter().zip(&lab.ids) {
-            let tags = serde_json::json!({ "source": "lab", "facts": { "device.tags": [RINGS[size.ring(host)]] } });
+            let tags = serde_json::json!({ "source": "lab", "facts": { "device.tags": size.tags(host) } });
             let observation: NewObservation = serde_json::from_value(tags).unwrap();
             lab.server.client.observe(id, &observation).unwrap();
         }
@@ -102,6 +102,51 @@ impl<'f> Lab<'f> {
         }
         let agent = host.device.root().command("refit-agent").arg("run").start();
         self.agents.insert(host.name.clone(), agent);
+    }
+
+    /// Kills the agent of a host, and whatever it has started, as a power cut would, and starts it again.
+    pub fn kill_agent(&mut self, host: &Host) {
+        if self.hosts.is_booted(host) {
+            // systemd starts it again.
+            self.hosts.booted().shell("systemctl kill --signal=KILL refit-agent");
+            return;
+        }
+        drop(self.agents.remove(&host.name).map(Program::kill));
+        self.start_agent(host);
+    }
+
+    /// Kills the server, and starts it again.
+    pub fn kill_server(&mut self) {
+        self.server.child.kill().unwrap();
+        self.server.child.wait().unwrap();
+        self.server = start_again(&self.server, &self.folder.path().join("data"));
+    }
+
+    /// The hosts that are so, by name.
+    pub fn names(&self, is_so: impl Fn(&Host) -> bool) -> Vec<String> {
+        self.hosts.fleet.hosts().iter().filter(|host| is_so(host)).map(|host| host.name.clone()).collect()
+    }
+
+    /// Waits for so many check-ins of every agent.
+    pub fn check_ins(&self, count: u32) {
+        std::thread::sleep(count * Duration::from_secs(CHECK_IN_SECONDS + 1));
+    }
+
+    /// Somebody publishes that a release before this one of a package is exploited.
+    pub fn exploited(&mut self, name: &str, fixed: &str) {
+        let advisory = |family: Family| {
+            serde_json::json!({
+                "id": format!("CVE-2026-{}", 1000 + name.len() + family.name().len()),
+                "title": family.title(name),
+                "affected": [format!("<{}", family.version(fixed))],
+                "known_at": Timestamp::now(),
+                "kev": Timestamp::now(),
+            })
+        };
+        let advisories = [Family::Apt, Family::Dnf].map(advisory);
+        let advisories = serde_json::json!({ "source": "lab", "advisories": advisories });
+        self.server.client.publish_advisories(&serde_json::from_value(advisories).unwrap()).unwrap();
+        self.report.did("advisory", &format!("what is before {name} {fixed} is known to be exploited (KEV)"));
     }
 
     /// The data folder's parent, where a person of the organisation types.
