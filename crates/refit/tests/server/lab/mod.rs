@@ -3,7 +3,9 @@
 //! `cargo xtask lab` runs it with 24 hosts, `cargo test` with twelve ([`size::Size`]). Time is scaled: rings soak for seconds, and agents
 //! come every two. What Refit says is held against what dpkg and rpm say, and against what the packages' own scripts wrote down.
 
+mod absence;
 mod chaos;
+mod cluster;
 mod halts;
 mod policy;
 mod report;
@@ -25,7 +27,7 @@ struct Scenario {
 }
 
 /// In this order.
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "good", packages: &["good"], run: rings::good },
     Scenario { name: "failing", packages: &["printer"], run: halts::failing },
     Scenario { name: "silent", packages: &["modem"], run: halts::silent },
@@ -34,6 +36,7 @@ const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "killed", packages: &["mailer"], run: chaos::killed },
     Scenario { name: "stopped", packages: &["shell-extras"], run: halts::stopped },
     Scenario { name: "changed", packages: &["editor"], run: halts::changed },
+    Scenario { name: "back", packages: &["archiver"], run: absence::back },
 ];
 
 #[test]

@@ -7,6 +7,7 @@ use super::{
         hosts::Hosts,
         running::{Running, start_again, start_at},
     },
+    cluster,
     policy::Policy,
     report::Report,
     size::{RINGS, Size},
@@ -28,10 +29,10 @@ use std::{
 /// How often agents come, in seconds.
 pub const CHECK_IN_SECONDS: u64 = 2;
 /// How long something may take before the lab gives up; a machine may be busy.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Where packages' scripts write down that they ran, on each host.
-const DIARY: &str = "/var/log/lab";
+pub const DIARY: &str = "/var/log/lab";
 
 /// The hosts, their agents and their server.
 pub struct Lab<'f> {
@@ -70,8 +71,12 @@ impl<'f> Lab<'f> {
         let ids = hosts.enroll(&token);
         let mut lab = Lab { hosts, size, ids, server, policy, report, agents: BTreeMap::new(), folder };
         for (host, id) in lab.hosts.fleet.hosts().iter().zip(&lab.ids) {
-            let tags = serde_json::json!({ "source": "lab", "facts": { "device.tags": size.tags(host) } });
-            let observation: NewObservation = serde_json::from_value(tags).unwrap();
+            let mut facts = serde_json::json!({ "device.tags": size.tags(host) });
+            if cluster::is_member(&lab, host) {
+                facts["device.cluster"] = cluster::CLUSTER.into();
+            }
+            let observation = serde_json::json!({ "source": "lab", "facts": facts });
+            let observation: NewObservation = serde_json::from_value(observation).unwrap();
             lab.server.client.observe(id, &observation).unwrap();
         }
         for host in lab.hosts.fleet.hosts() {
@@ -111,8 +116,14 @@ impl<'f> Lab<'f> {
             self.hosts.booted().shell("systemctl kill --signal=KILL refit-agent");
             return;
         }
-        drop(self.agents.remove(&host.name).map(Program::kill));
+        self.stop_agent(host);
         self.start_agent(host);
+    }
+
+    /// Kills the agent of a host that is not booted.
+    pub fn stop_agent(&mut self, host: &Host) {
+        let agent = self.agents.remove(&host.name);
+        drop(agent.expect("it runs").kill());
     }
 
     /// Kills the server, and starts it again.
