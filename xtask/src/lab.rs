@@ -8,22 +8,22 @@ const FULL: &str = "16+8";
 /// As many as the tests have.
 const SMALL: &str = "8+4";
 
-/// Runs all scenarios; `--small` with half as many hosts, `--report FILE` writes what happened, `--only NAME,NAME` runs some, and
-/// `--hosts APT+DNF` says how many hosts.
+/// Runs all scenarios; `--small` those that the tests run, with half as many hosts. `--report FILE` writes what happened, `--only
+/// NAME,NAME` runs some scenarios, and `--hosts APT+DNF` says how many hosts.
 pub fn run(arguments: &[String]) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--package", "refit", "--test", "server", "lab::", "--", "--nocapture"]);
-    let mut hosts = FULL.to_owned();
+    let (mut hosts, mut only) = (FULL.to_owned(), "all".to_owned());
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("`{argument}` wants a value"));
         match argument.as_str() {
-            "--small" => SMALL.clone_into(&mut hosts),
+            "--small" => (hosts, only) = (SMALL.to_owned(), "small".to_owned()),
             "--hosts" => value()?.clone_into(&mut hosts),
-            "--only" => drop(command.env("REFIT_LAB_ONLY", value()?)),
+            "--only" => value()?.clone_into(&mut only),
             "--report" => drop(command.env("REFIT_LAB_REPORT", workspace().join(value()?))),
             other => bail!("`cargo xtask lab` knows no `{other}`"),
         }
     }
-    process::run(command.env("REFIT_LAB_HOSTS", hosts))
+    process::run(command.env("REFIT_LAB_HOSTS", hosts).env("REFIT_LAB_ONLY", only))
 }

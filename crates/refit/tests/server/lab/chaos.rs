@@ -40,14 +40,16 @@ pub fn killed(lab: &mut Lab<'_>) {
     lab.apply();
     lab.publish([release("mailer", "1.1", "sleep 1")]);
     let fleet = lab.hosts.fleet;
-    for _ in 0..KILLS {
-        std::thread::sleep(Duration::from_millis(500 + dice.below(3_000) as u64));
+    let mut kills = 0;
+    while kills < KILLS {
+        std::thread::sleep(Duration::from_millis(1_000 + dice.below(4_000) as u64));
         let rollouts = lab.rollouts("mailer", "1.1");
         let open: Vec<&str> = rollouts.iter().flat_map(|it| &it.open).map(|ring| ring.ring.as_str()).collect();
         if rollouts.len() == 2 && rollouts.iter().all(|rollout| rollout.stage == Stage::Complete) {
             break;
         }
         if dice.below(3) == 0 {
+            kills += 1;
             lab.kill_server();
             lab.report.did("lab", "kills the server");
             continue;
@@ -58,6 +60,7 @@ pub fn killed(lab: &mut Lab<'_>) {
         if busy.is_empty() {
             continue;
         }
+        kills += 1;
         let host = busy[dice.below(busy.len())];
         lab.kill_agent(host);
         lab.report.did("lab", &format!("kills the agent of {}", host.name));

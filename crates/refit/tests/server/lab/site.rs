@@ -5,7 +5,7 @@ use super::{
         agent::{found, receipts_by_device},
         commands::{Session, settle},
         hosts::Hosts,
-        running::{Running, start_again, start_at},
+        running::{Running, start_at},
     },
     cluster,
     policy::Policy,
@@ -46,6 +46,7 @@ pub struct Lab<'f> {
     /// The agents that run on hosts that are not booted.
     agents: BTreeMap<String, Program>,
     folder: tempfile::TempDir,
+    address: SocketAddr,
 }
 
 /// A line of a host's diary.
@@ -66,10 +67,11 @@ impl<'f> Lab<'f> {
     pub fn found(hosts: Hosts<'f>, size: Size, address: Ipv4Addr, report: Report) -> Lab<'f> {
         let folder = tempfile::tempdir().unwrap();
         let policy = Policy::new(hosts.fleet, size);
-        let server = start_at(SocketAddr::from((address, 8443)), &folder.path().join("data"));
+        let address = SocketAddr::from((address, 8443));
+        let server = start_at(address, &folder.path().join("data"));
         let token = found(folder.path(), &policy.text());
         let ids = hosts.enroll(&token);
-        let mut lab = Lab { hosts, size, ids, server, policy, report, agents: BTreeMap::new(), folder };
+        let mut lab = Lab { hosts, size, ids, server, policy, report, agents: BTreeMap::new(), folder, address };
         for (host, id) in lab.hosts.fleet.hosts().iter().zip(&lab.ids) {
             let mut facts = serde_json::json!({ "device.tags": size.tags(host) });
             if cluster::is_member(&lab, host) {
@@ -130,7 +132,7 @@ impl<'f> Lab<'f> {
     pub fn kill_server(&mut self) {
         self.server.child.kill().unwrap();
         self.server.child.wait().unwrap();
-        self.server = start_again(&self.server, &self.folder.path().join("data"));
+        self.server = start_at(self.address, &self.folder.path().join("data"));
     }
 
     /// The hosts that are so, by name.
