@@ -17,6 +17,7 @@ mod policy;
 mod problem;
 mod rollout;
 mod schema;
+mod signal;
 mod token;
 mod trust;
 
@@ -32,5 +33,6 @@ pub use policy::*;
 pub use problem::{Finding, InvalidField, Problem};
 pub use rollout::*;
 pub use schema::schemas;
+pub use signal::*;
 pub use token::*;
 pub use trust::*;

@@ -43,6 +43,8 @@ pub type PlanPage = Page<crate::PlanSummary>;
 pub type TimelinePage = Page<crate::MomentSaid>;
 /// Rollouts.
 pub type RolloutPage = Page<crate::RolloutSaid>;
+/// A page of signals.
+pub type SignalPage = Page<crate::SignalSaid>;
 /// Tokens.
 pub type TokenPage = Page<crate::Token>;
 /// Enrolment tokens.

@@ -54,10 +54,10 @@ impl<T: JsonSchema> ToSchema for Page<T> {
 
 wire! {
     Applied, Assignment, Brake, Device, DeviceDecisions, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
-    GateAnswered, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewToken,
+    GateAnswered, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewToken,
     Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, Problem, ReleaseAndWhy, RootEnvelope, Settings, TokenMade, Trust,
     Why, Written;
-    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid,
+    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid,
     TitleSummary, Token,
 }
 

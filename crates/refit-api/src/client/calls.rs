@@ -283,6 +283,16 @@ impl Client {
         self.post("/api/v1/rollouts/expedite", Some(release))
     }
 
+    /// The signals that gates listen to.
+    pub fn signals(&self) -> Result<Vec<SignalSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/signals", &[]).map(|page| page.items)
+    }
+
+    /// Says what a monitoring system says of devices.
+    pub fn tell_signal(&self, signal: &NewSignal) -> Result<Written, ClientError> {
+        self.post("/api/v1/signals", Some(signal))
+    }
+
     /// Opens a ring by hand.
     pub fn open_ring(&self, ring: &OpenRing) -> Result<Written, ClientError> {
         self.post("/api/v1/rollouts/rings", Some(ring))

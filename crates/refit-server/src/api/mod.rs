@@ -27,6 +27,7 @@ mod rate;
 mod releases;
 mod rollouts;
 mod settings;
+mod signals;
 mod titles;
 mod tokens;
 mod trust;
@@ -35,7 +36,7 @@ pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::{agents::Agents, shell::Shell};
+use crate::{agents::Agents, jobs::Troubles, shell::Shell};
 use axum::Router;
 use std::{sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -55,6 +56,8 @@ pub struct Options {
     pub plan_timeout: Duration,
     /// How much long work (plans, explanations of the past) runs at once.
     pub long_work: usize,
+    /// How asking for signals went.
+    pub troubles: Troubles,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             longest_wait: layers::WAIT_LONGEST,
             plan_timeout: Duration::from_secs(600),
             long_work: 2,
+            troubles: Troubles::default(),
         }
     }
 }
@@ -161,6 +165,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(rollouts::halt))
         .routes(routes!(rollouts::resume))
         .routes(routes!(rollouts::expedite))
+        .routes(routes!(signals::list, signals::tell))
         .routes(routes!(rollouts::open_ring))
         .routes(routes!(rollouts::answer_gate))
         .routes(routes!(brake::get))

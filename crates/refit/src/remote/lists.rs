@@ -304,7 +304,7 @@ pub fn reach(reach: &BrakeReach) -> String {
 }
 
 /// `3 min ago`.
-fn ago(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
     match seconds {
         0..60 => format!("{seconds} s ago"),

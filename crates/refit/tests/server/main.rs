@@ -7,6 +7,7 @@ mod commands;
 mod faults;
 mod fleet;
 mod kill;
+mod monitoring;
 mod notice;
 mod package;
 mod running;
