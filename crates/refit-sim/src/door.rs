@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_agent::machine::{Ask, Failure, Machine};
 use refit_core::control::{
     Actor, AgentInput, Bearer, ComplaintReceived, Continuation, DeviceSet, DeviceStands, EnrolmentRecord, Input,
-    MandatePublished, RootPublished, Scope, TokenId,
+    LeaseInput, MandatePublished, RootPublished, Scope, TokenId, disruption,
     document::{self, Frame},
     report,
 };
@@ -358,10 +358,14 @@ impl Run {
             return Ok(Err(refused(403, "quarantined")));
         }
         // Whoever comes without news is noted all the same.
-        self.give(vec![(actor, Input::Agents(AgentInput::Seen(this)))])?;
+        self.give(vec![(actor.clone(), Input::Agents(AgentInput::Seen(this)))])?;
         let heard_at = self.server_now();
         self.watch.heard.heard(device, heard_at);
-        let Some(told) = self.told(device)? else { return Ok(Err(unavailable())) };
+        let Some(mut told) = self.told(device)? else { return Ok(Err(unavailable())) };
+        if self.step_of_lease(&actor, device, said, told.digest, now)? {
+            let Some(again) = self.told(device)? else { return Ok(Err(unavailable())) };
+            told = again;
+        }
         let next_seconds = self.devices.between(3_600, 40_000);
         let Some(server) = &self.server else { return Ok(Err(unavailable())) };
         let state = &server.state;
@@ -393,6 +397,26 @@ impl Run {
         let confirmed = Confirmed { state: told.digest, issued, until: lease.until, stopped: state.brake.is_some() };
         let bytes = serde_json::to_vec(&answer).map_err(|error| error.to_string())?;
         Ok(Ok(Answered { bytes, confirmed: Some(confirmed), receipts, serial: None }))
+    }
+
+    /// The device's lease of disruption groups goes on, where it does; whether the writer was told.
+    fn step_of_lease(
+        &mut self,
+        actor: &Actor,
+        device: &DeviceId,
+        said: &CheckIn,
+        told: Digest,
+        now: Timestamp,
+    ) -> Result<bool, Stop> {
+        let Some(server) = &self.server else { return Ok(false) };
+        let Some(record) = server.state.device(device) else { return Ok(false) };
+        let row = server.board.row(device).map(|row| &**row);
+        let holds_told = said.holds.state == Some(told);
+        let of_lease = disruption::Said { standing: &said.standing, holds_told };
+        let Some(step) = disruption::consider(&server.state, record, row, of_lease, now) else { return Ok(false) };
+        let input = Input::Leases(LeaseInput::Device { device: device.clone(), step });
+        self.give(vec![(actor.clone(), input)])?;
+        Ok(true)
     }
 
     /// The state that a device is told, numbered as the server does it.
