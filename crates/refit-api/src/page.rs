@@ -43,6 +43,10 @@ pub type PlanPage = Page<crate::PlanSummary>;
 pub type TimelinePage = Page<crate::MomentSaid>;
 /// Rollouts.
 pub type RolloutPage = Page<crate::RolloutSaid>;
+/// Disruption groups.
+pub type GroupPage = Page<crate::GroupSaid>;
+/// Webhooks.
+pub type WebhookPage = Page<crate::Webhook>;
 /// Tokens.
 pub type TokenPage = Page<crate::Token>;
 /// Enrolment tokens.

@@ -4,3 +4,4 @@
 //! to those who decide.
 
 pub mod feeds;
+pub mod webhook;

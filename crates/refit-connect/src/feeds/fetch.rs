@@ -293,7 +293,7 @@ fn agent(url: &str, network: &NetworkOptions, left: Duration, tls: TlsConfig) ->
 }
 
 /// The TLS settings. A plain address gets them too: it may lead to a secure one.
-fn tls(url: &str) -> Result<TlsConfig, FetchError> {
+pub(crate) fn tls(url: &str) -> Result<TlsConfig, FetchError> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() && is_secure(url) {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);

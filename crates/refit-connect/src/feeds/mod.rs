@@ -19,6 +19,7 @@ mod statement;
 mod store;
 mod sync;
 
+pub(crate) use fetch::tls;
 pub use fetch::{FetchError, NetworkOptions, ProxyChoice};
 pub use folder::passed_over;
 pub use index::IndexError;

@@ -4,6 +4,10 @@
 //! anything. The writer looks once more ([`super::handle()`]): two who check in at the same moment never both get the last lease.
 //! Nothing but a check-in of the device itself begins or ends its session; what has fallen silent keeps its lease.
 
+mod status;
+
+pub use status::{GroupStatus, MemberStatus, groups};
+
 use super::{
     board::BoardRow,
     device_set::DeviceSet,
@@ -18,8 +22,8 @@ use refit_wire::protocol::{Standing, WaitsFor};
 use smol_str::{SmolStr, format_smolstr};
 use std::{collections::BTreeSet, time::Duration};
 
-/// How long a device may act on what it was told, unless it is told something else.
-const TOLD_LASTS: SignedDuration = SignedDuration::from_hours(1);
+/// How long a device may act on what it was told, unless it is told something else: an hour, and what clocks may be off by.
+const TOLD_LASTS: SignedDuration = SignedDuration::from_mins(75);
 /// How long a device rests at least, and at most, that could do nothing with its lease.
 const RESTS_LEAST: SignedDuration = SignedDuration::from_mins(10);
 const RESTS_MOST: SignedDuration = SignedDuration::from_hours(6);
@@ -141,7 +145,11 @@ fn take(
     now: Timestamp,
 ) -> Option<LeaseStep> {
     let extends = lease.is_none_or(|lease| lease.phase == Phase::Session);
-    if !extends || state.brake.is_some() || state.leases.rests(&record.id).is_some_and(|until| now < until) {
+    if !extends
+        || state.brake.is_some()
+        || forgets(state, now).is_some()
+        || state.leases.rests(&record.id).is_some_and(|until| now < until)
+    {
         return None;
     }
     let due = limited.iter().filter(|it| it.is_due_now).filter_map(|it| it.wants.as_ref().ok());
@@ -154,6 +162,12 @@ fn take(
         }
     }
     (!wanted.is_empty()).then(|| LeaseStep::Take(wanted.into_iter().collect()))
+}
+
+/// Until when nobody gets a lease because the log came from a backup: who had one that it does not know may still act on it.
+pub(super) fn forgets(state: &State, now: Timestamp) -> Option<Timestamp> {
+    let since = state.agents.epoch_since.filter(|_| state.agents.epoch > 1)?;
+    since.checked_add(TOLD_LASTS).ok().filter(|until| now < *until)
 }
 
 fn is_new(lease: Option<&std::sync::Arc<Lease>>, wish: &Wish) -> bool {

@@ -254,7 +254,7 @@ fn what_is_given_back_by_hand_frees_its_place_when_the_device_can_begin_nothing_
     fleet.minutes(5);
     fleet.give_back("db-1", "db-2 first").unwrap();
     assert!(fleet.told("db-1").is_empty(), "the next it is told is nothing");
-    fleet.minutes(59);
+    fleet.minutes(74);
     fleet.shell.tell(Input::Tick);
     assert!(fleet.check_in("db-2").is_empty(), "it may not have heard of it");
     fleet.minutes(2);
@@ -451,4 +451,14 @@ fn addresses_of_webhooks_are_encrypted_or_of_this_machine() {
     for url in bad {
         assert!(!set(url), "{url}");
     }
+}
+
+#[test]
+fn a_log_from_a_backup_gives_no_leases_while_devices_may_act_on_what_it_has_forgotten() {
+    let mut fleet = Fleet::new(&[("db-1", Some("db")), ("db-2", Some("db"))], POLICY);
+    fleet.shell.tell(Input::Agents(AgentInput::Epoch(1_800_000_000)));
+    fleet.minutes(74);
+    assert!(fleet.check_in("db-1").is_empty());
+    fleet.minutes(1);
+    assert_eq!(fleet.check_in("db-1"), [UPGRADE]);
 }

@@ -1,7 +1,7 @@
 //! Leases of disruption groups: taken, through, given back.
 
 use super::super::{
-    disruption::{acts_until, ask, has_changed, unfinished},
+    disruption::{acts_until, ask, forgets, has_changed, unfinished},
     event::{
         Event, LeaseAnswered, LeaseEnded, LeaseResumed, LeaseReturned, LeaseSettled, LeaseTaken, LeaseWithdrawn,
         WebhookSet,
@@ -56,7 +56,8 @@ fn of_device(state: &State, device: &DeviceId, step: LeaseStep, now: Timestamp) 
             let extends = lease.is_none_or(|lease| lease.phase == Phase::Session);
             let new = |wish: &Wish| lease.is_none_or(|lease| !lease.has(&wish.place.group));
             let wishes: Vec<Wish> = wishes.into_iter().filter(new).collect();
-            let free = extends && !wishes.is_empty() && state.brake.is_none() && record.quarantined.is_none();
+            let stopped = state.brake.is_some() || forgets(state, now).is_some();
+            let free = extends && !wishes.is_empty() && !stopped && record.quarantined.is_none();
             let places = || wishes.iter().map(|wish| wish.place.clone()).collect();
             (free && ask(state, &holder, &wishes, now).is_ok()).then(|| LeaseTaken { places: places(), holder }.into())
         }
@@ -121,9 +122,12 @@ fn take(state: &State, client: SmolStr, group: &str, now: Timestamp) -> Result<O
             let why = state.brake.as_ref().map(|(why, _)| why.clone()).unwrap_or_default();
             Err(Refusal::Stopped { why })
         }
-        None => match ask(state, &holder, [&wish], now) {
-            Ok(()) => Ok(one(LeaseTaken { holder, places: BTreeSet::from([wish.place]) })),
-            Err(no) => Err(Refusal::Busy(state.because(&no).into())),
+        None => match (forgets(state, now), ask(state, &holder, [&wish], now)) {
+            (Some(until), _) => Err(Refusal::Busy(format!(
+                "the log came from a backup, and may not know of all leases: nobody gets one until {until:.0}"
+            ))),
+            (None, Ok(())) => Ok(one(LeaseTaken { holder, places: BTreeSet::from([wish.place]) })),
+            (None, Err(no)) => Err(Refusal::Busy(state.because(&no).into())),
         },
     }
 }
