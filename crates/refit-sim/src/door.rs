@@ -366,12 +366,15 @@ impl Run {
             let Some(again) = self.told(device)? else { return Ok(Err(unavailable())) };
             told = again;
         }
-        let next_seconds = self.devices.between(3_600, 40_000);
+        let next_seconds = self.devices.between(3_600, 40_000).unsigned_abs();
         let Some(server) = &self.server else { return Ok(Err(unavailable())) };
         let state = &server.state;
         if want == Want::Nothing && report::wants_offers(state, &record) {
             want = Want::Offers;
         }
+        let row = server.board.row(device).map(|row| &**row);
+        let by_lease = state.device(device).and_then(|it| disruption::again(state, it, row, now));
+        let by_lease = by_lease.map(|soon| soon.as_secs());
         let issued = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let brake = state.brake.as_ref().filter(|_| self.config.plant != Some(Plant::BrakeUnsaid));
         let lease = Lease {
@@ -390,7 +393,7 @@ impl Run {
             want,
             receipts: receipts.clone(),
             complaints,
-            next_seconds: next_seconds.unsigned_abs(),
+            next_seconds: by_lease.map_or(next_seconds, |soon| soon.min(next_seconds)),
             renew,
             recorded: report::recorded(&record, history.as_ref()),
         };
@@ -409,11 +412,16 @@ impl Run {
         now: Timestamp,
     ) -> Result<bool, Stop> {
         let Some(server) = &self.server else { return Ok(false) };
-        let Some(record) = server.state.device(device) else { return Ok(false) };
+        let mut state = server.state.clone();
+        let mut standing = said.standing.as_slice();
+        if let Some(plant) = self.config.plant {
+            plant.before_lease(&mut state, device);
+            standing = if plant == Plant::RestartsUnheeded { &[] } else { standing };
+        }
+        let Some(record) = state.device(device) else { return Ok(false) };
         let row = server.board.row(device).map(|row| &**row);
-        let holds_told = said.holds.state == Some(told);
-        let of_lease = disruption::Said { standing: &said.standing, holds_told };
-        let Some(step) = disruption::consider(&server.state, record, row, of_lease, now) else { return Ok(false) };
+        let of_lease = disruption::Said { standing, holds_told: said.holds.state == Some(told) };
+        let Some(step) = disruption::consider(&state, record, row, of_lease, now) else { return Ok(false) };
         let input = Input::Leases(LeaseInput::Device { device: device.clone(), step });
         self.give(vec![(actor.clone(), input)])?;
         Ok(true)
