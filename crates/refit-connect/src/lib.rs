@@ -5,3 +5,4 @@
 
 pub mod feeds;
 pub mod prometheus;
+pub mod webhook;

@@ -26,3 +26,4 @@ pub mod shell;
 pub mod start;
 pub mod tls;
 pub mod tokens;
+mod webhooks;

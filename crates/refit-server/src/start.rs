@@ -14,6 +14,7 @@ use crate::{
     shell::{Clock, Shell, SystemClock, TellError},
     tls::{Certificates, Clients, TlsError, write_private},
     tokens::{self, TokenError},
+    webhooks,
 };
 use axum_server::{Handle, accept::NoDelayAcceptor, tls_rustls::RustlsConfig};
 use jiff::{Timestamp, Zoned};
@@ -223,6 +224,7 @@ impl Server {
         let mut jobs = JoinSet::new();
         jobs.spawn(jobs::flush(agents.clone(), Pace::default()));
         jobs.spawn(jobs::tick(shell.clone(), data.clone(), Pace::default()));
+        jobs.spawn(webhooks::run(shell.clone(), agents.clone()));
         jobs.spawn(jobs::snapshots(shell.clone()));
         jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone(), Pace::default()));
         jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, clients, tls.clone()))));

@@ -1,9 +1,11 @@
 //! The commands and their options.
 
+mod groups;
 mod keys;
 mod rollouts;
 mod serve;
 
+pub use groups::*;
 pub use keys::*;
 pub use rollouts::*;
 pub use serve::*;
@@ -96,6 +98,8 @@ pub enum Command {
     Events(EventsArgs),
     /// List the releases that are on their way through the rings, or what has happened to those of one title.
     Rollouts(RolloutsArgs),
+    /// Show disruption groups and who is away, or give a lease back by hand.
+    Groups(GroupsArgs),
     /// Halt a release, or stop everything that a server does to devices.
     Halt(HaltArgs),
     /// Let it go on.
@@ -154,6 +158,7 @@ impl Command {
         match self {
             Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
             Command::Devices(_) | Command::Plans(_) | Command::Events(_) => true,
+            Command::Groups(_) => true,
             Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) | Command::Expedite(_) => true,
             Command::Quarantine(_) => true,
             Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
@@ -486,6 +491,19 @@ pub enum SettingsCommand {
         /// How many; 0 is none.
         people: u32,
     },
+    /// The webhooks that policies may name in `disruption`, with their addresses.
+    Webhooks,
+    /// Bind the name of a webhook to an address.
+    Webhook {
+        /// The name.
+        name: String,
+        /// The address.
+        #[arg(required_unless_present = "remove")]
+        url: Option<String>,
+        /// Bind it to none any more.
+        #[arg(long, conflicts_with = "url")]
+        remove: bool,
+    },
 }
 
 /// `refit tokens`
@@ -503,7 +521,7 @@ pub enum TokensCommand {
         /// It is for a person, who can approve; else for a program.
         #[arg(long)]
         person: bool,
-        /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, brake, admin.
+        /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, fleet_lock, brake, admin.
         #[arg(long = "scope", value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// How many days it lasts.

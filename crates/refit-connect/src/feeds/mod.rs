@@ -19,6 +19,7 @@ mod statement;
 mod store;
 mod sync;
 
+pub(crate) use fetch::tls;
 pub use fetch::{FetchError, NetworkOptions, ProxyChoice};
 pub(crate) use fetch::{agent, tls};
 pub use folder::passed_over;

@@ -14,6 +14,8 @@ mod events;
 mod exceptions;
 mod exposures;
 mod extract;
+mod fleet_lock;
+mod groups;
 mod health;
 mod layers;
 mod metrics;
@@ -168,6 +170,9 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(signals::list, signals::tell))
         .routes(routes!(rollouts::open_ring))
         .routes(routes!(rollouts::answer_gate))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::give_back))
+        .routes(routes!(groups::answer))
         .routes(routes!(brake::get))
         .routes(routes!(brake::stop))
         .routes(routes!(brake::go_on))
@@ -182,6 +187,8 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(trust::publish_mandate))
         .routes(routes!(trust::mandate))
         .routes(routes!(settings::get, settings::put))
+        .routes(routes!(groups::webhooks))
+        .routes(routes!(groups::set_webhook))
         .routes(routes!(budgets::list))
         .routes(routes!(metrics::get))
 }
@@ -203,6 +210,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(layers::method_not_allowed)
         .route_layer(guard)
         .merge(open.method_not_allowed_fallback(layers::method_not_allowed))
+        .merge(fleet_lock::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)
 }
