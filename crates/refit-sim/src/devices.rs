@@ -8,7 +8,7 @@ use super::{
     plant::Plant,
     run::{Run, Stop, Task},
     traffic::Message,
-    watch::{Invariant, agents as judge},
+    watch::{Invariant, agents as judge, disruption},
 };
 use jiff::SignedDuration;
 use refit_agent::machine::{Change, Complaint, Effect, Input, PersonSaid, Presence, Telling};
@@ -391,6 +391,9 @@ impl Run {
         let mandate = judge::mandate_holds(&steps);
         let floors = judge::never_below_floors(&agent.image.ledger, &steps);
         let braked = judge::brake_is_honoured(&agent.image.ledger, "a change");
+        let (leases, truth) = (&self.watch.leases, &self.watch.truth);
+        let leased =
+            disruption::told(agent, states).and_then(|told| leases.began_with_lease(agent, truth, told, &steps, now));
         for (position, step) in steps.iter().enumerate() {
             if (killed && position >= done) || (fails && position == failing) {
                 continue;
@@ -414,6 +417,7 @@ impl Run {
         self.watch.judge(Invariant::MandateHolds, mandate)?;
         self.watch.judge(Invariant::NeverBelowFloors, floors)?;
         self.watch.judge(Invariant::BrakeIsHonoured, braked)?;
+        self.watch.judge(Invariant::LeaseOutlivesSession, leased)?;
         if killed {
             let (again, machine_too) = (self.disk.between(5, 20_000), self.disk.permille(500));
             self.kill(index, again, machine_too);

@@ -1,7 +1,10 @@
 //! Policy repositories that operators come up with: texts, and what the invariants have to know of them.
 
 use super::rng::Rng;
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// The departments. They are words that stand nowhere else, so that the log can be searched for them.
 pub const DEPARTMENTS: [&str; 4] = ["dept-quartz-it", "dept-basalt-sales", "dept-marble-finance", "dept-gneiss-build"];
@@ -25,6 +28,23 @@ pub struct PolicySpec {
     pub has_exceptions: bool,
     /// Whether a gate stands between its rings.
     pub gated: bool,
+    /// The policies that disruption groups limit.
+    pub limited: BTreeSet<String>,
+}
+
+impl PolicySpec {
+    /// Whether every policy that may decide on a title is limited by disruption groups.
+    pub fn limits(&self, title: &str) -> bool {
+        let of = |name: &str| match name {
+            "editors" | "special" => title == TITLES[0],
+            "browsers" => title == TITLES[1],
+            "guards" => title == TITLES[2],
+            "packages" => title == PACKAGE,
+            _ => false,
+        };
+        let mut policies = self.phase_in_days.keys().filter(|name| of(name)).peekable();
+        policies.peek().is_some() && policies.all(|name| self.limited.contains(name))
+    }
 }
 
 /// A rolling budget: at most so many percent in so many hours.
@@ -47,6 +67,7 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
         budgets: Vec::new(),
         has_exceptions: false,
         gated: rng.permille(700),
+        limited: BTreeSet::new(),
     };
     let mode = if rng.permille(900) { "enforce" } else { "observe" };
     let _ = writeln!(yaml, "organization: acme\ndefaults: {{ mode: {mode} }}");
@@ -145,6 +166,16 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
     if rng.permille(400) {
         let reboot = if rng.permille(700) { "at_due" } else { "ask" };
         let _ = writeln!(yaml, "experience: {{ notify: {}h, reboot: {{ mode: {reboot} }} }}", rng.between(1, 8));
+    }
+    if rng.permille(300) {
+        spec.limited.insert(name.to_owned());
+        let (most, settle) = (rng.between(1, 3), rng.between(0, 90));
+        let drain = if rng.permille(150) { ", drain: lb" } else { "" };
+        let health = if rng.permille(150) { ", health: lb" } else { "" };
+        let _ = writeln!(
+            yaml,
+            "disruption: {{ group_by: device.cluster, max_unavailable: {most}, settle: {settle}m, silent_after: 2d{drain}{health} }}"
+        );
     }
     yaml.push_str("deadline:\n");
     if rng.permille(500) {

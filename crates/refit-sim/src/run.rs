@@ -371,6 +371,7 @@ impl Run {
             for fault in std::mem::take(&mut self.lately) {
                 *self.coverage.entry((entry.kind, fault)).or_default() += 1;
             }
+            self.lease_outlives_session(&event)?;
             self.watch.entry(&entry, &event, &self.store)?;
             match &event {
                 Event::DeviceEnrolled(enrolled) => self.watch.heard.enrolled(&enrolled.device, entry.at),
@@ -392,6 +393,17 @@ impl Run {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Looks at the device whose lease was given back.
+    fn lease_outlives_session(&mut self, event: &Event) -> Result<(), Stop> {
+        let Event::LeaseReturned(returned) = event else { return Ok(()) };
+        let agents: Vec<_> = self.agents.iter().filter(|it| Some(&it.device) == returned.holder.device()).collect();
+        let spec = self.watch.fold.policy.as_ref().and_then(|(_, _, files)| self.watch.truth.specs.get(files));
+        let watch = &self.watch;
+        let found = spec.and_then(|spec| watch.leases.outlives_session(event, &agents, &watch.truth, spec, self.now));
+        self.watch.judge(super::watch::Invariant::LeaseOutlivesSession, found)?;
         Ok(())
     }
 

@@ -19,7 +19,9 @@ mod statement;
 mod store;
 mod sync;
 
+pub(crate) use fetch::tls;
 pub use fetch::{FetchError, NetworkOptions, ProxyChoice};
+pub(crate) use fetch::{agent, tls};
 pub use folder::passed_over;
 pub use index::IndexError;
 pub use installed::{Build, InstalledPackage, Origin, TitleQuery};

@@ -9,6 +9,7 @@ mod fleet;
 mod hosts;
 mod kill;
 mod lab;
+mod monitoring;
 mod notice;
 mod package;
 mod running;

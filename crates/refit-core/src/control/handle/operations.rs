@@ -8,6 +8,7 @@ use super::super::{
     state::{PRESENCE, State},
     token::{Actor, TokenRecord},
 };
+use super::leases;
 use jiff::{SignedDuration, Timestamp};
 use refit_model::TokenId;
 use smol_str::SmolStr;
@@ -25,7 +26,9 @@ pub(super) fn end(state: &State, now: Timestamp) -> Outcome {
 }
 
 pub(super) fn tick(state: &State, now: Timestamp) -> Outcome {
-    presence(state, now, state.presence_every())
+    let mut outcome = presence(state, now, state.presence_every());
+    outcome.events.extend(leases::tick(state, now));
+    outcome
 }
 
 /// What has been gathered for so long, each span in one event.

@@ -7,6 +7,7 @@ mod apply;
 mod changes;
 mod found;
 mod ground;
+mod leases;
 mod published;
 mod records;
 mod sharing;
@@ -15,6 +16,7 @@ pub use apply::ApplyError;
 pub use changes::Changes;
 pub use found::Found;
 pub use ground::{Contents, Ground, PolicyFiles, Prepared};
+pub use leases::LeaseBook;
 pub use published::PublishedSlots;
 pub use records::*;
 
@@ -107,6 +109,9 @@ pub struct State {
     /// Enrolments, certificates, roots, mandates, and what agents say of themselves.
     #[serde(default)]
     pub agents: Agents,
+    /// Leases of disruption groups.
+    #[serde(default)]
+    pub leases: LeaseBook,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,
@@ -307,6 +312,7 @@ impl State {
         self.share_again();
         self.find_again();
         self.changes_again();
+        self.group_again();
         Ok(())
     }
 }
