@@ -73,8 +73,14 @@ pub fn killed(lab: &mut Lab<'_>) {
     for (number, host) in fleet.hosts().iter().enumerate() {
         let family = host.device.family();
         assert_eq!(versions[number], family.version("1.1"), "{}", host.name);
-        let expected = format!("{} -> {}, succeeded", family.version("1.0"), family.version("1.1"));
-        assert_eq!(receipts[number], [expected], "{}", host.name);
+        // What a kill has left half-done has no version in order before it is finished.
+        let done = format!("-> {}, succeeded", family.version("1.1"));
+        assert!(
+            receipts[number].len() == 1 && receipts[number][0].ends_with(&done),
+            "{}: {:?}",
+            host.name,
+            receipts[number]
+        );
         assert_eq!(host.device.database()["mailer"].status, if family.name() == "apt" { "ii" } else { "one" });
     }
     lab.tell("mailer", &["1.1"]);

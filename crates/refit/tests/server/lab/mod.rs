@@ -19,6 +19,7 @@ use refit_testbed::{Fleet, Lan, family::Software};
 use report::Report;
 use site::Lab;
 use size::Size;
+use std::panic::AssertUnwindSafe;
 
 /// A scenario: its name for `REFIT_LAB_ONLY`, whether it is one of the few that tests run, the packages that it needs, and what it does.
 struct Scenario {
@@ -69,8 +70,14 @@ fn the_lab() {
     // From here on this thread is at the server's machine, and whatever it starts: nothing goes by the machine's own network.
     place.sit_down();
     let mut lab = Lab::found(hosts, size, place.address(), report);
+    // One that fails does not hide what the others would have shown.
+    let mut failed = Vec::new();
     for scenario in scenarios {
-        (scenario.run)(&mut lab);
+        if std::panic::catch_unwind(AssertUnwindSafe(|| (scenario.run)(&mut lab))).is_err() {
+            failed.push(scenario.name);
+            lab.recover();
+        }
     }
     lab.end();
+    assert!(failed.is_empty(), "these scenarios have failed: {}", failed.join(", "));
 }

@@ -83,6 +83,17 @@ impl Report {
 
     /// The scenario has ended well.
     pub fn end(&mut self) {
+        self.close("");
+    }
+
+    /// The scenario has failed.
+    pub fn failed(&mut self) {
+        if self.current.is_some() {
+            self.close(" (failed)");
+        }
+    }
+
+    fn close(&mut self, how: &str) {
         let mut current = self.current.take().expect("a scenario runs");
         let took = Timestamp::now().duration_since(current.since).as_secs_f64();
         current.rows.sort_by_key(|(at, ..)| *at);
@@ -95,7 +106,7 @@ impl Report {
         for what in &current.found {
             let _ = writeln!(self.text, "- {what}");
         }
-        self.outcomes.push((current.title, took));
+        self.outcomes.push((format!("{}{how}", current.title), took));
     }
 
     /// The whole, as Markdown; written to the file that `REFIT_LAB_REPORT` names.

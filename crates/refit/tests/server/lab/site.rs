@@ -295,6 +295,15 @@ impl<'f> Lab<'f> {
         }
     }
 
+    /// Takes back what a scenario that has failed may have left in the way of the others.
+    pub fn recover(&mut self) {
+        self.report.failed();
+        self.policy.freeze = false;
+        if let Err(error) = self.server.client.go_on("the scenario has failed") {
+            println!("nothing was stopped, or the server does not answer: {error}");
+        }
+    }
+
     /// Ends everything, and writes the report.
     pub fn end(self) {
         let Lab { hosts, mut server, report, agents, .. } = self;
