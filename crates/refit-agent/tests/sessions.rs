@@ -199,6 +199,42 @@ fn a_failure_is_reported_with_its_output_and_tried_again_later() {
     assert_eq!(rig.version("curl"), "8.1-1");
 }
 
+/// What `refit-agent once` answers with 1: what went wrong now, or is not done because of it. Not what is only remembered.
+#[test]
+fn the_answer_is_no_while_something_is_wrong_and_not_once_it_has_passed() {
+    let is_no = |rig: &Rig| rig.machine.status(rig.clock()).is_no();
+    let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
+    rig.failing.insert("curl".into());
+    rig.check_in();
+    assert!(is_no(&rig), "a package has failed");
+    rig.check_in();
+    assert!(is_no(&rig), "it is not tried again yet, and not done");
+    rig.failing.clear();
+    rig.hours(2);
+    rig.check_in();
+    assert!(!is_no(&rig));
+
+    rig.faults = vec!["http://mirror.example: no answer".into()];
+    rig.check_in();
+    assert!(is_no(&rig), "a package source is not in order");
+    rig.faults.clear();
+    rig.check_in();
+    assert!(!is_no(&rig) && !rig.machine.status(rig.clock()).problems.is_empty(), "it is remembered for a day");
+
+    rig.publish([directive("x", "evil-tool", upgrade("google-chrome-stable", "131.0-1"))]);
+    rig.check_in();
+    assert!(is_no(&rig), "the mandate does not permit it");
+    rig.publish([]);
+    rig.check_in();
+    assert!(!is_no(&rig));
+    // To wait for one's time is as it should be.
+    rig.state.terms[0].freezes = vec![Span { from: rig.wall, to: at("2026-12-01T00:00:00Z") }];
+    rig.publish([chrome("131.0-1")]);
+    rig.check_in();
+    assert_eq!(rig.standing(), ["chrome 131.0-1: Freeze"]);
+    assert!(!is_no(&rig));
+}
+
 #[test]
 fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
     let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1"), chrome("131.0-1")]);

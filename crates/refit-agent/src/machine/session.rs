@@ -125,7 +125,7 @@ impl Machine {
                 Stand::Go => jobs.extend(self.job(&directive).filter(|job| seen.insert(job.package()))),
                 Stand::Tell => to_tell.extend(self.job(&directive)),
                 Stand::Waits(_, until) => self.step.wakes.extend(until),
-                Stand::Refused(refusal) => self.problem(refusal.code, refusal.what, now),
+                Stand::Refused(refusal) => self.remember(refusal.code, refusal.what, now),
             }
         }
         self.announce(to_tell, now);
@@ -456,6 +456,7 @@ impl Machine {
             if reached {
                 self.journal.directives.remove(&job.directive.id);
             } else {
+                self.note_refused();
                 self.put_off(&job.directive.id, Blocked::PackageManager, now);
             }
             if pending {

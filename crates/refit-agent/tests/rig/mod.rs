@@ -576,3 +576,13 @@ pub fn assert_reported(rig: &Rig, code: &str, words: &str) {
     let found = reported.iter().any(|line| line.starts_with(&format!("{code}: ")) && line.contains(words));
     assert!(found, "`{code}: …{words}…` is not among what was reported: {reported:#?}");
 }
+
+/// Nothing was changed, and it was reported.
+#[track_caller]
+pub fn assert_refused(rig: &mut Rig, code: &str, words: &str) {
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.applied, Vec::<Vec<Step>>::new(), "something was changed");
+    assert_reported(rig, code, words);
+    assert!(rig.logged.iter().any(|line| line.starts_with(code)), "{:?}", rig.logged);
+}
