@@ -10,7 +10,8 @@ use refit_wire::{
     mandate::check::Step,
     protocol::{Report, Want},
     state::{
-        Action, AfterDue, Busy, DeferTerms, Directive, Package, RelaunchTerms, RestartMode, Span, System, WindowTerms,
+        Action, AfterDue, Busy, DeferTerms, Directive, Package, RelaunchTerms, Releases, RestartMode, Span, System,
+        WindowTerms, Withheld,
     },
 };
 use rig::*;
@@ -244,6 +245,40 @@ fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
     assert_eq!(rig.applied.len(), 1);
     rig.check_in();
     assert_reported(&rig, "package_manager", "openssl can't be changed");
+}
+
+/// A block, a `hold_at`, a halt: decision 0038.
+#[test]
+fn what_is_kept_back_comes_with_nothing_else() {
+    let brings = |releases: Releases| {
+        let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
+        let library = Step {
+            package: name("libc6"),
+            before: Some("2.36-1".into()),
+            after: Some("2.37-1".into()),
+            keys: [DEBIAN.into()].into(),
+        };
+        rig.besides.push(("curl".into(), library));
+        rig.state.withheld = vec![Withheld { package: name("libc6"), releases }];
+        rig.check_in();
+        rig
+    };
+    let refuse = [">=2.37", "=2.37-1", "no range"].map(|range| Releases::Not(range.into()));
+    for releases in refuse.into_iter().chain([Releases::Only("<2.37".into()), Releases::Only("no range".into())]) {
+        let mut rig = brings(releases);
+        assert_eq!((rig.version("curl"), rig.version("libc6"), rig.version("openssl")), ("8.0-1", "2.36-1", "3.1-1"));
+        rig.check_in();
+        assert_reported(&rig, "withheld", "libc6 2.37-1 would be brought along, and the policy keeps it back here");
+        assert_eq!(rig.standing(), ["curl 8.1-1: Held"]);
+        // The next state lets it go, and nobody waits for the hour in which it would be tried again.
+        rig.state.withheld.clear();
+        rig.state.sequence += 1;
+        rig.check_in();
+        assert_eq!((rig.version("curl"), rig.version("libc6")), ("8.1-1", "2.37-1"));
+    }
+    for releases in [Releases::Not(">=2.38".into()), Releases::Only("<2.38".into())] {
+        assert_eq!(brings(releases).version("libc6"), "2.37-1");
+    }
 }
 
 #[test]

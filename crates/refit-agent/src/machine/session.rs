@@ -298,6 +298,16 @@ impl Machine {
             let what = format!("{} would be changed, and it is held", step.package.name);
             (Blocked::Held, Refusal::new("package_manager", what))
         });
+        let kept_back = |step: &&Step| {
+            let after = step.after.as_deref().unwrap_or_default();
+            let mut of_package = state.withheld.iter().filter(|withheld| withheld.package == step.package);
+            step.after.is_some() && of_package.any(|withheld| withheld.keeps_back(after))
+        };
+        if let Some(step) = steps.iter().find(kept_back) {
+            let (name, after) = (&step.package.name, step.after.as_deref().unwrap_or_default());
+            let what = format!("{name} {after} would be brought along, and the policy keeps it back here");
+            unclear = Some((Blocked::Held, Refusal::new("withheld", what)));
+        }
         let mut blamed = Vec::new();
         for Violation { subject, what } in violations {
             let of_subject = |job: &&Job| job.package().is_some_and(|package| package.name == subject);
@@ -536,7 +546,7 @@ impl Machine {
         self.journal.shown.retain(|id| ids.contains(id));
         // A new state, or a new mandate, may have mended what was in the way.
         for progress in self.journal.directives.values_mut() {
-            if progress.blocked == Some(Blocked::Mandate) {
+            if matches!(progress.blocked, Some(Blocked::Mandate | Blocked::Held)) {
                 (progress.retry, progress.blocked) = (None, None);
             }
         }

@@ -225,6 +225,7 @@ impl Rig {
                 Terms { policy: "linux".into(), ..Terms::default() },
             ],
             directives: Vec::new(),
+            withheld: Vec::new(),
         };
         let packages =
             [("google-chrome-stable", "130.0-1"), ("curl", "8.0-1"), ("openssl", "3.0-1"), ("libc6", "2.36-1")];

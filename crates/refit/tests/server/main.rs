@@ -11,3 +11,4 @@ mod notice;
 mod package;
 mod running;
 mod signing;
+mod withheld;
