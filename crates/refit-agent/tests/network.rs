@@ -90,6 +90,7 @@ fn documents() -> Documents {
         expires: now(86_400),
         timezone: "UTC".into(),
         terms: vec![Terms { policy: "p".into(), ..Terms::default() }],
+        withheld: Vec::new(),
         directives: vec![Directive {
             id: "install evil".into(),
             title: "deb/evil".into(),
