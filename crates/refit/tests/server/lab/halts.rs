@@ -54,7 +54,7 @@ pub fn failing(lab: &mut Lab<'_>) {
 }
 
 /// These hosts have what they had, as dpkg and rpm say, and no script ran.
-fn untouched(lab: &mut Lab<'_>, name: &str, version: &str, of: impl Fn(&Lab<'_>, &Host) -> bool) {
+pub fn untouched(lab: &mut Lab<'_>, name: &str, version: &str, of: impl Fn(&Lab<'_>, &Host) -> bool) {
     let (versions, diary) = (lab.versions(name), lab.diary(name));
     let mut count = 0;
     for (number, host) in lab.hosts.fleet.hosts().iter().enumerate().filter(|(_, host)| of(lab, host)) {

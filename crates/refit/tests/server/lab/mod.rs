@@ -5,12 +5,12 @@
 
 mod absence;
 mod chaos;
-#[allow(dead_code, reason = "the scenario is not in the list yet")]
 mod cluster;
 mod halts;
 mod policy;
 mod report;
 mod rings;
+mod signals;
 mod site;
 mod size;
 
@@ -29,7 +29,7 @@ struct Scenario {
 }
 
 /// In this order.
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 11] = [
     Scenario { name: "good", small: false, packages: &["good"], run: rings::good },
     Scenario { name: "failing", small: true, packages: &["printer"], run: halts::failing },
     Scenario { name: "silent", small: false, packages: &["modem"], run: halts::silent },
@@ -39,6 +39,8 @@ const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "stopped", small: true, packages: &["shell-extras"], run: halts::stopped },
     Scenario { name: "changed", small: false, packages: &["editor"], run: halts::changed },
     Scenario { name: "back", small: false, packages: &["archiver"], run: absence::back },
+    Scenario { name: "cluster", small: false, packages: &["database"], run: cluster::turns },
+    Scenario { name: "signal", small: false, packages: &["service"], run: signals::failing_later },
 ];
 
 #[test]

@@ -40,9 +40,15 @@ rollouts:
   slow: {{ gate: default, rings: [{{ {canary}, soak: 1h }}, {{ name: rest }}] }}
   fast: {{ gate: default, rings: [{{ {canary}, soak: 1s }}, {{ name: rest }}] }}
   watched: {{ gate: watched, rings: [{{ {pilot}, soak: 1s }}, {{ name: rest }}] }}
+  listening: {{ gate: listening, rings: [{{ {pilot}, soak: 20s }}, {{ name: rest }}] }}
 gates:
   default: {{ failure_rate: 2%, confidence: 95%, enough: 90% }}
   watched: {{ failure_rate: 2%, confidence: {confidence}, enough: 90%, silence: 1%, silent_after: {SILENT_SECONDS}s }}
+  listening:
+    failure_rate: 2%
+    confidence: {confidence}
+    enough: 90%
+    signals: [{{ name: runs, from: monitoring, no_worse_than: control }}]
 ",
             canary = tagged("canary"),
             early = tagged("early"),
