@@ -70,7 +70,8 @@ fn show(what: &str, work: impl FnOnce()) {
 const PLAYBOOK: &str = "
 - hosts: all
   tasks:
-    - apt: { update_cache: true, upgrade: dist }
+    - apt: { update_cache: true }
+    - apt: { upgrade: dist }
       check_mode: true
       register: upgrade
     - assert: { that: upgrade is changed }
