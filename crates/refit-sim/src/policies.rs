@@ -167,11 +167,11 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
         let reboot = if rng.permille(700) { "at_due" } else { "ask" };
         let _ = writeln!(yaml, "experience: {{ notify: {}h, reboot: {{ mode: {reboot} }} }}", rng.between(1, 8));
     }
-    if rng.permille(300) {
+    if rng.permille(600) {
         spec.limited.insert(name.to_owned());
         let (most, settle) = (rng.between(1, 3), rng.between(0, 90));
-        let drain = if rng.permille(150) { ", drain: lb" } else { "" };
-        let health = if rng.permille(150) { ", health: lb" } else { "" };
+        let drain = if rng.permille(100) { ", drain: lb" } else { "" };
+        let health = if rng.permille(300) { ", health: lb" } else { "" };
         let _ = writeln!(
             yaml,
             "disruption: {{ group_by: device.cluster, max_unavailable: {most}, settle: {settle}m, silent_after: 2d{drain}{health} }}"

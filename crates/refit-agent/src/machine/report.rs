@@ -265,6 +265,12 @@ impl Machine {
 
     /// Something was refused or could not be done. It goes to the server, and the first time to the system's log.
     pub(super) fn problem(&mut self, code: &'static str, what: impl Into<String>, now: Clock) {
+        self.note_refused();
+        self.remember(code, what, now);
+    }
+
+    /// The same, of a directive that stands still: whether there still is one is seen when somebody looks.
+    pub(super) fn remember(&mut self, code: &'static str, what: impl Into<String>, now: Clock) {
         let what: String = what.into();
         let what = super::shortened(&what, 500);
         // What a clock says differs each time.
@@ -286,6 +292,13 @@ impl Machine {
             told: false,
         });
         self.step.changed = true;
+    }
+
+    /// Whoever waits for this check-in hears that not all went well.
+    pub(super) fn note_refused(&mut self) {
+        if let Some(life) = &mut self.life {
+            life.refused = true;
+        }
     }
 
     /// [`super::Input::Person`].

@@ -19,7 +19,6 @@ mod statement;
 mod store;
 mod sync;
 
-pub(crate) use fetch::tls;
 pub use fetch::{FetchError, NetworkOptions, ProxyChoice};
 pub(crate) use fetch::{agent, tls};
 pub use folder::passed_over;

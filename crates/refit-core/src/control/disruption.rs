@@ -29,6 +29,9 @@ const RESTS_LEAST: SignedDuration = SignedDuration::from_mins(10);
 const RESTS_MOST: SignedDuration = SignedDuration::from_hours(6);
 /// How soon a device comes again whose lease goes on without it.
 const SOON: Duration = Duration::from_secs(60);
+/// How soon a device comes again that is in its session: before the word that it acts on has run out, or else all that it says of its
+/// directives is that they wait for that.
+const IN_SESSION: Duration = Duration::from_secs(1_800);
 /// How soon a device comes again that waits for others.
 const WAITS: Duration = Duration::from_secs(300);
 
@@ -271,7 +274,8 @@ pub fn again(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, now: 
             Phase::Draining { .. } => Some(SOON),
             Phase::Settling { until: settled } => Some(until(*settled)),
             Phase::Withdrawn { until: over, .. } => Some(until(*over)),
-            Phase::Session | Phase::Checking { .. } => None,
+            Phase::Session => Some(IN_SESSION),
+            Phase::Checking { .. } => None,
         };
     }
     let limited = document::limited(state, record, row, now);

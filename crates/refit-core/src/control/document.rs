@@ -21,7 +21,11 @@ use crate::{
     decide::Compliance,
     facts::{FactView, FieldRef, Lookup as _, Value},
     policy::{
-        document::policy::{self as written, Mode},
+        document::{
+            policy::{self as written, Mode},
+            test::GateAnswer,
+        },
+        expr::Expr,
         repository::{Exception, Freeze, Policy, Repository, UsedWindow},
     },
     world::{Device, ExposureView},
@@ -31,8 +35,8 @@ use refit_model::{AdvisoryId, TitleId, Version};
 use refit_wire::{
     Digest,
     state::{
-        Action, AfterDue, Busy, DeferTerms, Directive, Message, Package, PackageName, RelaunchTerms, RestartMode, Span,
-        State as Document, System, Terms, WindowTerms,
+        Action, AfterDue, Busy, DeferTerms, Directive, Message, Package, PackageName, RelaunchTerms, Releases,
+        RestartMode, Span, State as Document, System, Terms, WindowTerms, Withheld,
     },
 };
 use smol_str::{SmolStr, format_smolstr};
@@ -81,6 +85,7 @@ pub fn document(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, fr
         timezone: SmolStr::new_static("UTC"),
         terms: Vec::new(),
         directives: Vec::new(),
+        withheld: Vec::new(),
     };
     let Some(policy) = &state.policy else { return document };
     let repository = &policy.repository;
@@ -116,6 +121,7 @@ pub fn document(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, fr
     listed.sort_by_key(|(_, place)| *place);
     document.terms = listed.into_iter().map(|(terms, _)| terms).collect();
     document.directives = directives;
+    document.withheld = writer.withheld();
     document
 }
 
@@ -364,6 +370,52 @@ impl Writer<'_> {
         names.filter_map(|name| self.repository.exceptions.iter().find(|known| known.name == *name)).collect()
     }
 
+    /// What no change may bring along: versions that a block or a halt keeps back on the device, and all but those at which an
+    /// exception holds it. Packages alone: of another title nobody says which package it would be.
+    fn withheld(&self) -> Vec<Withheld> {
+        let (now, zone) = (self.state.clock, self.device.zone());
+        let mut withheld = Vec::new();
+        let mut add = |title: &TitleId, releases: Releases| {
+            let package = title.package().and_then(|(namespace, name)| {
+                Some(PackageName { system: System::from_namespace(namespace)?, name: name.into() })
+            });
+            withheld.extend(package.map(|package| Withheld { package, releases }));
+        };
+        for block in &self.repository.blocks {
+            let over = block.until.is_some_and(|until| until.end_in(&zone) <= now);
+            // One whose condition is unknown holds.
+            let here = block.condition.as_ref().is_none_or(|condition| !condition.truth(&self.facts, now).is_false());
+            if here && !over {
+                add(&block.title, Releases::Not(block.releases.text_in(self.repository.scheme(&block.title)).clone()));
+            }
+        }
+        for outcome in self.row.iter().flat_map(|row| &row.slots) {
+            for exception in self.acting(Some(&**outcome)) {
+                let lets_go = || self.holds_for_one(&exception.unless, &outcome.slot, outcome);
+                if let Some(range) = exception.hold_at.as_ref().filter(|_| !lets_go()) {
+                    let title = &outcome.slot.title;
+                    add(title, Releases::Only(range.text_in(self.repository.scheme(title)).clone()));
+                }
+            }
+        }
+        let platform = match self.facts.get(&FieldRef::device("platform")).as_deref() {
+            Some(Value::Text(platform)) => Some(platform.clone()),
+            _ => None,
+        };
+        for (title, answers) in &self.state.rollouts.gates {
+            let halts = answers.iter().filter(|record| record.answer == GateAnswer::Halt);
+            let here =
+                |platforms: &Option<SmolStr>| platforms.is_none() || platform.is_none() || *platforms == platform;
+            for record in halts.filter(|record| here(&record.platform)) {
+                add(title, Releases::Not(format_smolstr!("={}", record.version)));
+            }
+        }
+        withheld.sort();
+        withheld.dedup();
+        withheld.retain(|withheld| self.system.is_none_or(|system| system == withheld.package.system));
+        withheld
+    }
+
     fn window(&self, used: &UsedWindow) -> WindowTerms {
         let after_due = match used.after_due {
             Some(written::AfterDue::Run) => AfterDue::Run,
@@ -405,9 +457,14 @@ impl Writer<'_> {
     }
 
     fn yields(&self, freeze: &Freeze, published: &Published, outcome: Option<&SlotOutcome>) -> bool {
-        let Some(unless) = &freeze.unless else { return false };
-        outcome.iter().flat_map(|outcome| &outcome.exposures).any(|(id, _)| {
-            let entry = self.advisory(published.slot(), id);
+        let (Some(unless), Some(outcome)) = (&freeze.unless, outcome) else { return false };
+        self.holds_for_one(unless, published.slot(), outcome)
+    }
+
+    /// Whether a condition surely holds for one of a slot's open exposures.
+    fn holds_for_one(&self, unless: &Expr, slot: &SlotName, outcome: &SlotOutcome) -> bool {
+        outcome.exposures.iter().any(|(id, _)| {
+            let entry = self.advisory(slot, id);
             let advisory = entry.and_then(|entry| reading::advisory(self.repository, entry));
             advisory.is_some_and(|advisory| {
                 let view = ExposureView { known: &self.facts, advisory: &advisory, at: self.state.clock };

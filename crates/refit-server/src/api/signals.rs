@@ -68,7 +68,7 @@ pub(super) async fn tell(
     }
     let now = api.shell().now();
     let view = api.shell().view();
-    let devices = body.devices.iter().map(|(name, bad)| match view.state.called(name) {
+    let devices = body.devices.iter().map(|(name, bad)| match view.state.device_called(name) {
         Some(device) => Ok((device.id.clone(), *bad)),
         None => Err(Problem::field("devices", format!("no device, or more than one, is called `{name}`"))),
     });

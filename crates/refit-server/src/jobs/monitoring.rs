@@ -140,7 +140,7 @@ fn said(state: &State, samples: &[Sample], label: &SmolStr) -> Said {
             said.unknown.push(format!("(a sample without the label `{label}`)"));
             continue;
         };
-        let device = state.called(name).or_else(|| state.called(name.rsplit_once(':')?.0));
+        let device = state.device_called(name).or_else(|| state.device_called(name.rsplit_once(':')?.0));
         match device {
             Some(device) => *said.devices.entry(device.id.clone()).or_default() |= sample.value != 0.0,
             None => said.unknown.push(format!("`{name}`")),

@@ -14,3 +14,4 @@ mod notice;
 mod package;
 mod running;
 mod signing;
+mod withheld;

@@ -120,7 +120,7 @@ impl State {
     }
 
     /// The managed device of this id, or else the only one of this name.
-    pub fn called(&self, name: &str) -> Option<&Arc<DeviceRecord>> {
+    pub fn device_called(&self, name: &str) -> Option<&Arc<DeviceRecord>> {
         let id = DeviceId::new(name);
         if let Some(device) = self.device(&id) {
             return Some(device);
@@ -202,14 +202,14 @@ mod tests {
         assert_eq!(found("b-laptop-2", 9), Some(vec![]));
         state.find_again();
         assert_eq!(state.beginning("x", 9).unwrap().len(), 1);
-        let called = |name: &str| state.called(name).map(|device| device.id.to_string());
+        let called = |name: &str| state.device_called(name).map(|device| device.id.to_string());
         // An id goes before a name; a name that two have is nobody's.
         assert_eq!(called("b1"), Some("b1".into()));
         assert_eq!(called("b2"), Some("b2".into()));
         assert_eq!(called("b-laptop"), Some("a1".into()));
         assert_eq!(called("b-lap"), None);
         state.add(DeviceRecord::new("d".into(), 4, Some("x".into()), Timestamp::UNIX_EPOCH, 1));
-        assert!(state.called("x").is_none());
+        assert!(state.device_called("x").is_none());
     }
 
     #[test]

@@ -85,8 +85,19 @@ impl Resolver<'_> {
                 Vec::new()
             }
         };
-        let schemes = schemes(&software, repository);
         let presence = document.presence.unwrap_or_default();
+        // What is required is required once, as what it is named: the package of another system could never be there.
+        let named = software.len();
+        let software = match presence {
+            super::document::policy::Presence::Required => software,
+            _ => repository.with_vendor_packages(software),
+        };
+        let meant = software[named..].iter().filter_map(|selector| match selector {
+            Selector::Title(title) => Some(title.clone()),
+            _ => None,
+        });
+        let meant = meant.collect();
+        let schemes = schemes(&software, repository);
         let wildcard = software.iter().any(|selector| !matches!(selector, Selector::Title(_)));
         if wildcard && presence != super::document::policy::Presence::IfPresent {
             self.report(
@@ -177,6 +188,7 @@ impl Resolver<'_> {
             priority: document.priority.unwrap_or(0),
             condition,
             software,
+            meant,
             presence,
             target,
             accept,
