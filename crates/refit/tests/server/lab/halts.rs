@@ -218,13 +218,14 @@ pub fn stopped(lab: &mut Lab<'_>) {
 pub fn changed(lab: &mut Lab<'_>) {
     lab.report.begin(
         "A policy is changed half-way",
-        "When the canaries have release 1.1, the policy blocks it for the last ring; later it no longer does.",
+        "When the canaries with apt have release 1.1, the policy blocks it for the last ring; later it no longer does.",
     );
     lab.policy.of("editor", STANDARD);
     lab.apply();
     lab.publish([release("editor", "1.1", "")]);
     let size = lab.size;
-    lab.until_installed("editor", "1.1", |host| size.ring(host) == 0);
+    // Those with dnf are slower: waiting for them would let the others go all the way.
+    lab.until_installed("editor", "1.1", |host| size.ring(host) == 0 && host.device.family() == Family::Apt);
     lab.policy.block("editor", ">=1.1", "\"rest\" in device.tags");
     lab.apply();
     lab.until_installed("editor", "1.1", |host| RINGS[size.ring(host)] != "rest");
