@@ -44,6 +44,12 @@ pub struct Ledger {
     floors: BTreeMap<SmolStr, SmolStr>,
     /// When it was restarted by the agent.
     restarts: Vec<Timestamp>,
+    /// What came to the device as a state asked for it, and was not changed by anybody since.
+    came: BTreeMap<SmolStr, SmolStr>,
+    /// What the person was told of.
+    told: BTreeSet<TitleId>,
+    /// What the person said may go ahead.
+    agreed: BTreeSet<TitleId>,
     /// An older disk, for a deliberate mistake.
     pub old: Option<(Option<Journal>, BTreeMap<Digest, Envelope>)>,
 }
@@ -94,7 +100,16 @@ impl Ledger {
         let directives = named.flat_map(|state| &state.directives);
         let title = directives.clone().find(|it| it.action.package().as_ref() == Some(&step.package));
         if let Some(directive) = title {
-            self.changes.push((directive.title.clone(), None));
+            let of = directive.title.clone();
+            self.agreed.remove(&of);
+            self.told.remove(&of);
+            self.changes.push((of, None));
+            match &step.after {
+                Some(after) => drop(self.came.insert(step.package.name.clone(), after.clone())),
+                None => drop(self.came.remove(&step.package.name)),
+            }
+        } else {
+            self.came.remove(&step.package.name);
         }
         match &step.after {
             Some(after) => drop(self.floors.insert(step.package.name.clone(), after.clone())),
@@ -115,6 +130,42 @@ impl Ledger {
             Some(id) if !counted(id) && !waits(id) => Some(format!("receipt {id} of {title} was never counted")),
             Some(_) => None,
         })
+    }
+
+    /// The states that answers named whose leases last by the device's clock.
+    pub fn lasting(&self, wall: Timestamp) -> impl Iterator<Item = &Digest> {
+        let lasting = self.answers.iter().filter(move |answer| wall < answer.confirmed.until);
+        lasting.map(|answer| &answer.confirmed.state)
+    }
+
+    /// When the last answer came.
+    pub fn heard_last(&self) -> Option<Timestamp> {
+        self.answers.back().map(|answer| answer.at)
+    }
+
+    /// The person is told of changes.
+    pub fn told(&mut self, titles: impl Iterator<Item = TitleId>) {
+        self.told.extend(titles);
+    }
+
+    /// The person says that they may go ahead.
+    pub fn agrees(&mut self) {
+        self.agreed.extend(self.told.iter().cloned());
+    }
+
+    /// Whether the person said that a change may go ahead.
+    pub fn agreed(&self, title: &TitleId) -> bool {
+        self.agreed.contains(title)
+    }
+
+    /// The version of a package that came to the device, where nobody has changed it since.
+    pub fn came(&self, package: &str) -> Option<&SmolStr> {
+        self.came.get(package)
+    }
+
+    /// Somebody else changed a package.
+    pub fn put_back(&mut self, package: &str) {
+        self.came.remove(package);
     }
 
     /// The state that the last answer named.
