@@ -563,6 +563,23 @@ events! {
         text: SmolStr,
     }
 
+    "signal.read", 1 =>
+    /// A monitoring system said something of devices.
+    SignalRead {
+        /// The source.
+        source: SmolStr,
+        /// The signal.
+        signal: SmolStr,
+        /// When it was so.
+        at: Timestamp,
+        /// Whether these are all devices that the signal knows: of others nothing is said any more.
+        whole: bool,
+        /// Devices of which it says something bad.
+        bad: DeviceSet,
+        /// Devices of which it says nothing bad.
+        fine: DeviceSet,
+    }
+
     "brake.reached", 1 =>
     /// Devices said that they honour the brake.
     BrakeReached {

@@ -35,6 +35,19 @@ pub enum Input {
     End,
     /// How many people have to approve a plan.
     SetApprovals(u32),
+    /// A monitoring system says something of devices.
+    Signal {
+        /// The source, as gates name it.
+        source: SmolStr,
+        /// The signal, as gates name it.
+        signal: SmolStr,
+        /// When it was so.
+        at: Timestamp,
+        /// Whether these are all devices that the signal knows.
+        whole: bool,
+        /// What it says, by device; `true` is bad.
+        devices: BTreeMap<DeviceId, bool>,
+    },
     /// A device is first known.
     Enrol {
         /// Its id.

@@ -51,6 +51,8 @@ pub enum Scope {
     Approve,
     /// Applying plans.
     Apply,
+    /// Saying what monitoring systems say: what gates listen to.
+    Signals,
     /// Opening rings and answering gates by hand.
     Rollouts,
     /// Stopping everything, and going on.
@@ -61,7 +63,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 10] = [
+    pub const ALL: [Scope; 11] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -69,6 +71,7 @@ impl Scope {
         Scope::Plan,
         Scope::Approve,
         Scope::Apply,
+        Scope::Signals,
         Scope::Rollouts,
         Scope::Brake,
         Scope::Admin,

@@ -1,5 +1,7 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
+mod signals;
+
 use super::shell::Shell;
 use refit_core::{
     control::{
@@ -39,6 +41,10 @@ fn fleet(count: usize, canaries: usize) -> Shell {
 }
 
 fn made(count: usize, canaries: usize, enrol: impl Fn(&mut Shell, &str)) -> Shell {
+    made_under(POLICY, count, canaries, enrol)
+}
+
+fn made_under(policy: &str, count: usize, canaries: usize, enrol: impl Fn(&mut Shell, &str)) -> Shell {
     let mut shell = Shell::new("2026-11-01T00:00:00Z");
     shell.tell(Input::Start { program: "1".into(), alive_until: None });
     for index in 0..count {
@@ -48,7 +54,7 @@ fn made(count: usize, canaries: usize, enrol: impl Fn(&mut Shell, &str)) -> Shel
         shell.tags(&id, if index < canaries { &["canary"] } else { &[] });
     }
     shell.release("editor", "1.0.0");
-    shell.apply(POLICY);
+    shell.apply(policy);
     shell.settle();
     shell
 }

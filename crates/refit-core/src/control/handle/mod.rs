@@ -56,6 +56,9 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
             let event = GateAnswered { title, version, after, platform, answer, until, verdict, evidence, why };
             rollouts::answer_gate(state, event)
         }
+        Input::Signal { source, signal, at, whole, devices } => {
+            rollouts::signal(state, source, signal, at.min(now), whole, &devices)
+        }
         Input::HaltRelease { title, version, platform, why } => {
             rollouts::halt(state, Named { title, version, platform }, why, now)
         }
@@ -100,6 +103,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         | Input::HaltRelease { .. }
         | Input::ResumeRelease { .. }
         | Input::ExpediteRelease { .. } => Scope::Rollouts,
+        Input::Signal { .. } => Scope::Signals,
         Input::MakePlan { .. } => Scope::Plan,
         Input::Approve { .. } | Input::Reject { .. } | Input::LiftQuarantine { .. } => Scope::Approve,
         Input::Apply { .. } => Scope::Apply,

@@ -13,9 +13,9 @@ use crate::{
         document::{policy::Mode, test::GateAnswer},
         repository::{Ring, Rollout},
     },
-    rollout::{Evidence, Verdict, Wants, judge},
+    rollout::{Evidence, HaltedBy, Measure, Verdict, Wants, judge},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use refit_model::TitleId;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,9 @@ pub struct Look {
     /// When to look again though nothing happens.
     pub next: Option<Timestamp>,
 }
+
+/// How long people alone stop an urgent release: one person with many friends must not keep a fleet open to attack.
+const URGENT_HALT: SignedDuration = SignedDuration::from_hours(4);
 
 /// A release in a rollout.
 type Release = (TitleId, SmolStr, SmolStr);
@@ -209,16 +212,26 @@ impl One<'_> {
     }
 
     fn answer(&self, after: &SmolStr, (verdict, evidence): (Verdict, Evidence)) -> Input {
+        let by_people = verdict == Verdict::Halts(HaltedBy::Measure(Measure::Reports));
+        let until = (by_people && self.is_urgent()).then(|| self.now.checked_add(URGENT_HALT).ok()).flatten();
         Input::AnswerGate {
             title: self.title.clone(),
             version: self.version.clone(),
             after: after.clone(),
             platform: Some(self.platform.clone()),
             answer: Some(verdict.answer()),
-            until: None,
+            until,
             why: None,
             found: Some(Box::new((verdict, evidence))),
         }
+    }
+
+    /// Whether waiting is dangerous too: somebody expedited the release, or a condition of a deadline chose the rollout.
+    fn is_urgent(&self) -> bool {
+        let policies = self.state.policy.iter().flat_map(|policy| &policy.repository.policies);
+        let mut entries = policies.flat_map(|policy| &policy.deadline);
+        entries.any(|entry| entry.condition.is_some() && entry.rollout.as_ref() == Some(&self.rollout.name))
+            || self.state.rollouts.is_expedited(self.title, self.version, Some(self.platform))
     }
 
     fn take_back(&self, halt: &GateRecord) -> Input {
