@@ -7,7 +7,7 @@ use refit_core::control::{
     document::{Frame, document, expires, names, sequence},
 };
 use refit_core::decide::Hold;
-use refit_model::DeviceId;
+use refit_model::{DeviceId, TitleId};
 use refit_wire::protocol::{Problem, Standing, WaitsFor};
 use refit_wire::{
     State as Document,
@@ -84,6 +84,26 @@ fn a_title_is_the_package_that_the_catalog_names_for_the_devices_package_manager
     // Nobody knows what it would be called there: nothing is said of it.
     let mut shell = fleet(&[]);
     shell.apply(POLICY);
+    shell.settle();
+    assert!(told(&shell).directives.is_empty());
+}
+
+#[test]
+fn a_halt_counts_before_devices_are_decided_anew() {
+    let mut shell = fleet(&[("deb/bash", "5.2-1")]);
+    let rollouts = "rollouts: { standard: { rings: [{ name: all }] } }\nexceptions:";
+    shell.apply(&POLICY.replace("exceptions:", rollouts));
+    shell.settle();
+    let halt = |version: &str| Input::HaltRelease {
+        title: TitleId::new("editor"),
+        version: version.into(),
+        platform: None,
+        why: "it breaks".into(),
+    };
+    shell.tell(halt("1.0.0"));
+    assert_eq!(told(&shell).directives.len(), 1, "another release is halted");
+    shell.tell(halt("1.1.0"));
+    assert!(told(&shell).directives.is_empty(), "nobody has decided anything yet");
     shell.settle();
     assert!(told(&shell).directives.is_empty());
 }
