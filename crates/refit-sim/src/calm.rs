@@ -21,6 +21,8 @@ impl Run {
             self.start(self.lost)?;
         }
         self.give(vec![(Actor::server(), Input::GoOn { why: "calm".into() })])?;
+        // A server that has just started tells nobody anything before it has decided.
+        self.everything_is_decided()?;
         self.everybody_reports()?;
         self.everything_is_decided()?;
         // What was decided is done, as far as it may be done now, and reported.
@@ -80,7 +82,11 @@ impl Run {
                 receipts.contains(&of) || self.excused.contains(&of)
             };
             let found = agent.image.ledger.untold(Some(journal), counted);
-            untold = untold.or_else(|| found.map(|found| format!("{}: {found}", agent.device)));
+            untold = untold.or_else(|| {
+                found.map(|found| {
+                    format!("{}: {found}; {:?}, {:?}", agent.device, agent.image.packages, journal.session)
+                })
+            });
         }
         let lost = self.delivered.iter().find(|of| !receipts.contains(of));
         let lost = lost.map(|(device, id)| format!("receipt {id} of {device} was acknowledged and never counted"));

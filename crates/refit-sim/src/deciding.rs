@@ -31,8 +31,12 @@ impl Run {
                 return Ok(true);
             }
             if let Some(wake) = server.board.wake().into_iter().chain(look.next).min() {
-                let seconds = wake.duration_since(now).as_secs().clamp(1, 40 * 86_400);
-                self.after(seconds + 1, Task::Decide);
+                let seconds = wake.duration_since(now).as_secs().clamp(if fleet { 600 } else { 1 }, 40 * 86_400);
+                let place = self.after(seconds + 1, Task::Decide);
+                // A later wake takes the place of an earlier one.
+                if let Some(before) = self.decide_wake.replace(place) {
+                    self.never_mind(before);
+                }
             }
             return Ok(false);
         }

@@ -87,9 +87,10 @@ impl Run {
     pub(super) fn begin(&mut self, index: usize, machine: refit_agent::machine::Machine) -> Result<(), Stop> {
         let random = [self.devices.next(), self.devices.next()].map(u64::to_be_bytes).concat();
         let random = random.try_into().unwrap_or_default();
-        let presence = self.presence(index);
+        let presence = self.presence();
         let Some(agent) = self.agents.get_mut(index) else { return Ok(()) };
         agent.kill();
+        agent.presence = Presence::default();
         if self.config.plant == Some(Plant::ClockHidden) {
             agent.set_clock(86_400, self.now);
         }
@@ -99,24 +100,29 @@ impl Run {
         let boot = format!("{}-{}", agent.who, agent.boots).into();
         self.watch.judge(Invariant::OrderNeverGoesDown, found)?;
         self.drive(index, Input::Started { random, boot })?;
-        self.drive(index, Input::Presence(presence))
+        self.uses(index, presence)
     }
 
-    /// How a device is used now, as its agent is told.
-    fn presence(&mut self, index: usize) -> Presence {
+    /// How a device is used now.
+    fn presence(&mut self) -> Presence {
         let attended = self.devices.permille(500);
         let in_use = attended || self.devices.permille(300);
         let busy = if self.calm { None } else { self.devices.permille(150).then(|| self.devices.below(4)) };
         let kinds = [Busy::Call, Busy::ScreenShare, Busy::Focus, Busy::CalendarBusy];
         let busy = busy.and_then(|kind| kinds.get(kind as usize).copied());
-        let presence = Presence { in_use, attended, busy: busy.into_iter().collect() };
+        Presence { in_use, attended, busy: busy.into_iter().collect() }
+    }
+
+    /// An agent is told how its device is used.
+    fn uses(&mut self, index: usize, presence: Presence) -> Result<(), Stop> {
         if let Some(agent) = self.agents.get_mut(index) {
             agent.presence = presence.clone();
         }
-        match self.config.plant {
+        let told = match self.config.plant {
             Some(Plant::BusyHidden) => Presence { busy: Default::default(), ..presence },
             _ => presence,
-        }
+        };
+        self.drive(index, Input::Presence(told))
     }
 
     /// The time that the machine asked for has come.
@@ -129,8 +135,8 @@ impl Run {
             self.wakes(index, place);
             return Ok(());
         }
-        let presence = self.presence(index);
-        self.drive(index, Input::Presence(presence))?;
+        let presence = self.presence();
+        self.uses(index, presence)?;
         self.drive(index, Input::Woken)
     }
 
@@ -341,14 +347,16 @@ impl Run {
             }
             Effect::Tell(telling) => {
                 if let Telling::Notice { items, .. } = &telling {
-                    agent.image.ledger.told(items.iter().map(|item| item.title.clone()));
+                    agent.image.ledger.told(items.iter().map(|item| (item.title.clone(), item.version.clone())));
                 }
                 self.tell(index, &telling);
             }
             Effect::Log(..) => {}
             Effect::Restart => {
                 let wall = agent.wall(now);
-                let found = judge::restarts_within_limit(&mut agent.image.ledger, now)
+                let lately = judge::restarts_within_limit(&mut agent.image.ledger, now);
+                let found = lately
+                    .map(|found| format!("{}: {found}", agent.device))
                     .or_else(|| judge::valid_time(&agent.image.ledger, wall, now));
                 let braked = judge::brake_is_honoured(&agent.image.ledger, "a restart");
                 self.watch.judge(Invariant::RestartsWithinLimit, found)?;
@@ -429,7 +437,7 @@ impl Run {
         let floors = judge::never_below_floors(&agent.image.ledger, &steps);
         let braked = judge::brake_is_honoured(&agent.image.ledger, "a change");
         let (fold, truth) = (&self.watch.fold, &self.watch.truth);
-        let begun = changes::Begun { agent, fold, truth, wall, now };
+        let begun = changes::Begun { agent, fold, truth, bounds: &self.watch.bounds, wall, now };
         let begins = [
             (Invariant::InsideOpenRing, begun.inside_open_ring(&steps)),
             (Invariant::FreezesHold, begun.freezes_hold(&steps)),
@@ -493,6 +501,7 @@ impl Run {
                     }
                     self.after(after, Task::Complain(index, title, version));
                 }
+                Breaks::Silently if self.calm => {}
                 Breaks::Silently => {
                     // Some say before that it was installed.
                     let after = if self.disk.permille(500) { 0 } else { self.disk.between(900, 5_400) };

@@ -362,9 +362,11 @@ impl Run {
             return Ok(Err(refused(403, "quarantined")));
         }
         // Whoever comes without news is noted all the same.
-        self.give(vec![(actor, Input::Agents(AgentInput::Seen(this)))])?;
-        let heard_at = self.server_now();
-        self.watch.heard.heard(device, heard_at);
+        let noted = self.give(vec![(actor, Input::Agents(AgentInput::Seen(this)))])?;
+        if noted.is_some() {
+            let heard_at = self.server_now();
+            self.watch.heard.heard(device, heard_at);
+        }
         let Some(told) = self.told(device)? else { return Ok(Err(unavailable())) };
         let next_seconds = match self.config.form {
             Form::Everything => self.devices.between(3_600, 40_000),

@@ -111,7 +111,11 @@ fn main() -> Result<()> {
                         break;
                     }
                     if sum.summary.runs.is_multiple_of(10) && arguments.rollouts {
-                        eprintln!("{:.0} device-days in {:.0} s", sum.summary.device_days, began.elapsed().as_secs_f64());
+                        eprintln!(
+                            "{:.0} device-days in {:.0} s",
+                            sum.summary.device_days,
+                            began.elapsed().as_secs_f64()
+                        );
                     }
                 }
             });
@@ -131,7 +135,8 @@ fn took(arguments: &Arguments, sum: &mut Sum, report: Report) -> bool {
         print!("{}", report.log);
     }
     if let Some(file) = &arguments.write_log {
-        let written = report.store.as_lines().map_err(anyhow::Error::msg).and_then(|lines| Ok(std::fs::write(file, lines)?));
+        let written =
+            report.store.as_lines().map_err(anyhow::Error::msg).and_then(|lines| Ok(std::fs::write(file, lines)?));
         sum.error = sum.error.take().or(written.err());
     }
     if report.failure.is_some() {

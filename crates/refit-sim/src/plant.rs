@@ -244,7 +244,8 @@ impl Plant {
             Plant::HaltsUntold => {
                 let halted = |directive: &Directive| {
                     let version = version(directive);
-                    version.is_some_and(|version| state.rollouts.halt(&directive.title, version, None).is_some())
+                    version
+                        .is_some_and(|version| state.rollouts.halt(&directive.title, version, Some("linux")).is_some())
                 };
                 let Some(before) = before.filter(|before| before.directives.iter().any(halted)) else { return };
                 (document.directives, document.terms) = (before.directives.clone(), before.terms.clone());

@@ -176,11 +176,17 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
         spec.asks = (rng.permille(800), rng.permille(800));
         let silence = if spec.asks.0 { ", silence: 1%, silent_after: 16h" } else { "" };
         let reports = if spec.asks.1 { ", reports: 2%" } else { "" };
-        let rate = rng.pick(&["2%", "5%", "10%"]).copied().unwrap_or("2%");
+        // Few devices are sure of little.
+        let rates = if fleet > 200 {
+            [("2%", "90%"), ("5%", "90%"), ("10%", "90%")]
+        } else {
+            [("5%", "90%"), ("20%", "80%"), ("20%", "80%")]
+        };
+        let (rate, confidence) = *rng.pick(&rates).unwrap_or(&rates[0]);
         let enough = if fleet > 200 && rng.permille(250) { "" } else { ", enough: 80%" };
         let _ = writeln!(
             yaml,
-            "gates: {{ careful: {{ failure_rate: {rate}, confidence: 90%{enough}, patience: 3d{silence}{reports} }} }}"
+            "gates: {{ careful: {{ failure_rate: {rate}, confidence: {confidence}{enough}, patience: 3d{silence}{reports} }} }}"
         );
     }
     let gate = if spec.gated { "    gate: careful\n" } else { "" };

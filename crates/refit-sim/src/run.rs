@@ -103,6 +103,8 @@ pub(crate) struct Run {
     queued: u64,
     pub tick_queued: bool,
     pub decide_queued: bool,
+    /// Where it is queued that time alone asks for a decision.
+    pub decide_wake: Option<(Timestamp, u64)>,
     /// Nothing goes wrong for now.
     pub calm: bool,
     pub full_until: Option<Timestamp>,
@@ -183,6 +185,7 @@ impl Run {
             queued: 0,
             tick_queued: false,
             decide_queued: false,
+            decide_wake: None,
             calm: false,
             full_until: None,
             step: 0,

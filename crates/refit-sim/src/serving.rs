@@ -65,7 +65,7 @@ impl Run {
                 if decides && !self.decide_queued {
                     self.decide_queued = true;
                     // A large fleet is decided at its own pace.
-                    let seconds = if self.config.form == Form::Rollouts { 120 } else { 5 };
+                    let seconds = if self.config.form == Form::Rollouts { 600 } else { 5 };
                     self.after(seconds, Task::Decide);
                 }
                 Ok(Some(answers))

@@ -146,6 +146,11 @@ impl Bounds {
         }
     }
 
+    /// Whether a device was ever given a release.
+    pub fn was_given(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
+        self.given.get(&(title.clone(), version.clone())).is_some_and(|given| given.contains(&index))
+    }
+
     fn published(&mut self, fold: &Fold, at: Timestamp, moves: &MovesPublished) {
         for cohort in &moves.cohorts {
             let Some(release) = release(&cohort.key) else { continue };

@@ -1,7 +1,7 @@
 //! Invariants of changes on devices: what was really begun, where and when, held against the policy that was in force, the releases
 //! on their way, and the person at the machine. They read policies as the simulation wrote them, and calendars by code of their own.
 
-use super::{Truth, fold::Fold};
+use super::{Truth, bound::Bounds, fold::Fold};
 use crate::{
     agent::Agent,
     policies::{PolicySpec, TermsSpec, WindowSpec},
@@ -16,6 +16,7 @@ use refit_wire::{
     mandate::check::Step,
     state::{Action, Directive},
 };
+use smol_str::SmolStr;
 
 /// A change that a device begins, and one of the states that ask for it.
 struct Asked<'a> {
@@ -23,6 +24,13 @@ struct Asked<'a> {
     directive: &'a Directive,
     spec: &'a PolicySpec,
     terms: &'a TermsSpec,
+}
+
+impl Asked<'_> {
+    /// Whether it was given by a rollout: between a policy and the decisions under it the one before is in force.
+    fn goes_through_rings(&self) -> bool {
+        self.state.terms(self.directive).is_some_and(|terms| terms.rollout.is_some())
+    }
 }
 
 /// What a device begins.
@@ -33,6 +41,8 @@ pub struct Begun<'a> {
     pub fold: &'a Fold,
     /// What is so.
     pub truth: &'a Truth,
+    /// Whom releases were given.
+    pub bounds: &'a Bounds,
     /// What its clock says.
     pub wall: Timestamp,
     /// What time it is.
@@ -74,13 +84,17 @@ impl Begun<'_> {
         }
         let index = u32::try_from(*self.fold.by_id.get(&self.agent.device)?).ok()?;
         steps.iter().find_map(|step| {
-            let version = step.after.as_ref().filter(|_| self.all(step, |asked| asked.terms.rollout))?;
+            let version = step
+                .after
+                .as_ref()
+                .filter(|_| self.all(step, |asked| asked.terms.rollout && asked.goes_through_rings()))?;
             let title = self.asked(step).first().map(|asked| asked.directive.title.clone())?;
             let open: Vec<_> = self.fold.releases.open(&title, version).collect();
             let member = open.iter().any(|ring| ring.members.as_ref().is_none_or(|members| members.contains(index)));
             let last = open.iter().any(|ring| ring.is_last());
             let first = open.iter().any(|ring| ring.is_first());
-            let on_halted = step.before.as_ref().is_some_and(|before| self.fold.releases.was_halted(&title, before));
+            let mut halted = self.fold.releases.ever_halted(&title).filter(|halted| *halted != version);
+            let on_halted = halted.any(|halted| self.bounds.was_given(&title, halted, index));
             let inside = member || last || (first && on_halted);
             (!inside).then(|| {
                 let open: Vec<_> = open.iter().map(|ring| &ring.ring).collect();
@@ -96,9 +110,9 @@ impl Begun<'_> {
             asked.spec.freezes.iter().any(|(from, to, yields)| {
                 let yields = *yields && self.fold.exploited.contains(&asked.directive.title);
                 let (start, end) = (midnight(*from, &zone), to.tomorrow().ok().and_then(|day| midnight(day, &zone)));
-                let within = start.zip(end).is_some_and(|(start, end)| {
-                    start < earlier(self.now, SLACK) && later(self.now, SLACK) < end
-                });
+                let within = start
+                    .zip(end)
+                    .is_some_and(|(start, end)| start < earlier(self.now, SLACK) && later(self.now, SLACK) < end);
                 within && !yields
             })
         };
@@ -108,15 +122,17 @@ impl Begun<'_> {
 
     /// Nothing changes outside its window, unless the person said so, or it is overdue and the window gives way.
     pub fn windows_hold(&self, steps: &[Step]) -> Option<String> {
-        let shut = |asked: &Asked<'_>| {
+        let shut = |asked: &Asked<'_>, version: Option<&SmolStr>| {
             let Some(window) = asked.terms.window else { return false };
             let zone = TimeZone::get(&asked.state.timezone).unwrap_or(TimeZone::UTC);
             let overdue = asked.directive.due.is_some_and(|due| due <= later(self.now, SLACK));
-            let agreed = self.agent.image.ledger.agreed(&asked.directive.title);
+            let agreed = self.agent.image.ledger.agreed(&asked.directive.title, version);
             !(agreed || (overdue && !window.waits) || is_open(window, &zone, self.now))
         };
-        let step = steps.iter().find(|step| self.all(step, shut))?;
-        Some(format!("{}: {step:?} begins at {} outside its window", self.agent.device, self.now))
+        let step = steps.iter().find(|step| self.all(step, |asked| shut(asked, step.after.as_ref())))?;
+        let asked: Vec<_> =
+            self.asked(step).iter().map(|it| (it.terms.window, it.directive.due, it.state.sequence)).collect();
+        Some(format!("{}: {step:?} begins at {} outside its window: {asked:?}", self.agent.device, self.now))
     }
 
     /// Who is in the middle of something that the policy respects is left alone, until the time for that is over.

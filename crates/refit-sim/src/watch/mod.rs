@@ -14,8 +14,8 @@ mod transitions;
 
 pub use agents::{Confirmed, Ledger};
 pub use fold::{Fold, FoldDevice};
-pub use transitions::Transition;
 pub use time::{Heard, Obliged, nothing_changes_early};
+pub use transitions::Transition;
 
 use super::{
     policies::PolicySpec,

@@ -103,9 +103,10 @@ impl Releases {
     /// Since when it is known that a release is halted for the devices that there are.
     pub fn halted_since(&self, title: &TitleId, version: &SmolStr) -> Option<Timestamp> {
         let both = both(title, version, Some(&PLATFORM));
-        let halts = self.answers.iter().filter(|((release, _), (answer, _))| {
-            both.contains(release) && *answer == GateAnswer::Halt
-        });
+        let halts = self
+            .answers
+            .iter()
+            .filter(|((release, _), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt);
         halts.map(|(_, (_, since))| *since).min()
     }
 
@@ -200,8 +201,9 @@ pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> O
     let since = open.iter().find(|open| open.ring == ring)?.at;
     let (_, hours) = spec.rings.get(place)?;
     let soaked = entry.at.duration_since(since).as_secs();
-    (soaked < hours * 3_600)
-        .then(|| format!("{title} {version} went on after {soaked} seconds of ring {ring}, which soaks for {hours} hours"))
+    (soaked < hours * 3_600).then(|| {
+        format!("{title} {version} went on after {soaked} seconds of ring {ring}, which soaks for {hours} hours")
+    })
 }
 
 /// Nobody is newly given a release that is halted, or whose ring has not opened.

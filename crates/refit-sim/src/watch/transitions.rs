@@ -1,9 +1,6 @@
 //! What can happen to a release on its way, and which of it has happened under which faults.
 
-use super::{
-    fold::Fold,
-    rollouts::PLATFORM,
-};
+use super::{fold::Fold, rollouts::PLATFORM};
 use crate::{policies::RINGS, store::Entry};
 use refit_core::{
     control::Event,
