@@ -576,7 +576,12 @@ impl Run {
             agent.presence = Presence::default();
             agent.kill();
             self.boot(index)?;
-            for _ in 0..6 {
+            for check_in in 0..80 {
+                // A disk that was put back is refused as often as it has come since.
+                let answered = self.agents.get(index).is_none_or(|agent| agent.image.ledger.last().is_some());
+                if check_in >= 6 && answered {
+                    break;
+                }
                 self.now = self.now.checked_add(SignedDuration::from_secs(1)).unwrap_or(self.now);
                 self.drive(index, Input::CheckInNow)?;
                 if self.agents.get(index).is_none_or(|agent| agent.machine.is_none()) {
