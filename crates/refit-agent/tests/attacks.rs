@@ -1,7 +1,7 @@
 //! A stolen server signs whatever it likes with its own key. Each attack is refused, and each is reported: to the server, which
 //! may have been mended by then, and to the system's log, which it can't reach.
 //!
-//! The second half are the known failures of a client of The Update Framework, the crate `tough`.
+//! The known failures of a client of The Update Framework are in `tough.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod rig;
@@ -10,24 +10,17 @@ use jiff::SignedDuration;
 use refit_agent::machine::{Failure, Input, Telling};
 use refit_model::{AdvisoryId, TitleId};
 use refit_wire::{
-    Digest, Envelope, Lease, State, limits,
+    Digest, Envelope, Lease, State,
+    lease::Brake,
+    limits,
     mandate::{Expedited, Limits, check::Step},
+    protocol::WaitsFor,
     state::{Action, AfterDue, Message, Package, RestartMode, System, WindowTerms},
 };
 use rig::*;
 use std::time::Duration;
 
 const NOTHING: &str = "";
-
-/// Nothing was changed, and it was reported.
-#[track_caller]
-fn assert_refused(rig: &mut Rig, code: &str, words: &str) {
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(rig.applied, Vec::<Vec<Step>>::new(), "something was changed");
-    assert_reported(rig, code, words);
-    assert!(rig.logged.iter().any(|line| line.starts_with(code)), "{:?}", rig.logged);
-}
 
 #[test]
 fn without_an_attack_the_device_does_as_it_is_told() {
@@ -210,7 +203,7 @@ fn a_lease_without_an_end_to_it_permits_nothing_after_its_hour() {
     rig.server.unreachable = true;
     rig.offers.push(("curl".into(), "8.2-1".into(), DEBIAN.into()));
     rig.pass(Duration::from_secs(3_700));
-    assert_eq!(rig.machine.status(rig.clock()).waits_for, Some(refit_wire::protocol::WaitsFor::Lease));
+    assert_eq!(rig.machine.status(rig.clock()).waits_for, Some(WaitsFor::Lease));
 }
 
 #[test]
@@ -399,7 +392,7 @@ fn a_wrong_clock_of_the_device_means_report_and_not_act() {
     assert_refused(&mut rig, "clock", "the clock was set");
     rig.restart_agent();
     assert_refused(&mut rig, "clock", "the clock");
-    assert_eq!(rig.machine.status(rig.clock()).waits_for, Some(refit_wire::protocol::WaitsFor::Lease));
+    assert_eq!(rig.machine.status(rig.clock()).waits_for, Some(WaitsFor::Lease));
 }
 
 #[test]
@@ -537,125 +530,96 @@ fn a_package_that_is_asked_for_twice_is_changed_once() {
     assert_eq!(rig.applied.len(), 1);
 }
 
-// What is known to have gone wrong in `tough`.
-
-/// CVE-2020-15093, CVE-2026-6966: one key that signs twice counted as two.
+/// A server whose clock was set back signs leases that are older than one that is known. Nothing is begun on their word, but the
+/// brake counts: otherwise it would not for as long as the last good lease lasts.
 #[test]
-fn tough_a_key_that_signs_twice_counts_once() {
-    let mut rig = Rig::with([chrome("131.0-1")]);
-    let mut forged = signed(&root(2), &[1]);
-    forged.signatures.push(forged.signatures[0].clone());
-    rig.server.root = Some(2);
-    rig.server.roots = [(2, forged.to_bytes())].into();
-    assert_refused(&mut rig, "signature", "the root has 1 of 2 signatures that count");
-}
-
-/// CVE-2021-41149 and CVE-2021-41150, CVE-2026-6968: names in documents became paths on disk. Here they never do: a document is
-/// kept under its digest, and a package's name is only ever compared with what the mandate names.
-#[test]
-fn tough_names_are_no_paths() {
-    let evil = "../../../../etc/cron.d/evil";
-    let mut rig =
-        Rig::with([directive(evil, evil, upgrade(evil, "1.0")), directive("y", "google-chrome", upgrade(evil, "1.0"))]);
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(rig.applied.len(), 0);
-    assert_reported(&rig, "mandate", evil);
-    assert!(rig.disk.iter().all(|(digest, envelope)| *digest == envelope.digest() && digest.to_string().len() == 64));
-}
-
-/// CVE-2025-2885: a root was accepted whose number was not the next one.
-#[test]
-fn tough_a_root_that_skips_a_number_is_refused() {
-    let mut rig = Rig::with([chrome("131.0-1")]);
-    rig.server.root = Some(3);
-    rig.server.roots = [(2, signed(&root(3), &[1, 2]).to_bytes())].into();
-    assert_refused(&mut rig, "rollback", "root 3 does not follow root 1");
-    assert_eq!(rig.machine.root().version, 1);
-}
-
-/// CVE-2025-2886: a delegation that ends the search did not. Here the first that names a title decides: a distribution's
-/// permission does not open what a title's own refuses.
-#[test]
-fn tough_a_titles_own_permission_is_the_last_word() {
-    let mut rig = Rig::new();
-    rig.sign_mandate(|mandate| {
-        let mut permit = mandate.titles[&TitleId::new("google-chrome")].clone();
-        permit.policies = ["linux".into()].into();
-        permit.packages = vec![name("curl")];
-        permit.sources = ["google".into()].into();
-        mandate.titles.insert(TitleId::new("deb/curl"), permit);
-    });
-    rig.publish([deb("curl", "8.1-1")]);
-    rig.sign_mandate(|mandate| {
-        mandate.known.entry(TitleId::new("deb/curl")).or_default().insert("8.1-1".into(), at("2026-11-01T00:00:00Z"));
-    });
-    assert_refused(&mut rig, "mandate", "which the mandate does not permit for it");
-}
-
-/// CVE-2025-2887: a delegated document could go back. Here a mandate's number never does, nor has one number two contents.
-#[test]
-fn tough_a_mandate_never_goes_back() {
-    let mut rig = Rig::with([]);
-    let old = signed(&rig.mandate, &[4]);
-    rig.sign_mandate(|_| {});
-    rig.check_in();
-    rig.server.mandate = Some(old.to_bytes());
-    rig.state.mandate = Some(old.digest());
-    rig.publish([chrome("131.0-1")]);
-    assert_refused(&mut rig, "rollback", "the mandate is number 1, and number 2 is known");
-    let mut other = rig.mandate.clone();
-    other.policies.clear();
-    rig.server.mandate = Some(signed(&other, &[4]).to_bytes());
-    assert_refused(&mut rig, "mixed", "there are two mandates of the number 2");
-}
-
-/// CVE-2025-2888: what was refused was kept all the same, and stood in the way of what was right.
-#[test]
-fn tough_what_is_refused_changes_nothing_that_is_kept() {
+fn the_brake_counts_also_where_the_servers_clock_was_set_back() {
     let mut rig = Rig::with([]);
     rig.check_in();
-    let held = |rig: &Rig| {
-        let journal = rig.machine.journal();
-        (journal.root.clone(), journal.mandate.clone(), journal.state.clone(), rig.disk.len())
-    };
-    let before = held(&rig);
-    let forged = State { sequence: u64::MAX, mandate: Some(Digest::of(b"x")), ..rig.state.clone() };
-    rig.server.state = Some(Ok(signed(&forged, &[5]).to_bytes()));
-    rig.server.state_digest = Some(signed(&forged, &[5]).digest());
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(held(&rig), before);
-    rig.server = Server::default();
+    rig.server.lease_issued = Some(rig.wall - SignedDuration::from_mins(20));
+    rig.brake = Some(Brake { since: rig.wall, why: "a bad release".into() });
     rig.publish([chrome("131.0-1")]);
+    rig.check_in();
+    assert_eq!(rig.machine.status(rig.clock()).waits_for, Some(WaitsFor::KillSwitch));
+    assert_refused(&mut rig, "rollback", "the lease was issued at");
+    assert!(rig.check_ins.last().unwrap().holds.stopped, "the server hears that it counts");
+    // Also for the next life of the agent.
+    rig.restart_agent();
+    assert_refused(&mut rig, "rollback", "the lease was issued at");
+
+    // An old lease lets nothing go on. The first that is newer than all does.
+    rig.brake = None;
+    assert_refused(&mut rig, "rollback", "the lease was issued at");
+    assert_eq!(rig.machine.status(rig.clock()).waits_for, Some(WaitsFor::KillSwitch));
+    rig.server.lease_issued = None;
     rig.check_in();
     assert_eq!(rig.version("google-chrome-stable"), "131.0-1");
 }
 
-/// CVE-2026-6967: expiry, digest and length of delegated documents were not checked.
+/// A brake that was let go does not come back with an old lease; a later one does.
 #[test]
-fn tough_a_mandates_expiry_digest_and_length_are_checked() {
-    let mut rig = Rig::with([chrome("131.0-1")]);
-    rig.sign_mandate(|mandate| mandate.expires = at("2026-11-20T00:00:00Z"));
-    assert_refused(&mut rig, "expired", "the mandate has expired");
-
-    // The server names one mandate and sends another that is signed as well.
-    let mut rig = Rig::with([chrome("131.0-1")]);
+fn an_old_brake_does_not_come_back() {
+    let mut rig = Rig::with([]);
+    rig.brake = Some(Brake { since: rig.wall, why: "the first".into() });
     rig.check_in();
-    rig.applied.clear();
-    rig.sign_mandate(|_| {});
-    let named = rig.state.mandate;
-    let mut other = rig.mandate.clone();
-    other.number += 1;
-    rig.server.mandate = Some(signed(&other, &[4]).to_bytes());
-    rig.server.mandate_digest = named;
-    assert_refused(&mut rig, "mixed", "the server named one mandate and sent another");
-    assert_ne!(rig.machine.journal().mandate.as_ref().map(|held| held.digest), named);
+    let first = signed(&rig.lease(), &[5]);
+    rig.pass(Duration::from_secs(300));
+    rig.brake = None;
+    rig.check_in();
+    assert_eq!(rig.machine.status(rig.clock()).brake, None);
+    rig.server.lease = Some(first);
+    rig.check_in();
+    assert_eq!(rig.machine.status(rig.clock()).brake, None);
+    rig.check_in();
+    assert_reported(&rig, "rollback", "the lease was issued at");
+    let second = Lease {
+        issued: rig.wall - SignedDuration::from_mins(30),
+        brake: Some(Brake { since: rig.wall - SignedDuration::from_secs(10), why: "the second".into() }),
+        ..rig.lease()
+    };
+    rig.server.lease = Some(signed(&Lease { until: second.issued + SignedDuration::from_mins(5), ..second }, &[5]));
+    rig.check_in();
+    assert_eq!(rig.machine.status(rig.clock()).brake.unwrap().why, "the second");
+}
 
-    let mut rig = Rig::with([chrome("131.0-1")]);
-    rig.server.mandate = Some(vec![b' '; limits::MANDATE + 1]);
-    rig.server.mandate_digest = Some(Digest::of(b"too large"));
-    assert_refused(&mut rig, "limit", "the server's mandate is larger than");
+/// Only who may sign leases pulls the brake, and not from an epoch that has passed.
+#[test]
+fn a_brake_of_nobody_is_none() {
+    let brake = |rig: &Rig| Some(Brake { since: rig.wall, why: "stop".into() });
+    let mut rig = Rig::with([]);
+    rig.epoch = 5;
+    rig.check_in();
+    let other = |rig: &Rig| Lease { brake: brake(rig), ..rig.lease() };
+    let forged = [
+        signed(&other(&rig), &[4]),
+        signed(&Lease { epoch: 4, ..other(&rig) }, &[5]),
+        signed(&Lease { organization: "other".into(), ..other(&rig) }, &[5]),
+    ];
+    for lease in forged {
+        rig.server.lease = Some(lease);
+        rig.check_in();
+        assert_eq!(rig.machine.status(rig.clock()).brake, None);
+    }
+}
+
+/// What else is wrong with an answer does not keep the brake from counting: a lease that lasts for too long, a root that is none.
+#[test]
+fn the_brake_counts_whatever_else_is_refused() {
+    for wrong in ["lease", "root"] {
+        let mut rig = Rig::with([]);
+        rig.check_in();
+        rig.brake = Some(Brake { since: rig.wall, why: "a bad release".into() });
+        if wrong == "root" {
+            rig.server.root = Some(2);
+            rig.server.roots = [(2, signed(&root(2), &[5]).to_bytes())].into();
+        } else {
+            let lease = Lease { until: at("2027-11-25T12:00:00Z"), ..rig.lease() };
+            rig.server.lease = Some(signed(&lease, &[5]));
+        }
+        rig.publish([chrome("131.0-1")]);
+        rig.check_in();
+        assert_eq!(rig.machine.status(rig.clock()).waits_for, Some(WaitsFor::KillSwitch), "{wrong}");
+    }
 }
 
 // What has to work in spite of all this.

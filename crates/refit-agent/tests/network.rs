@@ -23,11 +23,14 @@ use serde_json::json;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output, Stdio},
-    sync::{Arc, Mutex, RwLock},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -90,6 +93,7 @@ fn documents() -> Documents {
         expires: now(86_400),
         timezone: "UTC".into(),
         terms: vec![Terms { policy: "p".into(), ..Terms::default() }],
+        withheld: Vec::new(),
         directives: vec![Directive {
             id: "install evil".into(),
             title: "deb/evil".into(),
@@ -474,6 +478,67 @@ fn a_running_agent_answers_people() {
     // It ends when it is asked to.
     assert!(end(&path, "run", "-TERM"));
     assert!(running.join().unwrap().status.success());
+}
+
+/// A proxy that passes connections on, and counts them.
+fn proxy() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, passed) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = passed.clone();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let counted = counted.clone();
+            thread::spawn(move || {
+                let mut asked = BufReader::new(client.try_clone().unwrap());
+                let mut line = String::new();
+                asked.read_line(&mut line).unwrap();
+                let target = line.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
+                while line.trim() != "" {
+                    line.clear();
+                    asked.read_line(&mut line).unwrap();
+                }
+                let (mut client, server) = (client, TcpStream::connect(target).unwrap());
+                counted.fetch_add(1, Ordering::SeqCst);
+                client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                let (mut to_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let back = thread::spawn(move || std::io::copy(&mut &server, &mut to_client));
+                let _ = std::io::copy(&mut asked, &mut to_server);
+                let _ = to_server.shutdown(std::net::Shutdown::Both);
+                let _ = back.join();
+            });
+        }
+    });
+    (address, passed)
+}
+
+#[test]
+fn a_proxy_that_was_named_at_enrolment_is_used_from_then_on() {
+    if !can_run() {
+        return;
+    }
+    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    let (address, passed) = proxy();
+    let token = server.token().to_string();
+    let output = agent(folder.path(), &["enroll", "--proxy", &format!("http://{address}"), &token]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let enrolling = passed.load(Ordering::SeqCst);
+    assert!(enrolling > 0);
+    let path = folder.path().join("etc/agent.json");
+    let config = fs::read_to_string(&path).unwrap();
+    assert!(config.contains(&address.to_string()), "{config}");
+    fs::write(&path, config.replace(r#""fetch_lists": true"#, r#""fetch_lists": false"#)).unwrap();
+    agent(folder.path(), &["once"]);
+    assert!(passed.load(Ordering::SeqCst) > enrolling);
+    assert!(server.paths().iter().any(|(path, _)| path == "/agent/v1/check-in"));
+
+    // One that is not there is told, with its name, and nothing goes past it.
+    let calls = server.paths().len();
+    let gone = fs::read_to_string(&path).unwrap().replace(&address.to_string(), "127.0.0.1:9");
+    fs::write(&path, gone).unwrap();
+    let output = agent(folder.path(), &["once"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("server        not reached"), "{}", text(&output.stdout));
+    assert_eq!(server.paths().len(), calls);
 }
 
 /// Ends the agent's processes that do this; whether there was one.

@@ -10,7 +10,8 @@ use refit_wire::{
     mandate::check::Step,
     protocol::{Report, Want},
     state::{
-        Action, AfterDue, Busy, DeferTerms, Directive, Package, RelaunchTerms, RestartMode, Span, System, WindowTerms,
+        Action, AfterDue, Busy, DeferTerms, Directive, Package, RelaunchTerms, Releases, RestartMode, Span, System,
+        WindowTerms, Withheld,
     },
 };
 use rig::*;
@@ -199,6 +200,42 @@ fn a_failure_is_reported_with_its_output_and_tried_again_later() {
     assert_eq!(rig.version("curl"), "8.1-1");
 }
 
+/// What `refit-agent once` answers with 1: what went wrong now, or is not done because of it. Not what is only remembered.
+#[test]
+fn the_answer_is_no_while_something_is_wrong_and_not_once_it_has_passed() {
+    let is_no = |rig: &Rig| rig.machine.status(rig.clock()).is_no();
+    let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
+    rig.failing.insert("curl".into());
+    rig.check_in();
+    assert!(is_no(&rig), "a package has failed");
+    rig.check_in();
+    assert!(is_no(&rig), "it is not tried again yet, and not done");
+    rig.failing.clear();
+    rig.hours(2);
+    rig.check_in();
+    assert!(!is_no(&rig));
+
+    rig.faults = vec!["http://mirror.example: no answer".into()];
+    rig.check_in();
+    assert!(is_no(&rig), "a package source is not in order");
+    rig.faults.clear();
+    rig.check_in();
+    assert!(!is_no(&rig) && !rig.machine.status(rig.clock()).problems.is_empty(), "it is remembered for a day");
+
+    rig.publish([directive("x", "evil-tool", upgrade("google-chrome-stable", "131.0-1"))]);
+    rig.check_in();
+    assert!(is_no(&rig), "the mandate does not permit it");
+    rig.publish([]);
+    rig.check_in();
+    assert!(!is_no(&rig));
+    // To wait for one's time is as it should be.
+    rig.state.terms[0].freezes = vec![Span { from: rig.wall, to: at("2026-12-01T00:00:00Z") }];
+    rig.publish([chrome("131.0-1")]);
+    rig.check_in();
+    assert_eq!(rig.standing(), ["chrome 131.0-1: Freeze"]);
+    assert!(!is_no(&rig));
+}
+
 #[test]
 fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
     let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1"), chrome("131.0-1")]);
@@ -208,6 +245,40 @@ fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
     assert_eq!(rig.applied.len(), 1);
     rig.check_in();
     assert_reported(&rig, "package_manager", "openssl can't be changed");
+}
+
+/// A block, a `hold_at`, a halt: decision 0038.
+#[test]
+fn what_is_kept_back_comes_with_nothing_else() {
+    let brings = |releases: Releases| {
+        let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
+        let library = Step {
+            package: name("libc6"),
+            before: Some("2.36-1".into()),
+            after: Some("2.37-1".into()),
+            keys: [DEBIAN.into()].into(),
+        };
+        rig.besides.push(("curl".into(), library));
+        rig.state.withheld = vec![Withheld { package: name("libc6"), releases }];
+        rig.check_in();
+        rig
+    };
+    let refuse = [">=2.37", "=2.37-1", "no range"].map(|range| Releases::Not(range.into()));
+    for releases in refuse.into_iter().chain([Releases::Only("<2.37".into()), Releases::Only("no range".into())]) {
+        let mut rig = brings(releases);
+        assert_eq!((rig.version("curl"), rig.version("libc6"), rig.version("openssl")), ("8.0-1", "2.36-1", "3.1-1"));
+        rig.check_in();
+        assert_reported(&rig, "withheld", "libc6 2.37-1 would be brought along, and the policy keeps it back here");
+        assert_eq!(rig.standing(), ["curl 8.1-1: Held"]);
+        // The next state lets it go, and nobody waits for the hour in which it would be tried again.
+        rig.state.withheld.clear();
+        rig.state.sequence += 1;
+        rig.check_in();
+        assert_eq!((rig.version("curl"), rig.version("libc6")), ("8.1-1", "2.37-1"));
+    }
+    for releases in [Releases::Not(">=2.38".into()), Releases::Only("<2.38".into())] {
+        assert_eq!(brings(releases).version("libc6"), "2.37-1");
+    }
 }
 
 #[test]

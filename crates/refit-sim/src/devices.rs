@@ -10,7 +10,7 @@ use super::{
     quality::Breaks,
     run::{Run, Stop, Task},
     traffic::Message,
-    watch::{Invariant, agents as judge, changes},
+    watch::{Invariant, agents as judge, changes, disruption},
 };
 use jiff::SignedDuration;
 use refit_agent::machine::{Change, Complaint, Effect, Input, PersonSaid, Presence, Telling};
@@ -436,9 +436,12 @@ impl Run {
         let mandate = judge::mandate_holds(&steps);
         let floors = judge::never_below_floors(&agent.image.ledger, &steps);
         let braked = judge::brake_is_honoured(&agent.image.ledger, "a change");
-        let (fold, truth) = (&self.watch.fold, &self.watch.truth);
+        let (leases, fold, truth) = (&self.watch.leases, &self.watch.fold, &self.watch.truth);
+        let leased =
+            disruption::told(agent, states).and_then(|told| leases.began_with_lease(agent, truth, told, &steps, now));
         let begun = changes::Begun { agent, fold, truth, bounds: &self.watch.bounds, wall, now };
         let begins = [
+            (Invariant::LeaseOutlivesSession, leased),
             (Invariant::InsideOpenRing, begun.inside_open_ring(&steps)),
             (Invariant::FreezesHold, begun.freezes_hold(&steps)),
             (Invariant::WindowsHold, begun.windows_hold(&steps)),

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_agent::machine::{Ask, Failure, Machine};
 use refit_core::control::{
     Actor, AgentInput, Bearer, ComplaintReceived, Continuation, DeviceSet, DeviceStands, EnrolmentRecord, Input,
-    MandatePublished, RootPublished, Scope, TokenId,
+    LeaseInput, MandatePublished, RootPublished, Scope, TokenId, disruption,
     document::{self, Frame},
     report,
 };
@@ -362,22 +362,30 @@ impl Run {
             return Ok(Err(refused(403, "quarantined")));
         }
         // Whoever comes without news is noted all the same.
-        let noted = self.give(vec![(actor, Input::Agents(AgentInput::Seen(this)))])?;
+        let noted = self.give(vec![(actor.clone(), Input::Agents(AgentInput::Seen(this)))])?;
         if noted.is_some() {
             let heard_at = self.server_now();
             self.watch.heard.heard(device, heard_at);
         }
-        let Some(told) = self.told(device)? else { return Ok(Err(unavailable())) };
+        let Some(mut told) = self.told(device)? else { return Ok(Err(unavailable())) };
+        if self.step_of_lease(&actor, device, said, told.digest, now)? {
+            let Some(again) = self.told(device)? else { return Ok(Err(unavailable())) };
+            told = again;
+        }
         let next_seconds = match self.config.form {
             Form::Everything => self.devices.between(3_600, 40_000),
             // Four times a day.
             Form::Rollouts => self.devices.between(18_000, 25_000),
         };
+        let next_seconds = next_seconds.unsigned_abs();
         let Some(server) = &self.server else { return Ok(Err(unavailable())) };
         let state = &server.state;
         if want == Want::Nothing && report::wants_offers(state, &record) {
             want = Want::Offers;
         }
+        let row = server.board.row(device).map(|row| &**row);
+        let by_lease = state.device(device).and_then(|it| disruption::again(state, it, row, now));
+        let by_lease = by_lease.map(|soon| soon.as_secs());
         let issued = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let brake = state.brake.as_ref().filter(|_| self.config.plant != Some(Plant::BrakeUnsaid));
         let lease = Lease {
@@ -396,13 +404,38 @@ impl Run {
             want,
             receipts: receipts.clone(),
             complaints,
-            next_seconds: next_seconds.unsigned_abs(),
+            next_seconds: by_lease.map_or(next_seconds, |soon| soon.min(next_seconds)),
             renew,
             recorded: report::recorded(&record, history.as_ref()),
         };
         let confirmed = Confirmed { state: told.digest, issued, until: lease.until, stopped: state.brake.is_some() };
         let bytes = serde_json::to_vec(&answer).map_err(|error| error.to_string())?;
         Ok(Ok(Answered { bytes, confirmed: Some(confirmed), receipts, serial: None }))
+    }
+
+    /// The device's lease of disruption groups goes on, where it does; whether the writer was told.
+    fn step_of_lease(
+        &mut self,
+        actor: &Actor,
+        device: &DeviceId,
+        said: &CheckIn,
+        told: Digest,
+        now: Timestamp,
+    ) -> Result<bool, Stop> {
+        let Some(server) = &self.server else { return Ok(false) };
+        let mut state = server.state.clone();
+        let mut standing = said.standing.as_slice();
+        if let Some(plant) = self.config.plant {
+            plant.before_lease(&mut state, device);
+            standing = if plant == Plant::RestartsUnheeded { &[] } else { standing };
+        }
+        let Some(record) = state.device(device) else { return Ok(false) };
+        let row = server.board.row(device).map(|row| &**row);
+        let of_lease = disruption::Said { standing, holds_told: said.holds.state == Some(told) };
+        let Some(step) = disruption::consider(&state, record, row, of_lease, now) else { return Ok(false) };
+        let input = Input::Leases(LeaseInput::Device { device: device.clone(), step });
+        self.give(vec![(actor.clone(), input)])?;
+        Ok(true)
     }
 
     /// The state that a device is told, numbered as the server does it.

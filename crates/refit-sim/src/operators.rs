@@ -11,8 +11,8 @@ use super::{
 use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::{
     control::{
-        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope,
-        TokenId, TokenRecord, fleet_plan,
+        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, LeaseInput, PlanId, PlanKind, PlanStatus, PolicyFiles,
+        Scope, TokenId, TokenRecord, disruption, fleet_plan,
     },
     policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
 };
@@ -62,6 +62,12 @@ impl Run {
             self.give(vec![(who, input)])?;
             return Ok(());
         }
+        if self.people.permille(150)
+            && let Some(input) = self.answer_hook()
+        {
+            self.give(vec![(who, input)])?;
+            return Ok(());
+        }
         let in_force = self.server.as_ref().is_some_and(|server| server.state.policy.is_some());
         let what = if in_force { self.people.below(100) } else { self.people.below(30) };
         let input = match what {
@@ -98,8 +104,13 @@ impl Run {
                 self.new_agent(number);
                 None
             }
-            90..92 => Some(self.create_token()),
-            92..94 => self.lift_quarantine(),
+            90 => Some(self.create_token()),
+            91 => {
+                let url = self.people.permille(700).then(|| "https://lb.acme.example/".into());
+                Some(Input::Leases(LeaseInput::SetWebhook { name: "lb".into(), url }))
+            }
+            92 => self.lift_quarantine(),
+            93 => self.give_back(),
             94..96 => self.revoke_token(),
             96 => return self.sign_something(),
             97 => {
@@ -199,6 +210,23 @@ impl Run {
         let platform = record.platform.clone();
         let answer = Some(GateAnswer::Pass);
         Some(Input::AnswerGate { title, version, after, platform, answer, until: None, why: Some(why), found: None })
+    }
+
+    /// Somebody gives a lease back by hand.
+    fn give_back(&mut self) -> Option<Input> {
+        let server = self.server.as_ref()?;
+        let holders: Vec<_> = server.state.leases.all().map(|(holder, _)| holder.clone()).collect();
+        let holder = self.people.pick(&holders).cloned()?;
+        Some(Input::Leases(LeaseInput::GiveBack { holder, why: "it is being repaired".into() }))
+    }
+
+    /// A hook that is asked answers.
+    fn answer_hook(&mut self) -> Option<Input> {
+        let asked = disruption::questions(&self.server.as_ref()?.state);
+        let disruption::Asked { holder, question, hook, .. } = self.people.pick(&asked).cloned()?;
+        let agrees = self.people.permille(800);
+        let said = if agrees { "" } else { "503" }.into();
+        Some(Input::Leases(LeaseInput::Answer { holder, question, hook, agrees, said }))
     }
 
     fn some_device(&mut self) -> Option<refit_model::DeviceId> {

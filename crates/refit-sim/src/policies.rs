@@ -5,7 +5,10 @@ use jiff::civil::Date;
 use refit_model::TitleId;
 use refit_wire::state::Busy;
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// The departments. They are words that stand nowhere else, so that the log can be searched for them.
 pub const DEPARTMENTS: [&str; 4] = ["dept-quartz-it", "dept-basalt-sales", "dept-marble-finance", "dept-gneiss-build"];
@@ -42,6 +45,8 @@ pub struct PolicySpec {
     pub freezes: Vec<(Date, Date, bool)>,
     /// A release that it blocks.
     pub block: Option<(TitleId, SmolStr)>,
+    /// The policies that disruption groups limit.
+    pub limited: BTreeSet<String>,
 }
 
 /// What a policy says of the time of changes.
@@ -66,6 +71,21 @@ pub struct WindowSpec {
     pub saturdays: bool,
     /// Whether what is overdue waits for it.
     pub waits: bool,
+}
+
+impl PolicySpec {
+    /// Whether every policy that may decide on a title is limited by disruption groups.
+    pub fn limits(&self, title: &str) -> bool {
+        let of = |name: &str| match name {
+            "editors" | "special" => title == TITLES[0],
+            "browsers" => title == TITLES[1],
+            "guards" => title == TITLES[2],
+            "packages" => title == PACKAGE,
+            _ => false,
+        };
+        let mut policies = self.phase_in_days.keys().filter(|name| of(name)).peekable();
+        policies.peek().is_some() && policies.all(|name| self.limited.contains(name))
+    }
 }
 
 /// A rolling budget: at most so many percent in so many hours.
@@ -287,6 +307,16 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
         );
     }
     spec.terms.insert(name.to_owned(), terms);
+    if rng.permille(if by_rollouts { 150 } else { 600 }) {
+        spec.limited.insert(name.to_owned());
+        let (most, settle) = (rng.between(1, 3), rng.between(0, 90));
+        let drain = if rng.permille(100) { ", drain: lb" } else { "" };
+        let health = if rng.permille(300) { ", health: lb" } else { "" };
+        let _ = writeln!(
+            yaml,
+            "disruption: {{ group_by: device.cluster, max_unavailable: {most}, settle: {settle}m, silent_after: 2d{drain}{health} }}"
+        );
+    }
     yaml.push_str("deadline:\n");
     if rng.permille(500) {
         yaml.push_str("  - { if: exposure.kev, within: 2d, min_age: 0h }\n");

@@ -102,6 +102,7 @@ impl Run {
                 let faults = self.faults_of_the_last_hour();
                 transitions.into_iter().for_each(|it| self.transitions.happened(it, &faults));
             }
+            self.lease_outlives_session(&event)?;
             self.watch.entry(&entry, &event, &self.store)?;
             match &event {
                 Event::DeviceEnrolled(enrolled) => self.watch.heard.enrolled(&enrolled.device, entry.at),
@@ -123,6 +124,17 @@ impl Run {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Looks at the device whose lease was given back.
+    fn lease_outlives_session(&mut self, event: &Event) -> Result<(), Stop> {
+        let Event::LeaseReturned(returned) = event else { return Ok(()) };
+        let agents: Vec<_> = self.agents.iter().filter(|it| Some(&it.device) == returned.holder.device()).collect();
+        let spec = self.watch.fold.policy.as_ref().and_then(|(_, _, files)| self.watch.truth.specs.get(files));
+        let watch = &self.watch;
+        let found = spec.and_then(|spec| watch.leases.outlives_session(event, &agents, &watch.truth, spec, self.now));
+        self.watch.judge(Invariant::LeaseOutlivesSession, found)?;
         Ok(())
     }
 

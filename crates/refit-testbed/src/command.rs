@@ -16,6 +16,13 @@ use crate::root::Root;
 /// root that is behind takes a hundred seconds on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// What every program finds in its environment.
+pub(crate) const ENVIRONMENT: [(&str, &str); 3] = [
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", "/root"),
+    ("LC_ALL", "C.UTF-8"),
+];
+
 /// The pause between two looks at a condition that nothing announces.
 const PAUSE: Duration = Duration::from_millis(3);
 
@@ -44,16 +51,11 @@ pub struct Command<'root> {
 
 impl<'root> Command<'root> {
     pub(crate) fn new(root: &'root Root, program: &OsStr) -> Command<'root> {
-        let env = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-            ("HOME", "/root"),
-            ("LC_ALL", "C.UTF-8"),
-        ];
         let mut command = Command {
             root,
             program: program.to_owned(),
             args: Vec::new(),
-            env: env.map(|(name, value)| (name.into(), value.into())).into(),
+            env: ENVIRONMENT.map(|(name, value)| (name.into(), value.into())).into(),
             input: None,
             network: root.network(),
             limit: LIMIT,

@@ -33,6 +33,7 @@
 //! - `dpkg`: what is installed, read independently of Refit
 //! - `feeds`: advisories and scores in the amount of the real ones, for benches
 //! - `cost`: what a command costs, for benches
+//! - `processes`: what the processes of a program take while they run
 //! - `scratch`: the folder that all of this lives in, and how it is swept
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test harness: its failure is the test's failure.
 
@@ -49,6 +50,7 @@ mod lan;
 mod mirror;
 mod needs;
 mod package;
+mod processes;
 mod repository;
 mod root;
 pub mod rpm;
@@ -64,5 +66,6 @@ pub use fleet::{Fleet, Host, Making};
 pub use lan::{Cable, Lan};
 pub use needs::{PACKAGES, available, missing_packages, skip};
 pub use package::{Package, Script};
+pub use processes::{Memory, Process};
 pub use repository::{Repository, Suite};
 pub use root::Root;

@@ -80,6 +80,15 @@ impl Root {
         self.command(program).args(args).run()
     }
 
+    /// What makes a program of the machine run another one in the root: the words that stand before it.
+    pub fn entrance(&self) -> Vec<std::ffi::OsString> {
+        let bubblewrap = self.bubblewrap();
+        let words = std::iter::once(bubblewrap.get_program()).chain(bubblewrap.get_args()).map(OsStr::to_owned);
+        let environment = crate::command::ENVIRONMENT.iter().flat_map(|(name, value)| ["--setenv", name, value]);
+        let isolation = self.isolation(self.network).into_iter().map(Into::into);
+        words.chain(isolation).chain(environment.map(Into::into)).chain(["--".into()]).collect()
+    }
+
     /// Runs a shell script in the root, ending at its first failing command.
     pub fn shell(&self, script: &str) -> Outcome {
         self.run("sh", ["-euc", script])

@@ -354,7 +354,7 @@ pub enum WaitsFor {
 /// Something that a device refused or could not do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// A stable code: `mandate`, `rollback`, `signature`, `expired`, `clock`, `mixed`, `limit`, `package_manager`, `package_source`.
+    /// A stable code: `mandate`, `rollback`, `signature`, `expired`, `clock`, `mixed`, `limit`, `withheld`, `package_manager`, `package_source`.
     #[schemars(with = "String")]
     pub code: SmolStr,
     /// What it was, in words.

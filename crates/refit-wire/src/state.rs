@@ -5,7 +5,7 @@
 
 use crate::{Digest, envelope::Document, limits};
 use jiff::Timestamp;
-use refit_model::{AdvisoryId, BranchName, DeviceId, Scheme, TitleId};
+use refit_model::{AdvisoryId, BranchName, DeviceId, Scheme, TitleId, Version, VersionRange};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -40,6 +40,44 @@ pub struct State {
     pub terms: Vec<Terms>,
     /// What to do, most urgent first.
     pub directives: Vec<Directive>,
+    /// What no change may bring along, whatever it is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
+}
+
+/// Versions of a package that the policy keeps back on the device: the change of another package must not bring them along.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Withheld {
+    /// The package.
+    pub package: PackageName,
+    /// Which.
+    pub releases: Releases,
+}
+
+/// A range of versions, in the order of their package manager, that is permitted or is not: `>=2`, `<131`, `=3.0.2-1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Releases {
+    /// None of these.
+    Not(#[schemars(with = "String")] SmolStr),
+    /// These alone.
+    Only(#[schemars(with = "String")] SmolStr),
+}
+
+impl Withheld {
+    /// Whether it keeps a version of its package back. What can't be compared is kept back.
+    pub fn keeps_back(&self, version: &str) -> bool {
+        let scheme = self.package.system.scheme();
+        let within = |range: &str| {
+            let range = VersionRange::parse(scheme, range).ok()?;
+            range.contains(&Version::parse(scheme, version).ok()?)
+        };
+        match &self.releases {
+            Releases::Not(range) => within(range).unwrap_or(true),
+            Releases::Only(range) => !within(range).unwrap_or(false),
+        }
+    }
 }
 
 impl Document for State {

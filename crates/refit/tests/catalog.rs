@@ -54,6 +54,22 @@ fn no_two_titles_claim_one_identifier() {
 }
 
 #[test]
+fn a_vendors_packages_are_among_the_names_of_their_title() {
+    let mut stray = Vec::new();
+    for title in catalog().values() {
+        for package in &title.document.vendor_packages {
+            let (system, name) = package.split_once('/').unwrap();
+            let system = if system == "deb" { System::Deb } else { System::Rpm };
+            let names = title.document.identifiers.get(&system).into_iter().flatten();
+            if !names.into_iter().any(|known| known == name) {
+                stray.push(package.clone());
+            }
+        }
+    }
+    assert!(stray.is_empty(), "{stray:?}");
+}
+
+#[test]
 fn branches_have_the_dates_of_endoflife_date() {
     let Some(products) = lifecycles() else { return };
     let (mut wrong, mut compared) = (Vec::new(), 0);

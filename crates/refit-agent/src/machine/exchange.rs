@@ -127,6 +127,7 @@ impl Machine {
         let answer: CheckInAnswer = serde_json::from_slice(&bytes)
             .map_err(|error| Refusal::new("answer", format!("the server's answer can't be read: {error}")))?;
         self.note_answer(sent, &answer, now);
+        self.heed_brake(&answer.lease, now);
         let answer = Box::new(answer);
         if answer.root > self.trust.root.version {
             let next = self.trust.root.version.saturating_add(1);

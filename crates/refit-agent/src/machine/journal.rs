@@ -42,6 +42,9 @@ pub struct Journal {
     pub silence_told: Option<Timestamp>,
     /// Set while the kill switch is in force.
     pub brake: Option<Brake>,
+    /// When the last kill switch was pulled that is in force no more.
+    #[serde(default)]
+    pub brake_released: Option<Timestamp>,
     /// The number of the last check-in.
     pub counter: u64,
     /// The check-ins so far, as the server's log can tell them from a copy's.
@@ -246,6 +249,7 @@ impl Journal {
             confirmed: now,
             silence_told: None,
             brake: None,
+            brake_released: None,
             counter: 0,
             history: CheckIns::default(),
             agreed: None,

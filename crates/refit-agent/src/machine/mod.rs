@@ -140,6 +140,8 @@ struct Life {
     unanswered: u32,
     /// Why the server was not reached last; `None` since it was.
     unreached: Option<String>,
+    /// Whether something was refused or has failed since a check-in was last wanted.
+    refused: bool,
     renewal: bool,
     /// Not before this is a session begun again, after the package manager was busy.
     quiet_until: Option<Timestamp>,
@@ -226,6 +228,7 @@ impl Machine {
                 self.set_next_check_in(now.monotonic);
                 if let Some(life) = &mut self.life {
                     life.hurry = HURRY;
+                    life.refused = false;
                 }
             }
             (Input::Presence(presence), _) => self.note_presence(presence, now),
@@ -261,6 +264,7 @@ impl Machine {
             hurry: 0,
             unanswered: 0,
             unreached: None,
+            refused: false,
             renewal: false,
             quiet_until: None,
             unsaved_use: 0,

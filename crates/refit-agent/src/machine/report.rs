@@ -250,11 +250,27 @@ impl Machine {
             };
             standing.push(Standing { directive: directive.id.clone(), waits_for, until });
         }
+        // What is being done is said, though the state may have been replaced since by one that does not ask for it any more.
+        let session = self.journal.session.iter().flat_map(|session| session.jobs.iter().chain(&session.good));
+        let begun = session.map(|job| (&job.directive.id, WaitsFor::Nothing));
+        let restart = self.journal.restart.iter().flat_map(|pending| &pending.waiting);
+        let waiting = restart.map(|receipt| (&receipt.directive, WaitsFor::Restart));
+        for (directive, waits_for) in begun.chain(waiting) {
+            if !standing.iter().any(|known| known.directive == *directive) {
+                standing.push(Standing { directive: directive.clone(), waits_for, until: None });
+            }
+        }
         standing
     }
 
     /// Something was refused or could not be done. It goes to the server, and the first time to the system's log.
     pub(super) fn problem(&mut self, code: &'static str, what: impl Into<String>, now: Clock) {
+        self.note_refused();
+        self.remember(code, what, now);
+    }
+
+    /// The same, of a directive that stands still: whether there still is one is seen when somebody looks.
+    pub(super) fn remember(&mut self, code: &'static str, what: impl Into<String>, now: Clock) {
         let what: String = what.into();
         let what = super::shortened(&what, 500);
         // What a clock says differs each time.
@@ -276,6 +292,13 @@ impl Machine {
             told: false,
         });
         self.step.changed = true;
+    }
+
+    /// Whoever waits for this check-in hears that not all went well.
+    pub(super) fn note_refused(&mut self) {
+        if let Some(life) = &mut self.life {
+            life.refused = true;
+        }
     }
 
     /// [`super::Input::Person`].

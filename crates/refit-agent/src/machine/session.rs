@@ -125,7 +125,7 @@ impl Machine {
                 Stand::Go => jobs.extend(self.job(&directive).filter(|job| seen.insert(job.package()))),
                 Stand::Tell => to_tell.extend(self.job(&directive)),
                 Stand::Waits(_, until) => self.step.wakes.extend(until),
-                Stand::Refused(refusal) => self.problem(refusal.code, refusal.what, now),
+                Stand::Refused(refusal) => self.remember(refusal.code, refusal.what, now),
             }
         }
         self.announce(to_tell, now);
@@ -298,6 +298,16 @@ impl Machine {
             let what = format!("{} would be changed, and it is held", step.package.name);
             (Blocked::Held, Refusal::new("package_manager", what))
         });
+        let kept_back = |step: &&Step| {
+            let after = step.after.as_deref().unwrap_or_default();
+            let mut of_package = state.withheld.iter().filter(|withheld| withheld.package == step.package);
+            step.after.is_some() && of_package.any(|withheld| withheld.keeps_back(after))
+        };
+        if let Some(step) = steps.iter().find(kept_back) {
+            let (name, after) = (&step.package.name, step.after.as_deref().unwrap_or_default());
+            let what = format!("{name} {after} would be brought along, and the policy keeps it back here");
+            unclear = Some((Blocked::Held, Refusal::new("withheld", what)));
+        }
         let mut blamed = Vec::new();
         for Violation { subject, what } in violations {
             let of_subject = |job: &&Job| job.package().is_some_and(|package| package.name == subject);
@@ -456,6 +466,7 @@ impl Machine {
             if reached {
                 self.journal.directives.remove(&job.directive.id);
             } else {
+                self.note_refused();
                 self.put_off(&job.directive.id, Blocked::PackageManager, now);
             }
             if pending {
@@ -535,7 +546,7 @@ impl Machine {
         self.journal.shown.retain(|id| ids.contains(id));
         // A new state, or a new mandate, may have mended what was in the way.
         for progress in self.journal.directives.values_mut() {
-            if progress.blocked == Some(Blocked::Mandate) {
+            if matches!(progress.blocked, Some(Blocked::Mandate | Blocked::Held)) {
                 (progress.retry, progress.blocked) = (None, None);
             }
         }

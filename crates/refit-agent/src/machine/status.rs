@@ -40,10 +40,23 @@ pub struct Status {
     pub restart: Vec<SmolStr>,
     /// Where each directive stands that is not done.
     pub standing: Vec<Standing>,
-    /// What was refused or could not be done.
+    /// What was refused or could not be done, also some time ago.
     pub problems: Vec<Problem>,
+    /// Whether something was refused or has failed since somebody last asked for a check-in, or since the agent started.
+    #[serde(default)]
+    pub refused: bool,
     /// How many receipts the server has not confirmed.
     pub receipts_unconfirmed: usize,
+}
+
+impl Status {
+    /// Whether the answer to a check-in is no: something was refused or has failed, or what the organisation wants is not done
+    /// because of that. What was wrong earlier, and has passed, does not count; nor does what waits for its time.
+    pub fn is_no(&self) -> bool {
+        let stands_still =
+            |standing: &Standing| matches!(standing.waits_for, WaitsFor::Mandate | WaitsFor::PackageManager);
+        self.refused || self.standing.iter().any(stands_still)
+    }
 }
 
 impl Machine {
@@ -67,6 +80,7 @@ impl Machine {
             problems: problems
                 .map(|known| Problem { code: known.code.clone(), what: known.what.clone(), since: known.since })
                 .collect(),
+            refused: self.life.as_ref().is_some_and(|life| life.refused),
             receipts_unconfirmed: self.journal.receipts.len(),
         }
     }

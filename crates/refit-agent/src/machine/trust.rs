@@ -91,6 +91,7 @@ impl Machine {
                 self.journal.state = None;
                 self.journal.epoch = 0;
                 self.journal.lease = None;
+                self.journal.brake_released = None;
             }
         }
         self.journal.root = Held { digest: envelope.digest(), order: next.version, keys_until: None };
@@ -98,6 +99,27 @@ impl Machine {
         self.trust.root = next;
         self.keep(Kind::Root, envelope);
         Ok(())
+    }
+
+    /// What a lease says of the kill switch, before anything else of the answer is believed.
+    ///
+    /// Whoever may sign leases may stop everything: a brake counts also where the lease that has it is older than one that is known
+    /// (the server's clock was set back), lasts for too long, or comes with a root that is none. Nothing of that lets anything go on:
+    /// for that a lease has to be newer than all others ([`Machine::accept_lease`]). A brake that was let go is not pulled again by
+    /// an old lease, since brakes have an order of their own: the server's log gives none an earlier time than the one before.
+    pub(super) fn heed_brake(&mut self, envelope: &Envelope, now: Clock) {
+        if envelope.payload.len() > Lease::LIMIT {
+            return;
+        }
+        let Ok(lease) = self.opened::<Lease>(envelope, now) else { return };
+        if self.of_us("lease", &lease.organization).is_err() || lease.epoch < self.journal.epoch {
+            return;
+        }
+        let newest = self.journal.brake.as_ref().map(|brake| brake.since).max(self.journal.brake_released);
+        if let Some(brake) = lease.brake.filter(|brake| newest.is_none_or(|newest| newest < brake.since)) {
+            self.journal.brake = Some(brake);
+            self.step.changed = true;
+        }
     }
 
     /// A lease: the server's word on the time and on the kill switch.
@@ -131,7 +153,10 @@ impl Machine {
         let counted = lease.issued.min(after(now.wall, CLOCK_TOLERANCE_SECONDS));
         if self.journal.lease.is_none_or(|newest| newest <= counted) {
             self.journal.lease = Some(counted);
-            self.journal.brake = lease.brake;
+            let before = std::mem::replace(&mut self.journal.brake, lease.brake);
+            if let (Some(released), None) = (before, &self.journal.brake) {
+                self.journal.brake_released = self.journal.brake_released.max(Some(released.since));
+            }
             self.trust.newest_lease_until = Some(lease.until);
             self.trust.anchor = Some(Anchor { issued: lease.issued, wall: now.wall, monotonic: now.monotonic });
         }

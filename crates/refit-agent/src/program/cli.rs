@@ -123,7 +123,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 None => executor::run(&folders, Until::Settled, Network::Child)?,
             };
             print_status(&status, json)?;
-            return Ok(ExitCode::from(u8::from(!status.problems.is_empty() || status.unreached.is_some())));
+            // As for every command of Refit: something broke, or the answer is no.
+            return Ok(ExitCode::from(match status.unreached {
+                Some(_) => 3,
+                None => u8::from(status.is_no()),
+            }));
         }
         Verb::Status { json } => print_status(&asked(&folders, &Request::Status)?, json)?,
         Verb::Defer { now, restart } => {

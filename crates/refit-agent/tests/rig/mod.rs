@@ -225,6 +225,7 @@ impl Rig {
                 Terms { policy: "linux".into(), ..Terms::default() },
             ],
             directives: Vec::new(),
+            withheld: Vec::new(),
         };
         let packages =
             [("google-chrome-stable", "130.0-1"), ("curl", "8.0-1"), ("openssl", "3.0-1"), ("libc6", "2.36-1")];
@@ -575,4 +576,14 @@ pub fn assert_reported(rig: &Rig, code: &str, words: &str) {
     let reported = rig.reported();
     let found = reported.iter().any(|line| line.starts_with(&format!("{code}: ")) && line.contains(words));
     assert!(found, "`{code}: …{words}…` is not among what was reported: {reported:#?}");
+}
+
+/// Nothing was changed, and it was reported.
+#[track_caller]
+pub fn assert_refused(rig: &mut Rig, code: &str, words: &str) {
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.applied, Vec::<Vec<Step>>::new(), "something was changed");
+    assert_reported(rig, code, words);
+    assert!(rig.logged.iter().any(|line| line.starts_with(code)), "{:?}", rig.logged);
 }

@@ -3,6 +3,11 @@
 //! A document says what, exactly, and how; never why. It is a function of the state and of what was decided last, so that
 //! equal inputs give equal bytes, and nothing has to be signed anew while nothing changes.
 
+mod limits;
+
+pub use limits::{Limited, limited, shared_with, wishes};
+pub(super) use limits::{SILENT_AFTER, has_arrived};
+
 use super::{
     agents::MandateRecord,
     board::BoardRow,
@@ -20,6 +25,7 @@ use crate::{
             policy::{self as written, Mode},
             test::GateAnswer,
         },
+        expr::Expr,
         repository::{Exception, Freeze, Policy, Repository, UsedWindow},
     },
     world::{Device, ExposureView},
@@ -29,8 +35,8 @@ use refit_model::{AdvisoryId, TitleId, Version};
 use refit_wire::{
     Digest,
     state::{
-        Action, AfterDue, Busy, DeferTerms, Directive, Message, Package, PackageName, RelaunchTerms, RestartMode, Span,
-        State as Document, System, Terms, WindowTerms,
+        Action, AfterDue, Busy, DeferTerms, Directive, Message, Package, PackageName, RelaunchTerms, Releases,
+        RestartMode, Span, State as Document, System, Terms, WindowTerms, Withheld,
     },
 };
 use smol_str::{SmolStr, format_smolstr};
@@ -79,23 +85,28 @@ pub fn document(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, fr
         timezone: SmolStr::new_static("UTC"),
         terms: Vec::new(),
         directives: Vec::new(),
+        withheld: Vec::new(),
     };
     let Some(policy) = &state.policy else { return document };
     let repository = &policy.repository;
     let device = reading::device(state, repository, record, state.clock);
-    let facts = device.facts.view(&repository.authority, &repository.staleness, state.clock);
-    if let Some(Value::Text(zone)) = facts.get(&FieldRef::device("timezone")).as_deref()
+    let writer = Writer::of(state, repository, record, row, &device, state.clock);
+    if let Some(Value::Text(zone)) = writer.facts.get(&FieldRef::device("timezone")).as_deref()
         && TimeZone::get(zone).is_ok()
     {
         document.timezone = zone.clone();
     }
-    let writer = Writer { state, repository, record, row, device: &device, facts, system: system(state, record) };
     let mut terms: BTreeMap<Terms, u32> = BTreeMap::new();
     let mut directives = Vec::new();
     for published in record.published.values() {
         let Some(policy) = repository.policy(&published.key.policy) else { continue };
         let outcome = writer.outcome(published.slot());
+        let mut permitted = None;
         for (word, action) in writer.actions(published, outcome) {
+            // What a disruption group limits is told to a device that has its lease.
+            if Writer::disrupts(&action) && !*permitted.get_or_insert_with(|| writer.permits(policy)) {
+                continue;
+            }
             let wanted = writer.terms(policy, published, outcome);
             let next = u32::try_from(terms.len()).unwrap_or(u32::MAX);
             let place = *terms.entry(wanted).or_insert(next);
@@ -110,6 +121,7 @@ pub fn document(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, fr
     listed.sort_by_key(|(_, place)| *place);
     document.terms = listed.into_iter().map(|(terms, _)| terms).collect();
     document.directives = directives;
+    document.withheld = writer.withheld();
     document
 }
 
@@ -184,7 +196,26 @@ struct Writer<'a> {
     system: Option<System>,
 }
 
+impl<'a> Writer<'a> {
+    fn of(
+        state: &'a State,
+        repository: &'a Repository,
+        record: &'a DeviceRecord,
+        row: Option<&'a BoardRow>,
+        device: &'a Device,
+        now: Timestamp,
+    ) -> Writer<'a> {
+        let facts = device.facts.view(&repository.authority, &repository.staleness, now);
+        Writer { state, repository, record, row, device, facts, system: system(state, record) }
+    }
+}
+
 impl Writer<'_> {
+    /// Whether an action takes the device away from those who use it.
+    fn disrupts(action: &Action) -> bool {
+        action.changes_packages() || *action == Action::Restart
+    }
+
     fn outcome(&self, slot: &SlotName) -> Option<&SlotOutcome> {
         self.row?.slots.iter().find(|outcome| outcome.slot == *slot).map(|outcome| &**outcome)
     }
@@ -203,7 +234,7 @@ impl Writer<'_> {
             let by = outcome.and_then(|outcome| outcome.due);
             actions.push(("replace", Action::Notify { message: Message::Unsupported { by } }));
         }
-        if let Some(since) = self.restart_pending(key) {
+        if let Some(since) = restart_pending(self.record, &key.slot) {
             actions.push(match key.mode {
                 Mode::Enforce => ("restart", Action::Restart),
                 _ => ("restart", Action::Notify { message: Message::RestartNeeded { since } }),
@@ -262,14 +293,6 @@ impl Writer<'_> {
             carriers.iter().find(|carrier| self.record.installs.contains_key(&SlotName::of((*carrier).clone())));
         let (_, name) = present.or_else(|| carriers.first())?.package()?;
         Some(PackageName { system, name: name.into() })
-    }
-
-    /// Since when the slot waits for a restart, by its newest receipt.
-    fn restart_pending(&self, key: &CohortKey) -> Option<Timestamp> {
-        let receipt = self.record.receipts.get(&key.slot)?;
-        let installed = self.record.installs.get(&key.slot)?;
-        let pending = receipt.result == ReceiptResult::RestartPending;
-        (pending && receipt.after.as_ref() == Some(&installed.version)).then_some(receipt.at)
     }
 
     fn directive(
@@ -360,6 +383,52 @@ impl Writer<'_> {
         names.filter_map(|name| self.repository.exceptions.iter().find(|known| known.name == *name)).collect()
     }
 
+    /// What no change may bring along: versions that a block or a halt keeps back on the device, and all but those at which an
+    /// exception holds it. Packages alone: of another title nobody says which package it would be.
+    fn withheld(&self) -> Vec<Withheld> {
+        let (now, zone) = (self.state.clock, self.device.zone());
+        let mut withheld = Vec::new();
+        let mut add = |title: &TitleId, releases: Releases| {
+            let package = title.package().and_then(|(namespace, name)| {
+                Some(PackageName { system: System::from_namespace(namespace)?, name: name.into() })
+            });
+            withheld.extend(package.map(|package| Withheld { package, releases }));
+        };
+        for block in &self.repository.blocks {
+            let over = block.until.is_some_and(|until| until.end_in(&zone) <= now);
+            // One whose condition is unknown holds.
+            let here = block.condition.as_ref().is_none_or(|condition| !condition.truth(&self.facts, now).is_false());
+            if here && !over {
+                add(&block.title, Releases::Not(block.releases.text_in(self.repository.scheme(&block.title)).clone()));
+            }
+        }
+        for outcome in self.row.iter().flat_map(|row| &row.slots) {
+            for exception in self.acting(Some(&**outcome)) {
+                let lets_go = || self.holds_for_one(&exception.unless, &outcome.slot, outcome);
+                if let Some(range) = exception.hold_at.as_ref().filter(|_| !lets_go()) {
+                    let title = &outcome.slot.title;
+                    add(title, Releases::Only(range.text_in(self.repository.scheme(title)).clone()));
+                }
+            }
+        }
+        let platform = match self.facts.get(&FieldRef::device("platform")).as_deref() {
+            Some(Value::Text(platform)) => Some(platform.clone()),
+            _ => None,
+        };
+        for (title, answers) in &self.state.rollouts.gates {
+            let halts = answers.iter().filter(|record| record.answer == GateAnswer::Halt);
+            let here =
+                |platforms: &Option<SmolStr>| platforms.is_none() || platform.is_none() || *platforms == platform;
+            for record in halts.filter(|record| here(&record.platform)) {
+                add(title, Releases::Not(format_smolstr!("={}", record.version)));
+            }
+        }
+        withheld.sort();
+        withheld.dedup();
+        withheld.retain(|withheld| self.system.is_none_or(|system| system == withheld.package.system));
+        withheld
+    }
+
     fn window(&self, used: &UsedWindow) -> WindowTerms {
         let after_due = match used.after_due {
             Some(written::AfterDue::Run) => AfterDue::Run,
@@ -401,9 +470,14 @@ impl Writer<'_> {
     }
 
     fn yields(&self, freeze: &Freeze, published: &Published, outcome: Option<&SlotOutcome>) -> bool {
-        let Some(unless) = &freeze.unless else { return false };
-        outcome.iter().flat_map(|outcome| &outcome.exposures).any(|(id, _)| {
-            let entry = self.advisory(published.slot(), id);
+        let (Some(unless), Some(outcome)) = (&freeze.unless, outcome) else { return false };
+        self.holds_for_one(unless, published.slot(), outcome)
+    }
+
+    /// Whether a condition surely holds for one of a slot's open exposures.
+    fn holds_for_one(&self, unless: &Expr, slot: &SlotName, outcome: &SlotOutcome) -> bool {
+        outcome.exposures.iter().any(|(id, _)| {
+            let entry = self.advisory(slot, id);
             let advisory = entry.and_then(|entry| reading::advisory(self.repository, entry));
             advisory.is_some_and(|advisory| {
                 let view = ExposureView { known: &self.facts, advisory: &advisory, at: self.state.clock };
@@ -413,7 +487,15 @@ impl Writer<'_> {
     }
 }
 
-fn seconds(duration: SignedDuration) -> u64 {
+/// Since when a slot waits for a restart, by its newest receipt.
+pub(super) fn restart_pending(record: &DeviceRecord, slot: &SlotName) -> Option<Timestamp> {
+    let receipt = record.receipts.get(slot)?;
+    let installed = record.installs.get(slot)?;
+    let pending = receipt.result == ReceiptResult::RestartPending;
+    (pending && receipt.after.as_ref() == Some(&installed.version)).then_some(receipt.at)
+}
+
+pub(super) fn seconds(duration: SignedDuration) -> u64 {
     u64::try_from(duration.as_secs()).unwrap_or(0)
 }
 

@@ -14,6 +14,7 @@ mod budget;
 mod codec;
 mod device_index;
 mod device_set;
+pub mod disruption;
 pub mod document;
 mod entry;
 mod evaluate;
@@ -49,7 +50,10 @@ pub use fleet_plan::{FleetPlan, FleetSummary, Permit, PlannedChange, fleet_plan}
 pub use handle::handle;
 pub use history::{CheckIn, Continuation, Head, History};
 pub use holds::ServerHold;
-pub use input::{AgentInput, Effect, Input, Installs, Observation, Outcome, Personal, Refusal, UniverseReport};
+pub use input::{
+    AgentInput, Effect, Input, Installs, LeaseInput, LeaseStep, Observation, Outcome, Personal, Refusal,
+    UniverseReport, Wish,
+};
 pub use lookout::Lookout;
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};

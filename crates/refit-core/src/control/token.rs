@@ -55,6 +55,8 @@ pub enum Scope {
     Signals,
     /// Opening rings and answering gates by hand.
     Rollouts,
+    /// Restarting by the FleetLock protocol, one after the other: nothing else.
+    FleetLock,
     /// Stopping everything, and going on.
     Brake,
     /// Making and revoking tokens, erasing people, changing settings.
@@ -63,7 +65,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 11] = [
+    pub const ALL: [Scope; 12] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -73,6 +75,7 @@ impl Scope {
         Scope::Apply,
         Scope::Signals,
         Scope::Rollouts,
+        Scope::FleetLock,
         Scope::Brake,
         Scope::Admin,
     ];

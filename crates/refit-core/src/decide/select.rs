@@ -57,9 +57,10 @@ pub(super) fn slots<'a>(case: &Case<'a>) -> Vec<Slot<'a>> {
         .repository
         .policies
         .iter()
-        .flat_map(|policy| &policy.software)
-        .filter_map(|selector| match selector {
-            Selector::Title(title) if !installed.contains(title) => Some(title),
+        .flat_map(|policy| policy.software.iter().map(move |selector| (policy, selector)))
+        .filter_map(|(policy, selector)| match selector {
+            // That a package is not there which a title means says nothing: the title itself is not there either.
+            Selector::Title(title) if !installed.contains(title) && !policy.meant.contains(title) => Some(title),
             _ => None,
         })
         .collect();
@@ -86,7 +87,8 @@ pub(super) fn slots_of<'a>(case: &Case<'a>, title: &TitleId) -> Vec<Slot<'a>> {
 /// Decides one slot.
 pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
     let mut candidates = candidates(case, slot);
-    candidates.sort_by(|a, b| b.policy.priority.cmp(&a.policy.priority).then(a.policy.name.cmp(&b.policy.name)));
+    let rank = |policy: &Policy| policy.rank(&slot.key.title);
+    candidates.sort_by(|a, b| rank(b.policy).cmp(&rank(a.policy)).then(a.policy.name.cmp(&b.policy.name)));
 
     let Some(first) = candidates.iter().find(|candidate| candidate.truth.is_true()) else {
         let considered: Vec<_> = candidates.iter().map(|candidate| consider(case, candidate, None)).collect();
@@ -96,21 +98,21 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
         return decision;
     };
 
-    let priority = first.policy.priority;
+    let highest = rank(first.policy);
     let mut decision = answer::under(case, slot, first.policy, answer::Applies::Surely);
     let mut rivals: Vec<(&Policy, Decision)> = Vec::new();
     let mut undetermined = false;
     for candidate in candidates.iter().filter(|candidate| candidate.policy.name != first.policy.name) {
         match candidate.truth {
             Truth::False => {}
-            Truth::True if candidate.policy.priority == priority => {
+            Truth::True if rank(candidate.policy) == highest => {
                 let other = answer::under(case, slot, candidate.policy, answer::Applies::Surely);
                 rivals.push((candidate.policy, other));
             }
             Truth::True => {}
             // A policy that may apply matters where it would outrank, or contradict.
-            Truth::Unknown if candidate.policy.priority > priority => undetermined = true,
-            Truth::Unknown if candidate.policy.priority == priority => {
+            Truth::Unknown if rank(candidate.policy) > highest => undetermined = true,
+            Truth::Unknown if rank(candidate.policy) == highest => {
                 let other = answer::under(case, slot, candidate.policy, answer::Applies::Surely);
                 undetermined |= !same_outcome(&decision, &other);
             }
@@ -142,9 +144,7 @@ pub(super) fn decide_slot(case: &Case<'_>, slot: &Slot<'_>) -> Decision {
         .iter()
         .map(|candidate| {
             let mut considered = consider(case, candidate, Some(deciding));
-            if candidate.truth.is_true()
-                && candidate.policy.name != deciding.name
-                && candidate.policy.priority == priority
+            if candidate.truth.is_true() && candidate.policy.name != deciding.name && rank(candidate.policy) == highest
             {
                 let contradicts = contradicting.iter().any(|policy| policy.name == candidate.policy.name)
                     || (!contradicting.is_empty() && candidate.policy.name == first.policy.name);

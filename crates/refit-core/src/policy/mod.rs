@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod expr;
 pub mod load;
+mod ranges;
 pub mod repository;
 pub mod resolve;
 pub mod syntax;

@@ -27,6 +27,8 @@ use std::{
     sync::Arc,
 };
 
+pub use super::ranges::RangeText;
+
 /// A checked policy repository.
 #[derive(Clone, Debug, Default)]
 pub struct Repository {
@@ -40,6 +42,8 @@ pub struct Repository {
     pub staleness: Staleness,
     /// Rollouts by name.
     pub rollouts: BTreeMap<SmolStr, Rollout>,
+    /// Monitoring systems that gates listen to, by the name of the source.
+    pub monitoring: BTreeMap<SmolStr, Monitoring>,
     /// Freezes, in the order in which they are written.
     pub freezes: Vec<Freeze>,
     /// Budgets.
@@ -135,6 +139,8 @@ pub struct Policy {
     pub condition: Option<Arc<Expr>>,
     /// The titles.
     pub software: Vec<Selector>,
+    /// Those of the titles that are packages which a named title means.
+    pub meant: BTreeSet<TitleId>,
     /// Whether they have to be, may be, or must not be there.
     pub presence: Presence,
     /// Where to go.
@@ -212,14 +218,6 @@ pub enum WantedRelease {
     Latest(usize),
     /// Those in a range.
     Range(RangeText),
-}
-
-/// A range as it is written, read in every scheme in which it makes sense.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RangeText {
-    /// The text.
-    pub text: SmolStr,
-    ranges: Vec<VersionRange>,
 }
 
 /// What is tolerated.
@@ -335,6 +333,24 @@ pub struct Signal {
     pub source: SmolStr,
 }
 
+/// A monitoring system that is asked for signals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Monitoring {
+    /// How often.
+    pub every: SignedDuration,
+    /// What it is asked, by the name of the signal.
+    pub signals: BTreeMap<SmolStr, SignalQuery>,
+}
+
+/// What a monitoring system is asked for a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalQuery {
+    /// The query, in PromQL.
+    pub query: String,
+    /// The label that names the device.
+    pub device: SmolStr,
+}
+
 /// When changes may not be made.
 #[derive(Clone, Debug)]
 pub struct Freeze {
@@ -425,12 +441,37 @@ impl Repository {
         carriers
     }
 
+    /// The packages that are always the vendor's own build of a title, whatever device has them: who names the title means them.
+    pub fn vendor_packages(&self, title: &TitleId) -> Vec<TitleId> {
+        let known = self.titles.get(title).into_iter();
+        known.flat_map(|known| &known.document.vendor_packages).map(TitleId::new).collect()
+    }
+
+    /// The selectors with the packages that those of titles mean too.
+    pub(super) fn with_vendor_packages(&self, mut selectors: Vec<Selector>) -> Vec<Selector> {
+        for index in 0..selectors.len() {
+            let Selector::Title(title) = &selectors[index] else { continue };
+            for package in self.vendor_packages(title) {
+                let package = Selector::Title(package);
+                if !selectors.contains(&package) {
+                    selectors.push(package);
+                }
+            }
+        }
+        selectors
+    }
+
     /// That a title is on a device as a package, of which policies speak by another name; `None` where it is not so.
     pub fn carried_in_words(&self, title: &TitleId, has: impl Fn(&TitleId) -> bool) -> Option<String> {
         if has(title) {
             return None;
         }
         let package = self.carriers(title).into_iter().find(&has)?;
+        if self.vendor_packages(title).contains(&package) {
+            return Some(format!(
+                "Here it is the package {package}, which is the vendor's own build: decisions speak of it as `{package}`."
+            ));
+        }
         Some(format!(
             "Here it is the package {package}: whose build that is, its name does not say, and policies speak of it as `{package}`."
         ))
@@ -439,6 +480,14 @@ impl Repository {
     /// The policy of that name.
     pub fn policy(&self, name: &str) -> Option<&Policy> {
         self.policies.iter().find(|policy| policy.name == name)
+    }
+}
+
+impl Policy {
+    /// Its rank among the policies that include a title: the highest decides. Who names what a package is comes before who means it
+    /// among all packages.
+    pub fn rank(&self, title: &TitleId) -> (i64, bool) {
+        (self.priority, self.meant.contains(title))
     }
 }
 
@@ -520,24 +569,6 @@ impl fmt::Display for WantedRelease {
             WantedRelease::Latest(back) => write!(f, "latest-{back}"),
             WantedRelease::Range(range) => f.write_str(&range.text),
         }
-    }
-}
-
-impl RangeText {
-    /// Reads a range in every scheme in which it makes sense; it may be none.
-    pub fn new(text: &str) -> RangeText {
-        let ranges = Scheme::ALL.into_iter().filter_map(|scheme| VersionRange::parse(scheme, text).ok()).collect();
-        RangeText { text: text.into(), ranges }
-    }
-
-    /// Whether it holds a version; false where it makes no sense in the version's scheme.
-    pub fn contains(&self, version: &Version) -> bool {
-        self.ranges.iter().any(|range| range.contains(version) == Some(true))
-    }
-
-    /// Whether it makes sense in a scheme.
-    pub fn reads_as(&self, scheme: Scheme) -> bool {
-        self.ranges.iter().any(|range| range.scheme() == scheme)
     }
 }
 

@@ -88,6 +88,67 @@ fn a_title_is_the_package_that_the_catalog_names_for_the_devices_package_manager
     assert!(told(&shell).directives.is_empty());
 }
 
+/// Decisions 0075 and 0038: the package that only the vendor builds follows its title's policy, block and exception.
+#[test]
+fn a_package_that_only_its_vendor_builds_is_what_its_title_means() {
+    let titles = "
+organization: acme
+defaults: { mode: enforce }
+exceptions: { longest: 90d }
+---
+title: google-chrome
+scheme: chrome
+identifiers: { deb: [google-chrome-stable], rpm: [google-chrome-stable] }
+vendor_packages: [deb/google-chrome-stable, rpm/google-chrome-stable]
+---
+policy: browsers
+software: [google-chrome]
+deadline: [{ within: 7d }]
+---
+policy: everything
+software: [\"os/*\"]
+deadline: [{ within: 30d }]
+";
+    let told_of = |namespace: &str, more: &str| {
+        let title = format!("{namespace}/google-chrome-stable");
+        let mut shell = Shell::new("2026-11-01T00:00:00Z");
+        shell.tell(Input::Start { program: "1".into(), alive_until: None });
+        shell.enrol("d1");
+        shell.installs("d1", &[(title.as_str(), "130.0.6723.58-1")]);
+        shell.release(&title, "130.0.6723.58-1");
+        shell.release(&title, "130.0.6723.69-1");
+        shell.apply(&format!("{titles}{more}"));
+        shell.settle();
+        told(&shell)
+    };
+    for (namespace, system) in [("deb", System::Deb), ("rpm", System::Rpm)] {
+        let document = told_of(namespace, "");
+        let [directive] = &document.directives[..] else { panic!("{:?}", document.directives) };
+        let Action::Upgrade(package) = &directive.action else { panic!("{directive:?}") };
+        let named = (package.system, &*package.name, &*package.version);
+        assert_eq!(named, (system, "google-chrome-stable", "130.0.6723.69-1"));
+        assert_eq!(document.terms(directive).unwrap().policy, "browsers", "and not the policy for everything");
+        assert_eq!(document.withheld, []);
+
+        // A block of the title's own version is one of the package's, whatever its revision.
+        let block = "---\nblock: it crashes\ntitle: google-chrome\nreleases: \"=130.0.6723.69\"\n";
+        let document = told_of(namespace, block);
+        assert!(document.directives.is_empty(), "{:?}", document.directives);
+        let [withheld] = &document.withheld[..] else { panic!("{:?}", document.withheld) };
+        assert_eq!((withheld.package.system, &*withheld.package.name), (system, "google-chrome-stable"));
+        assert!(withheld.keeps_back("130.0.6723.69-1") && !withheld.keeps_back("130.0.6723.58-1"));
+        assert!(!withheld.keeps_back("130.0.6723.70-1"));
+
+        // So is an exception.
+        let exception =
+            "---\nexception: a fair\nsoftware: [google-chrome]\nhold_at: \"<=130.0.6723.58\"\nuntil: 2026-12-01\n";
+        let document = told_of(namespace, exception);
+        assert!(document.directives.is_empty(), "{:?}", document.directives);
+        let [withheld] = &document.withheld[..] else { panic!("{:?}", document.withheld) };
+        assert!(withheld.keeps_back("130.0.6723.69-1") && !withheld.keeps_back("130.0.6723.58-1"));
+    }
+}
+
 #[test]
 fn a_halt_counts_before_devices_are_decided_anew() {
     let mut shell = fleet(&[("deb/bash", "5.2-1")]);

@@ -105,6 +105,10 @@ fn stamp(view: &View, record: &DeviceRecord) -> Stamp {
         rollouts: newest(view, record),
         policy: state.policy.as_ref().map_or(0, |policy| policy.by_event),
         mandate: state.agents.mandate().map_or(0, |(_, mandate)| mandate.by_event),
+        lease: (
+            state.leases.of_device(&record.id).map_or(0, |lease| lease.revised),
+            document::shared_with(state, record).map_or(0, |(_, devices)| devices),
+        ),
         epoch: state.agents.epoch,
         root: state.agents.root().map_or(0, |(version, _)| version),
         expires: document::expires(record.index, state.clock),

@@ -64,6 +64,8 @@ pub(super) struct Stamp {
     pub rollouts: u64,
     pub policy: u64,
     pub mandate: u64,
+    /// The device's lease of disruption groups, and how many devices its person has.
+    pub lease: (u64, u64),
     pub epoch: u64,
     pub root: u64,
     pub expires: Timestamp,

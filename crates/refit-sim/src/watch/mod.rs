@@ -5,6 +5,7 @@ mod bound;
 mod calm;
 pub mod changes;
 mod clones;
+pub mod disruption;
 mod fold;
 mod log;
 mod moves;
@@ -122,6 +123,10 @@ invariants! {
     RestartsWithinLimit = "restarts-within-limit",
     /// Whoever may check in holds what it was told last, also after the server was put back to a backup.
     AgentsFollow = "agents-follow",
+    /// A disruption group never has more members in a session than may be, and a person is never without a device.
+    GroupsHold = "groups-hold",
+    /// What a disruption group limits is done with a lease, which lasts for the whole session.
+    LeaseOutlivesSession = "lease-outlives-session",
     /// What was acknowledged is durable.
     AcknowledgedIsDurable = "acknowledged-is-durable",
 }
@@ -181,6 +186,8 @@ pub struct Watch {
     pub obliged: Obliged,
     /// How far bad releases have come.
     pub bounds: bound::Bounds,
+    /// Leases of disruption groups.
+    pub leases: disruption::Leases,
     /// How often each invariant was looked at.
     pub looked: BTreeMap<Invariant, u64>,
 }
@@ -241,6 +248,11 @@ impl Watch {
             let found = time::phase_in_forces_nobody(&self.fold, &self.truth, moves);
             self.judge(Invariant::PhaseInForcesNobody, found)?;
         }
+        if let Event::LeaseTaken(_) = event {
+            let found = self.leases.within_groups(event);
+            self.judge(Invariant::GroupsHold, found)?;
+        }
+        self.leases.apply(entry.at, event);
         self.fold.apply(entry, event, &self.truth);
         Ok(())
     }
@@ -273,11 +285,14 @@ impl Watch {
     /// Begins again with an earlier log, which was looked at already.
     pub fn restored(&mut self, store: &Store, now: jiff::Timestamp) -> Result<(), String> {
         (self.fold, self.bounds) = Default::default();
+        let before = std::mem::take(&mut self.leases);
         for entry in &store.entries {
             let event = entry.event()?;
             self.bounds.apply(&self.fold, &self.truth, entry, &event);
+            self.leases.apply(entry.at, &event);
             self.fold.apply(entry, &event, &self.truth);
         }
+        self.leases.restored(&before, now);
         self.obliged = Obliged::default();
         self.heard.restored(now);
         Ok(())

@@ -313,7 +313,7 @@ fn a_device_whose_certificate_has_expired_says_so_and_is_enrolled_again() {
     let pem = expired(&data, &key, &id, rcgen::ExtendedKeyUsagePurpose::ClientAuth);
     root.write(&format!("{network}/certificate.pem"), pem);
     device.offer([Software::new("alpha", "2.0")]);
-    once(root).exit(1).says("this device's certificate has expired").says("refit-agent enroll --again TOKEN");
+    once(root).exit(3).says("this device's certificate has expired").says("refit-agent enroll --again TOKEN");
     assert_eq!(version(&device, "alpha"), "1.0");
 
     let mut session = Session { folder: folder.path(), text: String::new() };
@@ -352,7 +352,7 @@ fn a_server_whose_certificate_has_expired_is_named_and_makes_another_when_it_sta
         assert!(begun.elapsed() < Duration::from_secs(60), "nobody listens");
         std::thread::sleep(Duration::from_millis(20));
     }
-    once(root).exit(1).says("the server's certificate has expired");
+    once(root).exit(3).says("the server's certificate has expired");
     signal(&child, nix::sys::signal::Signal::SIGTERM);
     child.wait().unwrap();
 

@@ -27,8 +27,14 @@ fn rpm_package() -> &'static Path {
     PACKAGE.get_or_init(|| built("package-rpm", &["--rpm"]))
 }
 
-/// A package, built as `cargo xtask package` builds it.
+/// A package, built as `cargo xtask package --dev` builds it; or the one in the folder `REFIT_TEST_PACKAGES`, to try what is to be
+/// handed out.
 fn built(into: &str, options: &[&str]) -> PathBuf {
+    if let Some(folder) = std::env::var_os("REFIT_TEST_PACKAGES") {
+        let kind = if options.contains(&"--rpm") { "rpm" } else { "deb" };
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        return files.filter(|path| path.extension().is_some_and(|end| end == kind)).max().expect("a package is there");
+    }
     let folder = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
     let mut xtask = cargo();
     xtask.args(["run", "--quiet", "--locked", "--package", "xtask", "--target-dir"]).arg(folder.parent().unwrap());

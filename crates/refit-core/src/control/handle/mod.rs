@@ -4,6 +4,7 @@
 mod agents;
 mod catalogue;
 mod devices;
+mod leases;
 mod moves;
 mod operations;
 mod people;
@@ -80,6 +81,7 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::CreateToken { token, record } => operations::create_token(state, actor, token, record, now),
         Input::RevokeToken { token } => operations::revoke_token(state, token),
         Input::Agents(input) => agents::handle(state, input, now),
+        Input::Leases(input) => leases::handle(state, input, now),
     }
 }
 
@@ -109,6 +111,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::Apply { .. } => Scope::Apply,
         Input::Stop { .. } | Input::GoOn { .. } => Scope::Brake,
         Input::Agents(input) => agents::scope(input),
+        Input::Leases(input) => leases::scope(input),
     };
     if actor.may(scope) { Ok(()) } else { Err(Refusal::Scope(scope)) }
 }

@@ -211,8 +211,24 @@ impl One<'_> {
             rollout: self.rollout.name.clone(),
             ring: ring.name.clone(),
             platform: Some(self.platform.clone()),
-            members: Some(self.members(&ring.name)),
+            members: Some(self.members_or_those_ahead(&ring.name)),
         });
+    }
+
+    /// The members of a ring; where that is nobody, those that another rollout has brought the release to. An urgent rollout that
+    /// takes over in the middle of a slow one begins with what the devices say that are ahead, not with an empty ring.
+    fn members_or_those_ahead(&self, ring: &SmolStr) -> DeviceSet {
+        let members = self.members(ring);
+        if !members.is_empty() {
+            return members;
+        }
+        let rollouts = &self.state.rollouts;
+        let Some(trial) = rollouts.trial(self.title, self.version) else { return members };
+        let records = rollouts.of(self.title).iter();
+        let own = records.filter(|it| it.is_of(&self.rollout.name, self.version, Some(self.platform)));
+        let own: Vec<DeviceSet> = own.map(RolloutRecord::reached).collect();
+        let ahead = DeviceSet(trial.results().0 - &DeviceSet::union(own.iter()).0);
+        ahead.both(&on_platform(self.state, Some(self.platform)))
     }
 
     /// Who waits for the release in a ring, and who is in it and has it, or a newer one.

@@ -65,6 +65,7 @@ impl State {
                 });
                 if let Some(index) = self.devices.get(&retired.device).map(|device| device.index) {
                     self.found.retired(index);
+                    self.leases.retired(&retired.device, index);
                 }
                 self.no_longer_held(&retired.device);
             }
@@ -167,6 +168,14 @@ impl State {
                 }
                 self.agents.apply(seq, at, event);
             }
+            Event::LeaseTaken(_)
+            | Event::LeaseAnswered(_)
+            | Event::LeaseEnded(_)
+            | Event::LeaseResumed(_)
+            | Event::LeaseSettled(_)
+            | Event::LeaseWithdrawn(_)
+            | Event::LeaseReturned(_)
+            | Event::WebhookSet(_) => self.leases.apply(seq, at, event),
             Event::EpochRaised(_)
             | Event::EnrolmentCreated(_)
             | Event::EnrolmentRevoked(_)

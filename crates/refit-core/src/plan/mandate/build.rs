@@ -73,8 +73,12 @@ pub fn mandate(signing: &Signing<'_>) -> Result<Mandate, CantSign> {
     for policy in acting() {
         permit(repository, terms, policy, &mut titles, &mut parts);
     }
-    for (title, floors) in &terms.floors {
-        if let Some(permit) = titles.get_mut(title) {
+    // A title's packages have its floors; what is said of a package itself comes last, and counts.
+    let packaged =
+        |(title, floors)| repository.vendor_packages(title).into_iter().map(move |package| (package, floors));
+    let floors = terms.floors.iter().flat_map(packaged);
+    for (title, floors) in floors.chain(terms.floors.iter().map(|(title, floors)| (title.clone(), floors))) {
+        if let Some(permit) = titles.get_mut(&title) {
             permit.floors.clone_from(floors);
         }
     }
@@ -288,8 +292,13 @@ fn expedited(signing: &Signing<'_>, is_carried_out: impl Fn(&TitleId) -> bool) -
     let before = signing.previous.iter().flat_map(|previous| &previous.expedited);
     let mut last: BTreeMap<(TitleId, Option<SmolStr>), Expedited> = BTreeMap::new();
     for expedited in before.chain(signing.expedited) {
-        if expedited.until > signing.issued && is_carried_out(&expedited.title) {
-            last.insert((expedited.title.clone(), expedited.version.clone()), expedited.clone());
+        // Whoever hurries a title hurries the packages that it means.
+        let packages = signing.repository.vendor_packages(&expedited.title);
+        for title in std::iter::once(expedited.title.clone()).chain(packages) {
+            if expedited.until > signing.issued && is_carried_out(&title) {
+                let entry = Expedited { title: title.clone(), ..expedited.clone() };
+                last.insert((title, expedited.version.clone()), entry);
+            }
         }
     }
     last.into_values().collect()

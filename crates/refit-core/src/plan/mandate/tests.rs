@@ -218,6 +218,75 @@ fn what_is_expedited_lasts_until_its_end() {
     assert_eq!(older, Err(CantSign::OtherNumber { previous: 1, number: 1 }));
 }
 
+/// Decision 0075.
+#[test]
+fn who_names_a_title_signs_for_the_packages_that_only_its_vendor_builds() {
+    let text = "
+organization: acme
+defaults: { mode: enforce }
+---
+title: edge
+identifiers: { deb: [microsoft-edge-stable], rpm: [microsoft-edge-stable] }
+vendor_packages: [deb/microsoft-edge-stable, rpm/microsoft-edge-stable]
+---
+policy: browsers
+software: [edge]
+---
+policy: everything
+software: [\"os/*\"]
+---
+mandate: acme
+sources:
+  debian: { system: deb, keys: [B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8], titles: [\"os/*\"] }
+  microsoft: { system: deb, keys: [EB4C1BFD4F042F6DDDCCEC917721F63BD38B4796], titles: [edge] }
+floors: { edge: { deb: 120.0-1 } }
+";
+    let mandate = signed(text, None, &[], DAY);
+    let package = TitleId::new("deb/microsoft-edge-stable");
+    let permit = &mandate.titles[&package];
+    assert!(permit.policies.contains("browsers"), "{permit:?}");
+    assert!(permit.sources.contains("microsoft"), "{permit:?}");
+    assert_eq!(permit.floors[&System::Deb], "120.0-1");
+    // No source has packages for dnf.
+    assert!(!mandate.titles.contains_key(&TitleId::new("rpm/microsoft-edge-stable")));
+
+    let name = PackageName { system: System::Deb, name: "microsoft-edge-stable".into() };
+    let version = Package { system: System::Deb, name: name.name.clone(), version: "131.0-1".into(), downgrade: false };
+    let directive = Directive {
+        id: "x".into(),
+        title: package,
+        branch: None,
+        action: Action::Upgrade(version),
+        due: None,
+        closes: Vec::new(),
+        grace_seconds: 0,
+        terms: 0,
+    };
+    let check = |key: &str| {
+        let keys = [SmolStr::new(key)].into();
+        let before = Some("130.0-1".into());
+        let step = Step { package: name.clone(), before, after: Some("131.0-1".into()), keys };
+        mandate.check(&[Asked { directive: &directive, policy: "browsers" }], &[step], &Floors::new())
+    };
+    assert_eq!(check(GOOGLE), []);
+    assert_eq!(check(EVIL).len(), 1, "whoever builds it, its source decides");
+
+    let expedited = Expedited { title: TitleId::new("edge"), version: None, until: at(NEXT), why: "x".into() };
+    let repository = repository(text);
+    let signing = Signing {
+        repository: &repository,
+        policy_hash: "0",
+        members: &Members::new(),
+        offered: &BTreeMap::new(),
+        previous: None,
+        number: 1,
+        issued: at(DAY),
+        expedited: &[expedited],
+    };
+    let hurried: Vec<_> = super::mandate(&signing).unwrap().expedited.into_iter().map(|entry| entry.title).collect();
+    assert_eq!(hurried, ["deb/microsoft-edge-stable", "edge"].map(TitleId::new));
+}
+
 #[test]
 fn members_are_those_for_whom_a_condition_surely_holds() {
     use crate::facts::{Fact, FieldRef, Value};

@@ -13,6 +13,10 @@ use crate::{
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (index, block) in subject.repository.blocks.iter().enumerate() {
         let Some(written) = subject.block(&block.name) else { continue };
+        // The same document once more, for a package that the title means too.
+        if index.checked_sub(1).is_some_and(|before| subject.repository.blocks[before].name == block.name) {
+            continue;
+        }
         if block.until.is_some_and(|until| is_over(until, subject.now)) {
             found.push(
                 Diagnostic::warning("policy/block-over", "block that has run out")

@@ -65,7 +65,12 @@ fn conflict<'a>(
 ) -> Option<Conflict<'a>> {
     let mut example = None;
     let mut titles = Vec::new();
-    for selector in shared {
+    // Who names a package's title decides before who means it among all packages.
+    let outranked = |selector: &&Selector| match selector {
+        Selector::Title(title) => earlier.rank(title) != later.rank(title),
+        _ => false,
+    };
+    for selector in shared.iter().filter(|selector| !outranked(selector)) {
         let conditions = [earlier.condition.as_deref(), later.condition.as_deref(), subject.implied_by(selector)];
         match subject.all_hold(conditions) {
             Satisfiability::No => {}

@@ -35,8 +35,11 @@ fn without_source(subject: &Subject<'_>, terms: &MandateTerms, policy: &Policy, 
             source.titles.iter().any(|offered| offered.common(selector, source.system.namespace()).is_some())
         })
     };
+    // Of the packages that a title means, a source of one system has one.
+    let is_meant = |selector: &&Selector| matches!(selector, Selector::Title(title) if policy.meant.contains(title));
+    let named = policy.software.iter().filter(|selector| !is_meant(selector));
     let missing: Vec<&Selector> =
-        policy.software.iter().filter(|selector| is_moved_by_agents(subject, selector) && !brought(selector)).collect();
+        named.filter(|selector| is_moved_by_agents(subject, selector) && !brought(selector)).collect();
     if missing.is_empty() {
         return;
     }

@@ -27,6 +27,10 @@ pub struct TitleDocument {
     /// What it is called in other systems.
     #[serde(default)]
     pub identifiers: BTreeMap<System, Vec<String>>,
+    /// Packages of this name are always the vendor's own build, since no distribution has one (`deb/google-chrome-stable`): a policy
+    /// that names the title means them too.
+    #[serde(default)]
+    pub vendor_packages: Vec<String>,
     /// Where its dated releases come from.
     #[serde(default)]
     pub releases: Option<ReleasesDocument>,

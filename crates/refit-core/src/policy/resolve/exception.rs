@@ -17,7 +17,7 @@ impl Resolver<'_> {
         written: &Written<super::document::policy::BlockDocument>,
         context: &mut Context<'_>,
         repository: &Repository,
-    ) -> Block {
+    ) -> Vec<Block> {
         let document = &written.document;
         let title = TitleId::new(&document.title);
         self.known_title(&title, repository, written.place(steps!["title"]));
@@ -28,15 +28,17 @@ impl Resolver<'_> {
             .condition
             .as_ref()
             .and_then(|text| self.condition(written, steps!["where"], text, &mut context.compiler, Scope::Device));
-        Block {
+        let packages = repository.vendor_packages(&title);
+        let blocks = std::iter::once(title).chain(packages).map(|title| Block {
             name: document.block.as_str().into(),
             title,
-            releases,
-            condition,
+            releases: releases.clone(),
+            condition: condition.clone(),
             why: document.why.as_ref().map(SmolStr::new),
             until: document.until,
             origin: written.origin(steps![], self.files),
-        }
+        });
+        blocks.collect()
     }
 
     pub(super) fn exception(
@@ -47,6 +49,7 @@ impl Resolver<'_> {
     ) -> Option<Exception> {
         let document = &written.document;
         let software = self.software(written, &document.software, repository);
+        let software = repository.with_vendor_packages(software);
         let schemes = schemes(&software, repository);
         let condition = match &document.condition {
             Some(text) => {

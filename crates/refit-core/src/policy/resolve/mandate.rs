@@ -92,6 +92,11 @@ impl Resolver<'_> {
             }
             titles.push(selector);
         }
+        let mut titles = repository.with_vendor_packages(titles);
+        titles.retain(|selector| match selector {
+            Selector::Title(title) => title.package().is_none_or(|(space, _)| space == source.system.namespace()),
+            _ => true,
+        });
         titles
     }
 

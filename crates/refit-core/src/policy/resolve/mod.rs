@@ -40,6 +40,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         repository.authority = resolver.authority(written, &repository.fields);
     }
     repository.staleness = organization::staleness(documents);
+    repository.monitoring = organization::monitoring(documents);
     resolver.unique(&documents.sources, |source| &source.source, "source");
     resolver.unique(&documents.targets, |target| &target.target, "target");
     resolver.unique(&documents.identities, |list| &list.identities, "identities");
@@ -65,8 +66,8 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         repository.policies.extend(Some(policy).filter(|_| extended.mistakes.is_empty()));
     }
     for written in resolver.unique(&documents.blocks, |block| &block.block, "block") {
-        let block = resolver.block(written, &mut context, &repository);
-        repository.blocks.extend(Some(block).filter(|_| written.mistakes.is_empty()));
+        let blocks = resolver.block(written, &mut context, &repository);
+        repository.blocks.extend(blocks.into_iter().filter(|_| written.mistakes.is_empty()));
     }
     for written in resolver.unique(&documents.exceptions, |exception| &exception.exception, "exception") {
         let exception = resolver.exception(written, &mut context, &repository);

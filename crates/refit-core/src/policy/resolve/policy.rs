@@ -13,7 +13,7 @@ use crate::policy::{
     syntax::{Mistakes, Step},
 };
 use crate::{
-    facts::{FieldRef, Fields},
+    facts::{FieldRef, Fields, Kind, Root},
     steps,
 };
 use jiff::SignedDuration;
@@ -85,8 +85,19 @@ impl Resolver<'_> {
                 Vec::new()
             }
         };
-        let schemes = schemes(&software, repository);
         let presence = document.presence.unwrap_or_default();
+        // What is required is required once, as what it is named: the package of another system could never be there.
+        let named = software.len();
+        let software = match presence {
+            super::document::policy::Presence::Required => software,
+            _ => repository.with_vendor_packages(software),
+        };
+        let meant = software[named..].iter().filter_map(|selector| match selector {
+            Selector::Title(title) => Some(title.clone()),
+            _ => None,
+        });
+        let meant = meant.collect();
+        let schemes = schemes(&software, repository);
         let wildcard = software.iter().any(|selector| !matches!(selector, Selector::Title(_)));
         if wildcard && presence != super::document::policy::Presence::IfPresent {
             self.report(
@@ -151,12 +162,21 @@ impl Resolver<'_> {
         let deadline = self.deadline(written, document, context);
         if let Some(disruption) = &document.disruption {
             let known = disruption.group_by.parse::<FieldRef>().ok().and_then(|field| repository.fields.get(&field));
-            if known.is_none() {
-                self.report(
+            let place = || written.place(steps!["disruption", "group_by"]);
+            match known {
+                None => self.report(
                     Diagnostic::error("policy/unknown-field", "unknown field")
-                        .at(written.place(steps!["disruption", "group_by"]))
+                        .at(place())
                         .label(format!("there is no field `{}`", disruption.group_by)),
-                );
+                ),
+                // What is personal is in no lease. A person's own devices are a group without being named.
+                Some(field) if field.name.root != Root::Device || field.kind == Kind::List => self.report(
+                    Diagnostic::error("policy/group-field", "field that tells no group")
+                        .at(place())
+                        .label("devices of a group share one value of a field of the device")
+                        .with_help("group by a text such as `device.cluster`"),
+                ),
+                Some(_) => {}
             }
         }
         Policy {
@@ -168,6 +188,7 @@ impl Resolver<'_> {
             priority: document.priority.unwrap_or(0),
             condition,
             software,
+            meant,
             presence,
             target,
             accept,

@@ -10,6 +10,7 @@ use crate::policy::{
     },
     expr::{Compiler, Expr, ExprError},
     load::Written,
+    ranges::is_packaged,
     repository::{RangeText, Repository, Selector, UsedWindow, WantedBranch, WantedRelease},
     syntax::Step,
 };
@@ -191,8 +192,10 @@ impl Resolver<'_> {
         text: &str,
         schemes: &BTreeSet<Scheme>,
     ) -> RangeText {
-        let range = RangeText::new(text);
-        for scheme in schemes {
+        // Where a title is named, its packages have its versions, each with a revision.
+        let (packaged, upstream): (Vec<Scheme>, Vec<Scheme>) = schemes.iter().partition(|scheme| is_packaged(**scheme));
+        let range = if upstream.is_empty() { RangeText::new(text) } else { RangeText::upstream(text) };
+        for scheme in if upstream.is_empty() { &packaged } else { &upstream } {
             if let Err(error) = VersionRange::parse(*scheme, text) {
                 self.report(
                     Diagnostic::error("policy/bad-range", "not a range of versions")

@@ -5,7 +5,7 @@ use crate::policy::{
     diagnostic::Diagnostic,
     document::title::TitleDocument,
     load::{Documents, Written},
-    repository::{Branch, Title},
+    repository::{Branch, Repository, Title},
 };
 use crate::steps;
 use refit_model::{BranchName, TitleId, VersionRange};
@@ -29,6 +29,19 @@ impl Resolver<'_> {
 
     pub(super) fn title(&mut self, written: &Written<TitleDocument>) -> Title {
         let document = &written.document;
+        for (index, name) in document.vendor_packages.iter().enumerate() {
+            let (package, place) = (TitleId::new(name), written.place(steps!["vendor_packages", index]));
+            if package.package().is_some() {
+                self.known_title(&package, &Repository::default(), place);
+            } else {
+                self.report(
+                    Diagnostic::error("policy/unknown-title", "no package")
+                        .at(place)
+                        .label(format!("`{name}` does not say of which package manager"))
+                        .with_help(format!("write `deb/{name}` or `rpm/{name}`")),
+                );
+            }
+        }
         let mut names = BTreeSet::new();
         let mut branches = Vec::new();
         for (index, branch) in document.branches.iter().enumerate() {
