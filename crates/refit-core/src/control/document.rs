@@ -251,6 +251,10 @@ impl Writer<'_> {
             Wanted::Nothing => None,
             Wanted::Absent => installed.and_then(|_| name()).map(|name| ("remove", Action::Remove(name))),
             Wanted::Release(version) => {
+                // A halt counts from the moment at which it is in the log, not from when this device is decided anew.
+                if self.is_halted(&key.slot.title, version) {
+                    return None;
+                }
                 let PackageName { system, name } = name()?;
                 let package = |downgrade| Package { system, name: name.clone(), version: version.clone(), downgrade };
                 let Some(installed) = installed else { return Some(("install", Action::Install(package(false)))) };
@@ -265,6 +269,15 @@ impl Writer<'_> {
                 Some(("upgrade", Action::Upgrade(package(below))))
             }
         }
+    }
+
+    /// Whether a release is halted where this device is; where its platform is unknown, anywhere.
+    fn is_halted(&self, title: &TitleId, version: &str) -> bool {
+        let platform = self.facts.get(&FieldRef::device("platform"));
+        let elsewhere = |on: &SmolStr| matches!(platform.as_deref(), Some(Value::Text(here)) if here != on);
+        let answers = self.state.rollouts.answers(title).iter();
+        let halts = answers.filter(|gate| gate.answer == GateAnswer::Halt && gate.version == version);
+        halts.into_iter().any(|gate| !gate.platform.as_ref().is_some_and(elsewhere))
     }
 
     /// What a title is in the device's package manager; `None` where nobody says.

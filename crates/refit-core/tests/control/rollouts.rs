@@ -203,6 +203,37 @@ fn a_good_release_goes_through_all_rings_by_itself() {
     assert_eq!(replayed.rollouts, *now);
 }
 
+/// A release goes to everybody.
+fn goes_all_the_way(shell: &mut Shell, version: &str) {
+    shell.release("editor", version);
+    for _ in 0..4 {
+        direct(shell);
+        shell.wait(1);
+        update(shell, version);
+        shell.wait(25);
+        heard(shell, &[]);
+    }
+    let trial = shell.state.rollouts.trial(&TitleId::new("editor"), version).unwrap();
+    assert_eq!(trial.fine.len() as usize, shell.state.managed().count());
+}
+
+#[test]
+fn a_release_is_weighed_until_the_next_has_gone_all_the_way() {
+    let mut shell = fleet(30, 3);
+    goes_all_the_way(&mut shell, "1.1.0");
+    let fail = |shell: &mut Shell| {
+        for device in (5..25).map(name) {
+            receipt_of(shell, &device, Some("1.1.0"), ReceiptResult::Failed, "1.0.0", "1.0.0");
+        }
+        direct(shell)
+    };
+    let mut early = fleet(30, 3);
+    goes_all_the_way(&mut early, "1.1.0");
+    assert_eq!(fail(&mut early), ["editor 1.1.0: Halt after rest"], "it has gone all the way, and is weighed");
+    goes_all_the_way(&mut shell, "1.2.0");
+    assert_eq!(fail(&mut shell), [""; 0], "nobody is given it any more, and a look costs nothing for it");
+}
+
 #[test]
 fn a_release_that_breaks_the_canaries_reaches_nobody_else_and_its_successor_goes_to_them_first() {
     let mut shell = fleet(30, 3);

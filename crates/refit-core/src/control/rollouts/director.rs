@@ -137,6 +137,9 @@ impl One<'_> {
             None => false,
         };
         // What has passed may still turn out to be bad: evidence is heard until the next release has gone all the way.
+        if self.is_superseded(record) {
+            return;
+        }
         let verdict = self.verdict(record, ring, look);
         let last = index + 1 >= self.rollout.rings.len();
         let goes_on = passed || rollouts.is_expedited(self.title, self.version, Some(self.platform));
@@ -148,6 +151,20 @@ impl One<'_> {
             None if self.soaked(record, ring, look) => self.open(index + 1, look),
             _ => {}
         }
+    }
+
+    /// Whether a release that began later has gone all the way, and nobody waits for this one: each look would otherwise weigh all
+    /// releases that there ever were.
+    fn is_superseded(&self, record: &RolloutRecord) -> bool {
+        let rollouts = &self.state.rollouts;
+        let nobody_waits = self.waiting.values().all(DeviceSet::is_empty);
+        let later = rollouts.of(self.title).iter().skip_while(|known| *known != record).skip(1);
+        let mut later = later.filter(|later| later.is_of(&self.rollout.name, &later.version, Some(self.platform)));
+        nobody_waits
+            && later.any(|later| {
+                let gone_all_the_way = self.last_open(later).is_some_and(|last| last + 1 == self.rollout.rings.len());
+                gone_all_the_way && rollouts.halt(self.title, &later.version, Some(self.platform)).is_none()
+            })
     }
 
     fn last_open(&self, record: &RolloutRecord) -> Option<usize> {
