@@ -38,12 +38,12 @@ pub fn ring_by_ring(lab: &mut Lab<'_>, name: &str, version: &str) {
             let entries = hosts.flat_map(|(_, entries)| entries);
             entries.filter(|entry| entry.version == version).map(|entry| entry.at).collect()
         };
-        for ring in 1..RINGS.len() {
+        for (ring, name) in RINGS.iter().enumerate().skip(1) {
             let (before, here) = (times(ring - 1), times(ring));
             let (first, last) = (before.iter().min().unwrap(), before.iter().max().unwrap());
             let soaked = *first + SignedDuration::from_secs(SOAK_SECONDS);
             let began = here.iter().min().unwrap();
-            assert!(began > last && *began >= soaked, "{family:?} {}: {before:?} {here:?}", RINGS[ring]);
+            assert!(began > last && *began >= soaked, "{family:?} {name}: {before:?} {here:?}");
         }
     }
     lab.report.found(&format!(
