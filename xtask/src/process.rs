@@ -18,9 +18,15 @@ pub fn program(name: &str) -> Command {
     command
 }
 
-/// Cargo, as the one that runs this.
+/// Cargo, as the one that runs this, without what that tells xtask of its own package: build scripts of dependencies would take it
+/// for a change, and everything that needs them would be built anew, now and the next time that somebody builds without xtask.
 pub fn cargo() -> Command {
-    program(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+    let mut cargo = program(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)) {
+        cargo.env_remove(name);
+    }
+    cargo
 }
 
 /// Runs a program to its end, with its output where ours goes.

@@ -43,6 +43,12 @@ pub type PlanPage = Page<crate::PlanSummary>;
 pub type TimelinePage = Page<crate::MomentSaid>;
 /// Rollouts.
 pub type RolloutPage = Page<crate::RolloutSaid>;
+/// A page of signals.
+pub type SignalPage = Page<crate::SignalSaid>;
+/// Disruption groups.
+pub type GroupPage = Page<crate::GroupSaid>;
+/// Webhooks.
+pub type WebhookPage = Page<crate::Webhook>;
 /// Tokens.
 pub type TokenPage = Page<crate::Token>;
 /// Enrolment tokens.

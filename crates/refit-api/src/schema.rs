@@ -54,11 +54,11 @@ impl<T: JsonSchema> ToSchema for Page<T> {
 
 wire! {
     Applied, Assignment, Brake, Device, DeviceDecisions, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
-    GateAnswered, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewToken,
+    GateAnswered, GiveBack, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewToken,
     Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, Problem, ReleaseAndWhy, RootEnvelope, Settings, TokenMade, Trust,
-    Why, Written;
-    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid,
-    TitleSummary, Token,
+    WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;
+    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid,
+    TitleSummary, Token, Webhook,
 }
 
 /// The schemas of all types, by name, as `components.schemas` of an OpenAPI document holds them.

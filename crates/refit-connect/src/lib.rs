@@ -4,3 +4,5 @@
 //! to those who decide.
 
 pub mod feeds;
+pub mod prometheus;
+pub mod webhook;

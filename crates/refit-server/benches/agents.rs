@@ -80,6 +80,7 @@ async fn serve(which: &str) {
         return;
     }
     let options = Options {
+        connections: Default::default(),
         data: data.to_owned(),
         listen: "127.0.0.1:0".parse().unwrap(),
         public: None,

@@ -1,7 +1,11 @@
 //! What the server does by itself: ticks, its lease, snapshots, matching advisories, forgetting old answers.
 
+mod monitoring;
 #[cfg(test)]
 mod tests;
+
+pub use monitoring::Troubles;
+pub(crate) use monitoring::monitoring;
 
 use crate::{
     agents::Agents,

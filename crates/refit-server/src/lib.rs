@@ -3,6 +3,7 @@
 //! - [`shell`] One writer over the log, views for readers, decisions beside the writer.
 //! - [`start`] A server's life, from opening the log to a clean end.
 //! - `jobs` What it does by itself.
+//! - [`connections`] The systems that it may talk to.
 //! - [`api`] What it answers, over HTTP.
 //! - [`agents`] What devices ask.
 //! - [`matching`] Which advisories concern a distribution's packages.
@@ -14,6 +15,7 @@
 pub mod agents;
 pub mod api;
 mod background;
+pub mod connections;
 pub mod erasures;
 mod jobs;
 pub mod log;
@@ -24,3 +26,4 @@ pub mod shell;
 pub mod start;
 pub mod tls;
 pub mod tokens;
+mod webhooks;

@@ -7,12 +7,14 @@
 use crate::{
     agents::{self, Agents, Authority},
     api::{self, Api},
+    connections::Connections,
     erasures,
-    jobs::{self, LEASE, Pace},
+    jobs::{self, LEASE, Pace, Troubles},
     matching::Packages,
     shell::{Clock, Shell, SystemClock, TellError},
     tls::{Certificates, Clients, TlsError, write_private},
     tokens::{self, TokenError},
+    webhooks,
 };
 use axum_server::{Handle, accept::NoDelayAcceptor, tls_rustls::RustlsConfig};
 use jiff::{Timestamp, Zoned};
@@ -52,6 +54,8 @@ pub struct Options {
     pub approvals: Option<u32>,
     /// Certificate and key, as PEM files; the server's own authority where they are not given.
     pub certificates: Option<(PathBuf, PathBuf)>,
+    /// The systems that it may talk to.
+    pub connections: Connections,
     /// The catalog's titles.
     pub catalog: Titles,
     /// The machine's name, for its certificate and its lease.
@@ -155,7 +159,8 @@ pub fn token_file(data: &Path) -> PathBuf {
 impl Server {
     /// Opens the log and listens.
     pub async fn start(options: Options) -> Result<Server, ServerError> {
-        let Options { data, listen, public, approvals, certificates, catalog, hostname, version } = options;
+        let Options { data, listen, public, approvals, certificates, connections, catalog, hostname, version } =
+            options;
         let (store, opened) = open_sqlite(&data).await?;
         match &opened.lost {
             Some(_) => tracing::error!(folder = %data.display(), "{opened}"),
@@ -219,10 +224,14 @@ impl Server {
         let mut jobs = JoinSet::new();
         jobs.spawn(jobs::flush(agents.clone(), Pace::default()));
         jobs.spawn(jobs::tick(shell.clone(), data.clone(), Pace::default()));
+        jobs.spawn(webhooks::run(shell.clone(), agents.clone()));
         jobs.spawn(jobs::snapshots(shell.clone()));
         jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone(), Pace::default()));
         jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, clients, tls.clone()))));
-        let api = Api::new(shell.clone(), agents.clone(), api::Options::default());
+        let troubles = Troubles::default();
+        jobs.spawn(jobs::monitoring(shell.clone(), connections, troubles.clone(), Pace::default()));
+        let limits = api::Options { troubles, ..api::Options::default() };
+        let api = Api::new(shell.clone(), agents.clone(), limits);
         api.metrics().include(|registry| shell.metrics().register(registry));
         let router = api::router(api).merge(agents::router(agents.clone()));
         let handle = Handle::new();

@@ -2,7 +2,7 @@
 
 use super::{rng::Rng, watch::Ledger};
 use jiff::{SignedDuration, Timestamp};
-use refit_agent::machine::{Clock, Documents, Journal, Machine, RestartNeeds, Settings};
+use refit_agent::machine::{Clock, Documents, Journal, Machine, Presence, RestartNeeds, Settings};
 use refit_model::DeviceId;
 use refit_wire::{Digest, Envelope};
 use smol_str::SmolStr;
@@ -45,6 +45,10 @@ pub struct Agent {
     pub universe: SmolStr,
     /// The call that is out.
     pub out: Option<u64>,
+    /// How it is used.
+    pub presence: Presence,
+    /// Until when its person complains of a release.
+    pub complains_until: Option<Timestamp>,
 }
 
 /// What is on a disk.
@@ -110,6 +114,8 @@ impl Agent {
             full_until: None,
             universe,
             out: None,
+            presence: Presence::default(),
+            complains_until: None,
         }
     }
 

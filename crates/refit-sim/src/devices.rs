@@ -3,17 +3,20 @@
 
 use super::{
     agent::Agent,
+    config::Form,
     faults::Fault,
     packages::{Besides, busy},
     plant::Plant,
+    quality::Breaks,
     run::{Run, Stop, Task},
     traffic::Message,
-    watch::{Invariant, agents as judge},
+    watch::{Invariant, agents as judge, changes, disruption},
 };
 use jiff::SignedDuration;
 use refit_agent::machine::{Change, Complaint, Effect, Input, PersonSaid, Presence, Telling};
-use refit_model::DeviceId;
-use refit_wire::mandate::check::Step;
+use refit_model::{DeviceId, TitleId};
+use refit_wire::{mandate::check::Step, state::Busy};
+use smol_str::SmolStr;
 use std::collections::VecDeque;
 
 /// The most agents that a run may have.
@@ -24,7 +27,7 @@ pub(super) const CALL: i64 = 300;
 impl Run {
     /// One more device, whose agent enrols soon.
     pub fn new_agent(&mut self, number: usize) {
-        if self.agents.len() >= AGENTS_MOST {
+        if self.agents.len() >= self.agents_most() {
             return;
         }
         let cloned = self.fault(Fault::ClonedId, 60, |run| &mut run.devices);
@@ -40,6 +43,10 @@ impl Run {
         };
         self.agents.push(agent);
         self.begins(self.agents.len() - 1);
+    }
+
+    fn agents_most(&self) -> usize {
+        AGENTS_MOST.max(self.config.devices * 6 / 5)
     }
 
     fn begins(&mut self, index: usize) {
@@ -83,6 +90,7 @@ impl Run {
         let presence = self.presence();
         let Some(agent) = self.agents.get_mut(index) else { return Ok(()) };
         agent.kill();
+        agent.presence = Presence::default();
         if self.config.plant == Some(Plant::ClockHidden) {
             agent.set_clock(86_400, self.now);
         }
@@ -92,12 +100,29 @@ impl Run {
         let boot = format!("{}-{}", agent.who, agent.boots).into();
         self.watch.judge(Invariant::OrderNeverGoesDown, found)?;
         self.drive(index, Input::Started { random, boot })?;
-        self.drive(index, Input::Presence(presence))
+        self.uses(index, presence)
     }
 
+    /// How a device is used now.
     fn presence(&mut self) -> Presence {
         let attended = self.devices.permille(500);
-        Presence { in_use: attended || self.devices.permille(300), attended, busy: Default::default() }
+        let in_use = attended || self.devices.permille(300);
+        let busy = if self.calm { None } else { self.devices.permille(150).then(|| self.devices.below(4)) };
+        let kinds = [Busy::Call, Busy::ScreenShare, Busy::Focus, Busy::CalendarBusy];
+        let busy = busy.and_then(|kind| kinds.get(kind as usize).copied());
+        Presence { in_use, attended, busy: busy.into_iter().collect() }
+    }
+
+    /// An agent is told how its device is used.
+    fn uses(&mut self, index: usize, presence: Presence) -> Result<(), Stop> {
+        if let Some(agent) = self.agents.get_mut(index) {
+            agent.presence = presence.clone();
+        }
+        let told = match self.config.plant {
+            Some(Plant::BusyHidden) => Presence { busy: Default::default(), ..presence },
+            _ => presence,
+        };
+        self.drive(index, Input::Presence(told))
     }
 
     /// The time that the machine asked for has come.
@@ -111,7 +136,7 @@ impl Run {
             return Ok(());
         }
         let presence = self.presence();
-        self.drive(index, Input::Presence(presence))?;
+        self.uses(index, presence)?;
         self.drive(index, Input::Woken)
     }
 
@@ -133,16 +158,22 @@ impl Run {
             self.after(until.duration_since(now).as_secs() + 1, Task::Hear(index, life, Box::new(input)));
             return Ok(());
         }
+        if input == Input::Person(PersonSaid::Now)
+            && let Some(agent) = self.agents.get_mut(index)
+        {
+            agent.image.ledger.agrees();
+        }
         self.drive(index, input)
     }
 
     /// Days on a device: clocks go wrong, people change what is installed, it sleeps for weeks, is switched off, its disk fills, an
     /// image is made of it, and it is put back to one.
     pub fn live(&mut self, index: usize) {
-        let again = self.devices.between(7_200, 60_000);
+        let fleet = self.config.form == Form::Rollouts;
+        let again = if fleet { self.devices.between(43_200, 129_600) } else { self.devices.between(7_200, 60_000) };
         self.after(again, Task::Live(index));
         let copied = self.fault(Fault::ClonedId, 8, |run| &mut run.devices);
-        if copied && self.agents.len() < AGENTS_MOST {
+        if copied && self.agents.len() < self.agents_most() {
             let (who, now) = (self.number() as usize, self.now);
             self.agents.extend(
                 self.agents.get(index).map(|agent| Agent::copy_of(who, agent, now)).into_iter().collect::<Vec<_>>(),
@@ -157,11 +188,15 @@ impl Run {
         let (jump, gain) = (self.devices.between(-500_000, 500_000), self.devices.between(-300, 300));
         let (sleep, full) = (self.devices.between(86_400, 25 * 86_400), self.devices.between(3_600, 40_000));
         let (off, makes_image) = (self.devices.permille(500), self.devices.permille(150));
+        let often = if fleet { 15 } else { 350 };
         let (people_change, which, says) =
-            (self.devices.permille(350), self.devices.below(12), self.devices.permille(30));
+            (self.devices.permille(often), self.devices.below(12), self.devices.permille(if fleet { 4 } else { 30 }));
         let (set_right, now) = (self.devices.permille(400), self.now);
         let who = if back { self.number() as usize } else { 0 };
         let Some(agent) = self.agents.get_mut(index) else { return };
+        // Who complains of something does not go away meanwhile.
+        let complains = agent.complains_until.is_some_and(|until| now < until);
+        let (jumps, sleeps, back) = (jumps && !complains, sleeps && !complains, back && !complains);
         if drifts {
             agent.set_clock(0, now);
             agent.gains = gain;
@@ -171,6 +206,8 @@ impl Run {
             agent.set_clock(0, now);
         }
         if people_change {
+            let ledger = &mut agent.image.ledger;
+            ["browser", "guard", "editor", "curl"].iter().for_each(|package| ledger.put_back(package));
             match which {
                 0 => drop(agent.image.packages.remove("browser")),
                 1 => drop(agent.image.packages.insert("browser".into(), "1.0.0".into())),
@@ -308,11 +345,18 @@ impl Run {
                 let observed = agent.observe(packages.iter());
                 inputs.push_back(Input::Observed { session, result: Ok(observed) });
             }
-            Effect::Tell(telling) => self.tell(index, &telling),
+            Effect::Tell(telling) => {
+                if let Telling::Notice { items, .. } = &telling {
+                    agent.image.ledger.told(items.iter().map(|item| (item.title.clone(), item.version.clone())));
+                }
+                self.tell(index, &telling);
+            }
             Effect::Log(..) => {}
             Effect::Restart => {
                 let wall = agent.wall(now);
-                let found = judge::restarts_within_limit(&mut agent.image.ledger, now)
+                let lately = judge::restarts_within_limit(&mut agent.image.ledger, now);
+                let found = lately
+                    .map(|found| format!("{}: {found}", agent.device))
                     .or_else(|| judge::valid_time(&agent.image.ledger, wall, now));
                 let braked = judge::brake_is_honoured(&agent.image.ledger, "a restart");
                 self.watch.judge(Invariant::RestartsWithinLimit, found)?;
@@ -361,7 +405,8 @@ impl Run {
         let fails = self.fault(Fault::DirectiveFails, 100, |run| &mut run.disk);
         let done = self.disk.below(steps.len() as u64 + 1) as usize;
         let failing = self.disk.below(steps.len() as u64) as usize;
-        let (needs_restart, seconds) = (self.disk.permille(500), self.disk.between(1, 900));
+        let fleet = self.config.form == Form::Rollouts;
+        let (needs_restart, seconds) = (self.disk.permille(if fleet { 60 } else { 500 }), self.disk.between(1, 900));
         let (calm, plant) = (self.calm, self.config.plant);
         match plant {
             Some(Plant::StepsHidden) => {
@@ -391,8 +436,29 @@ impl Run {
         let mandate = judge::mandate_holds(&steps);
         let floors = judge::never_below_floors(&agent.image.ledger, &steps);
         let braked = judge::brake_is_honoured(&agent.image.ledger, "a change");
+        let (leases, fold, truth) = (&self.watch.leases, &self.watch.fold, &self.watch.truth);
+        let leased =
+            disruption::told(agent, states).and_then(|told| leases.began_with_lease(agent, truth, told, &steps, now));
+        let begun = changes::Begun { agent, fold, truth, bounds: &self.watch.bounds, wall, now };
+        let begins = [
+            (Invariant::LeaseOutlivesSession, leased),
+            (Invariant::InsideOpenRing, begun.inside_open_ring(&steps)),
+            (Invariant::FreezesHold, begun.freezes_hold(&steps)),
+            (Invariant::WindowsHold, begun.windows_hold(&steps)),
+            (Invariant::BusyPeopleAreLeftAlone, begun.busy_people_are_left_alone(&steps)),
+            (Invariant::HaltedTouchesNobody, begun.halted_touches_nobody(&steps)),
+            (Invariant::NobodyIsForcedTwice, begun.nobody_is_forced_twice(&steps)),
+        ];
+        let mut broken = Vec::new();
         for (position, step) in steps.iter().enumerate() {
             if (killed && position >= done) || (fails && position == failing) {
+                continue;
+            }
+            let (title, version) = (TitleId::new(&step.package.name), step.after.clone().unwrap_or_default());
+            let bad = truth.qualities.get(&(title.clone(), version.clone()));
+            let bad = bad.filter(|bad| bad.breaks_on(&agent.device, &title, &version)).map(|bad| bad.breaks);
+            broken.extend(bad.map(|breaks| (breaks, title, version, step.before.clone())));
+            if bad == Some(Breaks::Installing) {
                 continue;
             }
             agent.carry_out(step);
@@ -402,8 +468,18 @@ impl Run {
                 agent.restart.packages.insert(step.package.clone());
             }
         }
+        if plant == Some(Plant::ChangesUndone) {
+            // The package manager says that it is done, and undoes it.
+            for step in &steps {
+                let undone = Step { after: step.before.clone(), ..step.clone() };
+                if step.before.is_some() && seconds % 2 == 0 {
+                    agent.carry_out(&undone);
+                }
+            }
+        }
         let mut observed = agent.observe(steps.iter().map(|step| &step.package));
         observed.duration_ms = u64::try_from(seconds).unwrap_or(0) * 1_000;
+        let fails = fails || broken.iter().any(|(breaks, ..)| *breaks == Breaks::Installing);
         if fails {
             observed.problems.push("a script failed".into());
         }
@@ -414,6 +490,32 @@ impl Run {
         self.watch.judge(Invariant::MandateHolds, mandate)?;
         self.watch.judge(Invariant::NeverBelowFloors, floors)?;
         self.watch.judge(Invariant::BrakeIsHonoured, braked)?;
+        for (invariant, found) in begins {
+            self.watch.judge(invariant, found)?;
+        }
+        let mut silent = false;
+        for (breaks, title, version, before) in broken {
+            match breaks {
+                Breaks::Installing => {}
+                Breaks::Complaints => {
+                    let after = self.disk.between(600, 14_400);
+                    if let Some(agent) = self.agents.get_mut(index) {
+                        agent.complains_until = now.checked_add(SignedDuration::from_hours(72)).ok();
+                    }
+                    self.after(after, Task::Complain(index, title, version));
+                }
+                Breaks::Silently if self.calm => {}
+                Breaks::Silently => {
+                    // Some say before that it was installed.
+                    let after = if self.disk.permille(500) { 0 } else { self.disk.between(900, 5_400) };
+                    silent |= after == 0;
+                    self.after(after, Task::Silenced(index, title.as_str().into(), before));
+                }
+            }
+        }
+        if silent {
+            return Ok(Some(()));
+        }
         if killed {
             let (again, machine_too) = (self.disk.between(5, 20_000), self.disk.permille(500));
             self.kill(index, again, machine_too);
@@ -428,6 +530,44 @@ impl Run {
         Ok(Some(()))
     }
 
+    /// A release has silenced a device: it is off until somebody repairs it.
+    pub fn silenced(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {
+        let now = self.now;
+        let seconds = self.devices.between(4 * 86_400, 12 * 86_400);
+        let Some(agent) = self.agents.get_mut(index) else { return };
+        agent.reboot(now);
+        agent.asleep = now.checked_add(SignedDuration::from_secs(seconds)).ok();
+        self.after(seconds, Task::Repaired(index, package, before));
+        self.after(seconds + 60, Task::Boot(index));
+    }
+
+    /// A device that a release silenced is repaired: the version before is put back.
+    pub fn repaired(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {
+        let Some(agent) = self.agents.get_mut(index) else { return };
+        agent.image.ledger.put_back(&package);
+        match before {
+            Some(before) => drop(agent.image.packages.insert(package, before)),
+            None => drop(agent.image.packages.remove(&package)),
+        }
+    }
+
+    /// A person says that a title is broken, and says it again while it is.
+    pub fn complain(&mut self, index: usize, title: TitleId, version: SmolStr) -> Result<(), Stop> {
+        let now = self.now;
+        let Some(agent) = self.agents.get(index) else { return Ok(()) };
+        let there = agent.image.packages.get(title.as_str()) == Some(&version);
+        if !there || agent.complains_until.is_none_or(|until| until < now) {
+            return Ok(());
+        }
+        let away = agent.machine.is_none() || agent.asleep.is_some_and(|until| now < until);
+        self.after(6 * 3_600, Task::Complain(index, title.clone(), version));
+        if away {
+            return Ok(());
+        }
+        let said = Complaint { title: Some(title.as_str().into()), text: "it is broken".into() };
+        self.drive(index, Input::Person(PersonSaid::Complains(said)))
+    }
+
     /// All clocks are right, and every agent says all that it has to say, and does what it is told.
     pub fn everybody_reports(&mut self) -> Result<(), Stop> {
         for index in 0..self.agents.len() {
@@ -436,9 +576,15 @@ impl Run {
             let Some(agent) = self.agents.get_mut(index) else { continue };
             agent.set_clock(0, now);
             (agent.asleep, agent.full_until) = (None, None);
+            agent.presence = Presence::default();
             agent.kill();
             self.boot(index)?;
-            for _ in 0..6 {
+            for check_in in 0..80 {
+                // A disk that was put back is refused as often as it has come since.
+                let answered = self.agents.get(index).is_none_or(|agent| agent.image.ledger.last().is_some());
+                if check_in >= 6 && answered {
+                    break;
+                }
                 self.now = self.now.checked_add(SignedDuration::from_secs(1)).unwrap_or(self.now);
                 self.drive(index, Input::CheckInNow)?;
                 if self.agents.get(index).is_none_or(|agent| agent.machine.is_none()) {

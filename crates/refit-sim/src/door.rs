@@ -2,6 +2,7 @@
 
 use super::{
     agent::settings,
+    config::Form,
     keys::{self, ORGANIZATION, Signer},
     plant::Plant,
     run::{Run, Stop},
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_agent::machine::{Ask, Failure, Machine};
 use refit_core::control::{
     Actor, AgentInput, Bearer, ComplaintReceived, Continuation, DeviceSet, DeviceStands, EnrolmentRecord, Input,
-    MandatePublished, RootPublished, Scope, TokenId,
+    LeaseInput, MandatePublished, RootPublished, Scope, TokenId, disruption,
     document::{self, Frame},
     report,
 };
@@ -105,7 +106,10 @@ impl Run {
 
     pub(super) fn publish_mandate(&mut self, number: u64) -> Result<(Actor, Input), Stop> {
         let first = Timestamp::from_second(1_790_000_000).unwrap_or(self.now);
-        let mandate = keys::mandate(number, first);
+        let mandate = match self.config.form {
+            Form::Everything => keys::mandate(number, first),
+            Form::Rollouts => keys::mandate_of_fleet(number, first, self.config.devices),
+        };
         self.signed_mandates = self.signed_mandates.max(number);
         let bytes = keys::signed(&mandate, Signer::Policy)?;
         let digest = fingerprint(&bytes)?.to_string().into();
@@ -193,7 +197,7 @@ impl Run {
             name: "simulated".into(),
             made: now,
             expires: later(now, 24 * 30),
-            uses: 30,
+            uses: 30.max(u32::try_from(self.config.devices).unwrap_or(30)),
             used: 0,
             revoked: None,
         };
@@ -306,7 +310,7 @@ impl Run {
                 device: device.clone(),
                 complaint: complaint.id.clone(),
                 at: complaint.at,
-                title: None,
+                title: complaint.title.clone(),
                 text: digest(&complaint.text),
             };
             inputs.push((actor.clone(), Input::Agents(AgentInput::Complaint(event))));
@@ -358,16 +362,30 @@ impl Run {
             return Ok(Err(refused(403, "quarantined")));
         }
         // Whoever comes without news is noted all the same.
-        self.give(vec![(actor, Input::Agents(AgentInput::Seen(this)))])?;
-        let heard_at = self.server_now();
-        self.watch.heard.heard(device, heard_at);
-        let Some(told) = self.told(device)? else { return Ok(Err(unavailable())) };
-        let next_seconds = self.devices.between(3_600, 40_000);
+        let noted = self.give(vec![(actor.clone(), Input::Agents(AgentInput::Seen(this)))])?;
+        if noted.is_some() {
+            let heard_at = self.server_now();
+            self.watch.heard.heard(device, heard_at);
+        }
+        let Some(mut told) = self.told(device)? else { return Ok(Err(unavailable())) };
+        if self.step_of_lease(&actor, device, said, told.digest, now)? {
+            let Some(again) = self.told(device)? else { return Ok(Err(unavailable())) };
+            told = again;
+        }
+        let next_seconds = match self.config.form {
+            Form::Everything => self.devices.between(3_600, 40_000),
+            // Four times a day.
+            Form::Rollouts => self.devices.between(18_000, 25_000),
+        };
+        let next_seconds = next_seconds.unsigned_abs();
         let Some(server) = &self.server else { return Ok(Err(unavailable())) };
         let state = &server.state;
         if want == Want::Nothing && report::wants_offers(state, &record) {
             want = Want::Offers;
         }
+        let row = server.board.row(device).map(|row| &**row);
+        let by_lease = state.device(device).and_then(|it| disruption::again(state, it, row, now));
+        let by_lease = by_lease.map(|soon| soon.as_secs());
         let issued = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let brake = state.brake.as_ref().filter(|_| self.config.plant != Some(Plant::BrakeUnsaid));
         let lease = Lease {
@@ -386,13 +404,38 @@ impl Run {
             want,
             receipts: receipts.clone(),
             complaints,
-            next_seconds: next_seconds.unsigned_abs(),
+            next_seconds: by_lease.map_or(next_seconds, |soon| soon.min(next_seconds)),
             renew,
             recorded: report::recorded(&record, history.as_ref()),
         };
         let confirmed = Confirmed { state: told.digest, issued, until: lease.until, stopped: state.brake.is_some() };
         let bytes = serde_json::to_vec(&answer).map_err(|error| error.to_string())?;
         Ok(Ok(Answered { bytes, confirmed: Some(confirmed), receipts, serial: None }))
+    }
+
+    /// The device's lease of disruption groups goes on, where it does; whether the writer was told.
+    fn step_of_lease(
+        &mut self,
+        actor: &Actor,
+        device: &DeviceId,
+        said: &CheckIn,
+        told: Digest,
+        now: Timestamp,
+    ) -> Result<bool, Stop> {
+        let Some(server) = &self.server else { return Ok(false) };
+        let mut state = server.state.clone();
+        let mut standing = said.standing.as_slice();
+        if let Some(plant) = self.config.plant {
+            plant.before_lease(&mut state, device);
+            standing = if plant == Plant::RestartsUnheeded { &[] } else { standing };
+        }
+        let Some(record) = state.device(device) else { return Ok(false) };
+        let row = server.board.row(device).map(|row| &**row);
+        let of_lease = disruption::Said { standing, holds_told: said.holds.state == Some(told) };
+        let Some(step) = disruption::consider(&state, record, row, of_lease, now) else { return Ok(false) };
+        let input = Input::Leases(LeaseInput::Device { device: device.clone(), step });
+        self.give(vec![(actor.clone(), input)])?;
+        Ok(true)
     }
 
     /// The state that a device is told, numbered as the server does it.
@@ -405,6 +448,9 @@ impl Run {
         }
         let mut made =
             document::document(&server.state, &record, row, &Frame { organization: ORGANIZATION, sequence: 0 });
+        if let Some(plant) = self.config.plant {
+            plant.before_telling(&server.state, &mut made, server.told.get(device).map(|told| &told.document));
+        }
         let content = Digest::of(&serde_json::to_vec(&made).map_err(|error| error.to_string())?);
         let before = server.told.get(device).cloned();
         if let Some(told) = before.clone().filter(|told| told.content == content) {

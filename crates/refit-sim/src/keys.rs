@@ -1,6 +1,7 @@
 //! The organisation's keys, and what it signs: roots, mandates, leases and states. Keys follow from numbers; what is signed is kept
 //! by content, because the same leases and states are asked for again and again.
 
+use super::policies::{RINGS, shares};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, TitleId};
 use refit_wire::{
@@ -141,6 +142,17 @@ pub fn mandate(number: u64, now: Timestamp) -> Mandate {
         expedited: Vec::new(),
         limits: Limits { restarts_per_day: RESTARTS_PER_DAY, ..Limits::default() },
     }
+}
+
+/// The mandate of a number in a fleet of that size: the rings of its policies, each with a shorter soak.
+pub fn mandate_of_fleet(number: u64, now: Timestamp, fleet: usize) -> Mandate {
+    let rings = RINGS.iter().zip(shares(fleet)).map(|(name, share)| Ring {
+        name: (*name).into(),
+        members: None,
+        share,
+        soak_seconds: 4 * 3_600,
+    });
+    Mandate { rollouts: [("staged".into(), rings.collect())].into(), ..mandate(number, now) }
 }
 
 fn later(at: Timestamp, hours: i64) -> Timestamp {

@@ -5,7 +5,9 @@
 //! hold is in [`watch`], and deliberate mistakes that it has to find are in [`Plant`]. `docs/simulation.md` tells how to use it.
 
 mod agent;
+mod calm;
 mod config;
+mod deciding;
 mod devices;
 mod door;
 mod faults;
@@ -14,20 +16,22 @@ mod operators;
 mod packages;
 mod plant;
 mod policies;
+mod quality;
 mod report;
 mod rng;
 mod run;
 mod server;
+mod serving;
 mod shrink;
 mod sources;
 mod store;
 mod traffic;
 pub mod watch;
 
-pub use config::Config;
+pub use config::{Config, Form};
 pub use faults::{Fault, FaultCounts};
 pub use plant::Plant;
-pub use report::{Coverage, Failure, Report, Summary};
+pub use report::{Coverage, Failure, Report, Summary, Transitions};
 pub use rng::Rng;
 pub use run::simulate;
 pub use shrink::shrink;

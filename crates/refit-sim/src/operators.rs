@@ -2,16 +2,17 @@
 //! answer gates, erase people, retire devices and hand out tokens.
 
 use super::{
+    config::Form,
     plant::Plant,
-    policies::{RINGS, TITLES, policy},
+    policies::{RINGS, TITLES, policy, rollouts},
     run::{Run, Stop, Task},
     watch::Truth,
 };
 use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::{
     control::{
-        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, PlanId, PlanKind, PlanStatus, PolicyFiles, Scope,
-        TokenId, TokenRecord, fleet_plan,
+        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, LeaseInput, PlanId, PlanKind, PlanStatus, PolicyFiles,
+        Scope, TokenId, TokenRecord, disruption, fleet_plan,
     },
     policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
 };
@@ -49,11 +50,20 @@ impl Run {
 
     /// An operator does something.
     pub fn operate(&mut self) -> Result<(), Stop> {
+        if self.config.form == Form::Rollouts {
+            return self.operate_rollouts();
+        }
         let again = self.people.between(600, 16_000);
         self.after(again, Task::Operate);
         let who = self.somebody();
         if self.people.permille(150)
             && let Some(input) = self.lift_quarantine()
+        {
+            self.give(vec![(who, input)])?;
+            return Ok(());
+        }
+        if self.people.permille(150)
+            && let Some(input) = self.answer_hook()
         {
             self.give(vec![(who, input)])?;
             return Ok(());
@@ -94,8 +104,13 @@ impl Run {
                 self.new_agent(number);
                 None
             }
-            90..92 => Some(self.create_token()),
-            92..94 => self.lift_quarantine(),
+            90 => Some(self.create_token()),
+            91 => {
+                let url = self.people.permille(700).then(|| "https://lb.acme.example/".into());
+                Some(Input::Leases(LeaseInput::SetWebhook { name: "lb".into(), url }))
+            }
+            92 => self.lift_quarantine(),
+            93 => self.give_back(),
             94..96 => self.revoke_token(),
             96 => return self.sign_something(),
             97 => {
@@ -112,6 +127,106 @@ impl Run {
             self.give(vec![(who, input)])?;
         }
         Ok(())
+    }
+
+    /// An operator of a fleet does something: mostly nothing but to look at plans that wait.
+    fn operate_rollouts(&mut self) -> Result<(), Stop> {
+        let state = self.server.as_ref().map(|server| &server.state);
+        let in_force = state.is_some_and(|state| state.policy.is_some());
+        let stopped = state.is_some_and(|state| state.brake.is_some());
+        let again = if in_force { self.people.between(900, 14_400) } else { self.people.between(60, 900) };
+        self.after(again, Task::Operate);
+        let who = self.somebody();
+        let what = self.people.below(1_000);
+        let halts = self.release_on_its_way();
+        let named = |(title, version, why): (TitleId, SmolStr, SmolStr)| (title, version, Some("linux".into()), why);
+        let input = match what {
+            0..400 if !in_force => return self.make_plan(who),
+            _ if !in_force => return self.look_at_plans(who),
+            _ if stopped && self.people.permille(600) => Some(Input::GoOn { why: "it is out".into() }),
+            0..15 => return self.make_plan(who),
+            15..450 => return self.look_at_plans(who),
+            450..480 => halts.map(named).map(|(title, version, platform, why)| Input::HaltRelease {
+                title,
+                version,
+                platform,
+                why,
+            }),
+            480..540 => self.halted_release().map(|(title, version, platform, why)| Input::ResumeRelease {
+                title,
+                version,
+                platform,
+                why,
+            }),
+            540..560 => halts.map(named).map(|(title, version, platform, why)| Input::ExpediteRelease {
+                title,
+                version,
+                platform,
+                why,
+            }),
+            560..570 => Some(Input::Stop { why: "it burns".into() }),
+            570..590 => self.let_pass(),
+            590..600 => self.open_ring(),
+            600..604 => self.some_device().map(|device| Input::Retire { device }),
+            604..612 => {
+                let number = self.number() as usize + 10_000;
+                self.new_agent(number);
+                None
+            }
+            612..620 => {
+                self.crash();
+                None
+            }
+            620..720 => self.lift_quarantine(),
+            720..780 => self.assign(),
+            780..785 => return self.sign_something(),
+            _ => None,
+        };
+        if let Some(input) = input {
+            self.give(vec![(who, input)])?;
+        }
+        Ok(())
+    }
+
+    /// A release on its way that is not halted, and what is said of it.
+    fn release_on_its_way(&mut self) -> Option<(TitleId, SmolStr, SmolStr)> {
+        let state = &self.server.as_ref()?.state;
+        let on_its_way = state.rollouts.under_way.iter().flat_map(|(title, records)| {
+            let newest = records.iter().rev().take(3);
+            newest.map(move |record| (title.clone(), record.version.clone()))
+        });
+        let open = on_its_way.filter(|(title, version)| state.rollouts.halt(title, version, Some("linux")).is_none());
+        let open: Vec<_> = open.collect();
+        let (title, version) = self.people.pick(&open).cloned()?;
+        Some((title, version, "somebody says so".into()))
+    }
+
+    /// A person lets the gate pass that a release waits for.
+    fn let_pass(&mut self) -> Option<Input> {
+        let (title, version, why) = self.release_on_its_way()?;
+        let state = &self.server.as_ref()?.state;
+        let record = state.rollouts.of(&title).iter().find(|record| record.version == version)?;
+        let after = record.open.last()?.ring.clone();
+        let platform = record.platform.clone();
+        let answer = Some(GateAnswer::Pass);
+        Some(Input::AnswerGate { title, version, after, platform, answer, until: None, why: Some(why), found: None })
+    }
+
+    /// Somebody gives a lease back by hand.
+    fn give_back(&mut self) -> Option<Input> {
+        let server = self.server.as_ref()?;
+        let holders: Vec<_> = server.state.leases.all().map(|(holder, _)| holder.clone()).collect();
+        let holder = self.people.pick(&holders).cloned()?;
+        Some(Input::Leases(LeaseInput::GiveBack { holder, why: "it is being repaired".into() }))
+    }
+
+    /// A hook that is asked answers.
+    fn answer_hook(&mut self) -> Option<Input> {
+        let asked = disruption::questions(&self.server.as_ref()?.state);
+        let disruption::Asked { holder, question, hook, .. } = self.people.pick(&asked).cloned()?;
+        let agrees = self.people.permille(800);
+        let said = if agrees { "" } else { "503" }.into();
+        Some(Input::Leases(LeaseInput::Answer { holder, question, hook, agrees, said }))
     }
 
     fn some_device(&mut self) -> Option<refit_model::DeviceId> {
@@ -230,7 +345,14 @@ impl Run {
 
     fn make_plan(&mut self, who: Actor) -> Result<(), Stop> {
         let today = self.now.to_zoned(TimeZone::UTC).date();
-        let spec = policy(&mut self.people, today);
+        let spec = match self.config.form {
+            Form::Everything => policy(&mut self.people, today),
+            Form::Rollouts => {
+                let blocks = self.people.permille(600);
+                let halted = self.halted_release().filter(|_| blocks).map(|(title, version, ..)| (title, version));
+                rollouts(&mut self.people, today, self.config.devices, halted)
+            }
+        };
         let id = self.plan_id();
         let now = self.server_now();
         let Some(server) = &self.server else { return Ok(()) };

@@ -2,7 +2,15 @@
 
 use crate::policies::RINGS;
 use jiff::SignedDuration;
-use refit_core::control::{Evaluation, Expedited, Input, RingRecord, SlotOutcome, State};
+use refit_core::control::{
+    Evaluation, Expedited, Input, LeaseBook, LeaseInput, LeaseStep, Receipt, ReceiptResult, RingRecord, SlotOutcome,
+    State,
+};
+use refit_model::DeviceId;
+use refit_wire::{
+    State as Document,
+    state::{Action, Directive},
+};
 use std::{str::FromStr, sync::Arc};
 
 /// Declares the mistakes with their names.
@@ -87,8 +95,35 @@ plants! {
     GatesSkipped = "gates-skipped",
     /// Decisions know nothing of halts and rings.
     RingsIgnored = "rings-ignored",
+    /// A ring soaks from a week before it opened.
+    SoakSkipped = "soak-skipped",
+    /// Gates hear of no failure, and of nobody who is silent or complains.
+    FailuresUncounted = "failures-uncounted",
+    /// Devices are told the newest release, whatever is published for them.
+    RingsUntold = "rings-untold",
+    /// Devices are not told of freezes.
+    FreezesUntold = "freezes-untold",
+    /// Devices are not told of windows.
+    WindowsUntold = "windows-untold",
+    /// Agents do not see that people are busy.
+    BusyHidden = "busy-hidden",
+    /// Devices are told what they were told before a release was halted.
+    HaltsUntold = "halts-untold",
+    /// The package manager undoes changes that came.
+    ChangesUndone = "changes-undone",
+    /// Whoever asks for a lease is the first: others that have one are forgotten.
+    LeasesForgotten = "leases-forgotten",
+    /// A session is over when its changes are installed, whatever waits for a restart.
+    RestartsUnheeded = "restarts-unheeded",
     /// A batch is acknowledged before it is durable.
     AcknowledgedTooEarly = "acknowledged-too-early",
+}
+
+fn version(directive: &Directive) -> Option<&str> {
+    match &directive.action {
+        Action::Upgrade(package) | Action::Install(package) => Some(&package.version),
+        _ => None,
+    }
 }
 
 impl FromStr for Plant {
@@ -134,7 +169,25 @@ impl Plant {
                 }
             }
             (Plant::BudgetForgotten, Input::Evaluated { .. }) => state.ledger.clear(),
+            (Plant::LeasesForgotten, Input::Leases(LeaseInput::Device { step: LeaseStep::Take(_), .. })) => {
+                state.leases = LeaseBook::default();
+            }
+            (Plant::RestartsUnheeded, Input::Leases(LeaseInput::Device { device, .. })) => {
+                self.before_lease(state, device);
+            }
             _ => {}
+        }
+    }
+
+    /// Tampers with the state on which the door looks at a lease.
+    pub(crate) fn before_lease(self, state: &mut State, device: &DeviceId) {
+        if let (Plant::RestartsUnheeded, Some(record)) = (self, state.devices.get_mut(device)) {
+            let pending = |receipt: &mut Receipt| {
+                if receipt.result == ReceiptResult::RestartPending {
+                    receipt.result = ReceiptResult::Succeeded;
+                }
+            };
+            Arc::make_mut(record).receipts.values_mut().for_each(pending);
         }
     }
 
@@ -167,6 +220,28 @@ impl Plant {
                     of.insert((record.version.clone(), None), hurry);
                 }
             }
+            Plant::SoakSkipped => {
+                let titles: Vec<_> = state.rollouts.under_way.keys().cloned().collect();
+                for title in titles {
+                    let Some(records) = state.rollouts.under_way.get_mut(&title) else { continue };
+                    let open = Arc::make_mut(records).iter_mut().flat_map(|record| &mut record.open);
+                    for ring in open {
+                        let week = SignedDuration::from_hours(168);
+                        ring.first_result = ring.first_result.and_then(|at| at.checked_sub(week).ok());
+                    }
+                }
+            }
+            Plant::FailuresUncounted => {
+                let titles: Vec<_> = state.rollouts.trials.keys().cloned().collect();
+                for title in titles {
+                    let Some(trials) = state.rollouts.trials.get_mut(&title) else { continue };
+                    for trial in Arc::make_mut(trials).values_mut() {
+                        let failed = std::mem::take(&mut trial.failed);
+                        trial.fine.0 |= failed.0;
+                        trial.complained = Default::default();
+                    }
+                }
+            }
             Plant::RingsIgnored => {
                 state.rollouts.gates.clear();
                 let titles: Vec<_> = state.rollouts.under_way.keys().cloned().collect();
@@ -180,6 +255,34 @@ impl Plant {
                             first_result: None,
                         };
                         record.open = RINGS.iter().map(|ring| open(ring)).collect();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tampers with what a device is told; `before` is what it was told last.
+    pub(crate) fn before_telling(self, state: &State, document: &mut Document, before: Option<&Document>) {
+        match self {
+            Plant::FreezesUntold => document.terms.iter_mut().for_each(|terms| terms.freezes.clear()),
+            Plant::WindowsUntold => document.terms.iter_mut().for_each(|terms| terms.window = None),
+            Plant::HaltsUntold => {
+                let halted = |directive: &Directive| {
+                    let version = version(directive);
+                    version
+                        .is_some_and(|version| state.rollouts.halt(&directive.title, version, Some("linux")).is_some())
+                };
+                let Some(before) = before.filter(|before| before.directives.iter().any(halted)) else { return };
+                (document.directives, document.terms) = (before.directives.clone(), before.terms.clone());
+            }
+            Plant::RingsUntold => {
+                for directive in &mut document.directives {
+                    let newest = state.releases.get(&directive.title).and_then(|list| list.last());
+                    let Some(newest) = newest.map(|release| release.version.clone()) else { continue };
+                    if let Action::Upgrade(package) | Action::Install(package) = &mut directive.action {
+                        directive.id = format!("upgrade {} {newest}", directive.title).into();
+                        package.version = newest;
                     }
                 }
             }

@@ -1,7 +1,14 @@
 //! Policy repositories that operators come up with: texts, and what the invariants have to know of them.
 
 use super::rng::Rng;
-use std::{collections::BTreeMap, fmt::Write};
+use jiff::civil::Date;
+use refit_model::TitleId;
+use refit_wire::state::Busy;
+use smol_str::SmolStr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// The departments. They are words that stand nowhere else, so that the log can be searched for them.
 pub const DEPARTMENTS: [&str; 4] = ["dept-quartz-it", "dept-basalt-sales", "dept-marble-finance", "dept-gneiss-build"];
@@ -9,11 +16,14 @@ pub const DEPARTMENTS: [&str; 4] = ["dept-quartz-it", "dept-basalt-sales", "dept
 pub const TITLES: [&str; 3] = ["editor", "browser", "guard"];
 /// The package of a distribution.
 pub const PACKAGE: &str = "deb/curl";
+/// The policy of each title.
+pub const SOFTWARE: [(&str, &str); 4] =
+    [(TITLES[0], "editors"), (TITLES[1], "browsers"), (TITLES[2], "guards"), (PACKAGE, "packages")];
 /// The rings of the rollout, in their order.
 pub const RINGS: [&str; 3] = ["canary", "early", "rest"];
 
 /// A policy repository.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PolicySpec {
     /// Its only file.
     pub yaml: String,
@@ -25,6 +35,57 @@ pub struct PolicySpec {
     pub has_exceptions: bool,
     /// Whether a gate stands between its rings.
     pub gated: bool,
+    /// What that gate asks besides failures: silence, and what people report.
+    pub asks: (bool, bool),
+    /// The rings of its rollout: each with its share, where it has one, and how long it soaks, in hours.
+    pub rings: Vec<(Option<f64>, i64)>,
+    /// What each policy says of the time of changes.
+    pub terms: BTreeMap<String, TermsSpec>,
+    /// Days without changes: the first, the last, and whether what is known to be exploited is closed all the same.
+    pub freezes: Vec<(Date, Date, bool)>,
+    /// A release that it blocks.
+    pub block: Option<(TitleId, SmolStr)>,
+    /// The policies that disruption groups limit.
+    pub limited: BTreeSet<String>,
+}
+
+/// What a policy says of the time of changes.
+#[derive(Clone, Debug, Default)]
+pub struct TermsSpec {
+    /// Whether it goes through the rollout.
+    pub rollout: bool,
+    /// The window.
+    pub window: Option<WindowSpec>,
+    /// What people must not be disturbed at, and for how many hours after the due time.
+    pub not_while: Option<(Vec<Busy>, i64)>,
+}
+
+/// A window: every day, or every Saturday.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowSpec {
+    /// The hour at which it opens, in local time.
+    pub hour: i8,
+    /// For how many hours.
+    pub hours: i64,
+    /// Only on Saturdays.
+    pub saturdays: bool,
+    /// Whether what is overdue waits for it.
+    pub waits: bool,
+}
+
+impl PolicySpec {
+    /// Whether every policy that may decide on a title is limited by disruption groups.
+    pub fn limits(&self, title: &str) -> bool {
+        let of = |name: &str| match name {
+            "editors" | "special" => title == TITLES[0],
+            "browsers" => title == TITLES[1],
+            "guards" => title == TITLES[2],
+            "packages" => title == PACKAGE,
+            _ => false,
+        };
+        let mut policies = self.phase_in_days.keys().filter(|name| of(name)).peekable();
+        policies.peek().is_some() && policies.all(|name| self.limited.contains(name))
+    }
 }
 
 /// A rolling budget: at most so many percent in so many hours.
@@ -41,13 +102,7 @@ pub struct BudgetSpec {
 /// A policy repository as somebody might write it at a time; `today` is a local day.
 pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     let mut yaml = String::new();
-    let mut spec = PolicySpec {
-        yaml: String::new(),
-        phase_in_days: BTreeMap::new(),
-        budgets: Vec::new(),
-        has_exceptions: false,
-        gated: rng.permille(700),
-    };
+    let mut spec = PolicySpec { gated: rng.permille(700), ..PolicySpec::default() };
     let mode = if rng.permille(900) { "enforce" } else { "observe" };
     let _ = writeln!(yaml, "organization: acme\ndefaults: {{ mode: {mode} }}");
     let _ = writeln!(yaml, "authority: {{ person.department: [hr, directory] }}");
@@ -77,6 +132,7 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     let gate = if spec.gated { "    gate: careful\n" } else { "" };
     if spec.gated {
         let measures = if rng.permille(500) { ", silence: 5%, reports: 5%" } else { "" };
+        spec.asks = (!measures.is_empty(), !measures.is_empty());
         let _ = writeln!(yaml, "gates: {{ careful: {{ enough: 60%, patience: 4d{measures} }} }}");
     }
     let _ = writeln!(
@@ -84,17 +140,13 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
         "rollouts:\n  staged:\n{gate}    rings:\n      - {{ name: canary, where: 'person.department == \"{canary}\"', soak: 1d }}"
     );
     let _ = writeln!(yaml, "      - {{ name: early, share: {share}%, soak: 1d }}\n      - {{ name: rest }}");
+    spec.rings = vec![(None, 24), (Some(share as f64 / 100.0), 24), (None, 0)];
+    window(&mut yaml);
     if rng.permille(250) {
-        let from = today.checked_add(jiff::Span::new().days(rng.between(0, 10))).unwrap_or(today);
-        let to = from.checked_add(jiff::Span::new().days(rng.between(1, 6))).unwrap_or(from);
-        let unless = if rng.permille(500) { ", unless: exposure.kev" } else { "" };
-        let _ = writeln!(yaml, "freezes:\n  - {{ name: busy days, from: {from}, to: {to}{unless} }}");
+        freeze(rng, &mut yaml, &mut spec, today, 10);
     }
-    for title in TITLES {
-        let _ = writeln!(yaml, "---\ntitle: {title}\nname: {title}\nscheme: semver\nidentifiers: {{ deb: [{title}] }}");
-    }
-    let software = [(TITLES[0], "editors"), (TITLES[1], "browsers"), (TITLES[2], "guards"), (PACKAGE, "packages")];
-    for (title, name) in software {
+    titles(&mut yaml);
+    for (title, name) in SOFTWARE {
         if rng.permille(850) {
             one_policy(rng, &mut yaml, &mut spec, name, title, "");
         }
@@ -128,23 +180,142 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     spec
 }
 
+/// A policy repository of an organisation that lets releases move through rings; `fleet` is how many devices it has, and `block` a
+/// release that it blocks.
+pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId, SmolStr)>) -> PolicySpec {
+    let mut yaml = String::new();
+    let mut spec = PolicySpec { gated: rng.permille(930), ..PolicySpec::default() };
+    let _ = writeln!(yaml, "organization: acme\ndefaults: {{ mode: enforce }}");
+    let _ = writeln!(yaml, "authority: {{ person.department: [hr, directory] }}");
+    if rng.permille(400) {
+        let (hours, percent) = *rng.pick(&[(24, 60), (12, 40), (72, 80)]).unwrap_or(&(24, 60));
+        spec.budgets.push(BudgetSpec { hours, percent, by_department: false });
+        let _ = writeln!(yaml, "budgets:\n  - {{ per: {hours}h, at_most: {percent}%, of: devices }}");
+    }
+    if spec.gated {
+        spec.asks = (rng.permille(800), rng.permille(800));
+        let silence = if spec.asks.0 { ", silence: 1%, silent_after: 16h" } else { "" };
+        let reports = if spec.asks.1 { ", reports: 2%" } else { "" };
+        // Few devices are sure of little.
+        let rates = if fleet > 200 {
+            [("2%", "90%"), ("5%", "90%"), ("10%", "90%")]
+        } else {
+            [("5%", "90%"), ("20%", "80%"), ("20%", "80%")]
+        };
+        let (rate, confidence) = *rng.pick(&rates).unwrap_or(&rates[0]);
+        let enough = if fleet > 200 && rng.permille(250) { "" } else { ", enough: 80%" };
+        let _ = writeln!(
+            yaml,
+            "gates: {{ careful: {{ failure_rate: {rate}, confidence: {confidence}{enough}, patience: 3d{silence}{reports} }} }}"
+        );
+    }
+    let gate = if spec.gated { "    gate: careful\n" } else { "" };
+    let _ = writeln!(yaml, "rollouts:\n  staged:\n{gate}    rings:");
+    for (name, share) in RINGS.iter().zip(shares(fleet)) {
+        let soak = *rng.pick(&[12, 24, 36]).unwrap_or(&24);
+        spec.rings.push((share, if share.is_some() { soak } else { 0 }));
+        let _ = match share {
+            Some(share) => writeln!(yaml, "      - {{ name: {name}, share: {}%, soak: {soak}h }}", share * 100.0),
+            None => writeln!(yaml, "      - {{ name: {name} }}"),
+        };
+    }
+    window(&mut yaml);
+    if rng.permille(400) {
+        freeze(rng, &mut yaml, &mut spec, today, 6);
+    }
+    titles(&mut yaml);
+    for (title, name) in SOFTWARE {
+        one_policy(rng, &mut yaml, &mut spec, name, title, "priority: 1\n");
+    }
+    if let Some((title, version)) = &block {
+        let until = today.checked_add(jiff::Span::new().days(30)).unwrap_or(today);
+        let _ = writeln!(
+            yaml,
+            "---\nblock: it breaks\ntitle: {title}\nreleases: \"={version}\"\nwhy: it breaks\nuntil: {until}"
+        );
+    }
+    spec.yaml = yaml;
+    spec.block = block;
+    spec
+}
+
+/// The shares of the rings in a fleet: a canary ring of some ten devices, and the rest without a share.
+pub fn shares(fleet: usize) -> [Option<f64>; 3] {
+    if fleet > 200 { [Some(0.02), Some(0.25), None] } else { [Some(0.2), Some(0.3), None] }
+}
+
+fn titles(yaml: &mut String) {
+    for title in TITLES {
+        let _ = writeln!(yaml, "---\ntitle: {title}\nname: {title}\nscheme: semver\nidentifiers: {{ deb: [{title}] }}");
+    }
+}
+
+fn window(yaml: &mut String) {
+    let _ = writeln!(
+        yaml,
+        "windows:\n  overnight: {{ rrule: \"FREQ=DAILY;BYHOUR=19\", lasts: 10h }}\n  saturday: {{ rrule: \"FREQ=WEEKLY;BYDAY=SA;BYHOUR=2\", lasts: 20h }}"
+    );
+}
+
+fn freeze(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, today: Date, within: i64) {
+    let from = today.checked_add(jiff::Span::new().days(rng.between(0, within))).unwrap_or(today);
+    let to = from.checked_add(jiff::Span::new().days(rng.between(1, 5))).unwrap_or(from);
+    let yields = rng.permille(500);
+    spec.freezes.push((from, to, yields));
+    let unless = if yields { ", unless: exposure.kev" } else { "" };
+    let _ = writeln!(yaml, "freezes:\n  - {{ name: busy days, from: {from}, to: {to}{unless} }}");
+}
+
 fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &str, title: &str, condition: &str) {
     let phase_in = *rng.pick(&[0, 3, 14, 30]).unwrap_or(&14);
     spec.phase_in_days.insert(name.to_owned(), phase_in);
     let _ = write!(yaml, "---\npolicy: {name}\nowner: ops@acme.example\nwhy: it has to be new\n{condition}");
     let _ = writeln!(yaml, "software: [\"{title}\"]\nphase_in: {phase_in}d");
-    if rng.permille(500) {
+    let mut terms = TermsSpec::default();
+    // A policy of an organisation that lives by rollouts names one, nearly always.
+    let by_rollouts = condition.starts_with("priority: 1\n");
+    terms.rollout = rng.permille(if by_rollouts { 950 } else { 500 });
+    if terms.rollout {
         yaml.push_str("rollout: staged\n");
     }
-    if rng.permille(400) {
+    if rng.permille(if by_rollouts { 100 } else { 400 }) {
         let _ = writeln!(yaml, "min_age: {}d", rng.between(1, 4));
+    }
+    if rng.permille(350) {
+        let saturdays = rng.permille(200);
+        let waits = rng.permille(500);
+        let (name, hour, hours) = if saturdays { ("saturday", 2, 20) } else { ("overnight", 19, 10) };
+        terms.window = Some(WindowSpec { hour, hours, saturdays, waits });
+        let after = if waits { "wait" } else { "run" };
+        let _ = writeln!(yaml, "window: {{ use: {name}, after_due: {after} }}");
     }
     if title == TITLES[2] && rng.permille(500) {
         yaml.push_str(if rng.permille(600) { "presence: required\n" } else { "presence: forbidden\n" });
     }
-    if rng.permille(400) {
+    if rng.permille(500) {
         let reboot = if rng.permille(700) { "at_due" } else { "ask" };
-        let _ = writeln!(yaml, "experience: {{ notify: {}h, reboot: {{ mode: {reboot} }} }}", rng.between(1, 8));
+        let mut relaunch = String::new();
+        if rng.permille(600) {
+            let hours = rng.between(1, 6);
+            terms.not_while = Some((vec![Busy::Call, Busy::Focus], hours));
+            let _ = write!(relaunch, ", relaunch: {{ mode: at_due, not_while: [call, focus], wait_up_to: {hours}h }}");
+        }
+        let _ = writeln!(
+            yaml,
+            "experience: {{ notify: {}h, defer: {{ times: 2, for: 8h }}, reboot: {{ mode: {reboot} }}{relaunch} }}",
+            rng.between(1, 8)
+        );
+    }
+    spec.terms.insert(name.to_owned(), terms);
+    if rng.permille(if by_rollouts { 150 } else { 600 }) {
+        spec.limited.insert(name.to_owned());
+        let (most, settle) = (rng.between(1, 3), rng.between(0, 90));
+        let drain = if rng.permille(100) { ", drain: lb" } else { "" };
+        let health = if rng.permille(300) { ", health: lb" } else { "" };
+        let _ = writeln!(
+            yaml,
+            "disruption: {{ group_by: device.cluster, max_unavailable: {most}, settle: {settle}m, silent_after: 2d{drain}{health} }}"
+        );
     }
     yaml.push_str("deadline:\n");
     if rng.permille(500) {

@@ -4,13 +4,40 @@ use super::{
     config::Config,
     faults::{Fault, FaultCounts},
     store::Store,
-    watch::{Invariant, Violation},
+    watch::{Invariant, Transition, Violation},
 };
 use refit_core::control::Event;
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// How often events of each kind were written in a step in which a fault had just happened.
 pub type Coverage = BTreeMap<(&'static str, Fault), u64>;
+
+/// What happened to releases on their way, and after which faults of the hour before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transitions {
+    /// How often.
+    pub counts: BTreeMap<Transition, u64>,
+    /// How often with a fault of the hour before.
+    pub after: BTreeMap<(Transition, Fault), u64>,
+}
+
+impl Transitions {
+    /// Notes one.
+    pub fn happened(&mut self, transition: Transition, faults: &BTreeSet<Fault>) {
+        *self.counts.entry(transition).or_default() += 1;
+        for fault in faults {
+            *self.after.entry((transition, *fault)).or_default() += 1;
+        }
+    }
+
+    fn add(&mut self, other: &Transitions) {
+        other.counts.iter().for_each(|(key, count)| *self.counts.entry(*key).or_default() += count);
+        other.after.iter().for_each(|(key, count)| *self.after.entry(*key).or_default() += count);
+    }
+}
 
 /// What came of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +58,8 @@ pub struct Report {
     pub events: BTreeMap<&'static str, u64>,
     /// Events by kind and fault.
     pub coverage: Coverage,
+    /// What happened to releases on their way.
+    pub transitions: Transitions,
     /// How often each invariant was looked at.
     pub looked: BTreeMap<Invariant, u64>,
     /// What did not hold.
@@ -61,6 +90,8 @@ pub struct Summary {
     pub events: BTreeMap<&'static str, u64>,
     /// Events by kind and fault.
     pub coverage: Coverage,
+    /// What happened to releases on their way.
+    pub transitions: Transitions,
     /// How often each invariant was looked at.
     pub looked: BTreeMap<Invariant, u64>,
 }
@@ -74,12 +105,23 @@ impl Summary {
         report.faults.iter().for_each(|(fault, count)| *self.faults.entry(*fault).or_default() += count);
         report.events.iter().for_each(|(kind, count)| *self.events.entry(kind).or_default() += count);
         report.coverage.iter().for_each(|(key, count)| *self.coverage.entry(*key).or_default() += count);
+        self.transitions.add(&report.transitions);
         report.looked.iter().for_each(|(invariant, count)| *self.looked.entry(*invariant).or_default() += count);
     }
 
     /// Kinds of events that never occurred.
     pub fn missing_events(&self) -> Vec<&'static str> {
         Event::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| !self.events.contains_key(kind)).collect()
+    }
+
+    /// What never happened to any release on its way.
+    pub fn missing_transitions(&self) -> Vec<Transition> {
+        Transition::ALL.iter().copied().filter(|it| !self.transitions.counts.contains_key(it)).collect()
+    }
+
+    /// Faults that happened, per device and day.
+    pub fn faults_per_device_day(&self) -> f64 {
+        self.faults.values().sum::<u64>() as f64 / self.device_days.max(1.0)
     }
 
     /// Faults that never happened.
@@ -90,7 +132,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} runs, {} steps, {:.0} device-days", self.runs, self.steps, self.device_days)?;
+        writeln!(
+            f,
+            "{} runs, {} steps, {:.0} device-days, {:.2} faults per device-day",
+            self.runs,
+            self.steps,
+            self.device_days,
+            self.faults_per_device_day()
+        )?;
         writeln!(f, "\ninvariants, and how often each was looked at:")?;
         for invariant in Invariant::ALL {
             writeln!(f, "  {invariant:28} {:>10}", self.looked.get(invariant).copied().unwrap_or(0))?;
@@ -106,6 +155,18 @@ impl fmt::Display for Summary {
                 Fault::ALL.iter().copied().filter(|it| self.coverage.contains_key(&(kind, *it))).collect();
             write!(f, "  {kind:28} {count:>10} {:>4}", after.len())?;
             let never: Vec<_> = Fault::ALL.iter().filter(|fault| !after.contains(fault)).map(|it| it.name()).collect();
+            match never.len() {
+                0 => writeln!(f)?,
+                1..=6 => writeln!(f, "  never after: {}", never.join(", "))?,
+                many => writeln!(f, "  never after {many} kinds")?,
+            }
+        }
+        writeln!(f, "\nwhat happened to releases, and after how many kinds of faults of the hour before:")?;
+        for transition in Transition::ALL {
+            let count = self.transitions.counts.get(transition).copied().unwrap_or(0);
+            let after = |fault: &&Fault| self.transitions.after.contains_key(&(*transition, **fault));
+            let never: Vec<_> = Fault::ALL.iter().filter(|fault| !after(fault)).map(|it| it.name()).collect();
+            write!(f, "  {transition:34} {count:>10} {:>4}", Fault::ALL.len() - never.len())?;
             match never.len() {
                 0 => writeln!(f)?,
                 1..=6 => writeln!(f, "  never after: {}", never.join(", "))?,

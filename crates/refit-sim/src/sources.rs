@@ -2,9 +2,11 @@
 //! an HR system that renames, lies, repeats itself and falls silent.
 
 use super::{
+    config::{Config, Form},
     faults::Fault,
     plant::Plant,
     policies::{DEPARTMENTS, PACKAGE, TITLES},
+    quality::Quality,
     rng::Rng,
     run::{Run, Stop, Task},
     watch::Truth,
@@ -35,7 +37,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub fn new(seed: u64, now: Timestamp) -> Sources {
+    pub fn new(seed: u64, now: Timestamp, form: Form) -> Sources {
         let first = |version: &str| ReleaseEntry {
             title: TitleId::new(PACKAGE),
             branch: None,
@@ -50,7 +52,8 @@ impl Sources {
         ]);
         Sources {
             rng: Rng::stream(seed, "sources"),
-            minors: TITLES.iter().map(|title| (*title, -1)).collect(),
+            // In a fleet nobody publishes what is there from the beginning.
+            minors: TITLES.iter().map(|title| (*title, if form == Form::Rollouts { 1 } else { -1 })).collect(),
             offers,
             advisories: Vec::new(),
             matched: Vec::new(),
@@ -102,7 +105,8 @@ impl Run {
     pub fn source(&mut self) -> Result<(), Stop> {
         let again = self.sources.rng.between(900, 24_000);
         self.after(again, Task::Source);
-        let input = match self.sources.rng.below(12) {
+        let most = if self.config.form == Form::Rollouts { 8 } else { 12 };
+        let input = match self.sources.rng.below(most) {
             0..3 => Some(self.release()),
             10 | 11 => self.offer(),
             3 | 4 => Some(self.advisory()),
@@ -127,6 +131,16 @@ impl Run {
         // Who lies says of an old release that it came out today, or of a new one that it is old.
         let version = if lies && *minor > 0 { *minor - 1 } else { *minor + 1 };
         *minor = (*minor).max(version);
+        if self.config.form == Form::Rollouts {
+            let release = |minor: i64| (TitleId::new(title), SmolStr::from(format!("1.{minor}.0")));
+            let (before, new) = (release(version - 1), release(version));
+            let mends = self.watch.fold.releases.was_halted(&before.0, &before.1);
+            // What follows a halted release is mended.
+            let quality = Quality::draw(&mut sources.rng).filter(|_| !mends);
+            if let Some(quality) = quality.filter(|_| version == *minor) {
+                self.watch.truth.qualities.entry(new).or_insert(quality);
+            }
+        }
         let ago = sources.rng.between(0, 40 * 3_600);
         let release = ReleaseEntry {
             title: TitleId::new(title),
@@ -200,7 +214,15 @@ impl Run {
         Input::Matched { distribution: "debian/bookworm".into(), content: self.store.put(content), advisories }
     }
 
+    /// People that HR speaks of before anything else happens.
+    pub fn first_people(&mut self) {
+        for number in 0..people(&self.config) {
+            self.sources.people.entry(PersonId::new(format!("p{number}"))).or_default();
+        }
+    }
+
     fn human_resources(&mut self) -> Option<Input> {
+        let people = people(&self.config);
         if self.now < self.sources.silent_until {
             self.lately.insert(Fault::SourceSilent);
             return None;
@@ -214,7 +236,7 @@ impl Run {
         let leaks = self.config.plant == Some(Plant::ValuesInReferences);
         let now = self.server_now();
         let sources = &mut self.sources;
-        let person = PersonId::new(format!("p{}", sources.rng.below(8)));
+        let person = PersonId::new(format!("p{}", sources.rng.below(people)));
         let department = sources.departments.entry(person.clone()).or_insert(0);
         if lies || sources.rng.permille(200) {
             *department = sources.rng.below(DEPARTMENTS.len() as u64) as usize;
@@ -236,6 +258,14 @@ impl Run {
             values.insert(field.into(), Some((reference, Plain::Text(value.into()))));
         }
         Some(Input::ObservePerson { person, source: source.into(), observed: now, values })
+    }
+}
+
+/// How many people there are.
+fn people(config: &Config) -> u64 {
+    match config.form {
+        Form::Everything => 8,
+        Form::Rollouts => config.devices as u64 / 4 + 8,
     }
 }
 

@@ -54,6 +54,14 @@ impl BaseRoot {
         or_skip(ROOT.get_or_init(|| BaseRoot::cached(Recipe::desktop)))
     }
 
+    /// Debian 12 with Prometheus, to be run from its folder.
+    ///
+    /// `None` after `skipped:` was printed, where no root can be had.
+    pub fn monitoring() -> Option<BaseRoot> {
+        static ROOT: OnceLock<Result<BaseRoot, String>> = OnceLock::new();
+        or_skip(ROOT.get_or_init(|| BaseRoot::cached(Recipe::monitoring)))
+    }
+
     /// Debian 12 from its real archive with more than a hundred updates waiting, `linux-image-amd64`, `libc6` and
     /// `openssl` among them.
     ///
@@ -126,6 +134,13 @@ impl Recipe {
         let mut recipe = Recipe::minimal(mirror);
         recipe.name = "desktop";
         recipe.options.push("--include=dbus-daemon,libnotify-bin,python3-dbus,python3-gi".to_owned());
+        recipe
+    }
+
+    fn monitoring(mirror: &Mirror) -> Recipe {
+        let mut recipe = Recipe::minimal(mirror);
+        recipe.name = "monitoring";
+        recipe.options.push("--include=prometheus".to_owned());
         recipe
     }
 

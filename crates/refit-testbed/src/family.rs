@@ -86,6 +86,11 @@ impl Software {
         &self.name
     }
 
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     /// It needs another one.
     pub fn needs(mut self, name: &str) -> Software {
         self.needs.push(name.to_owned());
@@ -241,6 +246,14 @@ impl AnyDevice {
         match self {
             AnyDevice::Apt(device) => device.publish(packages.into_iter().map(|software| software.deb())),
             AnyDevice::Dnf(device) => device.repository.publish(packages.into_iter().map(|software| software.rpm())),
+        }
+    }
+
+    /// Lets the device learn what its package source offers by now, as a timer of its system would.
+    pub fn update_lists(&self) {
+        match self {
+            AnyDevice::Apt(device) => drop(device.root.apt_get(["update"]).success()),
+            AnyDevice::Dnf(device) => drop(device.dnf(["-y", "-q", "--refresh", "makecache"]).success()),
         }
     }
 

@@ -1,8 +1,14 @@
 //! The commands and their options.
 
+mod groups;
 mod keys;
+mod rollouts;
+mod serve;
 
+pub use groups::*;
 pub use keys::*;
+pub use rollouts::*;
+pub use serve::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -92,6 +98,8 @@ pub enum Command {
     Events(EventsArgs),
     /// List the releases that are on their way through the rings, or what has happened to those of one title.
     Rollouts(RolloutsArgs),
+    /// Show disruption groups and who is away, or give a lease back by hand.
+    Groups(GroupsArgs),
     /// Halt a release, or stop everything that a server does to devices.
     Halt(HaltArgs),
     /// Let it go on.
@@ -150,6 +158,7 @@ impl Command {
         match self {
             Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
             Command::Devices(_) | Command::Plans(_) | Command::Events(_) => true,
+            Command::Groups(_) => true,
             Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) | Command::Expedite(_) => true,
             Command::Quarantine(_) => true,
             Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
@@ -346,57 +355,6 @@ pub struct FeedsSyncArgs {
     pub attempts: u32,
 }
 
-/// `refit up`
-#[derive(Debug, Args)]
-pub struct UpArgs {
-    /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443", value_parser = address)]
-    pub listen: SocketAddr,
-    /// A policy repository to apply if none is in force.
-    #[arg(long, value_name = "DIR")]
-    pub policy: Option<PathBuf>,
-    #[command(flatten)]
-    pub log: LogArgs,
-}
-
-/// `refit serve`
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    pub listen: SocketAddr,
-    /// How many people, other than its author, have to approve a plan.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub approvals: u32,
-    /// The server's certificate and those between it and its authority, as PEM [default: one of the server's own authority].
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub tls_cert: Option<PathBuf>,
-    /// The key of the certificate, as PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub tls_key: Option<PathBuf>,
-    /// The address at which devices reach this server, such as `https://refit.example:7443` [default: the one that it listens on].
-    #[arg(long, value_name = "URL")]
-    pub public: Option<String>,
-    #[command(flatten)]
-    pub log: LogArgs,
-}
-
-/// How a server logs.
-#[derive(Debug, Args)]
-pub struct LogArgs {
-    /// How the log is written.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
-}
-
-/// How a log is written.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum LogFormat {
-    // Comments and no documentation: help would get a paragraph of it. Lines for people, or one JSON object a line.
-    Text,
-    Json,
-}
-
 /// `refit backup`
 #[derive(Debug, Args)]
 pub struct BackupArgs {
@@ -525,73 +483,6 @@ pub struct EventsArgs {
     pub kind: Option<String>,
 }
 
-/// `refit rollouts`
-#[derive(Debug, Args)]
-pub struct RolloutsArgs {
-    /// Only this title, with what has happened to its releases.
-    pub title: Option<String>,
-    /// Only this release.
-    #[arg(requires = "title")]
-    pub version: Option<String>,
-}
-
-/// A release, and where.
-#[derive(Debug, Args)]
-pub struct ReleaseArgs {
-    /// The title.
-    #[arg(requires_all = ["version", "why"])]
-    pub title: Option<String>,
-    /// The release.
-    pub version: Option<String>,
-    /// Only on this platform.
-    #[arg(long, requires = "title")]
-    pub platform: Option<String>,
-}
-
-/// `refit halt`
-#[derive(Debug, Args)]
-pub struct HaltArgs {
-    #[command(flatten)]
-    pub release: ReleaseArgs,
-    /// Everything: nothing is published or applied by a halted server.
-    #[arg(long, required_unless_present_any = ["status", "title"], requires = "why", conflicts_with = "title")]
-    pub everything: bool,
-    /// Why; it stands in the log.
-    #[arg(long, value_name = "TEXT", conflicts_with = "status")]
-    pub why: Option<String>,
-    /// Stop nothing: say whether everything is stopped, and which devices honour it by now.
-    #[arg(long, conflicts_with_all = ["everything", "title"])]
-    pub status: bool,
-}
-
-/// `refit resume`
-#[derive(Debug, Args)]
-pub struct ResumeArgs {
-    #[command(flatten)]
-    pub release: ReleaseArgs,
-    /// Everything, after `refit halt --everything`.
-    #[arg(long, required_unless_present = "title", conflicts_with = "title")]
-    pub everything: bool,
-    /// Why; it stands in the log.
-    #[arg(long, value_name = "TEXT", required = true)]
-    pub why: Option<String>,
-}
-
-/// `refit expedite`
-#[derive(Debug, Args)]
-pub struct ExpediteArgs {
-    /// The title.
-    pub title: String,
-    /// The release.
-    pub version: String,
-    /// Only on this platform.
-    #[arg(long)]
-    pub platform: Option<String>,
-    /// Why; it stands in the log.
-    #[arg(long, value_name = "TEXT")]
-    pub why: String,
-}
-
 /// `refit settings`
 #[derive(Debug, Subcommand)]
 pub enum SettingsCommand {
@@ -599,6 +490,19 @@ pub enum SettingsCommand {
     Approvals {
         /// How many; 0 is none.
         people: u32,
+    },
+    /// The webhooks that policies may name in `disruption`, with their addresses.
+    Webhooks,
+    /// Bind the name of a webhook to an address.
+    Webhook {
+        /// The name.
+        name: String,
+        /// The address.
+        #[arg(required_unless_present = "remove")]
+        url: Option<String>,
+        /// Bind it to none any more.
+        #[arg(long, conflicts_with = "url")]
+        remove: bool,
     },
 }
 
@@ -617,7 +521,7 @@ pub enum TokensCommand {
         /// It is for a person, who can approve; else for a program.
         #[arg(long)]
         person: bool,
-        /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, brake, admin.
+        /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, fleet_lock, brake, admin.
         #[arg(long = "scope", value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// How many days it lasts.

@@ -250,6 +250,16 @@ impl Machine {
             };
             standing.push(Standing { directive: directive.id.clone(), waits_for, until });
         }
+        // What is being done is said, though the state may have been replaced since by one that does not ask for it any more.
+        let session = self.journal.session.iter().flat_map(|session| session.jobs.iter().chain(&session.good));
+        let begun = session.map(|job| (&job.directive.id, WaitsFor::Nothing));
+        let restart = self.journal.restart.iter().flat_map(|pending| &pending.waiting);
+        let waiting = restart.map(|receipt| (&receipt.directive, WaitsFor::Restart));
+        for (directive, waits_for) in begun.chain(waiting) {
+            if !standing.iter().any(|known| known.directive == *directive) {
+                standing.push(Standing { directive: directive.clone(), waits_for, until: None });
+            }
+        }
         standing
     }
 

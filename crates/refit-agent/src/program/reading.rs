@@ -16,6 +16,7 @@ use refit_model::TitleId;
 use refit_wire::state::PackageName;
 use std::{
     fs,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -26,15 +27,18 @@ pub struct Reader {
 }
 
 struct Last {
-    files: Vec<(&'static str, Option<(SystemTime, u64)>)>,
+    files: Vec<FileState>,
     wanted: Vec<PackageName>,
     offered: Vec<OfferedPackage>,
     restart: crate::machine::RestartNeeds,
     restart_at: Instant,
 }
 
-/// What changes when packages, sources or what they offer do.
-const FILES: [&str; 12] = [
+/// A file or folder, when it was changed and how large it is; `None` where it is not there.
+type FileState = (PathBuf, Option<(SystemTime, u64)>);
+
+/// What changes when packages, sources or what they offer do. What dnf has fetched is [`FETCHED`].
+const FILES: [&str; 11] = [
     "/var/lib/dpkg/status",
     "/var/lib/apt/lists",
     "/etc/apt",
@@ -43,11 +47,14 @@ const FILES: [&str; 12] = [
     "/etc/apt/preferences.d",
     "/usr/lib/sysimage/rpm/rpmdb.sqlite",
     "/var/lib/rpm/rpmdb.sqlite",
-    "/var/cache/dnf",
     "/etc/yum.repos.d",
     "/etc/dnf",
     "/etc/os-release",
 ];
+/// Where dnf keeps what it has fetched, in a folder for each repository. The folder itself changes whenever dnf is only asked.
+const FETCHED: &str = "/var/cache/dnf";
+/// What of a repository's folder there changes when something else is offered.
+const OFFERED: [&str; 2] = ["repodata", "repodata/repomd.xml"];
 /// How often it is looked which programs run from old files, where nothing else has changed.
 const RESTARTS: Duration = Duration::from_secs(3_600);
 
@@ -129,10 +136,16 @@ fn offered(installs: &Installs, available: &Available) -> Vec<OfferedPackage> {
     offered
 }
 
-fn states() -> Vec<(&'static str, Option<(SystemTime, u64)>)> {
-    let state = |path: &'static str| {
-        let data = fs::metadata(path).ok();
+fn states() -> Vec<FileState> {
+    let state = |path: PathBuf| {
+        let data = fs::metadata(&path).ok();
         (path, data.and_then(|data| Some((data.modified().ok()?, data.len()))))
     };
-    FILES.into_iter().map(state).collect()
+    let repositories = fs::read_dir(Path::new(FETCHED)).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut offered: Vec<PathBuf> = repositories
+        .flat_map(|repository| OFFERED.map(|name| repository.join(name)))
+        .filter(|it| it.exists())
+        .collect();
+    offered.sort_unstable();
+    FILES.into_iter().map(PathBuf::from).chain(offered).map(state).collect()
 }

@@ -268,6 +268,32 @@ impl Client {
         self.get::<Page<_>>("/api/v1/rollouts/timeline", &query).map(|page| page.items)
     }
 
+    /// Disruption groups, with those who are away.
+    pub fn groups(&self) -> Result<Vec<GroupSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/groups", &[]).map(|page| page.items)
+    }
+
+    /// Gives a lease of a disruption group back by hand.
+    pub fn give_back(&self, lease: &GiveBack) -> Result<Written, ClientError> {
+        self.post("/api/v1/groups/give-back", Some(lease))
+    }
+
+    /// Answers in the place of a webhook.
+    pub fn answer_webhook(&self, answer: &WebhookAnswer) -> Result<Written, ClientError> {
+        self.post("/api/v1/groups/answers", Some(answer))
+    }
+
+    /// The webhooks that policies may name.
+    pub fn webhooks(&self) -> Result<Vec<Webhook>, ClientError> {
+        self.get::<Page<_>>("/api/v1/settings/webhooks", &[]).map(|page| page.items)
+    }
+
+    /// Binds the name of a webhook to an address, or to none.
+    pub fn set_webhook(&self, name: &str, url: Option<&str>) -> Result<Written, ClientError> {
+        let path = format!("/api/v1/settings/webhooks/{}", escaped(name));
+        self.put(&path, &WebhookAddress { url: url.map(str::to_owned) })
+    }
+
     /// Halts a release for three days.
     pub fn halt(&self, release: &ReleaseAndWhy) -> Result<Written, ClientError> {
         self.post("/api/v1/rollouts/halt", Some(release))
@@ -281,6 +307,16 @@ impl Client {
     /// Lets a release wait for no gate.
     pub fn expedite(&self, release: &ReleaseAndWhy) -> Result<Written, ClientError> {
         self.post("/api/v1/rollouts/expedite", Some(release))
+    }
+
+    /// The signals that gates listen to.
+    pub fn signals(&self) -> Result<Vec<SignalSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/signals", &[]).map(|page| page.items)
+    }
+
+    /// Says what a monitoring system says of devices.
+    pub fn tell_signal(&self, signal: &NewSignal) -> Result<Written, ClientError> {
+        self.post("/api/v1/signals", Some(signal))
     }
 
     /// Opens a ring by hand.

@@ -55,6 +55,9 @@ impl Default for NetworkOptions {
     }
 }
 
+/// How many redirects are followed to a feed.
+const REDIRECTS: u32 = 5;
+
 /// Why a feed could not be downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -167,7 +170,7 @@ pub(crate) fn fetch<W: Write>(
     let mut wait = network.first_wait;
     for attempt in 1.. {
         let left = network.total_timeout.checked_sub(started.elapsed()).filter(|left| !left.is_zero());
-        let agent = agent(request.url, network, left.ok_or_else(too_slow)?, tls.clone());
+        let agent = agent(request.url, network, left.ok_or_else(too_slow)?, REDIRECTS, tls.clone());
         restart(out).map_err(FetchError::Write)?;
         let failure = match once(&agent, request, now, out, step) {
             Ok(fetched) => return Ok(fetched),
@@ -275,13 +278,20 @@ impl Failure {
     }
 }
 
-fn agent(url: &str, network: &NetworkOptions, left: Duration, tls: TlsConfig) -> ureq::Agent {
+/// What asks a server; it follows so many redirects.
+pub(crate) fn agent(
+    url: &str,
+    network: &NetworkOptions,
+    left: Duration,
+    redirects: u32,
+    tls: TlsConfig,
+) -> ureq::Agent {
     let mut config = ureq::Agent::config_builder()
         .tls_config(tls)
         .http_status_as_error(false)
         // A server that was asked securely must not lead elsewhere.
         .https_only(is_secure(url))
-        .max_redirects(5)
+        .max_redirects(redirects)
         .user_agent(concat!("refit/", env!("CARGO_PKG_VERSION")))
         .timeout_global(Some(left))
         .timeout_connect(Some(network.connect_timeout))
@@ -293,7 +303,7 @@ fn agent(url: &str, network: &NetworkOptions, left: Duration, tls: TlsConfig) ->
 }
 
 /// The TLS settings. A plain address gets them too: it may lead to a secure one.
-fn tls(url: &str) -> Result<TlsConfig, FetchError> {
+pub(crate) fn tls(url: &str) -> Result<TlsConfig, FetchError> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() && is_secure(url) {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);

@@ -19,6 +19,9 @@ use std::sync::Arc;
 pub struct Agents {
     /// The server's epoch.
     pub epoch: u64,
+    /// Since when.
+    #[serde(default)]
+    pub epoch_since: Option<Timestamp>,
     /// Enrolment tokens by id.
     pub enrolments: OrdMap<TokenId, Arc<EnrolmentRecord>>,
     /// Machines by the digest of their own id.
@@ -143,7 +146,10 @@ impl Agents {
     /// The event is one of those that speak of agents.
     pub(super) fn apply(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match event {
-            Event::EpochRaised(raised) => self.epoch = self.epoch.max(raised.epoch),
+            Event::EpochRaised(raised) => {
+                self.epoch = self.epoch.max(raised.epoch);
+                self.epoch_since = Some(at);
+            }
             Event::EnrolmentCreated(created) => {
                 self.enrolments.insert(created.enrolment.clone(), Arc::new(created.record.clone()));
             }

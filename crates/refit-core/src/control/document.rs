@@ -3,12 +3,18 @@
 //! A document says what, exactly, and how; never why. It is a function of the state and of what was decided last, so that
 //! equal inputs give equal bytes, and nothing has to be signed anew while nothing changes.
 
+mod limits;
+
+pub use limits::{Limited, limited, shared_with, wishes};
+pub(super) use limits::{SILENT_AFTER, has_arrived};
+
 use super::{
     agents::MandateRecord,
     board::BoardRow,
     entry::{ReceiptResult, SlotName},
-    evaluate::{self, SlotOutcome},
+    evaluate::SlotOutcome,
     publication::{CohortKey, Wanted},
+    reading,
     state::{DeviceRecord, Published, State},
 };
 use crate::{
@@ -83,20 +89,24 @@ pub fn document(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, fr
     };
     let Some(policy) = &state.policy else { return document };
     let repository = &policy.repository;
-    let device = evaluate::device(state, repository, record, state.clock);
-    let facts = device.facts.view(&repository.authority, &repository.staleness, state.clock);
-    if let Some(Value::Text(zone)) = facts.get(&FieldRef::device("timezone")).as_deref()
+    let device = reading::device(state, repository, record, state.clock);
+    let writer = Writer::of(state, repository, record, row, &device, state.clock);
+    if let Some(Value::Text(zone)) = writer.facts.get(&FieldRef::device("timezone")).as_deref()
         && TimeZone::get(zone).is_ok()
     {
         document.timezone = zone.clone();
     }
-    let writer = Writer { state, repository, record, row, device: &device, facts, system: system(state, record) };
     let mut terms: BTreeMap<Terms, u32> = BTreeMap::new();
     let mut directives = Vec::new();
     for published in record.published.values() {
         let Some(policy) = repository.policy(&published.key.policy) else { continue };
         let outcome = writer.outcome(published.slot());
+        let mut permitted = None;
         for (word, action) in writer.actions(published, outcome) {
+            // What a disruption group limits is told to a device that has its lease.
+            if Writer::disrupts(&action) && !*permitted.get_or_insert_with(|| writer.permits(policy)) {
+                continue;
+            }
             let wanted = writer.terms(policy, published, outcome);
             let next = u32::try_from(terms.len()).unwrap_or(u32::MAX);
             let place = *terms.entry(wanted).or_insert(next);
@@ -186,7 +196,26 @@ struct Writer<'a> {
     system: Option<System>,
 }
 
+impl<'a> Writer<'a> {
+    fn of(
+        state: &'a State,
+        repository: &'a Repository,
+        record: &'a DeviceRecord,
+        row: Option<&'a BoardRow>,
+        device: &'a Device,
+        now: Timestamp,
+    ) -> Writer<'a> {
+        let facts = device.facts.view(&repository.authority, &repository.staleness, now);
+        Writer { state, repository, record, row, device, facts, system: system(state, record) }
+    }
+}
+
 impl Writer<'_> {
+    /// Whether an action takes the device away from those who use it.
+    fn disrupts(action: &Action) -> bool {
+        action.changes_packages() || *action == Action::Restart
+    }
+
     fn outcome(&self, slot: &SlotName) -> Option<&SlotOutcome> {
         self.row?.slots.iter().find(|outcome| outcome.slot == *slot).map(|outcome| &**outcome)
     }
@@ -205,7 +234,7 @@ impl Writer<'_> {
             let by = outcome.and_then(|outcome| outcome.due);
             actions.push(("replace", Action::Notify { message: Message::Unsupported { by } }));
         }
-        if let Some(since) = self.restart_pending(key) {
+        if let Some(since) = restart_pending(self.record, &key.slot) {
             actions.push(match key.mode {
                 Mode::Enforce => ("restart", Action::Restart),
                 _ => ("restart", Action::Notify { message: Message::RestartNeeded { since } }),
@@ -222,6 +251,10 @@ impl Writer<'_> {
             Wanted::Nothing => None,
             Wanted::Absent => installed.and_then(|_| name()).map(|name| ("remove", Action::Remove(name))),
             Wanted::Release(version) => {
+                // A halt counts from the moment at which it is in the log, not from when this device is decided anew.
+                if self.is_halted(&key.slot.title, version) {
+                    return None;
+                }
                 let PackageName { system, name } = name()?;
                 let package = |downgrade| Package { system, name: name.clone(), version: version.clone(), downgrade };
                 let Some(installed) = installed else { return Some(("install", Action::Install(package(false)))) };
@@ -238,6 +271,15 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether a release is halted where this device is; where its platform is unknown, anywhere.
+    fn is_halted(&self, title: &TitleId, version: &str) -> bool {
+        let platform = self.facts.get(&FieldRef::device("platform"));
+        let elsewhere = |on: &SmolStr| matches!(platform.as_deref(), Some(Value::Text(here)) if here != on);
+        let answers = self.state.rollouts.answers(title).iter();
+        let halts = answers.filter(|gate| gate.answer == GateAnswer::Halt && gate.version == version);
+        halts.into_iter().any(|gate| !gate.platform.as_ref().is_some_and(elsewhere))
+    }
+
     /// What a title is in the device's package manager; `None` where nobody says.
     fn package(&self, title: &TitleId) -> Option<PackageName> {
         if let Some((namespace, name)) = title.package() {
@@ -251,14 +293,6 @@ impl Writer<'_> {
             carriers.iter().find(|carrier| self.record.installs.contains_key(&SlotName::of((*carrier).clone())));
         let (_, name) = present.or_else(|| carriers.first())?.package()?;
         Some(PackageName { system, name: name.into() })
-    }
-
-    /// Since when the slot waits for a restart, by its newest receipt.
-    fn restart_pending(&self, key: &CohortKey) -> Option<Timestamp> {
-        let receipt = self.record.receipts.get(&key.slot)?;
-        let installed = self.record.installs.get(&key.slot)?;
-        let pending = receipt.result == ReceiptResult::RestartPending;
-        (pending && receipt.after.as_ref() == Some(&installed.version)).then_some(receipt.at)
     }
 
     fn directive(
@@ -444,7 +478,7 @@ impl Writer<'_> {
     fn holds_for_one(&self, unless: &Expr, slot: &SlotName, outcome: &SlotOutcome) -> bool {
         outcome.exposures.iter().any(|(id, _)| {
             let entry = self.advisory(slot, id);
-            let advisory = entry.and_then(|entry| evaluate::advisory(self.repository, entry));
+            let advisory = entry.and_then(|entry| reading::advisory(self.repository, entry));
             advisory.is_some_and(|advisory| {
                 let view = ExposureView { known: &self.facts, advisory: &advisory, at: self.state.clock };
                 unless.truth(&view, self.state.clock).is_true()
@@ -453,7 +487,15 @@ impl Writer<'_> {
     }
 }
 
-fn seconds(duration: SignedDuration) -> u64 {
+/// Since when a slot waits for a restart, by its newest receipt.
+pub(super) fn restart_pending(record: &DeviceRecord, slot: &SlotName) -> Option<Timestamp> {
+    let receipt = record.receipts.get(slot)?;
+    let installed = record.installs.get(slot)?;
+    let pending = receipt.result == ReceiptResult::RestartPending;
+    (pending && receipt.after.as_ref() == Some(&installed.version)).then_some(receipt.at)
+}
+
+pub(super) fn seconds(duration: SignedDuration) -> u64 {
     u64::try_from(duration.as_secs()).unwrap_or(0)
 }
 

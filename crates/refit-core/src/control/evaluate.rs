@@ -5,10 +5,10 @@
 
 use super::{
     budget::group_name,
-    entry::{AdvisoryEntry, ReleaseEntry, SlotName, read},
+    entry::SlotName,
     event::FirstOffered,
     publication::{CohortKey, DueBy, DueCause, Wanted},
-    rollouts::{RolloutRecord, evidence},
+    reading::{device, heard, world},
     state::{DeviceRecord, State},
     upcoming::next_change,
 };
@@ -17,12 +17,12 @@ use crate::{
         Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, PassedOver, Progress,
         ReleaseVerdict, decide, decide_title,
     },
-    facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
+    facts::{FieldRef, Value},
     policy::repository::{Policy, Repository},
-    world::{Absence, Applied, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, World},
+    world::{Applied, Device, World},
 };
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use refit_model::{Advisory, AdvisoryId, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use jiff::{Timestamp, tz::TimeZone};
+use refit_model::{AdvisoryId, DeviceId, TitleId, Version};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -241,240 +241,6 @@ impl Evaluator {
     }
 }
 
-/// Puts a world together.
-fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> World {
-    let repository = &terms.repository;
-    let universe = record.universe.as_ref().and_then(|key| state.universes.get(key));
-    let distribution = universe.and_then(|universe| state.distributions.get(&universe.distribution));
-    let known = state.releases.values().flat_map(|list| list.iter());
-    let mut releases: Vec<Release> = known.filter_map(|entry| release(repository, entry, entry.published)).collect();
-    for entry in universe.iter().flat_map(|universe| universe.offers.values().flatten()) {
-        // An archive's date moves on with every update of it; what counts is when the release was first seen there.
-        let first = state.first_offered.get(&entry.title).and_then(|versions| versions.get(&entry.version));
-        releases.extend(release(repository, entry, first.copied().unwrap_or(entry.published)));
-    }
-    let everywhere = state.advisories.values().flat_map(|list| list.values());
-    let here = distribution.iter().flat_map(|distribution| distribution.advisories.iter());
-    let advisories = everywhere.chain(here).filter_map(|entry| advisory(repository, entry)).collect();
-    let mut world = World::new(releases, advisories);
-    for (title, list) in &state.rollouts.under_way {
-        let scheme = repository.scheme(title);
-        let states = list.iter().filter_map(|record| {
-            let members = record.open.iter().filter_map(|open| {
-                let members = open.members.as_ref()?.iter();
-                let ids = members.filter_map(|index| state.by_index.get(index as usize).cloned());
-                Some((open.ring.clone(), ids.collect()))
-            });
-            Some(RolloutState {
-                rollout: record.rollout.clone(),
-                version: Version::parse(scheme, &record.version).ok()?,
-                platform: record.platform.clone(),
-                open: record.open.iter().map(|open| open.ring.clone()).collect(),
-                members: members.collect(),
-            })
-        });
-        world.rollouts.insert(title.clone(), states.collect());
-    }
-    for (title, list) in &state.rollouts.gates {
-        let scheme = repository.scheme(title);
-        let states = list.iter().filter_map(|record| {
-            Some(GateState {
-                version: Version::parse(scheme, &record.version).ok()?,
-                after: record.after.clone(),
-                platform: record.platform.clone(),
-                finding: GateFinding::Answered(record.answer),
-            })
-        });
-        world.gates.insert(title.clone(), states.collect());
-    }
-    world.latches = state.latches.iter().map(|(key, since)| (key.clone(), *since)).collect();
-    world.applied = terms.applied.clone();
-    world
-}
-
-/// What gates of a title's releases go by that have not answered yet: an explanation says how far they are.
-fn heard(state: &State, repository: &Repository, title: &TitleId, now: Timestamp) -> Vec<GateState> {
-    let one = |record: &RolloutRecord| {
-        let rollout = repository.rollouts.get(&record.rollout)?;
-        let last = record.open.last()?;
-        let platform = record.platform.as_deref();
-        if state.rollouts.answer(title, &record.version, platform, &last.ring).is_some() {
-            return None;
-        }
-        let evidence = evidence(state, title, record, &last.ring, rollout.gate.as_ref()?, now)?;
-        Some(GateState {
-            version: Version::parse(repository.scheme(title), &record.version).ok()?,
-            after: last.ring.clone(),
-            platform: record.platform.clone(),
-            finding: GateFinding::Evidence(evidence),
-        })
-    };
-    state.rollouts.of(title).iter().filter_map(one).collect()
-}
-
-fn release(repository: &Repository, entry: &ReleaseEntry, published: Timestamp) -> Option<Release> {
-    let version = Version::parse(repository.scheme(&entry.title), &entry.version).ok()?;
-    Some(Release {
-        title: entry.title.clone(),
-        branch: entry.branch.clone(),
-        version,
-        published,
-        security: entry.security,
-    })
-}
-
-/// An advisory as decisions read it; `None` where a range makes no sense in the title's scheme.
-pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option<Advisory> {
-    let scheme = repository.scheme(&entry.title);
-    let affected = entry.affected.iter().map(|range| match range.as_str() {
-        "*" => Some(VersionRange::between(scheme, None, None)),
-        range => VersionRange::parse(scheme, range).ok(),
-    });
-    Some(Advisory {
-        id: entry.id.clone(),
-        title: entry.title.clone(),
-        affected: affected.collect::<Option<_>>()?,
-        known_at: entry.known_at,
-        cvss: entry.cvss,
-        epss: entry.epss,
-        kev: entry.kev,
-        ransomware: entry.ransomware,
-        withdrawn: entry.withdrawn,
-        said_by: entry.said_by.clone(),
-    })
-}
-
-/// A device as decisions read it.
-pub(super) fn device(state: &State, repository: &Repository, record: &DeviceRecord, now: Timestamp) -> Device {
-    let mut device = Device::new(record.id.clone(), record.seen);
-    // Who checked in since the last quarter of an hour was written down has been seen now.
-    if let Some(heard) = state.heard_from(record.index) {
-        device.seen = device.seen.max(heard).max(record.seen);
-    }
-    device.unheard = state.not_listening(device.seen, now);
-    device.seen_by = record.seen_by.clone();
-    device.enrolled = Some(record.enrolled);
-    device.facts = facts(state, repository, record, device.seen);
-    let zone = device.facts.resolve(&FieldRef::device("timezone"), &repository.authority, &repository.staleness, now);
-    device.timezone = match zone.value {
-        Some(Value::Text(name)) => TimeZone::get(name).ok(),
-        _ => None,
-    };
-    for (slot, installed) in record.installs.iter() {
-        let scheme = repository.scheme(&slot.title);
-        // What is not in order does not run, whatever its version says: it counts as older than everything.
-        let version = match installed.state {
-            Some(_) if matches!(scheme, Scheme::Dpkg | Scheme::Rpm) => Version::parse(scheme, "0~~"),
-            _ => Version::parse(scheme, &installed.version),
-        };
-        let Ok(version) = version else { continue };
-        device.installs.push(Install {
-            title: slot.title.clone(),
-            branch: slot.branch.clone(),
-            profile: slot.profile.clone(),
-            version,
-            since: Some(installed.since),
-        });
-    }
-    let universe = record.universe.as_ref().and_then(|key| state.universes.get(key));
-    for entry in universe.iter().flat_map(|universe| universe.offers.values().flatten()).filter(|entry| entry.withheld)
-    {
-        if let Ok(version) = Version::parse(repository.scheme(&entry.title), &entry.version) {
-            device.offers.entry(entry.title.clone()).or_default().push((version, Offer::Since(Timestamp::MAX)));
-        }
-    }
-    device.absences = record
-        .absences
-        .iter()
-        .map(|absence| Absence {
-            away: absence.away,
-            back: absence.back,
-            used: SignedDuration::from_secs(absence.used_seconds),
-        })
-        .collect();
-    device.spells = record.spells.iter().map(|(slot, since)| (slot.into(), *since)).collect();
-    for (slot, noted) in record.offered.iter() {
-        let installed = record.installs.get(slot).map(|installed| &installed.version);
-        let counts = noted.values().filter(|first| {
-            let target = repository.policy(&first.policy).map(target);
-            target.as_ref() == Some(&first.target)
-                && (first.installed.is_none() || first.installed.as_ref() == installed)
-        });
-        let remembered = counts.filter_map(|first| {
-            let version = Version::parse(repository.scheme(&slot.title), &first.version).ok()?;
-            let (policy, obligation) = (first.policy.clone(), first.obligation.clone());
-            Some(RememberedOffer { policy, obligation, version, at: first.at, arose: first.arose })
-        });
-        device.first_offers.insert(slot.into(), remembered.collect());
-    }
-    for (slot, published) in record.published.iter() {
-        device.decided_before.insert(slot.into(), published.key.policy.clone());
-        // Where nothing was admitted, what is installed stays: or else an undetermined answer would differ from itself when it
-        // is decided again.
-        let admitted = match &published.key.admitted {
-            Wanted::Release(version) => Some(version),
-            _ => record.installs.get(slot).map(|installed| &installed.version),
-        };
-        if let Some(Ok(version)) = admitted.map(|version| Version::parse(repository.scheme(&slot.title), version)) {
-            device.admitted_before.insert(slot.into(), version);
-        }
-    }
-    device
-}
-
-/// What is said of a device and its person. What a source said is as old as its last report.
-fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Timestamp) -> FactSet {
-    let mut facts = FactSet::new();
-    let text = |value: &str| Value::Text(value.into());
-    facts.set(FieldRef::device("id"), text(record.id.as_str()));
-    facts.set(FieldRef::device("enrolled"), Value::Time(record.enrolled));
-    facts.set(FieldRef::device("seen"), Value::Time(seen));
-    for (name, said) in &record.facts {
-        let Ok(field) = name.parse::<FieldRef>() else { continue };
-        let Some(kind) = repository.fields.get(&field).map(|field| field.kind) else { continue };
-        for (source, value) in said {
-            let Some(value) = read(value, kind) else { continue };
-            let by_presence = (*source == record.seen_by).then_some(seen);
-            let observed = record.reported.get(source).copied().max(by_presence);
-            facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
-        }
-    }
-    let person = record.person.as_ref().and_then(|id| state.people.get(id));
-    for (name, said) in person.iter().flat_map(|person| &person.facts) {
-        let field = FieldRef::new(Root::Person, name);
-        let Some(kind) = repository.fields.get(&field).map(|field| field.kind) else { continue };
-        for (source, reference) in said {
-            // What was erased is unknown.
-            let Some(value) = state.personal.get(reference).and_then(|value| read(value, kind)) else { continue };
-            let observed = person.and_then(|person| person.reported.get(source).copied());
-            facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
-        }
-    }
-    // A list that is absent is empty if one of its sources is fresh; where no source is named, Refit itself supplies it.
-    for field in repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root != Root::Exposure)
-    {
-        if !facts.said(&field.name).is_empty() {
-            continue;
-        }
-        let reported = |source: &SmolStr| match field.name.root {
-            Root::Person => person?.reported.get(source).copied(),
-            _ => record.reported.get(source).copied(),
-        };
-        match repository.authority.order.get(&field.name).filter(|sources| !sources.is_empty()) {
-            None if field.name.root == Root::Device => facts.set(field.name.clone(), Value::List(Vec::new())),
-            None => {}
-            Some(sources) => {
-                for source in sources {
-                    let Some(at) = reported(source) else { continue };
-                    let (value, source) = (Value::List(Vec::new()), Some(source.clone()));
-                    facts.insert(field.name.clone(), Fact { value, source, observed: Some(at) });
-                }
-            }
-        }
-    }
-    facts
-}
-
 /// The groups of the fields that budgets divide by, by the names that the log has for them.
 fn groups(repository: &Repository, device: &Device, now: Timestamp) -> BTreeMap<SmolStr, SmolStr> {
     let fields = repository.budgets.iter().filter_map(|budget| budget.by.as_deref());
@@ -557,7 +323,7 @@ fn first_offers<'d>(
 }
 
 /// What a policy asks for, as text.
-fn target(policy: &Policy) -> SmolStr {
+pub(super) fn target(policy: &Policy) -> SmolStr {
     let mut text = format!("{}", policy.target);
     for accepted in &policy.accept {
         text += &format!("; {}", accepted.wanted);

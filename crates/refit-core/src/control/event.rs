@@ -14,13 +14,16 @@ use super::{
 };
 use crate::{
     policy::document::test::GateAnswer,
-    rollout::{Evidence, Verdict},
+    rollout::{
+        Evidence, Verdict,
+        disruption::{Holder, Place, Question},
+    },
 };
 use jiff::Timestamp;
 use refit_model::{AdvisoryId, DeviceId, PersonId, PlanId, TitleId, TokenId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Declares the events: payload types, and their names and versions in the log.
 macro_rules! events {
@@ -535,6 +538,82 @@ events! {
         lease_seconds: u64,
     }
 
+    "lease.taken", 1 =>
+    /// Somebody got a lease of disruption groups, or of more of them for the session that goes on.
+    LeaseTaken {
+        /// Who.
+        holder: Holder,
+        /// The groups that it is of, with the terms that count until it is given back.
+        places: BTreeSet<Place>,
+    }
+
+    "lease.answered", 1 =>
+    /// A hook said whether a session may begin, or whether its holder is well. The same answer is written down once.
+    LeaseAnswered {
+        /// Who has the lease.
+        holder: Holder,
+        /// What it was asked.
+        question: Question,
+        /// The hook.
+        hook: SmolStr,
+        /// Whether it agrees.
+        agrees: bool,
+        /// What it said, where it does not.
+        said: SmolStr,
+    }
+
+    "lease.ended", 1 =>
+    /// The session of a lease is over: all was seen that was to be done. It settles.
+    LeaseEnded {
+        /// Who has the lease.
+        holder: Holder,
+        /// Whether anything was changed.
+        changed: bool,
+        /// Until when the holder does not ask again, where it could do nothing.
+        rests: Option<Timestamp>,
+    }
+
+    "lease.resumed", 1 =>
+    /// The session was not over after all: something failed, or waits for a restart.
+    LeaseResumed {
+        /// Who has the lease.
+        holder: Holder,
+    }
+
+    "lease.settled", 1 =>
+    /// It has settled, and hooks are asked whether its holder is well.
+    LeaseSettled {
+        /// Who has the lease.
+        holder: Holder,
+    }
+
+    "lease.withdrawn", 1 =>
+    /// A person gave a lease back. The device may act on what it was told until then, and the place stays taken.
+    LeaseWithdrawn {
+        /// Who has the lease.
+        holder: Holder,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        why: SmolStr,
+    }
+
+    "lease.returned", 1 =>
+    /// A lease was given back: its place is free.
+    LeaseReturned {
+        /// Who had it.
+        holder: Holder,
+    }
+
+    "webhook.set", 1 =>
+    /// A name that policies may use was bound to an address, or is bound to none any more.
+    WebhookSet {
+        /// The name.
+        name: SmolStr,
+        /// The address.
+        url: Option<SmolStr>,
+    }
+
     "device.stands", 1 =>
     /// What a device says of its directives has changed: what they wait for, and what it refused.
     DeviceStands {
@@ -561,6 +640,23 @@ events! {
         title: Option<SmolStr>,
         /// SHA-256 of the content that holds the words.
         text: SmolStr,
+    }
+
+    "signal.read", 1 =>
+    /// A monitoring system said something of devices.
+    SignalRead {
+        /// The source.
+        source: SmolStr,
+        /// The signal.
+        signal: SmolStr,
+        /// When it was so.
+        at: Timestamp,
+        /// Whether these are all devices that the signal knows: of others nothing is said any more.
+        whole: bool,
+        /// Devices of which it says something bad.
+        bad: DeviceSet,
+        /// Devices of which it says nothing bad.
+        fine: DeviceSet,
     }
 
     "brake.reached", 1 =>

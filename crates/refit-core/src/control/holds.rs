@@ -53,7 +53,15 @@ impl State {
             rejected: false,
         });
         let refused = Some(slot).filter(|_| outstanding).and_then(|slot| self.refused(record, slot));
-        brake.into_iter().chain(refused).chain(self.held_move(record, slot)).collect()
+        let waits = Some(slot).filter(|_| outstanding).and_then(|slot| self.waits_for_group(record, slot));
+        let group = waits.map(|(because, since)| ServerHold {
+            hold: Hold::Disruption,
+            because,
+            since,
+            plan: None,
+            rejected: false,
+        });
+        brake.into_iter().chain(refused).chain(group).chain(self.held_move(record, slot)).collect()
     }
 
     /// What the device's agent says that the mandate does not permit, by its newest report.
@@ -158,6 +166,7 @@ impl ServerHold {
     /// What ends it: a command, where one does.
     pub fn lifted_by(&self) -> Option<String> {
         match &self.plan {
+            None if self.hold == Hold::Disruption => None,
             None if self.hold == Hold::Mandate => Some("refit mandate sign POLICY --sign-with KEY".to_owned()),
             None => Some("refit resume --everything --why TEXT".to_owned()),
             Some(_) if self.rejected => None,

@@ -12,9 +12,12 @@ use super::{
 };
 use crate::{
     policy::document::test::GateAnswer,
-    rollout::{Evidence, Verdict},
+    rollout::{
+        Evidence, Verdict,
+        disruption::{Holder, Place, Question},
+    },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, PersonId, PlanId, TitleId, TokenId};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -35,6 +38,19 @@ pub enum Input {
     End,
     /// How many people have to approve a plan.
     SetApprovals(u32),
+    /// A monitoring system says something of devices.
+    Signal {
+        /// The source, as gates name it.
+        source: SmolStr,
+        /// The signal, as gates name it.
+        signal: SmolStr,
+        /// When it was so.
+        at: Timestamp,
+        /// Whether these are all devices that the signal knows.
+        whole: bool,
+        /// What it says, by device; `true` is bad.
+        devices: BTreeMap<DeviceId, bool>,
+    },
     /// A device is first known.
     Enrol {
         /// Its id.
@@ -255,6 +271,84 @@ pub enum Input {
     },
     /// What agents are told and tell.
     Agents(AgentInput),
+    /// Leases of disruption groups.
+    Leases(LeaseInput),
+}
+
+/// What the server is told of leases.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LeaseInput {
+    /// A device has checked in, and its lease goes a step on.
+    Device {
+        /// The device.
+        device: DeviceId,
+        /// The step.
+        step: LeaseStep,
+    },
+    /// Somebody who is no device wants a lease.
+    Take {
+        /// The name that it gives itself.
+        client: SmolStr,
+        /// The group, as it is asked for: a value of the only field that policies group by, or `FIELD.VALUE`.
+        group: SmolStr,
+    },
+    /// Somebody who is no device is through.
+    Through {
+        /// The name that it gives itself.
+        client: SmolStr,
+    },
+    /// A hook answers, or somebody in its place.
+    Answer {
+        /// Who has the lease.
+        holder: Holder,
+        /// What was asked.
+        question: Question,
+        /// The hook.
+        hook: SmolStr,
+        /// Whether it agrees.
+        agrees: bool,
+        /// What it said.
+        said: SmolStr,
+    },
+    /// A person gives a lease back.
+    GiveBack {
+        /// Who has it.
+        holder: Holder,
+        /// Why.
+        why: SmolStr,
+    },
+    /// A name is bound to an address, or to none any more.
+    SetWebhook {
+        /// The name.
+        name: SmolStr,
+        /// The address.
+        url: Option<SmolStr>,
+    },
+}
+
+/// A step of a device's lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseStep {
+    /// It has something to do now, and wants these.
+    Take(Vec<Wish>),
+    /// Nothing has to be done any more.
+    End {
+        /// Until when it need not ask again, where it could do nothing.
+        rests: Option<Timestamp>,
+    },
+    /// It was not over after all.
+    Resume,
+    /// It has settled, and has not been told of anything to do since.
+    GiveBack,
+}
+
+/// A place that somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wish {
+    /// The place.
+    pub place: Place,
+    /// After how long without a sign of it a member counts as away.
+    pub silent_after: SignedDuration,
 }
 
 /// What the server is told of agents.
@@ -448,6 +542,9 @@ pub enum Refusal {
         /// What showed it.
         because: SmolStr,
     },
+    /// Others come first.
+    #[error("{0}")]
+    Busy(String),
     /// Everything is stopped.
     #[error("everything is stopped: {why}; go on with `refit resume --everything --why TEXT`")]
     Stopped {
@@ -467,6 +564,7 @@ impl Refusal {
             Refusal::Conflict(_) => "conflict",
             Refusal::Forbidden(_) => "forbidden",
             Refusal::Quarantined { .. } => "quarantined",
+            Refusal::Busy(_) => "busy",
             Refusal::Stopped { .. } => "stopped",
         }
     }

@@ -14,6 +14,7 @@ mod budget;
 mod codec;
 mod device_index;
 mod device_set;
+pub mod disruption;
 pub mod document;
 mod entry;
 mod evaluate;
@@ -25,6 +26,7 @@ mod holds;
 mod input;
 mod lookout;
 mod publication;
+mod reading;
 pub mod report;
 mod rollouts;
 mod snapshot;
@@ -48,13 +50,16 @@ pub use fleet_plan::{FleetPlan, FleetSummary, Permit, PlannedChange, fleet_plan}
 pub use handle::handle;
 pub use history::{CheckIn, Continuation, Head, History};
 pub use holds::ServerHold;
-pub use input::{AgentInput, Effect, Input, Installs, Observation, Outcome, Personal, Refusal, UniverseReport};
+pub use input::{
+    AgentInput, Effect, Input, Installs, LeaseInput, LeaseStep, Observation, Outcome, Personal, Refusal,
+    UniverseReport, Wish,
+};
 pub use lookout::Lookout;
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
 pub use rollouts::{
-    Director, Expedited, GateRecord, Happened, Look, Moment, RingRecord, RolloutRecord, Rollouts, Stage, Status, Trial,
-    because, evidence,
+    Director, Expedited, GateRecord, Happened, Look, Moment, Reading, RingRecord, RolloutRecord, Rollouts,
+    SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Status, Trial, because, evidence,
 };
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;

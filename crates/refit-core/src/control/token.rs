@@ -51,8 +51,12 @@ pub enum Scope {
     Approve,
     /// Applying plans.
     Apply,
+    /// Saying what monitoring systems say: what gates listen to.
+    Signals,
     /// Opening rings and answering gates by hand.
     Rollouts,
+    /// Restarting by the FleetLock protocol, one after the other: nothing else.
+    FleetLock,
     /// Stopping everything, and going on.
     Brake,
     /// Making and revoking tokens, erasing people, changing settings.
@@ -61,7 +65,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 10] = [
+    pub const ALL: [Scope; 12] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -69,7 +73,9 @@ impl Scope {
         Scope::Plan,
         Scope::Approve,
         Scope::Apply,
+        Scope::Signals,
         Scope::Rollouts,
+        Scope::FleetLock,
         Scope::Brake,
         Scope::Admin,
     ];

@@ -132,6 +132,8 @@ pub enum Hold {
     FailedGate,
     /// A freeze.
     Freeze,
+    /// Others of its group are away, or nobody knows which group that is. Only a server says so.
+    Disruption,
     /// A rolling budget is spent, and a person has to let it go. Only a server says so.
     Budget,
     /// The plan that was applied did not show it, and a person has to let it go. Only a server says so.

@@ -291,6 +291,7 @@ pub fn held_in_words(held: &Held, zone: &TimeZone) -> String {
         Hold::Freeze => format!("freeze `{}`", held.name),
         Hold::KillSwitch => format!("everything is stopped: {}", held.name),
         Hold::Mandate => format!("the device does not do it: {}", held.name),
+        Hold::Disruption => format!("others of its group come first: {}", held.name),
         Hold::Budget => format!("a budget is spent (plan {})", held.name),
         Hold::Envelope => format!("the plan that was applied did not show it (plan {})", held.name),
         Hold::Provisioning => "the device is being set up".to_owned(),

@@ -42,6 +42,8 @@ pub struct Repository {
     pub staleness: Staleness,
     /// Rollouts by name.
     pub rollouts: BTreeMap<SmolStr, Rollout>,
+    /// Monitoring systems that gates listen to, by the name of the source.
+    pub monitoring: BTreeMap<SmolStr, Monitoring>,
     /// Freezes, in the order in which they are written.
     pub freezes: Vec<Freeze>,
     /// Budgets.
@@ -329,6 +331,24 @@ pub struct Signal {
     pub name: SmolStr,
     /// The source that gives it.
     pub source: SmolStr,
+}
+
+/// A monitoring system that is asked for signals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Monitoring {
+    /// How often.
+    pub every: SignedDuration,
+    /// What it is asked, by the name of the signal.
+    pub signals: BTreeMap<SmolStr, SignalQuery>,
+}
+
+/// What a monitoring system is asked for a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalQuery {
+    /// The query, in PromQL.
+    pub query: String,
+    /// The label that names the device.
+    pub device: SmolStr,
 }
 
 /// When changes may not be made.

@@ -1,6 +1,7 @@
-//! Staged introduction: which ring a device is in, and what a gate says.
+//! Staged introduction: which ring a device is in, what a gate says, and who may be away at the same time.
 
 mod bounds;
+pub mod disruption;
 mod gate;
 
 pub use bounds::{Tally, results_to_exclude};

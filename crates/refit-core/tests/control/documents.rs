@@ -7,7 +7,7 @@ use refit_core::control::{
     document::{Frame, document, expires, names, sequence},
 };
 use refit_core::decide::Hold;
-use refit_model::DeviceId;
+use refit_model::{DeviceId, TitleId};
 use refit_wire::protocol::{Problem, Standing, WaitsFor};
 use refit_wire::{
     State as Document,
@@ -147,6 +147,26 @@ deadline: [{ within: 30d }]
         let [withheld] = &document.withheld[..] else { panic!("{:?}", document.withheld) };
         assert!(withheld.keeps_back("130.0.6723.69-1") && !withheld.keeps_back("130.0.6723.58-1"));
     }
+}
+
+#[test]
+fn a_halt_counts_before_devices_are_decided_anew() {
+    let mut shell = fleet(&[("deb/bash", "5.2-1")]);
+    let rollouts = "rollouts: { standard: { rings: [{ name: all }] } }\nexceptions:";
+    shell.apply(&POLICY.replace("exceptions:", rollouts));
+    shell.settle();
+    let halt = |version: &str| Input::HaltRelease {
+        title: TitleId::new("editor"),
+        version: version.into(),
+        platform: None,
+        why: "it breaks".into(),
+    };
+    shell.tell(halt("1.0.0"));
+    assert_eq!(told(&shell).directives.len(), 1, "another release is halted");
+    shell.tell(halt("1.1.0"));
+    assert!(told(&shell).directives.is_empty(), "nobody has decided anything yet");
+    shell.settle();
+    assert!(told(&shell).directives.is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod budgets;
 mod clocks;
 mod clones;
+mod disruption;
 mod documents;
 mod fleet;
 mod found;

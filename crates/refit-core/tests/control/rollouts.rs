@@ -1,5 +1,7 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
+mod signals;
+
 use super::shell::Shell;
 use refit_core::{
     control::{
@@ -39,6 +41,10 @@ fn fleet(count: usize, canaries: usize) -> Shell {
 }
 
 fn made(count: usize, canaries: usize, enrol: impl Fn(&mut Shell, &str)) -> Shell {
+    made_under(POLICY, count, canaries, enrol)
+}
+
+fn made_under(policy: &str, count: usize, canaries: usize, enrol: impl Fn(&mut Shell, &str)) -> Shell {
     let mut shell = Shell::new("2026-11-01T00:00:00Z");
     shell.tell(Input::Start { program: "1".into(), alive_until: None });
     for index in 0..count {
@@ -48,7 +54,7 @@ fn made(count: usize, canaries: usize, enrol: impl Fn(&mut Shell, &str)) -> Shel
         shell.tags(&id, if index < canaries { &["canary"] } else { &[] });
     }
     shell.release("editor", "1.0.0");
-    shell.apply(POLICY);
+    shell.apply(policy);
     shell.settle();
     shell
 }
@@ -197,6 +203,37 @@ fn a_good_release_goes_through_all_rings_by_itself() {
     assert_eq!(replayed.rollouts, *now);
 }
 
+/// A release goes to everybody.
+fn goes_all_the_way(shell: &mut Shell, version: &str) {
+    shell.release("editor", version);
+    for _ in 0..4 {
+        direct(shell);
+        shell.wait(1);
+        update(shell, version);
+        shell.wait(25);
+        heard(shell, &[]);
+    }
+    let trial = shell.state.rollouts.trial(&TitleId::new("editor"), version).unwrap();
+    assert_eq!(trial.fine.len() as usize, shell.state.managed().count());
+}
+
+#[test]
+fn a_release_is_weighed_until_the_next_has_gone_all_the_way() {
+    let mut shell = fleet(30, 3);
+    goes_all_the_way(&mut shell, "1.1.0");
+    let fail = |shell: &mut Shell| {
+        for device in (5..25).map(name) {
+            receipt_of(shell, &device, Some("1.1.0"), ReceiptResult::Failed, "1.0.0", "1.0.0");
+        }
+        direct(shell)
+    };
+    let mut early = fleet(30, 3);
+    goes_all_the_way(&mut early, "1.1.0");
+    assert_eq!(fail(&mut early), ["editor 1.1.0: Halt after rest"], "it has gone all the way, and is weighed");
+    goes_all_the_way(&mut shell, "1.2.0");
+    assert_eq!(fail(&mut shell), [""; 0], "nobody is given it any more, and a look costs nothing for it");
+}
+
 #[test]
 fn a_release_that_breaks_the_canaries_reaches_nobody_else_and_its_successor_goes_to_them_first() {
     let mut shell = fleet(30, 3);
@@ -220,6 +257,33 @@ fn a_release_that_breaks_the_canaries_reaches_nobody_else_and_its_successor_goes
     assert!(said[1].starts_with("editor 1.1.1: early opens"), "{said:?}");
 }
 
+/// A release soaks for long on the canaries when what it mends is exploited: the urgent rollout begins with what they have said.
+#[test]
+fn an_urgent_rollout_takes_over_where_a_slow_one_stands() {
+    let urgent = POLICY
+        .replace("gates:", "  fast: { gate: default, rings: [{ name: canary, where: '\"canary\" in device.tags', soak: 1h }, { name: rest }] }\ngates:")
+        .replace("silence: 1%, reports: 1%, ", "")
+        .replace("deadline: [", "deadline: [{ if: exposure.kev, within: 2d, rollout: fast }, ");
+    let mut shell = made_under(&urgent, 30, 3, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: canary opens with 3"]);
+    shell.wait(1);
+    assert_eq!(update(&mut shell, "1.1.0"), 3);
+    assert_eq!(direct(&mut shell), [""; 0]);
+    let advisory = serde_json::json!({
+        "id": "CVE-2026-1111", "title": "editor", "affected": ["<1.1.0"],
+        "known_at": "2026-11-01T00:00:00Z", "kev": "2026-11-01T00:00:00Z",
+    });
+    let advisories = vec![serde_json::from_value(advisory).unwrap()];
+    shell.tell(Input::Advisories { source: "feed".into(), advisories });
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: canary opens with 3"], "they are ahead, and count for it");
+    shell.wait(1);
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Pass after canary", "editor 1.1.0: rest opens with 27"]);
+    // The gate's answer is one of the release: the slow rollout goes on by it too, and has nobody left to open for.
+    assert_eq!(update(&mut shell, "1.1.0"), 27);
+    assert_eq!(direct(&mut shell), [""; 0]);
+}
+
 #[test]
 fn devices_that_fall_silent_halt_a_release() {
     let mut shell = fleet(60, 8);
@@ -236,6 +300,34 @@ fn devices_that_fall_silent_halt_a_release() {
     assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
     let halt = shell.state.rollouts.halt(&TitleId::new("editor"), "1.1.0", Some("linux")).unwrap();
     assert_eq!(halt.verdict, Some(Verdict::Halts(HaltedBy::Measure(Measure::Silence))));
+}
+
+/// Presence is written down by the quarter of an hour, unless a gate listens more closely.
+#[test]
+fn who_falls_silent_within_minutes_is_found_where_the_gate_says_so() {
+    let policy =
+        POLICY.replace("silence: 1%, reports: 1%", "silence: 1%, silent_after: 4m").replace("soak: 1d", "soak: 1m");
+    let mut shell = made_under(&policy, 60, 8, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let silent: Vec<String> = (0..8).map(name).collect();
+    let mut halted = None;
+    for minute in 0..10 {
+        let devices: Vec<_> = shell.state.managed().map(|device| (device.id.to_string(), device.index)).collect();
+        for (device, index) in devices {
+            if minute < 2 || !silent.contains(&device) {
+                shell.state.note_seen(index, shell.now);
+            }
+        }
+        shell.tell(Input::Tick);
+        shell.now += jiff::SignedDuration::from_mins(1);
+        let said = direct(&mut shell);
+        if !said.is_empty() {
+            assert_eq!(said, ["editor 1.1.0: Halt after canary"]);
+            halted = halted.or(Some(minute));
+        }
+    }
+    assert!(halted.is_some_and(|minute| (4..=6).contains(&minute)), "{halted:?}");
 }
 
 #[test]

@@ -19,7 +19,8 @@ use axum::{
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use refit_core::control::{
-    AgentInput, ComplaintReceived, Continuation, DeviceRecord, DeviceStands, Input, State as World, document, report,
+    AgentInput, ComplaintReceived, Continuation, DeviceRecord, DeviceStands, Input, LeaseInput, State as World,
+    disruption, document, report,
 };
 use refit_wire::{
     Digest, limits,
@@ -88,13 +89,14 @@ pub(super) async fn check_in(
     let mut inputs: Vec<(About, Input)> = report.into_iter().map(|report| (About::Report, report)).collect();
     agents.take(&record, said.receipts, &mut inputs).await?;
     agents.take_complaints(&record, said.complaints, &mut inputs).await?;
+    let standing = said.standing.clone();
     let stands =
         DeviceStands { device: record.id.clone(), agent: said.agent, standing: said.standing, problems: said.problems };
     if report::differs(&view.state, &stands) {
         inputs.push((About::Standing, Input::Agents(AgentInput::Stands(stands))));
     }
     if !inputs.is_empty() {
-        let actor = actor(&record.id, origin);
+        let actor = actor(&record.id, origin.clone());
         let shell = agents.shell();
         let (about, inputs): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
         // They are queued in this order, and become durable together.
@@ -129,7 +131,16 @@ pub(super) async fn check_in(
     if want == Want::Nothing && report::wants_offers(&view.state, &record) {
         want = Want::Offers;
     }
-    let told = agents.refresh(&view, &record, &mut memory)?;
+    let mut told = agents.refresh(&view, &record, &mut memory)?;
+    let of_lease = disruption::Said { standing: &standing, holds_told: said.holds.state == Some(told.digest) };
+    let row = view.board.row(&record.id).map(|row| &**row);
+    if let Some(step) = disruption::consider(&view.state, &record, row, of_lease, now) {
+        let input = Input::Leases(LeaseInput::Device { device: record.id.clone(), step });
+        agents.shell().tell(&actor(&record.id, origin), input, None).await?;
+        view = agents.shell().view();
+        record = view.state.device(&record.id).cloned().unwrap_or(record);
+        told = agents.refresh(&view, &record, &mut memory)?;
+    }
     drop(memory);
     let trust = &view.state.agents;
     let answer = Answer {
@@ -139,17 +150,20 @@ pub(super) async fn check_in(
         want,
         receipts,
         complaints,
-        next_seconds: next(&view, &record, agents.options().interval).as_secs(),
+        next_seconds: next(&view, &record, agents.options().interval, now).as_secs(),
         renew,
         recorded: report::recorded(&record, history.as_ref()),
     };
     written(&agents, &view, now, &answer)
 }
 
-/// When a device is to come again: soon, where what it has just said is not decided yet.
-fn next(view: &View, record: &DeviceRecord, interval: Duration) -> Duration {
-    let decided = view.board.row(&record.id).is_some_and(|row| row.basis >= record.revised);
-    if decided || view.state.policy.is_none() { interval } else { interval.min(DECIDED) }
+/// When a device is to come again: soon, where what it has just said is not decided yet, or its lease goes on.
+fn next(view: &View, record: &DeviceRecord, interval: Duration, now: Timestamp) -> Duration {
+    let row = view.board.row(&record.id).map(|row| &**row);
+    let decided = row.is_some_and(|row| row.basis >= record.revised) || view.state.policy.is_none();
+    let by_lease = disruption::again(&view.state, record, row, now);
+    let undecided = (!decided).then_some(DECIDED);
+    [Some(interval), by_lease, undecided].into_iter().flatten().min().unwrap_or(interval)
 }
 
 fn written(agents: &Agents, view: &View, now: Timestamp, answer: &Answer) -> Result<Response, Refused> {

@@ -102,13 +102,25 @@ fn stamp(view: &View, record: &DeviceRecord) -> Stamp {
             record.published.len(),
             record.published.values().fold(0, |sum, published| sum.wrapping_add(published.by_event)),
         ),
+        rollouts: newest(view, record),
         policy: state.policy.as_ref().map_or(0, |policy| policy.by_event),
         mandate: state.agents.mandate().map_or(0, |(_, mandate)| mandate.by_event),
+        lease: (
+            state.leases.of_device(&record.id).map_or(0, |lease| lease.revised),
+            document::shared_with(state, record).map_or(0, |(_, devices)| devices),
+        ),
         epoch: state.agents.epoch,
         root: state.agents.root().map_or(0, |(version, _)| version),
         expires: document::expires(record.index, state.clock),
         decided: view.board.row(&record.id).map(|row| (row.basis, row.at)),
     }
+}
+
+/// The newest event of a rollout of any title of which something is published for a device.
+fn newest(view: &View, record: &DeviceRecord) -> u64 {
+    let timelines = &view.state.rollouts.timelines;
+    let moments = record.published.keys().filter_map(|slot| timelines.get(&slot.title)?.last());
+    moments.map(|moment| moment.seq).max().unwrap_or(0)
 }
 
 /// The certificate of the authority that signs the server's certificate.

@@ -102,7 +102,9 @@ impl From<TellError> for Refused {
             TellError::Refused(refusal) => {
                 let code = match &refusal {
                     Refusal::Missing { .. } => Code::Retired,
-                    Refusal::Conflict(_) | Refusal::Exists { .. } | Refusal::Stopped { .. } => Code::Conflict,
+                    Refusal::Conflict(_) | Refusal::Exists { .. } | Refusal::Busy(_) | Refusal::Stopped { .. } => {
+                        Code::Conflict
+                    }
                     Refusal::Quarantined { .. } => Code::Quarantined,
                     Refusal::Forbidden(_) | Refusal::Scope(_) => Code::Token,
                     Refusal::Invalid(_) => Code::Invalid,

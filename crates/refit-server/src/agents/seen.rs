@@ -60,8 +60,12 @@ pub(super) struct Stamp {
     pub person: u64,
     /// How much is published, and the sum of the events that published it: any change moves one of the two.
     pub published: (usize, u64),
+    /// The newest event of a rollout of what is published: a halt counts at once.
+    pub rollouts: u64,
     pub policy: u64,
     pub mandate: u64,
+    /// The device's lease of disruption groups, and how many devices its person has.
+    pub lease: (u64, u64),
     pub epoch: u64,
     pub root: u64,
     pub expires: Timestamp,

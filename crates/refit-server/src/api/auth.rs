@@ -7,10 +7,11 @@ use super::{
 };
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{Extensions, header},
+    http::{Extensions, HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use refit_core::control::{Actor, State as World, TokenId};
 use sha2::{Digest, Sha256};
@@ -23,23 +24,7 @@ const STRANGERS: &str = "";
 
 /// Lets a request through where its token counts, and notes who asks.
 pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let secret = given.and_then(|value| {
-        let (scheme, secret) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
-    });
-    let view = api.shell().view();
-    let caller = match secret {
-        None => Err(Problem::new(Code::Unauthorized, "this needs a token")
-            .help("send `Authorization: Bearer SECRET`; `refit tokens create` makes tokens")),
-        Some(secret) => find(&view.state, secret, api.shell().now(), origin(request.extensions())),
-    };
-    let who = caller.as_ref().map_or(STRANGERS, |caller| caller.token.as_str());
-    if let Err(seconds) = api.inner.rates.take(who) {
-        let problem = Problem::new(Code::RateLimited, format!("too many requests: come back in {seconds} s"));
-        return Problem { retry_after: Some(seconds), ..problem }.into_response();
-    }
-    match caller {
+    match identify(&api, request.headers(), request.extensions(), Credentials::Bearer) {
         Ok(caller) => {
             tracing::Span::current().record("actor", caller.actor.name.as_str());
             request.extensions_mut().insert(caller);
@@ -47,6 +32,48 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// How a token may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// As `Authorization: Bearer`.
+    Bearer,
+    /// Also as the password of `Authorization: Basic`, whatever the user is called.
+    BearerOrBasic,
+}
+
+/// Who asks; and whether it asks too often.
+pub fn identify(
+    api: &Api,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    credentials: Credentials,
+) -> Result<Caller, Problem> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let secret = given.and_then(|value| {
+        let (scheme, secret) = value.split_once(' ')?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => Some(secret.trim().to_owned()),
+            "basic" if credentials == Credentials::BearerOrBasic => {
+                let decoded = String::from_utf8(STANDARD.decode(secret.trim()).ok()?).ok()?;
+                decoded.split_once(':').map(|(_, password)| password.to_owned())
+            }
+            _ => None,
+        }
+    });
+    let view = api.shell().view();
+    let caller = match secret {
+        None => Err(Problem::new(Code::Unauthorized, "this needs a token")
+            .help("send `Authorization: Bearer SECRET`; `refit tokens create` makes tokens")),
+        Some(secret) => find(&view.state, &secret, api.shell().now(), origin(extensions)),
+    };
+    let who = caller.as_ref().map_or(STRANGERS, |caller| caller.token.as_str());
+    if let Err(seconds) = api.inner.rates.take(who) {
+        let problem = Problem::new(Code::RateLimited, format!("too many requests: come back in {seconds} s"));
+        return Err(Problem { retry_after: Some(seconds), ..problem });
+    }
+    caller
 }
 
 /// Where a request comes from: the address at the other end of the connection. What headers say of it anybody could have written.

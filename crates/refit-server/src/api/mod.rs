@@ -14,6 +14,8 @@ mod events;
 mod exceptions;
 mod exposures;
 mod extract;
+mod fleet_lock;
+mod groups;
 mod health;
 mod layers;
 mod metrics;
@@ -27,6 +29,7 @@ mod rate;
 mod releases;
 mod rollouts;
 mod settings;
+mod signals;
 mod titles;
 mod tokens;
 mod trust;
@@ -35,7 +38,7 @@ pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::{agents::Agents, shell::Shell};
+use crate::{agents::Agents, jobs::Troubles, shell::Shell};
 use axum::Router;
 use std::{sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -55,6 +58,8 @@ pub struct Options {
     pub plan_timeout: Duration,
     /// How much long work (plans, explanations of the past) runs at once.
     pub long_work: usize,
+    /// How asking for signals went.
+    pub troubles: Troubles,
 }
 
 impl Default for Options {
@@ -66,6 +71,7 @@ impl Default for Options {
             longest_wait: layers::WAIT_LONGEST,
             plan_timeout: Duration::from_secs(600),
             long_work: 2,
+            troubles: Troubles::default(),
         }
     }
 }
@@ -161,8 +167,12 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(rollouts::halt))
         .routes(routes!(rollouts::resume))
         .routes(routes!(rollouts::expedite))
+        .routes(routes!(signals::list, signals::tell))
         .routes(routes!(rollouts::open_ring))
         .routes(routes!(rollouts::answer_gate))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::give_back))
+        .routes(routes!(groups::answer))
         .routes(routes!(brake::get))
         .routes(routes!(brake::stop))
         .routes(routes!(brake::go_on))
@@ -177,6 +187,8 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(trust::publish_mandate))
         .routes(routes!(trust::mandate))
         .routes(routes!(settings::get, settings::put))
+        .routes(routes!(groups::webhooks))
+        .routes(routes!(groups::set_webhook))
         .routes(routes!(budgets::list))
         .routes(routes!(metrics::get))
 }
@@ -198,6 +210,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(layers::method_not_allowed)
         .route_layer(guard)
         .merge(open.method_not_allowed_fallback(layers::method_not_allowed))
+        .merge(fleet_lock::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)
 }

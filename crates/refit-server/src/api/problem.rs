@@ -76,6 +76,8 @@ codes! {
     Conflict = "conflict", CONFLICT, "It does not fit to what is so by now";
     /// Two devices have reported under one id.
     Quarantined = "quarantined", CONFLICT, "Two devices have reported under this id";
+    /// Others come first.
+    Busy = "busy", CONFLICT, "Others come first";
     /// Everything is stopped.
     Stopped = "stopped", CONFLICT, "Everything is stopped";
     /// It has changed since it was read.
@@ -162,6 +164,7 @@ impl From<Refusal> for Problem {
             Refusal::Conflict(_) => Code::Conflict,
             Refusal::Forbidden(_) => Code::Forbidden,
             Refusal::Quarantined { .. } => Code::Quarantined,
+            Refusal::Busy(_) => Code::Busy,
             Refusal::Stopped { .. } => Code::Stopped,
         };
         Problem::new(code, refusal.to_string())

@@ -20,7 +20,7 @@ use refit_wire::{
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Puts a policy in force.
-async fn apply(server: &Running, text: &str) {
+pub async fn apply(server: &Running, text: &str) {
     let files = PolicyFiles(BTreeMap::from([("refit.yaml".to_owned(), text.to_owned())]));
     let read = files.files();
     let (documents, _) = load(&read, &Limits::default());

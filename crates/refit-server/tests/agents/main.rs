@@ -7,5 +7,6 @@ mod check_ins;
 mod client;
 mod documents;
 mod enrolment;
+mod groups;
 mod lives;
 mod server;

@@ -28,6 +28,7 @@ pub struct Running {
 impl Running {
     pub async fn start(data: &Path) -> Running {
         let options = Options {
+            connections: Default::default(),
             data: data.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             public: None,

@@ -34,9 +34,13 @@ struct Fleet {
 impl Fleet {
     /// Twelve devices with the editor, two of them canaries.
     async fn new() -> Fleet {
+        Fleet::under(POLICY).await
+    }
+
+    async fn under(policy: &str) -> Fleet {
         let server = Server::new().await;
         server.shell.evaluate().unwrap();
-        let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": POLICY } })).await.ok();
+        let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
         let apply = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
         server.call(&server.admin, "POST", &apply, &[], None).await.ok();
         let fleet = Fleet { server, receipts: 0 };
@@ -167,4 +171,37 @@ async fn a_release_that_fails_is_halted_and_people_let_it_go_on() {
             "halted after ring rest: that disk was full",
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_monitoring_posts_halts_a_release_and_a_slip_is_told() {
+    let policy = POLICY
+        .replace("reports: 1%,", "reports: 1%, signals: [{ name: crashes, from: sentry, no_worse_than: control }],");
+    let mut fleet = Fleet::under(&policy).await;
+    fleet.release("1.1.0").await;
+    for id in ["d00", "d01"] {
+        fleet.has(id, "1.1.0").await;
+        fleet.receipt(id, "succeeded", "1.1.0").await;
+    }
+    let signal =
+        |devices: Value| json!({ "source": "sentry", "signal": "crashes", "complete": true, "devices": devices });
+    let said = fleet.server.get("/api/v1/signals").await.ok();
+    assert_eq!(said["items"][0]["newest"], Value::Null, "{said}");
+    let problem = fleet.server.post("/api/v1/signals", signal(json!({ "d99": true }))).await.problem(422, "invalid");
+    assert!(problem.to_string().contains("no device, or more than one, is called `d99`"), "{problem}");
+    let mut slip = signal(json!({ "d00": true }));
+    slip["signal"] = "crash".into();
+    let problem = fleet.server.post("/api/v1/signals", slip).await.problem(422, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("they listen to `crashes` from `sentry`"), "{problem}");
+    let devices: serde_json::Map<String, Value> = (0..12).map(|n| (format!("d{n:02}"), json!(n < 2))).collect();
+    fleet.server.post("/api/v1/signals", signal(devices.into())).await.ok();
+    fleet.server.shell.settled().await;
+    let said = fleet.server.get("/api/v1/signals").await.ok();
+    assert_eq!((&said["items"][0]["bad"], &said["items"][0]["fine"]), (&json!(2), &json!(10)), "{said}");
+    // Two of two prove nothing to a gate that wants to be sure; it does not pass.
+    fleet.server.wait(SignedDuration::from_hours(13));
+    fleet.receipt("d00", "succeeded", "1.1.0").await;
+    let rollout = fleet.rollout().await;
+    assert_eq!(rollout["stage"], "under_way");
+    assert!(rollout["says"].as_str().unwrap().contains("signal crashes says something bad look worse"), "{rollout:#}");
 }

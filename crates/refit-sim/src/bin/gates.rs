@@ -1,6 +1,6 @@
 //! What gates do with releases that break so many devices: `cargo run --release -p refit-sim --bin gates`.
 //!
-//! Prints the tables of docs/concepts/gates.md. Devices of a ring are given a release and report some time later; the gate is asked
+//! Prints the tables and plots of docs/concepts/gates.md. Devices of a ring are given a release and report some time later; the gate is asked
 //! after every report, and every four hours. The same command gives the same tables.
 #![allow(clippy::print_stdout, reason = "this is what it is for")]
 
@@ -53,7 +53,9 @@ fn table(title: &str, breaks: Breaks) {
         "| ring | break rate | passes | halts | asks a person | time until it ends, median | devices broken in the ring, 95 % |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- |");
+    let (mut passed, mut halted) = (Vec::new(), Vec::new());
     for ring in RINGS {
+        let (mut pass_line, mut halt_line) = (Vec::new(), Vec::new());
         for rate in RATES {
             let runs = if ring > 1_000 { 200 } else { 1_000 };
             let mut ended: Vec<Ended> = (0..runs).map(|run| simulate(ring, rate, breaks, run)).collect();
@@ -68,9 +70,27 @@ fn table(title: &str, breaks: Breaks) {
                 "| {ring} | {} % | {passes:.1} % | {halts:.1} % | {asks:.1} % | {median:.0} h | {broken} |",
                 rate * 100.0
             );
+            pass_line.push(passes);
+            halt_line.push(halts);
         }
+        passed.push(pass_line);
+        halted.push(halt_line);
     }
     println!();
+    plot("Passes, of 100 releases", &passed);
+    plot("Halts, of 100 releases", &halted);
+}
+
+/// A line for each size, smallest first, over the break rates; as Mermaid's charts, which are drawn where Markdown is shown.
+fn plot(title: &str, lines: &[Vec<f64>]) {
+    let rates: Vec<String> = RATES.iter().map(|rate| format!("\"{} %\"", rate * 100.0)).collect();
+    println!("```mermaid\nxychart-beta\n  title \"{title}\"");
+    println!("  x-axis \"devices that it breaks\" [{}]\n  y-axis \"%\" 0 --> 100", rates.join(", "));
+    for line in lines {
+        let values: Vec<String> = line.iter().map(|value| format!("{value:.1}")).collect();
+        println!("  line [{}]", values.join(", "));
+    }
+    println!("```\n");
 }
 
 const DAY: i64 = 24 * 60;
@@ -126,7 +146,9 @@ fn journeys() {
     println!("**It works for three days, and then people report it**\n");
     println!("| fleet | break rate | halted | has it by then, median | has it by then, 95 % | after, median |");
     println!("| --- | --- | --- | --- | --- | --- |");
+    let mut lines = Vec::new();
     for fleet in [80, 800, 8_000] {
+        let mut line = Vec::new();
         for rate in RATES {
             let runs = if fleet > 1_000 { 100 } else { 400 };
             let mut ended: Vec<(u64, i64, bool)> = (0..runs).map(|run| journey(fleet, rate, run)).collect();
@@ -138,9 +160,12 @@ fn journeys() {
             times.sort_unstable();
             let days = times[times.len() / 2] as f64 / DAY as f64;
             println!("| {fleet} | {} % | {halted:.1} % | {median:.0} % | {most:.0} % | {days:.1} d |", rate * 100.0);
+            line.push(median);
         }
+        lines.push(line);
     }
     println!();
+    plot("Has it when it is halted or through, median, of 100 devices", &lines);
 }
 
 /// How many devices have a release when it is halted, or two weeks after the last ring that opened; when that is, and whether it

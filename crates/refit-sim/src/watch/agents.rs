@@ -44,6 +44,12 @@ pub struct Ledger {
     floors: BTreeMap<SmolStr, SmolStr>,
     /// When it was restarted by the agent.
     restarts: Vec<Timestamp>,
+    /// What came to the device as a state asked for it, and was not changed by anybody since.
+    came: BTreeMap<SmolStr, SmolStr>,
+    /// What the person was told of.
+    told: BTreeSet<(TitleId, Option<SmolStr>)>,
+    /// What the person said may go ahead.
+    agreed: BTreeSet<(TitleId, Option<SmolStr>)>,
     /// An older disk, for a deliberate mistake.
     pub old: Option<(Option<Journal>, BTreeMap<Digest, Envelope>)>,
 }
@@ -57,10 +63,9 @@ impl Ledger {
         self.answers.clear();
     }
 
-    /// The device is enrolled again: it forgets what it knew, and what it had not told yet.
+    /// The device is enrolled again: it forgets what it knew, what it had not told yet, and when it was restarted.
     pub fn enrolled(&mut self) {
-        let restarts = std::mem::take(&mut self.restarts);
-        *self = Ledger { restarts, ..Ledger::default() };
+        *self = Ledger::default();
     }
 
     /// A check-in was answered.
@@ -94,7 +99,17 @@ impl Ledger {
         let directives = named.flat_map(|state| &state.directives);
         let title = directives.clone().find(|it| it.action.package().as_ref() == Some(&step.package));
         if let Some(directive) = title {
-            self.changes.push((directive.title.clone(), None));
+            let of = directive.title.clone();
+            let came = (of.clone(), step.after.clone());
+            self.agreed.remove(&came);
+            self.told.remove(&came);
+            self.changes.push((of, None));
+            match &step.after {
+                Some(after) => drop(self.came.insert(step.package.name.clone(), after.clone())),
+                None => drop(self.came.remove(&step.package.name)),
+            }
+        } else {
+            self.came.remove(&step.package.name);
         }
         match &step.after {
             Some(after) => drop(self.floors.insert(step.package.name.clone(), after.clone())),
@@ -115,6 +130,44 @@ impl Ledger {
             Some(id) if !counted(id) && !waits(id) => Some(format!("receipt {id} of {title} was never counted")),
             Some(_) => None,
         })
+    }
+
+    /// The states that answers named whose leases last by the device's clock.
+    pub fn lasting(&self, wall: Timestamp) -> impl Iterator<Item = &Digest> {
+        let lasting = self.answers.iter().filter(move |answer| wall < answer.confirmed.until);
+        lasting.map(|answer| &answer.confirmed.state)
+    }
+
+    /// When the last answer came.
+    pub fn heard_last(&self) -> Option<Timestamp> {
+        self.answers.back().map(|answer| answer.at)
+    }
+
+    /// The person is told of changes.
+    pub fn told(&mut self, changes: impl Iterator<Item = (TitleId, Option<SmolStr>)>) {
+        self.told.extend(changes);
+    }
+
+    /// The person says that they may go ahead.
+    pub fn agrees(&mut self) {
+        self.agreed.extend(self.told.iter().cloned());
+    }
+
+    /// Whether the person said that a change may go ahead.
+    pub fn agreed(&self, title: &TitleId, version: Option<&SmolStr>) -> bool {
+        self.agreed.contains(&(title.clone(), version.cloned()))
+    }
+
+    /// The version of a package that came to the device, where nobody has changed it since.
+    pub fn came(&self, package: &str) -> Option<&SmolStr> {
+        self.came.get(package)
+    }
+
+    /// Somebody else changed a package.
+    pub fn put_back(&mut self, package: &str) {
+        self.came.remove(package);
+        // What nobody has seen before it was changed again is told by nobody.
+        self.changes.retain(|(title, receipt)| title.as_str() != package || receipt.is_some());
     }
 
     /// The state that the last answer named.
@@ -224,5 +277,5 @@ pub fn restarts_within_limit(ledger: &mut Ledger, now: Timestamp) -> Option<Stri
     // Clocks that are within their tolerance may count a day somewhat shorter.
     let lately = ledger.restarts.iter().filter(|at| now.duration_since(**at).as_secs() < 22 * 3_600).count();
     let most = usize::try_from(keys::RESTARTS_PER_DAY).unwrap_or(usize::MAX);
-    (lately > most).then(|| format!("{lately} restarts within 22 hours"))
+    (lately > most).then(|| format!("{lately} restarts within 22 hours: {:?}, and it is {now}", ledger.restarts))
 }

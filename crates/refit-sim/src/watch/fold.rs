@@ -1,7 +1,7 @@
 //! What the log adds up to, by code of its own: as little as the invariants need.
 
 use super::{Truth, rollouts::Releases};
-use crate::store::Entry;
+use crate::{policies::PACKAGE, store::Entry};
 use jiff::Timestamp;
 use refit_core::control::{CohortKey, DueBy, Event, MovesHeld, MovesPublished, PersonId, PlanId, SlotName, Wanted};
 use refit_core::policy::document::policy::Mode;
@@ -40,6 +40,10 @@ pub struct Fold {
     pub receipts: BTreeSet<(DeviceId, SmolStr)>,
     /// Advisories that were withdrawn.
     pub withdrawn: BTreeSet<(TitleId, AdvisoryId)>,
+    /// Titles of which something was ever known to be exploited.
+    pub exploited: BTreeSet<TitleId>,
+    /// How many devices are managed.
+    managed: u64,
 }
 
 /// A device.
@@ -98,7 +102,7 @@ pub struct FoldPlan {
 impl Fold {
     /// Devices that are managed.
     pub fn managed(&self) -> u64 {
-        self.devices.iter().filter(|device| device.managed).count() as u64
+        self.managed
     }
 
     /// The department of a device's person, as the most trusted source says.
@@ -127,6 +131,7 @@ impl Fold {
         match event {
             Event::DeviceEnrolled(enrolled) => {
                 self.by_id.insert(enrolled.device.clone(), self.devices.len());
+                self.managed += 1;
                 self.devices.push(FoldDevice {
                     id: enrolled.device.clone(),
                     enrolled_by: entry.seq,
@@ -155,11 +160,14 @@ impl Fold {
             }),
             // Whoever is enrolled again begins anew, and whoever was there before has no certificate that counts.
             Event::DeviceJoined(joined) => self.change(&joined.device, |device| device.heard.clear()),
-            Event::DeviceRetired(retired) => self.change(&retired.device, |device| {
-                device.managed = false;
-                device.published.clear();
-                device.held.clear();
-            }),
+            Event::DeviceRetired(retired) => {
+                self.change(&retired.device, |device| {
+                    device.managed = false;
+                    device.published.clear();
+                    device.held.clear();
+                });
+                self.managed = self.devices.iter().filter(|device| device.managed).count() as u64;
+            }
             Event::PersonAssigned(assigned) => {
                 self.change(&assigned.device, |device| device.person = assigned.person.clone());
             }
@@ -178,6 +186,9 @@ impl Fold {
             Event::AdvisoriesPublished(published) => {
                 for advisory in &published.advisories {
                     let key = (advisory.title.clone(), advisory.id.clone());
+                    if advisory.kev.is_some() {
+                        self.exploited.insert(advisory.title.clone());
+                    }
                     if advisory.withdrawn.is_some() {
                         self.withdrawn.insert(key);
                     } else {
@@ -185,6 +196,8 @@ impl Fold {
                     }
                 }
             }
+            // What is matched is in a content; what is packaged may be exploited.
+            Event::DistributionMatched(_) => drop(self.exploited.insert(TitleId::new(PACKAGE))),
             Event::SettingsChanged(settings) => self.approvals = settings.approvals,
             Event::PlanMade(made) => {
                 let plan = self.plans.entry(made.plan.clone()).or_default();
@@ -220,7 +233,9 @@ impl Fold {
                     }
                 }
             }
-            Event::RingOpened(_) | Event::GateAnswered(_) | Event::ReleaseExpedited(_) => self.releases.apply(event),
+            Event::RingOpened(_) | Event::GateAnswered(_) | Event::ReleaseExpedited(_) => {
+                self.releases.apply(event, entry.at, truth.now);
+            }
             Event::BrakePulled(_) => self.stopped = true,
             Event::BrakeReleased(_) => self.stopped = false,
             _ => {}

@@ -1,24 +1,30 @@
 //! Invariants: what has to hold after each step, whatever happens. None of them shares code with the control logic.
 
 pub mod agents;
+mod bound;
 mod calm;
+pub mod changes;
 mod clones;
+pub mod disruption;
 mod fold;
 mod log;
 mod moves;
 mod rollouts;
 mod time;
+mod transitions;
 
 pub use agents::{Confirmed, Ledger};
 pub use fold::{Fold, FoldDevice};
 pub use time::{Heard, Obliged, nothing_changes_early};
+pub use transitions::Transition;
 
 use super::{
     policies::PolicySpec,
+    quality::Quality,
     store::{Entry, Store},
 };
 use refit_core::control::{Bearer, Evaluation, Event, State};
-use refit_model::DeviceId;
+use refit_model::{DeviceId, TitleId};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, collections::BTreeSet, fmt};
 
@@ -83,6 +89,22 @@ invariants! {
     RingsOpenInOrder = "rings-open-in-order",
     /// Nobody is given a release that is halted, or whose ring has not opened.
     UnopenedReachesNobody = "unopened-reaches-nobody",
+    /// No gate passes, and without one no ring opens, before the ring before it has soaked.
+    RingsSoak = "rings-soak",
+    /// A bad release reaches no more devices than was worked out from the configuration before it began.
+    BadReleaseStaysBounded = "bad-release-stays-bounded",
+    /// Nothing is installed but what a ring has been opened for in which the device is.
+    InsideOpenRing = "inside-open-ring",
+    /// Nothing changes on days on which the organisation wants none.
+    FreezesHold = "freezes-hold",
+    /// Nothing changes outside its window, unless the person said so, or it is overdue and the window gives way.
+    WindowsHold = "windows-hold",
+    /// Who is in the middle of something that the policy respects is left alone.
+    BusyPeopleAreLeftAlone = "busy-people-are-left-alone",
+    /// Of a halted release nothing begins on a device that has checked in since.
+    HaltedTouchesNobody = "halted-touches-nobody",
+    /// What came to a device is not forced on it once more.
+    NobodyIsForcedTwice = "nobody-is-forced-twice",
     /// Nothing changes on a device that no state named which was confirmed together with a lease that lasts.
     OnlyWhatWasNamed = "only-what-was-named",
     /// Nothing that the mandate refuses is done.
@@ -101,6 +123,10 @@ invariants! {
     RestartsWithinLimit = "restarts-within-limit",
     /// Whoever may check in holds what it was told last, also after the server was put back to a backup.
     AgentsFollow = "agents-follow",
+    /// A disruption group never has more members in a session than may be, and a person is never without a device.
+    GroupsHold = "groups-hold",
+    /// What a disruption group limits is done with a lease, which lasts for the whole session.
+    LeaseOutlivesSession = "lease-outlives-session",
     /// What was acknowledged is durable.
     AcknowledgedIsDurable = "acknowledged-is-durable",
 }
@@ -137,6 +163,12 @@ pub struct Truth {
     pub erased: BTreeSet<String>,
     /// All states that were made for devices.
     pub states: BTreeMap<refit_wire::Digest, refit_wire::State>,
+    /// Bad releases.
+    pub qualities: BTreeMap<(TitleId, SmolStr), Quality>,
+    /// What time it is.
+    pub now: jiff::Timestamp,
+    /// When the log was last put back to a backup.
+    pub restored: Option<jiff::Timestamp>,
 }
 
 /// Watches a run.
@@ -152,6 +184,10 @@ pub struct Watch {
     pub heard: Heard,
     /// Due times of obligations.
     pub obliged: Obliged,
+    /// How far bad releases have come.
+    pub bounds: bound::Bounds,
+    /// Leases of disruption groups.
+    pub leases: disruption::Leases,
     /// How often each invariant was looked at.
     pub looked: BTreeMap<Invariant, u64>,
 }
@@ -191,9 +227,18 @@ impl Watch {
             let found = rollouts::rings_open_in_order(&self.fold, &self.truth, entry, opened);
             self.judge(Invariant::RingsOpenInOrder, found)?;
         }
+        if matches!(event, Event::RingOpened(_) | Event::GateAnswered(_)) {
+            let found = rollouts::rings_soak(&self.fold, &self.truth, entry, event);
+            self.judge(Invariant::RingsSoak, found)?;
+        }
+        self.bounds.apply(&self.fold, &self.truth, entry, event);
         if let Event::MovesPublished(moves) = event {
             let found = rollouts::unopened_reaches_nobody(&self.fold, moves);
             self.judge(Invariant::UnopenedReachesNobody, found)?;
+            let (looked, found) = self.bounds.bad_release_stays_bounded(&self.fold, &self.truth, entry.at, moves);
+            if looked {
+                self.judge(Invariant::BadReleaseStaysBounded, found)?;
+            }
             let found = moves::brake_stops_everything(&self.fold);
             self.judge(Invariant::BrakeStopsEverything, found)?;
             let found = moves::inside_budget(&self.fold, &self.truth, entry.at, moves);
@@ -203,8 +248,18 @@ impl Watch {
             let found = time::phase_in_forces_nobody(&self.fold, &self.truth, moves);
             self.judge(Invariant::PhaseInForcesNobody, found)?;
         }
+        if let Event::LeaseTaken(_) = event {
+            let found = self.leases.within_groups(event);
+            self.judge(Invariant::GroupsHold, found)?;
+        }
+        self.leases.apply(entry.at, event);
         self.fold.apply(entry, event, &self.truth);
         Ok(())
+    }
+
+    /// What an entry of the log, which is new, does to releases on their way.
+    pub fn transitions(&self, entry: &Entry, event: &Event) -> Vec<Transition> {
+        transitions::transitions(&self.fold, &self.truth, entry, event)
     }
 
     /// Looks at what was decided.
@@ -229,10 +284,15 @@ impl Watch {
 
     /// Begins again with an earlier log, which was looked at already.
     pub fn restored(&mut self, store: &Store, now: jiff::Timestamp) -> Result<(), String> {
-        self.fold = Fold::default();
+        (self.fold, self.bounds) = Default::default();
+        let before = std::mem::take(&mut self.leases);
         for entry in &store.entries {
-            self.fold.apply(entry, &entry.event()?, &self.truth);
+            let event = entry.event()?;
+            self.bounds.apply(&self.fold, &self.truth, entry, &event);
+            self.leases.apply(entry.at, &event);
+            self.fold.apply(entry, &event, &self.truth);
         }
+        self.leases.restored(&before, now);
         self.obliged = Obliged::default();
         self.heard.restored(now);
         Ok(())

@@ -1,41 +1,83 @@
-//! Invariants of releases on their way: rings open in their order, and what is halted or not open is given to nobody.
+//! Invariants of releases on their way: rings open in their order and when they have soaked, and what is halted or not open is given
+//! to nobody.
 
 use super::{Truth, fold::Fold};
-use crate::{policies::RINGS, store::Entry};
+use crate::{
+    policies::{PolicySpec, RINGS},
+    store::Entry,
+};
+use jiff::Timestamp;
 use refit_core::{
-    control::{Event, GateAnswered, MovesPublished, RingOpened, Wanted},
+    control::{DeviceSet, Event, GateAnswered, MovesPublished, RingOpened, Wanted},
     policy::document::test::GateAnswer,
 };
 use refit_model::TitleId;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The platform of all devices.
+pub(super) const PLATFORM: SmolStr = SmolStr::new_static("linux");
+
 /// What the log says of releases on their way.
 #[derive(Clone, Debug, Default)]
 pub struct Releases {
     /// The rings that have opened.
-    open: BTreeMap<Release, Vec<SmolStr>>,
-    /// What gates said, by the ring before them.
-    answers: BTreeMap<(Release, SmolStr), GateAnswer>,
+    open: BTreeMap<Release, Vec<OpenRing>>,
+    /// What gates said, by the ring before them, and when that was known.
+    answers: BTreeMap<(Release, SmolStr), (GateAnswer, Timestamp)>,
     /// What waits for no gate.
     expedited: BTreeSet<Release>,
+    /// What was ever halted.
+    halted: BTreeSet<(TitleId, SmolStr)>,
+}
+
+/// A ring that has opened.
+#[derive(Clone, Debug)]
+pub struct OpenRing {
+    /// Its name.
+    pub ring: SmolStr,
+    /// When.
+    pub at: Timestamp,
+    /// Who is in it, where that was fixed.
+    pub members: Option<DeviceSet>,
 }
 
 /// A title, a version and a platform; without one it is every platform.
 type Release = (TitleId, SmolStr, Option<SmolStr>);
 
+impl OpenRing {
+    /// Whether it is the last of its rollout.
+    pub fn is_last(&self) -> bool {
+        RINGS.last().is_some_and(|last| self.ring == *last)
+    }
+
+    /// Whether it is the first of its rollout.
+    pub fn is_first(&self) -> bool {
+        RINGS.first().is_some_and(|first| self.ring == *first)
+    }
+}
+
+/// On the platform, or on every one.
+pub(super) fn both(title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> [Release; 2] {
+    [(title.clone(), version.clone(), platform.cloned()), (title.clone(), version.clone(), None)]
+}
+
 impl Releases {
-    /// Takes one event.
-    pub fn apply(&mut self, event: &Event) {
+    /// Takes one event, which is known `now`.
+    pub fn apply(&mut self, event: &Event, at: Timestamp, now: Timestamp) {
         match event {
             Event::RingOpened(opened) => {
                 let release = (opened.title.clone(), opened.version.clone(), opened.platform.clone());
-                self.open.entry(release).or_default().push(opened.ring.clone());
+                let ring = OpenRing { ring: opened.ring.clone(), at, members: opened.members.clone() };
+                self.open.entry(release).or_default().push(ring);
             }
             Event::GateAnswered(GateAnswered { title, version, platform, after, answer, .. }) => {
                 let key = ((title.clone(), version.clone(), platform.clone()), after.clone());
+                if *answer == Some(GateAnswer::Halt) {
+                    self.halted.insert((title.clone(), version.clone()));
+                }
                 match answer {
-                    Some(answer) => drop(self.answers.insert(key, *answer)),
+                    Some(answer) => drop(self.answers.insert(key, (*answer, now))),
                     None => drop(self.answers.remove(&key)),
                 }
             }
@@ -46,15 +88,64 @@ impl Releases {
         }
     }
 
-    /// On the platform, or on every one.
-    fn both(title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> [Release; 2] {
-        [(title.clone(), version.clone(), platform.cloned()), (title.clone(), version.clone(), None)]
+    /// The rings of a release that have opened for the devices that there are.
+    pub fn open<'r>(&'r self, title: &TitleId, version: &SmolStr) -> impl Iterator<Item = &'r OpenRing> + use<'r> {
+        let both = both(title, version, Some(&PLATFORM));
+        both.into_iter().filter_map(|release| self.open.get(&release)).flatten()
     }
 
-    fn is_halted(&self, title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> bool {
-        let both = Releases::both(title, version, platform);
-        self.answers.iter().any(|((release, _), answer)| both.contains(release) && *answer == GateAnswer::Halt)
+    /// Whether a release is halted on a platform.
+    pub fn is_halted(&self, title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> bool {
+        let both = both(title, version, platform);
+        self.answers.iter().any(|((release, _), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt)
     }
+
+    /// Since when it is known that a release is halted for the devices that there are.
+    pub fn halted_since(&self, title: &TitleId, version: &SmolStr) -> Option<Timestamp> {
+        let both = both(title, version, Some(&PLATFORM));
+        let halts = self
+            .answers
+            .iter()
+            .filter(|((release, _), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt);
+        halts.map(|(_, (_, since))| *since).min()
+    }
+
+    /// Whether any release has begun.
+    pub fn any(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Whether a release was ever halted.
+    pub fn was_halted(&self, title: &TitleId, version: &SmolStr) -> bool {
+        self.halted.contains(&(title.clone(), version.clone()))
+    }
+
+    /// What was ever halted of a title.
+    pub fn ever_halted<'r>(&'r self, title: &'r TitleId) -> impl Iterator<Item = &'r SmolStr> {
+        self.halted.iter().filter(move |(of, _)| of == title).map(|(_, version)| version)
+    }
+
+    /// Whether a release waits for no gate.
+    pub fn is_expedited(&self, title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> bool {
+        both(title, version, platform).iter().any(|release| self.expedited.contains(release))
+    }
+
+    /// What the gate after a ring says.
+    pub fn answer(
+        &self,
+        title: &TitleId,
+        version: &SmolStr,
+        platform: Option<&SmolStr>,
+        after: &SmolStr,
+    ) -> Option<GateAnswer> {
+        let both = both(title, version, platform);
+        both.into_iter().find_map(|release| self.answers.get(&(release, after.clone())).map(|(answer, _)| *answer))
+    }
+}
+
+/// The policy in force, as the simulation wrote it.
+pub(super) fn in_force<'t>(fold: &Fold, truth: &'t Truth) -> Option<&'t PolicySpec> {
+    fold.policy.as_ref().and_then(|(_, _, files)| truth.specs.get(files))
 }
 
 /// By itself a ring opens after the one before has passed, or if nobody waits for gates; never what is halted, and never while
@@ -68,7 +159,7 @@ pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &R
     let place = RINGS.iter().position(|known| ring == known)?;
     let before = place.checked_sub(1).map(|before| SmolStr::new_static(RINGS[before]))?;
     let release = (title.clone(), version.clone(), platform.clone());
-    if !fold.releases.open.get(&release).is_some_and(|open| open.contains(&before)) {
+    if !fold.releases.open.get(&release).is_some_and(|open| open.iter().any(|open| open.ring == before)) {
         return Some(format!("{what} opened before {before}"));
     }
     if entry.actor != "server" {
@@ -77,18 +168,46 @@ pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &R
     if fold.stopped {
         return Some(format!("{what} opened though everything is stopped"));
     }
-    let both = Releases::both(title, version, platform.as_ref());
+    let both = both(title, version, platform.as_ref());
     let passed = both.iter().any(|release| {
-        fold.releases.answers.get(&(release.clone(), before.clone())) == Some(&GateAnswer::Pass)
+        fold.releases.answers.get(&(release.clone(), before.clone())).is_some_and(|(it, _)| *it == GateAnswer::Pass)
             || fold.releases.expedited.contains(release)
     });
-    let gated = fold.policy.as_ref().and_then(|(_, _, files)| truth.specs.get(files)).is_some_and(|spec| spec.gated);
+    let gated = in_force(fold, truth).is_some_and(|spec| spec.gated);
     (gated && !passed).then(|| format!("{what} opened though {before} has not passed"))
+}
+
+/// No gate passes by evidence, and without a gate no ring opens, before the ring before it has been open for as long as it soaks.
+pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> Option<String> {
+    if entry.actor != "server" {
+        return None;
+    }
+    let spec = in_force(fold, truth)?;
+    let (title, version, platform, place) = match event {
+        Event::GateAnswered(it) if it.answer == Some(GateAnswer::Pass) => {
+            (&it.title, &it.version, &it.platform, RINGS.iter().position(|ring| it.after == *ring)?)
+        }
+        Event::RingOpened(it) if !spec.gated => {
+            (&it.title, &it.version, &it.platform, RINGS.iter().position(|ring| it.ring == *ring)?.checked_sub(1)?)
+        }
+        _ => return None,
+    };
+    let ring = SmolStr::new_static(RINGS[place]);
+    let lets = fold.releases.answer(title, version, platform.as_ref(), &ring) == Some(GateAnswer::Pass);
+    if lets || fold.releases.is_expedited(title, version, platform.as_ref()) {
+        return None;
+    }
+    let open = fold.releases.open.get(&(title.clone(), version.clone(), platform.clone()))?;
+    let since = open.iter().find(|open| open.ring == ring)?.at;
+    let (_, hours) = spec.rings.get(place)?;
+    let soaked = entry.at.duration_since(since).as_secs();
+    (soaked < hours * 3_600).then(|| {
+        format!("{title} {version} went on after {soaked} seconds of ring {ring}, which soaks for {hours} hours")
+    })
 }
 
 /// Nobody is newly given a release that is halted, or whose ring has not opened.
 pub fn unopened_reaches_nobody(fold: &Fold, moves: &MovesPublished) -> Option<String> {
-    let linux = SmolStr::new_static("linux");
     moves.cohorts.iter().find_map(|cohort| {
         let (Wanted::Release(version), Some(ring)) = (&cohort.key.admitted, &cohort.key.ring) else { return None };
         let title = &cohort.key.slot.title;
@@ -98,12 +217,10 @@ pub fn unopened_reaches_nobody(fold: &Fold, moves: &MovesPublished) -> Option<St
             before.is_none_or(|before| before.key.admitted != cohort.key.admitted)
         })?;
         let device = fold.devices.get(newly as usize).map(|device| device.id.to_string()).unwrap_or_default();
-        if fold.releases.is_halted(title, version, Some(&linux)) {
+        if fold.releases.is_halted(title, version, Some(&PLATFORM)) {
             return Some(format!("{device} was given {title} {version}, which is halted"));
         }
-        let both = Releases::both(title, version, Some(&linux));
-        let open = both.iter().filter_map(|release| fold.releases.open.get(release)).flatten();
-        let mut open = open.filter(|open| *open == ring);
-        open.next().is_none().then(|| format!("{device} was given {title} {version} before ring {ring} had opened"))
+        let open = fold.releases.open(title, version).any(|open| open.ring == *ring);
+        (!open).then(|| format!("{device} was given {title} {version} before ring {ring} had opened"))
     })
 }

@@ -57,8 +57,8 @@ impl RpmDevice {
         self.dnf(["-y", "-q", "--refresh", "makecache"]).success();
     }
 
-    /// What rpm's database has, by name: the version, of several all, and rpm's own word on the files (`ok`, or what its
-    /// verification says). The keys that rpm trusts are left out.
+    /// What rpm's database has, by name: the version, of several all, and as its status whether it is `one` or `several`. The keys
+    /// that rpm trusts are left out.
     pub fn rpm(&self) -> BTreeMap<String, Installed> {
         let listed = self.root.run("rpm", ["-qa", "--qf", "%{NAME}\t%{VERSION}-%{RELEASE}\n"]).success();
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();

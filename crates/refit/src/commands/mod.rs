@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod exposures;
 mod feeds;
+mod groups;
 mod halt;
 mod inventory;
 mod key;
@@ -54,6 +55,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Plans(command) => plans::run(cli, command),
         Command::Events(args) => events::run(cli, args),
         Command::Rollouts(args) => rollouts::run(cli, args),
+        Command::Groups(args) => groups::run(cli, args),
         Command::Halt(args) => halt::halt(cli, args),
         Command::Resume(args) => halt::resume(cli, args),
         Command::Expedite(args) => rollouts::expedite(cli, args),

@@ -7,6 +7,7 @@ use crate::{
     terminal,
 };
 use anyhow::Result;
+use jiff::Timestamp;
 use refit_api::{ReleaseAndWhy, Written};
 
 pub fn run(cli: &Cli, args: &RolloutsArgs) -> Result<Exit> {
@@ -17,14 +18,16 @@ pub fn run(cli: &Cli, args: &RolloutsArgs) -> Result<Exit> {
     };
     let mut rollouts = client.rollouts()?;
     rollouts.retain(|rollout| wanted(&rollout.title, &rollout.version));
+    let signals: Vec<_> = client.signals()?.into_iter().filter(|signal| signal.listened).collect();
     let timeline = match &args.title {
         Some(title) => client.timeline(title, args.version.as_deref())?,
         None => Vec::new(),
     };
     if cli.json {
-        terminal::json(&serde_json::json!({ "rollouts": rollouts, "timeline": timeline }))?;
+        terminal::json(&serde_json::json!({ "rollouts": rollouts, "timeline": timeline, "signals": signals }))?;
     } else {
         terminal::print(&remote::rollouts(&rollouts))?;
+        terminal::print(&remote::signals(&signals, Timestamp::now()))?;
         if !timeline.is_empty() {
             terminal::print(&remote::timeline(&timeline))?;
         }

@@ -2,11 +2,12 @@
 
 use crate::{
     Exit, Refused, catalog,
-    cli::{Cli, LogArgs, LogFormat, ServeArgs},
+    cli::{Cli, ConnectionArgs, LogArgs, LogFormat, ServeArgs},
     local::data_folder,
 };
 use anyhow::{Context, Result};
 use refit_server::{
+    connections::{Connection, Connections},
     log,
     start::{Options, Server, asked_to_end},
 };
@@ -14,7 +15,7 @@ use std::{io::IsTerminal, net::SocketAddr};
 
 pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     begin_log(&args.log);
-    let mut options = options(cli, args.listen)?;
+    let mut options = options(cli, args.listen, &args.connections)?;
     options.approvals = Some(args.approvals);
     options.public = args.public.as_deref().map(public).transpose()?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
@@ -36,8 +37,9 @@ fn public(text: &str) -> Result<String> {
 }
 
 /// What `serve` and `up` share.
-pub fn options(cli: &Cli, listen: SocketAddr) -> Result<Options> {
+pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> Result<Options> {
     Ok(Options {
+        connections: read_connections(connections)?,
         data: data_folder(cli.data.as_deref())?,
         listen,
         public: None,
@@ -47,6 +49,30 @@ pub fn options(cli: &Cli, listen: SocketAddr) -> Result<Options> {
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").into(),
     })
+}
+
+fn read_connections(args: &ConnectionArgs) -> Result<Connections> {
+    let mut connections = Connections::default();
+    for (name, address) in &args.connect {
+        if !address.starts_with("https://") && !address.starts_with("http://") {
+            return Err(Refused::usage(format!("`{address}` is no address: write `--connect {name}=https://HOST`")));
+        }
+        let connection = Connection { address: address.trim_end_matches('/').to_owned(), secret: None };
+        if connections.0.insert(name.into(), connection).is_some() {
+            return Err(Refused::usage(format!("there are two connections `{name}`")));
+        }
+    }
+    for (name, file) in &args.secret {
+        let Some(connection) = connections.0.get_mut(name.as_str()) else {
+            return Err(Refused::usage(format!(
+                "a secret for `{name}`, which has no address: add `--connect {name}=URL`"
+            )));
+        };
+        connection.secret = Some(file.into());
+        // What can't be read is told now, and not when it is needed first.
+        connection.secret().map_err(Refused::usage)?;
+    }
+    Ok(connections)
 }
 
 pub fn begin_log(args: &LogArgs) {

@@ -38,7 +38,7 @@ pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
             "others can reach this server, and its plans need nobody's approval: `refit serve` is meant for that"
         );
     }
-    let mut options = options(cli, args.listen)?;
+    let mut options = options(cli, args.listen, &args.connections)?;
     options.approvals = Some(0);
     runtime()?.block_on(async {
         let end = asked_to_end();

@@ -78,7 +78,7 @@ fn stands(compliance: &BTreeMap<Compliance, u64>) -> String {
 
 /// `; 2 held by budget`: what waits for a person. What ends by itself stands with the device.
 fn waits(holds: &BTreeMap<Hold, u64>) -> String {
-    let for_people = [Hold::KillSwitch, Hold::Mandate, Hold::Budget, Hold::Envelope];
+    let for_people = [Hold::KillSwitch, Hold::Mandate, Hold::Disruption, Hold::Budget, Hold::Envelope];
     let said: Vec<String> = for_people
         .iter()
         .filter_map(|hold| holds.get(hold).map(|count| format!("{count} held by {}", word(hold))))
@@ -304,7 +304,7 @@ pub fn reach(reach: &BrakeReach) -> String {
 }
 
 /// `3 min ago`.
-fn ago(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
     match seconds {
         0..60 => format!("{seconds} s ago"),

@@ -2,6 +2,7 @@
 
 mod client;
 mod fleet_plan;
+mod groups;
 pub mod inputs;
 mod lists;
 mod names;
@@ -9,9 +10,10 @@ mod rollouts;
 
 pub use client::{connect, device, is_meant, no_title};
 pub use fleet_plan::{devices_in, devices_of, fleet_plan, preview};
+pub use groups::groups;
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
-pub use rollouts::{rollouts, timeline};
+pub use rollouts::{rollouts, signals, timeline};
 
 /// A value's name as the API writes it, with blanks: `restart pending`.
 fn word(value: &impl serde::Serialize) -> String {

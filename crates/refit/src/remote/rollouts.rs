@@ -1,10 +1,12 @@
 //! Releases on their way through the rings, as people read them.
 
+use super::lists::ago;
 use crate::{
     repository::counted,
     terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
 };
-use refit_api::{MomentSaid, RolloutSaid};
+use jiff::Timestamp;
+use refit_api::{MomentSaid, RolloutSaid, SignalSaid};
 use refit_core::control::Stage;
 use std::fmt::Write as _;
 
@@ -42,6 +44,21 @@ pub fn rollouts(rollouts: &[RolloutSaid]) -> String {
         let _ = writeln!(text, "  {}", rollout.says);
     }
     let _ = writeln!(text, "{}", counted(rollouts.len(), "rollout"));
+    text
+}
+
+/// What monitoring systems say, a signal a line.
+pub fn signals(signals: &[SignalSaid], now: Timestamp) -> String {
+    let mut text = String::new();
+    for signal in signals {
+        let said = match signal.newest {
+            Some(newest) => format!("{} bad, {} fine, last said {}", signal.bad, signal.fine, ago(newest, now)),
+            None => "nothing yet".to_owned(),
+        };
+        let trouble =
+            signal.trouble.as_ref().map_or_else(String::new, |why| format!("; {}", paint(URGENT, why.clone())));
+        let _ = writeln!(text, "signal {} from {}: {said}{trouble}", signal.signal, signal.source);
+    }
     text
 }
 

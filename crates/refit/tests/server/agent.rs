@@ -117,7 +117,7 @@ pub fn found(folder: &Path, policy: &str) -> String {
     session.types("refit key publish keys/root.json --server");
     session.types("refit plan policy --server --out plan.json");
     session.types("refit apply plan.json --server --sign-with keys/policy-1.key --yes");
-    let token = session.types("refit enrolment create laptops --uses 20");
+    let token = session.types("refit enrolment create laptops --uses 100");
     assert!(token.starts_with("refit-enrol-1."), "{}", session.text);
     token.trim().to_owned()
 }
@@ -363,4 +363,48 @@ fn the_network_process_has_no_rights() {
     assert_eq!(lines, expected, "{said}");
     server.child.kill().unwrap();
     server.child.wait().unwrap();
+}
+
+/// An agent that is idle asks neither apt nor dnf: only where files say that something has changed.
+fn asks_nobody_while_nothing_changes(family: Family, program: &str) {
+    let Some(device) = device(family, [Software::new("alpha", "1.0")]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy(&device));
+    let root = device.root();
+    root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    let real = root.run("sh", ["-c", &format!("command -v {program}")]).success().stdout;
+    let script = format!("#!/bin/sh\necho \"$*\" >>/run/asked\nexec {} \"$@\"\n", real.trim());
+    root.write(&format!("/usr/local/bin/{program}"), script).shell(&format!("chmod 755 /usr/local/bin/{program}"));
+    let mut running = root.command("refit-agent").arg("run").start();
+    running.wait_until("listening", || root.exists("/run/refit-agent/control.sock"));
+    let asked = || root.try_read("/run/asked").unwrap_or_default().lines().count();
+    for _ in 0..3 {
+        once(&device);
+        settle(&server);
+    }
+    let before = asked();
+    assert!(before > 0, "the test sees what the agent asks");
+    for _ in 0..3 {
+        once(&device);
+    }
+    assert_eq!(asked(), before, "{}", root.read("/run/asked"));
+    device.offer([Software::new("alpha", "2.0")]);
+    for _ in 0..3 {
+        once(&device);
+        settle(&server);
+    }
+    assert_eq!(device.database()["alpha"].version, family.version("2.0"));
+    running.kill();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
+
+#[test]
+fn an_idle_agent_does_not_ask_apt() {
+    asks_nobody_while_nothing_changes(Family::Apt, "apt-get");
+}
+
+#[test]
+fn an_idle_agent_does_not_ask_dnf() {
+    asks_nobody_while_nothing_changes(Family::Dnf, "dnf");
 }

@@ -2,14 +2,15 @@
 //! company of them does under three policies, held against what dpkg and rpm say themselves.
 
 use super::{
-    agent::{changes, equip, found, program, receipts_by_device},
+    agent::{changes, found, program, receipts_by_device},
     commands::{Session, settle},
+    hosts::Hosts,
     package::package,
     running::{Running, start_at},
 };
 use refit_core::decide::{Compliance, Hold, Progress};
 use refit_testbed::{
-    Booted, Fleet, Host, Installed, Lan, Making,
+    Fleet, Installed, Lan, Making,
     family::{Family, Software},
 };
 use std::{
@@ -127,30 +128,18 @@ sources:
     )
 }
 
-/// The hosts, and the one that is booted.
+/// The hosts, and their server.
 struct Company<'f> {
-    fleet: &'f Fleet,
-    booted: Booted<'f>,
+    hosts: Hosts<'f>,
     server: Running,
 }
 
 impl Company<'_> {
-    /// The agent's program on a host; its exit status, and what it prints.
-    fn agent(&self, host: &Host, words: &str) -> (Option<i32>, String) {
-        let line = format!("refit-agent {words}");
-        if host.name == RESTARTING.1 {
-            let output = self.booted.command("sh").args(["-c", &line]).output().unwrap();
-            return (output.status.code(), String::from_utf8(output.stdout).unwrap());
-        }
-        let outcome = host.device.root().shell(&line);
-        (outcome.code, outcome.stdout)
-    }
-
     /// Check-ins of every host until the server has decided on what they say and they have done it.
     fn until_done(&self) {
         for _ in 0..3 {
-            self.fleet.each(|host| {
-                let (status, said) = self.agent(host, "once");
+            self.hosts.fleet.each(|host| {
+                let (status, said) = self.hosts.agent(host, "once");
                 // 3 is that something broke, 1 that there is a problem to tell, as long as there is.
                 let expected = status == Some(0) || fails(&host.name) && [Some(1), Some(3)].contains(&status);
                 assert!(expected, "{}: {status:?}\n{said}", host.name);
@@ -160,7 +149,7 @@ impl Company<'_> {
     }
 
     fn databases(&self) -> Vec<BTreeMap<String, Installed>> {
-        self.fleet.each(|host| host.device.database())
+        self.hosts.fleet.each(|host| host.device.database())
     }
 }
 
@@ -168,22 +157,15 @@ impl Company<'_> {
 fn twelve_hosts_do_what_three_policies_say_and_nothing_else() {
     let Some(lan) = Lan::new() else { return };
     // What cargo takes to build them is not the lab's time.
-    let (_, package) = (program(), package());
+    let _ = (program(), package());
     let began = Instant::now();
     let said = |what: &str| println!("{:>6.1} s {what}", began.elapsed().as_secs_f64());
     let place = lan.plug_in();
     let software: Vec<Software> = names().map(|name| Software::new(name, "1.0")).collect();
     let Some(mut fleet) = Fleet::new(&lan, &HOSTS, &software, has) else { return };
     said("twelve hosts are made");
-    for host in fleet.hosts_mut() {
-        match host.name == RESTARTING.1 {
-            true => drop(host.device.root_mut().bind(package, "/srv/refit-agent.deb")),
-            false => equip(&mut host.device),
-        }
-    }
-    let first = fleet.host(RESTARTING.1);
-    let booted = Booted::boot(first.device.root(), &first.cable);
-    booted.shell("dpkg -i /srv/refit-agent.deb");
+    Hosts::equip(&mut fleet, RESTARTING.1);
+    let hosts = Hosts::boot(&fleet, RESTARTING.1);
     said("one of them is booted, and all have the agent's program");
 
     // From here on this thread is at the server's machine, and whatever it starts: nothing goes by the machine's own network.
@@ -191,7 +173,7 @@ fn twelve_hosts_do_what_three_policies_say_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let server = start_at(SocketAddr::from((place.address(), 8443)), &folder.path().join("data"));
     let token = found(folder.path(), &policy(&fleet));
-    let company = Company { fleet: &fleet, booted, server };
+    let company = Company { hosts, server };
     let before = company.databases();
     let titles: BTreeSet<String> = fleet
         .hosts()
@@ -203,14 +185,11 @@ fn twelve_hosts_do_what_three_policies_say_and_nothing_else() {
         .collect();
     assert!(titles.len() >= 25, "{titles:?}");
     fleet.publish(names().map(next));
-    let ids: Vec<String> = fleet.each(|host| {
-        let (_, said) = company.agent(host, &format!("enroll '{token}'"));
-        let id = said.split_once("enrolled as ").and_then(|(_, rest)| rest.split_whitespace().next());
-        id.unwrap_or_else(|| panic!("{said}")).to_owned()
-    });
+    let ids = company.hosts.enroll(&token);
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 12, "{ids:?}");
-    company.booted.shell("systemctl start refit-agent");
-    company.booted.shell("for i in $(seq 100); do if refit-agent once; then exit 0; fi; sleep 0.2; done; exit 1");
+    let booted = company.hosts.booted();
+    booted.shell("systemctl start refit-agent");
+    booted.shell("for i in $(seq 100); do if refit-agent once; then exit 0; fi; sleep 0.2; done; exit 1");
     said("all are enrolled");
     company.until_done();
     said("all have done what they were told");
@@ -279,8 +258,8 @@ fn twelve_hosts_do_what_three_policies_say_and_nothing_else() {
     assert_eq!(company.databases(), after);
     assert_eq!(receipts_by_device(server), all);
     said("once more changes nothing");
-    let Company { mut server, booted, .. } = company;
-    drop(booted);
+    let Company { mut server, hosts } = company;
+    drop(hosts);
     server.child.kill().unwrap();
     server.child.wait().unwrap();
     fs::remove_dir_all(folder.path()).unwrap();

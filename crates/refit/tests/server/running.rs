@@ -18,6 +18,12 @@ pub struct Running {
 /// A process that ends with whoever started it, also where a test fails.
 pub struct Process(Child);
 
+impl Process {
+    pub fn new(child: Child) -> Process {
+        Process(child)
+    }
+}
+
 impl Deref for Process {
     type Target = Child;
 

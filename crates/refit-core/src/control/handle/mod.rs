@@ -4,6 +4,7 @@
 mod agents;
 mod catalogue;
 mod devices;
+mod leases;
 mod moves;
 mod operations;
 mod people;
@@ -56,6 +57,9 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
             let event = GateAnswered { title, version, after, platform, answer, until, verdict, evidence, why };
             rollouts::answer_gate(state, event)
         }
+        Input::Signal { source, signal, at, whole, devices } => {
+            rollouts::signal(state, source, signal, at.min(now), whole, &devices)
+        }
         Input::HaltRelease { title, version, platform, why } => {
             rollouts::halt(state, Named { title, version, platform }, why, now)
         }
@@ -77,6 +81,7 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::CreateToken { token, record } => operations::create_token(state, actor, token, record, now),
         Input::RevokeToken { token } => operations::revoke_token(state, token),
         Input::Agents(input) => agents::handle(state, input, now),
+        Input::Leases(input) => leases::handle(state, input, now),
     }
 }
 
@@ -100,11 +105,13 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         | Input::HaltRelease { .. }
         | Input::ResumeRelease { .. }
         | Input::ExpediteRelease { .. } => Scope::Rollouts,
+        Input::Signal { .. } => Scope::Signals,
         Input::MakePlan { .. } => Scope::Plan,
         Input::Approve { .. } | Input::Reject { .. } | Input::LiftQuarantine { .. } => Scope::Approve,
         Input::Apply { .. } => Scope::Apply,
         Input::Stop { .. } | Input::GoOn { .. } => Scope::Brake,
         Input::Agents(input) => agents::scope(input),
+        Input::Leases(input) => leases::scope(input),
     };
     if actor.may(scope) { Ok(()) } else { Err(Refusal::Scope(scope)) }
 }

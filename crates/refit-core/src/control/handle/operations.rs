@@ -8,6 +8,7 @@ use super::super::{
     state::{PRESENCE, State},
     token::{Actor, TokenRecord},
 };
+use super::leases;
 use jiff::{SignedDuration, Timestamp};
 use refit_model::TokenId;
 use smol_str::SmolStr;
@@ -25,17 +26,19 @@ pub(super) fn end(state: &State, now: Timestamp) -> Outcome {
 }
 
 pub(super) fn tick(state: &State, now: Timestamp) -> Outcome {
-    presence(state, now, PRESENCE)
+    let mut outcome = presence(state, now, state.presence_every());
+    outcome.events.extend(leases::tick(state, now));
+    outcome
 }
 
-/// What has been gathered for so long, a quarter of an hour in one event.
+/// What has been gathered for so long, each span in one event.
 fn presence(state: &State, now: Timestamp, at_least: SignedDuration) -> Outcome {
     let gathered = state.presence_from.map(|from| (from, state.seen_since.clone()));
     let over = gathered.filter(|(from, devices)| now.duration_since(*from) >= at_least && !devices.is_empty());
     let quarters = state.unwritten.iter().cloned().chain(over);
     let seen = quarters.map(|(from, devices)| {
-        // Time of use is counted in quarters: a tick that comes late stretches none.
-        let to = from.checked_add(PRESENCE).unwrap_or(now).min(now);
+        // Time of use is counted in these spans: a tick that comes late stretches none.
+        let to = from.checked_add(state.presence_every()).unwrap_or(now).min(now);
         PresenceSeen { from, to, devices }.into()
     });
     Outcome { events: seen.collect(), ..Outcome::default() }

@@ -2,7 +2,7 @@
 
 use super::super::{
     device_set::DeviceSet,
-    event::{GateAnswered, ReleaseExpedited, RingOpened},
+    event::{GateAnswered, ReleaseExpedited, RingOpened, SignalRead},
     input::{Outcome, Refusal},
     rollouts::GateRecord,
     state::State,
@@ -13,9 +13,9 @@ use super::{
 };
 use crate::policy::{diagnostic::did_you_mean, document::test::GateAnswer};
 use jiff::{SignedDuration, Timestamp};
-use refit_model::{TitleId, Version};
+use refit_model::{DeviceId, TitleId, Version};
 use smol_str::SmolStr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a halt by a person lasts: a block in the policy repository is what lasts.
 const HALT: SignedDuration = SignedDuration::from_hours(72);
@@ -151,6 +151,44 @@ pub(super) fn expedite(state: &State, release: ReleaseExpedited) -> Result<Outco
     Named { title: title.clone(), version: version.clone(), platform: platform.clone() }.known(state)?;
     let known = state.rollouts.is_expedited(title, version, platform.as_deref());
     Ok(if known { Outcome::default() } else { one(release) })
+}
+
+/// What a monitoring system says counts where a gate listens to it, of devices that are managed.
+pub(super) fn signal(
+    state: &State,
+    source: SmolStr,
+    signal: SmolStr,
+    at: Timestamp,
+    whole: bool,
+    devices: &BTreeMap<DeviceId, bool>,
+) -> Result<Outcome, Refusal> {
+    let rollouts = repository(state)?.rollouts.values();
+    let listened: BTreeSet<(&str, &str)> = rollouts
+        .flat_map(|rollout| rollout.gate.iter().flat_map(|gate| &gate.signals))
+        .map(|signal| (signal.source.as_str(), signal.name.as_str()))
+        .collect();
+    if !listened.contains(&(source.as_str(), signal.as_str())) {
+        let known: Vec<String> = listened.iter().map(|(source, name)| format!("`{name}` from `{source}`")).collect();
+        let near = did_you_mean(&signal, listened.iter().filter(|(from, _)| *from == source).map(|(_, name)| *name));
+        return Err(Refusal::Invalid(match near {
+            Some(near) => format!("no gate listens to signal `{signal}` from `{source}`: did you mean `{near}`?"),
+            None if known.is_empty() => "no gate of a rollout listens to any signal: add `signals:` to a gate".into(),
+            None => {
+                format!("no gate listens to signal `{signal}` from `{source}`: they listen to {}", known.join(", "))
+            }
+        }));
+    }
+    let (mut bad, mut fine) = (DeviceSet::default(), DeviceSet::default());
+    for (id, is_bad) in devices {
+        let Some(device) = state.device(id) else {
+            return Err(Refusal::Missing { what: "device", id: id.as_str().into() });
+        };
+        if *is_bad { bad.insert(device.index) } else { fine.insert(device.index) }
+    }
+    if devices.is_empty() && !whole {
+        return Ok(Outcome::default());
+    }
+    Ok(one(SignalRead { source, signal, at, whole, bad, fine }))
 }
 
 /// How many releases are named where the one that is meant is not there.

@@ -13,9 +13,9 @@ use crate::{
         document::{policy::Mode, test::GateAnswer},
         repository::{Ring, Rollout},
     },
-    rollout::{Evidence, Verdict, Wants, judge},
+    rollout::{Evidence, HaltedBy, Measure, Verdict, Wants, judge},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use refit_model::TitleId;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,9 @@ pub struct Look {
     /// When to look again though nothing happens.
     pub next: Option<Timestamp>,
 }
+
+/// How long people alone stop an urgent release: one person with many friends must not keep a fleet open to attack.
+const URGENT_HALT: SignedDuration = SignedDuration::from_hours(4);
 
 /// A release in a rollout.
 type Release = (TitleId, SmolStr, SmolStr);
@@ -134,6 +137,9 @@ impl One<'_> {
             None => false,
         };
         // What has passed may still turn out to be bad: evidence is heard until the next release has gone all the way.
+        if self.is_superseded(record) {
+            return;
+        }
         let verdict = self.verdict(record, ring, look);
         let last = index + 1 >= self.rollout.rings.len();
         let goes_on = passed || rollouts.is_expedited(self.title, self.version, Some(self.platform));
@@ -145,6 +151,20 @@ impl One<'_> {
             None if self.soaked(record, ring, look) => self.open(index + 1, look),
             _ => {}
         }
+    }
+
+    /// Whether a release that began later has gone all the way, and nobody waits for this one: each look would otherwise weigh all
+    /// releases that there ever were.
+    fn is_superseded(&self, record: &RolloutRecord) -> bool {
+        let rollouts = &self.state.rollouts;
+        let nobody_waits = self.waiting.values().all(DeviceSet::is_empty);
+        let later = rollouts.of(self.title).iter().skip_while(|known| *known != record).skip(1);
+        let mut later = later.filter(|later| later.is_of(&self.rollout.name, &later.version, Some(self.platform)));
+        nobody_waits
+            && later.any(|later| {
+                let gone_all_the_way = self.last_open(later).is_some_and(|last| last + 1 == self.rollout.rings.len());
+                gone_all_the_way && rollouts.halt(self.title, &later.version, Some(self.platform)).is_none()
+            })
     }
 
     fn last_open(&self, record: &RolloutRecord) -> Option<usize> {
@@ -191,8 +211,24 @@ impl One<'_> {
             rollout: self.rollout.name.clone(),
             ring: ring.name.clone(),
             platform: Some(self.platform.clone()),
-            members: Some(self.members(&ring.name)),
+            members: Some(self.members_or_those_ahead(&ring.name)),
         });
+    }
+
+    /// The members of a ring; where that is nobody, those that another rollout has brought the release to. An urgent rollout that
+    /// takes over in the middle of a slow one begins with what the devices say that are ahead, not with an empty ring.
+    fn members_or_those_ahead(&self, ring: &SmolStr) -> DeviceSet {
+        let members = self.members(ring);
+        if !members.is_empty() {
+            return members;
+        }
+        let rollouts = &self.state.rollouts;
+        let Some(trial) = rollouts.trial(self.title, self.version) else { return members };
+        let records = rollouts.of(self.title).iter();
+        let own = records.filter(|it| it.is_of(&self.rollout.name, self.version, Some(self.platform)));
+        let own: Vec<DeviceSet> = own.map(RolloutRecord::reached).collect();
+        let ahead = DeviceSet(trial.results().0 - &DeviceSet::union(own.iter()).0);
+        ahead.both(&on_platform(self.state, Some(self.platform)))
     }
 
     /// Who waits for the release in a ring, and who is in it and has it, or a newer one.
@@ -209,16 +245,26 @@ impl One<'_> {
     }
 
     fn answer(&self, after: &SmolStr, (verdict, evidence): (Verdict, Evidence)) -> Input {
+        let by_people = verdict == Verdict::Halts(HaltedBy::Measure(Measure::Reports));
+        let until = (by_people && self.is_urgent()).then(|| self.now.checked_add(URGENT_HALT).ok()).flatten();
         Input::AnswerGate {
             title: self.title.clone(),
             version: self.version.clone(),
             after: after.clone(),
             platform: Some(self.platform.clone()),
             answer: Some(verdict.answer()),
-            until: None,
+            until,
             why: None,
             found: Some(Box::new((verdict, evidence))),
         }
+    }
+
+    /// Whether waiting is dangerous too: somebody expedited the release, or a condition of a deadline chose the rollout.
+    fn is_urgent(&self) -> bool {
+        let policies = self.state.policy.iter().flat_map(|policy| &policy.repository.policies);
+        let mut entries = policies.flat_map(|policy| &policy.deadline);
+        entries.any(|entry| entry.condition.is_some() && entry.rollout.as_ref() == Some(&self.rollout.name))
+            || self.state.rollouts.is_expedited(self.title, self.version, Some(self.platform))
     }
 
     fn take_back(&self, halt: &GateRecord) -> Input {

@@ -3,13 +3,15 @@
 use super::{
     super::{device_set::DeviceSet, publication::Wanted, state::State},
     record::{RolloutRecord, Trial},
+    signals::SIGNAL_STALE_AFTER,
 };
 use crate::{
-    policy::repository::Gate,
+    policy::repository::{Gate, Signal},
     rollout::{Compared, Evidence, Measure, Tally},
 };
 use jiff::Timestamp;
 use refit_model::TitleId;
+use std::collections::BTreeSet;
 
 /// What the gate after an open ring has to go by at `now`; `None` where that ring has not opened.
 ///
@@ -43,6 +45,7 @@ pub fn evidence(
     if gate.reports.is_some() {
         compared.push(control.reports());
     }
+    compared.extend(gate.signals.iter().map(|signal| control.signal(signal, now)));
     Some(Evidence { first_result: ring.first_result, devices, reported, failed: failed_here, elsewhere, compared })
 }
 
@@ -132,16 +135,53 @@ impl Control<'_> {
         }
     }
 
-    /// Devices of which people say that something broke. Who has not been changed yet complains of something else.
+    /// Devices of which a signal says something bad. What was said before a device had the release says nothing of it, and what is
+    /// stale says nothing of anybody.
+    fn signal(&self, signal: &Signal, now: Timestamp) -> Compared {
+        let staleness = self.state.policy.as_ref().map(|policy| &policy.repository.staleness.stale_after);
+        let stale_after = staleness.and_then(|by_source| by_source.get(&signal.source)).copied();
+        let stale_after = stale_after.unwrap_or(SIGNAL_STALE_AFTER);
+        let record = self.state.rollouts.signals.get(&signal.source, &signal.name);
+        let said = |index: u32| record?.of(index).filter(|(at, _)| now.duration_since(*at) <= stale_after);
+        let count = |devices: &DeviceSet, counts: &dyn Fn(u32, Timestamp) -> bool| {
+            let said = devices.iter().filter_map(|index| Some((index, said(index)?)));
+            let said = said.filter(|(index, (at, _))| counts(*index, *at));
+            said.fold(Tally::default(), |tally, (_, (_, bad))| tally.and(Tally::new(u64::from(bad), 1)))
+        };
+        let since_it_came = |index: u32, at: Timestamp| {
+            let Some(device) = self.state.at_index(index) else { return false };
+            let mut installs = device.installs.iter();
+            let has = installs.find(|(slot, it)| slot.title == *self.title && it.version == self.record.version);
+            has.is_some_and(|(_, installed)| installed.since <= at)
+        };
+        let watched = count(self.results, &since_it_came).of;
+        let reached = count(&DeviceSet(&self.results.0 - &self.trial.excused.0), &since_it_came);
+        let control = count(&self.group(), &|_, _| true);
+        Compared { measure: Measure::Signal(signal.name.clone()), reached, control, watched: Some(watched) }
+    }
+
+    /// Devices of which people say that something broke. Who has not been changed yet complains of something else. A person counts
+    /// once, with however many devices.
     fn reports(&self) -> Compared {
-        let reached = Tally::new(self.trial.complained.common(self.results), self.results.len());
+        let once = |devices: &mut dyn Iterator<Item = u32>| {
+            let (mut people, mut nobodys) = (BTreeSet::new(), 0);
+            for index in devices {
+                match self.state.at_index(index).and_then(|device| device.person.as_ref()) {
+                    Some(person) => drop(people.insert(person)),
+                    None => nobodys += 1,
+                }
+            }
+            people.len() as u64 + nobodys
+        };
+        let complained = self.trial.complained.both(self.results);
+        let reached = Tally::new(once(&mut complained.iter()), self.results.len());
         let (group, opened) = (self.group(), self.opened());
         let complains = |index: &u32| {
             let device = self.state.by_index.get(*index as usize);
             let agent = device.and_then(|device| self.state.agents.devices.get(device));
             agent.is_some_and(|agent| agent.complaints.iter().any(|(_, at)| *at >= opened))
         };
-        let control = Tally::new(group.iter().filter(complains).count() as u64, group.len());
+        let control = Tally::new(once(&mut group.iter().filter(complains)), group.len());
         Compared { measure: Measure::Reports, reached, control, watched: None }
     }
 }

@@ -1,6 +1,7 @@
 //! Releases on their way through the rings: what the log says of them, what speaks for and against them, and what comes next.
 //!
 //! - `record.rs` What has opened, what gates said, and what came of a release on devices.
+//! - `signals.rs` What monitoring systems say of devices.
 //! - `evidence.rs` What a gate has to go by.
 //! - `status.rs` How a release stands, for people.
 //! - `director.rs` What comes next: rings that open, gates that answer, halts that end.
@@ -8,9 +9,11 @@
 mod director;
 mod evidence;
 mod record;
+mod signals;
 mod status;
 
 pub use director::{Director, Look};
 pub use evidence::evidence;
 pub use record::{Expedited, GateRecord, Happened, Moment, RingRecord, RolloutRecord, Rollouts, Trial};
+pub use signals::{Reading, SIGNAL_STALE_AFTER, SignalRecord, Signals};
 pub use status::{Stage, Status, because};

@@ -1,12 +1,15 @@
 //! What has opened, what gates said, and what came of a release on devices.
 
-use super::super::{
-    device_set::DeviceSet,
-    event::{GateAnswered, ReleaseExpedited, RingOpened},
+use super::{
+    super::{
+        device_set::DeviceSet,
+        event::{GateAnswered, ReleaseExpedited, RingOpened},
+    },
+    signals::Signals,
 };
 use crate::{
     policy::document::test::GateAnswer,
-    rollout::{Evidence, Verdict},
+    rollout::{Evidence, HaltedBy, Measure, Verdict},
 };
 use imbl::{OrdMap, Vector};
 use jiff::Timestamp;
@@ -26,6 +29,9 @@ pub struct Rollouts {
     pub trials: OrdMap<TitleId, Arc<BTreeMap<SmolStr, Trial>>>,
     /// Releases that wait for no gate, with the platform; `None` is every platform.
     pub expedited: OrdMap<TitleId, BTreeMap<(SmolStr, Option<SmolStr>), Expedited>>,
+    /// What monitoring systems say of devices.
+    #[serde(default)]
+    pub signals: Signals,
     /// What has happened to a title's releases, oldest first.
     pub timelines: OrdMap<TitleId, Vector<Arc<Moment>>>,
 }
@@ -275,9 +281,15 @@ impl Rollouts {
 
     pub(in super::super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
         let GateAnswered { title, version, after, platform, answer, verdict, evidence, why, .. } = answered.clone();
-        // What ends by itself excuses nothing.
+        // What ends by itself excuses nothing; what people alone had said has had its time.
         if answer.is_none() && why.is_some() {
             self.excuse(&title, &version);
+        } else if answer.is_none()
+            && let Some(halt) = self.answer(&title, &version, platform.as_deref(), &after)
+            && halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)))
+            && let Some(trial) = self.trials.get_mut(&title).and_then(|trials| Arc::make_mut(trials).get_mut(&version))
+        {
+            trial.complained = DeviceSet::default();
         }
         let what = Happened::Answered { after, answer, verdict, evidence, why };
         self.note(&title, Moment { seq, at, version, platform, what });

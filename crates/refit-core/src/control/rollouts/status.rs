@@ -133,7 +133,11 @@ impl Status {
             }
             Some(Verdict::Waits(Wants::Watching(measure))) => {
                 let watched = evidence.compared.iter().find(|it| it.measure == *measure).and_then(|it| it.watched);
-                format!("; {} watched for long enough to fall silent", watched.unwrap_or(0))
+                let watched = watched.unwrap_or(0);
+                match measure {
+                    Measure::Signal(name) => format!("; signal {name} speaks of {watched} of them since the change"),
+                    _ => format!("; {watched} watched for long enough to fall silent"),
+                }
             }
             _ => String::new(),
         };

@@ -65,6 +65,7 @@ impl State {
                 });
                 if let Some(index) = self.devices.get(&retired.device).map(|device| device.index) {
                     self.found.retired(index);
+                    self.leases.retired(&retired.device, index);
                 }
                 self.no_longer_held(&retired.device);
             }
@@ -140,6 +141,7 @@ impl State {
             Event::ReceiptReceived(receipt) => self.receipt_received(seq, at, receipt),
             Event::RingOpened(opened) => self.ring_opened(seq, at, opened),
             Event::GateAnswered(answered) => self.gate_answered(seq, at, answered),
+            Event::SignalRead(read) => self.rollouts.signals.read(read),
             Event::ReleaseExpedited(expedited) => self.rollouts.release_expedited(seq, at, expedited),
             Event::BrakePulled(pulled) => {
                 self.brake = Some((pulled.why.clone(), at));
@@ -166,6 +168,14 @@ impl State {
                 }
                 self.agents.apply(seq, at, event);
             }
+            Event::LeaseTaken(_)
+            | Event::LeaseAnswered(_)
+            | Event::LeaseEnded(_)
+            | Event::LeaseResumed(_)
+            | Event::LeaseSettled(_)
+            | Event::LeaseWithdrawn(_)
+            | Event::LeaseReturned(_)
+            | Event::WebhookSet(_) => self.leases.apply(seq, at, event),
             Event::EpochRaised(_)
             | Event::EnrolmentCreated(_)
             | Event::EnrolmentRevoked(_)

@@ -119,6 +119,18 @@ impl State {
         self.devices.insert(record.id.clone(), Arc::new(record));
     }
 
+    /// The managed device of this id, or else the only one of this name.
+    pub fn device_called(&self, name: &str) -> Option<&Arc<DeviceRecord>> {
+        let id = DeviceId::new(name);
+        if let Some(device) = self.device(&id) {
+            return Some(device);
+        }
+        let named = self.found.names.range((SmolStr::new(name), 0)..).take_while(|(known, _)| known == name);
+        let managed = |(_, index): &(SmolStr, u32)| self.at_index(*index).filter(|device| device.retired.is_none());
+        let mut named = named.filter_map(managed);
+        named.next().filter(|_| named.next().is_none())
+    }
+
     /// The devices whose id or name begins so, retired ones among them; `None` where they are more than `most`.
     pub fn beginning(&self, begin: &str, most: usize) -> Option<DeviceSet> {
         let ids = self.devices.range(DeviceId::new(begin)..).take_while(|(id, _)| id.as_str().starts_with(begin));
@@ -190,6 +202,14 @@ mod tests {
         assert_eq!(found("b-laptop-2", 9), Some(vec![]));
         state.find_again();
         assert_eq!(state.beginning("x", 9).unwrap().len(), 1);
+        let called = |name: &str| state.device_called(name).map(|device| device.id.to_string());
+        // An id goes before a name; a name that two have is nobody's.
+        assert_eq!(called("b1"), Some("b1".into()));
+        assert_eq!(called("b2"), Some("b2".into()));
+        assert_eq!(called("b-laptop"), Some("a1".into()));
+        assert_eq!(called("b-lap"), None);
+        state.add(DeviceRecord::new("d".into(), 4, Some("x".into()), Timestamp::UNIX_EPOCH, 1));
+        assert!(state.device_called("x").is_none());
     }
 
     #[test]

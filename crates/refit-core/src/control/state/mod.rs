@@ -7,6 +7,7 @@ mod apply;
 mod changes;
 mod found;
 mod ground;
+mod leases;
 mod published;
 mod records;
 mod sharing;
@@ -15,6 +16,7 @@ pub use apply::ApplyError;
 pub use changes::Changes;
 pub use found::Found;
 pub use ground::{Contents, Ground, PolicyFiles, Prepared};
+pub use leases::LeaseBook;
 pub use published::PublishedSlots;
 pub use records::*;
 
@@ -107,6 +109,9 @@ pub struct State {
     /// Enrolments, certificates, roots, mandates, and what agents say of themselves.
     #[serde(default)]
     pub agents: Agents,
+    /// Leases of disruption groups.
+    #[serde(default)]
+    pub leases: LeaseBook,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,
@@ -139,7 +144,7 @@ pub struct Spent {
     pub groups: BTreeMap<SmolStr, BTreeMap<SmolStr, DeviceSet>>,
 }
 
-/// How long presence is gathered before it becomes an event.
+/// How long presence is gathered at most before it becomes an event ([`State::presence_every`]).
 pub const PRESENCE: SignedDuration = SignedDuration::from_mins(15);
 /// How many quarters of an hour are kept apart while nothing can be written: four days. Longer than that the oldest become one.
 const UNWRITTEN_MOST: usize = 4 * 24 * 4;
@@ -227,9 +232,18 @@ impl State {
         known.is_some_and(|known| known.contains(source) || known.len() >= SOURCES_MOST)
     }
 
+    /// How long presence is gathered before it becomes an event: a quarter of an hour, or less where a gate takes a device for
+    /// silent so soon that a quarter would look like silence.
+    pub fn presence_every(&self) -> SignedDuration {
+        let rollouts = self.policy.iter().flat_map(|policy| policy.repository.rollouts.values());
+        let gates = rollouts.filter_map(|rollout| rollout.gate.as_ref()).filter(|gate| gate.silence.is_some());
+        let shortest = gates.map(|gate| gate.silent_after / 8).min().unwrap_or(PRESENCE);
+        shortest.clamp(SignedDuration::from_secs(1), PRESENCE)
+    }
+
     /// Notes that a device checked in, until the next [`super::Input::Tick`] makes an event of it.
     pub fn note_seen(&mut self, index: u32, now: Timestamp) {
-        if let Some(from) = self.presence_from.filter(|from| now.duration_since(*from) >= PRESENCE) {
+        if let Some(from) = self.presence_from.filter(|from| now.duration_since(*from) >= self.presence_every()) {
             // Who comes now was not there then.
             self.unwritten.push_back((from, std::mem::take(&mut self.seen_since)));
             self.presence_from = None;
@@ -247,10 +261,10 @@ impl State {
     /// When what was gathered has to be written down.
     pub fn presence_due(&self) -> Option<Timestamp> {
         let first = self.unwritten.front().map(|(from, _)| *from).or(self.presence_from);
-        first?.checked_add(PRESENCE).ok()
+        first?.checked_add(self.presence_every()).ok()
     }
 
-    /// The beginning of the newest quarter of an hour in which a device checked in and that is not in the log yet.
+    /// The beginning of the newest span ([`State::presence_every`]) in which a device checked in and that is not in the log yet.
     pub fn heard_from(&self, index: u32) -> Option<Timestamp> {
         let now = self.presence_from.filter(|_| self.seen_since.contains(index));
         now.or_else(|| self.unwritten.iter().rev().find(|(_, devices)| devices.contains(index)).map(|(from, _)| *from))
@@ -298,6 +312,7 @@ impl State {
         self.share_again();
         self.find_again();
         self.changes_again();
+        self.group_again();
         Ok(())
     }
 }

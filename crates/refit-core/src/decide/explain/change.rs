@@ -92,6 +92,7 @@ fn hold_ends(decision: &Decision, hold: Hold, name: &str, timed: bool) -> Option
              missing"
                 .to_owned()
         }
+        (Hold::Disruption, _) => "when those of its group are back that are away".to_owned(),
         (Hold::Budget | Hold::Envelope, _) => format!("when a person lets it go: `refit plans approve {name}`"),
         (Hold::Freeze, true) => format!("freeze `{name}` ends"),
         (Hold::Freeze, false) => format!("when freeze `{name}` ends"),

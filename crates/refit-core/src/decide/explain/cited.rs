@@ -99,6 +99,7 @@ pub(super) fn hold_text(held: &Held, decision: &Decision, view: &View) -> String
         Hold::KillSwitch => format!("the stop of everything: {name}"),
         Hold::Mandate => format!("the mandate: {name}"),
         Hold::Budget => format!("a budget that is spent (plan {name})"),
+        Hold::Disruption => format!("others of its group, which come first ({name})"),
         Hold::Envelope => format!("the plan that was applied, which did not show this (plan {name})"),
         Hold::Provisioning => "the setting up of the device".to_owned(),
         Hold::Grace => "the grace after an absence".to_owned(),

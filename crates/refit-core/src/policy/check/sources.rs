@@ -43,6 +43,22 @@ fn authority_and_signals(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                 .label(format!("no `source:` document is named `{}`, so the gate would wait for ever", signal.from));
             found.push(help(error, &signal.from));
         }
+        for (index, signal) in document.signals.iter().enumerate() {
+            let source = subject.documents.sources.iter().find(|source| source.document.source == signal.from);
+            let Some(asked) = source.map(|source| &source.document.signals).filter(|asked| !asked.is_empty()) else {
+                // What it says is posted.
+                continue;
+            };
+            if !asked.contains_key(&signal.name) {
+                let error = Diagnostic::error("policy/unknown-signal", "unknown signal")
+                    .at(organization.place(steps!["gates", gate, "signals", index, "name"]))
+                    .label(format!("`{}` is not asked for it, so the gate would wait for ever", signal.from));
+                found.push(match did_you_mean(&signal.name, asked.keys().map(String::as_str)) {
+                    Some(near) => error.with_help(format!("did you mean `{near}`?")),
+                    None => error.with_help(format!("add it to `signals:` of `source: {}`", signal.from)),
+                });
+            }
+        }
     }
 }
 
@@ -94,8 +110,13 @@ mod tests {
     use crate::policy::check::trial::found;
     use insta::assert_snapshot;
 
-    const CODES: &[&str] =
-        &["policy/unknown-source", "policy/unknown-field", "policy/empty-budget", "policy/no-disruption"];
+    const CODES: &[&str] = &[
+        "policy/unknown-source",
+        "policy/unknown-signal",
+        "policy/unknown-field",
+        "policy/empty-budget",
+        "policy/no-disruption",
+    ];
 
     #[test]
     fn sources_and_fields_have_to_be_there() {
@@ -149,6 +170,31 @@ error[policy/no-disruption]: disruption limit that lets nothing through
     disruption: { group_by: device.cluster, max_unavailable: 0 }
                                                              ^ no device of a group could ever be changed
   help: allow at least 1
+"#);
+    }
+
+    #[test]
+    fn a_signal_that_its_source_is_not_asked_for_is_an_error() {
+        assert_snapshot!(found(CODES, r#"
+organization: acme
+gates:
+  default:
+    signals:
+      - { name: crashs, from: prometheus, no_worse_than: control }
+      - { name: crashes, from: prometheus, no_worse_than: control }
+      - { name: posted, from: helpdesk, no_worse_than: control }
+---
+source: helpdesk
+---
+source: prometheus
+every: 1m
+signals: { crashes: { query: 'increase(crashes_total[1h]) > bool 3', device: host } }
+"#), @r#"
+error[policy/unknown-signal]: unknown signal
+  policy.yaml:6:17
+          - { name: crashs, from: prometheus, no_worse_than: control }
+                    ^^^^^^ `prometheus` is not asked for it, so the gate would wait for ever
+  help: did you mean `crashes`?
 "#);
     }
 

@@ -24,12 +24,30 @@ pub struct SourceDocument {
     /// A reading with fewer records than the last, by more than this, is not believed.
     #[serde(default)]
     pub shrink_limit: Option<Share>,
+    /// How often it is asked.
+    #[serde(default)]
+    pub every: Option<Duration>,
+    /// What a monitoring system is asked for gates, by the name of the signal.
+    #[serde(default)]
+    pub signals: BTreeMap<String, SignalQueryDocument>,
     /// Settings of the connector; secrets only by name.
     #[serde(default)]
     pub settings: BTreeMap<String, serde_json::Value>,
     /// What its values are called here, by field: `person.department: { "Eng - Platform": Engineering }`.
     #[serde(default)]
     pub maps: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// What a monitoring system is asked for a signal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignalQueryDocument {
+    /// The query (PromQL): one sample for each device, 0 where all is well and anything else where it is not. Of a device without a
+    /// sample it says nothing.
+    pub query: String,
+    /// The label that names the device, by its id or name, with or without a port; `instance` where nothing is said.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 /// A system that configuration is written to.

@@ -318,6 +318,15 @@ pub struct DisruptionDocument {
     /// How long to wait before the next.
     #[serde(default)]
     pub settle: Option<Duration>,
+    /// After how long without a sign of it a member counts as away; 3h where it is left out.
+    #[serde(default)]
+    pub silent_after: Option<Duration>,
+    /// The server's webhook that has to agree before a device begins.
+    #[serde(default)]
+    pub drain: Option<String>,
+    /// The server's webhook that has to agree before the next device may begin.
+    #[serde(default)]
+    pub health: Option<String>,
 }
 
 /// What a package manager may change beyond the planned packages. Nothing, where it is left out.

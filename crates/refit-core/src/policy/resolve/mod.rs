@@ -40,6 +40,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         repository.authority = resolver.authority(written, &repository.fields);
     }
     repository.staleness = organization::staleness(documents);
+    repository.monitoring = organization::monitoring(documents);
     resolver.unique(&documents.sources, |source| &source.source, "source");
     resolver.unique(&documents.targets, |target| &target.target, "target");
     resolver.unique(&documents.identities, |list| &list.identities, "identities");

@@ -9,7 +9,7 @@ use crate::policy::{
     },
     expr::Compiler,
     load::{Documents, Written},
-    repository::{Freeze, Gate, Ring, Rollout, Signal},
+    repository::{Freeze, Gate, Monitoring, Ring, Rollout, Signal, SignalQuery},
     syntax::Step,
 };
 use crate::{
@@ -248,4 +248,21 @@ pub(super) fn staleness(documents: &Documents) -> Staleness {
         }
     }
     staleness
+}
+
+/// How often a monitoring system is asked where nothing is said.
+const EVERY: SignedDuration = SignedDuration::from_mins(5);
+
+/// Monitoring systems with what they are asked.
+pub(super) fn monitoring(documents: &Documents) -> BTreeMap<SmolStr, Monitoring> {
+    let asked = documents.sources.iter().filter(|source| !source.document.signals.is_empty());
+    let monitoring = asked.map(|source| {
+        let signals = source.document.signals.iter().map(|(name, signal)| {
+            let device = signal.device.as_deref().unwrap_or("instance").into();
+            (name.as_str().into(), SignalQuery { query: signal.query.clone(), device })
+        });
+        let every = source.document.every.map_or(EVERY, |every| every.0);
+        (source.document.source.as_str().into(), Monitoring { every, signals: signals.collect() })
+    });
+    monitoring.collect()
 }

@@ -13,7 +13,7 @@ use crate::policy::{
     syntax::{Mistakes, Step},
 };
 use crate::{
-    facts::{FieldRef, Fields},
+    facts::{FieldRef, Fields, Kind, Root},
     steps,
 };
 use jiff::SignedDuration;
@@ -162,12 +162,21 @@ impl Resolver<'_> {
         let deadline = self.deadline(written, document, context);
         if let Some(disruption) = &document.disruption {
             let known = disruption.group_by.parse::<FieldRef>().ok().and_then(|field| repository.fields.get(&field));
-            if known.is_none() {
-                self.report(
+            let place = || written.place(steps!["disruption", "group_by"]);
+            match known {
+                None => self.report(
                     Diagnostic::error("policy/unknown-field", "unknown field")
-                        .at(written.place(steps!["disruption", "group_by"]))
+                        .at(place())
                         .label(format!("there is no field `{}`", disruption.group_by)),
-                );
+                ),
+                // What is personal is in no lease. A person's own devices are a group without being named.
+                Some(field) if field.name.root != Root::Device || field.kind == Kind::List => self.report(
+                    Diagnostic::error("policy/group-field", "field that tells no group")
+                        .at(place())
+                        .label("devices of a group share one value of a field of the device")
+                        .with_help("group by a text such as `device.cluster`"),
+                ),
+                Some(_) => {}
             }
         }
         Policy {

@@ -134,6 +134,10 @@ fn held(by: &[HeldSlot]) -> String {
         if !said.insert((held.hold, held.plan.as_deref())) {
             continue;
         }
+        if held.hold == Hold::Disruption {
+            let _ = writeln!(text, "The device is not told of it now: it {}.", held.because.trim_start_matches("it "));
+            continue;
+        }
         if held.hold == Hold::Mandate {
             let _ = writeln!(text, "Told to the device, and not done there: {}.", held.because);
             continue;
@@ -148,7 +152,7 @@ fn held(by: &[HeldSlot]) -> String {
             }
         };
     }
-    if by.iter().any(|held| !matches!(held.hold, Hold::KillSwitch | Hold::Mandate)) {
+    if by.iter().any(|held| !matches!(held.hold, Hold::KillSwitch | Hold::Mandate | Hold::Disruption)) {
         text.push_str("By the policy alone, which the device is not told before that:\n\n");
     }
     match by.iter().find(|held| held.hold == Hold::KillSwitch) {

@@ -174,6 +174,7 @@ fn held(view: &View, hold: Hold) -> DeviceSet {
         Hold::Budget => view.state.held_devices(HeldBy::Budget),
         Hold::Envelope => view.state.held_devices(HeldBy::Envelope),
         Hold::Mandate => view.state.refusing_devices(),
+        Hold::Disruption => view.state.disrupted_devices(),
         _ => DeviceSet::default(),
     };
     let stopped = hold == Hold::KillSwitch && view.state.brake.is_some();

@@ -83,6 +83,9 @@ impl State {
             }
             device.revised = seq;
         });
+        if !observed.facts.is_empty() {
+            self.group_one(&observed.device);
+        }
         observed.present.iter().for_each(|entry| self.built_from(entry));
         let Some(device) = self.devices.get(&observed.device) else { return };
         for entry in &observed.present {

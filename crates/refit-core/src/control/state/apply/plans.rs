@@ -65,6 +65,7 @@ impl State {
             plan: applied.plan.clone(),
             repository,
         }));
+        self.group_again();
         let others: Vec<PlanId> = self.plans.keys().filter(|id| **id != applied.plan).cloned().collect();
         for id in others {
             self.change_plan(&id, |plan| {

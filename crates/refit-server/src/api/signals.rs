@@ -1,0 +1,85 @@
+//! Signals: `/api/v1/signals`.
+
+use super::{
+    Api, answer,
+    extract::{Caller, Posted},
+    problem::Problem,
+};
+use axum::{extract::State, http::StatusCode, response::Response};
+use refit_api::{NewSignal, Page, SignalSaid, Written};
+use refit_core::control::{Input, Scope, State as World};
+use refit_model::DeviceId;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most devices that one request may name.
+const DEVICES_MOST: usize = 100_000;
+
+/// Lists the signals that gates listen to, or that were ever read.
+#[utoipa::path(
+    get, path = "/api/v1/signals", tag = "rollouts",
+    responses((status = 200, description = "The signals.", body = refit_api::SignalPage)),
+)]
+pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
+    caller.needs(Scope::Read)?;
+    let view = api.shell().view();
+    let said = signals(&view.state, |source, signal| api.options().troubles.of(source, signal));
+    Ok(answer::json(StatusCode::OK, &Page::whole(said)))
+}
+
+fn signals(state: &World, trouble: impl Fn(&SmolStr, &SmolStr) -> Option<String>) -> Vec<SignalSaid> {
+    let rollouts = state.policy.iter().flat_map(|policy| policy.repository.rollouts.values());
+    let gates = rollouts.filter_map(|rollout| rollout.gate.as_ref());
+    let listened: BTreeSet<(&SmolStr, &SmolStr)> =
+        gates.flat_map(|gate| &gate.signals).map(|signal| (&signal.source, &signal.name)).collect();
+    let read = state.rollouts.signals.iter().map(|(source, name, _)| (source, name));
+    let all: BTreeSet<(&SmolStr, &SmolStr)> = listened.iter().copied().chain(read).collect();
+    let one = |(source, name): (&SmolStr, &SmolStr)| {
+        let record = state.rollouts.signals.get(source, name);
+        let (bad, fine) = record.map(|record| record.devices()).unwrap_or_default();
+        SignalSaid {
+            source: source.to_string(),
+            signal: name.to_string(),
+            listened: listened.contains(&(source, name)),
+            newest: record.and_then(|record| record.newest()),
+            bad: bad.len(),
+            fine: fine.len(),
+            trouble: trouble(source, name),
+        }
+    };
+    all.into_iter().map(one).collect()
+}
+
+/// Takes what a monitoring system says of devices: gates hold the devices that a release has reached against the others.
+#[utoipa::path(
+    post, path = "/api/v1/signals", tag = "rollouts", request_body = NewSignal,
+    responses((status = 200, description = "It counts.", body = Written)),
+)]
+pub(super) async fn tell(
+    State(api): State<Api>,
+    caller: Caller,
+    Posted { body, repeat }: Posted<NewSignal>,
+) -> Result<Response, Problem> {
+    // Names are told apart only to whom may say something.
+    caller.needs(Scope::Signals)?;
+    super::named_source(&body.source)?;
+    if body.devices.len() > DEVICES_MOST {
+        return Err(Problem::field("devices", format!("at most {DEVICES_MOST} in one request")));
+    }
+    let now = api.shell().now();
+    let view = api.shell().view();
+    let devices = body.devices.iter().map(|(name, bad)| match view.state.device_called(name) {
+        Some(device) => Ok((device.id.clone(), *bad)),
+        None => Err(Problem::field("devices", format!("no device, or more than one, is called `{name}`"))),
+    });
+    let devices: BTreeMap<DeviceId, bool> = devices.collect::<Result<_, _>>()?;
+    drop(view);
+    let input = Input::Signal {
+        source: body.source.into(),
+        signal: body.signal.into(),
+        at: body.at.unwrap_or(now),
+        whole: body.complete,
+        devices,
+    };
+    api.post(&caller, repeat, StatusCode::OK, input, super::written).await
+}

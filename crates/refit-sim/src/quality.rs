@@ -1,0 +1,60 @@
+//! What releases do to devices: most are good, some fail, some silence a device, and of some people complain; on many devices, on
+//! few, or only on one model.
+
+use super::rng::Rng;
+use refit_model::{DeviceId, TitleId};
+
+/// How many models of devices there are.
+pub const MODELS: u64 = 4;
+
+/// What a release does where it is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaks {
+    /// It can't be installed.
+    Installing,
+    /// It is installed, and nothing is heard of the device any more; of some before they say so.
+    Silently,
+    /// It is installed, and people say that something is broken.
+    Complaints,
+}
+
+/// How bad a release is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quality {
+    /// What it does.
+    pub breaks: Breaks,
+    /// On how many of a thousand devices.
+    pub permille: u64,
+    /// The only model on which it does that.
+    pub model: Option<u64>,
+}
+
+impl Quality {
+    /// How bad the next release of a vendor is; `None`: it is good.
+    pub fn draw(rng: &mut Rng) -> Option<Quality> {
+        if !rng.permille(350) {
+            return None;
+        }
+        let all = [Breaks::Installing, Breaks::Silently, Breaks::Complaints];
+        let breaks = *rng.pick(&all).unwrap_or(&Breaks::Installing);
+        let permille = *rng.pick(&[10, 20, 50, 200, 1_000, 1_000]).unwrap_or(&1_000);
+        let model = rng.permille(200).then(|| rng.below(MODELS));
+        Some(Quality { breaks, permille, model })
+    }
+
+    /// Whether it does it everywhere.
+    pub fn breaks_all(self) -> bool {
+        self.permille >= 1_000 && self.model.is_none()
+    }
+
+    /// Whether it does it on a device: each time the same.
+    pub fn breaks_on(self, device: &DeviceId, title: &TitleId, version: &str) -> bool {
+        let here = self.model.is_none_or(|model| model == self::model(device));
+        here && Rng::stream(0, &format!("{device} {title} {version}")).permille(self.permille)
+    }
+}
+
+/// The model of a device.
+pub fn model(device: &DeviceId) -> u64 {
+    Rng::stream(0, device.as_str()).below(MODELS)
+}

@@ -1,0 +1,256 @@
+//! How many devices a bad release may reach at the most, worked out from the configuration before it begins.
+//!
+//! A release that breaks every device, in a way that the gate asks for, never leaves its first ring: no result of it is good, or
+//! every device of it is silent, or everybody complains, and nothing of that passes. In the first ring are those whose position
+//! is in its share, and those that are on a halted release of the title. Any other reaches, in so many hours after its first
+//! ring, the rings before which the others have had the time to soak. People who expedite a release, let a gate pass, open a
+//! ring, or let a halted release go on, and policies without rollouts, take the bound away: they are meant to.
+
+use super::{Truth, fold::Fold, rollouts::in_force};
+use crate::{
+    policies::{PolicySpec, SOFTWARE},
+    quality::{Breaks, Quality},
+    store::Entry,
+};
+use jiff::Timestamp;
+use refit_core::{
+    control::{CohortKey, Event, MovesPublished, Wanted},
+    policy::document::test::GateAnswer,
+};
+use refit_model::{DeviceId, TitleId};
+use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bad releases, whom they were given, and how far they may come.
+#[derive(Clone, Debug, Default)]
+pub struct Bounds {
+    begun: BTreeMap<(TitleId, SmolStr), Begun>,
+    /// Whom each release was given.
+    given: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
+    /// How many devices there are.
+    devices: usize,
+}
+
+/// A release whose first ring has opened.
+#[derive(Clone, Debug)]
+struct Begun {
+    at: Timestamp,
+    /// How many devices each ring has.
+    sizes: Vec<u64>,
+    /// How many devices there were.
+    devices: usize,
+    /// Policies that have been in force since.
+    specs: BTreeSet<SmolStr>,
+    /// People have taken the bound away.
+    lifted: bool,
+}
+
+/// How many devices a release may have reached so many hours after its first ring opened.
+pub fn bound(spec: &PolicySpec, sizes: &[u64], quality: Quality, hours: i64) -> u64 {
+    let asked = match quality.breaks {
+        Breaks::Installing => true,
+        Breaks::Silently => spec.asks.0,
+        Breaks::Complaints => spec.asks.1,
+    };
+    if spec.gated && asked && quality.breaks_all() {
+        return sizes.first().copied().unwrap_or(0);
+    }
+    let mut soaked = 0;
+    let mut reached = 0;
+    for (size, (_, soak)) in sizes.iter().zip(&spec.rings) {
+        if soaked > hours {
+            break;
+        }
+        reached += size;
+        soaked += soak;
+    }
+    reached
+}
+
+/// The position of a device in the shares of a policy: the first 16 bits of the SHA-256 of its id, permuted by that of the policy's name.
+fn position(device: &DeviceId, policy: &str) -> f64 {
+    let (id, name) = (Sha256::digest(device.as_str()), Sha256::digest(policy));
+    let of = |bytes: &[u8]| bytes.iter().take(2).fold(0_u32, |sum, byte| sum * 256 + u32::from(*byte));
+    let permuted = of(&id) * (of(&name) | 1) % 65_536 + of(&name[2..]);
+    f64::from(permuted % 65_536) / 65_536.0
+}
+
+/// How many devices each ring of a title has.
+fn sizes(spec: &PolicySpec, fold: &Fold, title: &TitleId) -> Vec<u64> {
+    let policy = SOFTWARE.iter().find(|(known, _)| title.as_str() == *known).map_or("", |(_, policy)| policy);
+    let mut sizes = vec![0; spec.rings.len()];
+    for device in &fold.devices {
+        let at = position(&device.id, policy);
+        let mut from = 0.0;
+        let ring = spec.rings.iter().position(|(share, _)| {
+            from += share.unwrap_or(1.0);
+            at < from
+        });
+        let ring = ring.unwrap_or(spec.rings.len().saturating_sub(1));
+        if let Some(size) = sizes.get_mut(ring) {
+            *size += 1;
+        }
+    }
+    sizes
+}
+
+impl Bounds {
+    /// Takes one event, before the fold does.
+    pub fn apply(&mut self, fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) {
+        self.devices = fold.devices.len();
+        let files = fold.policy.as_ref().map(|(_, _, files)| files.clone()).unwrap_or_default();
+        let lifted = match event {
+            Event::RingOpened(opened) => {
+                let release = (opened.title.clone(), opened.version.clone());
+                if let Some(spec) = in_force(fold, truth)
+                    && truth.qualities.contains_key(&release)
+                {
+                    self.begun.entry(release.clone()).or_insert_with(|| Begun {
+                        at: entry.at,
+                        sizes: sizes(spec, fold, &opened.title),
+                        devices: fold.devices.len(),
+                        specs: [files].into(),
+                        lifted: false,
+                    });
+                }
+                (entry.actor != "server").then_some(release)
+            }
+            Event::GateAnswered(it) => {
+                let lets = it.answer == Some(GateAnswer::Pass) && it.verdict.is_none();
+                let resumed = it.answer.is_none() && it.why.is_some();
+                (lets || resumed).then(|| (it.title.clone(), it.version.clone()))
+            }
+            Event::ReleaseExpedited(it) => Some((it.title.clone(), it.version.clone())),
+            Event::PolicyApplied(applied) => {
+                for begun in self.begun.values_mut() {
+                    begun.specs.insert(applied.files.clone());
+                }
+                None
+            }
+            Event::MovesPublished(moves) => {
+                self.published(fold, entry.at, moves);
+                None
+            }
+            _ => None,
+        };
+        if let Some(release) = lifted {
+            let begun = self.begun.entry(release);
+            begun.and_modify(|begun| begun.lifted = true).or_insert_with(|| Begun {
+                at: entry.at,
+                sizes: Vec::new(),
+                devices: 0,
+                specs: BTreeSet::new(),
+                lifted: true,
+            });
+        }
+    }
+
+    /// Whether a device was ever given a release.
+    pub fn was_given(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
+        self.given.get(&(title.clone(), version.clone())).is_some_and(|given| given.contains(&index))
+    }
+
+    fn published(&mut self, fold: &Fold, at: Timestamp, moves: &MovesPublished) {
+        for cohort in &moves.cohorts {
+            let Some(release) = release(&cohort.key) else { continue };
+            if cohort.key.rollout.is_none() {
+                // A policy without a rollout has no rings.
+                let nothing = || Begun { at, sizes: Vec::new(), devices: 0, specs: BTreeSet::new(), lifted: true };
+                self.begun.entry(release.clone()).or_insert_with(nothing).lifted = true;
+            }
+            let newly = cohort.devices.iter().filter(|index| {
+                let device = fold.devices.get(*index as usize);
+                let before = device.and_then(|device| device.published.get(&cohort.key.slot));
+                before.is_none_or(|before| before.key.admitted != cohort.key.admitted)
+            });
+            self.given.entry(release).or_default().extend(newly);
+        }
+    }
+
+    /// A bad release reaches no more devices than was to be expected. Whether any was looked at, and what was found.
+    pub fn bad_release_stays_bounded(
+        &self,
+        fold: &Fold,
+        truth: &Truth,
+        at: Timestamp,
+        moves: &MovesPublished,
+    ) -> (bool, Option<String>) {
+        let mut looked = false;
+        let given: BTreeSet<_> = moves.cohorts.iter().filter_map(|cohort| release(&cohort.key)).collect();
+        for (release, quality) in given.iter().filter_map(|release| truth.qualities.get_key_value(release)) {
+            let Some(begun) = self.begun.get(release).filter(|begun| !begun.lifted) else { continue };
+            let Some(given) = self.given.get(release) else { continue };
+            looked = true;
+            let (title, version) = release;
+            let hours = at.duration_since(begun.at).as_hours();
+            let mut sizes = begun.sizes.clone();
+            // Who is on a halted release is in the first ring of what follows it; who came later is in none that had opened.
+            let halted: BTreeSet<u32> = fold
+                .releases
+                .ever_halted(title)
+                .filter(|halted| *halted != version)
+                .flat_map(|halted| self.given.get(&(title.clone(), halted.clone())))
+                .flatten()
+                .copied()
+                .collect();
+            if let Some(first) = sizes.first_mut() {
+                *first += halted.len() as u64;
+            }
+            let came = (self.devices - begun.devices) as u64;
+            sizes.iter_mut().skip(1).for_each(|size| *size += came);
+            let bounds = begun.specs.iter().filter_map(|files| truth.specs.get(files));
+            let most = bounds.map(|spec| bound(spec, &sizes, *quality, hours)).max().unwrap_or(0);
+            if given.len() as u64 > most {
+                let open: Vec<_> = fold.releases.open(title, version).map(|open| open.ring.clone()).collect();
+                return (
+                    looked,
+                    Some(format!(
+                        "{title} {version}, {quality:?}, was given {} devices {hours} hours after its first ring, and {most} were the most; open are {open:?}, rings have {sizes:?}",
+                        given.len()
+                    )),
+                );
+            }
+        }
+        (looked, None)
+    }
+}
+
+fn release(key: &CohortKey) -> Option<(TitleId, SmolStr)> {
+    match &key.admitted {
+        Wanted::Release(version) => Some((key.slot.title.clone(), version.clone())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> PolicySpec {
+        let rings = vec![(Some(0.02), 24), (Some(0.25), 36), (None, 0)];
+        PolicySpec { gated: true, asks: (true, false), rings, ..PolicySpec::default() }
+    }
+
+    #[test]
+    fn what_breaks_everything_stays_in_the_first_ring_where_the_gate_asks_for_it() {
+        let bad = |breaks, permille| Quality { breaks, permille, model: None };
+        let of = |quality, hours| bound(&spec(), &[10, 125, 365], quality, hours);
+        assert_eq!(of(bad(Breaks::Installing, 1_000), 900), 10);
+        assert_eq!(of(bad(Breaks::Silently, 1_000), 900), 10);
+        // Nobody asks what people say, and one in five may be missed.
+        assert_eq!(of(bad(Breaks::Complaints, 1_000), 900), 500);
+        assert_eq!(of(bad(Breaks::Installing, 200), 900), 500);
+        assert_eq!(of(bad(Breaks::Installing, 200), 24), 135);
+        assert_eq!(of(bad(Breaks::Installing, 200), 23), 10);
+        assert_eq!(of(bad(Breaks::Installing, 200), 60), 500);
+    }
+
+    #[test]
+    fn positions_are_those_of_the_rules() {
+        let inside = (0..20_000).filter(|n| position(&DeviceId::new(format!("device-{n}")), "browsers") < 0.1).count();
+        assert!((1_800..2_200).contains(&inside), "{inside}");
+        let id = DeviceId::new("d7");
+        assert_eq!(position(&id, "editors"), refit_model::position(&id, "editors"));
+    }
+}

@@ -1,0 +1,78 @@
+//! The options of `refit up` and `refit serve`.
+
+use super::address;
+use clap::{Args, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// `refit up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443", value_parser = address)]
+    pub listen: SocketAddr,
+    /// A policy repository to apply if none is in force.
+    #[arg(long, value_name = "DIR")]
+    pub policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `refit serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub listen: SocketAddr,
+    /// How many people, other than its author, have to approve a plan.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub approvals: u32,
+    /// The server's certificate and those between it and its authority, as PEM [default: one of the server's own authority].
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// The address at which devices reach this server, such as `https://refit.example:7443` [default: the one that it listens on].
+    #[arg(long, value_name = "URL")]
+    pub public: Option<String>,
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How a server logs.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// How the log is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    // Comments and no documentation: help would get a paragraph of it. Lines for people, or one JSON object a line.
+    Text,
+    Json,
+}
+
+/// The systems that a server may talk to.
+#[derive(Debug, Args)]
+pub struct ConnectionArgs {
+    /// Where a system is that the policy names, such as `prometheus=https://prometheus.example`; may be given several times.
+    #[arg(long, value_name = "NAME=URL", value_parser = named)]
+    pub connect: Vec<(String, String)>,
+    /// The file of the secret with which it is asked.
+    #[arg(long, value_name = "NAME=FILE", value_parser = named, requires = "connect")]
+    pub secret: Vec<(String, String)>,
+}
+
+fn named(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
