@@ -56,6 +56,9 @@ impl Run {
         let again = self.people.between(600, 16_000);
         self.after(again, Task::Operate);
         let who = self.somebody();
+        if let Some(input) = self.monitor() {
+            self.give(vec![(who.clone(), input)])?;
+        }
         if self.people.permille(150)
             && let Some(input) = self.lift_quarantine()
         {
@@ -235,6 +238,18 @@ impl Run {
             1 => vec![through],
             _ => vec![through, take],
         }
+    }
+
+    /// What monitoring says of devices, where a gate listens to it: of all, or of one.
+    fn monitor(&mut self) -> Option<Input> {
+        let state = &self.server.as_ref()?.state;
+        let rollouts = &state.policy.as_ref()?.repository.rollouts;
+        let signal = rollouts.values().find_map(|rollout| rollout.gate.as_ref()?.signals.first())?.clone();
+        let devices: Vec<_> = state.managed().map(|device| device.id.clone()).collect();
+        let whole = self.monitoring.permille(700);
+        let some = if whole { devices } else { self.monitoring.pick(&devices).cloned().into_iter().collect() };
+        let devices = some.into_iter().map(|device| (device, self.monitoring.permille(30))).collect();
+        Some(Input::Signal { source: signal.source, signal: signal.name, at: self.now, whole, devices })
     }
 
     /// A hook that is asked answers.

@@ -131,8 +131,12 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     let share = *rng.pick(&[20, 40]).unwrap_or(&20);
     let gate = if spec.gated { "    gate: careful\n" } else { "" };
     if spec.gated {
-        let measures = if rng.permille(500) { ", silence: 5%, reports: 5%" } else { "" };
-        spec.asks = (!measures.is_empty(), !measures.is_empty());
+        let asks = rng.permille(500);
+        let measures = match asks {
+            true => ", silence: 5%, reports: 5%",
+            false => ", signals: [{ name: crashes, from: monitoring, no_worse_than: control }]",
+        };
+        spec.asks = (asks, asks);
         let _ = writeln!(yaml, "gates: {{ careful: {{ enough: 60%, patience: 4d{measures} }} }}");
     }
     let _ = writeln!(

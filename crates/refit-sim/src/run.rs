@@ -122,6 +122,8 @@ pub(crate) struct Run {
     pub minted: Rng,
     pub disk: Rng,
     pub people: Rng,
+    /// What monitoring says.
+    pub monitoring: Rng,
     pub network: Rng,
     pub devices: Rng,
     pub look: Rng,
@@ -199,6 +201,7 @@ impl Run {
             minted: Rng::stream(seed, "minted"),
             disk: Rng::stream(seed, "disk"),
             people: Rng::stream(seed, "people"),
+            monitoring: Rng::stream(seed, "monitoring"),
             network: Rng::stream(seed, "network"),
             devices: Rng::stream(seed, "devices"),
             look: Rng::stream(seed, "look"),
