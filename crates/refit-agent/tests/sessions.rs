@@ -247,6 +247,22 @@ fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
     assert_reported(&rig, "package_manager", "openssl can't be changed");
 }
 
+#[test]
+fn between_a_new_mandate_and_its_state_nothing_is_wrong() {
+    let mut rig = Rig::with([]);
+    rig.check_in();
+    rig.sign_mandate(|_| {});
+    rig.publish([deb("curl", "8.1-1")]);
+    rig.check_in();
+    assert_eq!((rig.version("curl"), rig.machine.status(rig.clock()).problems), ("8.1-1", Vec::new()));
+    // Where the state never comes, it is told.
+    rig.sign_mandate(|_| {});
+    rig.server.state = Some(Err(Failure::NotFound));
+    rig.check_in();
+    rig.check_in();
+    assert_reported(&rig, "mixed", "state and mandate do not belong together");
+}
+
 /// A block, a `hold_at`, a halt: decision 0038.
 #[test]
 fn what_is_kept_back_comes_with_nothing_else() {

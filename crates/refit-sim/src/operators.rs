@@ -68,6 +68,11 @@ impl Run {
             self.give(vec![(who, input)])?;
             return Ok(());
         }
+        if self.people.permille(60) {
+            let inputs = self.fleet_lock().into_iter().map(|input| (who.clone(), Input::Leases(input))).collect();
+            self.give(inputs)?;
+            return Ok(());
+        }
         let in_force = self.server.as_ref().is_some_and(|server| server.state.policy.is_some());
         let what = if in_force { self.people.below(100) } else { self.people.below(30) };
         let input = match what {
@@ -218,6 +223,18 @@ impl Run {
         let holders: Vec<_> = server.state.leases.all().map(|(holder, _)| holder.clone()).collect();
         let holder = self.people.pick(&holders).cloned()?;
         Some(Input::Leases(LeaseInput::GiveBack { holder, why: "it is being repaired".into() }))
+    }
+
+    /// A machine without an agent restarts, or is through with it, or restarts once more at once.
+    fn fleet_lock(&mut self) -> Vec<LeaseInput> {
+        let client: SmolStr = format!("node-{}", self.people.below(2)).into();
+        let through = LeaseInput::Through { client: client.clone() };
+        let take = LeaseInput::Take { client, group: "cluster-a".into() };
+        match self.people.below(3) {
+            0 => vec![take],
+            1 => vec![through],
+            _ => vec![through, take],
+        }
     }
 
     /// A hook that is asked answers.

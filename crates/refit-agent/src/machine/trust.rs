@@ -4,7 +4,7 @@
 //! refused changes nothing that is kept. Nothing goes back: not the root's number, not the mandate's, not (epoch, sequence), not
 //! the newest signed time.
 
-use super::{Clock, Effect, Held, Kind, Machine, after, before, between};
+use super::{Clock, Effect, Held, Kind, Machine, after, before, between, exchange::Exchange};
 use jiff::Timestamp;
 use refit_wire::{
     Digest, Document, Envelope, Lease, Mandate, Rejected, Root, State,
@@ -268,7 +268,10 @@ impl Machine {
             return Err((WaitsFor::Lease, None));
         };
         if state.mandate != Some(held.digest) {
-            return Err((WaitsFor::Mandate, Some(Refusal::new("mixed", "state and mandate do not belong together"))));
+            // Between a new mandate and the state that is made under it nothing is wrong.
+            let fetching = self.life.as_ref().is_some_and(|life| life.exchange != Exchange::Idle);
+            let refusal = Refusal::new("mixed", "state and mandate do not belong together");
+            return Err((WaitsFor::Mandate, Some(refusal).filter(|_| !fetching)));
         }
         if let Some(at) = [Some(state.expires), of_state.keys_until].into_iter().flatten().find(|at| *at <= now.wall) {
             return Err((WaitsFor::Lease, expired("state, or the key that signed it,", at)));

@@ -1,7 +1,7 @@
 //! The system's log: a datagram to `/dev/log` (RFC 3164, as syslog(3) writes it), and standard error for whoever watches.
 
 use crate::machine::Severity;
-use std::os::unix::net::UnixDatagram;
+use std::{os::unix::net::UnixDatagram, path::Path};
 
 /// The log.
 pub struct Log {
@@ -11,7 +11,11 @@ pub struct Log {
 impl Log {
     /// Opens the log; where there is none, standard error is all.
     pub fn open() -> Log {
-        let socket = UnixDatagram::unbound().ok().filter(|socket| socket.connect("/dev/log").is_ok());
+        Log::at(Path::new("/dev/log"))
+    }
+
+    fn at(path: &Path) -> Log {
+        let socket = UnixDatagram::unbound().ok().filter(|socket| socket.connect(path).is_ok());
         Log { socket }
     }
 
@@ -43,6 +47,21 @@ fn message(severity: Severity, pid: u32, line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_log_hears_of_it_without_systemd() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let syslog = UnixDatagram::bind(&path).unwrap();
+        let what = "silence: no fresh state has come since 2026-11-25T12:00:00Z";
+        Log::at(&path).write(Severity::Warning, what);
+        if std::env::var_os("JOURNAL_STREAM").is_none() {
+            let mut bytes = [0; 200];
+            let length = syslog.recv(&mut bytes).unwrap();
+            let line = std::str::from_utf8(&bytes[..length]).unwrap();
+            assert_eq!(line, format!("<28>refit-agent[{}]: {what}", std::process::id()));
+        }
+    }
 
     #[test]
     fn a_line_can_not_forge_another() {
