@@ -202,7 +202,7 @@ pub fn stopped(lab: &mut Lab<'_>) {
     let changed = before.iter().flatten().count();
     assert!(changed < lab.ids.len(), "the switch came too late to show anything");
     lab.report.found(&format!(
-        "{changed} of {agents} hosts have 1.1, {} of them canaries",
+        "{changed} of {agents} hosts had 1.1 by then; the first rings hold {}",
         lab.names(|host| size.ring(host) == 0).len()
     ));
     lab.server.client.go_on("mended").unwrap();
