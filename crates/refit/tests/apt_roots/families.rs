@@ -68,7 +68,7 @@ fn a_script_that_fails_is_a_failure(family: Family) {
 fn a_title_of_the_catalog_is_told_by_the_package_that_carries_it(family: Family) {
     let Some(device) = device(family, [Software::new("google-chrome-stable", "1.0")]) else { return };
     let said = refit(&device, "explain local google-chrome --policy policy").exit(0);
-    said.says(&format!("policies speak of it as `{}`", family.title("google-chrome-stable")));
+    said.says(&format!("decisions speak of it as `{}`", family.title("google-chrome-stable")));
 }
 
 fn the_machine_is_a_device_of_its_own_server(family: Family) {
