@@ -442,6 +442,30 @@ fn a_damaged_journal_says_what_to_do_and_is_not_begun_anew() {
     assert!(said.contains("is damaged, and nothing is changed without it") && said.contains("--again"), "{said}");
     let output = agent(folder.path(), &["enroll", &server.token().to_string()]);
     assert!(text(&output.stderr).contains("enrolled already"), "{}", text(&output.stderr));
+
+    // To enrol again is the way out where nothing is left to go on from.
+    let output = agent(folder.path(), &["enroll", "--again", &server.token().to_string()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(agent(folder.path(), &["once"]).status.code(), Some(1));
+}
+
+#[test]
+fn enrolling_again_keeps_how_often_the_machine_was_restarted() {
+    if !can_run() {
+        return;
+    }
+    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    enrolled(&server, folder.path());
+    let path = folder.path().join("var/journal.json");
+    let read = || -> serde_json::Value { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
+    let mut journal = read();
+    journal["restarts"] = json!(["2026-11-26T04:00:00Z"]);
+    journal["counter"] = json!(7);
+    fs::write(&path, journal.to_string()).unwrap();
+    let output = agent(folder.path(), &["enroll", "--again", &server.token().to_string()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let after = read();
+    assert_eq!((&after["restarts"], &after["counter"]), (&json!(["2026-11-26T04:00:00Z"]), &json!(0)));
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Machine {
     /// The next check-in; its number is on disk before it is sent.
     pub(super) fn write_check_in(&mut self, now: Clock) -> Option<(CheckIn, Sent)> {
         let standing = self.standing(now);
-        let link = u32::try_from(self.draw(1 << 32)).unwrap_or_default();
+        let link = self.draw_link();
         let life = self.life.as_ref()?;
         let (report, inventory, offers) = match (&life.inventory, self.journal.agreed) {
             (Some(inventory), agreed) => {
@@ -208,6 +208,7 @@ impl Machine {
             if let Some(old) = &life.inventory {
                 note_floors(&mut self.journal, old, &inventory);
             }
+            self.journal.unfinished.retain(|package, _| is_unfinished(package, &inventory));
             life.inventory = Some(inventory.clone());
             self.forget_offers(&inventory, &offered);
         }
@@ -394,6 +395,12 @@ impl Machine {
 
 fn jitter_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis() / 10).unwrap_or(u64::MAX)
+}
+
+/// Whether a package is there, and not in order.
+fn is_unfinished(package: &PackageName, inventory: &Inventory) -> bool {
+    let title = name(package);
+    inventory.installs.values().any(|install| install.title.as_str() == title && install.state.is_some())
 }
 
 /// What went down by somebody else's hand keeps its floor; what is at its floor again needs none.

@@ -396,6 +396,7 @@ impl Machine {
             return session;
         }
         let mut torn = false;
+        let before = std::mem::take(&mut session.before);
         session.jobs.retain(|job| {
             let is = job.package().and_then(|package| observed.versions.get(&package).cloned().flatten());
             let progress = self.journal.directives.entry(job.directive.id.clone()).or_default();
@@ -404,8 +405,14 @@ impl Machine {
             }
             progress.failures += 1;
             torn = true;
+            // What it was is not to be seen any more when it is taken up again.
+            let was = before.iter().find(|(package, _)| Some(package) == job.package().as_ref());
+            if let Some((package, Some(version))) = was {
+                self.journal.unfinished.entry(package.clone()).or_insert_with(|| version.clone());
+            }
             false
         });
+        session.before = before;
         if torn {
             let what = "the agent ended in the middle of a change; what is unfinished is taken up again";
             self.problem("package_manager", what.to_owned(), now);
@@ -448,6 +455,11 @@ impl Machine {
                 (true, true) => ReceiptResult::RestartPending,
                 (true, false) => ReceiptResult::Succeeded,
             };
+            let was = before.get(&package).cloned().flatten();
+            let was = self.journal.unfinished.remove(&package).or(was);
+            if let (Some(was), false, true) = (&was, reached, observed.broken.contains_key(&package)) {
+                self.journal.unfinished.insert(package.clone(), was.clone());
+            }
             let mut output = observed.output.get(&package).cloned().unwrap_or_default();
             if !reached && output.is_empty() {
                 output = observed.problems.join("\n");
@@ -457,7 +469,7 @@ impl Machine {
                 directive: job.directive.id.clone(),
                 slot: slot(&job.directive),
                 result,
-                before: before.get(&package).cloned().flatten(),
+                before: was,
                 after: is.or_else(|| observed.broken.get(&package).cloned()),
                 at: now.wall,
                 duration_ms: observed.duration_ms,
