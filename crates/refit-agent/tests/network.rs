@@ -474,6 +474,8 @@ fn a_running_agent_answers_people() {
         return;
     }
     let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    let output = agent(folder.path(), &["status"]);
+    assert!(text(&output.stderr).contains("this device is not enrolled"), "{}", text(&output.stderr));
     enrolled(&server, folder.path());
     let output = agent(folder.path(), &["status"]);
     assert!(text(&output.stderr).contains("the agent does not run"), "{}", text(&output.stderr));
@@ -562,6 +564,7 @@ fn a_proxy_that_was_named_at_enrolment_is_used_from_then_on() {
     let output = agent(folder.path(), &["once"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("server        not reached"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("(through the proxy 127.0.0.1:9)"), "{}", text(&output.stdout));
     assert_eq!(server.paths().len(), calls);
 }
 

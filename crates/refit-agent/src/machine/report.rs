@@ -9,11 +9,12 @@ use super::{
 use refit_model::{TitleId, entry::Plain};
 use refit_wire::{
     Digest,
+    mandate::Verb,
     protocol::{CheckIn, CheckInAnswer, Holds, Inventory, Problem, Report, Standing, Universe, WaitsFor, Want},
     state::{Action, Message, PackageName, System},
 };
 use smol_str::{SmolStr, format_smolstr};
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, collections::BTreeSet, time::Duration};
 
 /// What a person says of the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,11 +216,16 @@ impl Machine {
         self.observe_restarted(now);
     }
 
-    /// Packages whose offers are wanted although they may not be installed.
+    /// Packages whose offers are wanted although they may not be installed: those that the mandate lets be installed by their name. Nobody
+    /// can ask for one that nobody is known to be offered.
     pub(super) fn wanted_packages(&self) -> Vec<PackageName> {
-        let Some(state) = &self.trust.state else { return Vec::new() };
-        let installs = state.directives.iter().filter(|directive| matches!(directive.action, Action::Install(_)));
-        installs.filter_map(|directive| directive.action.package()).collect()
+        let asked = self.trust.state.iter().flat_map(|state| &state.directives);
+        let asked = asked.filter(|directive| matches!(directive.action, Action::Install(_)));
+        let asked = asked.filter_map(|directive| directive.action.package());
+        let titles = self.trust.mandate.iter().flat_map(|mandate| mandate.titles.values());
+        let permitted = titles.filter(|permit| permit.verbs.contains(&Verb::Install));
+        let permitted = permitted.flat_map(|permit| permit.packages.iter().cloned());
+        asked.chain(permitted).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Where each directive stands that is not done.

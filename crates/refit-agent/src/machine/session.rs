@@ -87,6 +87,15 @@ impl Job {
         }
     }
 
+    /// Whether a package was seen to be as it was to be. What is there and not well has no version, and is not gone.
+    fn is_reached(&self, observed: &Observed) -> bool {
+        let Some(package) = self.package() else { return false };
+        match self.wanted() {
+            Some(wanted) => observed.versions.get(&package) == Some(&Some(wanted.clone())),
+            None => observed.versions.get(&package) == Some(&None) && !observed.broken.contains_key(&package),
+        }
+    }
+
     fn asked(&self) -> Asked<'_> {
         Asked { directive: &self.directive, policy: &self.terms.policy }
     }
@@ -398,9 +407,9 @@ impl Machine {
         let mut torn = false;
         let before = std::mem::take(&mut session.before);
         session.jobs.retain(|job| {
-            let is = job.package().and_then(|package| observed.versions.get(&package).cloned().flatten());
+            let reached = job.is_reached(&observed);
             let progress = self.journal.directives.entry(job.directive.id.clone()).or_default();
-            if is.as_ref() == job.wanted() || progress.failures >= DEATHS_MOST {
+            if reached || progress.failures >= DEATHS_MOST {
                 return true;
             }
             progress.failures += 1;
@@ -448,7 +457,7 @@ impl Machine {
         for job in &session.jobs {
             let Some(package) = job.package() else { continue };
             let is = observed.versions.get(&package).cloned().flatten();
-            let reached = is.as_ref() == job.wanted();
+            let reached = job.is_reached(&observed);
             let pending = reached && observed.restart.packages.contains(&package);
             let result = match (reached, pending) {
                 (false, _) => ReceiptResult::Failed,

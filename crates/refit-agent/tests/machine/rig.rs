@@ -525,6 +525,8 @@ impl Rig {
         }
         for step in steps {
             if self.failing.contains(&step.package.name) {
+                let there = self.packages.get(&step.package.name).cloned();
+                observed.broken.extend(there.map(|version| (step.package.clone(), version)));
                 observed.output.insert(step.package.clone(), "the script failed".into());
             } else {
                 match &step.after {

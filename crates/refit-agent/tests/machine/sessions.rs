@@ -226,6 +226,25 @@ fn the_answer_is_no_while_something_is_wrong_and_not_once_it_has_passed() {
     assert!(!is_no(&rig));
 }
 
+/// A package whose script refuses to let it go is there still, and has no version that is well.
+#[test]
+fn a_removal_that_fails_has_failed() {
+    let mut rig = Rig::new();
+    rig.sign_mandate(|mandate| {
+        let permit = mandate.titles.get_mut(&TitleId::new("google-chrome")).unwrap();
+        permit.verbs.insert(refit_wire::mandate::Verb::Remove);
+    });
+    rig.failing.insert("google-chrome-stable".into());
+    rig.publish([directive("gone", "google-chrome", Action::Remove(name("google-chrome-stable")))]);
+    rig.check_in();
+    rig.check_in();
+    assert_eq!((rig.receipts(), rig.version("google-chrome-stable")), (vec!["gone: Failed".to_owned()], "130.0-1"));
+    rig.failing.clear();
+    rig.hours(2);
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["gone: Failed", "gone: Succeeded"]);
+}
+
 #[test]
 fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
     let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1"), chrome("131.0-1")]);
