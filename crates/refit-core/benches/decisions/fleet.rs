@@ -149,6 +149,7 @@ fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], no
             for (behind, release) in releases.iter().rev().enumerate().take(4) {
                 let open = (behind + 1 + index % 2).min(rings.len());
                 states.push(RolloutState {
+                    releases: None,
                     rollout: rollout.into(),
                     platform: None,
                     version: release.version.clone(),

@@ -275,9 +275,8 @@ impl Writer<'_> {
     fn is_halted(&self, title: &TitleId, version: &str) -> bool {
         let platform = self.facts.get(&FieldRef::device("platform"));
         let elsewhere = |on: &SmolStr| matches!(platform.as_deref(), Some(Value::Text(here)) if here != on);
-        let answers = self.state.rollouts.answers(title).iter();
-        let halts = answers.filter(|gate| gate.answer == GateAnswer::Halt && gate.version == version);
-        halts.into_iter().any(|gate| !gate.platform.as_ref().is_some_and(elsewhere))
+        let mut halts = self.state.rollouts.halts_of(title, version);
+        halts.any(|gate| !gate.platform.as_ref().is_some_and(elsewhere))
     }
 
     /// What a title is in the device's package manager; `None` where nobody says.
@@ -419,7 +418,9 @@ impl Writer<'_> {
             let here =
                 |platforms: &Option<SmolStr>| platforms.is_none() || platform.is_none() || *platforms == platform;
             for record in halts.filter(|record| here(&record.platform)) {
-                add(title, Releases::Not(format_smolstr!("={}", record.version)));
+                for (title, version) in self.state.rollouts.parts(title, &record.version) {
+                    add(&title, Releases::Not(format_smolstr!("={version}")));
+                }
             }
         }
         withheld.sort();

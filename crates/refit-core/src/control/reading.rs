@@ -10,6 +10,7 @@ use super::{
 use crate::{
     facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
     policy::repository::Repository,
+    rollout::snapshot_policy,
     world::{Absence, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -43,6 +44,7 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
             Some(RolloutState {
                 rollout: record.rollout.clone(),
                 version: Version::parse(scheme, &record.version).ok()?,
+                releases: snapshot_policy(title).map(|_| record.releases.iter().cloned().collect()),
                 platform: record.platform.clone(),
                 open: record.open.iter().map(|open| open.ring.clone()).collect(),
                 members: members.collect(),

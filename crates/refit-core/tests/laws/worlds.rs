@@ -263,6 +263,7 @@ impl Spec {
             let version = version((release.branch, release.number));
             if release.open > 0 {
                 world.rollouts.entry(title()).or_default().push(RolloutState {
+                    releases: None,
                     rollout: "standard".into(),
                     platform: None,
                     version: version.clone(),

@@ -177,6 +177,7 @@ impl Builder<'_> {
                 rollout: document.rollout.as_str().into(),
                 platform: None,
                 version,
+                releases: None,
                 open: document.open.iter().map(SmolStr::new).collect(),
                 members: members.collect(),
             });
