@@ -75,7 +75,10 @@ impl Run {
         if let Some(journal) = &mut agent.image.journal {
             match self.config.plant {
                 Some(Plant::ReportsDropped) => journal.receipts.clear(),
-                Some(Plant::RestartsForgotten) => journal.restarts.clear(),
+                Some(Plant::RestartsForgotten) => {
+                    journal.restarts.clear();
+                    journal.restart.iter_mut().for_each(|pending| pending.restarted = None);
+                }
                 _ => {}
             }
         }

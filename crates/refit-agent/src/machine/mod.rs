@@ -22,6 +22,7 @@ mod effect;
 mod exchange;
 mod first_seen;
 mod input;
+mod job;
 mod journal;
 mod report;
 mod restart;
@@ -34,6 +35,7 @@ pub use effect::{Ask, Change, Effect, Kind, NoticeItem, Severity, Telling};
 pub use input::{
     CannotDo, Clock, Failure, Input, Observed, OfferedPackage, PersonSaid, Presence, Reading, RestartNeeds,
 };
+pub use job::Job;
 pub use journal::{
     Blocked, CheckIns, FORM, FirstSeen, Held, HoldSeen, Journal, KnownProblem, PendingRestart, Progress, Usage,
 };

@@ -5,8 +5,9 @@
 //! reported is what was seen afterwards.
 
 use super::{
-    Blocked, CannotDo, Change, Clock, Effect, Journal, Machine, NoticeItem, Observed, Telling, after,
+    Blocked, CannotDo, Clock, Effect, Journal, Machine, NoticeItem, Observed, Telling, after,
     first_seen::compare,
+    job::Job,
     timing::{Stand, notice_ends},
     trust::Refusal,
 };
@@ -18,7 +19,7 @@ use refit_model::{
 use refit_wire::{
     mandate::check::{Asked, Step, Violation},
     protocol::Receipt,
-    state::{Action, Directive, Package, PackageName, Terms},
+    state::{Action, Directive, Package, PackageName},
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -55,50 +56,6 @@ pub enum Phase {
     Simulating,
     /// It was told to do it. Whoever finds this in a journal looks what became of it.
     Applying,
-}
-
-/// One directive of a session, as far as it has to be known when the state has long been replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Job {
-    /// The directive, with its terms' place meaningless.
-    pub directive: Directive,
-    /// Its terms.
-    pub terms: Terms,
-}
-
-impl Job {
-    fn package(&self) -> Option<PackageName> {
-        self.directive.action.package()
-    }
-
-    fn wanted(&self) -> Option<&SmolStr> {
-        match &self.directive.action {
-            Action::Upgrade(package) | Action::Install(package) => Some(&package.version),
-            _ => None,
-        }
-    }
-
-    fn change(&self) -> Option<Change> {
-        match &self.directive.action {
-            Action::Upgrade(package) | Action::Install(package) => Some(Change::To(package.clone())),
-            Action::Remove(package) => Some(Change::Gone(package.clone())),
-            Action::Hold { .. } | Action::Restart | Action::Notify { .. } => None,
-        }
-    }
-
-    /// Whether a package was seen to be as it was to be. What is there and not well has no version, and is not gone.
-    fn is_reached(&self, observed: &Observed) -> bool {
-        let Some(package) = self.package() else { return false };
-        match self.wanted() {
-            Some(wanted) => observed.versions.get(&package) == Some(&Some(wanted.clone())),
-            None => observed.versions.get(&package) == Some(&None) && !observed.broken.contains_key(&package),
-        }
-    }
-
-    fn asked(&self) -> Asked<'_> {
-        Asked { directive: &self.directive, policy: &self.terms.policy }
-    }
 }
 
 /// What a simulation says of the jobs.
@@ -407,7 +364,7 @@ impl Machine {
         let mut torn = false;
         let before = std::mem::take(&mut session.before);
         session.jobs.retain(|job| {
-            let reached = job.is_reached(&observed);
+            let reached = job.is_reached(observed);
             let progress = self.journal.directives.entry(job.directive.id.clone()).or_default();
             if reached || progress.failures >= DEATHS_MOST {
                 return true;

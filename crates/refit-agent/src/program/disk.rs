@@ -94,8 +94,9 @@ pub fn journal(folders: &Folders) -> Result<Journal> {
     // It holds which versions may not come back and which numbers have been seen, so that it is not simply begun anew.
     serde_json::from_slice(&bytes).with_context(|| {
         format!(
-            "{} is damaged, and nothing is changed without it. Restore it from a backup of this device, or move it away and \
-             enrol the device again with a new token (`refit-agent enroll --again TOKEN`)",
+            "{} is damaged, and nothing is changed without it (or a newer refit-agent has written it). Restore it from a \
+             backup of this device, or move it away and enrol the device again with a new token \
+             (`refit-agent enroll --again TOKEN`)",
             path.display()
         )
     })

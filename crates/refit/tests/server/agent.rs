@@ -218,7 +218,7 @@ fn what_is_required_is_installed(family: Family) {
     let Some(device) = device(family, [Software::new("alpha", "1.0")]) else { return };
     device.offer([Software::new("sensor", "2.0"), Software::new("other", "1.0")]);
     let required = format!(
-        "\n---\npolicy: sensor\nsoftware: [{}, deb/nowhere, rpm/nowhere]\npresence: required\ndeadline: [{{ within: 1d }}]\n---\nmandate:",
+        "\n---\npolicy: sensor\npriority: 10\nsoftware: [{}, deb/nowhere, rpm/nowhere]\npresence: required\ndeadline: [{{ within: 1d }}]\n---\nmandate:",
         family.title("sensor")
     );
     let policy = policy(&device).replace("\n---\nmandate:", &required);
