@@ -87,6 +87,15 @@ impl Job {
         }
     }
 
+    /// Whether a package was seen to be as it was to be. What is there and not well has no version, and is not gone.
+    fn is_reached(&self, observed: &Observed) -> bool {
+        let Some(package) = self.package() else { return false };
+        match self.wanted() {
+            Some(wanted) => observed.versions.get(&package) == Some(&Some(wanted.clone())),
+            None => observed.versions.get(&package) == Some(&None) && !observed.broken.contains_key(&package),
+        }
+    }
+
     fn asked(&self) -> Asked<'_> {
         Asked { directive: &self.directive, policy: &self.terms.policy }
     }
@@ -396,16 +405,23 @@ impl Machine {
             return session;
         }
         let mut torn = false;
+        let before = std::mem::take(&mut session.before);
         session.jobs.retain(|job| {
-            let is = job.package().and_then(|package| observed.versions.get(&package).cloned().flatten());
+            let reached = job.is_reached(&observed);
             let progress = self.journal.directives.entry(job.directive.id.clone()).or_default();
-            if is.as_ref() == job.wanted() || progress.failures >= DEATHS_MOST {
+            if reached || progress.failures >= DEATHS_MOST {
                 return true;
             }
             progress.failures += 1;
             torn = true;
+            // What it was is not to be seen any more when it is taken up again.
+            let was = before.iter().find(|(package, _)| Some(package) == job.package().as_ref());
+            if let Some((package, Some(version))) = was {
+                self.journal.unfinished.entry(package.clone()).or_insert_with(|| version.clone());
+            }
             false
         });
+        session.before = before;
         if torn {
             let what = "the agent ended in the middle of a change; what is unfinished is taken up again";
             self.problem("package_manager", what.to_owned(), now);
@@ -441,13 +457,18 @@ impl Machine {
         for job in &session.jobs {
             let Some(package) = job.package() else { continue };
             let is = observed.versions.get(&package).cloned().flatten();
-            let reached = is.as_ref() == job.wanted();
+            let reached = job.is_reached(&observed);
             let pending = reached && observed.restart.packages.contains(&package);
             let result = match (reached, pending) {
                 (false, _) => ReceiptResult::Failed,
                 (true, true) => ReceiptResult::RestartPending,
                 (true, false) => ReceiptResult::Succeeded,
             };
+            let was = before.get(&package).cloned().flatten();
+            let was = self.journal.unfinished.remove(&package).or(was);
+            if let (Some(was), false, true) = (&was, reached, observed.broken.contains_key(&package)) {
+                self.journal.unfinished.insert(package.clone(), was.clone());
+            }
             let mut output = observed.output.get(&package).cloned().unwrap_or_default();
             if !reached && output.is_empty() {
                 output = observed.problems.join("\n");
@@ -457,7 +478,7 @@ impl Machine {
                 directive: job.directive.id.clone(),
                 slot: slot(&job.directive),
                 result,
-                before: before.get(&package).cloned().flatten(),
+                before: was,
                 after: is.or_else(|| observed.broken.get(&package).cloned()),
                 at: now.wall,
                 duration_ms: observed.duration_ms,

@@ -125,6 +125,7 @@ fn advisories(titles: &[TitleId], releases: &[Vec<Release>], now: Timestamp) -> 
             advisories.push(Advisory {
                 id: format!("CVE-2026-{}", 1000 + index * 10 + number).as_str().into(),
                 title: title.clone(),
+                upstream: None,
                 affected: vec![VersionRange::parse(fixed.version.scheme(), &format!("<{}", fixed.version))?],
                 known_at: ago(now, 24 + seed % 600),
                 cvss: (!seed.is_multiple_of(5)).then_some((seed % 100) as f64 / 10.0),

@@ -340,12 +340,11 @@ impl Writer<'_> {
     }
 
     fn advisory(&self, slot: &SlotName, id: &AdvisoryId) -> Option<&super::entry::AdvisoryEntry> {
-        let everywhere = self.state.advisories.get(&slot.title).and_then(|list| list.get(id));
-        everywhere.or_else(|| {
-            let universe = self.state.universes.get(self.record.universe.as_ref()?)?;
-            let distribution = self.state.distributions.get(&universe.distribution)?;
-            distribution.advisories.iter().find(|advisory| advisory.id == *id && advisory.title == slot.title)
-        })
+        let universe = || self.state.universes.get(self.record.universe.as_ref()?);
+        let distribution = || self.state.distributions.get(&universe()?.distribution);
+        let here =
+            || distribution()?.advisories.iter().find(|advisory| advisory.id == *id && advisory.title == slot.title);
+        reading::known(self.state, self.repository, &slot.title, id.as_str()).or_else(here)
     }
 
     fn terms(&self, policy: &Policy, published: &Published, outcome: Option<&SlotOutcome>) -> Terms {

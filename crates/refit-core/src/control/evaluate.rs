@@ -445,7 +445,8 @@ pub(super) fn later_because(
     }
     let Some(by) = &before.due_by else { return Some(DueCause::Unexplained) };
     if !outcome.obligations.iter().any(|(name, _)| *name == by.obligation) {
-        let withdrawn = state.advisories.get(&outcome.slot.title).and_then(|list| list.get(by.obligation.as_str()));
+        let repository = state.policy.as_ref().map(|policy| &policy.repository);
+        let withdrawn = repository.and_then(|it| super::reading::known(state, it, &outcome.slot.title, &by.obligation));
         let withdrawn = withdrawn.is_some_and(|advisory| advisory.withdrawn.is_some());
         return Some(if withdrawn { DueCause::AdvisoryWithdrawn } else { DueCause::ObligationEnded });
     }

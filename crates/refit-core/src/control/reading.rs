@@ -32,7 +32,7 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
     let everywhere = state.advisories.values().flat_map(|list| list.values());
     let here = distribution.iter().flat_map(|distribution| distribution.advisories.iter());
     let advisories = everywhere.chain(here).filter_map(|entry| advisory(repository, entry)).collect();
-    let mut world = World::new(releases, advisories);
+    let mut world = World::new(releases, repository.with_vendor_advisories(advisories));
     for (title, list) in &state.rollouts.under_way {
         let scheme = repository.scheme(title);
         let states = list.iter().filter_map(|record| {
@@ -100,6 +100,17 @@ fn release(repository: &Repository, entry: &ReleaseEntry, published: Timestamp) 
     })
 }
 
+/// What is known everywhere of an advisory for a title; for a package that only its vendor builds also what is of its title.
+pub(super) fn known<'s>(
+    state: &'s State,
+    repository: &Repository,
+    title: &TitleId,
+    id: &str,
+) -> Option<&'s AdvisoryEntry> {
+    let of = |title: &TitleId| state.advisories.get(title).and_then(|list| list.get(id));
+    of(title).or_else(|| repository.vendor_titles(title).find_map(of))
+}
+
 /// An advisory as decisions read it; `None` where a range makes no sense in the title's scheme.
 pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option<Advisory> {
     let scheme = repository.scheme(&entry.title);
@@ -110,6 +121,7 @@ pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option
     Some(Advisory {
         id: entry.id.clone(),
         title: entry.title.clone(),
+        upstream: None,
         affected: affected.collect::<Option<_>>()?,
         known_at: entry.known_at,
         cvss: entry.cvss,

@@ -58,7 +58,7 @@ pub(super) fn under(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, applies: 
     decision.policy = Some(policy.name.clone());
     decision.mode = policy.mode;
     if slot.install.is_none()
-        && let Some(compliance) = absent(policy)
+        && let Some(compliance) = absent(case, policy, &slot.key.title)
     {
         decision.compliance = if unseen(case) { Compliance::Unseen } else { compliance };
         return decision;

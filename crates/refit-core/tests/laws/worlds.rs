@@ -246,6 +246,7 @@ impl Spec {
         let advisory = |advisory: &Adv| Advisory {
             id: AdvisoryId::new(format!("CVE-2026-{}", advisory.id)),
             title: title(),
+            upstream: None,
             affected: vec![VersionRange::parse(Scheme::Generic, &format!("<{}", text(advisory.fixed))).unwrap()],
             known_at: ago(advisory.known),
             cvss: advisory.cvss,

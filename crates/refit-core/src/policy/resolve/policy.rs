@@ -89,12 +89,8 @@ impl Resolver<'_> {
             }
         };
         let presence = document.presence.unwrap_or_default();
-        // What is required is required once, as what it is named: the package of another system could never be there.
         let named = software.len();
-        let software = match presence {
-            super::document::policy::Presence::Required => software,
-            _ => repository.with_vendor_packages(software),
-        };
+        let software = repository.with_vendor_packages(software);
         let meant = software[named..].iter().filter_map(|selector| match selector {
             Selector::Title(title) => Some(title.clone()),
             _ => None,
