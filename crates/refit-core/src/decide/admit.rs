@@ -149,12 +149,12 @@ impl<'a> Context<'_, 'a, '_> {
 
     /// The ring after which a release was halted, by itself or with the snapshot that it moves with.
     fn halted_after(&self, release: &Release) -> Option<SmolStr> {
-        let alone = ring::halted_after(self.case, &ReleaseSet::alone(self.slot, &release.version));
-        let with_others = || {
-            let own = self.own.filter(|own| own.every.is_some())?;
-            ring::halted_after(self.case, &self.set(own, release))
-        };
-        alone.or_else(with_others)
+        let alone = ReleaseSet::alone(self.slot, &release.version);
+        let own = self.own.filter(|own| own.every.is_some()).map(|own| self.set(own, release));
+        // A halt counts in every rollout, also of another policy.
+        let others = ReleaseSet::began_with(self.case, release);
+        let mut sets = std::iter::once(alone).chain(own).chain(others);
+        sets.find_map(|set| ring::halted_after(self.case, &set))
     }
 
     /// The next release that is not halted, where the installed one is.

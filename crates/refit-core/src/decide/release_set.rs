@@ -3,11 +3,12 @@
 use super::{case::Case, ring, select::Slot};
 use crate::{
     policy::repository::{Policy, Rollout},
-    rollout::{snapshot_after, snapshot_name, snapshot_title},
+    rollout::{snapshot_after, snapshot_name, snapshot_policy, snapshot_title},
     world::{GateState, RolloutState},
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{Release, Scheme, Version};
+use smol_str::SmolStr;
 
 /// A rollout that releases may take, and whether they take it in snapshots.
 #[derive(Clone, Copy)]
@@ -25,7 +26,7 @@ pub(super) struct ReleaseSet<'s> {
     pub rollouts: &'s [RolloutState],
     /// What is known of gates for it and its like.
     pub gates: &'s [GateState],
-    /// When the snapshot is taken; `None` where the release goes by itself.
+    /// When the snapshot is taken; `None` where the release goes by itself, and where that is long past.
     pub taken: Option<Timestamp>,
 }
 
@@ -33,6 +34,20 @@ impl<'s> ReleaseSet<'s> {
     /// A release that goes by itself.
     pub fn alone(slot: &Slot<'s>, version: &Version) -> ReleaseSet<'s> {
         ReleaseSet { version: version.clone(), rollouts: slot.rollouts, gates: slot.gates, taken: None }
+    }
+
+    /// The snapshots that began with a release, of whatever policy.
+    pub fn began_with(case: &Case<'s>, release: &Release) -> impl Iterator<Item = ReleaseSet<'s>> {
+        let rollouts = &case.world.rollouts;
+        let snapshots = rollouts.range(snapshot_title("")..).take_while(|(title, _)| snapshot_policy(title).is_some());
+        let key = (release.title.clone(), SmolStr::from(release.version.as_str()));
+        let world = case.world;
+        snapshots.flat_map(move |(title, states)| {
+            let gates = world.gates.get(title).map_or(&[][..], Vec::as_slice);
+            let key = key.clone();
+            let began = states.iter().filter(move |state| state.releases.as_ref().is_some_and(|it| it.contains(&key)));
+            began.map(move |state| ReleaseSet { version: state.version.clone(), rollouts: states, gates, taken: None })
+        })
     }
 
     /// What a release moves with on a route of the policy: the first snapshot after its publication, but none that began without it.

@@ -104,19 +104,21 @@ impl Bounds {
         let files = fold.policy.as_ref().map(|(_, _, files)| files.clone()).unwrap_or_default();
         let lifted = match event {
             Event::RingOpened(opened) => {
-                let release = (opened.title.clone(), opened.version.clone());
-                if let Some(spec) = in_force(fold, truth)
-                    && truth.qualities.contains_key(&release)
-                {
-                    self.begun.entry(release.clone()).or_insert_with(|| Begun {
-                        at: entry.at,
-                        sizes: sizes(spec, fold, &opened.title),
-                        devices: fold.devices.len(),
-                        specs: [files].into(),
-                        lifted: false,
-                    });
+                let set = (opened.title.clone(), opened.version.clone());
+                for release in opened.releases.iter().chain([&set]) {
+                    if let Some(spec) = in_force(fold, truth)
+                        && truth.qualities.contains_key(release)
+                    {
+                        self.begun.entry(release.clone()).or_insert_with(|| Begun {
+                            at: entry.at,
+                            sizes: sizes(spec, fold, &release.0),
+                            devices: fold.devices.len(),
+                            specs: [files.clone()].into(),
+                            lifted: false,
+                        });
+                    }
                 }
-                (entry.actor != "server").then_some(release)
+                (entry.actor != "server").then_some(set)
             }
             Event::GateAnswered(it) => {
                 let lets = it.answer == Some(GateAnswer::Pass) && it.verdict.is_none();
@@ -144,7 +146,8 @@ impl Bounds {
             }
             _ => None,
         };
-        if let Some(release) = lifted {
+        let lifted = lifted.into_iter().flat_map(|(title, version)| fold.releases.moves_with(&title, &version));
+        for release in lifted {
             let begun = self.begun.entry(release);
             begun.and_modify(|begun| begun.lifted = true).or_insert_with(|| Begun {
                 at: entry.at,

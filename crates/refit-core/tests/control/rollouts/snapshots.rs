@@ -195,3 +195,20 @@ fn a_person_halts_and_expedites_the_snapshot_and_is_told_so_where_it_is_one_rele
     let answers = shell.state.rollouts.halts_of(&openssl, "2-1").map(|gate| gate.answer);
     assert_eq!(answers.collect::<Vec<_>>(), [GateAnswer::Halt]);
 }
+
+#[test]
+fn what_a_halted_snapshot_took_away_stays_away_when_the_policy_takes_snapshots_no_more() {
+    let mut shell = fleet(60, 20);
+    shell.release("deb/openssl", "2-1");
+    shell.release("deb/curl", "2-1");
+    shell.wait(7 * 24);
+    direct(&mut shell);
+    update(&mut shell, 0..20, Some("deb/curl"));
+    assert_eq!(direct(&mut shell), ["snapshot/linux 2026-11-09: Halt after canary"]);
+    shell.apply(&POLICY.replace("rollout: { use: standard, every: 7d }", "rollout: standard"));
+    assert_eq!(direct(&mut shell), [""; 0]);
+    assert_eq!(given(&shell), 0, "neither of them moves by itself");
+    shell.release("deb/openssl", "2-2");
+    assert_eq!(direct(&mut shell), ["deb/openssl 2-2: canary opens with 20"]);
+    assert_eq!(given(&shell), 20);
+}
