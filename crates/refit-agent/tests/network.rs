@@ -580,6 +580,46 @@ fn end(folder: &Path, verb: &str, signal: &str) -> bool {
     ended.collect::<Vec<_>>().contains(&true)
 }
 
+/// A network process that is not what it was to be says what nobody asked it, and comes again and again: one answer to each call counts,
+/// and one connection lasts.
+#[test]
+fn a_network_process_can_not_flood_the_executor() {
+    use std::{io::Read as _, os::unix::net::UnixStream};
+    if !can_run() {
+        return;
+    }
+    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    enrolled(&server, folder.path());
+    let path = folder.path().to_owned();
+    let running = thread::spawn({
+        let path = path.clone();
+        move || agent(&path, &["run", "--network-apart"])
+    });
+    let connect = || {
+        (0..300).find_map(|_| {
+            thread::sleep(Duration::from_millis(50));
+            UnixStream::connect(path.join("run/executor.sock")).ok()
+        })
+    };
+    let connections: Vec<UnixStream> = (0..40).map(|_| connect().unwrap()).collect();
+    let ended = |mut stream: &UnixStream| {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).is_ok()
+    };
+    let (last, others) = connections.split_last().unwrap();
+    assert!(others.iter().all(|stream| ended(stream)));
+    // The last one is heard: it is asked to check in, or would be in a while, and what it says of itself goes nowhere.
+    let mut last = last.try_clone().unwrap();
+    for call in 0..2_000 {
+        let head = format!("{{\"head\":{{\"call\":{},\"failure\":null}},\"body_bytes\":2}}\n{{}}", call + 1_000);
+        last.write_all(head.as_bytes()).unwrap();
+    }
+    assert!(agent(&path, &["status"]).status.success());
+    assert!(end(&path, "run", "-TERM") || end(&path, "--network-apart", "-TERM"));
+    assert!(running.join().unwrap().status.success());
+}
+
 #[test]
 fn a_network_process_that_dies_in_a_call_is_started_again_and_nobody_waits_for_its_answer() {
     if !can_run() {

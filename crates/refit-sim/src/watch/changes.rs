@@ -94,7 +94,9 @@ impl Begun<'_> {
             let last = open.iter().any(|ring| ring.is_last());
             let first = open.iter().any(|ring| ring.is_first());
             let mut halted = self.fold.releases.ever_halted(&title).filter(|halted| *halted != version);
-            let on_halted = halted.any(|halted| self.bounds.was_given(&title, halted, index));
+            // However it came there: by Refit, or because it was there before.
+            let on_it = |halted: &SmolStr| step.before.as_ref() == Some(halted);
+            let on_halted = halted.any(|halted| on_it(halted) || self.bounds.was_given(&title, halted, index));
             let inside = member || last || (first && on_halted);
             (!inside).then(|| {
                 let open: Vec<_> = open.iter().map(|ring| &ring.ring).collect();
