@@ -56,7 +56,7 @@ pub struct Journal {
     pub refreshed: Option<Timestamp>,
     /// When versions were first offered, and by sources of which keys.
     pub first_seen: FirstSeen,
-    /// The highest versions that have run, of packages where that is not simply the installed one.
+    /// The highest versions that have run, of packages that the agent has changed, or that somebody else has brought down.
     #[serde(with = "pairs")]
     pub floors: Floors,
     /// Holds that a state asked for, by package.

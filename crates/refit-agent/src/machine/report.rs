@@ -409,7 +409,8 @@ fn is_unfinished(package: &PackageName, inventory: &Inventory) -> bool {
     inventory.installs.values().any(|install| install.title.as_str() == title && install.state.is_some())
 }
 
-/// What went down by somebody else's hand keeps its floor; what is at its floor again needs none.
+/// What went down by somebody else's hand has a floor from then on. Where there is one it follows what is installed upwards: it stays
+/// although the package is there, because the next life of the agent does not know what this one has seen.
 fn note_floors(journal: &mut super::Journal, old: &Inventory, new: &Inventory) {
     for (slot, install) in &old.installs {
         let Some((system, package)) =
@@ -424,8 +425,11 @@ fn note_floors(journal: &mut super::Journal, old: &Inventory, new: &Inventory) {
             raise_floor(journal, &package, std::iter::once(&install.version), false);
         }
     }
-    let is_there = |package: &PackageName, floor: &SmolStr| {
-        version_of(new, &name(package)).is_some_and(|now| compare(package.system, now, floor) != Some(Ordering::Less))
-    };
-    journal.floors.retain(|package, floor| !is_there(package, floor));
+    for (package, floor) in &mut journal.floors {
+        let risen = version_of(new, &name(package))
+            .filter(|now| compare(package.system, now, floor) == Some(Ordering::Greater));
+        if let Some(now) = risen {
+            *floor = now.clone();
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A release that breaks every device, in a way that the gate asks for, never leaves its first ring: no result of it is good, or
 //! every device of it is silent, or everybody complains, and nothing of that passes. In the first ring are those whose position
-//! is in its share, and those that are on a halted release of the title. Any other reaches, in so many hours after its first
+//! is in its share, and those that are on a halted release of the title, however that came to them. Any other reaches, in so many hours after its first
 //! ring, the rings before which the others have had the time to soak. People who expedite a release, let a gate pass, open a
 //! ring, or let a halted release go on, and policies without rollouts, take the bound away: they are meant to.
 
@@ -28,6 +28,8 @@ pub struct Bounds {
     begun: BTreeMap<(TitleId, SmolStr), Begun>,
     /// Whom each release was given.
     given: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
+    /// Where each release was seen.
+    seen: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
     /// How many devices there are.
     devices: usize,
 }
@@ -132,6 +134,14 @@ impl Bounds {
                 self.published(fold, entry.at, moves);
                 None
             }
+            Event::DeviceObserved(observed) => {
+                let index = fold.by_id.get(&observed.device).and_then(|index| u32::try_from(*index).ok());
+                for install in &observed.present {
+                    let release = (install.title.clone(), install.version.clone());
+                    self.seen.entry(release).or_default().extend(index);
+                }
+                None
+            }
             _ => None,
         };
         if let Some(release) = lifted {
@@ -146,9 +156,14 @@ impl Bounds {
         }
     }
 
-    /// Whether a device was ever given a release.
-    pub fn was_given(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
-        self.given.get(&(title.clone(), version.clone())).is_some_and(|given| given.contains(&index))
+    /// Whether a device was ever on a release: it was given it, or was seen with it.
+    pub fn was_on(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
+        self.on(title, version).any(|on| *on == index)
+    }
+
+    fn on<'r>(&'r self, title: &TitleId, version: &SmolStr) -> impl Iterator<Item = &'r u32> + use<'r> {
+        let release = (title.clone(), version.clone());
+        self.given.get(&release).into_iter().chain(self.seen.get(&release)).flatten()
     }
 
     fn published(&mut self, fold: &Fold, at: Timestamp, moves: &MovesPublished) {
@@ -190,8 +205,7 @@ impl Bounds {
                 .releases
                 .ever_halted(title)
                 .filter(|halted| *halted != version)
-                .flat_map(|halted| self.given.get(&(title.clone(), halted.clone())))
-                .flatten()
+                .flat_map(|halted| self.on(title, halted))
                 .copied()
                 .collect();
             if let Some(first) = sizes.first_mut() {

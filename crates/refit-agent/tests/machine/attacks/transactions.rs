@@ -113,6 +113,21 @@ fn a_version_below_what_has_run_is_refused_after_the_package_was_removed_and_ins
 }
 
 #[test]
+fn a_version_below_what_has_run_is_refused_although_it_was_brought_down_while_the_agent_was_away() {
+    let mut rig = Rig::with([chrome("131.0-1")]);
+    rig.check_in();
+    assert_eq!(rig.version("google-chrome-stable"), "131.0-1");
+    // What a life of the agent has read is gone with it.
+    rig.check_in();
+    rig.packages.insert("google-chrome-stable".into(), "121.0-1".into());
+    rig.offers = vec![("google-chrome-stable".into(), "125.0-1".into(), GOOGLE.into())];
+    rig.publish([chrome("125.0-1")]);
+    rig.applied.clear();
+    rig.restart_agent();
+    assert_refused(&mut rig, "mandate", "125.0-1 is below 131.0-1");
+}
+
+#[test]
 fn a_version_below_the_mandates_floor_is_refused() {
     let mut rig = Rig::new();
     rig.packages.insert("google-chrome-stable".into(), "110.0-1".into());

@@ -37,7 +37,7 @@ pub fn snapshots(lab: &mut Lab<'_>) {
     }
     lab.report.found("one line for each kind tells both packages, and which of them has failed");
 
-    lab.policy.block("brush", "<=1.1", "true");
+    lab.policy.block("brush", "<1.2", "true");
     lab.apply();
     for (_, rollout) in &halted {
         let mut session = lab.session();
