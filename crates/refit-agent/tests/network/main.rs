@@ -347,7 +347,7 @@ fn a_network_process_can_not_flood_the_executor() {
         stream.read_to_end(&mut rest).is_ok()
     };
     let (last, others) = connections.split_last().unwrap();
-    assert!(others.iter().all(|stream| ended(stream)));
+    assert!(others.iter().all(ended));
     // The last one is heard: it is asked to check in, or would be in a while, and what it says of itself goes nowhere.
     let mut last = last.try_clone().unwrap();
     for call in 0..2_000 {
