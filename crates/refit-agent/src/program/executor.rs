@@ -19,6 +19,7 @@ use refit_wire::{mandate::check::Step, state::PackageName};
 use std::{
     fs,
     io::BufReader,
+    net::Shutdown,
     os::unix::{
         fs::PermissionsExt as _,
         net::{UnixListener, UnixStream},
@@ -27,7 +28,7 @@ use std::{
     process::{Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
@@ -95,6 +96,8 @@ struct Executor {
     connection: u64,
     /// The call that is out, and since when.
     out: Option<(u64, Instant)>,
+    /// The number of the call to which the network process may send one answer; 0 is: none. What else it sends goes nowhere.
+    expected: Arc<AtomicU64>,
     /// A call that waits for the network process.
     waiting: Option<(Call, Vec<u8>)>,
     working: usize,
@@ -136,6 +139,7 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
         network: None,
         connection: 0,
         out: None,
+        expected: Arc::default(),
         waiting: None,
         working: 0,
         wake: Duration::from_secs(1),
@@ -275,6 +279,7 @@ impl Executor {
             });
             return;
         };
+        self.expected.store(call.call, Ordering::SeqCst);
         if frame::send(stream, &call, &body).is_err() {
             self.network = None;
             let failure = Failure::Unreachable("the network process has gone".into());
@@ -283,7 +288,13 @@ impl Executor {
     }
 
     fn network_came(&mut self, stream: UnixStream) -> Result<()> {
-        let (events, reader) = (self.events.clone(), stream.try_clone()?);
+        // There is one network process; whatever came before it has nothing more to say.
+        if let Some(before) = self.network.take() {
+            let _ = before.shutdown(Shutdown::Both);
+            self.expected.store(0, Ordering::SeqCst);
+            self.give_up("another network process has come")?;
+        }
+        let (events, reader, expected) = (self.events.clone(), stream.try_clone()?, self.expected.clone());
         self.connection += 1;
         let connection = self.connection;
         let ending = Ending(self.events.clone(), Some(Event::NetworkGone(connection)));
@@ -291,6 +302,9 @@ impl Executor {
             let _ending = ending;
             let mut reader = BufReader::new(reader);
             while let Ok(Some((answer, body))) = frame::receive::<Answer>(&mut reader) {
+                if expected.compare_exchange(answer.call, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                    continue;
+                }
                 let result = answer.failure.map_or(Ok(body), |failure| Err(failure.into()));
                 if events.send(Event::Input(Input::Answered { call: answer.call, result })).is_err() {
                     return;

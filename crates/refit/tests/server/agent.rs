@@ -292,6 +292,43 @@ fn what_was_killed_half_way_is_finished_and_told_once() {
     let succeeded: Vec<String> = receipts(&server).into_iter().filter(|line| line.ends_with("succeeded")).collect();
     assert_eq!(succeeded.len(), 2, "{:?}", receipts(&server));
     assert_eq!(receipts(&server).len(), 2, "{:?}", receipts(&server));
+    // Also of the one that was torn apart, whose old version is nowhere to be seen any more.
+    assert!(receipts(&server).contains(&"deb/alpha: 1.0 -> 2.0, succeeded".to_owned()), "{:?}", receipts(&server));
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
+
+/// dpkg has done its work, and the agent dies before it has looked at it: its next life looks, and tells the change once, with the
+/// version before.
+#[test]
+fn killed_between_dpkg_and_the_receipt_it_tells_the_change_once() {
+    let Some(device) = device(Family::Apt, [Software::new("alpha", "1.0")]) else { return };
+    device.offer([Software::new("alpha", "2.0")]);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy(&device));
+    let root = device.root();
+    root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    // apt runs this after each run of dpkg.
+    let kill = "DPkg::Post-Invoke { \"if dpkg -s alpha | grep -q ^Version:.2.0; then \
+        test -e /run/killed || { touch /run/killed; kill -KILL $(cat /run/agent.pid); }; fi\"; };\n";
+    root.write("/etc/apt/apt.conf.d/99kill", kill);
+    let once = "echo $$ >/run/agent.pid; exec refit-agent once";
+    for _ in 0..4 {
+        root.shell(once);
+        if root.exists("/run/killed") {
+            break;
+        }
+        settle(&server);
+    }
+    assert!(root.exists("/run/killed"), "it was never killed");
+    assert_eq!((root.dpkg()["alpha"].version.as_str(), receipts(&server)), ("2.0", Vec::new()));
+    let left: serde_json::Value = serde_json::from_str(&root.read("/var/lib/refit-agent/journal.json")).unwrap();
+    assert_eq!(left["session"]["phase"], "applying", "{left}");
+    for _ in 0..3 {
+        root.shell(once);
+        settle(&server);
+    }
+    assert_eq!(receipts(&server), ["deb/alpha: 1.0 -> 2.0, succeeded"]);
     server.child.kill().unwrap();
     server.child.wait().unwrap();
 }
