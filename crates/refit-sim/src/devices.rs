@@ -576,6 +576,7 @@ impl Run {
     pub fn everybody_reports(&mut self) -> Result<(), Stop> {
         for index in 0..self.agents.len() {
             self.now = self.now.checked_add(SignedDuration::from_secs(120)).unwrap_or(self.now);
+            self.tick()?;
             let now = self.now;
             let Some(agent) = self.agents.get_mut(index) else { continue };
             agent.set_clock(0, now);

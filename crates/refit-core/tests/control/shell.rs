@@ -61,7 +61,7 @@ impl Shell {
     }
 
     pub fn try_as(&mut self, actor: &Actor, input: Input) -> Result<Vec<Event>, Refusal> {
-        let Outcome { events, personal, seen, .. } = handle(&self.state, actor, input, self.now)?;
+        let Outcome { events, personal, seen, present, .. } = handle(&self.state, actor, input, self.now)?;
         for value in personal {
             self.state.personal.insert(value.reference, value.value);
         }
@@ -79,6 +79,7 @@ impl Shell {
         if let Some(index) = seen {
             self.state.note_seen(index, self.now);
         }
+        self.state.note_all_seen(&present, self.now);
         Ok(events)
     }
 

@@ -243,6 +243,14 @@ impl State {
 
     /// Notes that a device checked in, until the next [`super::Input::Tick`] makes an event of it.
     pub fn note_seen(&mut self, index: u32, now: Timestamp) {
+        self.note_all_seen(&[index].into_iter().collect(), now);
+    }
+
+    /// Notes that devices checked in, as [`State::note_seen`] does for one.
+    pub fn note_all_seen(&mut self, devices: &DeviceSet, now: Timestamp) {
+        if devices.is_empty() {
+            return;
+        }
         if let Some(from) = self.presence_from.filter(|from| now.duration_since(*from) >= self.presence_every()) {
             // Who comes now was not there then.
             self.unwritten.push_back((from, std::mem::take(&mut self.seen_since)));
@@ -255,7 +263,7 @@ impl State {
             }
         }
         self.presence_from.get_or_insert(now);
-        self.seen_since.insert(index);
+        self.seen_since.0 |= &devices.0;
     }
 
     /// When what was gathered has to be written down.
@@ -277,14 +285,6 @@ impl State {
             if until > since { until.duration_since(since) } else { SignedDuration::ZERO }
         });
         parts.fold(SignedDuration::ZERO, SignedDuration::saturating_add)
-    }
-
-    /// Notes that devices checked in, as [`State::note_seen`] does for one.
-    pub fn note_all_seen(&mut self, devices: &DeviceSet, now: Timestamp) {
-        if !devices.is_empty() {
-            self.presence_from.get_or_insert(now);
-            self.seen_since.0 |= &devices.0;
-        }
     }
 
     /// When policies and entries first applied, as decisions ask for it.
