@@ -1,5 +1,7 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
+mod by_hand;
+mod pace;
 mod signals;
 mod snapshots;
 

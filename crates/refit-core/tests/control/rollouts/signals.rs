@@ -121,7 +121,7 @@ fn a_slip_in_a_signal_is_told() {
     assert!(matches!(tell("monitoring", "crashes", "d999"), Refusal::Missing { what: "device", .. }));
 }
 
-fn complain(shell: &mut Shell, index: usize) {
+pub fn complain(shell: &mut Shell, index: usize) {
     let complaint = ComplaintReceived {
         device: DeviceId::new(name(index)),
         complaint: format!("complaint {index} {}", shell.log.len()).into(),

@@ -31,7 +31,7 @@ deadline:
 ";
 
 /// On a Monday at noon: the next snapshot is taken in six and a half days.
-fn fleet(count: usize, canaries: usize) -> Shell {
+pub fn fleet(count: usize, canaries: usize) -> Shell {
     let mut shell = Shell::new("2026-11-02T12:00:00Z");
     shell.tell(Input::Start { program: "1".into(), alive_until: None });
     for index in 0..count {

@@ -1,0 +1,174 @@
+//! What people do to releases on their way, and what they are told where that can't be.
+
+use super::{direct, fleet, given, name, update};
+use crate::shell::Shell;
+use refit_core::{
+    control::{Actor, DeviceSet, Event, Input, Refusal, RingOpened},
+    policy::document::test::GateAnswer,
+};
+use refit_model::TitleId;
+
+fn open(ring: &str, platform: Option<&str>) -> Input {
+    Input::OpenRing {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        rollout: "standard".into(),
+        ring: ring.into(),
+        platform: platform.map(Into::into),
+        members: None,
+        releases: Vec::new(),
+    }
+}
+
+fn opened(events: Vec<Event>) -> Vec<RingOpened> {
+    let opened = events.into_iter().map(|event| match event {
+        Event::RingOpened(opened) => opened,
+        other => panic!("{other:?}"),
+    });
+    opened.collect()
+}
+
+fn indexes(shell: &Shell, devices: impl IntoIterator<Item = usize>) -> DeviceSet {
+    devices.into_iter().map(|index| shell.state.device(&name(index).as_str().into()).unwrap().index).collect()
+}
+
+fn answer(version: &str, after: &str, platform: Option<&str>, answer: Option<GateAnswer>) -> Input {
+    Input::AnswerGate {
+        title: TitleId::new("editor"),
+        version: version.into(),
+        after: after.into(),
+        platform: platform.map(Into::into),
+        answer,
+        until: None,
+        why: None,
+        found: None,
+    }
+}
+
+#[test]
+fn a_ring_that_is_opened_by_hand_takes_who_is_in_it_on_each_platform_that_has_the_title() {
+    let mut shell = fleet(12, 3);
+    shell.platform(&name(1), "macos");
+    shell.enrol("phone");
+    shell.platform("phone", "ios");
+    shell.release("editor", "1.1.0");
+    shell.settle();
+    let rings = opened(shell.tell(open("canary", None)));
+    let platforms: Vec<_> = rings.iter().map(|ring| ring.platform.as_deref()).collect();
+    assert_eq!(platforms, [Some("linux"), Some("macos")], "no phone has the title");
+    assert_eq!(rings[0].members, Some(indexes(&shell, [0, 2])));
+    assert_eq!(rings[1].members, Some(indexes(&shell, [1])));
+    shell.settle();
+    assert_eq!(given(&shell, "1.1.0"), ["d000", "d001", "d002"]);
+    assert_eq!(shell.tell(open("canary", Some("linux"))), [], "it is open");
+    let refused = shell.try_as(&Actor::server(), open("rest", Some("linux"))).unwrap_err();
+    assert_eq!(refused.to_string(), "ring `early` comes before `rest` and has not opened");
+}
+
+#[test]
+fn a_ring_of_a_snapshot_is_opened_by_hand_with_what_it_began_with() {
+    let mut shell = super::snapshots::fleet(8, 2);
+    shell.release("deb/openssl", "2-1");
+    shell.wait(7 * 24);
+    let ring = |ring: &str| Input::OpenRing {
+        title: TitleId::new("snapshot/linux"),
+        version: "2026-11-09".into(),
+        rollout: "standard".into(),
+        ring: ring.into(),
+        platform: Some("linux".into()),
+        members: None,
+        releases: Vec::new(),
+    };
+    let refused = shell.try_as(&Actor::server(), ring("canary")).unwrap_err();
+    assert_eq!(refused.to_string(), "no snapshot of `linux` is under way: it begins by itself");
+    direct(&mut shell);
+    let opened = opened(shell.tell(ring("rest")));
+    assert_eq!(opened[0].releases, [(TitleId::new("deb/openssl"), "2-1".into())]);
+    assert_eq!(opened[0].members, Some(indexes(&shell, 2..8)));
+}
+
+#[test]
+fn an_answer_is_written_down_once_and_taken_back_where_there_is_one() {
+    let mut shell = fleet(12, 3);
+    shell.release("editor", "1.1.0");
+    shell.release("editor", "1.2.0");
+    direct(&mut shell);
+    assert_eq!(shell.tell(answer("1.2.0", "canary", None, None)), [], "there is nothing to take back");
+    let pass = Some(GateAnswer::Pass);
+    assert_eq!(shell.tell(answer("1.2.0", "canary", Some("linux"), pass)).len(), 1);
+    // What a person says again is written down again: it may have another end. What is said of something else is something else.
+    assert_eq!(shell.tell(answer("1.2.0", "early", Some("linux"), None)), []);
+    assert_eq!(shell.tell(answer("1.1.0", "canary", Some("linux"), None)), []);
+    assert_eq!(shell.tell(answer("1.2.0", "canary", None, None)), []);
+    assert_eq!(shell.tell(answer("1.2.0", "canary", Some("linux"), None)).len(), 1);
+    let refused = shell.try_as(&Actor::server(), answer("1.2.0", "canari", None, pass));
+    assert!(matches!(refused, Err(Refusal::Missing { what: "ring", .. })), "{refused:?}");
+}
+
+#[test]
+fn one_release_is_let_go_on_and_no_other() {
+    let mut shell = fleet(12, 3);
+    shell.platform(&name(11), "macos");
+    shell.release("editor", "1.1.0");
+    shell.release("editor", "1.2.0");
+    direct(&mut shell);
+    let halt = Some(GateAnswer::Halt);
+    shell.tell(answer("1.1.0", "canary", Some("linux"), halt));
+    shell.tell(answer("1.2.0", "canary", Some("linux"), halt));
+    shell.tell(answer("1.2.0", "canary", Some("macos"), halt));
+    shell.tell(answer("1.2.0", "early", Some("linux"), Some(GateAnswer::Pass)));
+    let resume = |platform: Option<&str>| Input::ResumeRelease {
+        title: TitleId::new("editor"),
+        version: "1.2.0".into(),
+        platform: platform.map(Into::into),
+        why: "it was the network".into(),
+    };
+    let taken_back = |events: Vec<Event>| -> Vec<String> { events.iter().filter_map(super::tell).collect() };
+    assert_eq!(taken_back(shell.tell(resume(Some("linux")))), ["editor 1.2.0: taken back after canary"]);
+    let title = TitleId::new("editor");
+    let halted = |shell: &Shell, version: &str, platform: &str| {
+        shell.state.rollouts.halt(&title, version, Some(platform)).is_some()
+    };
+    assert!(!halted(&shell, "1.2.0", "linux") && halted(&shell, "1.2.0", "macos") && halted(&shell, "1.1.0", "linux"));
+    let pass = shell.state.rollouts.answer(&title, "1.2.0", Some("linux"), "early").map(|gate| gate.answer);
+    assert_eq!(pass, Some(GateAnswer::Pass));
+    assert_eq!(shell.tell(resume(None)).len(), 1, "of every platform where it is halted");
+}
+
+#[test]
+fn a_title_without_releases_is_told_from_one_that_does_not_exist() {
+    let mut shell = fleet(12, 3);
+    let halt = |title: &str| Input::HaltRelease {
+        title: TitleId::new(title),
+        version: "1.0".into(),
+        platform: None,
+        why: "the phones ring".into(),
+    };
+    shell.installs("d000", &[("editor", "1.0.0"), ("viewer", "3.0")]);
+    let mut refused = |title: &str| shell.try_as(&Actor::server(), halt(title)).unwrap_err().to_string();
+    assert_eq!(refused("viewer"), "no release of viewer is known");
+    assert_eq!(refused("zzzz"), "there is no title `zzzz`");
+}
+
+#[test]
+fn nothing_that_is_said_of_nobody_is_written_down_unless_it_is_said_of_all() {
+    let policy = super::POLICY.replace(
+        "patience: 7d",
+        "patience: 7d, signals: [{ name: crashes, from: monitoring, no_worse_than: control }]",
+    );
+    let mut shell = super::made_under(&policy, 6, 2, |shell, id| shell.enrol(id));
+    let at = shell.now;
+    let signal = |whole: bool| Input::Signal {
+        source: "monitoring".into(),
+        signal: "crashes".into(),
+        at,
+        whole,
+        devices: std::collections::BTreeMap::new(),
+    };
+    assert_eq!(shell.tell(signal(false)), []);
+    assert_eq!(shell.tell(signal(true)).len(), 1);
+    let mut plain = fleet(6, 2);
+    let refused = plain.try_as(&Actor::server(), signal(true)).unwrap_err();
+    assert_eq!(refused.to_string(), "no gate of a rollout listens to any signal: add `signals:` to a gate");
+    update(&mut plain, "1.0.0");
+}
