@@ -4,11 +4,13 @@ mod groups;
 mod keys;
 mod rollouts;
 mod serve;
+mod source;
 
 pub use groups::*;
 pub use keys::*;
 pub use rollouts::*;
 pub use serve::*;
+pub use source::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -129,6 +131,9 @@ pub enum Command {
     /// Fetch and list feeds of vulnerabilities.
     #[command(subcommand)]
     Feeds(FeedsCommand),
+    /// Work with systems that facts come from.
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Run a server on this machine, with this machine as its first device.
     Up(UpArgs),
     /// Run a server.
@@ -166,6 +171,7 @@ impl Command {
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
+            Command::Source(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,
             Command::Versions(_) | Command::Completions { .. } | Command::Man { .. } => false,
         }

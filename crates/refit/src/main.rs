@@ -6,6 +6,7 @@
 mod catalog;
 mod cli;
 mod commands;
+mod connectors;
 mod keys;
 mod local;
 mod remote;

@@ -41,6 +41,7 @@ transcripts! {
     keys
     plan
     schema
+    source
     terminal
     test
     usage

@@ -7,6 +7,7 @@
 mod factset;
 mod fields;
 mod lookup;
+pub mod mapping;
 mod time;
 mod value;
 

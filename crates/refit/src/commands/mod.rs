@@ -25,6 +25,7 @@ mod rollouts;
 mod schema;
 mod serve;
 mod settings;
+mod source;
 mod test;
 mod tokens;
 mod up;
@@ -32,7 +33,7 @@ mod versions;
 
 use crate::{
     Exit, Refused,
-    cli::{Cli, Command, FeedsCommand, VersionsCommand},
+    cli::{Cli, Command, FeedsCommand, SourceCommand, VersionsCommand},
     remote::is_meant,
 };
 use anyhow::Result;
@@ -77,6 +78,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Exposures(args) => exposures::run(cli, args),
         Command::Inventory(args) => inventory::run(cli, args),
         Command::Schema(args) => schema::run(cli, args),
+        Command::Source(SourceCommand::Test(args)) => source::test(cli, args),
         Command::Feeds(FeedsCommand::Sync(args)) => feeds::sync(cli, args),
         Command::Feeds(FeedsCommand::List { verify }) => feeds::list(cli, *verify),
         Command::Up(args) => up::run(cli, args),

@@ -7,6 +7,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use refit_core::{
+    facts::mapping::document::ConnectorDocument,
     plan::Plan,
     policy::{diagnostic::did_you_mean, document::Kind},
 };
@@ -34,14 +35,18 @@ pub fn run(_: &Cli, args: &SchemaArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `document` is any document of a policy repository; the others are one kind each, or an output.
+/// `document` is any document of a policy repository; the others are one kind each, a connector, or an output.
 fn names() -> impl Iterator<Item = &'static str> {
-    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain(["plan"])
+    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain(["connector", "plan"])
 }
 
 fn schema(name: &str) -> Option<Value> {
     if name == "document" {
         return Some(any());
+    }
+    if name == "connector" {
+        let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+        return serde_json::to_value(generator.into_root_schema_for::<ConnectorDocument>()).ok();
     }
     if name == "plan" {
         return serde_json::to_value(schemars::schema_for!(Plan)).ok();

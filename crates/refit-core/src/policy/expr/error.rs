@@ -21,24 +21,29 @@ pub struct ExprError {
 }
 
 /// A kind of finding: its code and its message.
-pub(super) type Finding = (&'static str, &'static str);
+pub(crate) type Finding = (&'static str, &'static str);
 
-pub(super) const SYNTAX: Finding = ("expr/syntax", "this is not an expression");
-pub(super) const TOO_COMPLEX: Finding = ("expr/too-complex", "the expression is too complex");
-pub(super) const UNKNOWN_NAME: Finding = ("expr/unknown-name", "unknown name");
-pub(super) const UNKNOWN_FIELD: Finding = ("expr/unknown-field", "unknown field");
-pub(super) const UNKNOWN_FUNCTION: Finding = ("expr/unknown-function", "unknown function");
-pub(super) const OUT_OF_SCOPE: Finding = ("expr/out-of-scope", "not available here");
-pub(super) const TYPE: Finding = ("expr/type", "wrong type");
-pub(super) const ARGUMENTS: Finding = ("expr/arguments", "wrong arguments");
-pub(super) const BAD_CONSTANT: Finding = ("expr/bad-constant", "the constant can't be read");
-pub(super) const DIVISION: Finding = ("expr/division-by-zero", "division by zero");
-pub(super) const UNSUPPORTED: Finding = ("expr/unsupported", "not supported");
-pub(super) const UNKNOWN_VALUE: Finding = ("expr/unknown-value", "unknown value");
-pub(super) const TEXT_ORDER: Finding = ("expr/text-order", "compared letter by letter");
+pub(crate) const SYNTAX: Finding = ("expr/syntax", "this is not an expression");
+pub(crate) const TOO_COMPLEX: Finding = ("expr/too-complex", "the expression is too complex");
+pub(crate) const UNKNOWN_NAME: Finding = ("expr/unknown-name", "unknown name");
+pub(crate) const UNKNOWN_FIELD: Finding = ("expr/unknown-field", "unknown field");
+pub(crate) const UNKNOWN_FUNCTION: Finding = ("expr/unknown-function", "unknown function");
+pub(crate) const OUT_OF_SCOPE: Finding = ("expr/out-of-scope", "not available here");
+pub(crate) const TYPE: Finding = ("expr/type", "wrong type");
+pub(crate) const ARGUMENTS: Finding = ("expr/arguments", "wrong arguments");
+pub(crate) const BAD_CONSTANT: Finding = ("expr/bad-constant", "the constant can't be read");
+pub(crate) const DIVISION: Finding = ("expr/division-by-zero", "division by zero");
+pub(crate) const UNSUPPORTED: Finding = ("expr/unsupported", "not supported");
+pub(crate) const UNKNOWN_VALUE: Finding = ("expr/unknown-value", "unknown value");
+pub(crate) const TEXT_ORDER: Finding = ("expr/text-order", "compared letter by letter");
+
+/// The kinds of findings, for other languages that are read in the same way.
+pub(crate) mod finding {
+    pub(crate) use super::{ARGUMENTS, BAD_CONSTANT, SYNTAX, UNKNOWN_FUNCTION, UNKNOWN_NAME, UNSUPPORTED};
+}
 
 impl ExprError {
-    pub(super) fn error((code, message): Finding, range: Range<usize>, label: impl Into<String>) -> Self {
+    pub(crate) fn error((code, message): Finding, range: Range<usize>, label: impl Into<String>) -> Self {
         Self { severity: Severity::Error, range, code, message, label: label.into(), help: None }
     }
 
@@ -46,12 +51,12 @@ impl ExprError {
         Self { severity: Severity::Warning, ..Self::error(finding, range, label) }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    pub(super) fn help_if(mut self, help: Option<String>) -> Self {
+    pub(crate) fn help_if(mut self, help: Option<String>) -> Self {
         self.help = help.or(self.help);
         self
     }

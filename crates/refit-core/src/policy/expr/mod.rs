@@ -31,9 +31,11 @@ pub use compiled::Expr;
 pub use compiler::{Compiled, Compiler, Scope, compile};
 pub use confine::Confinement;
 pub use error::ExprError;
+pub(crate) use error::finding;
 pub use evaluate::STEPS_MAX;
 pub use explain::Explanation;
 pub use lexical::TEXT_BYTES_MAX;
+pub(crate) use parse::{Parsed, parse};
 pub use satisfy::{EVALUATIONS_MAX, Satisfiability, satisfiable};
 
 use smol_str::SmolStr;

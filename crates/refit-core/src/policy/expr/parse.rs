@@ -10,7 +10,7 @@ use std::ops::Range;
 const RECURSION_MAX: u16 = 64;
 
 /// A tree and where its parts stand.
-pub(super) struct Parsed<'t> {
+pub(crate) struct Parsed<'t> {
     pub root: IdedExpr,
     text: &'t str,
     source: SourceInfo,
@@ -18,7 +18,7 @@ pub(super) struct Parsed<'t> {
 }
 
 /// Reads `text`. Macros (`exists`, `has`) stay calls, so that messages are about what was written.
-pub(super) fn parse(text: &str) -> Result<Parsed<'_>, Vec<ExprError>> {
+pub(crate) fn parse(text: &str) -> Result<Parsed<'_>, Vec<ExprError>> {
     let lexed = lexical::lex(text)?;
     if lexed.tokens.is_empty() {
         let error = ExprError::error(SYNTAX, 0..text.len(), "it is empty");

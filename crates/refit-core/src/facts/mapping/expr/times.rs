@@ -1,0 +1,97 @@
+//! Times as other systems write them, and what of it means never.
+
+use super::item::Item;
+use crate::facts::parse_time;
+use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
+use smol_str::SmolStr;
+
+/// How a time is written.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) enum TimeFormat {
+    /// RFC 3339, or a date.
+    Plain,
+    /// Seconds since 1970.
+    Unix,
+    /// Thousandths of a second since 1970.
+    UnixMs,
+    /// Tenths of a microsecond since 1601: Windows, Active Directory.
+    Windows,
+    /// As `strftime` has it.
+    Custom(SmolStr),
+}
+
+/// Seconds from 1601 to 1970.
+const WINDOWS_EPOCH_SECONDS: i128 = 11_644_473_600;
+
+impl TimeFormat {
+    /// Reads the name of a format, or a format of `strftime`.
+    pub fn parse(text: &str) -> Result<TimeFormat, String> {
+        match text {
+            "unix" => return Ok(TimeFormat::Unix),
+            "unix_ms" => return Ok(TimeFormat::UnixMs),
+            "windows" => return Ok(TimeFormat::Windows),
+            _ => {}
+        }
+        if !text.contains('%') {
+            return Err("this is no format of times".to_owned());
+        }
+        let sample = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        strtime::format(text, &sample).map_err(|error| error.to_string())?;
+        Ok(TimeFormat::Custom(text.into()))
+    }
+
+    /// The time that a value says; null where it means never, `None` where it is no time.
+    pub fn read<'a>(&self, item: &Item<'a>) -> Option<Item<'a>> {
+        let time = match (self, item) {
+            (_, Item::Missing) => return Some(Item::Missing),
+            (_, Item::Null) => return Some(Item::Null),
+            (_, Item::Time(time)) => *time,
+            (_, Item::Text(text)) if never(text) => return Some(Item::Null),
+            (TimeFormat::Plain, Item::Text(text)) => parse_time(text.trim())?,
+            (TimeFormat::Custom(format), Item::Text(text)) => custom(format, text.trim())?,
+            (TimeFormat::Plain | TimeFormat::Custom(_), _) => return None,
+            (_, number) => return self.count(number),
+        };
+        Some(Item::Time(time))
+    }
+
+    fn count<'a>(&self, item: &Item<'a>) -> Option<Item<'a>> {
+        let number = match item {
+            Item::Int(number) => *number,
+            Item::Text(text) => text.trim().parse().ok()?,
+            // Seconds with a fraction; its digits after the third are nobody's.
+            Item::Float(number) if *self == TimeFormat::Unix && number.abs() < 1e12 => {
+                return TimeFormat::UnixMs.count(&Item::Int((number * 1000.0) as i128));
+            }
+            _ => return None,
+        };
+        if number == 0 || number == i64::MAX.into() {
+            return Some(Item::Null);
+        }
+        let nanos = match self {
+            TimeFormat::UnixMs => number.checked_mul(1_000_000)?,
+            TimeFormat::Windows => number.checked_mul(100)? - WINDOWS_EPOCH_SECONDS * 1_000_000_000,
+            _ => number.checked_mul(1_000_000_000)?,
+        };
+        Timestamp::from_nanosecond(nanos).ok().map(Item::Time)
+    }
+}
+
+fn custom(format: &str, text: &str) -> Option<Timestamp> {
+    let broken = strtime::parse(format, text).ok()?;
+    if broken.offset().is_some() || broken.iana_time_zone().is_some() {
+        return broken.to_timestamp().ok();
+    }
+    let local = broken.to_datetime().or_else(|_| broken.to_date().map(|date| date.at(0, 0, 0, 0))).ok()?;
+    local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// Whether a text that stands for a time means never: nothing, `Never`, and the ends of other systems' calendars.
+pub(in super::super) fn never(text: &str) -> bool {
+    let text = text.trim();
+    let begins = |day: &str| text.starts_with(day);
+    text.is_empty()
+        || ["never", "none", "null", "n/a", "-", "0"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        || ["0000-", "0001-01-01", "9999-12-31", "1601-01-01"].into_iter().any(begins)
+        || (begins("1970-01-01T00:00:00") || begins("1970-01-01 00:00:00"))
+}

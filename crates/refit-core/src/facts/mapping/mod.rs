@@ -1,0 +1,28 @@
+//! From the payloads of other systems to facts: connectors.
+//!
+//! A connector is data ([`document`]): what a system is called, how it is asked, and how its records become facts. Loading one
+//! ([`load`]) types its fields and compiles its expressions ([`expr`]); reading a payload with it ([`read`]) never fails as a whole
+//! for the sake of one record: what does not fit is set aside with its path and the reason.
+
+mod apply;
+mod compile;
+mod convert;
+pub mod document;
+pub mod expr;
+mod json;
+mod keys;
+mod load;
+mod names;
+mod payload;
+mod reading;
+#[cfg(test)]
+mod tests;
+
+pub use apply::read;
+pub use compile::Connector;
+pub use json::Json;
+pub use keys::{Key, KeyKind, Strength};
+pub use load::load;
+pub use names::plain_name;
+pub use payload::Unreadable;
+pub use reading::{Install, Maps, Quarantined, Reading, Record, Relation, Said, SetAside, Uncovered};

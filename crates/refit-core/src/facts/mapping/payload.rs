@@ -1,0 +1,151 @@
+//! Payloads: from their text to the values in which records are looked for.
+
+use super::document::PayloadKind;
+use super::json::Json;
+use crate::policy::diagnostic::{Diagnostic, Place};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// A payload that is none at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What is wrong, in few words.
+    pub message: String,
+    /// The particulars.
+    pub label: String,
+    /// The way out.
+    pub help: Option<String>,
+    /// Which bytes of the payload.
+    pub span: Option<Range<usize>>,
+}
+
+impl Unreadable {
+    pub(super) fn new(message: &str, label: impl Into<String>) -> Self {
+        Self { message: message.to_owned(), label: label.into(), help: None, span: None }
+    }
+
+    /// For people; `file` is the index of the payload among the files.
+    pub fn diagnostic(self, file: usize) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error("source/payload", self.message).label(self.label);
+        diagnostic.help = self.help;
+        diagnostic.place = Some(Place { file, span: self.span.unwrap_or(0..0) });
+        diagnostic
+    }
+}
+
+/// A payload as it was read.
+pub(super) struct Payload<'p> {
+    pub json: Json<'p>,
+    /// The line of each record, where they are lines.
+    pub lines: Option<Vec<usize>>,
+    /// Lines that are none, with the reason.
+    pub broken: Vec<(usize, String)>,
+}
+
+impl Payload<'_> {
+    /// Where a part of a record is, for people: a pointer in JSON, a line of a table.
+    pub fn at(&self, pointer: &str) -> String {
+        let Some(lines) = &self.lines else { return pointer.to_owned() };
+        let mut steps = pointer.splitn(3, '/').skip(1);
+        let line = steps.next().and_then(|step| step.parse::<usize>().ok()).and_then(|index| lines.get(index));
+        match (line, steps.next()) {
+            (Some(line), Some(rest)) => format!("line {line}, {}", rest.replace("~1", "/").replace("~0", "~")),
+            (Some(line), None) => format!("line {line}"),
+            (None, _) => pointer.to_owned(),
+        }
+    }
+}
+
+/// Reads a payload.
+pub(super) fn parse(kind: PayloadKind, text: &str) -> Result<Payload<'_>, Unreadable> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(Unreadable::new("the payload is empty", "there is nothing in it"));
+    }
+    match kind {
+        PayloadKind::HttpJson | PayloadKind::Graphql | PayloadKind::Json | PayloadKind::Sql => {
+            match Json::parse(text) {
+                Ok(json) => Ok(Payload { json, lines: None, broken: Vec::new() }),
+                Err(error) => Err(no_json(text, &error)),
+            }
+        }
+        PayloadKind::Ndjson => Ok(lines(text)),
+        PayloadKind::Csv => table(text),
+        PayloadKind::Plist => {
+            Err(Unreadable::new("property lists are not read yet", "connectors that read them come later"))
+        }
+    }
+}
+
+fn no_json(text: &str, error: &serde_json::Error) -> Unreadable {
+    let start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let mut at = (start + error.column().saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let said = error.to_string();
+    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    let mut unreadable = Unreadable::new("the payload is no JSON", said);
+    unreadable.span = Some(at..text[at..].chars().next().map_or(at, |c| at + c.len_utf8()));
+    if text.trim_start().starts_with('<') {
+        unreadable.help =
+            Some("it looks like XML or a web page: was a page for signing in saved in its place?".to_owned());
+    }
+    unreadable
+}
+
+fn lines(text: &str) -> Payload<'_> {
+    let (mut records, mut places, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match Json::parse(line) {
+            Ok(json) => {
+                records.push(json);
+                places.push(index + 1);
+            }
+            Err(error) => broken.push((index + 1, format!("the line is no JSON: {error}"))),
+        }
+    }
+    Payload { json: Json::List(records), lines: Some(places), broken }
+}
+
+/// RFC 4180, with commas, semicolons or tabs: whichever the first line has most of.
+fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
+    let first = text.lines().next().unwrap_or_default();
+    let delimiter =
+        *b",;\t".iter().max_by_key(|sign| first.bytes().filter(|byte| byte == *sign).count()).unwrap_or(&b',');
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
+    let names = match reader.headers() {
+        Ok(names) => names.clone(),
+        Err(error) => return Err(Unreadable::new("the payload is no table", error.to_string())),
+    };
+    let names: Vec<String> = names.iter().map(|name| name.trim().to_lowercase().replace([' ', '-'], "_")).collect();
+    let mut twice = names.iter().enumerate().filter(|(index, name)| names[..*index].contains(name));
+    if let Some((_, name)) = twice.next() {
+        let mut unreadable = Unreadable::new("a column twice", format!("there are two columns `{name}`"));
+        unreadable.span = Some(0..first.len());
+        return Err(unreadable);
+    }
+    let (mut records, mut places, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    for row in reader.records() {
+        match row {
+            Ok(row) => {
+                let line = row.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(0));
+                if row.len() != names.len() {
+                    let why = format!("the line has {} values, and the table {} columns", row.len(), names.len());
+                    broken.push((line, why));
+                    continue;
+                }
+                let entries = names.iter().zip(row.iter());
+                let object = entries
+                    .map(|(name, value)| (Cow::Owned(name.clone()), Json::Text(Cow::Owned(value.trim().to_owned()))));
+                records.push(Json::Object(object.collect()));
+                places.push(line);
+            }
+            Err(error) => {
+                let line = error.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(0));
+                broken.push((line, error.to_string()));
+            }
+        }
+    }
+    Ok(Payload { json: Json::List(records), lines: Some(places), broken })
+}

@@ -1,0 +1,131 @@
+//! Every connector of `connectors/`: its document is in order, and its fixtures say what `expected/` has.
+//!
+//! `UPDATE_CONNECTORS=1` writes the expected facts anew; read them afterwards as somebody would who answers for the source.
+
+#![allow(clippy::disallowed_methods, reason = "the test reads folders; the core that it tests does not")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
+use refit_core::{
+    facts::{
+        Fields,
+        mapping::{Connector, Maps, load, read},
+    },
+    policy::{
+        diagnostic::{Files, render},
+        syntax::Limits,
+    },
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn connectors() -> Vec<(PathBuf, Connector)> {
+    let folders = sorted(&workspace().join("connectors")).into_iter().filter(|path| path.is_dir());
+    folders
+        .map(|folder| {
+            let connector = connector(&folder);
+            (folder, connector)
+        })
+        .collect()
+}
+
+fn connector(folder: &Path) -> Connector {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let (mut files, limits) = (Files::default(), Limits::default());
+    let text = fs::read(folder.join("connector.yaml")).unwrap();
+    let file = files.add(format!("connectors/{name}/connector.yaml"), &text, &limits).unwrap();
+    let (connector, found) = load(&files, file, &Fields::builtin(), &limits);
+    let shown: String = found.iter().map(|found| render(found, &files)).collect();
+    assert!(found.is_empty(), "\n{shown}");
+    let connector = connector.unwrap();
+    assert_eq!(connector.document.connector, name, "the folder has the connector's name");
+    connector
+}
+
+#[test]
+fn the_fixtures_of_every_connector_say_what_is_expected() {
+    let update = std::env::var_os("UPDATE_CONNECTORS").is_some();
+    let mut wrong = Vec::new();
+    for (folder, connector) in connectors() {
+        let fixtures = sorted(&folder.join("fixtures"));
+        assert!(!fixtures.is_empty(), "{} has no fixtures", folder.display());
+        for fixture in fixtures {
+            let payload = fs::read_to_string(&fixture).unwrap();
+            let reading = read(&connector, &payload, &Maps::new()).unwrap_or_else(|why| panic!("{fixture:?}: {why:?}"));
+            assert!(!reading.records.is_empty(), "{fixture:?} says nothing");
+            let actual = serde_json::to_string_pretty(&reading).unwrap() + "\n";
+            let name = fixture.file_stem().unwrap().to_str().unwrap();
+            let expected = folder.join("expected").join(format!("{name}.json"));
+            if update {
+                fs::write(&expected, &actual).unwrap();
+            } else if fs::read_to_string(&expected).unwrap_or_default() != actual {
+                wrong.push(format!("{}:\n{actual}", expected.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "UPDATE_CONNECTORS=1 rewrites these:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_kind_of_records_has_a_fixture() {
+    for (folder, connector) in connectors() {
+        let mut known: Vec<String> = connector.document.records.iter().map(|kind| kind.records.clone()).collect();
+        for fixture in sorted(&folder.join("fixtures")) {
+            let reading = read(&connector, &fs::read_to_string(fixture).unwrap(), &Maps::new()).unwrap();
+            known.retain(|kind| reading.records.iter().all(|record| record.records != *kind));
+        }
+        assert!(known.is_empty(), "{}: no fixture has {known:?}", folder.display());
+    }
+}
+
+/// Payloads that others wrote, through every connector: whatever they are, nothing panics, hangs or stops. They lie beside the
+/// repository, or where `REFIT_PAYLOADS` says; without them there is nothing to do.
+#[test]
+fn no_payload_stops_any_connector() {
+    let beside = [workspace().join("../shared/data/payloads"), workspace().join("../../shared/data/payloads")];
+    let named = std::env::var_os("REFIT_PAYLOADS").map(PathBuf::from);
+    let Some(root) = named.into_iter().chain(beside).find(|folder| folder.is_dir()) else { return };
+    let connectors = connectors();
+    let (mut folders, mut payloads) = (vec![root], 0);
+    let mut counts = std::collections::BTreeMap::<String, (usize, usize, usize)>::new();
+    while let Some(folder) = folders.pop() {
+        for path in sorted(&folder) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            payloads += 1;
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            for (_, connector) in &connectors {
+                let count = counts.entry(connector.document.connector.clone()).or_default();
+                match read(connector, &text, &Maps::new()) {
+                    Ok(reading) => {
+                        count.0 += reading.records.len();
+                        count.1 += reading.quarantined.len();
+                        serde_json::to_string(&reading).unwrap();
+                    }
+                    Err(why) => {
+                        count.2 += 1;
+                        assert!(!why.message.is_empty());
+                    }
+                }
+            }
+        }
+    }
+    assert!(payloads > 0);
+    println!("{payloads} payloads; for each connector records, set aside, refused: {counts:#?}");
+    for name in ["jamf-pro", "intune", "okta", "bamboohr", "workday", "pagerduty"] {
+        assert!(counts.get(name).is_some_and(|(records, ..)| *records > 0), "{name} reads none of the payloads");
+    }
+}

@@ -1,0 +1,105 @@
+//! What a payload says, for people.
+
+use crate::{
+    repository::counted,
+    terminal::{self, CHANGE, FAINT, HEADING, URGENT, paint},
+};
+use refit_core::facts::{
+    Value,
+    mapping::{Install, Key, Reading, Record, Said, SetAside, Strength},
+};
+use std::fmt::Write as _;
+
+/// The records, at most so many, with what was set aside and what no map covers.
+pub fn reading(reading: &Reading, most: usize) -> String {
+    let mut text = String::new();
+    for record in reading.records.iter().take(most) {
+        text += &self::record(record);
+        text.push('\n');
+    }
+    if !reading.quarantined.is_empty() {
+        let _ = writeln!(text, "{}", paint(URGENT, "set aside"));
+        for set_aside in &reading.quarantined {
+            let at = if set_aside.at.is_empty() { "the payload" } else { &set_aside.at };
+            let what = match &set_aside.what {
+                SetAside::Record => "the record".to_owned(),
+                SetAside::Key(kind) => format!("the key {kind}"),
+                SetAside::Field(field) => field.to_string(),
+                SetAside::Install => "an install".to_owned(),
+                SetAside::Relation => "a relation".to_owned(),
+            };
+            let _ = writeln!(text, "  {at}  {}  {}", paint(HEADING, what), set_aside.why);
+        }
+        text.push('\n');
+    }
+    if !reading.uncovered.is_empty() {
+        let _ = writeln!(text, "{}", paint(CHANGE, "values that no map covers"));
+        for value in &reading.uncovered {
+            let _ = writeln!(text, "  {}  {:?}  in {}", value.field, value.value, counted(value.records, "record"));
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(
+        text,
+        "{}, {} set aside, {} that no map covers",
+        counted(reading.records.len(), "record"),
+        reading.quarantined.len(),
+        counted(reading.uncovered.len(), "value"),
+    );
+    text
+}
+
+fn record(record: &Record) -> String {
+    let mut text = String::new();
+    let gone = if record.deleted { paint(URGENT, "  gone") } else { String::new() };
+    let at = if record.at.is_empty() { "the payload itself" } else { &record.at };
+    let head = paint(HEADING, format!("{} {}", record.records, record.id));
+    let _ = writeln!(text, "{head}{gone}  {}", paint(FAINT, at));
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<22} {value}");
+    };
+    if let Some(observed) = record.observed {
+        line("observed", &observed.to_string());
+    }
+    for key in &record.keys {
+        line(&format!("key {}", key.kind.name()), &self::key(key));
+    }
+    for (field, said) in &record.facts {
+        let value = match said {
+            Said::Nothing => paint(FAINT, "says that there is none"),
+            Said::Value(Value::Text(text)) => text.to_string(),
+            Said::Value(Value::List(items)) if items.is_empty() => paint(FAINT, "an empty list"),
+            Said::Value(Value::List(items)) => items.join(", "),
+            Said::Value(value) => value.to_string(),
+        };
+        line(&field.to_string(), &value);
+    }
+    for relation in &record.relations {
+        let keys: Vec<String> =
+            relation.keys.iter().map(|key| format!("{} {}", key.kind.name(), self::key(key))).collect();
+        let kind = relation.assignment.as_ref().map_or_else(String::new, |kind| format!("{kind}: "));
+        line(relation.relation.name(), &format!("{kind}{}", keys.join(", ")));
+    }
+    if !record.installs.is_empty() {
+        let all = if record.installs_complete { ", which is all" } else { "" };
+        line("installed", &format!("{}{all}", counted(record.installs.len(), "title")));
+        for install in &record.installs {
+            let _ = writeln!(text, "    {}", self::install(install));
+        }
+    }
+    text
+}
+
+fn key(key: &Key) -> String {
+    match key.strength {
+        Strength::Strong => key.value.to_string(),
+        Strength::Weak => format!("{} {}", key.value, terminal::paint(FAINT, "(weak)")),
+    }
+}
+
+fn install(install: &Install) -> String {
+    let names = [&install.bundle_id, &install.package, &install.product_code].into_iter().flatten();
+    let names: Vec<&str> = install.name.iter().chain(names).map(|name| name.as_str()).collect();
+    let version = install.version.as_ref().map_or_else(|| paint(FAINT, "no version told"), ToString::to_string);
+    format!("{}  {version}", names.join("  "))
+}
