@@ -25,6 +25,8 @@ pub struct Leases {
     /// Devices that are no longer managed, or whose lease a person gave back or a backup may have forgotten: until when that excuses
     /// them.
     excused: BTreeMap<DeviceId, Timestamp>,
+    /// Whose lease a person gave back: it ends by itself, whatever the device does.
+    withdrawn: BTreeSet<Holder>,
     /// Devices with agents, and their persons.
     agents: BTreeSet<DeviceId>,
     persons: BTreeMap<DeviceId, SmolStr>,
@@ -48,10 +50,14 @@ impl Leases {
                 self.excuse(&retired.device, at);
             }
             Event::LeaseTaken(taken) => {
+                self.withdrawn.remove(&taken.holder);
                 self.held.entry(taken.holder.clone()).or_default().extend(taken.places.iter().cloned());
             }
             // What becomes of its session is for the person who gave it back.
-            Event::LeaseWithdrawn(back) => back.holder.device().into_iter().for_each(|device| self.excuse(device, at)),
+            Event::LeaseWithdrawn(back) => {
+                self.withdrawn.insert(back.holder.clone());
+                back.holder.device().into_iter().for_each(|device| self.excuse(device, at));
+            }
             Event::LeaseReturned(returned) => drop(self.held.remove(&returned.holder)),
             _ => {}
         }
@@ -139,6 +145,9 @@ impl Leases {
     ) -> Option<String> {
         let Event::LeaseReturned(returned) = event else { return None };
         let device = returned.holder.device()?;
+        if self.withdrawn.contains(&returned.holder) {
+            return None;
+        }
         // A copy, or a machine that was put back to an image, is not the one that had it.
         let [agent] = agents else { return None };
         let is_one = truth.agents.get(device).is_none_or(|agents| agents.len() <= 1);
