@@ -4,5 +4,7 @@
 
 mod fleet;
 mod intern;
+mod select;
 
 pub use fleet::{Change, Fleet};
+pub use select::{Selection, Sets};
