@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
+mod compare;
 mod devices;
+mod equality;
 mod fleet;
+mod scenarios;
 mod selection;
+
+#[allow(dead_code, reason = "shared with the laws of decisions, which use all of it")]
+#[path = "../laws/worlds.rs"]
+mod worlds;

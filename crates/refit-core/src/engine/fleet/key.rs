@@ -3,7 +3,7 @@
 //! Versions that their scheme calls equal may be written differently, numbers and zones have no order at all: each shared value has
 //! a text beside it that tells it from every other.
 
-use crate::facts::Value;
+use crate::{facts::Value, world::SlotKey};
 use jiff::tz::TimeZone;
 use refit_model::{BranchName, Offer, TitleId, Version};
 use smol_str::SmolStr;
@@ -91,6 +91,11 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
+    /// The slot that it is in.
+    pub fn slot(&self) -> SlotKey {
+        SlotKey { title: self.title.clone(), branch: self.branch.clone(), profile: self.profile.clone() }
+    }
+
     fn rank(&self) -> (&TitleId, &Option<BranchName>, &Option<SmolStr>, &Version, &str) {
         (&self.title, &self.branch, &self.profile, &self.version, self.version.as_str())
     }

@@ -3,7 +3,7 @@
 mod column;
 mod sets;
 
-pub(super) use column::{Column, Columns, Combination};
+pub(super) use column::{Columns, Combination};
 pub use sets::Sets;
 
 use super::fleet::Fleet;

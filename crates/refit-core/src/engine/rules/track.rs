@@ -1,0 +1,313 @@
+//! Branches and releases: where a slot has to go, and whether it may stay (rules 3 and 4 of docs/reference/rules.md).
+//!
+//! Everything here is a function of a time, since obligations and clocks look back: what was published and supported then, under
+//! today's policy.
+
+use super::subject::{Candidate, Shelf};
+use crate::policy::repository::{Accepted, WantedBranch, WantedRelease};
+use jiff::{Timestamp, tz::TimeZone};
+use refit_model::{BranchName, Release, Version};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A title under one policy, as a slot sees it.
+pub(super) struct Track<'a> {
+    pub shelf: &'a Shelf<'a>,
+    pub candidate: Candidate<'a>,
+    pub zone: &'a TimeZone,
+    /// Branch and version of what is installed.
+    pub installed: Option<(&'a Option<BranchName>, &'a Version)>,
+}
+
+/// Where a slot has to go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Aim<'a> {
+    pub branch: &'a Option<BranchName>,
+    pub version: &'a Version,
+}
+
+/// A supported branch with its newest version.
+#[derive(Clone, Copy)]
+struct Rung<'a> {
+    branch: &'a Option<BranchName>,
+    newest: &'a Version,
+}
+
+impl<'a> Track<'a> {
+    /// The releases that were out, oldest version first.
+    pub fn known(&self, at: Timestamp) -> impl Iterator<Item = &'a Release> {
+        let security_only = self.candidate.security_only;
+        let out = move |release: &&Release| release.published <= at && (!security_only || release.security);
+        self.shelf.releases.iter().filter(out)
+    }
+
+    /// The moments at which branches or releases came or went, up to `until`, in order.
+    pub fn moments(&self, until: Timestamp) -> Vec<Timestamp> {
+        let published = self.shelf.releases.iter().map(|release| release.published);
+        let ends = self.branches().filter_map(|(_, end)| end);
+        let untils = self.candidate.policy.accept.iter().filter_map(|accepted| accepted.until);
+        let untils = untils.map(|until| until.end_in(self.zone));
+        let moments: BTreeSet<_> = published.chain(ends).chain(untils).filter(|moment| *moment <= until).collect();
+        moments.into_iter().collect()
+    }
+
+    fn branches(&self) -> impl Iterator<Item = (&'a BranchName, Option<Timestamp>)> {
+        let title = self.shelf.repository.titles.get(self.shelf.title);
+        let branches = title.into_iter().flat_map(|title| &title.branches);
+        branches.map(|branch| (&branch.name, branch.supported_until.map(|day| day.end_in(self.zone))))
+    }
+
+    fn supported(&self, branch: &Option<BranchName>, at: Timestamp) -> bool {
+        let end = self.branches().find(|(name, _)| branch.as_ref() == Some(*name)).and_then(|(_, end)| end);
+        end.is_none_or(|end| at < end)
+    }
+
+    /// The supported branches that had begun, the oldest first; with the installed one, of which nobody may have heard.
+    fn rungs(&self, at: Timestamp) -> Vec<Rung<'a>> {
+        let mut newest: BTreeMap<&'a Option<BranchName>, &'a Version> = BTreeMap::new();
+        for release in self.known(at) {
+            newest.insert(&release.branch, &release.version);
+        }
+        if let Some((branch, version)) = self.installed {
+            newest.entry(branch).or_insert(version);
+        }
+        let mut rungs: Vec<Rung<'a>> = newest.into_iter().map(|(branch, newest)| Rung { branch, newest }).collect();
+        rungs.retain(|rung| self.supported(rung.branch, at));
+        rungs.sort_by(|a, b| a.newest.cmp(b.newest));
+        rungs
+    }
+
+    /// The newest branch but `back`; the oldest where there are fewer.
+    fn latest(&self, back: usize, at: Timestamp) -> Option<Rung<'a>> {
+        let rungs = self.rungs(at);
+        let place = rungs.len().checked_sub(1)?.saturating_sub(back);
+        rungs.get(place).copied()
+    }
+
+    fn is_branch(&self, wanted: &WantedBranch, branch: &Option<BranchName>, at: Timestamp) -> bool {
+        match wanted {
+            WantedBranch::Any => true,
+            WantedBranch::Installed => self.installed.is_some_and(|(installed, _)| installed == branch),
+            WantedBranch::Latest(back) => self.latest(*back, at).is_some_and(|rung| rung.branch == branch),
+            WantedBranch::Named(name) => branch.as_ref() == Some(name),
+        }
+    }
+
+    fn lasts(&self, accepted: &Accepted, at: Timestamp) -> bool {
+        accepted.until.is_none_or(|until| at < until.end_in(self.zone))
+    }
+
+    fn accepted_branch(&self, branch: &Option<BranchName>, at: Timestamp) -> bool {
+        let accept = &self.candidate.policy.accept;
+        accept.is_empty()
+            || accept
+                .iter()
+                .any(|accepted| self.lasts(accepted, at) && self.is_branch(&accepted.wanted.branch, branch, at))
+    }
+
+    fn is_release(
+        &self,
+        wanted: &WantedRelease,
+        branch: &Option<BranchName>,
+        version: &Version,
+        at: Timestamp,
+    ) -> bool {
+        match wanted {
+            WantedRelease::Latest(back) => {
+                let newer = self.known(at).filter(|release| release.branch == *branch && release.version > *version);
+                newer.count() <= *back
+            }
+            WantedRelease::Range(range) => range.contains(version),
+        }
+    }
+
+    /// Whether an entry of `accept` took a release.
+    pub fn accepts(&self, branch: &Option<BranchName>, version: &Version, at: Timestamp) -> bool {
+        self.candidate.policy.accept.iter().any(|accepted| {
+            self.lasts(accepted, at)
+                && self.is_branch(&accepted.wanted.branch, branch, at)
+                && self.is_release(&accepted.wanted.release, branch, version, at)
+        })
+    }
+
+    /// Whether what is installed satisfied.
+    pub fn satisfied(&self, at: Timestamp) -> bool {
+        let Some((branch, version)) = self.installed else { return false };
+        let policy = self.candidate.policy;
+        let supported = self.supported(branch, at);
+        if !policy.accept.is_empty() {
+            return supported && self.accepts(branch, version, at);
+        }
+        let target = &policy.target;
+        let named = matches!(target.branch, WantedBranch::Named(_));
+        (supported || named)
+            && self.is_branch(&target.branch, branch, at)
+            && self.is_release(&target.release, branch, version, at)
+    }
+
+    /// Since when it has not satisfied, without a break; `None` outside where it does, inside where it never did.
+    pub fn lapsed(&self, now: Timestamp) -> Option<Option<Timestamp>> {
+        if self.satisfied(now) {
+            return None;
+        }
+        let mut since = None;
+        for moment in self.moments(now).into_iter().rev() {
+            if self.satisfied(moment) {
+                return Some(since);
+            }
+            since = Some(moment);
+        }
+        // Before the first of them nothing was out.
+        let before = since.and_then(|first: Timestamp| first.checked_sub(jiff::SignedDuration::from_nanos(1)).ok());
+        match before {
+            Some(before) if self.satisfied(before) => Some(since),
+            _ => Some(None),
+        }
+    }
+
+    /// The release that the target asks for in a branch.
+    fn pick(&self, branch: &Option<BranchName>, at: Timestamp) -> Option<Aim<'a>> {
+        let own = self.installed.filter(|(installed, _)| *installed == branch);
+        let mut versions: Vec<(&'a Option<BranchName>, &'a Version)> = self
+            .known(at)
+            .filter(|release| release.branch == *branch)
+            .map(|release| (&release.branch, &release.version))
+            .collect();
+        let found = match &self.candidate.policy.target.release {
+            WantedRelease::Latest(back) => {
+                if let Some((branch, version)) = own
+                    && versions.last().is_none_or(|(_, newest)| *newest < version)
+                    && *back == 0
+                {
+                    versions.push((branch, version));
+                }
+                versions.get(versions.len().checked_sub(1)?.saturating_sub(*back)).copied()
+            }
+            WantedRelease::Range(range) => {
+                versions.extend(own);
+                versions.into_iter().filter(|(_, version)| range.contains(version)).max_by_key(|(_, version)| *version)
+            }
+        };
+        found.map(|(branch, version)| Aim { branch, version })
+    }
+
+    /// The next branch up from a version that is supported, accepted, and has what the target asks for.
+    fn next_up(&self, from: &Version, but: &Option<BranchName>, at: Timestamp) -> Option<Aim<'a>> {
+        self.rungs(at)
+            .into_iter()
+            .filter(|rung| rung.branch != but && rung.newest > from && self.accepted_branch(rung.branch, at))
+            .find_map(|rung| self.pick(rung.branch, at))
+    }
+
+    /// Where the slot had to go.
+    pub fn aim(&self, at: Timestamp) -> Option<Aim<'a>> {
+        let policy = self.candidate.policy;
+        let target = &policy.target;
+        let fine = |branch: &Option<BranchName>| self.supported(branch, at) && self.accepted_branch(branch, at);
+        match (&target.branch, self.installed) {
+            (WantedBranch::Named(name), installed) => {
+                let branch = &Some(name.clone());
+                if policy.accept.is_empty() || fine(branch) {
+                    return self.pick(branch, at);
+                }
+                let newest = self.known(at).filter(|release| release.branch == *branch).last();
+                let from = newest
+                    .map(|release| &release.version)
+                    .or(installed.filter(|(own, _)| *own == branch).map(|(_, version)| version));
+                match from {
+                    Some(from) => self.next_up(from, branch, at),
+                    None => self.pick(branch, at),
+                }
+            }
+            (WantedBranch::Latest(back), installed) => {
+                let rung = self.latest(*back, at)?;
+                let aim = match self.accepted_branch(rung.branch, at) {
+                    true => self.pick(rung.branch, at),
+                    false => self.next_up(rung.newest, rung.branch, at),
+                }?;
+                // The newest branch is no pin: from one that has ended nothing leads back to it.
+                let ended = installed.is_some_and(|(own, version)| !self.supported(own, at) && aim.version < version);
+                (!ended).then_some(aim)
+            }
+            (WantedBranch::Installed | WantedBranch::Any, None) => {
+                let rungs = self.rungs(at).into_iter().rev();
+                rungs
+                    .filter(|rung| self.accepted_branch(rung.branch, at))
+                    .find_map(|rung| self.pick(rung.branch, at))
+            }
+            (WantedBranch::Installed | WantedBranch::Any, Some((own, version))) => {
+                if fine(own)
+                    && let Some(aim) = self.pick(own, at)
+                {
+                    return Some(aim);
+                }
+                if let Some(aim) = self.next_up(version, own, at) {
+                    return Some(aim);
+                }
+                match &target.release {
+                    WantedRelease::Range(range) if !range.contains(version) || policy.allow_downgrade => {
+                        self.below(range, version, at)
+                    }
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// What a range allows below what is installed: in a supported branch, else in any.
+    fn below(&self, range: &crate::policy::repository::RangeText, from: &Version, at: Timestamp) -> Option<Aim<'a>> {
+        let inside: Vec<&'a Release> = self
+            .known(at)
+            .filter(|release| release.version < *from && range.contains(&release.version))
+            .collect();
+        let supported = inside.iter().rev().find(|release| self.supported(&release.branch, at));
+        let found = supported.or(inside.last())?;
+        Some(Aim { branch: &found.branch, version: &found.version })
+    }
+
+    /// Whether the way to an aim leads up; without an install everything is up.
+    pub fn up(&self, aim: &Aim<'_>) -> bool {
+        self.installed.is_none_or(|(_, version)| aim.version > version)
+    }
+
+    /// Whether it was above what the policy asks for, and may stay there.
+    pub fn above(&self, aim: &Aim<'_>) -> bool {
+        self.installed.is_some_and(|(_, version)| aim.version < version) && !self.candidate.policy.allow_downgrade
+    }
+
+    /// Whether a release lies on the way to an aim.
+    pub fn on_the_way(&self, release: &Release, aim: &Aim<'_>) -> bool {
+        let inside = match &self.candidate.policy.target.release {
+            WantedRelease::Latest(_) => true,
+            WantedRelease::Range(range) => range.contains(&release.version),
+        };
+        let beyond = self.installed.is_some_and(|(_, version)| {
+            aim.version == version
+                || match self.up(aim) {
+                    true => release.version <= *version,
+                    false => release.version >= *version,
+                }
+        });
+        inside && !beyond && release.branch == *aim.branch && release.version <= *aim.version
+    }
+
+    /// The releases that satisfy the target, on the way to an aim or, where a range says what satisfies, in any branch that the
+    /// target may come from.
+    pub fn satisfying(&self, aim: &Aim<'_>, at: Timestamp) -> Vec<&'a Release> {
+        let target = &self.candidate.policy.target;
+        let anywhere = matches!(
+            (&target.branch, &target.release),
+            (WantedBranch::Installed | WantedBranch::Any, WantedRelease::Range(_))
+        );
+        let satisfies = |release: &&'a Release| {
+            if self.on_the_way(release, aim) {
+                return true;
+            }
+            let WantedRelease::Range(range) = &target.release else { return false };
+            anywhere
+                && self.up(aim)
+                && range.contains(&release.version)
+                && self.installed.is_none_or(|(_, version)| release.version > *version)
+        };
+        self.known(at).filter(satisfies).collect()
+    }
+}
