@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// What is compared, by its name in both.
 pub const FIELDS: [&str; 12] = [
-    "policy", "mode", "compliance", "due", "goal", "admitted", "rollout", "ring", "gate", "progress", "holds", "marks",
+    "policy", "mode", "goal", "compliance", "due", "admitted", "rollout", "ring", "gate", "progress", "holds", "marks",
 ];
 
 /// Something in which the two differ.

@@ -47,10 +47,11 @@ impl<'a> Admission<'a> {
         found.rollout = named.cloned();
         let ways = self.ways();
         let on_halted = subject.installed.is_some_and(|installed| halted(shelf, subject, installed.version));
-        let successor = if on_halted { not_halted(shelf, subject, ways.iter().copied()) } else { None };
+        let up = judge.aim.is_some_and(|aim| track.up(&aim));
+        let successor = if on_halted && up { not_halted(shelf, subject, ways.iter().copied()) } else { None };
         let unsure = self.conflict || self.undetermined;
         let rings =
-            Rings { shelf, subject, policy: policy.name.as_str(), unsure: self.undetermined, successor };
+            Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
         let proceeds = !unsure && self.proceeds();
         let mut kept = Kept::default();
         for release in ways.iter().rev() {
@@ -72,7 +73,7 @@ impl<'a> Admission<'a> {
             }
             kept.block |= block;
             kept.failed_gate |= failed_gate;
-            kept.waiting |= offered && (young || !in_rings);
+            kept.waiting |= young || !in_rings;
         }
         if self.conflict || (self.undetermined && subject.admitted_before.is_some()) {
             let stays = subject.admitted_before.filter(|before| {
@@ -105,7 +106,7 @@ impl<'a> Admission<'a> {
     /// The versions whose way through the rings is of interest, newest first.
     fn shown(&self) -> Vec<&'a Version> {
         let track = self.judge.track;
-        let Some(aim) = self.judge.aim else { return Vec::new() };
+        let Some(aim) = self.judge.aim.filter(|aim| !track.above(aim)) else { return Vec::new() };
         let mut shown: Vec<&'a Version> = track
             .known(self.judge.now)
             .filter(|release| {

@@ -110,7 +110,14 @@ impl<'a> Judge<'a> {
             }
             Some(_) if self.aim.is_some_and(|aim| self.track.above(&aim)) => {}
             Some(_) => {
-                causes.extend(self.track.lapsed(self.now).map(|since| (Cause::Stale, since)));
+                // What is ahead of all that is known leaves nothing.
+                let ahead = self.aim.is_some_and(|aim| {
+                    self.subject.installed.is_some_and(|own| own.version == aim.version)
+                        && !self.track.known(self.now).any(|release| release.version == *aim.version)
+                });
+                if !ahead {
+                    causes.extend(self.track.lapsed(self.now).map(|since| (Cause::Stale, since)));
+                }
                 let closed = self.exposures().filter(|advisory| {
                     self.aim.is_some_and(|aim| advisory.affects(aim.version) == Some(false))
                 });
@@ -119,13 +126,17 @@ impl<'a> Judge<'a> {
         }
         let spell = self.spell(&causes);
         let ways = self.ways(&causes);
-        let unsupported = !forbidden && !causes.is_empty() && self.unsupported(&causes);
+        let unsupported = !forbidden && !causes.is_empty() && self.unsupported();
         let mut spells_matter_after: Option<Timestamp> = None;
         let mut duties = Vec::new();
         for (index, (cause, arose)) in causes.into_iter().enumerate() {
             let first = match (forbidden, unsupported) {
                 (true, _) => FirstOffer::NotNeeded,
-                (_, true) => ways.published.get(index).copied().flatten().map_or(FirstOffer::NotYet, FirstOffer::At),
+                (_, true) => {
+                    let offered = ways.offered.get(index).copied().flatten();
+                    let published = ways.never.get(index).copied().flatten();
+                    offered.into_iter().chain(published).min().map_or(FirstOffer::NotYet, FirstOffer::At)
+                }
                 _ => self.first_offer(&ways, index, cause),
             };
             let excepted = self.excepted(cause);
@@ -142,10 +153,10 @@ impl<'a> Judge<'a> {
                         let base = offer.max(from);
                         if excepted.is_none() {
                             // What no time bounds, a spell does from the first moment on.
-                            let base = base.unwrap_or(Timestamp::MIN);
+                            let base = base.unwrap_or(LONG_AGO);
                             spells_matter_after = Some(spells_matter_after.map_or(base, |known| known.min(base)));
                         }
-                        let clock = base.max(spell).unwrap_or(Timestamp::MIN);
+                        let clock = base.max(spell).unwrap_or(LONG_AGO);
                         let due = clock.checked_add(entry.within).unwrap_or(Timestamp::MAX);
                         Some(self.floor(entry).map_or(due, |floor| due.max(floor)))
                     }
@@ -182,7 +193,7 @@ impl<'a> Judge<'a> {
         let latch = latch.copied().filter(|since| *since <= self.now);
         let held = self.first_held(condition, advisory);
         match latch.into_iter().chain(held).min() {
-            Some(since) => Some((Some(since.max(advisory.known_at)), true)),
+            Some(since) => Some((Some(since), true)),
             None => self.asks(condition, advisory, self.now).is_unknown().then_some((arose, false)),
         }
     }
@@ -267,7 +278,7 @@ impl<'a> Judge<'a> {
     /// For each obligation, the first offer and the first publication of a release that would have ended it, wherever the goal led
     /// while it was there.
     fn ways(&self, causes: &[(Cause<'a>, Option<Timestamp>)]) -> Ways {
-        let mut ways = Ways { offered: vec![None; causes.len()], published: vec![None; causes.len()] };
+        let mut ways = Ways { offered: vec![None; causes.len()], never: vec![None; causes.len()] };
         if causes.is_empty() || matches!(causes.first(), Some((Cause::Present, _))) {
             return ways;
         }
@@ -275,19 +286,19 @@ impl<'a> Judge<'a> {
         let then: Vec<(Timestamp, Option<Aim<'a>>)> =
             moments.iter().map(|moment| (*moment, self.track.aim(*moment))).collect();
         for release in self.track.known(self.now) {
-            let offered = match self.subject.offer(release) {
-                Offer::Since(since) => Some(since),
-                Offer::Never => None,
-            };
+            let offer = self.subject.offer(release);
             for (index, (cause, arose)) in causes.iter().enumerate() {
-                for (since, first) in [(offered, &mut ways.offered), (Some(release.published), &mut ways.published)] {
-                    let Some(since) = since.filter(|since| *since <= self.now) else { continue };
-                    let from = since.max(arose.unwrap_or(Timestamp::MIN));
-                    if self.ends(release, *cause, from) && self.led_to(release, from, &then) {
-                        if let Some(first) = first.get_mut(index) {
-                            *first = Some(first.map_or(since, |known: Timestamp| known.min(since)));
-                        }
-                    }
+                let (since, first) = match offer {
+                    Offer::Since(since) => (since, &mut ways.offered),
+                    Offer::Never => (release.published, &mut ways.never),
+                };
+                let from = since.max(arose.unwrap_or(Timestamp::MIN));
+                if since <= self.now
+                    && self.ends(release, *cause, from)
+                    && self.led_to(release, from, &then)
+                    && let Some(first) = first.get_mut(index)
+                {
+                    *first = Some(first.map_or(since, |known: Timestamp| known.min(since)));
                 }
             }
         }
@@ -338,21 +349,24 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether nothing that satisfies will ever be offered.
-    fn unsupported(&self, causes: &[(Cause<'a>, Option<Timestamp>)]) -> bool {
+    fn unsupported(&self) -> bool {
         let Some(aim) = self.aim else { return false };
+        if self.subject.installed.is_some_and(|installed| installed.version == aim.version) {
+            return false;
+        }
         let satisfying = self.track.satisfying(&aim, self.now);
-        !satisfying.iter().any(|release| {
-            self.subject.offer(release) != Offer::Never
-                && causes.iter().any(|(cause, _)| self.ends(release, *cause, self.now))
-        })
+        !satisfying.iter().any(|release| self.subject.offer(release) != Offer::Never)
     }
 }
 
-/// First offers, and first publications, by obligation.
+/// First offers by obligation, and first publications of what is never offered.
 struct Ways {
     offered: Vec<Option<Timestamp>>,
-    published: Vec<Option<Timestamp>>,
+    never: Vec<Option<Timestamp>>,
 }
+
+/// When something began that nobody saw begin.
+const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// Moments that time makes are told in whole seconds.
 fn whole_second(at: Timestamp) -> Timestamp {

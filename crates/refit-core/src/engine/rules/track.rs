@@ -61,14 +61,11 @@ impl<'a> Track<'a> {
         end.is_none_or(|end| at < end)
     }
 
-    /// The supported branches that had begun, the oldest first; with the installed one, of which nobody may have heard.
+    /// The supported branches that had begun, the oldest first.
     fn rungs(&self, at: Timestamp) -> Vec<Rung<'a>> {
         let mut newest: BTreeMap<&'a Option<BranchName>, &'a Version> = BTreeMap::new();
         for release in self.known(at) {
             newest.insert(&release.branch, &release.version);
-        }
-        if let Some((branch, version)) = self.installed {
-            newest.entry(branch).or_insert(version);
         }
         let mut rungs: Vec<Rung<'a>> = newest.into_iter().map(|(branch, newest)| Rung { branch, newest }).collect();
         rungs.retain(|rung| self.supported(rung.branch, at));
@@ -83,11 +80,25 @@ impl<'a> Track<'a> {
         rungs.get(place).copied()
     }
 
+    /// Whether a branch is the newest but `back`. An installed one of which nobody has heard has its place by its version.
+    fn is_latest(&self, back: usize, branch: &Option<BranchName>, at: Timestamp) -> bool {
+        let mut rungs = self.rungs(at);
+        if let Some((own, version)) = self.installed.filter(|(own, _)| *own == branch)
+            && self.supported(own, at)
+            && rungs.iter().all(|rung| rung.branch != own)
+        {
+            rungs.push(Rung { branch: own, newest: version });
+            rungs.sort_by(|a, b| a.newest.cmp(b.newest));
+        }
+        let place = rungs.len().checked_sub(1).map(|last| last.saturating_sub(back));
+        place.and_then(|place| rungs.get(place)).is_some_and(|rung| rung.branch == branch)
+    }
+
     fn is_branch(&self, wanted: &WantedBranch, branch: &Option<BranchName>, at: Timestamp) -> bool {
         match wanted {
             WantedBranch::Any => true,
             WantedBranch::Installed => self.installed.is_some_and(|(installed, _)| installed == branch),
-            WantedBranch::Latest(back) => self.latest(*back, at).is_some_and(|rung| rung.branch == branch),
+            WantedBranch::Latest(back) => self.is_latest(*back, branch, at),
             WantedBranch::Named(name) => branch.as_ref() == Some(name),
         }
     }
@@ -174,8 +185,9 @@ impl<'a> Track<'a> {
             .collect();
         let found = match &self.candidate.policy.target.release {
             WantedRelease::Latest(back) => {
+                // What is newer than everything that is known is not asked back.
                 if let Some((branch, version)) = own
-                    && versions.last().is_none_or(|(_, newest)| *newest < version)
+                    && versions.last().is_some_and(|(_, newest)| *newest < version)
                     && *back == 0
                 {
                     versions.push((branch, version));
@@ -183,7 +195,6 @@ impl<'a> Track<'a> {
                 versions.get(versions.len().checked_sub(1)?.saturating_sub(*back)).copied()
             }
             WantedRelease::Range(range) => {
-                versions.extend(own);
                 versions.into_iter().filter(|(_, version)| range.contains(version)).max_by_key(|(_, version)| *version)
             }
         };
@@ -202,6 +213,7 @@ impl<'a> Track<'a> {
     pub fn aim(&self, at: Timestamp) -> Option<Aim<'a>> {
         let policy = self.candidate.policy;
         let target = &policy.target;
+        let begun = |branch: &Option<BranchName>| self.known(at).any(|release| release.branch == *branch);
         let fine = |branch: &Option<BranchName>| self.supported(branch, at) && self.accepted_branch(branch, at);
         match (&target.branch, self.installed) {
             (WantedBranch::Named(name), installed) => {
@@ -214,16 +226,13 @@ impl<'a> Track<'a> {
                     .map(|release| &release.version)
                     .or(installed.filter(|(own, _)| *own == branch).map(|(_, version)| version));
                 match from {
-                    Some(from) => self.next_up(from, branch, at),
+                    Some(from) => self.next_up(from, branch, at).or_else(|| self.pick(branch, at)),
                     None => self.pick(branch, at),
                 }
             }
             (WantedBranch::Latest(back), installed) => {
                 let rung = self.latest(*back, at)?;
-                let aim = match self.accepted_branch(rung.branch, at) {
-                    true => self.pick(rung.branch, at),
-                    false => self.next_up(rung.newest, rung.branch, at),
-                }?;
+                let aim = self.pick(rung.branch, at)?;
                 // The newest branch is no pin: from one that has ended nothing leads back to it.
                 let ended = installed.is_some_and(|(own, version)| !self.supported(own, at) && aim.version < version);
                 (!ended).then_some(aim)
@@ -236,6 +245,7 @@ impl<'a> Track<'a> {
             }
             (WantedBranch::Installed | WantedBranch::Any, Some((own, version))) => {
                 if fine(own)
+                    && begun(own)
                     && let Some(aim) = self.pick(own, at)
                 {
                     return Some(aim);
@@ -244,9 +254,19 @@ impl<'a> Track<'a> {
                     return Some(aim);
                 }
                 match &target.release {
-                    WantedRelease::Range(range) if !range.contains(version) || policy.allow_downgrade => {
+                    // A range that holds what is installed is no way back from a branch that has ended.
+                    WantedRelease::Range(range)
+                        if self.supported(own, at) || !range.contains(version) || policy.allow_downgrade =>
+                    {
                         self.below(range, version, at)
                     }
+                    // Of a branch of which nobody has heard, or that is not accepted: the nearest below.
+                    WantedRelease::Latest(_) if self.supported(own, at) => self
+                        .rungs(at)
+                        .into_iter()
+                        .rev()
+                        .filter(|rung| rung.newest < version && self.accepted_branch(rung.branch, at))
+                        .find_map(|rung| self.pick(rung.branch, at)),
                     _ => None,
                 }
             }
@@ -260,7 +280,7 @@ impl<'a> Track<'a> {
             .filter(|release| release.version < *from && range.contains(&release.version))
             .collect();
         let supported = inside.iter().rev().find(|release| self.supported(&release.branch, at));
-        let found = supported.or(inside.last())?;
+        let found = supported.or(inside.last().filter(|_| !range.contains(from)))?;
         Some(Aim { branch: &found.branch, version: &found.version })
     }
 
@@ -269,9 +289,16 @@ impl<'a> Track<'a> {
         self.installed.is_none_or(|(_, version)| aim.version > version)
     }
 
+    /// Whether the target pins: a named branch, or a range.
+    fn pins(&self) -> bool {
+        let target = &self.candidate.policy.target;
+        matches!(target.branch, WantedBranch::Named(_)) || matches!(target.release, WantedRelease::Range(_))
+    }
+
     /// Whether it was above what the policy asks for, and may stay there.
     pub fn above(&self, aim: &Aim<'_>) -> bool {
-        self.installed.is_some_and(|(_, version)| aim.version < version) && !self.candidate.policy.allow_downgrade
+        let down = self.candidate.policy.allow_downgrade && self.pins();
+        self.installed.is_some_and(|(_, version)| aim.version < version) && !down
     }
 
     /// Whether a release lies on the way to an aim.
@@ -290,23 +317,24 @@ impl<'a> Track<'a> {
         inside && !beyond && release.branch == *aim.branch && release.version <= *aim.version
     }
 
-    /// The releases that satisfy the target, on the way to an aim or, where a range says what satisfies, in any branch that the
+    /// The releases that satisfy the target: in the branch of an aim or, where a range says what satisfies, in any branch that the
     /// target may come from.
     pub fn satisfying(&self, aim: &Aim<'_>, at: Timestamp) -> Vec<&'a Release> {
         let target = &self.candidate.policy.target;
         let anywhere = matches!(
             (&target.branch, &target.release),
             (WantedBranch::Installed | WantedBranch::Any, WantedRelease::Range(_))
-        );
+        ) && self.up(aim);
+        let newer = |release: &Release| {
+            self.installed.is_none_or(|(_, version)| match self.up(aim) {
+                true => release.version > *version,
+                false => release.version < *version,
+            })
+        };
         let satisfies = |release: &&'a Release| {
-            if self.on_the_way(release, aim) {
-                return true;
-            }
-            let WantedRelease::Range(range) = &target.release else { return false };
-            anywhere
-                && self.up(aim)
-                && range.contains(&release.version)
-                && self.installed.is_none_or(|(_, version)| release.version > *version)
+            newer(release)
+                && (anywhere || release.branch == *aim.branch)
+                && self.is_release(&target.release, &release.branch, &release.version, at)
         };
         self.known(at).filter(satisfies).collect()
     }
