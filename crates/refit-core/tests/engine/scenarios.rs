@@ -20,7 +20,7 @@ fn repository() -> PathBuf {
     }
 }
 
-fn read(folder: &Path) -> Files {
+pub fn read(folder: &Path) -> Files {
     let mut paths = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -42,7 +42,7 @@ fn read(folder: &Path) -> Files {
     files
 }
 
-fn catalog() -> Titles {
+pub fn catalog() -> Titles {
     let files = read(&repository().join("catalog"));
     let (documents, _) = load(&files, &Limits::default());
     resolve_titles(&documents, &files).0

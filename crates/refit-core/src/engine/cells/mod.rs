@@ -112,16 +112,7 @@ impl<'a> Verdicts<'a> {
     }
 
     fn read(&self, cell: &Cell, device: u32) -> Outcome {
-        let overlay = self.fleet.overlay(device);
-        let row = self.fleet.row(device);
-        let zone = row.and_then(|row| self.fleet.zone(row.zone?));
-        let unseen = row.is_some_and(|row| {
-            let after = self.fleet.name(row.seen_by).map(|source| self.repository.staleness.device(source));
-            after.is_some_and(|after| {
-                self.now.duration_since(row.seen).saturating_sub(overlay.unheard) > after
-            })
-        });
-        let own = Own { zone: zone.unwrap_or(&UTC), absences: &overlay.absences, unseen };
+        let own = own(self.fleet, self.repository, device, self.now);
         cell.ruling.read(self.repository, &own, self.now)
     }
 
@@ -171,4 +162,16 @@ impl<'a> Verdicts<'a> {
         }
         text
     }
+}
+
+/// What only a device itself knows.
+fn own<'f>(fleet: &'f Fleet, repository: &Repository, device: u32, now: Timestamp) -> Own<'f> {
+    let overlay = fleet.overlay(device);
+    let row = fleet.row(device);
+    let zone = row.and_then(|row| fleet.zone(row.zone?)).unwrap_or(&UTC);
+    let unseen = row.is_some_and(|row| {
+        let after = fleet.name(row.seen_by).map(|source| repository.staleness.device(source));
+        after.is_some_and(|after| now.duration_since(row.seen).saturating_sub(overlay.unheard) > after)
+    });
+    Own { zone, absences: &overlay.absences, unseen }
 }

@@ -6,7 +6,7 @@ use super::{
         rules::{Installed, Ruling, Shelf, Subject, rule},
         select::{Combination, Selection},
     },
-    UTC,
+    UTC, own,
     class::{Class, Classes, kind, phase, platform, text},
 };
 use crate::{
@@ -177,6 +177,17 @@ impl<'a> Split<'a> {
         for group in groups.into_values() {
             let Some(&first) = group.first() else { continue };
             let ruling = self.rule(present, &slot, first);
+            if ruling.contested {
+                // What the policies say is held against each other device by device.
+                for device in group {
+                    let ruling = self.rule(present, &slot, device);
+                    match cells.iter_mut().find(|(known, _)| *known == ruling) {
+                        Some((_, devices)) => drop(devices.insert(device)),
+                        None => cells.push((ruling, bitmap(vec![device]))),
+                    }
+                }
+                continue;
+            }
             let Some(matter_after) = ruling.spells_matter_after else {
                 cells.push((ruling, bitmap(group)));
                 continue;
@@ -285,7 +296,7 @@ impl<'a> Split<'a> {
             admitted_before: overlay.admitted_before.get(slot),
             decided_before: overlay.decided_before.get(slot),
         };
-        rule(&self.shelf, &subject)
+        rule(&self.shelf, &subject, &own(self.fleet, self.shelf.repository, device, self.shelf.now))
     }
 }
 

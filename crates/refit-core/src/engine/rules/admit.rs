@@ -54,6 +54,8 @@ impl<'a> Admission<'a> {
             Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
         let proceeds = !unsure && self.proceeds();
         let mut kept = Kept::default();
+        // What was admitted stays where policies contradict each other, or where another may apply.
+        let stays = self.conflict || (self.undetermined && subject.admitted_before.is_some());
         for release in ways.iter().rev() {
             let offered = matches!(subject.offer(release), Offer::Since(since) if since <= judge.now);
             let block = self.blocked(&release.version);
@@ -67,21 +69,18 @@ impl<'a> Admission<'a> {
                 (None, None) => true,
                 (decisive, own) => decisive.into_iter().chain(own).any(reached),
             };
-            if offered && !block && !failed_gate && !young && in_rings {
+            let before = subject.admitted_before == Some(&release.version);
+            let admitted = match stays {
+                true => before && offered && !block && !failed_gate,
+                false => offered && !block && !failed_gate && !young && in_rings,
+            };
+            if admitted {
                 found.release = Some(release.version.clone());
                 break;
             }
             kept.block |= block;
             kept.failed_gate |= failed_gate;
             kept.waiting |= young || !in_rings;
-        }
-        if self.conflict || (self.undetermined && subject.admitted_before.is_some()) {
-            let stays = subject.admitted_before.filter(|before| {
-                ways.iter().any(|release| release.version == **before)
-                    && !self.blocked(before)
-                    && !halted(shelf, subject, before)
-            });
-            found.release = stays.cloned();
         }
         found.kept = kept;
         if let Some(rollout) = decisive {
@@ -106,12 +105,13 @@ impl<'a> Admission<'a> {
     /// The versions whose way through the rings is of interest, newest first.
     fn shown(&self) -> Vec<&'a Version> {
         let track = self.judge.track;
-        let Some(aim) = self.judge.aim.filter(|aim| !track.above(aim)) else { return Vec::new() };
+        let Some(aim) = self.judge.aim else { return Vec::new() };
+        let above = track.above(&aim);
         let mut shown: Vec<&'a Version> = track
             .known(self.judge.now)
             .filter(|release| {
                 release.branch == *aim.branch
-                    && (track.on_the_way(release, &aim) || release.version == *aim.version)
+                    && (release.version == *aim.version || (!above && track.on_the_way(release, &aim)))
             })
             .map(|release| &release.version)
             .collect();
@@ -174,8 +174,8 @@ impl<'a> Admission<'a> {
             .collect()
     }
 
-    /// The windows that count: those of exceptions that surely act, else the policy's.
-    pub fn windows(&self) -> Vec<WindowOf> {
+    /// The window that counts: that of the first exception, by name, that surely acts and names one, else the policy's.
+    pub fn window(&self) -> Option<WindowOf> {
         let all = &self.judge.track.shelf.repository.exceptions;
         let acting = self.judge.exceptions().filter(|(exception, truth)| {
             *truth == Truth::True
@@ -183,11 +183,7 @@ impl<'a> Admission<'a> {
                 && !self.duties.iter().any(|duty| self.judge.frees(exception, duty.cause))
         });
         let places = acting.filter_map(|(exception, _)| all.iter().position(|known| known.name == exception.name));
-        let windows: Vec<WindowOf> = places.map(WindowOf::Exception).collect();
-        match self.judge.track.candidate.policy.window {
-            _ if !windows.is_empty() => windows,
-            Some(_) => vec![WindowOf::Policy],
-            None => Vec::new(),
-        }
+        let window = places.map(WindowOf::Exception).next();
+        window.or(self.judge.track.candidate.policy.window.as_ref().map(|_| WindowOf::Policy))
     }
 }

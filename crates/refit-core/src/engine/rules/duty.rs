@@ -269,7 +269,7 @@ impl<'a> Judge<'a> {
         match cause {
             Cause::Exposure(advisory) => advisory.affects(&release.version) == Some(false),
             Cause::Stale if !self.track.candidate.policy.accept.is_empty() => {
-                self.track.accepts(&release.branch, &release.version, at)
+                self.track.took(release, at)
             }
             _ => true,
         }
@@ -315,20 +315,16 @@ impl<'a> Judge<'a> {
         if self.aim.as_ref().is_some_and(leads) {
             return true;
         }
+        // Of another branch all that lay that way, for as long as the goal came from there.
         let led = |aim: &Aim<'a>| {
-            !self.track.above(aim)
+            self.aim.is_none_or(|now| now.branch != aim.branch)
+                && !self.track.above(aim)
                 && self.installed_is_behind(aim)
-                && release.branch == *aim.branch
-                && self.track.on_the_way(release, &Aim { branch: aim.branch, version: self.farther(aim, release) })
+                && self.track.same_way(release, aim)
         };
         let start = then.partition_point(|(moment, _)| *moment <= from);
         let before = start.checked_sub(1).and_then(|place| then.get(place));
-        before.into_iter().chain(then.get(start..).into_iter().flatten()).any(|(_, aim)| aim.as_ref().is_some_and(led))
-    }
-
-    /// The end of the way in the branch of an aim: what came out there later is on it too.
-    fn farther<'b>(&self, aim: &Aim<'b>, release: &'b Release) -> &'b refit_model::Version {
-        if self.track.up(aim) && release.version > *aim.version { &release.version } else { aim.version }
+        before.into_iter().chain(then.get(start..).into_iter().flatten()).any(|(_, aim)| aim.as_ref().is_some_and(|aim| leads(aim) || led(aim)))
     }
 
     fn installed_is_behind(&self, aim: &Aim<'_>) -> bool {

@@ -10,7 +10,7 @@ mod track;
 pub(crate) use read::Own;
 pub(crate) use subject::{Installed, Shelf, Subject};
 
-use super::outcome::{Compliance, Goal};
+use super::outcome::{Compliance, Goal, Outcome};
 use crate::policy::{
     document::{
         policy::{AtDue, Mode, Presence},
@@ -62,12 +62,14 @@ pub(crate) struct Ruling {
     pub kept: Kept,
     /// The freezes that concern it, by their place in the repository.
     pub freezes: Vec<usize>,
-    /// The windows that it has to keep to.
-    pub windows: Vec<WindowOf>,
+    /// The window that it has to keep to.
+    pub window: Option<WindowOf>,
     /// Whether nothing is forced because the device is being set up.
     pub provisioning: bool,
     /// Whether windows wait where nobody says what they do at the due time.
     pub may_be_server: bool,
+    /// Whether policies of one rank were held against each other, which looks at what only the device knows.
+    pub contested: bool,
     /// Spells that began no later make no difference.
     pub spells_matter_after: Option<Timestamp>,
 }
@@ -122,28 +124,27 @@ impl Ruling {
             gate: None,
             kept: Kept::default(),
             freezes: Vec::new(),
-            windows: Vec::new(),
+            window: None,
             provisioning: false,
             may_be_server: false,
+            contested: false,
             spells_matter_after: None,
         }
     }
 
-    /// Whether somebody would notice which of the two decides.
-    fn same(&self, other: &Ruling) -> bool {
-        let blank = |ruling: &Ruling| Ruling {
+    /// Whether a device's answer is the same under both, but for the name of the policy and what is done about it.
+    fn same(&self, other: &Ruling, shelf: &Shelf<'_>, own: &Own<'_>) -> bool {
+        let read = |ruling: &Ruling| Outcome {
             policy: None,
-            duties: Vec::new(),
-            windows: Vec::new(),
-            spells_matter_after: None,
-            ..ruling.clone()
+            mode: Mode::default(),
+            ..ruling.read(shelf.repository, own, shelf.now)
         };
-        blank(self) == blank(other)
+        read(self) == read(other)
     }
 }
 
 /// Applies the rules to a cell.
-pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>) -> Ruling {
+pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>, own: &Own<'_>) -> Ruling {
     let rank = |candidate: &Candidate<'_>| candidate.policy.rank(shelf.title);
     let asked = |truth: Truth| {
         let applies = move |candidate: &&Candidate<'_>| subject.holds(candidate.policy.condition.as_ref()) == truth;
@@ -158,14 +159,15 @@ pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>) -> Ruling {
     };
     let tied: Vec<&Candidate<'_>> = sure.iter().copied().filter(|candidate| rank(candidate) == top).collect();
     let Some(first) = tied.first() else { return Ruling::plain(Compliance::Unmanaged) };
-    let mut matter_after = None;
+    let (mut matter_after, mut considered) = (None, 0);
     let mut consider = |candidate: &Candidate<'_>| {
         let ruling = under(shelf, subject, candidate, false, false);
+        considered += 1;
         matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
         ruling
     };
     let plain = consider(first);
-    let conflict = tied.iter().skip(1).filter(|candidate| !consider(candidate).same(&plain)).count() > 0;
+    let conflict = tied.iter().skip(1).filter(|candidate| !consider(candidate).same(&plain, shelf, own)).count() > 0;
     let mut decides = *first;
     if conflict
         && let Some(before) = sure.iter().find(|candidate| Some(&candidate.policy.name) == subject.decided_before)
@@ -173,7 +175,7 @@ pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>) -> Ruling {
         decides = before;
     }
     let undetermined = asked(Truth::Unknown)
-        .filter(|candidate| rank(candidate) > top || (rank(candidate) == top && !consider(candidate).same(&plain)))
+        .filter(|candidate| rank(candidate) > top || (rank(candidate) == top && !consider(candidate).same(&plain, shelf, own)))
         .count()
         > 0;
     let mut ruling = if conflict || undetermined {
@@ -182,6 +184,7 @@ pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>) -> Ruling {
         plain
     };
     ruling.spells_matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
+    ruling.contested = considered > 1;
     ruling
 }
 
@@ -241,7 +244,7 @@ fn under(
         gate: admitted.gate,
         kept: admitted.kept,
         freezes: admission.freezes(),
-        windows: admission.windows(),
+        window: admission.window(),
         provisioning: subject.provisioning && !policy.provisioning,
         may_be_server: subject.may_be_server,
         spells_matter_after,

@@ -81,15 +81,14 @@ impl Ruling {
             freeze.from.start_in(own.zone) <= now && now < freeze.to.end_in(own.zone)
         });
         let policy = self.policy.as_ref().and_then(|name| repository.policy(name));
-        let shut = self.windows.iter().any(|window| {
-            let used = match window {
-                WindowOf::Policy => policy.and_then(|policy| policy.window.as_ref()),
-                WindowOf::Exception(place) => {
-                    repository.exceptions.get(*place).and_then(|exception| exception.window.as_ref())
-                }
-            };
-            used.is_some_and(|used| self.shut(used, own, now))
-        });
+        let used = match self.window {
+            Some(WindowOf::Policy) => policy.and_then(|policy| policy.window.as_ref()),
+            Some(WindowOf::Exception(place)) => {
+                repository.exceptions.get(place).and_then(|exception| exception.window.as_ref())
+            }
+            None => None,
+        };
+        let shut = used.is_some_and(|used| self.shut(used, own, now));
         let admitted = self.admitted.is_some();
         let holds = [
             (Hold::Block, self.kept.block && !admitted),
@@ -104,8 +103,7 @@ impl Ruling {
 
     fn shut(&self, used: &UsedWindow, own: &Own<'_>, now: Timestamp) -> bool {
         let runs = used.after_due.map_or(!self.may_be_server, |after| after == AfterDue::Run);
-        let sure = !self.undetermined && !self.conflict;
-        !(runs && sure && self.overdue(now)) && used.window.open_until(own.zone, now).is_none()
+        !(runs && self.overdue(now)) && used.window.open_until(own.zone, now).is_none()
     }
 
     /// Whether the grace of every overdue obligation runs.

@@ -82,16 +82,14 @@ impl<'a> Track<'a> {
 
     /// Whether a branch is the newest but `back`. An installed one of which nobody has heard has its place by its version.
     fn is_latest(&self, back: usize, branch: &Option<BranchName>, at: Timestamp) -> bool {
-        let mut rungs = self.rungs(at);
-        if let Some((own, version)) = self.installed.filter(|(own, _)| *own == branch)
-            && self.supported(own, at)
-            && rungs.iter().all(|rung| rung.branch != own)
-        {
-            rungs.push(Rung { branch: own, newest: version });
-            rungs.sort_by(|a, b| a.newest.cmp(b.newest));
+        let rungs = self.rungs(at);
+        let unheard = self.installed.filter(|(own, _)| *own == branch && rungs.iter().all(|rung| rung.branch != *own));
+        match unheard {
+            Some((own, version)) => {
+                self.supported(own, at) && rungs.iter().filter(|rung| rung.newest > version).count() == back
+            }
+            None => self.latest(back, at).is_some_and(|rung| rung.branch == branch),
         }
-        let place = rungs.len().checked_sub(1).map(|last| last.saturating_sub(back));
-        place.and_then(|place| rungs.get(place)).is_some_and(|rung| rung.branch == branch)
     }
 
     fn is_branch(&self, wanted: &WantedBranch, branch: &Option<BranchName>, at: Timestamp) -> bool {
@@ -100,6 +98,14 @@ impl<'a> Track<'a> {
             WantedBranch::Installed => self.installed.is_some_and(|(installed, _)| installed == branch),
             WantedBranch::Latest(back) => self.is_latest(*back, branch, at),
             WantedBranch::Named(name) => branch.as_ref() == Some(name),
+        }
+    }
+
+    /// As [`Track::is_branch`], of branches that somebody has heard of.
+    fn may_come_from(&self, wanted: &WantedBranch, branch: &Option<BranchName>, at: Timestamp) -> bool {
+        match wanted {
+            WantedBranch::Latest(back) => self.latest(*back, at).is_some_and(|rung| rung.branch == branch),
+            wanted => self.is_branch(wanted, branch, at),
         }
     }
 
@@ -112,7 +118,7 @@ impl<'a> Track<'a> {
         accept.is_empty()
             || accept
                 .iter()
-                .any(|accepted| self.lasts(accepted, at) && self.is_branch(&accepted.wanted.branch, branch, at))
+                .any(|accepted| self.lasts(accepted, at) && self.may_come_from(&accepted.wanted.branch, branch, at))
     }
 
     fn is_release(
@@ -132,11 +138,22 @@ impl<'a> Track<'a> {
     }
 
     /// Whether an entry of `accept` took a release.
-    pub fn accepts(&self, branch: &Option<BranchName>, version: &Version, at: Timestamp) -> bool {
+    pub fn accepted(&self, branch: &Option<BranchName>, version: &Version, at: Timestamp) -> bool {
         self.candidate.policy.accept.iter().any(|accepted| {
             self.lasts(accepted, at)
                 && self.is_branch(&accepted.wanted.branch, branch, at)
                 && self.is_release(&accepted.wanted.release, branch, version, at)
+        })
+    }
+
+    /// Whether an entry of `accept` that took a release's branch took the release when it came out: what is overtaken since has been
+    /// a way out.
+    pub fn took(&self, release: &Release, at: Timestamp) -> bool {
+        let Release { branch, version, published, .. } = release;
+        self.candidate.policy.accept.iter().any(|accepted| {
+            self.lasts(accepted, at)
+                && self.is_branch(&accepted.wanted.branch, branch, at)
+                && self.is_release(&accepted.wanted.release, branch, version, *published)
         })
     }
 
@@ -146,11 +163,10 @@ impl<'a> Track<'a> {
         let policy = self.candidate.policy;
         let supported = self.supported(branch, at);
         if !policy.accept.is_empty() {
-            return supported && self.accepts(branch, version, at);
+            return supported && self.accepted(branch, version, at);
         }
         let target = &policy.target;
-        let named = matches!(target.branch, WantedBranch::Named(_));
-        (supported || named)
+        supported
             && self.is_branch(&target.branch, branch, at)
             && self.is_release(&target.release, branch, version, at)
     }
@@ -209,6 +225,18 @@ impl<'a> Track<'a> {
             .find_map(|rung| self.pick(rung.branch, at))
     }
 
+    /// From a branch of which nobody has heard, or that is not accepted, where nothing leads up: the nearest below that is.
+    fn next_down(&self, from: &Version, but: &Option<BranchName>, at: Timestamp) -> Option<Aim<'a>> {
+        if !self.supported(but, at) {
+            return None;
+        }
+        self.rungs(at)
+            .into_iter()
+            .rev()
+            .filter(|rung| rung.branch != but && rung.newest < from && self.accepted_branch(rung.branch, at))
+            .find_map(|rung| self.pick(rung.branch, at))
+    }
+
     /// Where the slot had to go.
     pub fn aim(&self, at: Timestamp) -> Option<Aim<'a>> {
         let policy = self.candidate.policy;
@@ -222,13 +250,10 @@ impl<'a> Track<'a> {
                     return self.pick(branch, at);
                 }
                 let newest = self.known(at).filter(|release| release.branch == *branch).last();
-                let from = newest
-                    .map(|release| &release.version)
-                    .or(installed.filter(|(own, _)| *own == branch).map(|(_, version)| version));
-                match from {
-                    Some(from) => self.next_up(from, branch, at).or_else(|| self.pick(branch, at)),
-                    None => self.pick(branch, at),
-                }
+                let newest = newest.map(|release| &release.version);
+                let from = newest.or(installed.filter(|(own, _)| *own == branch).map(|(_, version)| version))?;
+                let next = self.next_up(from, branch, at).or_else(|| self.next_down(from, branch, at));
+                next.or_else(|| self.pick(branch, at))
             }
             (WantedBranch::Latest(back), installed) => {
                 let rung = self.latest(*back, at)?;
@@ -256,17 +281,11 @@ impl<'a> Track<'a> {
                 match &target.release {
                     // A range that holds what is installed is no way back from a branch that has ended.
                     WantedRelease::Range(range)
-                        if self.supported(own, at) || !range.contains(version) || policy.allow_downgrade =>
+                        if self.supported(own, at) || !range.contains(version) =>
                     {
                         self.below(range, version, at)
                     }
-                    // Of a branch of which nobody has heard, or that is not accepted: the nearest below.
-                    WantedRelease::Latest(_) if self.supported(own, at) => self
-                        .rungs(at)
-                        .into_iter()
-                        .rev()
-                        .filter(|rung| rung.newest < version && self.accepted_branch(rung.branch, at))
-                        .find_map(|rung| self.pick(rung.branch, at)),
+                    WantedRelease::Latest(_) => self.next_down(version, own, at),
                     _ => None,
                 }
             }
@@ -279,7 +298,10 @@ impl<'a> Track<'a> {
             .known(at)
             .filter(|release| release.version < *from && range.contains(&release.version))
             .collect();
-        let supported = inside.iter().rev().find(|release| self.supported(&release.branch, at));
+        let fine = |release: &&&Release| {
+            self.supported(&release.branch, at) && self.accepted_branch(&release.branch, at)
+        };
+        let supported = inside.iter().rev().find(fine);
         let found = supported.or(inside.last().filter(|_| !range.contains(from)))?;
         Some(Aim { branch: &found.branch, version: &found.version })
     }
@@ -303,18 +325,23 @@ impl<'a> Track<'a> {
 
     /// Whether a release lies on the way to an aim.
     pub fn on_the_way(&self, release: &Release, aim: &Aim<'_>) -> bool {
+        self.same_way(release, aim) && release.version <= *aim.version
+    }
+
+    /// Whether a release lies in the branch of an aim, in the same direction, and in the target's range.
+    pub fn same_way(&self, release: &Release, aim: &Aim<'_>) -> bool {
         let inside = match &self.candidate.policy.target.release {
             WantedRelease::Latest(_) => true,
             WantedRelease::Range(range) => range.contains(&release.version),
         };
-        let beyond = self.installed.is_some_and(|(_, version)| {
+        let behind = self.installed.is_some_and(|(_, version)| {
             aim.version == version
                 || match self.up(aim) {
                     true => release.version <= *version,
                     false => release.version >= *version,
                 }
         });
-        inside && !beyond && release.branch == *aim.branch && release.version <= *aim.version
+        inside && !behind && release.branch == *aim.branch
     }
 
     /// The releases that satisfy the target: in the branch of an aim or, where a range says what satisfies, in any branch that the
@@ -325,16 +352,12 @@ impl<'a> Track<'a> {
             (&target.branch, &target.release),
             (WantedBranch::Installed | WantedBranch::Any, WantedRelease::Range(_))
         ) && self.up(aim);
-        let newer = |release: &Release| {
-            self.installed.is_none_or(|(_, version)| match self.up(aim) {
-                true => release.version > *version,
-                false => release.version < *version,
-            })
-        };
         let satisfies = |release: &&'a Release| {
-            newer(release)
-                && (anywhere || release.branch == *aim.branch)
-                && self.is_release(&target.release, &release.branch, &release.version, at)
+            (anywhere || release.branch == *aim.branch)
+                && match &target.release {
+                    WantedRelease::Latest(_) => release.version == *aim.version,
+                    WantedRelease::Range(range) => range.contains(&release.version),
+                }
         };
         self.known(at).filter(satisfies).collect()
     }
