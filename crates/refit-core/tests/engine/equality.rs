@@ -1,6 +1,7 @@
 //! Worlds at random: the engine and the plain decision give the same answers, for each device and slot.
 
 use super::compare::{Counts, Difference, differences};
+use super::fleets::fleet;
 use super::worlds::{self, Spec, now, spec};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -80,4 +81,26 @@ fn many_devices_in_one_world_are_decided_alike() {
     }
     print(&counts);
     assert!(found.is_empty(), "{} worlds differ: {}", found.len(), report(&found));
+}
+
+#[test]
+fn fleets_are_decided_alike() {
+    let (mut counts, mut found) = (Counts::new(), Vec::new());
+    let all: Vec<Spec> = specs(cases(1500), 3).collect();
+    for (seed, specs) in (0..).zip(all.chunks(15)) {
+        let (repository, world, devices) = fleet(specs, seed);
+        let different = differences(&repository, &world, &devices, now(), &mut counts);
+        let mut last = String::new();
+        for one in different {
+            let slot = format!("{} {}", one.device, one.slot);
+            if slot != last {
+                let spec = devices.iter().find(|device| device.id.as_str() == one.device);
+                let spec = format!("seed {seed} {spec:?}");
+                last = slot;
+                found.push((one, spec));
+            }
+        }
+    }
+    print(&counts);
+    assert!(found.is_empty(), "{} slots differ: {}", found.len(), report(&found));
 }

@@ -6,6 +6,7 @@ mod compare;
 mod devices;
 mod equality;
 mod fleet;
+mod fleets;
 mod scenarios;
 mod selection;
 

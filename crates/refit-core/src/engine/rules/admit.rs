@@ -51,7 +51,7 @@ impl<'a> Admission<'a> {
         let successor = if on_halted && up { not_halted(shelf, subject, ways.iter().copied()) } else { None };
         let unsure = self.conflict || self.undetermined;
         let rings =
-            Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
+            Rings { shelf, subject, policy: policy.name.as_str(), unsure, conflict: self.conflict, successor };
         let proceeds = !unsure && self.proceeds();
         let mut kept = Kept::default();
         // What was admitted stays where policies contradict each other, or where another may apply.
@@ -63,7 +63,7 @@ impl<'a> Admission<'a> {
             let young = judge.now.duration_since(release.published) < min_age;
             let reached = |rollout: &'a Rollout| {
                 let stage = rings.stage(rollout, Some(&release.version));
-                stage.reached() || (proceeds && self.carried(&rings, &stage, &release.version))
+                stage.reached() || (proceeds && !failed_gate && self.carried(&rings, &stage, &release.version))
             };
             let in_rings = match (decisive, own) {
                 (None, None) => true,

@@ -218,12 +218,9 @@ impl<'a> Judge<'a> {
     fn floor(&self, entry: &Deadline) -> Option<Timestamp> {
         let applied = &self.track.shelf.world.applied;
         let policy = self.track.candidate.policy;
-        let since = applied
-            .entries
-            .get(&(policy.name.clone(), entry.text.clone()))
-            .or_else(|| applied.policies.get(&policy.name))
-            .copied()
-            .or(applied.all)?;
+        let of_policy = applied.policies.get(&policy.name).copied().or(applied.all);
+        let of_entry = applied.entries.get(&(policy.name.clone(), entry.text.clone())).copied();
+        let since = of_policy.max(of_entry)?;
         let there = self.subject.enrolled.is_none_or(|enrolled| enrolled <= since);
         there.then(|| since.checked_add(policy.phase_in.unwrap_or(entry.within)).unwrap_or(Timestamp::MAX))
     }

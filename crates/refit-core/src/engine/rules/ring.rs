@@ -24,6 +24,8 @@ pub(super) struct Rings<'a> {
     pub policy: &'a str,
     /// Whether it is unsure which policy decides.
     pub unsure: bool,
+    /// Whether two contradict each other.
+    pub conflict: bool,
     /// The first release behind the installed one that is not halted, where the installed one is.
     pub successor: Option<&'a Version>,
 }
@@ -34,7 +36,10 @@ impl<'a> Rings<'a> {
         let here = |state: &&RolloutState| {
             state.rollout == rollout.name
                 && Some(&state.version) == version
-                && state.platform.as_deref().is_none_or(|platform| Some(platform) == self.subject.platform)
+                && match (state.platform.as_deref(), self.subject.platform) {
+                    (None, _) | (_, None) => true,
+                    (Some(platform), Some(own)) => platform == own,
+                }
         };
         let own = |state: &&&RolloutState| state.platform.is_some();
         let states: Vec<&RolloutState> = self.shelf.rollouts.iter().filter(here).collect();
@@ -57,6 +62,9 @@ impl<'a> Rings<'a> {
         };
         if self.successor.is_some() && self.successor == version && (!self.unsure || opened(0)) {
             return Some(0);
+        }
+        if self.conflict {
+            return Some(last);
         }
         if let Some(ring) = (0..=last).find(|ring| members(*ring).is_some_and(|members| (self.subject.member)(members))) {
             return Some(ring);
