@@ -51,7 +51,7 @@ impl<'a> Admission<'a> {
         let successor = if on_halted && up { not_halted(shelf, subject, ways.iter().copied()) } else { None };
         let unsure = self.conflict || self.undetermined;
         let rings =
-            Rings { shelf, subject, policy: policy.name.as_str(), unsure, conflict: self.conflict, successor };
+            Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
         let proceeds = !unsure && self.proceeds();
         let mut kept = Kept::default();
         // What was admitted stays where policies contradict each other, or where another may apply.
@@ -80,7 +80,7 @@ impl<'a> Admission<'a> {
             }
             kept.block |= block;
             kept.failed_gate |= failed_gate;
-            kept.waiting |= young || !in_rings;
+            kept.waiting |= (young || !in_rings) && !(stays && before);
         }
         found.kept = kept;
         if let Some(rollout) = decisive {
@@ -88,7 +88,7 @@ impl<'a> Admission<'a> {
             let shown: Vec<&'a Version> = self.shown();
             let newest = shown.iter().copied().find_map(|version| Some((version, under_way(version)?)));
             found.gate = newest.map(|(version, ring)| rings.gate(rollout, ring, version));
-            let meant = found.release.as_ref().or(newest.map(|(version, _)| version)).or(judge.aim.map(|aim| aim.version));
+            let meant = found.release.as_ref().or(judge.aim.map(|aim| aim.version));
             let stage = rings.stage(rollout, meant);
             found.ring = stage.ring.and_then(|ring| rollout.rings.get(ring)).map(|ring| ring.name.clone());
         }
@@ -107,14 +107,11 @@ impl<'a> Admission<'a> {
         let track = self.judge.track;
         let Some(aim) = self.judge.aim else { return Vec::new() };
         let above = track.above(&aim);
-        let mut shown: Vec<&'a Version> = track
-            .known(self.judge.now)
-            .filter(|release| {
-                release.branch == *aim.branch
-                    && (release.version == *aim.version || (!above && track.on_the_way(release, &aim)))
-            })
-            .map(|release| &release.version)
-            .collect();
+        let ways = track.known(self.judge.now).filter(|release| !above && track.on_the_way(release, &aim));
+        let mut shown: Vec<&'a Version> = ways.map(|release| &release.version).collect();
+        if shown.last().is_none_or(|last| *last != aim.version) {
+            shown.push(aim.version);
+        }
         shown.reverse();
         shown
     }

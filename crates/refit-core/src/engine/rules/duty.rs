@@ -11,7 +11,7 @@ use crate::{
         expr::{Expr, Truth},
         repository::{Deadline, Exception},
     },
-    world::ExposureView,
+    world::{ExposureView, RememberedOffer},
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{Advisory, Offer, Release};
@@ -123,6 +123,10 @@ impl<'a> Judge<'a> {
                 });
                 causes.extend(closed.map(|advisory| (Cause::Exposure(advisory), Some(advisory.known_at))));
             }
+        }
+        for (cause, arose) in &mut causes {
+            // It arose when it was seen to, whatever has been withheld since.
+            *arose = self.noted(*cause).map(|offer| offer.arose).chain([*arose]).min().flatten();
         }
         let spell = self.spell(&causes);
         let ways = self.ways(&causes);
@@ -328,7 +332,8 @@ impl<'a> Judge<'a> {
         self.subject.installed.is_none_or(|installed| installed.version != aim.version)
     }
 
-    fn first_offer(&self, ways: &Ways, index: usize, cause: Cause<'a>) -> FirstOffer {
+    /// What was noted of an obligation under this policy.
+    fn noted(&self, cause: Cause<'a>) -> impl Iterator<Item = &'a RememberedOffer> {
         let name = match cause {
             Cause::Stale => "stale",
             Cause::Missing => "missing",
@@ -336,8 +341,11 @@ impl<'a> Judge<'a> {
             Cause::Exposure(advisory) => advisory.id.as_str(),
         };
         let policy = &self.track.candidate.policy.name;
-        let noted = self.subject.first_offers.iter().filter(|offer| offer.policy == *policy && offer.obligation == name);
-        let first = ways.offered.get(index).copied().flatten().into_iter().chain(noted.map(|offer| offer.at)).min();
+        self.subject.first_offers.iter().filter(move |offer| offer.policy == *policy && offer.obligation == name)
+    }
+
+    fn first_offer(&self, ways: &Ways, index: usize, cause: Cause<'a>) -> FirstOffer {
+        let first = ways.offered.get(index).copied().flatten().into_iter().chain(self.noted(cause).map(|offer| offer.at)).min();
         first.map_or(FirstOffer::NotYet, FirstOffer::At)
     }
 

@@ -24,8 +24,6 @@ pub(super) struct Rings<'a> {
     pub policy: &'a str,
     /// Whether it is unsure which policy decides.
     pub unsure: bool,
-    /// Whether two contradict each other.
-    pub conflict: bool,
     /// The first release behind the installed one that is not halted, where the installed one is.
     pub successor: Option<&'a Version>,
 }
@@ -36,10 +34,7 @@ impl<'a> Rings<'a> {
         let here = |state: &&RolloutState| {
             state.rollout == rollout.name
                 && Some(&state.version) == version
-                && match (state.platform.as_deref(), self.subject.platform) {
-                    (None, _) | (_, None) => true,
-                    (Some(platform), Some(own)) => platform == own,
-                }
+                && state.platform.as_deref().is_none_or(|platform| Some(platform) == self.subject.platform)
         };
         let own = |state: &&&RolloutState| state.platform.is_some();
         let states: Vec<&RolloutState> = self.shelf.rollouts.iter().filter(here).collect();
@@ -62,9 +57,6 @@ impl<'a> Rings<'a> {
         };
         if self.successor.is_some() && self.successor == version && (!self.unsure || opened(0)) {
             return Some(0);
-        }
-        if self.conflict {
-            return Some(last);
         }
         if let Some(ring) = (0..=last).find(|ring| members(*ring).is_some_and(|members| (self.subject.member)(members))) {
             return Some(ring);
@@ -101,7 +93,11 @@ impl<'a> Rings<'a> {
         let own: Vec<&GateState> = states
             .iter()
             .copied()
-            .filter(|state| state.platform.is_some() && state.platform.as_deref() == self.subject.platform)
+            .filter(|state| {
+                // A device of unknown platform may be of any.
+                let own = self.subject.platform;
+                state.platform.as_deref().is_some_and(|platform| own.is_none_or(|own| own == platform))
+            })
             .collect();
         let of_all = || states.into_iter().filter(|state| state.platform.is_none()).collect();
         let counting: Vec<&GateState> = if own.is_empty() { of_all() } else { own };
