@@ -12,7 +12,18 @@ use std::collections::BTreeMap;
 
 /// What is compared, by its name in both.
 pub const FIELDS: [&str; 12] = [
-    "policy", "mode", "goal", "compliance", "due", "admitted", "rollout", "ring", "gate", "progress", "holds", "marks",
+    "policy",
+    "mode",
+    "goal",
+    "compliance",
+    "due",
+    "admitted",
+    "rollout",
+    "ring",
+    "gate",
+    "progress",
+    "holds",
+    "marks",
 ];
 
 /// Something in which the two differ.
@@ -79,9 +90,10 @@ fn count(counts: &mut Counts, field: &str, value: &Value) {
     match (field, value) {
         ("compliance" | "progress" | "gate" | "mode", Value::String(word)) => add(word),
         ("holds" | "marks", Value::Array(words)) => {
-            words.iter().filter_map(Value::as_str).for_each(&mut add);
-            if words.len() > 1 {
-                add(&words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" and "));
+            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+            for (place, word) in words.iter().enumerate() {
+                add(word);
+                words.iter().skip(place + 1).for_each(|other| add(&format!("{word} and {other}")));
             }
         }
         ("goal", Value::String(word)) => add(word),

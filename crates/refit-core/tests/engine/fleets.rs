@@ -9,9 +9,7 @@ use refit_core::{
     rollout::Evidence,
     world::{Absence, Applied, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, SlotKey, World},
 };
-use refit_model::{
-    Advisory, AdvisoryId, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange,
-};
+use refit_model::{Advisory, AdvisoryId, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,19 +77,31 @@ fn documents(spec: &Spec, dice: &mut Dice) -> Vec<Json> {
         { "name": "rest" },
     ] });
     let freezes = organization["freezes"].as_array().cloned().unwrap_or_default();
-    let freezes: Vec<Json> = freezes.into_iter().chain((0..dice.below(3)).map(|number| {
-        let mut freeze = json!({ "name": format!("freeze {number}"), "from": day(dice, -3, 1), "to": day(dice, 0, 3) });
-        if dice.one_in(2) {
-            freeze["where"] = json!(dice.of(&WHERES));
-        }
-        if dice.one_in(2) {
-            freeze["unless"] = json!(dice.of(&["exposure.cvss >= 9.0", "exposure.kev", "exposure.kev && device.kind == \"server\""]));
-        }
-        freeze
-    })).collect();
+    let freezes: Vec<Json> = freezes
+        .into_iter()
+        .chain((0..dice.below(3)).map(|number| {
+            let mut freeze =
+                json!({ "name": format!("freeze {number}"), "from": day(dice, -3, 1), "to": day(dice, 0, 3) });
+            if dice.one_in(2) {
+                freeze["where"] = json!(dice.of(&WHERES));
+            }
+            if dice.one_in(2) {
+                freeze["unless"] = json!(dice.of(&[
+                    "exposure.cvss >= 9.0",
+                    "exposure.kev",
+                    "exposure.kev && device.kind == \"server\""
+                ]));
+            }
+            freeze
+        }))
+        .collect();
     if !freezes.is_empty() {
         organization["freezes"] = json!(freezes);
     }
+    if dice.one_in(3) {
+        documents[2]["where"] = json!(dice.of(&WHERES));
+    }
+    let organization = &mut documents[0];
     organization["authority"] = json!({ "person.department": ["workday", "okta"] });
     for number in 0..dice.below(3) {
         let mut policy = json!({
@@ -111,6 +121,7 @@ fn documents(spec: &Spec, dice: &mut Dice) -> Vec<Json> {
         if dice.one_in(4) {
             policy["provisioning"] = json!(true);
         }
+        policy["mode"] = json!(dice.of(&["observe", "notify", "enforce"]));
         documents.push(policy);
     }
     documents.push(json!({ "policy": "archive", "software": [dice.of(&["os/security", "os/*", "deb/open*"])], "rollout": "shares",
@@ -126,7 +137,8 @@ fn documents(spec: &Spec, dice: &mut Dice) -> Vec<Json> {
         if dice.one_in(3) {
             exception["unless"] = json!(dice.of(&["exposure.cvss >= 9.0", "exposure.ransomware || person.vip"]));
         }
-        exception["window"] = json!({ "use": dice.of(&["overnight", "morning"]), "after_due": dice.of(&["run", "wait"]) });
+        exception["window"] =
+            json!({ "use": dice.of(&["overnight", "morning"]), "after_due": dice.of(&["run", "wait"]) });
         documents.push(exception);
     }
     for number in 0..dice.below(3) {
@@ -193,16 +205,16 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
                 });
             }
             if dice.one_in(3) {
-                let reported = dice.below(60);
+                let reported = if dice.one_in(2) { 60 } else { dice.below(60) };
                 world.gates.entry(title.clone()).or_default().push(GateState {
                     version,
                     after: dice.of(&["early", "broad", "canary"]).into(),
                     platform: dice.one_in(3).then(|| dice.of(&["windows", "macos"]).into()),
                     finding: GateFinding::Evidence(Evidence {
-                        first_result: Some(ago(dice.hours(60))),
+                        first_result: Some(ago(dice.hours(90))),
                         devices: 60,
                         reported,
-                        failed: if dice.one_in(4) { reported / 2 } else { 0 },
+                        failed: if dice.one_in(5) { reported / 2 } else { 0 },
                         ..Evidence::default()
                     }),
                 });
@@ -259,7 +271,8 @@ fn device(spec: &Spec, id: &DeviceId, repository: &Repository, dice: &mut Dice) 
     if let Some(enrolled) = device.enrolled {
         device.facts.set(FieldRef::device("enrolled"), Value::Time(enrolled));
     }
-    device.timezone = dice.some(&["Europe/Berlin", "Asia/Tokyo", "America/New_York"]).map(|zone| TimeZone::get(zone).unwrap());
+    device.timezone =
+        dice.some(&["Europe/Berlin", "Asia/Tokyo", "America/New_York"]).map(|zone| TimeZone::get(zone).unwrap());
     device.identity_in_doubt = dice.one_in(10);
     if dice.one_in(6) {
         device.unheard = SignedDuration::from_hours(dice.hours(100));
@@ -295,7 +308,11 @@ fn device(spec: &Spec, id: &DeviceId, repository: &Repository, dice: &mut Dice) 
         if back <= 0 {
             break;
         }
-        device.absences.push(Absence { away: ago(away), back: ago(back), used: SignedDuration::from_hours(dice.hours(30)) });
+        device.absences.push(Absence {
+            away: ago(away),
+            back: ago(back),
+            used: SignedDuration::from_hours(dice.hours(30)),
+        });
         from = back - dice.hours(80);
     }
     let mut slots: Vec<SlotKey> = device.installs.iter().map(Install::slot).collect();
@@ -303,7 +320,11 @@ fn device(spec: &Spec, id: &DeviceId, repository: &Repository, dice: &mut Dice) 
     for slot in slots {
         let is_package = slot.title.as_str() == PACKAGE;
         let some_version = |dice: &mut Dice| {
-            if is_package { package(&format!("3.0.{}-1", dice.below(5))) } else { version((1 + dice.below(3) as u32, 1 + dice.below(9) as u32)) }
+            if is_package {
+                package(&format!("3.0.{}-1", dice.below(5)))
+            } else {
+                version((1 + dice.below(3) as u32, 1 + dice.below(9) as u32))
+            }
         };
         let policies: Vec<_> = repository.policies.iter().map(|policy| policy.name.clone()).collect();
         if dice.one_in(5) {
@@ -330,7 +351,9 @@ pub fn fleet(specs: &[Spec], seed: u64) -> (Repository, World, Vec<Device>) {
         let mut device = device(spec, id, &repository, &mut dice);
         // Most share what their universe offers.
         if !dice.one_in(4) {
-            device.offers.insert(TitleId::new(TITLE), first.device().offers.remove(&TitleId::new(TITLE)).unwrap_or_default());
+            device
+                .offers
+                .insert(TitleId::new(TITLE), first.device().offers.remove(&TitleId::new(TITLE)).unwrap_or_default());
         }
         if dice.one_in(8)
             && let Some(slot) = device.installs.first().map(Install::slot)

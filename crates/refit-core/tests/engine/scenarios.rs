@@ -56,13 +56,8 @@ fn decide_all(folder: &Path) -> usize {
     let (mut report, mut wrong) = (String::new(), 0);
     for test in &documents.tests {
         let situation = situation(test, &documents, &files, &catalog).unwrap();
-        let found = differences(
-            &situation.repository,
-            &situation.world,
-            &situation.devices,
-            situation.now,
-            &mut Counts::new(),
-        );
+        let found =
+            differences(&situation.repository, &situation.world, &situation.devices, situation.now, &mut Counts::new());
         wrong += usize::from(!found.is_empty());
         for one in found {
             let place = test.origin(&[], &files);

@@ -34,8 +34,6 @@ pub(super) struct Classes {
     fields: Vec<FieldRef>,
     /// Where the codes begin.
     codes: usize,
-    /// When policies and entries first applied, sorted.
-    applied: Vec<Timestamp>,
 }
 
 /// What a class says, as the cells of one title look at it.
@@ -123,7 +121,7 @@ impl Classes {
                 *place = words;
             }
         }
-        Classes { of, said, conditions, fields, codes, applied }
+        Classes { of, said, conditions, fields, codes }
     }
 
     /// How many there are.

@@ -52,14 +52,8 @@ impl<'a> Verdicts<'a> {
     pub fn new(fleet: &'a Fleet, repository: &'a Repository, world: &'a World, now: Timestamp) -> Verdicts<'a> {
         let mut selection = Selection::new(fleet, repository, now);
         let classes = Classes::new(fleet, repository, &world.applied, &mut selection);
-        let mut verdicts = Verdicts {
-            fleet,
-            repository,
-            now,
-            cells: Vec::new(),
-            by_title: BTreeMap::new(),
-            classes: classes.len(),
-        };
+        let mut verdicts =
+            Verdicts { fleet, repository, now, cells: Vec::new(), by_title: BTreeMap::new(), classes: classes.len() };
         // A package that a named title means has no slot where it is absent.
         let named = repository.policies.iter().flat_map(|policy| {
             policy.software.iter().filter_map(|selector| match selector {

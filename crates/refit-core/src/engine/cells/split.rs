@@ -6,8 +6,9 @@ use super::{
         rules::{Installed, Ruling, Shelf, Subject, rule},
         select::{Combination, Selection},
     },
-    UTC, own,
+    UTC,
     class::{Class, Classes, kind, phase, platform, text},
+    own,
 };
 use crate::{
     facts::{FieldRef, Value},
@@ -97,8 +98,7 @@ impl<'a> Split<'a> {
         let members = named
             .map(|members| (members, members.iter().filter_map(|member| fleet.number(member)).collect()))
             .collect();
-        let mut split =
-            Split { fleet, classes, selection, shelf, title, seen: Vec::new(), shares, members };
+        let mut split = Split { fleet, classes, selection, shelf, title, seen: Vec::new(), shares, members };
         split.seen = split.project(&rings);
         split
     }

@@ -21,6 +21,7 @@ use row::Said;
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -228,7 +229,7 @@ impl Fleet {
         staleness: &Staleness,
         now: Timestamp,
     ) -> Option<u32> {
-        let mut best: Option<((usize, std::cmp::Reverse<Timestamp>, Option<&SmolStr>), u32)> = None;
+        let mut best: Option<(Trust<'_>, u32)> = None;
         for said in &row.records {
             let Some(set) = self.sets.get(said.set) else { continue };
             let Ok(at) = set.binary_search_by_key(&field, |(known, _)| *known) else { continue };
@@ -245,7 +246,7 @@ impl Fleet {
                 None => 0,
                 Some(source) => order.iter().position(|listed| listed == source).map_or(usize::MAX, |rank| rank + 1),
             };
-            let trust = (rank, std::cmp::Reverse(said.observed.unwrap_or(Timestamp::MAX)), source);
+            let trust = (rank, Reverse(said.observed.unwrap_or(Timestamp::MAX)), source);
             if best.as_ref().is_none_or(|(known, _)| trust < *known) {
                 best = Some((trust, *value));
             }
@@ -293,7 +294,7 @@ impl Fleet {
 
     /// The facts of a device, by who said them and when.
     fn records_of(&mut self, device: &Device) -> Box<[Said]> {
-        let mut together: BTreeMap<(Option<&SmolStr>, Option<Timestamp>), Vec<(&FieldRef, &Value)>> = BTreeMap::new();
+        let mut together: BTreeMap<Observation<'_>, Vec<(&FieldRef, &Value)>> = BTreeMap::new();
         for field in device.facts.fields() {
             for fact in device.facts.said(field) {
                 together.entry((fact.source.as_ref(), fact.observed)).or_default().push((field, &fact.value));
@@ -326,12 +327,12 @@ impl Fleet {
     }
 
     fn release_presence(&mut self, number: u32) {
-        if let Some(gone) = self.present.release(number) {
-            if let Some(numbers) = self.by_title.get_mut(&gone.title) {
-                numbers.remove(&number);
-                if numbers.is_empty() {
-                    self.by_title.remove(&gone.title);
-                }
+        if let Some(gone) = self.present.release(number)
+            && let Some(numbers) = self.by_title.get_mut(&gone.title)
+        {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_title.remove(&gone.title);
             }
         }
     }
@@ -356,7 +357,9 @@ impl Fleet {
             self.zones.release(zone);
         }
         self.names.release(row.seen_by);
-        row.since.iter().for_each(|since| drop(self.times.release(*since)));
+        for since in &row.since {
+            self.times.release(*since);
+        }
         for &present in self.packages.get(row.packages).map(Arc::clone).as_deref().unwrap_or_default() {
             if let Some(holders) = self.holders.get_mut(&present) {
                 holders.remove(number);
@@ -371,6 +374,12 @@ impl Fleet {
         self.universes.release(row.universe);
     }
 }
+
+/// How much a fact is trusted, the most first: the rank of its source, its age, the source's name.
+type Trust<'f> = (usize, Reverse<Timestamp>, Option<&'f SmolStr>);
+
+/// Who said something, and when it was observed.
+type Observation<'d> = (Option<&'d SmolStr>, Option<Timestamp>);
 
 static NOTHING_OF_ITS_OWN: Overlay = Overlay::NONE;
 

@@ -50,8 +50,7 @@ impl<'a> Admission<'a> {
         let up = judge.aim.is_some_and(|aim| track.up(&aim));
         let successor = if on_halted && up { not_halted(shelf, subject, ways.iter().copied()) } else { None };
         let unsure = self.conflict || self.undetermined;
-        let rings =
-            Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
+        let rings = Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
         let proceeds = !unsure && self.proceeds();
         let mut kept = Kept::default();
         // What was admitted stays where policies contradict each other, or where another may apply.
@@ -119,9 +118,8 @@ impl<'a> Admission<'a> {
     /// What the entry that is due first names, of those that surely count and name it; of two, the shorter.
     fn first_named<T>(&self, name: impl Fn(&'a Deadline) -> Option<&'a T>) -> Option<&'a T> {
         let counts = self.duties.iter().filter(|duty| duty.excepted.is_none()).flat_map(|duty| &duty.counts);
-        let key = |count: &&Count<'a>| {
-            (count.due.unwrap_or(Timestamp::MAX), count.entry.within, count.entry.text.clone())
-        };
+        let key =
+            |count: &&Count<'a>| (count.due.unwrap_or(Timestamp::MAX), count.entry.within, count.entry.text.clone());
         let first = counts.filter(|count| count.sure && name(count.entry).is_some()).min_by_key(key)?;
         name(first.entry)
     }

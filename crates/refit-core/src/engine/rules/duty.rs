@@ -33,13 +33,11 @@ pub(super) enum Cause<'a> {
 /// One thing that a slot has to do.
 pub(super) struct Duty<'a> {
     pub cause: Cause<'a>,
-    /// When it arose; `None` is long ago.
-    pub arose: Option<Timestamp>,
     /// The entries that count for it.
     pub counts: Vec<Count<'a>>,
     /// The due time that an exception gives it.
     pub excepted: Option<Timestamp>,
-    /// Whether an exception's `unless` frees it.
+    /// When it is due.
     pub due: Option<Timestamp>,
     /// Whether KEV obliges.
     pub by_kev: bool,
@@ -47,6 +45,7 @@ pub(super) struct Duty<'a> {
 
 /// An entry of the deadline that counts for an obligation.
 pub(super) struct Count<'a> {
+    /// The entry.
     pub entry: &'a Deadline,
     /// Whether it surely counts.
     pub sure: bool,
@@ -118,9 +117,9 @@ impl<'a> Judge<'a> {
                 if !ahead {
                     causes.extend(self.track.lapsed(self.now).map(|since| (Cause::Stale, since)));
                 }
-                let closed = self.exposures().filter(|advisory| {
-                    self.aim.is_some_and(|aim| advisory.affects(aim.version) == Some(false))
-                });
+                let closed = self
+                    .exposures()
+                    .filter(|advisory| self.aim.is_some_and(|aim| advisory.affects(aim.version) == Some(false)));
                 causes.extend(closed.map(|advisory| (Cause::Exposure(advisory), Some(advisory.known_at))));
             }
         }
@@ -169,7 +168,7 @@ impl<'a> Judge<'a> {
             }
             let due = excepted.or_else(|| counts.iter().filter_map(|count| count.due).min());
             let by_kev = self.by_kev(cause, &counts);
-            duties.push(Duty { cause, arose, counts, excepted, due, by_kev });
+            duties.push(Duty { cause, counts, excepted, due, by_kev });
         }
         Duties { duties, unsupported, spells_matter_after }
     }
@@ -269,9 +268,7 @@ impl<'a> Judge<'a> {
     fn ends(&self, release: &Release, cause: Cause<'a>, at: Timestamp) -> bool {
         match cause {
             Cause::Exposure(advisory) => advisory.affects(&release.version) == Some(false),
-            Cause::Stale if !self.track.candidate.policy.accept.is_empty() => {
-                self.track.took(release, at)
-            }
+            Cause::Stale if !self.track.candidate.policy.accept.is_empty() => self.track.took(release, at),
             _ => true,
         }
     }
@@ -309,9 +306,7 @@ impl<'a> Judge<'a> {
     /// Whether the goal leads to a release, or led there at some time from `from` on.
     fn led_to(&self, release: &Release, from: Timestamp, then: &[(Timestamp, Option<Aim<'a>>)]) -> bool {
         let leads = |aim: &Aim<'a>| {
-            !self.track.above(aim)
-                && self.installed_is_behind(aim)
-                && self.track.on_the_way(release, aim)
+            !self.track.above(aim) && self.installed_is_behind(aim) && self.track.on_the_way(release, aim)
         };
         if self.aim.as_ref().is_some_and(leads) {
             return true;
@@ -325,7 +320,10 @@ impl<'a> Judge<'a> {
         };
         let start = then.partition_point(|(moment, _)| *moment <= from);
         let before = start.checked_sub(1).and_then(|place| then.get(place));
-        before.into_iter().chain(then.get(start..).into_iter().flatten()).any(|(_, aim)| aim.as_ref().is_some_and(|aim| leads(aim) || led(aim)))
+        before
+            .into_iter()
+            .chain(then.get(start..).into_iter().flatten())
+            .any(|(_, aim)| aim.as_ref().is_some_and(|aim| leads(aim) || led(aim)))
     }
 
     fn installed_is_behind(&self, aim: &Aim<'_>) -> bool {
@@ -345,7 +343,8 @@ impl<'a> Judge<'a> {
     }
 
     fn first_offer(&self, ways: &Ways, index: usize, cause: Cause<'a>) -> FirstOffer {
-        let first = ways.offered.get(index).copied().flatten().into_iter().chain(self.noted(cause).map(|offer| offer.at)).min();
+        let first =
+            ways.offered.get(index).copied().flatten().into_iter().chain(self.noted(cause).map(|offer| offer.at)).min();
         first.map_or(FirstOffer::NotYet, FirstOffer::At)
     }
 

@@ -132,13 +132,9 @@ impl Ruling {
         }
     }
 
-    /// Whether a device's answer is the same under both, but for the name of the policy and what is done about it.
+    /// Whether a device's answer is the same under both, but for the name of the policy.
     fn same(&self, other: &Ruling, shelf: &Shelf<'_>, own: &Own<'_>) -> bool {
-        let read = |ruling: &Ruling| Outcome {
-            policy: None,
-            mode: Mode::default(),
-            ..ruling.read(shelf.repository, own, shelf.now)
-        };
+        let read = |ruling: &Ruling| Outcome { policy: None, ..ruling.read(shelf.repository, own, shelf.now) };
         read(self) == read(other)
     }
 }
@@ -175,14 +171,13 @@ pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>, own: &Own<'_>) -> R
         decides = before;
     }
     let undetermined = asked(Truth::Unknown)
-        .filter(|candidate| rank(candidate) > top || (rank(candidate) == top && !consider(candidate).same(&plain, shelf, own)))
+        .filter(|candidate| {
+            rank(candidate) > top || (rank(candidate) == top && !consider(candidate).same(&plain, shelf, own))
+        })
         .count()
         > 0;
-    let mut ruling = if conflict || undetermined {
-        under(shelf, subject, decides, conflict, undetermined)
-    } else {
-        plain
-    };
+    let mut ruling =
+        if conflict || undetermined { under(shelf, subject, decides, conflict, undetermined) } else { plain };
     ruling.spells_matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
     ruling.contested = considered > 1;
     ruling
@@ -222,8 +217,7 @@ fn under(
     let giving = duties.iter().filter(|duty| duty.due == due && due.is_some());
     let provisional = due.is_some()
         && giving.clone().all(|duty| {
-            duty.excepted.is_none()
-                && duty.counts.iter().filter(|count| count.due == due).all(|count| !count.sure)
+            duty.excepted.is_none() && duty.counts.iter().filter(|count| count.due == due).all(|count| !count.sure)
         });
     let goal = match aim {
         _ if forbidden => Some(Goal::Absent),

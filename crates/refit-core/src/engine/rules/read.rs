@@ -77,9 +77,11 @@ impl Ruling {
         if self.duties.is_empty() {
             return BTreeSet::new();
         }
-        let frozen = self.freezes.iter().filter_map(|place| repository.freezes.get(*place)).any(|freeze| {
-            freeze.from.start_in(own.zone) <= now && now < freeze.to.end_in(own.zone)
-        });
+        let frozen = self
+            .freezes
+            .iter()
+            .filter_map(|place| repository.freezes.get(*place))
+            .any(|freeze| freeze.from.start_in(own.zone) <= now && now < freeze.to.end_in(own.zone));
         let policy = self.policy.as_ref().and_then(|name| repository.policy(name));
         let used = match self.window {
             Some(WindowOf::Policy) => policy.and_then(|policy| policy.window.as_ref()),
@@ -108,11 +110,10 @@ impl Ruling {
 
     /// Whether the grace of every overdue obligation runs.
     fn grace(&self, own: &Own<'_>, now: Timestamp) -> bool {
-        let mut overdue = self.duties.iter().filter_map(|(due, kev)| Some((due.filter(|due| *due <= now)?, *kev))).peekable();
+        let mut overdue =
+            self.duties.iter().filter_map(|(due, kev)| Some((due.filter(|due| *due <= now)?, *kev))).peekable();
         overdue.peek().is_some()
-            && overdue.all(|(due, by_kev)| {
-                runs(own.absences, due, if by_kev { GRACE_BY_KEV } else { GRACE }, now)
-            })
+            && overdue.all(|(due, by_kev)| runs(own.absences, due, if by_kev { GRACE_BY_KEV } else { GRACE }, now))
     }
 }
 

@@ -58,7 +58,8 @@ impl<'a> Rings<'a> {
         if self.successor.is_some() && self.successor == version && (!self.unsure || opened(0)) {
             return Some(0);
         }
-        if let Some(ring) = (0..=last).find(|ring| members(*ring).is_some_and(|members| (self.subject.member)(members))) {
+        if let Some(ring) = (0..=last).find(|ring| members(*ring).is_some_and(|members| (self.subject.member)(members)))
+        {
             return Some(ring);
         }
         if self.unsure {
@@ -154,12 +155,14 @@ pub(super) fn halted(shelf: &Shelf<'_>, subject: &Subject<'_>, release: &Version
     };
     shelf.gates.iter().filter(here).any(|state| match &state.finding {
         GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
-        GateFinding::Evidence(evidence) => shelf.repository.rollouts.values().any(|rollout| {
-            let ring = rollout.rings.iter().find(|ring| ring.name == state.after);
-            rollout.gate.as_ref().zip(ring).is_some_and(|(gate, ring)| {
-                judge(gate, ring.soak, evidence, shelf.now).answer() == GateAnswer::Halt
+        GateFinding::Evidence(evidence) => {
+            shelf.repository.rollouts.values().any(|rollout| {
+                let ring = rollout.rings.iter().find(|ring| ring.name == state.after);
+                rollout.gate.as_ref().zip(ring).is_some_and(|(gate, ring)| {
+                    judge(gate, ring.soak, evidence, shelf.now).answer() == GateAnswer::Halt
+                })
             })
-        }),
+        }
     })
 }
 

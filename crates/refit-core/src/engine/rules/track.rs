@@ -166,9 +166,7 @@ impl<'a> Track<'a> {
             return supported && self.accepted(branch, version, at);
         }
         let target = &policy.target;
-        supported
-            && self.is_branch(&target.branch, branch, at)
-            && self.is_release(&target.release, branch, version, at)
+        supported && self.is_branch(&target.branch, branch, at) && self.is_release(&target.release, branch, version, at)
     }
 
     /// Since when it has not satisfied, without a break; `None` outside where it does, inside where it never did.
@@ -264,9 +262,7 @@ impl<'a> Track<'a> {
             }
             (WantedBranch::Installed | WantedBranch::Any, None) => {
                 let rungs = self.rungs(at).into_iter().rev();
-                rungs
-                    .filter(|rung| self.accepted_branch(rung.branch, at))
-                    .find_map(|rung| self.pick(rung.branch, at))
+                rungs.filter(|rung| self.accepted_branch(rung.branch, at)).find_map(|rung| self.pick(rung.branch, at))
             }
             (WantedBranch::Installed | WantedBranch::Any, Some((own, version))) => {
                 if fine(own)
@@ -280,9 +276,7 @@ impl<'a> Track<'a> {
                 }
                 match &target.release {
                     // A range that holds what is installed is no way back from a branch that has ended.
-                    WantedRelease::Range(range)
-                        if self.supported(own, at) || !range.contains(version) =>
-                    {
+                    WantedRelease::Range(range) if self.supported(own, at) || !range.contains(version) => {
                         self.below(range, version, at)
                     }
                     WantedRelease::Latest(_) => self.next_down(version, own, at),
@@ -294,13 +288,10 @@ impl<'a> Track<'a> {
 
     /// What a range allows below what is installed: in a supported branch, else in any.
     fn below(&self, range: &crate::policy::repository::RangeText, from: &Version, at: Timestamp) -> Option<Aim<'a>> {
-        let inside: Vec<&'a Release> = self
-            .known(at)
-            .filter(|release| release.version < *from && range.contains(&release.version))
-            .collect();
-        let fine = |release: &&&Release| {
-            self.supported(&release.branch, at) && self.accepted_branch(&release.branch, at)
-        };
+        let inside: Vec<&'a Release> =
+            self.known(at).filter(|release| release.version < *from && range.contains(&release.version)).collect();
+        let fine =
+            |release: &&&Release| self.supported(&release.branch, at) && self.accepted_branch(&release.branch, at);
         let supported = inside.iter().rev().find(fine);
         let found = supported.or(inside.last().filter(|_| !range.contains(from)))?;
         Some(Aim { branch: &found.branch, version: &found.version })

@@ -111,12 +111,7 @@ pub struct Situation {
 }
 
 /// What [`run`] decides about, for whoever wants to decide it in another way; `None` where the test can't be read.
-pub fn situation(
-    test: &Written<TestDocument>,
-    own: &Documents,
-    files: &Files,
-    catalog: &Titles,
-) -> Option<Situation> {
+pub fn situation(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Option<Situation> {
     let mut diagnostics = Vec::new();
     let inline;
     let documents = match test.node.get("repository") {
