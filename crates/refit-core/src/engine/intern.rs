@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A pool of values. Each is kept once, under a small number, for as long as somebody holds it; the last to let go removes it.
+/// A pool of values. Each is kept once, under a small number, for as long as somebody holds it; the last to let go
+/// removes it.
 #[derive(Clone, Debug)]
 pub(super) struct Pool<T> {
     numbers: BTreeMap<T, u32>,

@@ -1,5 +1,6 @@
-//! Fleets at random: what small worlds of one device leave out. Shares and members of rings, evidence of gates, platforms, zones, universes,
-//! profiles, packages of a security archive, several policies, exceptions, blocks and freezes at once, and memories of devices.
+//! Fleets at random: what small worlds of one device leave out. Shares and members of rings, evidence of gates,
+//! platforms, zones, universes, profiles, packages of a security archive, several policies, exceptions, blocks and
+//! freezes at once, and memories of devices.
 
 use super::worlds::{CONDITIONS, Spec, TITLE, ago, version};
 use jiff::{SignedDuration, tz::TimeZone};

@@ -1,5 +1,5 @@
-//! All test documents through the engine: what the plain decision says of each slot, the engine says too. (That the plain decision says what
-//! they expect is shown by `tests/scenarios.rs`.)
+//! All test documents through the engine: what the plain decision says of each slot, the engine says too. (That the
+//! plain decision says what they expect is shown by `tests/scenarios.rs`.)
 
 #![allow(clippy::disallowed_methods, reason = "a test reads files")]
 

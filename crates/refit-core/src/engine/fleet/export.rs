@@ -4,8 +4,8 @@ use super::Fleet;
 use std::fmt::Write as _;
 
 impl Fleet {
-    /// All that is known, as text: first the devices by id, then what the pools and bitmaps hold, by value. Two fleets with the same
-    /// devices give the same bytes, whatever happened to them before.
+    /// All that is known, as text: first the devices by id, then what the pools and bitmaps hold, by value. Two fleets
+    /// with the same devices give the same bytes, whatever happened to them before.
     pub fn export(&self) -> String {
         let mut text = String::new();
         for id in self.ids() {

@@ -1,7 +1,7 @@
 //! What the fleet shares between devices, in an order of its own.
 //!
-//! Versions that their scheme calls equal may be written differently, numbers and zones have no order at all: each shared value has
-//! a text beside it that tells it from every other.
+//! Versions that their scheme calls equal may be written differently, numbers and zones have no order at all: each
+//! shared value has a text beside it that tells it from every other.
 
 use crate::{facts::Value, world::SlotKey};
 use jiff::tz::TimeZone;

@@ -1,4 +1,5 @@
-//! The devices of a fleet, in memory: what they share is kept once, what is their own in rows (docs/concepts/engine.md).
+//! The devices of a fleet, in memory: what they share is kept once, what is their own in rows
+//! (docs/concepts/engine.md).
 
 mod change;
 mod export;
@@ -202,7 +203,8 @@ impl Fleet {
         self.by_title.keys()
     }
 
-    /// The releases in slots of a title that anybody has, each with the devices that have it, in the order of slots and versions.
+    /// The releases in slots of a title that anybody has, each with the devices that have it, in the order of slots and
+    /// versions.
     pub(super) fn present(&self, title: &TitleId) -> Vec<(u32, &Presence, &RoaringBitmap)> {
         let numbers = self.by_title.get(title).into_iter().flatten();
         let mut found: Vec<_> = numbers
@@ -219,8 +221,8 @@ impl Fleet {
         self.times.get(*row.since.get(place)?).copied().flatten()
     }
 
-    /// What a field of a device is, after all its sources have been heard: of what is not too old, what the most trusted source
-    /// says; of sources that nobody ranked, what was observed last.
+    /// What a field of a device is, after all its sources have been heard: of what is not too old, what the most
+    /// trusted source says; of sources that nobody ranked, what was observed last.
     pub(super) fn resolve(
         &self,
         row: &Row,

@@ -31,7 +31,8 @@ pub(crate) struct Row {
     pub universe: u32,
 }
 
-/// What one source said of a device at one time. That the values came together is kept, so that who said them and when is kept once.
+/// What one source said of a device at one time. That the values came together is kept, so that who said them and when
+/// is kept once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Said {
     /// The source; `None` for what needs none.

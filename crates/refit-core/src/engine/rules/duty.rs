@@ -273,8 +273,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// For each obligation, the first offer and the first publication of a release that would have ended it, wherever the goal led
-    /// while it was there.
+    /// For each obligation, the first offer and the first publication of a release that would have ended it, wherever
+    /// the goal led while it was there.
     fn ways(&self, causes: &[(Cause<'a>, Option<Timestamp>)]) -> Ways {
         let mut ways = Ways { offered: vec![None; causes.len()], never: vec![None; causes.len()] };
         if causes.is_empty() || matches!(causes.first(), Some((Cause::Present, _))) {

@@ -1,7 +1,7 @@
 //! Branches and releases: where a slot has to go, and whether it may stay (rules 3 and 4 of docs/reference/rules.md).
 //!
-//! Everything here is a function of a time, since obligations and clocks look back: what was published and supported then, under
-//! today's policy.
+//! Everything here is a function of a time, since obligations and clocks look back: what was published and supported
+//! then, under today's policy.
 
 use super::subject::{Candidate, Shelf};
 use crate::policy::repository::{Accepted, WantedBranch, WantedRelease};
@@ -80,7 +80,8 @@ impl<'a> Track<'a> {
         rungs.get(place).copied()
     }
 
-    /// Whether a branch is the newest but `back`. An installed one of which nobody has heard has its place by its version.
+    /// Whether a branch is the newest but `back`. An installed one of which nobody has heard has its place by its
+    /// version.
     fn is_latest(&self, back: usize, branch: &Option<BranchName>, at: Timestamp) -> bool {
         let rungs = self.rungs(at);
         let unheard = self.installed.filter(|(own, _)| *own == branch && rungs.iter().all(|rung| rung.branch != *own));
@@ -146,8 +147,8 @@ impl<'a> Track<'a> {
         })
     }
 
-    /// Whether an entry of `accept` that took a release's branch took the release when it came out: what is overtaken since has been
-    /// a way out.
+    /// Whether an entry of `accept` that took a release's branch took the release when it came out: what is overtaken
+    /// since has been a way out.
     pub fn took(&self, release: &Release, at: Timestamp) -> bool {
         let Release { branch, version, published, .. } = release;
         self.candidate.policy.accept.iter().any(|accepted| {
@@ -223,7 +224,8 @@ impl<'a> Track<'a> {
             .find_map(|rung| self.pick(rung.branch, at))
     }
 
-    /// From a branch of which nobody has heard, or that is not accepted, where nothing leads up: the nearest below that is.
+    /// From a branch of which nobody has heard, or that is not accepted, where nothing leads up: the nearest below that
+    /// is.
     fn next_down(&self, from: &Version, but: &Option<BranchName>, at: Timestamp) -> Option<Aim<'a>> {
         if !self.supported(but, at) {
             return None;
@@ -335,8 +337,8 @@ impl<'a> Track<'a> {
         inside && !behind && release.branch == *aim.branch
     }
 
-    /// The releases that satisfy the target: in the branch of an aim or, where a range says what satisfies, in any branch that the
-    /// target may come from.
+    /// The releases that satisfy the target: in the branch of an aim or, where a range says what satisfies, in any
+    /// branch that the target may come from.
     pub fn satisfying(&self, aim: &Aim<'_>, at: Timestamp) -> Vec<&'a Release> {
         let target = &self.candidate.policy.target;
         let anywhere = matches!(
