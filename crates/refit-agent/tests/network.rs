@@ -442,6 +442,30 @@ fn a_damaged_journal_says_what_to_do_and_is_not_begun_anew() {
     assert!(said.contains("is damaged, and nothing is changed without it") && said.contains("--again"), "{said}");
     let output = agent(folder.path(), &["enroll", &server.token().to_string()]);
     assert!(text(&output.stderr).contains("enrolled already"), "{}", text(&output.stderr));
+
+    // To enrol again is the way out where nothing is left to go on from.
+    let output = agent(folder.path(), &["enroll", "--again", &server.token().to_string()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(agent(folder.path(), &["once"]).status.code(), Some(1));
+}
+
+#[test]
+fn enrolling_again_keeps_how_often_the_machine_was_restarted() {
+    if !can_run() {
+        return;
+    }
+    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    enrolled(&server, folder.path());
+    let path = folder.path().join("var/journal.json");
+    let read = || -> serde_json::Value { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
+    let mut journal = read();
+    journal["restarts"] = json!(["2026-11-26T04:00:00Z"]);
+    journal["counter"] = json!(7);
+    fs::write(&path, journal.to_string()).unwrap();
+    let output = agent(folder.path(), &["enroll", "--again", &server.token().to_string()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let after = read();
+    assert_eq!((&after["restarts"], &after["counter"]), (&json!(["2026-11-26T04:00:00Z"]), &json!(0)));
 }
 
 #[test]
@@ -450,6 +474,8 @@ fn a_running_agent_answers_people() {
         return;
     }
     let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    let output = agent(folder.path(), &["status"]);
+    assert!(text(&output.stderr).contains("this device is not enrolled"), "{}", text(&output.stderr));
     enrolled(&server, folder.path());
     let output = agent(folder.path(), &["status"]);
     assert!(text(&output.stderr).contains("the agent does not run"), "{}", text(&output.stderr));
@@ -538,6 +564,7 @@ fn a_proxy_that_was_named_at_enrolment_is_used_from_then_on() {
     let output = agent(folder.path(), &["once"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("server        not reached"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("(through the proxy 127.0.0.1:9)"), "{}", text(&output.stdout));
     assert_eq!(server.paths().len(), calls);
 }
 

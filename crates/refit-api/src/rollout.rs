@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 /// How far a release has come in a rollout on a platform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutSaid {
-    /// The title.
+    /// The title; `snapshot/POLICY` for what moves in the dated snapshots of a policy.
     pub title: String,
-    /// The release.
+    /// The release, or the day of the snapshot.
     pub version: String,
+    /// The releases that move as one, where it is a snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<ReleaseMoved>,
     /// The rollout.
     pub rollout: String,
     /// The platform; null is every platform.
@@ -39,6 +42,19 @@ pub struct RolloutSaid {
     /// Whether it waits for no gate, because somebody asked for that.
     #[serde(default)]
     pub expedited: bool,
+}
+
+/// A release that moves with others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReleaseMoved {
+    /// The title.
+    pub title: String,
+    /// The release.
+    pub version: String,
+    /// Devices that were seen running it.
+    pub fine: u64,
+    /// Devices on which it failed.
+    pub failed: u64,
 }
 
 /// A ring that has opened.

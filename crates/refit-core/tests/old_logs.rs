@@ -124,3 +124,31 @@ fn a_log_that_says_what_packages_were_built_from_reads() {
     let (before, _) = read(include_str!("old_logs/2026-11-25.jsonl"));
     assert!(before.sources.is_empty(), "nobody said so in the version before");
 }
+
+#[test]
+fn logs_of_leases_hooks_and_signals_read() {
+    let mut all = BTreeSet::new();
+    for text in [
+        include_str!("old_logs/2026-11-26-leases-1.jsonl"),
+        include_str!("old_logs/2026-11-26-leases-2.jsonl"),
+        include_str!("old_logs/2026-11-26-leases-3.jsonl"),
+    ] {
+        let (state, kinds) = read(text);
+        assert!(state.managed_count() > 0 && state.revision() > 0);
+        all.extend(kinds);
+    }
+    let later = [
+        "lease.answered",
+        "lease.ended",
+        "lease.resumed",
+        "lease.returned",
+        "lease.settled",
+        "lease.taken",
+        "lease.withdrawn",
+        "signal.read",
+        "webhook.set",
+    ];
+    for kind in later {
+        assert!(all.contains(kind), "{kind}");
+    }
+}

@@ -15,6 +15,9 @@ pub struct Advisory {
     pub id: AdvisoryId,
     /// The title that it concerns; `deb/…` and `rpm/…` titles carry the distribution's own fixed versions.
     pub title: TitleId,
+    /// The title of which it speaks, where that is another: `title` is a package that only its vendor builds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<TitleId>,
     /// Affected versions: any of these ranges.
     pub affected: Vec<VersionRange>,
     /// When it became known.
@@ -41,6 +44,9 @@ pub struct Advisory {
 impl Advisory {
     /// Whether `version` is affected; `None` where a range is written in another scheme than the version.
     pub fn affects(&self, version: &Version) -> Option<bool> {
+        // Upstream knows no epoch: that of a package says nothing of it.
+        let bare = self.upstream.as_ref().and_then(|_| version.without_epoch());
+        let version = bare.as_ref().unwrap_or(version);
         let mut answer = Some(false);
         for range in &self.affected {
             match range.contains(version) {

@@ -4,6 +4,7 @@ use super::{
     run::{Run, Stop},
     watch::Invariant,
 };
+use jiff::SignedDuration;
 use refit_core::control::{Actor, Input};
 
 impl Run {
@@ -24,10 +25,12 @@ impl Run {
         // A server that has just started tells nobody anything before it has decided.
         self.everything_is_decided()?;
         self.everybody_reports()?;
+        self.presence_is_written()?;
         self.everything_is_decided()?;
         // What was decided is done, as far as it may be done now, and reported.
         self.everybody_reports()?;
         self.agents_follow()?;
+        self.presence_is_written()?;
         self.everything_is_decided()?;
         let now = self.server_now();
         if let Some(server) = &self.server {
@@ -38,6 +41,13 @@ impl Run {
             self.watch.settled(&server.state, now)?;
             self.watch.replays(&self.store, &server.state)?;
         }
+        Ok(())
+    }
+
+    /// Who came without news after weeks is decided anew once that is in the log, a quarter of an hour later.
+    fn presence_is_written(&mut self) -> Result<(), Stop> {
+        self.now = self.now.checked_add(SignedDuration::from_mins(20)).unwrap_or(self.now);
+        self.give(vec![(Actor::server(), Input::Tick)])?;
         Ok(())
     }
 

@@ -91,6 +91,15 @@ impl Config {
 }
 
 impl Form {
+    /// How late a message arrives at the latest, in seconds. No connection delivers a request after hours, and devices that hold a
+    /// lease of a disruption group check in each minute; where they come every few hours, a message may be late by many of those.
+    pub(crate) fn latest(self) -> i64 {
+        match self {
+            Form::Everything => 90_000,
+            Form::Rollouts => 900,
+        }
+    }
+
     /// Of so many chances of a fault one is taken: in a fleet the same happens on many devices.
     pub(crate) fn rarity(self, fault: Fault) -> u64 {
         if self == Form::Everything {

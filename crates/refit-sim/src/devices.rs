@@ -75,7 +75,10 @@ impl Run {
         if let Some(journal) = &mut agent.image.journal {
             match self.config.plant {
                 Some(Plant::ReportsDropped) => journal.receipts.clear(),
-                Some(Plant::RestartsForgotten) => journal.restarts.clear(),
+                Some(Plant::RestartsForgotten) => {
+                    journal.restarts.clear();
+                    journal.restart.iter_mut().for_each(|pending| pending.restarted = None);
+                }
                 _ => {}
             }
         }
@@ -435,6 +438,7 @@ impl Run {
         let time = judge::valid_time(&agent.image.ledger, agent.wall(now), now);
         let mandate = judge::mandate_holds(&steps);
         let floors = judge::never_below_floors(&agent.image.ledger, &steps);
+        let floors = floors.map(|found| format!("{}: {found}", agent.device));
         let braked = judge::brake_is_honoured(&agent.image.ledger, "a change");
         let (leases, fold, truth) = (&self.watch.leases, &self.watch.fold, &self.watch.truth);
         let leased =

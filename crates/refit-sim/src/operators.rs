@@ -307,6 +307,7 @@ impl Run {
         let open = records.filter(|it| it.version == version).map(|it| it.open.len()).min().unwrap_or(0);
         let ring = RINGS.get(open)?;
         Some(Input::OpenRing {
+            releases: Vec::new(),
             title,
             version,
             rollout: "staged".into(),

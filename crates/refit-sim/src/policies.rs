@@ -280,7 +280,13 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
     let by_rollouts = condition.starts_with("priority: 1\n");
     terms.rollout = rng.permille(if by_rollouts { 950 } else { 500 });
     if terms.rollout {
-        yaml.push_str("rollout: staged\n");
+        // A distribution's packages move in snapshots, and sometimes what a vendor publishes.
+        let in_snapshots = by_rollouts && rng.permille(if title == PACKAGE { 700 } else { 200 });
+        let every = *rng.pick(&["12h", "1d", "2d"]).unwrap_or(&"1d");
+        let _ = match in_snapshots {
+            true => writeln!(yaml, "rollout: {{ use: staged, every: {every} }}"),
+            false => writeln!(yaml, "rollout: staged"),
+        };
     }
     if rng.permille(if by_rollouts { 100 } else { 400 }) {
         let _ = writeln!(yaml, "min_age: {}d", rng.between(1, 4));

@@ -43,12 +43,14 @@ impl Run {
             return Ok(());
         }
         if self.fault(Fault::MessageRepeated, 40, |run| &mut run.network) {
-            let later = self.network.between(1, 90_000);
+            let latest = self.config.form.latest();
+            let later = self.network.between(1, latest);
             self.after(later, Task::Deliver(Box::new(message.clone())));
         }
         if self.fault(Fault::MessageDelayed, 40, |run| &mut run.network) {
             // Nobody waits for so long.
-            let seconds = self.network.between(4_000, 90_000);
+            let latest = self.config.form.latest();
+            let seconds = self.network.between((latest / 20).max(CALL + 1), latest);
             self.after(CALL, Task::Hear(agent, life, Box::new(unreachable)));
             self.after(seconds, Task::Deliver(Box::new(message)));
             return Ok(());

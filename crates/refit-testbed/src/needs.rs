@@ -23,6 +23,7 @@ pub const PACKAGES: &[&str] = &[
     "python3-venv",      // schemathesis gets an environment of its own
     "rpm",               // the same, as a program; builds and signs packages
     "systemd-container", // boots devices
+    "tinyproxy-bin",     // a proxy between agents and their server
 ];
 
 /// The programs among [`PACKAGES`] without which no root can be made, and what to install for each.

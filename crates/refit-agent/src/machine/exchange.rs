@@ -3,7 +3,7 @@
 use super::{Ask, Clock, Effect, Failure, Machine, report::Sent, trust::Refusal};
 use refit_wire::{
     Digest, limits,
-    protocol::{CheckInAnswer, Want},
+    protocol::{CheckInAnswer, History, Want},
 };
 use std::time::Duration;
 
@@ -114,11 +114,8 @@ impl Machine {
             // The server's wish to hear everything is an answer, not a fault.
             Err(Failure::Refused { status: 409, code, detail }) => {
                 self.set_want(Want::All);
-                // Somebody has heard it, and knows a later one. A disk that was put back would say the same for ever, and nobody could
-                // tell it from a message that is late.
                 if code == "replayed" {
-                    self.journal.history.answered(false);
-                    self.step.changed = true;
+                    self.skip_ahead();
                 }
                 return Err(Refusal::new("refused", detail));
             }
@@ -135,6 +132,21 @@ impl Machine {
             return Ok(());
         }
         self.go_on_with_lease(answer, now)
+    }
+
+    /// Somebody has heard this device say a later check-in, which it does not know of: its disk, or the whole machine, was put back.
+    ///
+    /// Nobody can tell that from a message that is late, as long as it counts below what the server knows; so it counts beyond, at once,
+    /// instead of going there by one check-in in vain after the other. What the server makes of the two histories is its affair.
+    fn skip_ahead(&mut self) {
+        for _ in 0..History::LINKS_MOST {
+            self.journal.history.answered(false);
+            let link = self.draw_link();
+            self.journal.history.next(link);
+        }
+        self.journal.history.answered(false);
+        self.journal.counter = self.journal.counter.saturating_add(COUNTERS_SKIPPED);
+        self.step.changed = true;
     }
 
     fn root_came(
@@ -258,5 +270,7 @@ impl Machine {
     }
 }
 
+/// How many numbers are left out by a device that was put back: more check-ins than one makes while a snapshot of it is kept.
+const COUNTERS_SKIPPED: u64 = 1 << 20;
 /// The shortest wait after a failure; it doubles.
 const RETRY: Duration = Duration::from_secs(15);

@@ -56,7 +56,7 @@ pub struct Journal {
     pub refreshed: Option<Timestamp>,
     /// When versions were first offered, and by sources of which keys.
     pub first_seen: FirstSeen,
-    /// The highest versions that have run, of packages where that is not simply the installed one.
+    /// The highest versions that have run, of packages that the agent has changed, or that somebody else has brought down.
     #[serde(with = "pairs")]
     pub floors: Floors,
     /// Holds that a state asked for, by package.
@@ -71,6 +71,9 @@ pub struct Journal {
     pub sessions: u64,
     /// The session that is under way.
     pub session: Option<Session>,
+    /// What packages were before a change that was begun and is not finished.
+    #[serde(default, with = "pairs")]
+    pub unfinished: BTreeMap<PackageName, SmolStr>,
     /// The restart that is waited for.
     pub restart: Option<PendingRestart>,
     /// When the machine was restarted by the agent, in the last day.
@@ -204,6 +207,9 @@ pub struct PendingRestart {
     pub told: Option<Timestamp>,
     /// Whether the person said yes.
     pub agreed: bool,
+    /// When the machine was restarted for it, which did not help where it still waits.
+    #[serde(default)]
+    pub restarted: Option<Timestamp>,
 }
 
 /// How the device is used.
@@ -261,6 +267,7 @@ impl Journal {
             offers: None,
             sessions: 0,
             session: None,
+            unfinished: BTreeMap::new(),
             restart: None,
             restarts: Vec::new(),
             boot: SmolStr::default(),
@@ -269,6 +276,40 @@ impl Journal {
             complaints: Vec::new(),
             problems: Vec::new(),
             shown: BTreeSet::new(),
+        }
+    }
+
+    /// Goes on from an earlier enrolment of the same machine.
+    ///
+    /// How often the machine was restarted is so whoever manages it. Where it is the same device to the server as well, what it
+    /// has not told yet is told, what it had begun is looked after, and nothing begins anew that has a limit: deferrals, holds, grace,
+    /// versions that may not come back. Whom it believes, and how far, begins with the token.
+    #[must_use]
+    pub fn after(self, old: Journal) -> Journal {
+        if old.form != FORM {
+            return self;
+        }
+        if old.device != self.device {
+            return Journal { restarts: old.restarts, ..self };
+        }
+        Journal {
+            form: self.form,
+            device: self.device,
+            root: self.root,
+            mandate: self.mandate,
+            state: self.state,
+            epoch: self.epoch,
+            lease: self.lease,
+            newest_signed: self.newest_signed,
+            confirmed: self.confirmed,
+            silence_told: self.silence_told,
+            brake: self.brake,
+            brake_released: self.brake_released,
+            counter: self.counter,
+            history: self.history,
+            agreed: self.agreed,
+            offers: self.offers,
+            ..old
         }
     }
 

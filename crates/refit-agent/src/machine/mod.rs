@@ -22,6 +22,7 @@ mod effect;
 mod exchange;
 mod first_seen;
 mod input;
+mod job;
 mod journal;
 mod report;
 mod restart;
@@ -34,6 +35,7 @@ pub use effect::{Ask, Change, Effect, Kind, NoticeItem, Severity, Telling};
 pub use input::{
     CannotDo, Clock, Failure, Input, Observed, OfferedPackage, PersonSaid, Presence, Reading, RestartNeeds,
 };
+pub use job::Job;
 pub use journal::{
     Blocked, CheckIns, FORM, FirstSeen, Held, HoldSeen, Journal, KnownProblem, PendingRestart, Progress, Usage,
 };
@@ -46,7 +48,7 @@ use refit_model::DeviceId;
 use refit_wire::{
     Digest, Envelope, Mandate, Root, State,
     protocol::{Inventory, Want},
-    root::RootError,
+    root::{RootError, SignedBy},
 };
 use smol_str::SmolStr;
 use std::time::Duration;
@@ -187,9 +189,12 @@ impl Machine {
             return Err(DamagedError::Form { found: journal.form });
         }
         let root = Root::pinned(&documents.root, journal.root.digest)?;
-        // What the journal names was believed when it was kept.
-        let mandate = kept::<Mandate>(documents.mandate.as_ref(), journal.mandate.as_ref().map(|held| held.digest));
-        let state = kept::<State>(documents.state.as_ref(), journal.state.as_ref().map(|held| held.digest));
+        // What the journal names was believed when it was kept; the root may have changed since, and asks for other signatures.
+        let signed = journal.newest_signed;
+        let named = journal.mandate.as_ref().map(|held| held.digest);
+        let mandate = kept::<Mandate>(&root, documents.mandate.as_ref(), named, signed);
+        let named = journal.state.as_ref().map(|held| held.digest);
+        let state = kept::<State>(&root, documents.state.as_ref(), named, signed);
         Ok(Machine::of(settings, journal, root, mandate, state))
     }
 
@@ -298,6 +303,11 @@ impl Machine {
         u64::from_str_radix(number.get(..16).unwrap_or_default(), 16).unwrap_or_default() % most.max(1)
     }
 
+    /// What names a check-in, so that those of a copy are others.
+    fn draw_link(&mut self) -> u32 {
+        u32::try_from(self.draw(1 << 32)).unwrap_or_default()
+    }
+
     /// A name that nobody else draws.
     fn draw_name(&mut self) -> SmolStr {
         let Some(life) = &mut self.life else { return SmolStr::default() };
@@ -337,10 +347,11 @@ impl Machine {
 const HURRY: u8 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A document that the journal names, from the bytes on disk.
-fn kept<T: refit_wire::Document>(envelope: Option<&Envelope>, digest: Option<Digest>) -> Option<T> {
+/// A document that the journal names, from the bytes on disk, where enough keys of the root have signed it. When those end that do
+/// is in the journal.
+fn kept<T: SignedBy>(root: &Root, envelope: Option<&Envelope>, digest: Option<Digest>, at: Timestamp) -> Option<T> {
     let envelope = envelope.filter(|envelope| Some(envelope.digest()) == digest)?;
-    serde_json::from_slice(&envelope.payload).ok()
+    root.open(envelope, at).ok()
 }
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {

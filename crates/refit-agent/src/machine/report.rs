@@ -9,11 +9,12 @@ use super::{
 use refit_model::{TitleId, entry::Plain};
 use refit_wire::{
     Digest,
+    mandate::Verb,
     protocol::{CheckIn, CheckInAnswer, Holds, Inventory, Problem, Report, Standing, Universe, WaitsFor, Want},
     state::{Action, Message, PackageName, System},
 };
 use smol_str::{SmolStr, format_smolstr};
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, collections::BTreeSet, time::Duration};
 
 /// What a person says of the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Machine {
     /// The next check-in; its number is on disk before it is sent.
     pub(super) fn write_check_in(&mut self, now: Clock) -> Option<(CheckIn, Sent)> {
         let standing = self.standing(now);
-        let link = u32::try_from(self.draw(1 << 32)).unwrap_or_default();
+        let link = self.draw_link();
         let life = self.life.as_ref()?;
         let (report, inventory, offers) = match (&life.inventory, self.journal.agreed) {
             (Some(inventory), agreed) => {
@@ -208,17 +209,23 @@ impl Machine {
             if let Some(old) = &life.inventory {
                 note_floors(&mut self.journal, old, &inventory);
             }
+            self.journal.unfinished.retain(|package, _| is_unfinished(package, &inventory));
             life.inventory = Some(inventory.clone());
             self.forget_offers(&inventory, &offered);
         }
         self.observe_restarted(now);
     }
 
-    /// Packages whose offers are wanted although they may not be installed.
+    /// Packages whose offers are wanted although they may not be installed: those that the mandate lets be installed by their name. Nobody
+    /// can ask for one that nobody is known to be offered.
     pub(super) fn wanted_packages(&self) -> Vec<PackageName> {
-        let Some(state) = &self.trust.state else { return Vec::new() };
-        let installs = state.directives.iter().filter(|directive| matches!(directive.action, Action::Install(_)));
-        installs.filter_map(|directive| directive.action.package()).collect()
+        let asked = self.trust.state.iter().flat_map(|state| &state.directives);
+        let asked = asked.filter(|directive| matches!(directive.action, Action::Install(_)));
+        let asked = asked.filter_map(|directive| directive.action.package());
+        let titles = self.trust.mandate.iter().flat_map(|mandate| mandate.titles.values());
+        let permitted = titles.filter(|permit| permit.verbs.contains(&Verb::Install));
+        let permitted = permitted.flat_map(|permit| permit.packages.iter().cloned());
+        asked.chain(permitted).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Where each directive stands that is not done.
@@ -396,7 +403,14 @@ fn jitter_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis() / 10).unwrap_or(u64::MAX)
 }
 
-/// What went down by somebody else's hand keeps its floor; what is at its floor again needs none.
+/// Whether a package is there, and not in order.
+fn is_unfinished(package: &PackageName, inventory: &Inventory) -> bool {
+    let title = name(package);
+    inventory.installs.values().any(|install| install.title.as_str() == title && install.state.is_some())
+}
+
+/// What went down by somebody else's hand has a floor from then on. Where there is one it follows what is installed upwards: it stays
+/// although the package is there, because the next life of the agent does not know what this one has seen.
 fn note_floors(journal: &mut super::Journal, old: &Inventory, new: &Inventory) {
     for (slot, install) in &old.installs {
         let Some((system, package)) =
@@ -411,8 +425,11 @@ fn note_floors(journal: &mut super::Journal, old: &Inventory, new: &Inventory) {
             raise_floor(journal, &package, std::iter::once(&install.version), false);
         }
     }
-    let is_there = |package: &PackageName, floor: &SmolStr| {
-        version_of(new, &name(package)).is_some_and(|now| compare(package.system, now, floor) != Some(Ordering::Less))
-    };
-    journal.floors.retain(|package, floor| !is_there(package, floor));
+    for (package, floor) in &mut journal.floors {
+        let risen = version_of(new, &name(package))
+            .filter(|now| compare(package.system, now, floor) == Some(Ordering::Greater));
+        if let Some(now) = risen {
+            *floor = now.clone();
+        }
+    }
 }

@@ -41,7 +41,10 @@ impl Machine {
             due,
             told: None,
             agreed: false,
+            restarted: None,
         });
+        // What came since, no restart has seen yet.
+        pending.restarted = None;
         // The strictest of what was changed together decides.
         if strictness(terms.reboot) > strictness(pending.terms.reboot) {
             pending.terms = terms.clone();
@@ -84,9 +87,13 @@ impl Machine {
         if self.journal.session.is_some() {
             return;
         }
-        self.note_restart_directive(now);
+        let is_asked_for = self.note_restart_directive(now);
         let Some(pending) = self.journal.restart.clone() else { return };
         if self.may_start(now).is_err() || self.restart_reasons().is_empty() {
+            return;
+        }
+        // The state leaves it out where too many of a group are away, or where nobody wants it any more. A person may all the same.
+        if !is_asked_for && !pending.agreed {
             return;
         }
         let Some(life) = &self.life else { return };
@@ -95,6 +102,17 @@ impl Machine {
             return;
         }
         let attended = life.presence.attended;
+        // One that has not helped is no better the next minute.
+        let again = pending.restarted.map(|at| after(at, RESTART_AGAIN_SECONDS)).filter(|_| !pending.agreed);
+        if let Some((again, restarted)) = again.zip(pending.restarted)
+            && (restarted..again).contains(&now.wall)
+        {
+            let why = self.restart_reasons().join("; ");
+            let what = format!("the machine was restarted at {restarted}, and a restart is waited for still: {why}");
+            self.remember("restart", what, now);
+            self.step.wakes.push(again);
+            return;
+        }
         let at = self.restart_at(&pending, now);
         if attended && pending.told.is_none() && pending.terms.reboot != RestartMode::Never {
             let at = at.map(|at| at.max(after(now.wall, LEAST_WARNING_SECONDS)));
@@ -165,7 +183,7 @@ impl Machine {
         if let Some(life) = &mut self.life {
             life.restarted = Some(now.monotonic);
         }
-        self.journal.restart = Some(PendingRestart { agreed: false, told: None, ..pending });
+        self.journal.restart = Some(PendingRestart { agreed: false, told: None, restarted: Some(now.wall), ..pending });
         self.step.changed = true;
         self.emit(Effect::Log(
             Severity::Notice,
@@ -175,14 +193,14 @@ impl Machine {
         self.emit(Effect::Restart);
     }
 
-    /// A state may ask for the restart that something waits for; for no other.
-    fn note_restart_directive(&mut self, now: Clock) {
+    /// A state may ask for the restart that something waits for; for no other. Whether it does.
+    fn note_restart_directive(&mut self, now: Clock) -> bool {
         if self.may_start(now).is_err() {
-            return;
+            return false;
         }
-        let (Some(state), Some(mandate)) = (&self.trust.state, &self.trust.mandate) else { return };
+        let (Some(state), Some(mandate)) = (&self.trust.state, &self.trust.mandate) else { return false };
         let restarts = state.directives.iter().filter(|directive| directive.action == Action::Restart);
-        let mut asked = None;
+        let mut asked: Option<(Terms, Option<Timestamp>)> = None;
         let mut refused = Vec::new();
         for directive in restarts {
             let Some(terms) = state.terms(directive) else { continue };
@@ -195,11 +213,15 @@ impl Machine {
             {
                 refused.push("a restart is asked for, and nothing on this device waits for one".to_owned());
             } else {
-                asked = Some((terms.clone(), directive.due));
+                // The strictest of several decides, and the earliest.
+                let (known, due) = asked.take().unwrap_or_else(|| (terms.clone(), directive.due));
+                let stricter = strictness(terms.reboot) > strictness(known.reboot);
+                let due = due.into_iter().chain(directive.due).min();
+                asked = Some((if stricter { terms.clone() } else { known }, due));
             }
         }
         refused.into_iter().for_each(|what| self.problem("mandate", what, now));
-        let Some((terms, due)) = asked.filter(|_| !self.restart_reasons().is_empty()) else { return };
+        let Some((terms, due)) = asked.filter(|_| !self.restart_reasons().is_empty()) else { return false };
         match &mut self.journal.restart {
             None => {
                 self.journal.restart = Some(PendingRestart {
@@ -210,15 +232,18 @@ impl Machine {
                     due,
                     told: None,
                     agreed: false,
+                    restarted: None,
                 });
                 self.step.changed = true;
             }
-            Some(pending) if pending.terms != terms || pending.due != due => {
+            Some(pending) => {
+                // What is installed is due no more to the server; that it runs is due when the change was.
+                let due = due.or(pending.due);
+                self.step.changed |= pending.terms != terms || pending.due != due;
                 (pending.terms, pending.due) = (terms, due);
-                self.step.changed = true;
             }
-            Some(_) => {}
         }
+        true
     }
 }
 

@@ -5,8 +5,9 @@
 //! reported is what was seen afterwards.
 
 use super::{
-    Blocked, CannotDo, Change, Clock, Effect, Journal, Machine, NoticeItem, Observed, Telling, after,
+    Blocked, CannotDo, Clock, Effect, Journal, Machine, NoticeItem, Observed, Telling, after,
     first_seen::compare,
+    job::Job,
     timing::{Stand, notice_ends},
     trust::Refusal,
 };
@@ -18,7 +19,7 @@ use refit_model::{
 use refit_wire::{
     mandate::check::{Asked, Step, Violation},
     protocol::Receipt,
-    state::{Action, Directive, Package, PackageName, Terms},
+    state::{Action, Directive, Package, PackageName},
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -55,41 +56,6 @@ pub enum Phase {
     Simulating,
     /// It was told to do it. Whoever finds this in a journal looks what became of it.
     Applying,
-}
-
-/// One directive of a session, as far as it has to be known when the state has long been replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Job {
-    /// The directive, with its terms' place meaningless.
-    pub directive: Directive,
-    /// Its terms.
-    pub terms: Terms,
-}
-
-impl Job {
-    fn package(&self) -> Option<PackageName> {
-        self.directive.action.package()
-    }
-
-    fn wanted(&self) -> Option<&SmolStr> {
-        match &self.directive.action {
-            Action::Upgrade(package) | Action::Install(package) => Some(&package.version),
-            _ => None,
-        }
-    }
-
-    fn change(&self) -> Option<Change> {
-        match &self.directive.action {
-            Action::Upgrade(package) | Action::Install(package) => Some(Change::To(package.clone())),
-            Action::Remove(package) => Some(Change::Gone(package.clone())),
-            Action::Hold { .. } | Action::Restart | Action::Notify { .. } => None,
-        }
-    }
-
-    fn asked(&self) -> Asked<'_> {
-        Asked { directive: &self.directive, policy: &self.terms.policy }
-    }
 }
 
 /// What a simulation says of the jobs.
@@ -396,16 +362,23 @@ impl Machine {
             return session;
         }
         let mut torn = false;
+        let before = std::mem::take(&mut session.before);
         session.jobs.retain(|job| {
-            let is = job.package().and_then(|package| observed.versions.get(&package).cloned().flatten());
+            let reached = job.is_reached(observed);
             let progress = self.journal.directives.entry(job.directive.id.clone()).or_default();
-            if is.as_ref() == job.wanted() || progress.failures >= DEATHS_MOST {
+            if reached || progress.failures >= DEATHS_MOST {
                 return true;
             }
             progress.failures += 1;
             torn = true;
+            // What it was is not to be seen any more when it is taken up again.
+            let was = before.iter().find(|(package, _)| Some(package) == job.package().as_ref());
+            if let Some((package, Some(version))) = was {
+                self.journal.unfinished.entry(package.clone()).or_insert_with(|| version.clone());
+            }
             false
         });
+        session.before = before;
         if torn {
             let what = "the agent ended in the middle of a change; what is unfinished is taken up again";
             self.problem("package_manager", what.to_owned(), now);
@@ -441,13 +414,18 @@ impl Machine {
         for job in &session.jobs {
             let Some(package) = job.package() else { continue };
             let is = observed.versions.get(&package).cloned().flatten();
-            let reached = is.as_ref() == job.wanted();
+            let reached = job.is_reached(&observed);
             let pending = reached && observed.restart.packages.contains(&package);
             let result = match (reached, pending) {
                 (false, _) => ReceiptResult::Failed,
                 (true, true) => ReceiptResult::RestartPending,
                 (true, false) => ReceiptResult::Succeeded,
             };
+            let was = before.get(&package).cloned().flatten();
+            let was = self.journal.unfinished.remove(&package).or(was);
+            if let (Some(was), false, true) = (&was, reached, observed.broken.contains_key(&package)) {
+                self.journal.unfinished.insert(package.clone(), was.clone());
+            }
             let mut output = observed.output.get(&package).cloned().unwrap_or_default();
             if !reached && output.is_empty() {
                 output = observed.problems.join("\n");
@@ -457,7 +435,7 @@ impl Machine {
                 directive: job.directive.id.clone(),
                 slot: slot(&job.directive),
                 result,
-                before: before.get(&package).cloned().flatten(),
+                before: was,
                 after: is.or_else(|| observed.broken.get(&package).cloned()),
                 at: now.wall,
                 duration_ms: observed.duration_ms,

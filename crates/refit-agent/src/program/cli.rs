@@ -148,6 +148,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 fn asked(folders: &Folders, request: &Request) -> Result<Status> {
+    if !folders.config_file().exists() {
+        bail!(
+            "this device is not enrolled: there is no {}. `refit-agent enroll TOKEN` does that",
+            folders.config_file().display()
+        );
+    }
     control::ask(folders, request)?.context("the agent does not run (`systemctl start refit-agent`)")
 }
 

@@ -4,6 +4,7 @@
 use super::folders::Folders;
 use crate::machine::{Complaint, PersonSaid, Status};
 use anyhow::{Context, Result, bail};
+use rustix::net::sockopt::socket_peercred;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{
@@ -13,7 +14,11 @@ use std::{
         fs::PermissionsExt as _,
         net::{UnixListener, UnixStream},
     },
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -56,6 +61,8 @@ impl Request {
     }
 }
 
+/// How many requests are answered at the same time.
+const AT_ONCE: usize = 32;
 /// The longest request, in bytes.
 const REQUEST: u64 = 8 << 10;
 
@@ -69,9 +76,22 @@ pub fn listen(
     let listener = UnixListener::bind(&path).with_context(|| format!("{} can't be made", path.display()))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
     thread::spawn(move || {
+        let asking = Arc::new(AtomicUsize::new(0));
         for stream in listener.incoming().flatten() {
-            let on_request = on_request.clone();
-            thread::spawn(move || answer(&stream, on_request));
+            // Everybody may ask, and nobody may use up the machine with it: who comes then hears that the agent is busy.
+            let is_roots = socket_peercred(&stream).is_ok_and(|peer| peer.uid.is_root());
+            if asking.load(Ordering::SeqCst) >= AT_ONCE && !is_roots {
+                continue;
+            }
+            asking.fetch_add(1, Ordering::SeqCst);
+            let (on_request, asked) = (on_request.clone(), asking.clone());
+            let answering = thread::Builder::new().spawn(move || {
+                answer(&stream, on_request);
+                asked.fetch_sub(1, Ordering::SeqCst);
+            });
+            if answering.is_err() {
+                asking.fetch_sub(1, Ordering::SeqCst);
+            }
         }
     });
     Ok(())
@@ -79,6 +99,7 @@ pub fn listen(
 
 fn answer(mut stream: &UnixStream, on_request: impl Fn(Request, mpsc::Sender<Status>)) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let _ = stream.set_write_timeout(Some(Duration::from_secs(5)));
     let mut line = Vec::new();
     if BufReader::new(stream).take(REQUEST).read_until(b'\n', &mut line).is_err() {
         return;
@@ -96,10 +117,9 @@ pub fn ask(folders: &Folders, request: &Request) -> Result<Option<Status>> {
     let Ok(mut stream) = UnixStream::connect(folders.control_socket()) else { return Ok(None) };
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    if answer.is_empty() {
+    let answered = stream.write_all(&line).and_then(|()| stream.read_to_end(&mut answer));
+    if answered.is_err() || answer.is_empty() {
         bail!("the agent is busy and does not answer; try again");
     }
     Ok(Some(serde_json::from_slice(&answer).context("the agent's answer can't be read: is it of another version?")?))

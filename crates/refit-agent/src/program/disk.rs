@@ -61,24 +61,9 @@ pub fn keep(folders: &Folders, envelope: &Envelope) -> Result<()> {
     replace(&folder.join(envelope.digest().to_string()), &envelope.to_bytes(), 0o600)
 }
 
-/// What the agent remembers.
+/// What the agent remembers, and the documents that it names.
 pub fn load(folders: &Folders) -> Result<(Journal, Documents)> {
-    let path = folders.journal();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("this device is not enrolled: there is no {}. `refit-agent enroll TOKEN` does that", path.display())
-        }
-        Err(error) => return Err(error).with_context(|| format!("{} can't be read", path.display())),
-    };
-    // It holds which versions may not come back and which numbers have been seen, so that it is not simply begun anew.
-    let journal: Journal = serde_json::from_slice(&bytes).with_context(|| {
-        format!(
-            "{} is damaged, and nothing is changed without it. Restore it from a backup of this device, or move it away and \
-             enrol the device again with a new token (`refit-agent enroll --again TOKEN`)",
-            path.display()
-        )
-    })?;
+    let journal = journal(folders)?;
     let document = |digest: Digest| -> Option<Envelope> {
         let bytes = fs::read(folders.documents().join(digest.to_string())).ok()?;
         serde_json::from_slice(&bytes).ok()
@@ -94,4 +79,25 @@ pub fn load(folders: &Folders) -> Result<(Journal, Documents)> {
     let mandate = journal.mandate.as_ref().and_then(|held| document(held.digest));
     let state = journal.state.as_ref().and_then(|held| document(held.digest));
     Ok((journal, Documents { root, mandate, state }))
+}
+
+/// What the agent remembers.
+pub fn journal(folders: &Folders) -> Result<Journal> {
+    let path = folders.journal();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("this device is not enrolled: there is no {}. `refit-agent enroll TOKEN` does that", path.display())
+        }
+        Err(error) => return Err(error).with_context(|| format!("{} can't be read", path.display())),
+    };
+    // It holds which versions may not come back and which numbers have been seen, so that it is not simply begun anew.
+    serde_json::from_slice(&bytes).with_context(|| {
+        format!(
+            "{} is damaged, and nothing is changed without it (or a newer refit-agent has written it). Restore it from a \
+             backup of this device, or move it away and enrol the device again with a new token \
+             (`refit-agent enroll --again TOKEN`)",
+            path.display()
+        )
+    })
 }

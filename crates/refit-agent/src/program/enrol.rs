@@ -59,6 +59,11 @@ pub fn enrol(folders: &Folders, token: &str, proxy: Option<&str>, again: bool, n
     give_to_network(folders, &key.serialize_pem(), &enrolled.certificate)?;
     disk::keep(folders, &envelope)?;
     let journal = Journal::enrolled(enrolled.device.clone(), &root, &envelope, now);
+    // What can't be read any more is why somebody enrols again; then there is nothing to go on from.
+    let journal = match disk::journal(folders) {
+        Ok(old) => journal.after(old),
+        Err(_) => journal,
+    };
     disk::save(folders, &journal)?;
     let config = Config {
         address: token.address,

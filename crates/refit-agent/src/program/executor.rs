@@ -60,7 +60,20 @@ enum Event {
     Network(UnixStream),
     /// The network process of this connection has ended.
     NetworkGone(u64),
+    /// Nobody asks the package manager any more.
+    WorkerGone,
     Stop,
+}
+
+/// Says that a thread has ended, however that came about.
+struct Ending(Sender<Event>, Option<Event>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(event) = self.1.take() {
+            let _ = self.0.send(event);
+        }
+    }
 }
 
 /// Work for the package manager, one at a time.
@@ -168,6 +181,8 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
                 executor.give_up("the network process has ended")?;
             }
             Ok(Event::NetworkGone(_)) => {}
+            // What it was doing is looked at by the next life of the agent.
+            Ok(Event::WorkerGone) => anyhow::bail!("what asks the package manager has ended; the agent begins anew"),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => {}
             Err(RecvTimeoutError::Timeout) => {
                 executor.step(Input::Presence(person::presence()))?;
@@ -271,7 +286,9 @@ impl Executor {
         let (events, reader) = (self.events.clone(), stream.try_clone()?);
         self.connection += 1;
         let connection = self.connection;
+        let ending = Ending(self.events.clone(), Some(Event::NetworkGone(connection)));
         thread::spawn(move || {
+            let _ending = ending;
             let mut reader = BufReader::new(reader);
             while let Ok(Some((answer, body))) = frame::receive::<Answer>(&mut reader) {
                 let result = answer.failure.map_or(Ok(body), |failure| Err(failure.into()));
@@ -279,7 +296,6 @@ impl Executor {
                     return;
                 }
             }
-            let _ = events.send(Event::NetworkGone(connection));
         });
         self.network = Some(stream);
         if let Some((call, body)) = self.waiting.take() {
@@ -307,7 +323,9 @@ const NETWORK_WAIT: Duration = Duration::from_secs(30);
 fn start_worker(events: &Sender<Event>, stop: &Arc<AtomicBool>) -> Sender<Job> {
     let (jobs, inbox) = mpsc::channel();
     let (events, stop) = (events.clone(), stop.clone());
+    let ending = Ending(events.clone(), Some(Event::WorkerGone));
     thread::spawn(move || {
+        let _ending = ending;
         let mut reader = Reader::default();
         let none = || crate::machine::CannotDo {
             passing: false,
@@ -408,4 +426,21 @@ fn keep_network_running(folders: &Folders, stop: &Arc<AtomicBool>) -> Result<()>
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_missed() {
+        let (events, inbox) = mpsc::channel();
+        let ending = Ending(events, Some(Event::WorkerGone));
+        let thread = thread::spawn(move || {
+            let _ending = ending;
+            panic!("a package manager says what nobody expects");
+        });
+        assert!(thread.join().is_err());
+        assert!(matches!(inbox.recv(), Ok(Event::WorkerGone)));
+    }
 }

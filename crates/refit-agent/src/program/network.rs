@@ -61,6 +61,8 @@ pub fn run(folders: &Folders) -> Result<()> {
 pub struct Client {
     agent: Agent,
     address: String,
+    /// The proxy that the way goes through.
+    proxy: Option<String>,
 }
 
 impl Client {
@@ -104,6 +106,9 @@ impl Client {
             Some(proxy) => Some(ureq::Proxy::new(proxy).with_context(|| format!("`{proxy}` is no proxy"))?),
             None => ureq::Proxy::try_from_env(),
         };
+        let uri: Option<ureq::http::Uri> = address.parse().ok();
+        let used = proxy.as_ref().filter(|proxy| uri.as_ref().is_none_or(|uri| !proxy.is_no_proxy(uri)));
+        let named = used.map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         let agent = Agent::config_builder()
             .tls_config(tls)
             .https_only(true)
@@ -117,7 +122,7 @@ impl Client {
             .user_agent(concat!("refit-agent/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Ok(Client { agent, address: address.trim_end_matches('/').to_owned() })
+        Ok(Client { agent, address: address.trim_end_matches('/').to_owned(), proxy: named })
     }
 
     /// Makes a call of the executor's.
@@ -134,18 +139,23 @@ impl Client {
     /// `GET`; the answer is read as far as `limit`.
     pub fn get(&self, path: &str, limit: usize) -> Result<Vec<u8>, WireFailure> {
         let answer = self.agent.get(format!("{}{path}", self.address)).call();
-        read(answer.map_err(unreachable)?, limit)
+        read(answer.map_err(|error| self.unreachable(&error))?, limit)
     }
 
     /// `POST` of JSON; the answer is read as far as `limit`.
     pub fn post(&self, path: &str, body: &[u8], limit: usize) -> Result<Vec<u8>, WireFailure> {
         let request = self.agent.post(format!("{}{path}", self.address)).content_type("application/json");
-        read(request.send(body).map_err(unreachable)?, limit)
+        read(request.send(body).map_err(|error| self.unreachable(&error))?, limit)
     }
-}
 
-fn unreachable(error: ureq::Error) -> WireFailure {
-    WireFailure::Unreachable(words::unreachable(&error.to_string()))
+    /// Whose fault it is, the server's or the proxy's, nobody knows: both are named.
+    fn unreachable(&self, error: &ureq::Error) -> WireFailure {
+        let why = words::unreachable(&error.to_string());
+        WireFailure::Unreachable(match &self.proxy {
+            Some(proxy) => format!("{why} (through the proxy {proxy})"),
+            None => why,
+        })
+    }
 }
 
 /// Stops one byte beyond the limit, whatever the server says of the length.

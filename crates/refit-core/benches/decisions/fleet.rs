@@ -125,6 +125,7 @@ fn advisories(titles: &[TitleId], releases: &[Vec<Release>], now: Timestamp) -> 
             advisories.push(Advisory {
                 id: format!("CVE-2026-{}", 1000 + index * 10 + number).as_str().into(),
                 title: title.clone(),
+                upstream: None,
                 affected: vec![VersionRange::parse(fixed.version.scheme(), &format!("<{}", fixed.version))?],
                 known_at: ago(now, 24 + seed % 600),
                 cvss: (!seed.is_multiple_of(5)).then_some((seed % 100) as f64 / 10.0),
@@ -148,6 +149,7 @@ fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], no
             for (behind, release) in releases.iter().rev().enumerate().take(4) {
                 let open = (behind + 1 + index % 2).min(rings.len());
                 states.push(RolloutState {
+                    releases: None,
                     rollout: rollout.into(),
                     platform: None,
                     version: release.version.clone(),

@@ -84,7 +84,6 @@ pub fn consider(
     };
     let unfinished = unfinished(state, record, lease, said.standing);
     match &lease.phase {
-        Phase::Session if unfinished.is_some() => take(state, record, &limited, Some(lease), now),
         Phase::Session | Phase::Draining { .. } => match idle(&limited, said, now) {
             Some(rests) if unfinished.is_none() => Some(LeaseStep::End { rests }),
             _ => take(state, record, &limited, Some(lease), now),

@@ -275,9 +275,8 @@ impl Writer<'_> {
     fn is_halted(&self, title: &TitleId, version: &str) -> bool {
         let platform = self.facts.get(&FieldRef::device("platform"));
         let elsewhere = |on: &SmolStr| matches!(platform.as_deref(), Some(Value::Text(here)) if here != on);
-        let answers = self.state.rollouts.answers(title).iter();
-        let halts = answers.filter(|gate| gate.answer == GateAnswer::Halt && gate.version == version);
-        halts.into_iter().any(|gate| !gate.platform.as_ref().is_some_and(elsewhere))
+        let mut halts = self.state.rollouts.halts_of(title, version);
+        halts.any(|gate| !gate.platform.as_ref().is_some_and(elsewhere))
     }
 
     /// What a title is in the device's package manager; `None` where nobody says.
@@ -341,12 +340,11 @@ impl Writer<'_> {
     }
 
     fn advisory(&self, slot: &SlotName, id: &AdvisoryId) -> Option<&super::entry::AdvisoryEntry> {
-        let everywhere = self.state.advisories.get(&slot.title).and_then(|list| list.get(id));
-        everywhere.or_else(|| {
-            let universe = self.state.universes.get(self.record.universe.as_ref()?)?;
-            let distribution = self.state.distributions.get(&universe.distribution)?;
-            distribution.advisories.iter().find(|advisory| advisory.id == *id && advisory.title == slot.title)
-        })
+        let universe = || self.state.universes.get(self.record.universe.as_ref()?);
+        let distribution = || self.state.distributions.get(&universe()?.distribution);
+        let here =
+            || distribution()?.advisories.iter().find(|advisory| advisory.id == *id && advisory.title == slot.title);
+        reading::known(self.state, self.repository, &slot.title, id.as_str()).or_else(here)
     }
 
     fn terms(&self, policy: &Policy, published: &Published, outcome: Option<&SlotOutcome>) -> Terms {
@@ -420,7 +418,9 @@ impl Writer<'_> {
             let here =
                 |platforms: &Option<SmolStr>| platforms.is_none() || platform.is_none() || *platforms == platform;
             for record in halts.filter(|record| here(&record.platform)) {
-                add(title, Releases::Not(format_smolstr!("={}", record.version)));
+                for (title, version) in self.state.rollouts.parts(title, &record.version) {
+                    add(&title, Releases::Not(format_smolstr!("={version}")));
+                }
             }
         }
         withheld.sort();

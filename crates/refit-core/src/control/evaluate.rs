@@ -19,6 +19,7 @@ use crate::{
     },
     facts::{FieldRef, Value},
     policy::repository::{Policy, Repository},
+    rollout::snapshot_title,
     world::{Applied, Device, World},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -92,6 +93,8 @@ pub struct SlotOutcome {
 pub struct Awaited {
     /// The release.
     pub version: SmolStr,
+    /// The snapshot of the deciding policy that it moves with; `None` where it goes by itself.
+    pub snapshot: Option<SmolStr>,
     /// The rollout.
     pub rollout: SmolStr,
     /// The ring.
@@ -198,9 +201,12 @@ impl Evaluator {
         now: Timestamp,
     ) -> (Vec<Decision>, TimeZone) {
         let mut world = self.world(state, terms, record);
-        let heard = heard(state, &terms.repository, title, now);
-        if !heard.is_empty() {
-            Arc::make_mut(&mut world).gates.entry(title.clone()).or_default().extend(heard);
+        let snapshots = terms.repository.policies.iter().filter(|policy| policy.snapshot_every.is_some());
+        for moving in snapshots.map(|policy| snapshot_title(&policy.name)).chain([title.clone()]) {
+            let heard = heard(state, &terms.repository, &moving, now);
+            if !heard.is_empty() {
+                Arc::make_mut(&mut world).gates.entry(moving).or_default().extend(heard);
+            }
         }
         let device = device(state, &terms.repository, record, now);
         (decide_title(&terms.repository, &world, &device, title, now), device.zone())
@@ -405,10 +411,11 @@ fn awaited(decision: &Decision) -> Vec<Awaited> {
     }
     for release in &decision.derivation.releases {
         let ReleaseVerdict::PassedOver(reasons) = &release.verdict else { continue };
-        let [PassedOver::RingNotOpen { rollout, ring, gate }] = reasons.as_slice() else { continue };
+        let [PassedOver::RingNotOpen { rollout, snapshot, ring, gate }] = reasons.as_slice() else { continue };
         if awaited.is_empty() || gate.is_some() {
             awaited.push(Awaited {
                 version: release.version.as_str().into(),
+                snapshot: snapshot.clone(),
                 rollout: rollout.clone(),
                 ring: ring.clone(),
             });
@@ -438,7 +445,8 @@ pub(super) fn later_because(
     }
     let Some(by) = &before.due_by else { return Some(DueCause::Unexplained) };
     if !outcome.obligations.iter().any(|(name, _)| *name == by.obligation) {
-        let withdrawn = state.advisories.get(&outcome.slot.title).and_then(|list| list.get(by.obligation.as_str()));
+        let repository = state.policy.as_ref().map(|policy| &policy.repository);
+        let withdrawn = repository.and_then(|it| super::reading::known(state, it, &outcome.slot.title, &by.obligation));
         let withdrawn = withdrawn.is_some_and(|advisory| advisory.withdrawn.is_some());
         return Some(if withdrawn { DueCause::AdvisoryWithdrawn } else { DueCause::ObligationEnded });
     }

@@ -380,6 +380,9 @@ events! {
         platform: Option<SmolStr>,
         /// Who was in it, where that was fixed.
         members: Option<DeviceSet>,
+        /// The releases that move as one, where it is a snapshot.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        releases: Vec<(TitleId, SmolStr)>,
     }
 
     "gate.answered", 3 =>

@@ -171,6 +171,8 @@ pub enum Input {
         platform: Option<SmolStr>,
         /// Who is in it; `None` where that has to be looked up.
         members: Option<DeviceSet>,
+        /// The releases that move as one, where it is a snapshot that begins.
+        releases: Vec<(TitleId, SmolStr)>,
     },
     /// A gate answers.
     AnswerGate {

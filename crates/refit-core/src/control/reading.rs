@@ -10,6 +10,7 @@ use super::{
 use crate::{
     facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
     policy::repository::Repository,
+    rollout::snapshot_policy,
     world::{Absence, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -31,7 +32,7 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
     let everywhere = state.advisories.values().flat_map(|list| list.values());
     let here = distribution.iter().flat_map(|distribution| distribution.advisories.iter());
     let advisories = everywhere.chain(here).filter_map(|entry| advisory(repository, entry)).collect();
-    let mut world = World::new(releases, advisories);
+    let mut world = World::new(releases, repository.with_vendor_advisories(advisories));
     for (title, list) in &state.rollouts.under_way {
         let scheme = repository.scheme(title);
         let states = list.iter().filter_map(|record| {
@@ -43,6 +44,7 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
             Some(RolloutState {
                 rollout: record.rollout.clone(),
                 version: Version::parse(scheme, &record.version).ok()?,
+                releases: snapshot_policy(title).map(|_| record.releases.iter().cloned().collect()),
                 platform: record.platform.clone(),
                 open: record.open.iter().map(|open| open.ring.clone()).collect(),
                 members: members.collect(),
@@ -98,6 +100,17 @@ fn release(repository: &Repository, entry: &ReleaseEntry, published: Timestamp) 
     })
 }
 
+/// What is known everywhere of an advisory for a title; for a package that only its vendor builds also what is of its title.
+pub(super) fn known<'s>(
+    state: &'s State,
+    repository: &Repository,
+    title: &TitleId,
+    id: &str,
+) -> Option<&'s AdvisoryEntry> {
+    let of = |title: &TitleId| state.advisories.get(title).and_then(|list| list.get(id));
+    of(title).or_else(|| repository.vendor_titles(title).find_map(of))
+}
+
 /// An advisory as decisions read it; `None` where a range makes no sense in the title's scheme.
 pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option<Advisory> {
     let scheme = repository.scheme(&entry.title);
@@ -108,6 +121,7 @@ pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option
     Some(Advisory {
         id: entry.id.clone(),
         title: entry.title.clone(),
+        upstream: None,
         affected: affected.collect::<Option<_>>()?,
         known_at: entry.known_at,
         cvss: entry.cvss,

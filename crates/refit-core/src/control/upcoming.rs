@@ -117,7 +117,7 @@ fn slot(
         let ReleaseVerdict::PassedOver(reasons) = &release.verdict else { continue };
         for reason in reasons {
             match reason {
-                PassedOver::TooYoung { until } => next.at(Some(*until)),
+                PassedOver::TooYoung { until } | PassedOver::NextSnapshot { until } => next.at(Some(*until)),
                 PassedOver::NotOffered { until } => next.at(*until),
                 _ => {}
             }

@@ -5,14 +5,16 @@ use super::{
     decision::{Clock, ClockCounts, PassedOver, ReleaseConsidered, ReleaseVerdict, RingDerivation},
     goal::Standing,
     obligations::{Duties, keeps_its_terms},
+    release_set::{ReleaseSet, Route},
     ring::{self, Placed},
     select::Slot,
 };
 use crate::policy::{
     document::{policy::AtDue, test::GateAnswer},
     expr::Truth,
-    repository::{Deadline, Policy, Ring, Rollout},
+    repository::{Deadline, Policy, Rollout},
 };
+use crate::world::RolloutState;
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{Offer, Release, Version};
 use smol_str::SmolStr;
@@ -57,15 +59,19 @@ pub(super) fn admit<'a>(
     placed: Placed,
 ) -> Admission<'a> {
     let named = |name: &SmolStr| case.repository.rollouts.get(name).filter(|rollout| !rollout.rings.is_empty());
-    let own = policy.rollout.as_ref().and_then(named);
-    let decided = first_named(policy, duties, |entry| entry.rollout.as_ref()).and_then(named).or(own);
+    let every = policy.snapshot_every.filter(SignedDuration::is_positive);
+    let own = policy.rollout.as_ref().and_then(named).map(|rollout| Route { rollout, every });
+    // A rollout that an entry names is in a hurry, and waits for no snapshot.
+    let urgent = first_named(policy, duties, |entry| entry.rollout.as_ref()).and_then(named);
+    let decided = urgent.map(|rollout| Route { rollout, every: None }).or(own);
     let min_age = first_named(policy, duties, |entry| entry.min_age).unwrap_or(policy.min_age);
 
-    let context = Context { case, slot, policy, duties, placed, min_age, successor: successor(case, slot, standing) };
+    let mut context = Context { case, slot, policy, duties, placed, min_age, own, successor: None };
+    context.successor = context.successor(standing);
     let mut considered = Vec::new();
     let mut admitted: Option<&Release> = None;
     for &release in standing.ways.iter().rev() {
-        let reasons = context.passed_over(release, decided, own);
+        let reasons = context.passed_over(release, decided);
         let verdict = match (reasons.is_empty(), admitted) {
             (true, None) => {
                 admitted = Some(release);
@@ -81,14 +87,17 @@ pub(super) fn admit<'a>(
             verdict,
         });
     }
-    let speaks_of = admitted.or(standing.goal).map(|release| &release.version);
-    let ring = decided.map(|rollout| {
-        let state = speaks_of.and_then(|version| ring::state(case, slot, rollout, version));
-        let on_halted = speaks_of.is_some_and(|version| context.succeeds_halted(version));
+    let speaks_of = admitted.or(standing.goal);
+    let ring = decided.map(|route| {
+        let rollout = route.rollout;
+        let set = speaks_of.map(|release| context.set(route, release));
+        let state = set.as_ref().and_then(|set| ring::state(case, set, rollout));
+        let on_halted = speaks_of.is_some_and(|release| context.succeeds_halted(&release.version));
         let (index, because) = ring::ring_of(case, policy, rollout, state, placed, on_halted);
         RingDerivation {
             rollout: rollout.name.clone(),
-            version: speaks_of.cloned(),
+            version: speaks_of.map(|release| release.version.clone()),
+            snapshot: set.filter(|set| set.taken.is_some()).map(|set| set.version.as_str().into()),
             ring: rollout.rings[index].name.clone(),
             because,
             condition: rollout.rings[index].condition.as_ref().map(|condition| condition.text().clone()),
@@ -98,30 +107,25 @@ pub(super) fn admit<'a>(
             gate: None,
         }
     });
-    let gate = decided.and_then(|rollout| {
-        let newest_open = standing.goal.into_iter().chain(standing.ways.iter().rev().copied()).find_map(|release| {
-            let state = ring::state(case, slot, rollout, &release.version)?;
-            Some((ring::last_open(rollout, state)?, &release.version))
-        });
-        newest_open.map(|(open, version)| ring::gate_derivation(case, slot, rollout, &rollout.rings[open], version))
+    let gate = decided.and_then(|route| {
+        let rollout = route.rollout;
+        let (set, open, version) =
+            standing.goal.into_iter().chain(standing.ways.iter().rev().copied()).find_map(|release| {
+                let set = context.set(route, release);
+                let open = ring::last_open(rollout, ring::state(case, &set, rollout)?)?;
+                Some((set, open, &release.version))
+            })?;
+        Some(ring::gate_derivation(case, &set, rollout, &rollout.rings[open], version))
     });
     let answer = gate.as_ref().map(|gate| gate.answer);
     let ring = ring.map(|ring| RingDerivation { gate, ..ring });
     Admission {
-        rollout: decided,
+        rollout: decided.map(|route| route.rollout),
         admitted: admitted.map(|release| release.version.clone()),
         ring,
         gate: answer,
         considered,
     }
-}
-
-/// The next release that is not halted, where the installed one is.
-fn successor<'a>(case: &Case<'_>, slot: &Slot<'_>, standing: &Standing<'a>) -> Option<&'a Version> {
-    let installed = &slot.install?.version;
-    ring::halted_after(case, slot, installed)?;
-    let mut newer = standing.ways.iter().filter(|release| release.version > *installed);
-    newer.find(|release| ring::halted_after(case, slot, &release.version).is_none()).map(|release| &release.version)
 }
 
 struct Context<'c, 'a, 'd> {
@@ -131,13 +135,43 @@ struct Context<'c, 'a, 'd> {
     duties: &'c Duties<'d>,
     placed: Placed,
     min_age: SignedDuration,
-    successor: Option<&'c Version>,
+    /// The policy's own rollout.
+    own: Option<Route<'a>>,
+    /// The next release that is not halted, where the installed one is.
+    successor: Option<Version>,
 }
 
-impl Context<'_, '_, '_> {
+impl<'a> Context<'_, 'a, '_> {
+    /// What a release moves with on a route.
+    fn set(&self, route: Route<'_>, release: &Release) -> ReleaseSet<'_> {
+        ReleaseSet::on(self.case, self.slot, self.policy, route, release)
+    }
+
+    /// The ring after which a release was halted, by itself or with the snapshot that it moves with.
+    fn halted_after(&self, release: &Release) -> Option<SmolStr> {
+        let alone = ReleaseSet::alone(self.slot, &release.version);
+        let own = self.own.filter(|own| own.every.is_some()).map(|own| self.set(own, release));
+        // A halt counts in every rollout, also of another policy.
+        let others = ReleaseSet::began_with(self.case, release);
+        let mut sets = std::iter::once(alone).chain(own).chain(others);
+        sets.find_map(|set| ring::halted_after(self.case, &set))
+    }
+
+    /// The next release that is not halted, where the installed one is.
+    fn successor(&self, standing: &Standing<'_>) -> Option<Version> {
+        let installed = &self.slot.install?.version;
+        let release = self.slot.releases.iter().find(|release| release.version == *installed);
+        match release {
+            Some(release) => self.halted_after(release)?,
+            None => ring::halted_after(self.case, &ReleaseSet::alone(self.slot, installed))?,
+        };
+        let mut newer = standing.ways.iter().filter(|release| release.version > *installed);
+        newer.find(|release| self.halted_after(release).is_none()).map(|release| release.version.clone())
+    }
+
     /// Whether the device is on a halted release, whose successor this is.
     fn succeeds_halted(&self, version: &Version) -> bool {
-        self.successor == Some(version)
+        self.successor.as_ref() == Some(version)
     }
 
     /// What was admitted by the last decision, where nothing may be forced and so it stays; `None` where the rules decide.
@@ -153,7 +187,7 @@ impl Context<'_, '_, '_> {
     }
 
     /// Every reason why a release is not admitted.
-    fn passed_over(&self, release: &Release, decided: Option<&Rollout>, own: Option<&Rollout>) -> Vec<PassedOver> {
+    fn passed_over(&self, release: &Release, decided: Option<Route<'a>>) -> Vec<PassedOver> {
         let case = self.case;
         let mut reasons = Vec::new();
         if self.slot.install.is_some_and(|install| install.version == release.version) {
@@ -188,37 +222,37 @@ impl Context<'_, '_, '_> {
                 reasons.push(PassedOver::HeldAt { exception: acting.exception.name.clone() });
             }
         }
-        let halted = ring::halted_after(case, self.slot, &release.version);
+        let halted = self.halted_after(release);
         if let Some(after) = &halted {
             reasons.push(PassedOver::Halted { after: after.clone() });
         }
-        if let Some(rollout) = decided.filter(|_| !was_admitted) {
-            let ours = || std::iter::once(rollout).chain(own);
-            let reached = ours().any(|rollout| self.reached(rollout, release));
-            let goes_ahead = || halted.is_none() && ours().any(|rollout| self.goes_ahead(rollout, release));
+        if let Some(route) = decided.filter(|_| !was_admitted) {
+            let ours = || std::iter::once(route).chain(self.own);
+            let reached = ours().any(|route| self.reached(route, release));
+            let goes_ahead = || halted.is_none() && ours().any(|route| self.goes_ahead(route, release));
             if !reached && !goes_ahead() {
-                reasons.push(self.not_open(rollout, release));
+                reasons.push(self.not_open(route, release));
             }
         }
         reasons
     }
 
-    fn ring_index(&self, rollout: &Rollout, version: &Version) -> usize {
-        let state = ring::state(self.case, self.slot, rollout, version);
+    fn ring_index(&self, rollout: &Rollout, version: &Version, state: Option<&RolloutState>) -> usize {
         let on_halted = self.succeeds_halted(version);
         ring::ring_of(self.case, self.policy, rollout, state, self.placed, on_halted).0
     }
 
     /// Whether the opening of the device's ring is in the log.
-    fn reached(&self, rollout: &Rollout, release: &Release) -> bool {
-        let Some(state) = ring::state(self.case, self.slot, rollout, &release.version) else { return false };
-        let index = self.ring_index(rollout, &release.version);
-        rollout.rings.get(index).is_some_and(|ring| state.open.contains(&ring.name))
+    fn reached(&self, route: Route<'_>, release: &Release) -> bool {
+        let set = self.set(route, release);
+        let Some(state) = ring::state(self.case, &set, route.rollout) else { return false };
+        let index = self.ring_index(route.rollout, &release.version, Some(state));
+        route.rollout.rings.get(index).is_some_and(|ring| state.open.contains(&ring.name))
     }
 
     /// Whether a due time that has come carries the device past an inconclusive gate (rule 10). Where nothing may be forced it
     /// carries nobody.
-    fn goes_ahead(&self, rollout: &Rollout, release: &Release) -> bool {
+    fn goes_ahead(&self, route: Route<'_>, release: &Release) -> bool {
         let proceeds = |clock: &Clock| {
             let entry = self.policy.deadline.get(clock.entry);
             let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
@@ -228,28 +262,33 @@ impl Context<'_, '_, '_> {
         let mut entries = self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none());
         self.placed == Placed::ByRings
             && entries.any(|obligation| obligation.clocks.iter().any(proceeds))
-            && self.gates_before(rollout, release).contains(&GateAnswer::Inconclusive)
+            && self.gates_before(route, release).contains(&GateAnswer::Inconclusive)
     }
 
     /// What the gates between the first ring and the device's own say, in their order; empty where no earlier ring is open.
-    fn gates_before(&self, rollout: &Rollout, release: &Release) -> Vec<GateAnswer> {
-        let Some(state) = ring::state(self.case, self.slot, rollout, &release.version) else { return Vec::new() };
-        let index = self.ring_index(rollout, &release.version);
-        let earlier = rollout.rings.get(..index).unwrap_or_default();
+    fn gates_before(&self, route: Route<'_>, release: &Release) -> Vec<GateAnswer> {
+        let set = self.set(route, release);
+        let Some(state) = ring::state(self.case, &set, route.rollout) else { return Vec::new() };
+        let index = self.ring_index(route.rollout, &release.version, Some(state));
+        let earlier = route.rollout.rings.get(..index).unwrap_or_default();
         if !earlier.iter().any(|ring| state.open.contains(&ring.name)) {
             return Vec::new();
         }
-        let gate = |ring: &Ring| ring::gate_after(self.case, self.slot, rollout, &ring.name, &release.version);
-        earlier.iter().map(gate).collect()
+        earlier.iter().map(|ring| ring::gate_after(self.case, &set, route.rollout, &ring.name)).collect()
     }
 
-    fn not_open(&self, rollout: &Rollout, release: &Release) -> PassedOver {
-        let index = self.ring_index(rollout, &release.version);
+    fn not_open(&self, route: Route<'_>, release: &Release) -> PassedOver {
+        let set = self.set(route, release);
+        if let Some(until) = set.taken.filter(|taken| *taken > self.case.now) {
+            return PassedOver::NextSnapshot { until };
+        }
+        let index = self.ring_index(route.rollout, &release.version, ring::state(self.case, &set, route.rollout));
         PassedOver::RingNotOpen {
-            rollout: rollout.name.clone(),
-            ring: rollout.rings[index].name.clone(),
+            rollout: route.rollout.name.clone(),
+            snapshot: set.taken.map(|_| set.version.as_str().into()),
+            ring: route.rollout.rings[index].name.clone(),
             // The first that has not passed is what it waits for.
-            gate: self.gates_before(rollout, release).into_iter().reduce(|gate, next| match gate {
+            gate: self.gates_before(route, release).into_iter().reduce(|gate, next| match gate {
                 GateAnswer::Pass => next,
                 _ => gate,
             }),

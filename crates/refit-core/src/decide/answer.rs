@@ -58,7 +58,7 @@ pub(super) fn under(case: &Case<'_>, slot: &Slot<'_>, policy: &Policy, applies: 
     decision.policy = Some(policy.name.clone());
     decision.mode = policy.mode;
     if slot.install.is_none()
-        && let Some(compliance) = absent(policy)
+        && let Some(compliance) = absent(case, policy, &slot.key.title)
     {
         decision.compliance = if unseen(case) { Compliance::Unseen } else { compliance };
         return decision;
@@ -184,9 +184,10 @@ fn progress(duties: &Duties<'_>, admission: Option<&Admission<'_>>, forbidden: b
         return Progress::Scheduled;
     }
     let waits = admission.considered.iter().any(|release| match &release.verdict {
-        ReleaseVerdict::PassedOver(reasons) => {
-            reasons.iter().any(|reason| matches!(reason, PassedOver::TooYoung { .. } | PassedOver::RingNotOpen { .. }))
-        }
+        ReleaseVerdict::PassedOver(reasons) => reasons.iter().any(|reason| {
+            use PassedOver::{NextSnapshot, RingNotOpen, TooYoung};
+            matches!(reason, TooYoung { .. } | NextSnapshot { .. } | RingNotOpen { .. })
+        }),
         _ => false,
     });
     if waits { Progress::Waiting } else { Progress::None }
@@ -248,6 +249,7 @@ fn would_change(case: &Case<'_>, decision: &Decision, derivation: &Derivation) -
             let version = release.version.clone();
             changes.extend(match reason {
                 PassedOver::TooYoung { until } => Some(WouldChange::Age { version, at: *until }),
+                PassedOver::NextSnapshot { until } => Some(WouldChange::Snapshot { version, at: *until }),
                 PassedOver::RingNotOpen { rollout, ring, .. } => {
                     Some(WouldChange::RingOpens { rollout: rollout.clone(), ring: ring.clone(), version })
                 }

@@ -22,6 +22,8 @@ pub(super) struct Case<'a> {
     pub device: &'a Device,
     pub now: Timestamp,
     pub zone: TimeZone,
+    /// The device's package manager.
+    pub manager: Option<&'a str>,
     known: Known<'a>,
     /// What each condition on device and person says, by its text: they are asked again for every title of the device.
     answers: RefCell<BTreeMap<Text, Explanation>>,
@@ -45,7 +47,18 @@ impl<'a> Case<'a> {
         let resolve = |field| device.facts.resolve(field, &repository.authority, &repository.staleness, now);
         let known = Known(device.facts.fields().map(|field| (field, resolve(field))).collect());
         let (answers, positions, openings) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Case { repository, world, device, now, zone: device.zone(), known, answers, positions, openings }
+        Case {
+            repository,
+            world,
+            device,
+            now,
+            zone: device.zone(),
+            manager: device.manager(),
+            known,
+            answers,
+            positions,
+            openings,
+        }
     }
 
     /// What a field of the device or its person is.

@@ -321,6 +321,11 @@ pub enum PassedOver {
         /// Old enough then.
         until: Timestamp,
     },
+    /// The snapshot that it moves with has not been taken.
+    NextSnapshot {
+        /// It is taken then.
+        until: Timestamp,
+    },
     /// A block takes it away.
     Blocked {
         /// The block.
@@ -344,6 +349,9 @@ pub enum PassedOver {
     RingNotOpen {
         /// The rollout.
         rollout: SmolStr,
+        /// The snapshot that it moves with; `None` where it goes by itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        snapshot: Option<SmolStr>,
         /// The device's ring.
         ring: SmolStr,
         /// What the first gate before it that has not passed says, where an earlier ring is open.
@@ -358,6 +366,9 @@ pub struct RingDerivation {
     pub rollout: SmolStr,
     /// The release that it speaks of; `None` where no release is under way.
     pub version: Option<Version>,
+    /// The snapshot that this moves with; `None` where it goes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SmolStr>,
     /// The device's ring.
     pub ring: SmolStr,
     /// Why.
@@ -391,6 +402,9 @@ pub struct SharePlace {
 pub struct GateDerivation {
     /// The release that it speaks of.
     pub version: Version,
+    /// The snapshot that this moves with; `None` where it goes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SmolStr>,
     /// The ring before it.
     pub after: SmolStr,
     /// What it says.
@@ -546,6 +560,13 @@ pub enum WouldChange {
     },
     /// A release becomes old enough.
     Age {
+        /// The release.
+        version: Version,
+        /// Then.
+        at: Timestamp,
+    },
+    /// The snapshot that a release moves with is taken.
+    Snapshot {
         /// The release.
         version: Version,
         /// Then.

@@ -19,6 +19,7 @@ mod explain;
 mod goal;
 mod hold;
 mod obligations;
+mod release_set;
 mod ring;
 mod select;
 

@@ -3,7 +3,7 @@
 use super::{
     case::Case,
     decision::{GateDerivation, RingReason, SharePlace},
-    select::Slot,
+    release_set::ReleaseSet,
 };
 use crate::{
     policy::{
@@ -97,29 +97,18 @@ pub(super) fn share_place(case: &Case<'_>, policy: &Policy, rollout: &Rollout, i
     Some(SharePlace { position: case.position(policy), from, to: from + share })
 }
 
-/// How far a release has come in a rollout on the device's platform, as far as that is known; else on every platform.
-pub(super) fn state<'a>(
-    case: &Case<'_>,
-    slot: &Slot<'a>,
-    rollout: &Rollout,
-    version: &Version,
-) -> Option<&'a RolloutState> {
+/// How far a release set has come in a rollout on the device's platform, as far as that is known; else on every platform.
+pub(super) fn state<'s>(case: &Case<'_>, set: &ReleaseSet<'s>, rollout: &Rollout) -> Option<&'s RolloutState> {
     let platform = case.device_text("platform");
-    let ours = slot.rollouts.iter().filter(|state| state.rollout == rollout.name && state.version == *version);
+    let ours = set.rollouts.iter().filter(|state| state.rollout == rollout.name && state.version == set.version);
     let here = ours.filter(|state| state.platform.is_none() || state.platform.as_deref() == platform);
     here.max_by_key(|state| state.platform.is_some())
 }
 
-/// What the gate after a ring says of a release; inconclusive while nothing is known. A halt counts whoever found it; else what was
+/// What the gate after a ring says of a release set; inconclusive while nothing is known. A halt counts whoever found it; else what was
 /// found on the device's own platform comes before what was found on all, and of several the most careful.
-pub(super) fn gate_after(
-    case: &Case<'_>,
-    slot: &Slot<'_>,
-    rollout: &Rollout,
-    ring: &str,
-    version: &Version,
-) -> GateAnswer {
-    findings(case, slot, version)
+pub(super) fn gate_after(case: &Case<'_>, set: &ReleaseSet<'_>, rollout: &Rollout, ring: &str) -> GateAnswer {
+    findings(case, set)
         .filter(|finding| finding.after == ring)
         .map(|finding| (finding.platform.is_none(), answer(case, rollout, finding)))
         .min_by_key(|(general, answer)| match answer {
@@ -130,24 +119,24 @@ pub(super) fn gate_after(
         .map_or(GateAnswer::Inconclusive, |(_, answer)| answer)
 }
 
-/// What the gate after a ring says of a release, with its evidence.
+/// What the gate after a ring says of a release set that `version` moves with, with its evidence.
 pub(super) fn gate_derivation(
     case: &Case<'_>,
-    slot: &Slot<'_>,
+    set: &ReleaseSet<'_>,
     rollout: &Rollout,
     ring: &Ring,
     version: &Version,
 ) -> GateDerivation {
-    let evidence = findings(case, slot, version).find(|finding| finding.after == ring.name).and_then(|finding| {
-        match &finding.finding {
+    let evidence =
+        findings(case, set).find(|finding| finding.after == ring.name).and_then(|finding| match &finding.finding {
             GateFinding::Evidence(evidence) => Some(evidence.clone()),
             GateFinding::Answered(_) => None,
-        }
-    });
+        });
     GateDerivation {
         version: version.clone(),
+        snapshot: set.taken.map(|_| set.version.as_str().into()),
         after: ring.name.clone(),
-        answer: gate_after(case, slot, rollout, &ring.name, version),
+        answer: gate_after(case, set, rollout, &ring.name),
         evidence,
         soak: ring.soak,
         enough: rollout.gate.as_ref().and_then(|gate| gate.enough),
@@ -155,9 +144,9 @@ pub(super) fn gate_derivation(
     }
 }
 
-/// The ring after which a release was halted, by any rollout that has such a ring: a halt belongs to the release.
-pub(super) fn halted_after(case: &Case<'_>, slot: &Slot<'_>, version: &Version) -> Option<SmolStr> {
-    findings(case, slot, version)
+/// The ring after which a release set was halted, by any rollout that has such a ring: a halt belongs to the release set.
+pub(super) fn halted_after(case: &Case<'_>, set: &ReleaseSet<'_>) -> Option<SmolStr> {
+    findings(case, set)
         .find(|finding| match &finding.finding {
             GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
             GateFinding::Evidence(_) => case
@@ -171,11 +160,11 @@ pub(super) fn halted_after(case: &Case<'_>, slot: &Slot<'_>, version: &Version) 
 }
 
 /// What was found on the device's platform; where that is unknown, on any.
-fn findings<'s>(case: &'s Case<'_>, slot: &'s Slot<'_>, version: &'s Version) -> impl Iterator<Item = &'s GateState> {
+fn findings<'s>(case: &'s Case<'_>, set: &'s ReleaseSet<'_>) -> impl Iterator<Item = &'s GateState> {
     let platform = case.device_text("platform");
-    slot.gates.iter().filter(move |finding| {
+    set.gates.iter().filter(move |finding| {
         let here = finding.platform.is_none() || platform.is_none() || finding.platform.as_deref() == platform;
-        here && finding.version == *version
+        here && finding.version == set.version
     })
 }
 

@@ -59,8 +59,10 @@ pub(super) fn slots<'a>(case: &Case<'a>) -> Vec<Slot<'a>> {
         .iter()
         .flat_map(|policy| policy.software.iter().map(move |selector| (policy, selector)))
         .filter_map(|(policy, selector)| match selector {
-            // That a package is not there which a title means says nothing: the title itself is not there either.
-            Selector::Title(title) if !installed.contains(title) && !policy.meant.contains(title) => Some(title),
+            // That a package is not there which a title means says nothing, unless it is what is required here.
+            Selector::Title(title) if installed.contains(title) => None,
+            Selector::Title(title) if policy.meant.contains(title) => requires(case, policy, title).then_some(title),
+            Selector::Title(title) => Some(title),
             _ => None,
         })
         .collect();
@@ -222,9 +224,16 @@ fn same_outcome(a: &Decision, b: &Decision) -> bool {
     key(a) == key(b)
 }
 
+/// Whether a policy wants a title to be here that is not.
+fn requires(case: &Case<'_>, policy: &Policy, title: &TitleId) -> bool {
+    let has = |title: &TitleId| case.device.installs.iter().any(|install| install.title == *title);
+    case.repository.requires(policy, title, case.manager, has)
+}
+
 /// What a policy says of a title that the device does not have, and does not need.
-pub(super) fn absent(policy: &Policy) -> Option<Compliance> {
+pub(super) fn absent(case: &Case<'_>, policy: &Policy, title: &TitleId) -> Option<Compliance> {
     match policy.presence {
+        Presence::Required if !requires(case, policy, title) => Some(Compliance::NotApplicable),
         Presence::IfPresent => Some(Compliance::NotApplicable),
         Presence::Forbidden => Some(Compliance::Compliant),
         Presence::Required => None,

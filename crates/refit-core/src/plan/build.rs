@@ -315,6 +315,7 @@ fn waiting(decision: &Decision, zone: &TimeZone) -> Option<String> {
         .iter()
         .filter_map(|reason| match reason {
             PassedOver::TooYoung { until } => Some(format!("old enough {}", moment(*until, zone))),
+            PassedOver::NextSnapshot { until } => Some(format!("moves with the snapshot of {}", moment(*until, zone))),
             PassedOver::NotOffered { until: Some(until) } if *until < Timestamp::MAX => {
                 Some(format!("offered {}", moment(*until, zone)))
             }

@@ -13,3 +13,4 @@ pub mod repository;
 pub mod resolve;
 pub mod syntax;
 pub mod testing;
+mod vendor;

@@ -45,6 +45,11 @@ impl RangeText {
     }
 }
 
+/// A range of upstream versions as one of packages; `None` where it makes no sense there.
+pub(super) fn of_packages(scheme: Scheme, range: &VersionRange) -> Option<VersionRange> {
+    VersionRange::parse(scheme, &for_packages(&range.to_string())).ok()
+}
+
 /// Whether versions of a scheme are those of packages, with a revision.
 pub(super) fn is_packaged(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::Dpkg | Scheme::Rpm)
@@ -70,6 +75,20 @@ fn for_packages(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_of_versions_is_one_of_packages() {
+        let range = |text: &str| VersionRange::parse(Scheme::Chrome, text).unwrap();
+        let holds = |text: &str, version: &str| {
+            let version = Version::parse(Scheme::Dpkg, version).unwrap();
+            of_packages(Scheme::Dpkg, &range(text)).unwrap().contains(&version) == Some(true)
+        };
+        assert!(holds(">=130.0.0.0, <131.0.6778.86", "131.0.6778.85-1") && !holds("<131.0.6778.86", "131.0.6778.86-1"));
+        assert!(holds("<=131.0.6778.86", "131.0.6778.86-1") && !holds("<=131.0.6778.86", "131.0.6778.87-1"));
+        let everything = VersionRange::between(Scheme::Chrome, None, None);
+        let nothing_runs = Version::parse(Scheme::Dpkg, "0~~").unwrap();
+        assert_eq!(of_packages(Scheme::Dpkg, &everything).unwrap().contains(&nothing_runs), Some(true));
+    }
 
     #[test]
     fn a_range_of_a_title_holds_its_packages_whatever_their_revision() {

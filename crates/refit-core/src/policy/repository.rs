@@ -441,26 +441,6 @@ impl Repository {
         carriers
     }
 
-    /// The packages that are always the vendor's own build of a title, whatever device has them: who names the title means them.
-    pub fn vendor_packages(&self, title: &TitleId) -> Vec<TitleId> {
-        let known = self.titles.get(title).into_iter();
-        known.flat_map(|known| &known.document.vendor_packages).map(TitleId::new).collect()
-    }
-
-    /// The selectors with the packages that those of titles mean too.
-    pub(super) fn with_vendor_packages(&self, mut selectors: Vec<Selector>) -> Vec<Selector> {
-        for index in 0..selectors.len() {
-            let Selector::Title(title) = &selectors[index] else { continue };
-            for package in self.vendor_packages(title) {
-                let package = Selector::Title(package);
-                if !selectors.contains(&package) {
-                    selectors.push(package);
-                }
-            }
-        }
-        selectors
-    }
-
     /// That a title is on a device as a package, of which policies speak by another name; `None` where it is not so.
     pub fn carried_in_words(&self, title: &TitleId, has: impl Fn(&TitleId) -> bool) -> Option<String> {
         if has(title) {

@@ -46,29 +46,25 @@ impl Tally {
 
     /// The least rate that is not excluded.
     pub fn lower_bound(self, alpha: f64) -> f64 {
-        let observed = self.rate();
-        if self.bad == 0 || !self.excludes(0.0, alpha) {
+        if self.bad == 0 {
             return 0.0;
         }
-        bisect(0.0, observed, |rate| self.excludes(rate, alpha))
+        // One bad result excludes 0 for certain.
+        bisect(0.0, self.rate(), |rate| self.excludes(rate, alpha))
     }
 
     /// The greatest rate that is not excluded.
     pub fn upper_bound(self, alpha: f64) -> f64 {
-        let observed = self.rate();
-        if self.bad == self.of || !self.excludes(1.0, alpha) {
+        if self.bad == self.of {
             return 1.0;
         }
-        bisect(1.0, observed, |rate| self.excludes(rate, alpha))
+        bisect(1.0, self.rate(), |rate| self.excludes(rate, alpha))
     }
 }
 
 /// How many results without a bad one exclude `rate`; `None` where no number does.
 pub fn results_to_exclude(rate: f64, alpha: f64) -> Option<u64> {
     let sure = |n: u64| Tally::new(0, n).excludes(rate, alpha);
-    if rate <= 0.0 || alpha <= 0.0 {
-        return None;
-    }
     let mut enough = 1;
     while !sure(enough) {
         enough *= 2;
@@ -149,6 +145,18 @@ mod tests {
         assert_eq!(all.upper_bound(0.05), 1.0);
         let none = Tally::new(0, 8);
         assert!((none.upper_bound(0.05) + all.lower_bound(0.05) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn so_many_results_exclude_a_rate_and_one_less_does_not() {
+        for (rate, alpha) in [(0.02, 0.05), (0.5, 0.05), (0.3, 0.01), (0.001, 0.2)] {
+            let needed = results_to_exclude(rate, alpha).unwrap();
+            assert!(Tally::new(0, needed).excludes(rate, alpha), "{rate} {alpha}: {needed}");
+            assert!(!Tally::new(0, needed - 1).excludes(rate, alpha), "{rate} {alpha}: {needed}");
+        }
+        for (rate, alpha) in [(0.0, 0.05), (-0.1, 0.05), (0.5, 0.0), (1e-15, 0.05)] {
+            assert_eq!(results_to_exclude(rate, alpha), None, "{rate} {alpha}");
+        }
     }
 
     proptest! {

@@ -123,6 +123,13 @@ impl Device {
         self.timezone.clone().unwrap_or(TimeZone::UTC)
     }
 
+    /// Its package manager, by the namespace of the packages that it has; `None` where it has none, or of several.
+    pub fn manager(&self) -> Option<&str> {
+        let mut spaces = self.installs.iter().filter_map(|install| Some(install.title.package()?.0));
+        let first = spaces.next()?;
+        spaces.all(|space| space == first).then_some(first)
+    }
+
     /// Whether, and since when, its universe offers a release: since its publication, where nothing else is known.
     pub fn offer(&self, release: &Release) -> Offer {
         self.offers

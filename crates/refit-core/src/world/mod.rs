@@ -21,9 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct World {
     releases: BTreeMap<TitleId, Vec<Release>>,
     advisories: BTreeMap<TitleId, Vec<Advisory>>,
-    /// What has opened, by title.
+    /// What has opened, by title; snapshots by [`snapshot_title`](crate::rollout::snapshot_title).
     pub rollouts: BTreeMap<TitleId, Vec<RolloutState>>,
-    /// What gates said, or the evidence for it, by title.
+    /// What gates said, or the evidence for it, by title, snapshots likewise.
     pub gates: BTreeMap<TitleId, Vec<GateState>>,
     /// When a condition on an advisory first became true.
     pub latches: BTreeMap<(AdvisoryId, SmolStr), Timestamp>,
@@ -42,13 +42,15 @@ pub struct Applied {
     pub entries: BTreeMap<(SmolStr, SmolStr), Timestamp>,
 }
 
-/// How far one release has come in one rollout.
+/// How far one release, or one snapshot of a policy, has come in one rollout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RolloutState {
     /// The rollout's name.
     pub rollout: SmolStr,
-    /// The release.
+    /// The release, or the snapshot's name.
     pub version: Version,
+    /// The releases of a snapshot, as it began; `None` is whatever was published before it was taken.
+    pub releases: Option<BTreeSet<(TitleId, SmolStr)>>,
     /// The platform; `None` is every platform.
     pub platform: Option<SmolStr>,
     /// The rings that have opened.

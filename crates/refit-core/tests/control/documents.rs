@@ -149,6 +149,79 @@ deadline: [{ within: 30d }]
     }
 }
 
+const CHROME: &str = "
+organization: acme
+defaults: { mode: enforce }
+---
+title: google-chrome
+scheme: chrome
+identifiers: { deb: [google-chrome-stable], rpm: [google-chrome-stable] }
+vendor_packages: [deb/google-chrome-stable, rpm/google-chrome-stable]
+---
+policy: browsers
+software: [google-chrome]
+deadline: [{ if: exposure.kev, within: 2d }, { within: 30d }]
+";
+
+/// What is known of a title is known of the package that only its vendor builds, and of no other.
+#[test]
+fn an_advisory_of_a_title_is_one_of_its_vendors_package() {
+    let package = "deb/google-chrome-stable";
+    let mut shell = Shell::new("2026-11-01T00:00:00Z");
+    shell.tell(Input::Start { program: "1".into(), alive_until: None });
+    shell.enrol("d1");
+    shell.installs("d1", &[(package, "1:130.0.6723.58-1"), ("deb/chromium", "130.0.6723.58-1")]);
+    shell.release(package, "1:130.0.6723.69-1");
+    shell.apply(CHROME);
+    shell.settle();
+    assert_eq!(told(&shell).directives[0].closes, []);
+    let due = told(&shell).directives[0].due.unwrap();
+    let mut advisory = serde_json::json!({
+        "id": "CVE-2026-1", "title": "google-chrome", "affected": ["<130.0.6723.69"],
+        "known_at": "2026-11-01T00:00:00Z", "kev": "2026-11-01T00:00:00Z"
+    });
+    let told_of = |shell: &mut Shell, advisory: &serde_json::Value| {
+        let advisories = vec![serde_json::from_value(advisory.clone()).unwrap()];
+        shell.tell(Input::Advisories { source: "feed".into(), advisories });
+        shell.settle()
+    };
+    told_of(&mut shell, &advisory);
+    let document = told(&shell);
+    let [directive] = &document.directives[..] else { panic!("{:?}", document.directives) };
+    assert_eq!((directive.grace_seconds, directive.closes[0].as_str()), (4 * 3_600, "CVE-2026-1"));
+    assert!(directive.due.unwrap() < due);
+    assert_eq!(shell.replayed().devices, shell.state.devices);
+
+    // It is withdrawn, and the due time moves back with that cause.
+    shell.wait(1);
+    advisory["withdrawn"] = shell.now.to_string().into();
+    let events = told_of(&mut shell, &advisory);
+    assert_eq!(told(&shell).directives[0].due, Some(due));
+    let said = format!("{events:?}");
+    assert!(said.contains("AdvisoryWithdrawn"), "{said}");
+}
+
+/// A title is required as the package that it is there.
+#[test]
+fn a_required_title_is_installed_as_its_vendors_package() {
+    let required = CHROME.replace("software: [google-chrome]", "software: [google-chrome]\npresence: required");
+    for (namespace, system) in [("deb", System::Deb), ("rpm", System::Rpm)] {
+        let mut shell = Shell::new("2026-11-01T00:00:00Z");
+        shell.tell(Input::Start { program: "1".into(), alive_until: None });
+        shell.enrol("d1");
+        shell.installs("d1", &[(&format!("{namespace}/bash"), "5.2-1")]);
+        for namespace in ["deb", "rpm"] {
+            shell.release(&format!("{namespace}/google-chrome-stable"), "130.0.6723.69-1");
+        }
+        shell.apply(&required);
+        shell.settle();
+        let document = told(&shell);
+        let [directive] = &document.directives[..] else { panic!("{:?}", document.directives) };
+        let Action::Install(package) = &directive.action else { panic!("{directive:?}") };
+        assert_eq!((package.system, &*package.name), (system, "google-chrome-stable"));
+    }
+}
+
 #[test]
 fn a_halt_counts_before_devices_are_decided_anew() {
     let mut shell = fleet(&[("deb/bash", "5.2-1")]);

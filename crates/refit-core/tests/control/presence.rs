@@ -152,6 +152,21 @@ fn after_a_crash_nobody_is_called_silent_for_what_was_not_written_down() {
 }
 
 #[test]
+fn who_was_unseen_and_comes_back_without_news_is_decided_anew() {
+    let mut shell = heard_lately();
+    // Shorter than what counts as an absence.
+    shell.apply(&format!("{POLICY}---\nsource: agent\nstale_after: 1d\n"));
+    assert_eq!(stands(&mut shell), Compliance::Compliant);
+    shell.wait(30);
+    assert_eq!(stands(&mut shell), Compliance::Unseen);
+    shell.installs("a", &[("editor", "1.0.0")]);
+    minutes(&mut shell, 16);
+    assert_eq!(presences(&shell.tell(Input::Tick)), 1);
+    assert!(shell.state.device(&"a".into()).unwrap().absences.is_empty());
+    assert_eq!(stands(&mut shell), Compliance::Compliant);
+}
+
+#[test]
 fn a_server_that_starts_again_and_again_does_not_hide_silence() {
     let mut shell = heard_lately();
     let began = shell.now;

@@ -1,6 +1,7 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
 mod signals;
+mod snapshots;
 
 use super::shell::Shell;
 use refit_core::{
@@ -135,12 +136,24 @@ fn receipt(shell: &mut Shell, device: &str, result: ReceiptResult, before: &str,
 }
 
 fn receipt_of(shell: &mut Shell, device: &str, wanted: Option<&str>, result: ReceiptResult, before: &str, after: &str) {
+    receipt_for(shell, device, "editor", wanted, result, before, after);
+}
+
+fn receipt_for(
+    shell: &mut Shell,
+    device: &str,
+    title: &str,
+    wanted: Option<&str>,
+    result: ReceiptResult,
+    before: &str,
+    after: &str,
+) {
     let wanted = wanted.map(Into::into);
     let id = format!("{device}-{}", shell.log.len());
     shell.tell(Input::Receipt {
         device: DeviceId::new(device),
         receipt: id.into(),
-        slot: SlotName::of(TitleId::new("editor")),
+        slot: SlotName::of(TitleId::new(title)),
         wanted,
         result,
         before: Some(before.into()),

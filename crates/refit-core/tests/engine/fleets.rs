@@ -171,6 +171,7 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
         advisories.push(Advisory {
             id: AdvisoryId::new(format!("CVE-2026-{id}")),
             title: TitleId::new(PACKAGE),
+            upstream: None,
             affected: vec![VersionRange::parse(Scheme::Dpkg, &format!("<3.0.{}-1", 1 + dice.below(5))).unwrap()],
             known_at: ago(dice.hours(500)),
             cvss: dice.some(&[5.0, 9.8]),
@@ -199,6 +200,7 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
                 }
                 world.rollouts.entry(title.clone()).or_default().push(RolloutState {
                     rollout: "shares".into(),
+                    releases: None,
                     version: version.clone(),
                     platform: dice.one_in(3).then(|| dice.of(&["windows", "linux"]).into()),
                     open: RINGS[..open].iter().map(|ring| (*ring).into()).collect(),

@@ -246,6 +246,7 @@ impl Spec {
         let advisory = |advisory: &Adv| Advisory {
             id: AdvisoryId::new(format!("CVE-2026-{}", advisory.id)),
             title: title(),
+            upstream: None,
             affected: vec![VersionRange::parse(Scheme::Generic, &format!("<{}", text(advisory.fixed))).unwrap()],
             known_at: ago(advisory.known),
             cvss: advisory.cvss,
@@ -262,6 +263,7 @@ impl Spec {
             let version = version((release.branch, release.number));
             if release.open > 0 {
                 world.rollouts.entry(title()).or_default().push(RolloutState {
+                    releases: None,
                     rollout: "standard".into(),
                     platform: None,
                     version: version.clone(),

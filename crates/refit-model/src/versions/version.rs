@@ -68,6 +68,12 @@ impl Version {
         &self.text
     }
 
+    /// A package's version without its epoch; `None` where it has none.
+    pub fn without_epoch(&self) -> Option<Version> {
+        let (_, rest) = self.text.split_once(':').filter(|_| matches!(self.scheme, Scheme::Dpkg | Scheme::Rpm))?;
+        Version::parse(self.scheme, rest).ok()
+    }
+
     /// The order within one scheme; `None` between schemes, and between a product version and a build of Apple's.
     pub fn compare(&self, other: &Version) -> Option<Ordering> {
         (self.scheme == other.scheme && self.scheme.orders(&self.key, &other.key)).then(|| self.key.cmp(&other.key))

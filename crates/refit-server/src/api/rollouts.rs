@@ -8,7 +8,8 @@ use super::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use refit_api::{
-    GateAnswered, GateSaid, MomentSaid, OpenRing, Page, ReleaseAndWhy, RingSaid, RolloutSaid, Why, Written,
+    GateAnswered, GateSaid, MomentSaid, OpenRing, Page, ReleaseAndWhy, ReleaseMoved, RingSaid, RolloutSaid, Why,
+    Written,
 };
 use refit_core::control::{Happened, Input, Moment, RolloutRecord, Scope, State as World, Status, because};
 use refit_model::TitleId;
@@ -22,7 +23,7 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
-    /// Only those of this title.
+    /// Only those of this title, by itself or with others.
     title: Option<String>,
 }
 
@@ -44,8 +45,10 @@ pub(super) async fn list(
 fn rollouts(state: &World, which: &Which, now: Timestamp) -> Vec<RolloutSaid> {
     let wanted = |title: &TitleId| which.title.as_ref().is_none_or(|wanted| title.as_str() == wanted);
     let mut said = Vec::new();
-    for (title, records) in state.rollouts.under_way.iter().filter(|(title, _)| wanted(title)) {
-        said.extend(records.iter().filter_map(|record| rollout(state, title, record, now)));
+    for (title, records) in &state.rollouts.under_way {
+        // A title's releases may move with others.
+        let ours = records.iter().filter(|record| wanted(title) || record.titles(title).any(wanted));
+        said.extend(ours.filter_map(|record| rollout(state, title, record, now)));
     }
     said
 }
@@ -59,6 +62,7 @@ fn rollout(state: &World, title: &TitleId, record: &RolloutRecord, now: Timestam
     Some(RolloutSaid {
         title: title.to_string(),
         version: record.version.to_string(),
+        releases: record.releases.iter().map(|(title, version)| release(state, title, version)).collect(),
         rollout: record.rollout.to_string(),
         platform: text(record.platform.as_ref()),
         stage: status.stage,
@@ -86,6 +90,16 @@ fn rollout(state: &World, title: &TitleId, record: &RolloutRecord, now: Timestam
         verdict: status.verdict,
         expedited: state.rollouts.is_expedited(title, &record.version, platform),
     })
+}
+
+fn release(state: &World, title: &TitleId, version: &SmolStr) -> ReleaseMoved {
+    let trial = state.rollouts.trial(title, version).unwrap_or_default();
+    ReleaseMoved {
+        title: title.to_string(),
+        version: version.to_string(),
+        fine: trial.fine.len(),
+        failed: trial.failed.len(),
+    }
 }
 
 fn text(name: Option<&SmolStr>) -> Option<String> {
@@ -210,6 +224,7 @@ pub(super) async fn open_ring(
         ring: body.ring.into(),
         platform: body.platform.map(Into::into),
         members: None,
+        releases: Vec::new(),
     };
     api.post(&caller, repeat, StatusCode::OK, input, super::written).await
 }

@@ -205,3 +205,24 @@ async fn what_monitoring_posts_halts_a_release_and_a_slip_is_told() {
     assert_eq!(rollout["stage"], "under_way");
     assert!(rollout["says"].as_str().unwrap().contains("signal crashes says something bad look worse"), "{rollout:#}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_is_told_with_what_moves_in_it() {
+    let fleet = Fleet::under(&POLICY.replace("rollout: standard", "rollout: { use: standard, every: 6h }")).await;
+    fleet.release("1.1.0").await;
+    assert_eq!(fleet.server.get("/api/v1/rollouts").await.ok()["items"], json!([]));
+    let explained = fleet.explain("d00").await;
+    assert!(explained.contains("1.1.0") && explained.contains("it moves with the snapshot of"), "{explained}");
+    fleet.server.wait(SignedDuration::from_hours(7));
+    // Somebody has to say something for the server to look again at once: time is set by hand here.
+    fleet.has("d11", "1.0.1").await;
+    fleet.server.shell.settled().await;
+    let rollout = fleet.rollout().await;
+    assert_eq!(rollout["title"], "snapshot/editors", "it is found by the title of a release that moves with it");
+    let releases = json!([{ "title": "editor", "version": "1.1.0", "fine": 0, "failed": 0 }]);
+    assert_eq!(rollout["releases"], releases);
+    assert_eq!(rollout["open"][0]["devices"], 2);
+    let explained = fleet.explain("d05").await;
+    let day = rollout["version"].as_str().unwrap();
+    assert!(explained.contains(&format!("has not opened for snapshot {day}")), "{explained}");
+}

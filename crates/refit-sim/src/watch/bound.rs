@@ -2,7 +2,7 @@
 //!
 //! A release that breaks every device, in a way that the gate asks for, never leaves its first ring: no result of it is good, or
 //! every device of it is silent, or everybody complains, and nothing of that passes. In the first ring are those whose position
-//! is in its share, and those that are on a halted release of the title. Any other reaches, in so many hours after its first
+//! is in its share, and those that are on a halted release of the title, however that came to them. Any other reaches, in so many hours after its first
 //! ring, the rings before which the others have had the time to soak. People who expedite a release, let a gate pass, open a
 //! ring, or let a halted release go on, and policies without rollouts, take the bound away: they are meant to.
 
@@ -28,6 +28,8 @@ pub struct Bounds {
     begun: BTreeMap<(TitleId, SmolStr), Begun>,
     /// Whom each release was given.
     given: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
+    /// Where each release was seen.
+    seen: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
     /// How many devices there are.
     devices: usize,
 }
@@ -102,19 +104,21 @@ impl Bounds {
         let files = fold.policy.as_ref().map(|(_, _, files)| files.clone()).unwrap_or_default();
         let lifted = match event {
             Event::RingOpened(opened) => {
-                let release = (opened.title.clone(), opened.version.clone());
-                if let Some(spec) = in_force(fold, truth)
-                    && truth.qualities.contains_key(&release)
-                {
-                    self.begun.entry(release.clone()).or_insert_with(|| Begun {
-                        at: entry.at,
-                        sizes: sizes(spec, fold, &opened.title),
-                        devices: fold.devices.len(),
-                        specs: [files].into(),
-                        lifted: false,
-                    });
+                let set = (opened.title.clone(), opened.version.clone());
+                for release in opened.releases.iter().chain([&set]) {
+                    if let Some(spec) = in_force(fold, truth)
+                        && truth.qualities.contains_key(release)
+                    {
+                        self.begun.entry(release.clone()).or_insert_with(|| Begun {
+                            at: entry.at,
+                            sizes: sizes(spec, fold, &release.0),
+                            devices: fold.devices.len(),
+                            specs: [files.clone()].into(),
+                            lifted: false,
+                        });
+                    }
                 }
-                (entry.actor != "server").then_some(release)
+                (entry.actor != "server").then_some(set)
             }
             Event::GateAnswered(it) => {
                 let lets = it.answer == Some(GateAnswer::Pass) && it.verdict.is_none();
@@ -132,9 +136,18 @@ impl Bounds {
                 self.published(fold, entry.at, moves);
                 None
             }
+            Event::DeviceObserved(observed) => {
+                let index = fold.by_id.get(&observed.device).and_then(|index| u32::try_from(*index).ok());
+                for install in &observed.present {
+                    let release = (install.title.clone(), install.version.clone());
+                    self.seen.entry(release).or_default().extend(index);
+                }
+                None
+            }
             _ => None,
         };
-        if let Some(release) = lifted {
+        let lifted = lifted.into_iter().flat_map(|(title, version)| fold.releases.moves_with(&title, &version));
+        for release in lifted {
             let begun = self.begun.entry(release);
             begun.and_modify(|begun| begun.lifted = true).or_insert_with(|| Begun {
                 at: entry.at,
@@ -146,9 +159,14 @@ impl Bounds {
         }
     }
 
-    /// Whether a device was ever given a release.
-    pub fn was_given(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
-        self.given.get(&(title.clone(), version.clone())).is_some_and(|given| given.contains(&index))
+    /// Whether a device was ever on a release: it was given it, or was seen with it.
+    pub fn was_on(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
+        self.on(title, version).any(|on| *on == index)
+    }
+
+    fn on<'r>(&'r self, title: &TitleId, version: &SmolStr) -> impl Iterator<Item = &'r u32> + use<'r> {
+        let release = (title.clone(), version.clone());
+        self.given.get(&release).into_iter().chain(self.seen.get(&release)).flatten()
     }
 
     fn published(&mut self, fold: &Fold, at: Timestamp, moves: &MovesPublished) {
@@ -190,8 +208,7 @@ impl Bounds {
                 .releases
                 .ever_halted(title)
                 .filter(|halted| *halted != version)
-                .flat_map(|halted| self.given.get(&(title.clone(), halted.clone())))
-                .flatten()
+                .flat_map(|halted| self.on(title, halted))
                 .copied()
                 .collect();
             if let Some(first) = sizes.first_mut() {

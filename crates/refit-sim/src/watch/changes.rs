@@ -1,5 +1,7 @@
 //! Invariants of changes on devices: what was really begun, where and when, held against the policy that was in force, the releases
 //! on their way, and the person at the machine. They read policies as the simulation wrote them, and calendars by code of their own.
+//! The time of windows, freezes and due times is what the device's clock says, to the second: that this is right, as far as it has to
+//! be, is an invariant of its own (`no-change-without-time`).
 
 use super::{Truth, bound::Bounds, fold::Fold};
 use crate::{
@@ -49,10 +51,8 @@ pub struct Begun<'a> {
     pub now: Timestamp,
 }
 
-/// How far a device's clock may be from the truth, and a moment at either end of a time, in seconds.
-const SLACK: i64 = 900;
 /// How long a state may be acted on without another answer, in seconds: a lease, and what clocks may differ by.
-const LEASE: i64 = 3_600 + 2 * SLACK;
+const LEASE: i64 = 3_600 + 1_800;
 
 impl Begun<'_> {
     /// The states that ask for a step, of those that were confirmed with a lease that lasts. Nobody asks for what comes along.
@@ -94,7 +94,7 @@ impl Begun<'_> {
             let last = open.iter().any(|ring| ring.is_last());
             let first = open.iter().any(|ring| ring.is_first());
             let mut halted = self.fold.releases.ever_halted(&title).filter(|halted| *halted != version);
-            let on_halted = halted.any(|halted| self.bounds.was_given(&title, halted, index));
+            let on_halted = halted.any(|halted| self.bounds.was_on(&title, halted, index));
             let inside = member || last || (first && on_halted);
             (!inside).then(|| {
                 let open: Vec<_> = open.iter().map(|ring| &ring.ring).collect();
@@ -110,14 +110,12 @@ impl Begun<'_> {
             asked.spec.freezes.iter().any(|(from, to, yields)| {
                 let yields = *yields && self.fold.exploited.contains(&asked.directive.title);
                 let (start, end) = (midnight(*from, &zone), to.tomorrow().ok().and_then(|day| midnight(day, &zone)));
-                let within = start
-                    .zip(end)
-                    .is_some_and(|(start, end)| start < earlier(self.now, SLACK) && later(self.now, SLACK) < end);
+                let within = start.zip(end).is_some_and(|(start, end)| start <= self.wall && self.wall < end);
                 within && !yields
             })
         };
         let step = steps.iter().find(|step| self.all(step, frozen))?;
-        Some(format!("{}: {step:?} begins at {} inside a freeze", self.agent.device, self.now))
+        Some(format!("{}: {step:?} begins at {} inside a freeze", self.agent.device, self.wall))
     }
 
     /// Nothing changes outside its window, unless the person said so, or it is overdue and the window gives way.
@@ -125,14 +123,17 @@ impl Begun<'_> {
         let shut = |asked: &Asked<'_>, version: Option<&SmolStr>| {
             let Some(window) = asked.terms.window else { return false };
             let zone = TimeZone::get(&asked.state.timezone).unwrap_or(TimeZone::UTC);
-            let overdue = asked.directive.due.is_some_and(|due| due <= later(self.now, SLACK));
+            let overdue = asked.directive.due.is_some_and(|due| due <= self.wall);
             let agreed = self.agent.image.ledger.agreed(&asked.directive.title, version);
-            !(agreed || (overdue && !window.waits) || is_open(window, &zone, self.now))
+            !(agreed || (overdue && !window.waits) || is_open(window, &zone, self.wall))
         };
         let step = steps.iter().find(|step| self.all(step, |asked| shut(asked, step.after.as_ref())))?;
         let asked: Vec<_> =
             self.asked(step).iter().map(|it| (it.terms.window, it.directive.due, it.state.sequence)).collect();
-        Some(format!("{}: {step:?} begins at {} outside its window: {asked:?}", self.agent.device, self.now))
+        Some(format!(
+            "{}: {step:?} begins at {} by its clock, outside its window: {asked:?}",
+            self.agent.device, self.wall
+        ))
     }
 
     /// Who is in the middle of something that the policy respects is left alone, until the time for that is over.
@@ -141,7 +142,7 @@ impl Begun<'_> {
             let Some((respected, hours)) = &asked.terms.not_while else { return false };
             let busy = respected.iter().any(|what| self.agent.presence.busy.contains(what));
             let until = asked.directive.due.map(|due| later(due, hours * 3_600));
-            busy && until.is_none_or(|until| later(self.now, SLACK) < until)
+            busy && until.is_none_or(|until| self.wall < until)
         };
         let step = steps.iter().find(|step| self.all(step, disturbs))?;
         Some(format!("{}: {step:?} begins while the person is busy: {:?}", self.agent.device, self.agent.presence))
@@ -184,14 +185,14 @@ fn asks(directive: &Directive, step: &Step) -> bool {
     package.as_ref() == Some(&step.package) && version == step.after.as_ref()
 }
 
-/// Whether a window is open, give or take a moment.
+/// Whether a window is open.
 fn is_open(window: WindowSpec, zone: &TimeZone, now: Timestamp) -> bool {
     let today = zone.to_datetime(now).date();
     let days = std::iter::successors(Some(today.saturating_add(jiff::Span::new().days(1))), |day| day.yesterday().ok());
     let days = days.take(4).filter(|day| !window.saturdays || day.weekday() == Weekday::Saturday);
     days.filter_map(|day| zone.to_ambiguous_timestamp(day.at(window.hour, 0, 0, 0)).compatible().ok()).any(|start| {
         let end = later(start, window.hours * 3_600);
-        start <= later(now, SLACK) && earlier(now, SLACK) < end
+        start <= now && now < end
     })
 }
 
@@ -201,8 +202,4 @@ fn midnight(day: Date, zone: &TimeZone) -> Option<Timestamp> {
 
 fn later(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
-}
-
-fn earlier(at: Timestamp, seconds: i64) -> Timestamp {
-    at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
 }

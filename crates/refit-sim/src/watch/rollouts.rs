@@ -29,6 +29,8 @@ pub struct Releases {
     expedited: BTreeSet<Release>,
     /// What was ever halted.
     halted: BTreeSet<(TitleId, SmolStr)>,
+    /// The releases that move as one in a snapshot.
+    snapshots: BTreeMap<(TitleId, SmolStr), BTreeSet<(TitleId, SmolStr)>>,
 }
 
 /// A ring that has opened.
@@ -67,13 +69,20 @@ impl Releases {
     pub fn apply(&mut self, event: &Event, at: Timestamp, now: Timestamp) {
         match event {
             Event::RingOpened(opened) => {
-                let release = (opened.title.clone(), opened.version.clone(), opened.platform.clone());
+                let set = (opened.title.clone(), opened.version.clone());
+                if !opened.releases.is_empty() {
+                    self.snapshots.entry(set.clone()).or_default().extend(opened.releases.iter().cloned());
+                }
                 let ring = OpenRing { ring: opened.ring.clone(), at, members: opened.members.clone() };
-                self.open.entry(release).or_default().push(ring);
+                for (title, version) in opened.releases.iter().cloned().chain([set]) {
+                    let release = (title, version, opened.platform.clone());
+                    self.open.entry(release).or_default().push(ring.clone());
+                }
             }
             Event::GateAnswered(GateAnswered { title, version, platform, after, answer, .. }) => {
                 let key = ((title.clone(), version.clone(), platform.clone()), after.clone());
                 if *answer == Some(GateAnswer::Halt) {
+                    self.halted.extend(self.moves_with(title, version));
                     self.halted.insert((title.clone(), version.clone()));
                 }
                 match answer {
@@ -94,15 +103,28 @@ impl Releases {
         both.into_iter().filter_map(|release| self.open.get(&release)).flatten()
     }
 
-    /// Whether a release is halted on a platform.
+    /// The releases that move with a snapshot, or the release itself.
+    pub fn moves_with(&self, title: &TitleId, version: &SmolStr) -> BTreeSet<(TitleId, SmolStr)> {
+        let alone = (title.clone(), version.clone());
+        self.snapshots.get(&alone).cloned().unwrap_or_else(|| [alone].into())
+    }
+
+    /// A release, and the snapshots that it moves with.
+    fn sets(&self, title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> Vec<Release> {
+        let alone = (title.clone(), version.clone());
+        let snapshots = self.snapshots.iter().filter(|(_, releases)| releases.contains(&alone)).map(|(set, _)| set);
+        snapshots.chain([&alone]).flat_map(|(title, version)| both(title, version, platform)).collect()
+    }
+
+    /// Whether a release is halted on a platform, by itself or with a snapshot.
     pub fn is_halted(&self, title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> bool {
-        let both = both(title, version, platform);
+        let both = self.sets(title, version, platform);
         self.answers.iter().any(|((release, _), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt)
     }
 
     /// Since when it is known that a release is halted for the devices that there are.
     pub fn halted_since(&self, title: &TitleId, version: &SmolStr) -> Option<Timestamp> {
-        let both = both(title, version, Some(&PLATFORM));
+        let both = self.sets(title, version, Some(&PLATFORM));
         let halts = self
             .answers
             .iter()

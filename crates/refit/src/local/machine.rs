@@ -74,7 +74,7 @@ pub fn present(installs: &Installs) -> impl Iterator<Item = &Install> {
     installs.packages.values().filter(|install| is_there(install))
 }
 
-/// Distribution packages that policies require.
+/// Packages that policies require, of either package manager.
 pub fn required(repository: &Repository) -> Vec<TitleId> {
     let required = repository.policies.iter().filter(|policy| policy.presence == Presence::Required);
     required

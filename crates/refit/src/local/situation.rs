@@ -84,7 +84,7 @@ pub fn situation(
             device.spells.insert(slot, *since);
         }
     }
-    let mut world = World::new(releases, advisories);
+    let mut world = World::new(releases, repository.with_vendor_advisories(advisories));
     applied(&mut world, repository, memory, now);
     for (advisory, texts) in &memory.latches {
         for (text, since) in texts {

@@ -6,9 +6,12 @@ use crate::{
     terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use jiff::Timestamp;
-use refit_api::{MomentSaid, RolloutSaid, SignalSaid};
+use refit_api::{MomentSaid, ReleaseMoved, RolloutSaid, SignalSaid};
 use refit_core::control::Stage;
 use std::fmt::Write as _;
+
+/// How many releases of a snapshot are named.
+const NAMED: usize = 6;
 
 /// Each release with its rings and what it waits for; those that need somebody first.
 pub fn rollouts(rollouts: &[RolloutSaid]) -> String {
@@ -42,8 +45,28 @@ pub fn rollouts(rollouts: &[RolloutSaid]) -> String {
         let rings: Vec<String> = open.chain(waiting).collect();
         let _ = writeln!(text, "  {}: {}", rollout.rollout, rings.join(" > "));
         let _ = writeln!(text, "  {}", rollout.says);
+        text += &releases(&rollout.releases);
     }
     let _ = writeln!(text, "{}", counted(rollouts.len(), "rollout"));
+    text
+}
+
+/// What moves as one: what failed by name, the rest in one line.
+fn releases(releases: &[ReleaseMoved]) -> String {
+    let mut text = String::new();
+    for release in releases.iter().filter(|release| release.failed > 0) {
+        let failed = paint(URGENT, format!("{} failed", release.failed));
+        let _ = writeln!(text, "  {} {}: {failed}, {} fine", release.title, release.version, release.fine);
+    }
+    let others: Vec<String> = (releases.iter().filter(|release| release.failed == 0))
+        .map(|release| format!("{} {}", release.title, release.version))
+        .collect();
+    let named = others.get(..NAMED).unwrap_or(&others).join(", ");
+    match others.len().saturating_sub(NAMED) {
+        _ if others.is_empty() => {}
+        0 => text += &format!("  with {named}\n"),
+        more => text += &format!("  with {named} and {}\n", counted(more, "other")),
+    }
     text
 }
 

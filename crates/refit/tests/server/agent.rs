@@ -213,6 +213,40 @@ fn patched_end_to_end(family: Family) {
     server.child.wait().unwrap();
 }
 
+/// Nobody has the package, and nobody but its source knows that it is to be had.
+fn what_is_required_is_installed(family: Family) {
+    let Some(device) = device(family, [Software::new("alpha", "1.0")]) else { return };
+    device.offer([Software::new("sensor", "2.0"), Software::new("other", "1.0")]);
+    let required = format!(
+        "\n---\npolicy: sensor\npriority: 10\nsoftware: [{}, deb/nowhere, rpm/nowhere]\npresence: required\ndeadline: [{{ within: 1d }}]\n---\nmandate:",
+        family.title("sensor")
+    );
+    let policy = policy(&device).replace("\n---\nmandate:", &required);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy);
+    device.root().command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    for _ in 0..3 {
+        until_done(&server, &device);
+    }
+    let sensor = device.database().get("sensor").map(|state| state.version.clone());
+    assert_eq!(sensor, Some(family.version("2.0")), "{}", once(&device));
+    assert!(!device.database().contains_key("other"));
+    let receipt = format!("{}: none -> {}, succeeded", family.title("sensor"), family.version("2.0"));
+    assert_eq!(receipts(&server), [receipt]);
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
+
+#[test]
+fn what_is_required_is_installed_with_apt() {
+    what_is_required_is_installed(Family::Apt);
+}
+
+#[test]
+fn what_is_required_is_installed_with_dnf() {
+    what_is_required_is_installed(Family::Dnf);
+}
+
 #[test]
 fn a_device_with_apt_is_patched_from_the_first_key_to_the_receipt() {
     patched_end_to_end(Family::Apt);

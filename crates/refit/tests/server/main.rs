@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
 
 mod agent;
+mod booted;
 mod commands;
 mod faults;
 mod fleet;
@@ -12,6 +13,7 @@ mod lab;
 mod monitoring;
 mod notice;
 mod package;
+mod rotation;
 mod running;
 mod signing;
 mod withheld;

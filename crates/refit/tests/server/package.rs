@@ -45,11 +45,18 @@ fn built(into: &str, options: &[&str]) -> PathBuf {
     String::from_utf8(output.stdout).unwrap().trim().into()
 }
 
-fn device() -> Option<AnyDevice> {
+/// A device that can be booted, has `alpha` 1.0, and finds the agent's package in /srv.
+pub fn device_to_boot() -> Option<Device> {
     let base = BaseRoot::booting()?;
     let mut device = Device::on(Root::overlay(&base), [Package::new("alpha", "1.0")]);
-    device.root.bind(package(), "/srv/refit-agent.deb").share_network();
+    device.root.bind(package(), "/srv/refit-agent.deb");
     device.root.write("/etc/machine-id", "5ca1ab1e000000000000000000000003\n");
+    Some(device)
+}
+
+fn device() -> Option<AnyDevice> {
+    let mut device = device_to_boot()?;
+    device.root.share_network();
     device.offer([Package::new("alpha", "2.0")]);
     Some(AnyDevice::Apt(device))
 }

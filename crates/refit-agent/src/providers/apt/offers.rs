@@ -122,7 +122,8 @@ impl PackageOffers {
 /// Asks apt what there is of every package in the inventory that is present, and of `wanted` besides. `now` decides
 /// which sources have expired.
 pub fn offers(inventory: &Inventory, wanted: &[TitleId], now: Timestamp) -> Result<Offers, CommandError> {
-    let titles: BTreeSet<&TitleId> = inventory.present().map(|package| &package.title).chain(wanted).collect();
+    let titles: BTreeSet<&TitleId> =
+        inventory.present().map(|package| &package.title).chain(of_manager(wanted)).collect();
     let Offers { sources, packages } = offers_of(inventory, titles, now)?;
     for package in inventory.present() {
         if !packages.contains_key(&package.title) {
@@ -134,6 +135,11 @@ pub fn offers(inventory: &Inventory, wanted: &[TitleId], now: Timestamp) -> Resu
         }
     }
     Ok(Offers { sources, packages })
+}
+
+/// The packages that are dpkg's.
+fn of_manager(wanted: &[TitleId]) -> impl Iterator<Item = &TitleId> {
+    wanted.iter().filter(|title| title.package().is_some_and(|(namespace, _)| namespace == "deb"))
 }
 
 /// Asks apt what there is of these packages.

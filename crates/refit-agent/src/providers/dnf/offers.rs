@@ -80,6 +80,8 @@ pub(super) fn available(
     sources: &[Source],
     wanted: &[TitleId],
 ) -> Result<Available, CommandError> {
+    let of_manager = |title: &&TitleId| title.package().is_some_and(|(namespace, _)| namespace == "rpm");
+    let wanted = wanted.iter().filter(of_manager);
     let titles: BTreeSet<&TitleId> = inventory.installs.packages.keys().chain(wanted).collect();
     let names: BTreeSet<String> = titles.iter().map(|title| name_of(title).0.to_owned()).collect();
     let names: Vec<String> = names.into_iter().collect();

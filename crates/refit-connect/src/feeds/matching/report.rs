@@ -303,6 +303,7 @@ impl<'a> Draft<'a> {
             let advisory = Advisory {
                 id: AdvisoryId::new(id),
                 title: title.clone(),
+                upstream: None,
                 affected: draught.affected.clone(),
                 known_at: facts.known_at.unwrap_or_else(first_sync),
                 cvss: facts.cvss,

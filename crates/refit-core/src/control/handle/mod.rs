@@ -49,8 +49,8 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::Matched { distribution, content, advisories } => {
             Ok(catalogue::matched(state, distribution, content, advisories))
         }
-        Input::OpenRing { title, version, rollout, ring, platform, members } => {
-            rollouts::open_ring(state, RingOpened { title, version, rollout, ring, platform, members })
+        Input::OpenRing { title, version, rollout, ring, platform, members, releases } => {
+            rollouts::open_ring(state, RingOpened { title, version, rollout, ring, platform, members, releases })
         }
         Input::AnswerGate { title, version, after, platform, answer, until, why, found } => {
             let (verdict, evidence) = found.map(|found| *found).unzip();

@@ -11,7 +11,10 @@ use super::{
     catalogue::{readable, repository, scheme},
     operations::one,
 };
-use crate::policy::{diagnostic::did_you_mean, document::test::GateAnswer};
+use crate::{
+    policy::{diagnostic::did_you_mean, document::test::GateAnswer},
+    rollout::snapshot_policy,
+};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, TitleId, Version};
 use smol_str::SmolStr;
@@ -29,7 +32,9 @@ pub(super) struct Named {
 
 /// Opens a ring; without a platform on each on which devices have the title.
 pub(super) fn open_ring(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
-    let has = state.found.with_title(&opened.title);
+    let parts = state.rollouts.parts(&opened.title, &opened.version);
+    let has: Vec<DeviceSet> = parts.iter().map(|(title, _)| state.found.with_title(title)).collect();
+    let has = DeviceSet::union(has.iter());
     let here = |platform: &&SmolStr| state.found.on_platform(platform).common(&has) > 0;
     let platforms: Vec<&SmolStr> = state.found.platforms().filter(here).collect();
     if opened.platform.is_some() || platforms.is_empty() {
@@ -45,7 +50,7 @@ pub(super) fn open_ring(state: &State, opened: RingOpened) -> Result<Outcome, Re
 
 fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
     let repository = repository(state)?;
-    let RingOpened { title, version, rollout, ring, platform, members } = &opened;
+    let RingOpened { title, version, rollout, ring, platform, members, releases } = &opened;
     readable(state, title, version)?;
     let known =
         repository.rollouts.get(rollout).ok_or_else(|| Refusal::Missing { what: "rollout", id: rollout.clone() })?;
@@ -64,18 +69,27 @@ fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
     if let Some(halt) = state.rollouts.halt(title, version, platform) {
         return Err(Refusal::Conflict(format!("{title} {version} is halted since {}: resume it first", halt.at)));
     }
+    // What moves as one is fixed when it begins.
+    let releases = record.map_or(releases, |record| &record.releases).clone();
+    let snapshot = snapshot_policy(title);
+    if let Some(policy) = snapshot.filter(|_| releases.is_empty()) {
+        return Err(Refusal::Conflict(format!("no snapshot of `{policy}` is under way: it begins by itself")));
+    }
     // Who belongs to the ring now stays in it; who comes later goes to the next.
     let members = members.clone().unwrap_or_else(|| {
         let inside = state.managed().filter(|device| {
-            let published = device.published.values().find(|published| published.key.slot.title == *title);
-            published.is_some_and(|published| {
+            let mut ours = device.published.values().filter(|published| match snapshot {
+                Some(policy) => published.key.policy == policy,
+                None => published.key.slot.title == *title,
+            });
+            ours.any(|published| {
                 published.key.rollout.as_ref() == Some(rollout) && published.key.ring.as_ref() == Some(ring)
             })
         });
         let inside: DeviceSet = inside.map(|device| device.index).collect();
         platform.map_or_else(|| inside.clone(), |platform| inside.both(&state.found.on_platform(platform)))
     });
-    Ok(one(RingOpened { members: Some(members), ..opened }))
+    Ok(one(RingOpened { members: Some(members), releases, ..opened }))
 }
 
 pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {
@@ -149,6 +163,13 @@ pub(super) fn expedite(state: &State, release: ReleaseExpedited) -> Result<Outco
     repository(state)?;
     let ReleaseExpedited { title, version, platform, .. } = &release;
     Named { title: title.clone(), version: version.clone(), platform: platform.clone() }.known(state)?;
+    let alone = state.rollouts.trial(title, version);
+    if let Some((snapshot, of)) = alone.and_then(|trial| trial.snapshots.last().cloned()) {
+        return Err(Refusal::Conflict(format!(
+            "{title} {version} moves with `{snapshot}` {of}: expedite that, or name a rollout in an entry of the policy's `deadline`, \
+             which takes it along by itself"
+        )));
+    }
     let known = state.rollouts.is_expedited(title, version, platform.as_deref());
     Ok(if known { Outcome::default() } else { one(release) })
 }

@@ -13,7 +13,7 @@ use crate::{
         document::{policy::Mode, test::GateAnswer},
         repository::{Ring, Rollout},
     },
-    rollout::{Evidence, HaltedBy, Measure, Verdict, Wants, judge},
+    rollout::{Evidence, HaltedBy, Measure, Verdict, Wants, judge, snapshot_policy, snapshot_title},
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::TitleId;
@@ -36,8 +36,17 @@ pub struct Look {
 /// How long people alone stop an urgent release: one person with many friends must not keep a fleet open to attack.
 const URGENT_HALT: SignedDuration = SignedDuration::from_hours(4);
 
-/// A release in a rollout.
-type Release = (TitleId, SmolStr, SmolStr);
+/// A release set in a rollout: its title, the rollout, and its version.
+type Moving = (TitleId, SmolStr, SmolStr);
+
+/// Who waits for a release set.
+#[derive(Default)]
+struct Waiting {
+    /// By ring.
+    rings: BTreeMap<SmolStr, DeviceSet>,
+    /// For which releases, where it is a snapshot.
+    releases: BTreeSet<(TitleId, SmolStr)>,
+}
 
 impl Director {
     /// What comes next. While everything is stopped nothing opens and no gate passes; halts are found all the same.
@@ -47,17 +56,17 @@ impl Director {
         let begun = state.rollouts.under_way.iter().flat_map(|(title, records)| {
             records.iter().map(|record| (title.clone(), record.rollout.clone(), record.version.clone()))
         });
-        let releases: BTreeSet<Release> = waiting.keys().cloned().chain(begun).collect();
+        let releases: BTreeSet<Moving> = waiting.keys().cloned().chain(begun).collect();
         let mut look = Look::default();
         for release in &releases {
             let (title, rollout, version) = release;
             let Some(rollout) = policy.repository.rollouts.get(rollout) else { continue };
-            let empty = BTreeMap::new();
-            let waiting = waiting.get(release).unwrap_or(&empty);
-            for platform in platforms(state, release, waiting) {
+            let nobody = Waiting::default();
+            let Waiting { rings, releases } = waiting.get(release).unwrap_or(&nobody);
+            for platform in platforms(state, release, rings) {
                 let here = on_platform(state, Some(&platform));
-                let waiting = waiting.iter().map(|(ring, devices)| (ring.clone(), here.both(devices))).collect();
-                let one = One { state, board, now, title, version, rollout, platform: &platform, waiting };
+                let waiting = rings.iter().map(|(ring, devices)| (ring.clone(), here.both(devices))).collect();
+                let one = One { state, board, now, title, version, rollout, platform: &platform, waiting, releases };
                 one.look(&mut look);
             }
         }
@@ -65,27 +74,35 @@ impl Director {
     }
 }
 
-/// The devices that nothing but their ring keeps from a release, by release and ring.
-fn waiting(state: &State, board: &Board) -> BTreeMap<Release, BTreeMap<SmolStr, DeviceSet>> {
+/// The devices that nothing but their ring keeps from a release, by what moves as one, and ring.
+fn waiting(state: &State, board: &Board) -> BTreeMap<Moving, Waiting> {
     let managed = state.found.managed();
-    let mut waiting: BTreeMap<Release, BTreeMap<SmolStr, DeviceSet>> = BTreeMap::new();
+    let mut waiting: BTreeMap<Moving, Waiting> = BTreeMap::new();
     for (outcome, devices) in board.cohorts() {
-        if outcome.key.as_ref().is_none_or(|key| key.mode == Mode::Observe) {
-            continue;
-        }
+        let Some(key) = outcome.key.as_ref().filter(|key| key.mode != Mode::Observe) else { continue };
         for awaited in &outcome.awaits {
             let devices = managed.both(devices);
-            if !devices.is_empty() {
-                let release = (outcome.slot.title.clone(), awaited.rollout.clone(), awaited.version.clone());
-                waiting.entry(release).or_default().entry(awaited.ring.clone()).or_default().0 |= devices.0;
+            if devices.is_empty() {
+                continue;
             }
+            let title = outcome.slot.title.clone();
+            let (release, part) = match awaited.snapshot.clone() {
+                None => ((title, awaited.rollout.clone(), awaited.version.clone()), None),
+                Some(snapshot) => {
+                    let part = (title, awaited.version.clone());
+                    ((snapshot_title(&key.policy), awaited.rollout.clone(), snapshot), Some(part))
+                }
+            };
+            let waiting = waiting.entry(release).or_default();
+            waiting.rings.entry(awaited.ring.clone()).or_default().0 |= devices.0;
+            waiting.releases.extend(part);
         }
     }
     waiting
 }
 
 /// The platforms on which a release is under way or waited for. A device whose platform nobody knows waits.
-fn platforms(state: &State, release: &Release, waiting: &BTreeMap<SmolStr, DeviceSet>) -> BTreeSet<SmolStr> {
+fn platforms(state: &State, release: &Moving, waiting: &BTreeMap<SmolStr, DeviceSet>) -> BTreeSet<SmolStr> {
     let (title, rollout, version) = release;
     let records = state.rollouts.of(title).iter();
     let begun = records.filter(|record| record.rollout == *rollout && record.version == *version);
@@ -98,7 +115,7 @@ fn platforms(state: &State, release: &Release, waiting: &BTreeMap<SmolStr, Devic
     platforms
 }
 
-/// One release in one rollout on one platform.
+/// One release set in one rollout on one platform.
 struct One<'s> {
     state: &'s State,
     board: &'s Board,
@@ -109,6 +126,8 @@ struct One<'s> {
     platform: &'s SmolStr,
     /// Who waits for it, by ring.
     waiting: BTreeMap<SmolStr, DeviceSet>,
+    /// The releases that are waited for, where it is a snapshot.
+    releases: &'s BTreeSet<(TitleId, SmolStr)>,
 }
 
 impl One<'_> {
@@ -212,6 +231,7 @@ impl One<'_> {
             ring: ring.name.clone(),
             platform: Some(self.platform.clone()),
             members: Some(self.members_or_those_ahead(&ring.name)),
+            releases: self.releases.iter().cloned().collect(),
         });
     }
 
@@ -234,10 +254,12 @@ impl One<'_> {
     /// Who waits for the release in a ring, and who is in it and has it, or a newer one.
     fn members(&self, ring: &SmolStr) -> DeviceSet {
         let mut members = self.waiting.get(ring).cloned().unwrap_or_default();
+        let ours = |key: &CohortKey| match snapshot_policy(self.title) {
+            Some(policy) => key.policy == policy,
+            None => key.slot.title == *self.title,
+        };
         let is_in = |key: &CohortKey| {
-            key.slot.title == *self.title
-                && key.rollout.as_ref() == Some(&self.rollout.name)
-                && key.ring.as_ref() == Some(ring)
+            ours(key) && key.rollout.as_ref() == Some(&self.rollout.name) && key.ring.as_ref() == Some(ring)
         };
         let inside = self.board.cohorts().filter(|(outcome, _)| outcome.key.as_ref().is_some_and(is_in));
         inside.for_each(|(_, devices)| members.0 |= &devices.0);

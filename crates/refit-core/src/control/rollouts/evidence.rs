@@ -1,7 +1,11 @@
 //! What a gate has to go by.
 
 use super::{
-    super::{device_set::DeviceSet, publication::Wanted, state::State},
+    super::{
+        device_set::DeviceSet,
+        publication::Wanted,
+        state::{DeviceRecord, State},
+    },
     record::{RolloutRecord, Trial},
     signals::SIGNAL_STALE_AFTER,
 };
@@ -26,8 +30,8 @@ pub fn evidence(
     now: Timestamp,
 ) -> Option<Evidence> {
     let ring = record.ring(ring)?;
-    let nothing = Trial::default();
-    let trial = state.rollouts.trial(title, &record.version).unwrap_or(&nothing);
+    let trial = state.rollouts.trial(title, &record.version).unwrap_or_default();
+    let trial = trial.as_ref();
     let here = on_platform(state, record.platform.as_deref());
     let results = here.both(&trial.results());
     let failed = here.both(&trial.failed);
@@ -57,11 +61,13 @@ pub(super) fn on_platform(state: &State, platform: Option<&str>) -> DeviceSet {
     }
 }
 
-/// Whether a device is given the release.
+/// Whether a device is given the release, or one of those that move as one.
 fn is_given(state: &State, title: &TitleId, record: &RolloutRecord, index: u32) -> bool {
-    let is_it = |wanted: &Wanted| matches!(wanted, Wanted::Release(version) if *version == record.version);
     state.at_index(index).is_some_and(|device| {
-        device.published.values().any(|published| published.key.slot.title == *title && is_it(&published.key.admitted))
+        device.published.values().any(|published| match &published.key.admitted {
+            Wanted::Release(version) => record.moves(title, &published.key.slot.title, version),
+            _ => false,
+        })
     })
 }
 
@@ -77,7 +83,9 @@ struct Control<'s> {
 impl Control<'_> {
     /// Devices of the platform with the title, which the release has not reached.
     fn group(&self) -> DeviceSet {
-        let others = self.here.both(&self.state.found.with_title(self.title));
+        let with_title: Vec<DeviceSet> =
+            self.record.titles(self.title).map(|title| self.state.found.with_title(title)).collect();
+        let others = self.here.both(&DeviceSet::union(with_title.iter()));
         DeviceSet(others.0 - self.record.reached().0 - &self.results.0)
     }
 
@@ -123,16 +131,21 @@ impl Control<'_> {
         if heard >= self.opened() && self.is_silent(heard, gate, now) {
             return true;
         }
-        let mut installs = device.installs.iter();
-        let has = installs.find(|(slot, it)| slot.title == *self.title && it.version == self.record.version);
-        match has {
-            Some((_, installed)) => {
-                let shows = installed.since.checked_add(gate.silent_after).unwrap_or(Timestamp::MAX);
+        match self.since(device) {
+            Some(since) => {
+                let shows = since.checked_add(gate.silent_after).unwrap_or(Timestamp::MAX);
                 shows <= now && heard >= shows
             }
             // It has gone on since.
             None => self.results.contains(index),
         }
+    }
+
+    /// Since when a device has the release, or the last of those that move as one.
+    fn since(&self, device: &DeviceRecord) -> Option<Timestamp> {
+        let installs = device.installs.iter();
+        let ours = installs.filter(|(slot, it)| self.record.moves(self.title, &slot.title, &it.version));
+        ours.map(|(_, installed)| installed.since).max()
     }
 
     /// Devices of which a signal says something bad. What was said before a device had the release says nothing of it, and what is
@@ -149,10 +162,8 @@ impl Control<'_> {
             said.fold(Tally::default(), |tally, (_, (_, bad))| tally.and(Tally::new(u64::from(bad), 1)))
         };
         let since_it_came = |index: u32, at: Timestamp| {
-            let Some(device) = self.state.at_index(index) else { return false };
-            let mut installs = device.installs.iter();
-            let has = installs.find(|(slot, it)| slot.title == *self.title && it.version == self.record.version);
-            has.is_some_and(|(_, installed)| installed.since <= at)
+            let since = self.state.at_index(index).and_then(|device| self.since(device));
+            since.is_some_and(|since| since <= at)
         };
         let watched = count(self.results, &since_it_came).of;
         let reached = count(&DeviceSet(&self.results.0 - &self.trial.excused.0), &since_it_came);

@@ -9,14 +9,18 @@ use super::{
 };
 use crate::{
     policy::document::test::GateAnswer,
-    rollout::{Evidence, HaltedBy, Measure, Verdict},
+    rollout::{Evidence, HaltedBy, Measure, Verdict, snapshot_policy},
 };
 use imbl::{OrdMap, Vector};
 use jiff::Timestamp;
 use refit_model::TitleId;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// All that the log says of releases under way, by title.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -106,6 +110,9 @@ pub struct RolloutRecord {
     pub platform: Option<SmolStr>,
     /// The rings that have opened, in the order in which they did.
     pub open: Vec<RingRecord>,
+    /// The releases that move as one, where it is a snapshot; empty where it is a release by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<(TitleId, SmolStr)>,
 }
 
 /// A ring that has opened.
@@ -155,6 +162,9 @@ pub struct Trial {
     pub complained: DeviceSet,
     /// Devices of which nothing speaks against it, because a person said that it goes on all the same.
     pub excused: DeviceSet,
+    /// The snapshots that it moves with.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub snapshots: BTreeSet<(TitleId, SmolStr)>,
 }
 
 impl Trial {
@@ -173,6 +183,20 @@ impl RolloutRecord {
     /// The devices of all rings that have opened.
     pub fn reached(&self) -> DeviceSet {
         DeviceSet::union(self.open.iter().filter_map(|open| open.members.as_ref()))
+    }
+
+    /// Whether a release moves with it; `title` is its own.
+    pub fn moves(&self, title: &TitleId, other: &TitleId, version: &str) -> bool {
+        match self.releases.as_slice() {
+            [] => title == other && self.version == version,
+            releases => releases.iter().any(|(moved, at)| moved == other && at == version),
+        }
+    }
+
+    /// The titles that move with it; `title` is its own.
+    pub fn titles<'s>(&'s self, title: &'s TitleId) -> impl Iterator<Item = &'s TitleId> {
+        let alone = self.releases.is_empty().then_some(title);
+        alone.into_iter().chain(self.releases.iter().map(|(moved, _)| moved))
     }
 
     /// Whether it speaks of a release in a rollout on a platform.
@@ -199,9 +223,42 @@ impl Rollouts {
         self.gates.get(title).map_or(&[], |list| list.as_slice())
     }
 
-    /// What came of a release, where it has begun.
-    pub fn trial(&self, title: &TitleId, version: &str) -> Option<&Trial> {
-        self.trials.get(title)?.get(version)
+    /// What came of a release, where it has begun. What came of a snapshot is what came of the releases that move with it: it failed
+    /// on a device where one of them did.
+    pub fn trial(&self, title: &TitleId, version: &str) -> Option<Cow<'_, Trial>> {
+        if snapshot_policy(title).is_none() {
+            return self.trials.get(title)?.get(version).map(Cow::Borrowed);
+        }
+        let mut all = Trial::default();
+        for (title, version) in self.parts(title, version) {
+            let Some(trial) = self.trials.get(&title).and_then(|trials| trials.get(&version)) else { continue };
+            all.fine.0 |= &trial.fine.0;
+            all.failed.0 |= &trial.failed.0;
+            all.complained.0 |= &trial.complained.0;
+            all.excused.0 |= &trial.excused.0;
+        }
+        all.fine.0 -= &all.failed.0;
+        Some(Cow::Owned(all))
+    }
+
+    /// The releases that move as one under a title and a version: those of a snapshot, or the release itself.
+    pub fn parts(&self, title: &TitleId, version: &str) -> BTreeSet<(TitleId, SmolStr)> {
+        if snapshot_policy(title).is_none() {
+            return BTreeSet::from([(title.clone(), version.into())]);
+        }
+        let records = self.of(title).iter().filter(|record| record.version == version);
+        records.flat_map(|record| record.releases.iter().cloned()).collect()
+    }
+
+    /// The halts of a release, and of the snapshots that it moves with.
+    pub fn halts_of(&self, title: &TitleId, version: &str) -> impl Iterator<Item = &GateRecord> {
+        let trial = self.trials.get(title).and_then(|trials| trials.get(version));
+        let snapshots = trial.into_iter().flat_map(|trial| &trial.snapshots);
+        let sets = std::iter::once((title.clone(), SmolStr::from(version))).chain(snapshots.cloned());
+        sets.flat_map(|(title, version)| {
+            let halts = move |gate: &&GateRecord| gate.answer == GateAnswer::Halt && gate.version == version;
+            self.answers(&title).iter().filter(halts)
+        })
     }
 
     /// The halt of a release on a platform.
@@ -215,21 +272,25 @@ impl Rollouts {
         self.answers(title).iter().find(|gate| gate.after == after && gate.speaks_of(version, platform))
     }
 
-    /// `already` are devices that have the release: they are results, whatever moved them.
-    pub(in super::super) fn ring_opened(&mut self, seq: u64, at: Timestamp, opened: &RingOpened, already: DeviceSet) {
-        let RingOpened { title, version, rollout, ring, platform, members } = opened.clone();
+    /// A release begins: from now on what comes of it on devices counts. `already` are devices that have it: they are results, whatever
+    /// moved them.
+    pub(in super::super) fn begins(
+        &mut self,
+        (title, version): &(TitleId, SmolStr),
+        snapshot: Option<(TitleId, SmolStr)>,
+        already: DeviceSet,
+    ) {
+        let trials = Arc::make_mut(self.trials.entry(title.clone()).or_default());
+        let trial = trials.entry(version.clone()).or_insert_with(|| Trial { fine: already, ..Trial::default() });
+        trial.snapshots.extend(snapshot);
+    }
+
+    pub(in super::super) fn ring_opened(&mut self, seq: u64, at: Timestamp, opened: &RingOpened) {
+        let RingOpened { title, version, rollout, ring, platform, members, .. } = opened.clone();
         let devices = members.map(|members| members.len());
         let what = Happened::Opened { rollout, ring, devices };
         self.note(&title, Moment { seq, at, version, platform, what });
-        let trials = Arc::make_mut(self.trials.entry(opened.title.clone()).or_default());
-        let trial = trials.entry(opened.version.clone()).or_insert_with(|| Trial { fine: already, ..Trial::default() });
-        let has_results = opened.members.as_ref().is_some_and(|members| members.common(&trial.results()) > 0);
-        let ring = RingRecord {
-            ring: opened.ring.clone(),
-            at,
-            members: opened.members.clone(),
-            first_result: has_results.then_some(at),
-        };
+        let ring = RingRecord { ring: opened.ring.clone(), at, members: opened.members.clone(), first_result: None };
         let list = Arc::make_mut(self.under_way.entry(opened.title.clone()).or_default());
         let (rollout, version, platform) = (&opened.rollout, &opened.version, opened.platform.as_deref());
         match list.iter_mut().find(|known| known.is_of(rollout, version, platform)) {
@@ -239,7 +300,16 @@ impl Rollouts {
                 version: version.clone(),
                 platform: opened.platform.clone(),
                 open: vec![ring],
+                releases: opened.releases.clone(),
             }),
+        }
+        let results = self.trial(&opened.title, version).map(|trial| trial.results()).unwrap_or_default();
+        if opened.members.as_ref().is_some_and(|members| members.common(&results) > 0)
+            && let Some(list) = self.under_way.get_mut(&opened.title)
+            && let Some(known) = Arc::make_mut(list).iter_mut().find(|known| known.is_of(rollout, version, platform))
+            && let Some(ring) = known.open.last_mut()
+        {
+            ring.first_result = Some(at);
         }
     }
 
@@ -271,12 +341,23 @@ impl Rollouts {
     fn excuse(&mut self, title: &TitleId, version: &str) {
         let reached = self.of(title).iter().filter(|record| record.version == version).map(RolloutRecord::reached);
         let reached: Vec<DeviceSet> = reached.collect();
-        let Some(trial) = self.trials.get_mut(title).and_then(|trials| Arc::make_mut(trials).get_mut(version)) else {
-            return;
-        };
-        trial.excused = DeviceSet::union(reached.iter().chain([&trial.excused, &trial.failed, &trial.complained]));
-        trial.failed = DeviceSet::default();
-        trial.complained = DeviceSet::default();
+        self.change_trials(title, version, |trial| {
+            trial.excused = DeviceSet::union(reached.iter().chain([&trial.excused, &trial.failed, &trial.complained]));
+            trial.failed = DeviceSet::default();
+            trial.complained = DeviceSet::default();
+        });
+    }
+
+    /// Changes what came of the releases that move as one.
+    fn change_trials(&mut self, title: &TitleId, version: &str, change: impl Fn(&mut Trial)) {
+        for (title, version) in self.parts(title, version) {
+            let Some(trials) = self.trials.get_mut(&title).filter(|trials| trials.contains_key(&version)) else {
+                continue;
+            };
+            if let Some(trial) = Arc::make_mut(trials).get_mut(&version) {
+                change(trial);
+            }
+        }
     }
 
     pub(in super::super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
@@ -287,9 +368,8 @@ impl Rollouts {
         } else if answer.is_none()
             && let Some(halt) = self.answer(&title, &version, platform.as_deref(), &after)
             && halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)))
-            && let Some(trial) = self.trials.get_mut(&title).and_then(|trials| Arc::make_mut(trials).get_mut(&version))
         {
-            trial.complained = DeviceSet::default();
+            self.change_trials(&title, &version, |trial| trial.complained = DeviceSet::default());
         }
         let what = Happened::Answered { after, answer, verdict, evidence, why };
         self.note(&title, Moment { seq, at, version, platform, what });
@@ -332,6 +412,12 @@ impl Rollouts {
             Some(false) => trial.fine.insert(index),
             None => return,
         }
+        let snapshots = trial.snapshots.clone();
+        self.first_result(title, version, index, at);
+        snapshots.iter().for_each(|(title, version)| self.first_result(title, version, index, at));
+    }
+
+    fn first_result(&mut self, title: &TitleId, version: &str, index: u32, at: Timestamp) {
         let Some(list) = self.under_way.get_mut(title) else { return };
         let first = |open: &RingRecord| {
             let member = open.members.as_ref().is_some_and(|members| members.contains(index));

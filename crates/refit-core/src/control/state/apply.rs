@@ -98,6 +98,9 @@ impl State {
                     let known = self.advisories.entry(advisory.title.clone()).or_default();
                     Arc::make_mut(known).insert(advisory.id.clone(), advisory.clone());
                     self.revise_title(&advisory.title, seq);
+                    let repository = self.policy.as_ref().map(|policy| policy.repository.clone());
+                    let packages = repository.map(|known| known.vendor_packages(&advisory.title));
+                    packages.into_iter().flatten().for_each(|package| self.revise_title(&package, seq));
                     if advisory.withdrawn.is_some_and(|withdrawn| withdrawn <= at) {
                         self.unlatch(seq, at, &advisory.id);
                     }

@@ -38,6 +38,9 @@ fn say(decision: &Decision, change: &WouldChange) -> Option<(Option<Timestamp>, 
             };
             (Some(*at), becomes.to_owned())
         }
+        WouldChange::Snapshot { version, at } => {
+            (Some(*at), format!("the snapshot that {version} moves with is taken, and its first ring can open"))
+        }
         WouldChange::Age { version, at } => (Some(*at), format!("{version} is old enough, and is admitted")),
         WouldChange::RingOpens { rollout, ring, version } => {
             (None, format!("when ring {ring} of rollout `{rollout}` opens for {version}, it is admitted"))
@@ -129,6 +132,9 @@ fn all_of(decision: &Decision, view: &View) -> Option<String> {
             PassedOver::NotOffered { until: Some(until) } => format!("it is offered ({})", view.relative(*until)),
             PassedOver::NotOffered { until: None } => "it is offered".to_owned(),
             PassedOver::TooYoung { until } => format!("it is old enough ({})", view.relative(*until)),
+            PassedOver::NextSnapshot { until } => {
+                format!("the snapshot that it moves with is taken ({})", view.relative(*until))
+            }
             PassedOver::Blocked { block, .. } => format!("block `{block}` ends"),
             PassedOver::HeldAt { exception } => format!("exception `{exception}` ends"),
             PassedOver::RingNotOpen { ring, .. } => format!("ring {ring} opens for it"),

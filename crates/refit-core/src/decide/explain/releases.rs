@@ -12,6 +12,7 @@ use crate::{
     policy::document::test::GateAnswer,
     world::Evidence,
 };
+use smol_str::SmolStr;
 
 /// How many releases are shown beside the admitted one; the rest is counted.
 const SHOWN: usize = 5;
@@ -70,6 +71,7 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
         PassedOver::NotOffered { until: None } => "not offered to this device yet".to_owned(),
         PassedOver::NeverOffered => "will never be offered to this device".to_owned(),
         PassedOver::TooYoung { until } => format!("too young until {}", view.soon(*until)),
+        PassedOver::NextSnapshot { until } => format!("it moves with the snapshot of {}", view.soon(*until)),
         PassedOver::Blocked { block, unknown } => {
             let cited = decision.derivation.blocks.iter().find(|cited| cited.block == *block);
             let why = because(cited.and_then(|cited| cited.why.as_ref()));
@@ -104,14 +106,15 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
             "what was admitted before stays, as long as it is unknown whether another policy applies".to_owned()
         }
         PassedOver::Halted { after } => format!("halted after ring {after}"),
-        PassedOver::RingNotOpen { rollout, ring, gate } => {
+        PassedOver::RingNotOpen { rollout, snapshot, ring, gate } => {
             let gate = match gate {
                 // That it was halted is a reason of its own.
                 None | Some(GateAnswer::Halt) => "",
                 Some(GateAnswer::Pass) => ", although the gate before it has passed",
                 Some(GateAnswer::Inconclusive) => ", because the gate before it has not passed",
             };
-            format!("ring {ring} of rollout `{rollout}` has not opened for it{gate}")
+            let it = snapshot.as_ref().map_or_else(|| "it".to_owned(), |snapshot| format!("snapshot {snapshot}"));
+            format!("ring {ring} of rollout `{rollout}` has not opened for {it}{gate}")
         }
     }
 }
@@ -126,7 +129,7 @@ pub(super) fn ring_and_gate(decision: &Decision, view: &View) -> Vec<Entry> {
     let why = ring_reason(decision, ring);
     let mut entries = vec![Entry::plain(format!("ring {} of rollout `{}`: {why}", ring.ring, ring.rollout))];
     if let Some(version) = &ring.version {
-        entries.push(opened(ring, version.as_str()));
+        entries.push(opened(ring, &moves(version.as_str(), ring.snapshot.as_ref())));
     }
     // After the last ring nothing waits for a gate any more; what it has to say, it still says.
     let waited_for = |gate: &&GateDerivation| {
@@ -134,6 +137,11 @@ pub(super) fn ring_and_gate(decision: &Decision, view: &View) -> Vec<Entry> {
     };
     entries.extend(ring.gate.as_ref().filter(waited_for).map(|gate| self::gate(gate, view)));
     entries
+}
+
+/// What moves: the release, or the snapshot that it moves with.
+fn moves(version: &str, snapshot: Option<&SmolStr>) -> String {
+    snapshot.map_or_else(|| version.to_owned(), |snapshot| format!("snapshot {snapshot}, with {version},"))
 }
 
 fn opened(ring: &RingDerivation, version: &str) -> Entry {
@@ -199,7 +207,8 @@ fn gate(gate: &GateDerivation, view: &View) -> Entry {
         GateAnswer::Halt => Tone::Bad,
         GateAnswer::Inconclusive => Tone::Waiting,
     };
-    let subject = format!("{}: the gate after ring {}", gate.version, gate.after);
+    let version = gate.snapshot.as_ref().map_or_else(|| gate.version.to_string(), |it| format!("snapshot {it}"));
+    let subject = format!("{version}: the gate after ring {}", gate.after);
     let text = format!("{subject} {}", gate_says(gate.answer));
     let Some(evidence) = &gate.evidence else {
         let unknown = gate.answer == GateAnswer::Inconclusive;

@@ -247,6 +247,9 @@ floors: { edge: { deb: 120.0-1 } }
     assert!(permit.policies.contains("browsers"), "{permit:?}");
     assert!(permit.sources.contains("microsoft"), "{permit:?}");
     assert_eq!(permit.floors[&System::Deb], "120.0-1");
+    assert!(!permit.verbs.contains(&refit_wire::mandate::Verb::Install), "{permit:?}");
+    let required = signed(&text.replace("software: [edge]", "software: [edge]\npresence: required"), None, &[], DAY);
+    assert!(required.titles[&package].verbs.contains(&refit_wire::mandate::Verb::Install));
     // No source has packages for dnf.
     assert!(!mandate.titles.contains_key(&TitleId::new("rpm/microsoft-edge-stable")));
 

@@ -193,7 +193,7 @@ pub struct SnapshotRolloutDocument {
     /// The rollout's name.
     #[serde(rename = "use")]
     pub name: String,
-    /// How often a snapshot of the archive starts through the rings.
+    /// How often a snapshot of the archive starts through the rings, at least a minute: `7d` is each Monday at midnight UTC.
     #[serde(default)]
     pub every: Option<Duration>,
 }

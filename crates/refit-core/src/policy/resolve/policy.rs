@@ -27,6 +27,9 @@ pub(super) struct Extended {
     pub mistakes: Mistakes,
 }
 
+/// How long there has to be between two snapshots.
+const SNAPSHOT_LEAST: SignedDuration = SignedDuration::from_mins(1);
+
 impl Resolver<'_> {
     /// A policy with the terms of those that it extends, as far as they can be read, exist, and go in no circle.
     pub(super) fn extended(&mut self, written: &Written<PolicyDocument>, all: &[Written<PolicyDocument>]) -> Extended {
@@ -86,12 +89,8 @@ impl Resolver<'_> {
             }
         };
         let presence = document.presence.unwrap_or_default();
-        // What is required is required once, as what it is named: the package of another system could never be there.
         let named = software.len();
-        let software = match presence {
-            super::document::policy::Presence::Required => software,
-            _ => repository.with_vendor_packages(software),
-        };
+        let software = repository.with_vendor_packages(software);
         let meant = software[named..].iter().filter_map(|selector| match selector {
             Selector::Title(title) => Some(title.clone()),
             _ => None,
@@ -155,6 +154,14 @@ impl Resolver<'_> {
             }
             None => (None, None),
         };
+        if snapshot_every.is_some_and(|every| every < SNAPSHOT_LEAST) {
+            self.report(
+                Diagnostic::error("policy/snapshots-too-often", "snapshots that are taken too often")
+                    .at(written.place(steps!["rollout", "every"]))
+                    .label("at most one a minute is taken")
+                    .with_help("leave `every` out to let each release go by itself"),
+            );
+        }
         let rollout = rollout.and_then(|(name, path)| {
             let path: Vec<Step<'_>> = path.iter().map(|key| Step::Key(key)).collect();
             self.rollout(written, &path, name, context)

@@ -39,7 +39,7 @@ pub fn build(
 ) -> Built {
     let mut builder = Builder { test, repository, diagnostics };
     let now = test.document.world.now.0;
-    let mut world = World::new(builder.releases(), builder.advisories());
+    let mut world = World::new(builder.releases(), repository.with_vendor_advisories(builder.advisories()));
     world.rollouts = builder.rollouts();
     world.gates = builder.gates();
     world.applied = builder.applied();
@@ -127,6 +127,7 @@ impl Builder<'_> {
             advisories.push(Advisory {
                 id: AdvisoryId::new(&document.id),
                 title,
+                upstream: None,
                 affected,
                 known_at: document.known_at.0,
                 cvss: document.cvss,
@@ -176,6 +177,7 @@ impl Builder<'_> {
                 rollout: document.rollout.as_str().into(),
                 platform: None,
                 version,
+                releases: None,
                 open: document.open.iter().map(SmolStr::new).collect(),
                 members: members.collect(),
             });

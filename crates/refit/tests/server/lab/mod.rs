@@ -13,6 +13,7 @@ mod rings;
 mod signals;
 mod site;
 mod size;
+mod snapshots;
 
 use super::{agent::program, hosts::Hosts, package::package};
 use refit_testbed::{Fleet, Lan, family::Software};
@@ -30,7 +31,7 @@ struct Scenario {
 }
 
 /// In this order.
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 12] = [
     Scenario { name: "good", small: false, packages: &["good"], run: rings::good },
     Scenario { name: "failing", small: true, packages: &["printer"], run: halts::failing },
     Scenario { name: "silent", small: false, packages: &["modem"], run: halts::silent },
@@ -41,6 +42,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario { name: "changed", small: false, packages: &["editor"], run: halts::changed },
     Scenario { name: "back", small: false, packages: &["archiver"], run: absence::back },
     Scenario { name: "cluster", small: false, packages: &["database"], run: cluster::turns },
+    Scenario { name: "snapshot", small: false, packages: &["canvas", "brush"], run: snapshots::snapshots },
     Scenario { name: "signal", small: false, packages: &["service"], run: signals::failing_later },
 ];
 

@@ -74,6 +74,16 @@ urgent: {{ rollouts: [fast], min_age: true }}
         self.documents.insert(format!("policy {name}"), document);
     }
 
+    /// Adds a policy that moves packages of a kind in snapshots, one a minute.
+    pub fn snapshots(&mut self, family: Family, names: &[&str]) {
+        let titles: Vec<String> = names.iter().map(|name| family.title(name)).collect();
+        let (kind, titles) = (family.name(), titles.join(", "));
+        let document = format!(
+            "policy: art with {kind}\nsoftware: [{titles}]\nrollout: {{ use: standard, every: 1m }}\ndeadline: [{{ within: 14d }}]\n"
+        );
+        self.documents.insert(format!("policy art with {kind}"), document);
+    }
+
     /// Blocks a release of a package on devices for which a condition holds.
     pub fn block(&mut self, name: &str, releases: &str, condition: &str) {
         for family in [Family::Apt, Family::Dnf] {

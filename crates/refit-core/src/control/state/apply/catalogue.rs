@@ -6,8 +6,9 @@ use crate::control::{
     entry::AdvisoryEntry,
     event::{GateAnswered, RingOpened, UniverseOffered},
 };
+use crate::rollout::snapshot_policy;
 use jiff::Timestamp;
-use refit_model::AdvisoryId;
+use refit_model::{AdvisoryId, TitleId};
 use std::sync::Arc;
 
 impl State {
@@ -47,22 +48,35 @@ impl State {
     }
 
     pub(super) fn ring_opened(&mut self, seq: u64, at: Timestamp, opened: &RingOpened) {
-        let has = |index: &u32| {
-            let device = self.at_index(*index);
-            let mut installs = device.iter().flat_map(|device| device.installs.iter());
-            installs.any(|(slot, it)| slot.title == opened.title && it.version == opened.version && it.state.is_none())
-        };
-        let begun = self.rollouts.trial(&opened.title, &opened.version).is_some();
-        let already = match begun {
-            true => DeviceSet::default(),
-            false => self.found.with_title(&opened.title).iter().filter(has).collect(),
-        };
-        self.rollouts.ring_opened(seq, at, opened, already);
-        self.revise_title(&opened.title, seq);
+        let set = (opened.title.clone(), opened.version.clone());
+        let is_snapshot = snapshot_policy(&opened.title).is_some();
+        let parts = if is_snapshot { opened.releases.clone() } else { vec![set.clone()] };
+        for part in &parts {
+            let (title, version) = part;
+            let has = |index: &u32| {
+                let device = self.at_index(*index);
+                let mut installs = device.iter().flat_map(|device| device.installs.iter());
+                installs.any(|(slot, it)| slot.title == *title && it.version == *version && it.state.is_none())
+            };
+            let already = match self.rollouts.trial(title, version).is_some() {
+                true => DeviceSet::default(),
+                false => self.found.with_title(title).iter().filter(has).collect(),
+            };
+            self.rollouts.begins(part, is_snapshot.then(|| set.clone()), already);
+        }
+        self.rollouts.ring_opened(seq, at, opened);
+        self.revise_set(&opened.title, &opened.version, seq);
     }
 
     pub(super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
         self.rollouts.gate_answered(seq, at, answered);
-        self.revise_title(&answered.title, seq);
+        self.revise_set(&answered.title, &answered.version, seq);
+    }
+
+    /// All that moves as one is to be decided anew.
+    fn revise_set(&mut self, title: &TitleId, version: &str, seq: u64) {
+        let parts = self.rollouts.parts(title, version);
+        parts.iter().for_each(|(title, _)| self.revise_title(title, seq));
+        self.revise_title(title, seq);
     }
 }

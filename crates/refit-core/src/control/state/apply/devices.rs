@@ -7,6 +7,7 @@ use crate::control::{
     history::History,
     sorted::Sorted,
 };
+use crate::facts::DEVICE_STALE_AFTER;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
@@ -143,7 +144,14 @@ impl State {
 
     /// A device gave a sign of itself at `back`: whether it had been absent.
     pub(super) fn returned(&mut self, seq: u64, index: u32, back: Timestamp) {
-        let Some(before) = self.at_index(index).map(|device| device.seen) else { return };
+        let Some(device) = self.at_index(index) else { return };
+        let before = device.seen;
+        let policy = self.policy.as_ref().map(|policy| &policy.repository.staleness);
+        let stale = policy.map_or(DEVICE_STALE_AFTER, |staleness| staleness.device(&device.seen_by));
+        if back.duration_since(before) >= stale {
+            // What was too old to count counts again.
+            self.change_at(index, |device| device.revised = seq);
+        }
         // Nobody is silent while nobody listens.
         if back.duration_since(before).saturating_sub(self.not_listening(before, back)) < ABSENCE {
             return;

@@ -1,26 +1,16 @@
-//! What the machine does when all is as it should be, and when something dies in between.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
+//! What the machine does when all is as it should be: windows, notices, deferrals, failures, check-ins.
 
-mod rig;
-
-use refit_agent::machine::{Complaint, Failure, Input, PersonSaid, Telling, session::Phase};
+use crate::rig::*;
+use refit_agent::machine::{Complaint, Failure, Input, PersonSaid, Telling};
 use refit_model::TitleId;
-use refit_wire::{
-    lease::Brake,
-    mandate::check::Step,
-    protocol::{Report, Want},
-    state::{
-        Action, AfterDue, Busy, DeferTerms, Directive, Package, RelaunchTerms, Releases, RestartMode, Span, System,
-        WindowTerms, Withheld,
-    },
+use refit_wire::lease::Brake;
+use refit_wire::mandate::check::Step;
+use refit_wire::protocol::{Report, Want};
+use refit_wire::state::{
+    Action, AfterDue, Busy, DeferTerms, Package, RelaunchTerms, Releases, RestartMode, Span, System, WindowTerms,
+    Withheld,
 };
-use rig::*;
 use std::time::Duration;
-
-fn due(mut directive: Directive, due: &str) -> Directive {
-    directive.due = Some(at(due));
-    directive
-}
 
 /// A rig whose terms for distribution packages were changed, and whose state upgrades curl.
 fn curl(change: impl FnOnce(&mut refit_wire::state::Terms), by: Option<&str>) -> Rig {
@@ -236,6 +226,25 @@ fn the_answer_is_no_while_something_is_wrong_and_not_once_it_has_passed() {
     assert!(!is_no(&rig));
 }
 
+/// A package whose script refuses to let it go is there still, and has no version that is well.
+#[test]
+fn a_removal_that_fails_has_failed() {
+    let mut rig = Rig::new();
+    rig.sign_mandate(|mandate| {
+        let permit = mandate.titles.get_mut(&TitleId::new("google-chrome")).unwrap();
+        permit.verbs.insert(refit_wire::mandate::Verb::Remove);
+    });
+    rig.failing.insert("google-chrome-stable".into());
+    rig.publish([directive("gone", "google-chrome", Action::Remove(name("google-chrome-stable")))]);
+    rig.check_in();
+    rig.check_in();
+    assert_eq!((rig.receipts(), rig.version("google-chrome-stable")), (vec!["gone: Failed".to_owned()], "130.0-1"));
+    rig.failing.clear();
+    rig.hours(2);
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["gone: Failed", "gone: Succeeded"]);
+}
+
 #[test]
 fn what_the_package_manager_refuses_does_not_hold_up_the_rest() {
     let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1"), chrome("131.0-1")]);
@@ -353,69 +362,6 @@ fn a_named_downgrade_goes_below_what_has_run_and_what_follows_counts_from_there(
 }
 
 #[test]
-fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
-    let mut rig = Rig::new();
-    rig.state.terms[1].reboot = RestartMode::AtDue;
-    rig.restarting.insert("openssl".into());
-    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T18:00:00Z")]);
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
-    rig.hours(5);
-    assert_eq!(rig.restarts, 0);
-    rig.hours(2);
-    assert_eq!(rig.restarts, 1);
-    rig.restarting.clear();
-    rig.restart_agent();
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending", "openssl 3.1-1: Succeeded"]);
-    rig.hours(24);
-    assert_eq!(rig.restarts, 1);
-}
-
-#[test]
-fn a_restart_that_is_asked_for_waits_for_the_person() {
-    let mut rig = Rig::new();
-    rig.state.terms[1].reboot = RestartMode::Ask;
-    rig.restarting.insert("openssl".into());
-    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T13:00:00Z")]);
-    rig.presence.attended = true;
-    rig.hours(30);
-    assert_eq!(rig.restarts, 0);
-    assert!(rig.told.iter().any(|telling| matches!(telling, Telling::RestartNeeded { at: None, .. })));
-    rig.step(Input::Person(PersonSaid::RestartNow));
-    assert_eq!(rig.restarts, 1);
-}
-
-#[test]
-fn a_restart_never_comes_where_it_is_never_to() {
-    let mut rig = Rig::new();
-    rig.state.terms[1].reboot = RestartMode::Never;
-    rig.restarting.insert("openssl".into());
-    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T13:00:00Z")]);
-    rig.hours(30);
-    assert_eq!((rig.restarts, rig.version("openssl")), (0, "3.1-1"));
-}
-
-#[test]
-fn receipts_are_sent_until_the_server_has_them() {
-    let mut rig = Rig::with([deb("curl", "8.1-1")]);
-    rig.server.keep_receipts = true;
-    rig.check_in();
-    rig.check_in();
-    rig.restart_agent();
-    rig.check_in();
-    let sent = rig.check_ins.iter().filter(|check_in| !check_in.receipts.is_empty()).count();
-    assert!(sent >= 3, "{sent}");
-    assert_eq!(rig.receipts(), ["curl 8.1-1: Succeeded"], "each has one id");
-    rig.server.keep_receipts = false;
-    rig.check_in();
-    rig.check_in();
-    assert!(rig.check_ins.last().unwrap().receipts.is_empty());
-}
-
-#[test]
 fn only_changes_are_told_and_nothing_twice() {
     let mut rig = Rig::new();
     assert!(matches!(rig.check_ins[0].report, Report::All { .. }));
@@ -477,17 +423,6 @@ fn offers_are_told_when_they_differ_and_again_to_a_server_that_was_restored() {
 }
 
 #[test]
-fn check_ins_are_counted_on_disk() {
-    let mut rig = Rig::new();
-    for _ in 0..3 {
-        rig.check_in();
-        rig.restart_agent();
-    }
-    let counters: Vec<u64> = rig.check_ins.iter().map(|check_in| check_in.counter).collect();
-    assert!(counters.windows(2).all(|pair| pair[0] < pair[1]), "{counters:?}");
-}
-
-#[test]
 fn a_complaint_is_sent_at_once() {
     let mut rig = Rig::new();
     let complaint = Complaint { title: None, text: "x".repeat(1_000) };
@@ -509,120 +444,4 @@ fn a_server_that_is_not_there_is_asked_less_and_less() {
     assert!(first <= Duration::from_secs(31), "{first:?}");
     assert!(rig.wake >= Duration::from_secs(1_800), "{:?}", rig.wake);
     assert!(rig.wake <= Duration::from_secs(3_600), "{:?}", rig.wake);
-}
-
-/// The agent is killed after each number of effects in turn. However it ends, the change is made once and reported once.
-#[test]
-fn killed_between_any_two_steps_it_makes_each_change_once_and_reports_it() {
-    for effects in 0..40 {
-        let mut rig = Rig::with([deb("curl", "8.1-1")]);
-        rig.restarting.insert("curl".into());
-        rig.dies_after = Some(effects);
-        rig.check_in();
-        rig.check_in();
-        let died = rig.dead;
-        rig.restart_agent();
-        rig.check_in();
-        rig.check_in();
-        // Where it died before the change was begun, the package manager is left alone for a moment.
-        rig.pass(Duration::from_secs(400));
-        rig.check_in();
-        assert_eq!((rig.version("curl"), rig.applied.len()), ("8.1-1", 1), "after {effects} effects");
-        let receipts = rig.receipts();
-        assert_eq!(receipts, ["curl 8.1-1: RestartPending"], "after {effects} effects");
-        if !died {
-            return;
-        }
-    }
-    panic!("it never came to its end");
-}
-
-/// The machine lost power while the package manager worked: what is unpacked and not configured has not failed.
-#[test]
-fn what_was_torn_apart_is_taken_up_again_and_reported_once() {
-    for effects in 0..40 {
-        let mut rig = Rig::with([deb("curl", "8.1-1"), deb("openssl", "3.1-1")]);
-        rig.dies_after = Some(effects);
-        rig.check_in();
-        rig.check_in();
-        let session = rig.saved.as_ref().and_then(|journal| journal.session.clone());
-        if !(rig.dead && rig.applied.is_empty() && session.is_some_and(|session| session.phase == Phase::Applying)) {
-            continue;
-        }
-        // One of both is done, the other one is half-way.
-        rig.packages.insert("openssl".into(), "3.1-1".into());
-        rig.packages.insert("curl".into(), "8.1-1".into());
-        rig.unfinished.insert("curl".into());
-        rig.restart_agent();
-        rig.check_in();
-        rig.pass(Duration::from_secs(400));
-        rig.check_in();
-        assert!(rig.unfinished.is_empty());
-        let mut receipts = rig.receipts();
-        receipts.sort();
-        assert_eq!(receipts, ["curl 8.1-1: Succeeded", "openssl 3.1-1: Succeeded"]);
-        return;
-    }
-    panic!("it never died while it was applying");
-}
-
-#[test]
-fn a_journal_is_read_as_it_was_written() {
-    let mut rig = Rig::with([deb("curl", "8.1-1"), chrome("131.0-1")]);
-    rig.check_in();
-    let journal = rig.machine.journal();
-    let text = serde_json::to_string(journal).unwrap();
-    assert_eq!(serde_json::from_str::<refit_agent::machine::Journal>(&text).unwrap(), *journal);
-    assert!(serde_json::from_str::<refit_agent::machine::Journal>(&text[..text.len() / 2]).is_err());
-}
-
-#[test]
-fn check_ins_are_counted_on_disk_so_that_a_copy_parts_from_its_original() {
-    let mut rig = Rig::new();
-    let history = |rig: &Rig| rig.check_ins.last().unwrap().history.clone().unwrap();
-    let first = history(&rig);
-    assert_eq!((first.sequence, first.links.len(), first.recorded), (1, 1, None));
-    rig.server.records = true;
-    rig.check_in();
-    rig.server.records = false;
-    rig.check_in();
-    let third = history(&rig);
-    assert_eq!(third.recorded.map(|head| head.sequence), Some(2));
-    assert_eq!(third.recorded.map(|head| head.link), third.links.get(1).copied());
-    // Nobody answers: it is the same check-in until somebody does, also after the agent's death.
-    rig.server.unreachable = true;
-    rig.check_in();
-    rig.check_in();
-    rig.restart_agent();
-    rig.server.unreachable = false;
-    rig.check_in();
-    let fourth = history(&rig);
-    assert_eq!((fourth.sequence, &fourth.links[1..]), (4, &third.links[..]));
-    // A copy of the disk draws another number for its next.
-    let (saved, disk) = (rig.saved.clone(), rig.disk.clone());
-    rig.check_in();
-    let fifth = history(&rig);
-    (rig.saved, rig.disk) = (saved, disk);
-    let copied = rig.check_ins.len();
-    rig.restart_agent();
-    let copy = rig.check_ins[copied].history.clone().unwrap();
-    assert_eq!((fifth.sequence, &fifth.links[1..]), (copy.sequence, &copy.links[1..]));
-    assert_ne!(fifth.links[0], copy.links[0]);
-}
-
-#[test]
-fn who_is_told_that_a_later_check_in_is_known_counts_on() {
-    let mut rig = Rig::new();
-    let sequence = |rig: &Rig| rig.check_ins.last().unwrap().history.as_ref().unwrap().sequence;
-    let refused = |status, code: &str| Some(Failure::Refused { status, code: code.into(), detail: "no".into() });
-    rig.server.refusal = refused(503, "unavailable");
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(sequence(&rig), 2, "a refusal is no answer");
-    // An older copy of a disk: it must not say the same for ever, or nobody could tell it from a message that is late.
-    rig.server.refusal = refused(409, "replayed");
-    rig.check_in();
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(sequence(&rig), 4);
 }

@@ -1,5 +1,4 @@
 //! An organisation with its keys, a server that may be stolen, and one device that the real machine runs on.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use jiff::{SignedDuration, Timestamp};
 use refit_agent::machine::{
@@ -135,6 +134,12 @@ pub fn chrome(version: &str) -> Directive {
 
 pub fn deb(package: &str, version: &str) -> Directive {
     directive(&format!("{package} {version}"), &format!("deb/{package}"), upgrade(package, version))
+}
+
+/// What is due then.
+pub fn due(mut directive: Directive, due: &str) -> Directive {
+    directive.due = Some(at(due));
+    directive
 }
 
 /// A device, its package manager, and its server.
@@ -520,6 +525,8 @@ impl Rig {
         }
         for step in steps {
             if self.failing.contains(&step.package.name) {
+                let there = self.packages.get(&step.package.name).cloned();
+                observed.broken.extend(there.map(|version| (step.package.clone(), version)));
                 observed.output.insert(step.package.clone(), "the script failed".into());
             } else {
                 match &step.after {

@@ -1,0 +1,110 @@
+//! Restarts of the machine: when, how often, and what is told of them.
+
+use crate::rig::*;
+use refit_agent::machine::{Input, PersonSaid, RestartNeeds, Telling};
+use refit_wire::state::{Action, RestartMode};
+
+/// The server, once it has the receipt: the restart is asked for, and to it nothing is due any more.
+pub fn asks_for_the_restart(rig: &mut Rig) {
+    let mut directives = rig.state.directives.clone();
+    directives.push(directive("restart", "deb/openssl", Action::Restart));
+    rig.publish(directives);
+    rig.check_in();
+}
+
+#[test]
+fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::AtDue;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T18:00:00Z")]);
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
+    asks_for_the_restart(&mut rig);
+    rig.hours(5);
+    assert_eq!(rig.restarts, 0);
+    rig.hours(2);
+    assert_eq!(rig.restarts, 1);
+    rig.restarting.clear();
+    rig.restart_agent();
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending", "openssl 3.1-1: Succeeded"]);
+    rig.hours(24);
+    assert_eq!(rig.restarts, 1);
+}
+
+/// Where too many of a group are away, the server leaves it out, as it does with every other change.
+#[test]
+fn a_restart_waits_until_the_state_asks_for_it() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::AtDue;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T13:00:00Z")]);
+    rig.check_in();
+    rig.hours(8);
+    assert_eq!((rig.restarts, rig.version("openssl")), (0, "3.1-1"));
+    asks_for_the_restart(&mut rig);
+    assert_eq!(rig.restarts, 1);
+}
+
+#[test]
+fn a_restart_that_does_not_help_is_not_tried_again_at_once() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::AtDue;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T12:00:00Z")]);
+    rig.check_in();
+    asks_for_the_restart(&mut rig);
+    assert_eq!(rig.restarts, 1);
+    // Another kernel was booted than the one that was installed.
+    let still = RestartNeeds { machine: vec!["a new kernel".into()], packages: [name("openssl")].into() };
+    rig.restart = still.clone();
+    rig.restart_agent();
+    rig.hours(5);
+    assert_eq!(rig.restarts, 1);
+    rig.check_in();
+    assert_reported(&rig, "restart", "a restart is waited for still: a new kernel");
+    rig.hours(2);
+    assert_eq!(rig.restarts, 2);
+    // Something else was installed since, which no restart has seen.
+    rig.restart = still;
+    rig.restart_agent();
+    rig.restarting.insert("curl".into());
+    rig.sign_mandate(|mandate| mandate.limits.restarts_per_day = 9);
+    let mut directives = rig.state.directives.clone();
+    directives.push(due(deb("curl", "8.1-1"), "2026-11-25T12:00:00Z"));
+    rig.publish(directives);
+    rig.check_in();
+    rig.check_in();
+    assert_eq!((rig.version("curl"), rig.restarts), ("8.1-1", 3));
+}
+
+#[test]
+fn a_restart_that_is_asked_for_waits_for_the_person() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::Ask;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T13:00:00Z")]);
+    rig.presence.attended = true;
+    rig.check_in();
+    asks_for_the_restart(&mut rig);
+    rig.hours(30);
+    assert_eq!(rig.restarts, 0);
+    assert!(rig.told.iter().any(|telling| matches!(telling, Telling::RestartNeeded { at: None, .. })));
+    rig.step(Input::Person(PersonSaid::RestartNow));
+    assert_eq!(rig.restarts, 1);
+}
+
+#[test]
+fn a_restart_never_comes_where_it_is_never_to() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::Never;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T13:00:00Z")]);
+    rig.check_in();
+    asks_for_the_restart(&mut rig);
+    rig.hours(30);
+    assert_eq!((rig.restarts, rig.version("openssl")), (0, "3.1-1"));
+}
