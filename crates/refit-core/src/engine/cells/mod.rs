@@ -4,13 +4,16 @@ mod class;
 mod split;
 
 use super::{
-    fleet::{Fleet, Presence},
+    fleet::{self, Fleet},
     outcome::Outcome,
     rules::{Own, Ruling},
     select::Selection,
 };
 use crate::{
-    policy::repository::{Repository, Selector},
+    policy::{
+        document::policy::Presence,
+        repository::{Repository, Selector},
+    },
     world::{SlotKey, World},
 };
 use class::Classes;
@@ -54,10 +57,12 @@ impl<'a> Verdicts<'a> {
         let classes = Classes::new(fleet, repository, &world.applied, &mut selection);
         let mut verdicts =
             Verdicts { fleet, repository, now, cells: Vec::new(), by_title: BTreeMap::new(), classes: classes.len() };
-        // A package that a named title means has no slot where it is absent.
+        // A package that a named title means has no slot where it is absent, unless it is required there.
         let named = repository.policies.iter().flat_map(|policy| {
             policy.software.iter().filter_map(|selector| match selector {
-                Selector::Title(title) if !policy.meant.contains(title) => Some(title),
+                Selector::Title(title) if policy.presence == Presence::Required || !policy.meant.contains(title) => {
+                    Some(title)
+                }
                 _ => None,
             })
         });
@@ -79,8 +84,8 @@ impl<'a> Verdicts<'a> {
         verdicts
     }
 
-    fn add(&mut self, cells: Vec<(Ruling, RoaringBitmap)>, present: Option<&Presence>, title: &TitleId) {
-        let slot = present.map_or_else(|| SlotKey::of(title.clone()), Presence::slot);
+    fn add(&mut self, cells: Vec<(Ruling, RoaringBitmap)>, present: Option<&fleet::Presence>, title: &TitleId) {
+        let slot = present.map_or_else(|| SlotKey::of(title.clone()), fleet::Presence::slot);
         let installed = present.map(|present| present.version.clone());
         self.cells.extend(cells.into_iter().map(|(ruling, devices)| Cell {
             slot: slot.clone(),

@@ -13,8 +13,9 @@ use super::{
 use crate::{
     facts::{FieldRef, Value},
     policy::{
+        document::policy::Presence::Required,
         expr::Expr,
-        repository::{Repository, Rollout},
+        repository::{Policy, Repository, Rollout, Selector},
     },
     world::{SlotKey, World},
 };
@@ -167,6 +168,12 @@ impl<'a> Split<'a> {
         let slot = present.map_or_else(|| SlotKey::of(self.title.clone()), |(_, present)| present.slot());
         let mut groups: BTreeMap<Key, Vec<u32>> = BTreeMap::new();
         let mut cells = Vec::new();
+        if present.is_none() && self.by_package() {
+            for device in devices.iter().filter(|device| self.has_slot(*device)) {
+                add(&mut cells, self.rule(present, &slot, device), device);
+            }
+            return cells;
+        }
         for device in devices {
             if self.fleet.overlay(device).concerns(&slot) {
                 cells.push((self.rule(present, &slot, device), RoaringBitmap::from_iter([device])));
@@ -180,11 +187,7 @@ impl<'a> Split<'a> {
             if ruling.contested {
                 // What the policies say is held against each other device by device.
                 for device in group {
-                    let ruling = self.rule(present, &slot, device);
-                    match cells.iter_mut().find(|(known, _)| *known == ruling) {
-                        Some((_, devices)) => drop(devices.insert(device)),
-                        None => cells.push((ruling, bitmap(vec![device]))),
-                    }
+                    add(&mut cells, self.rule(present, &slot, device), device);
                 }
                 continue;
             }
@@ -205,6 +208,36 @@ impl<'a> Split<'a> {
             }
         }
         cells
+    }
+
+    /// Whether a policy requires the title, or a package that only its vendor builds: under which name depends on what else a device
+    /// has.
+    fn by_package(&self) -> bool {
+        let repository = self.shelf.repository;
+        self.shelf.policies.iter().map(|candidate| candidate.policy).any(|policy| {
+            policy.presence == Required
+                && (policy.meant.contains(self.title) || !repository.vendor_packages(self.title).is_empty())
+        })
+    }
+
+    /// Whether a device that does not have the title has a slot for it.
+    fn has_slot(&self, device: u32) -> bool {
+        let named = |policy: &Policy| {
+            let names = |selector: &Selector| matches!(selector, Selector::Title(title) if title == self.title);
+            policy.software.iter().any(names) && !policy.meant.contains(self.title)
+        };
+        let policies = self.shelf.policies.iter().map(|candidate| candidate.policy);
+        let mut policies = policies.filter(|policy| named(policy) || self.required(policy, device));
+        policies.next().is_some()
+    }
+
+    fn required(&self, policy: &Policy, device: u32) -> bool {
+        let titles: Vec<&TitleId> =
+            self.fleet.row(device).into_iter().flat_map(|row| self.fleet.titles_on(row)).collect();
+        let mut spaces = titles.iter().filter_map(|title| Some(title.package()?.0));
+        let first = spaces.next();
+        let manager = first.filter(|first| spaces.all(|space| space == *first));
+        self.shelf.repository.requires(policy, self.title, manager, |title| titles.contains(&title))
     }
 
     fn spell(&self, present: Option<(u32, &Presence)>, device: u32) -> Option<Timestamp> {
@@ -288,6 +321,7 @@ impl<'a> Split<'a> {
             doubt: overlay.identity_in_doubt,
             position: &position,
             member: &member,
+            required: &|policy| self.required(policy, device),
             enrolled: row.and_then(|row| row.enrolled),
             installed,
             offers: row.map_or(&[][..], |row| self.offers(row.universe)),
@@ -297,6 +331,16 @@ impl<'a> Split<'a> {
             decided_before: overlay.decided_before.get(slot),
         };
         rule(&self.shelf, &subject, &own(self.fleet, self.shelf.repository, device, self.shelf.now))
+    }
+}
+
+/// Puts a device to those with the same ruling.
+fn add(cells: &mut Vec<(Ruling, RoaringBitmap)>, ruling: Ruling, device: u32) {
+    match cells.iter_mut().find(|(known, _)| *known == ruling) {
+        Some((_, devices)) => {
+            devices.insert(device);
+        }
+        None => cells.push((ruling, RoaringBitmap::from_iter([device]))),
     }
 }
 

@@ -214,6 +214,12 @@ impl Fleet {
         found
     }
 
+    /// The titles that a device has.
+    pub(super) fn titles_on(&self, row: &Row) -> impl Iterator<Item = &TitleId> {
+        let set = self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default();
+        set.iter().filter_map(|number| Some(&self.present.get(*number)?.title))
+    }
+
     /// Since when a device has an install.
     pub(super) fn since(&self, row: &Row, present: u32) -> Option<Timestamp> {
         let set = self.packages.get(row.packages)?;

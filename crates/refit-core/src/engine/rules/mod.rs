@@ -203,6 +203,7 @@ fn under(
         match policy.presence {
             Presence::IfPresent => return named(Compliance::NotApplicable),
             Presence::Forbidden => return named(Compliance::Compliant),
+            Presence::Required if !(subject.required)(policy) => return named(Compliance::NotApplicable),
             Presence::Required => {}
         }
     }

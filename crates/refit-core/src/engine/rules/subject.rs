@@ -64,6 +64,8 @@ pub(crate) struct Subject<'a> {
     pub position: &'a dyn Fn(&str) -> f64,
     /// Whether it is one of those.
     pub member: &'a dyn Fn(&BTreeSet<DeviceId>) -> bool,
+    /// Whether a policy requires the title here, by this name.
+    pub required: &'a dyn Fn(&Policy) -> bool,
     /// When it was first known.
     pub enrolled: Option<Timestamp>,
     /// What is installed.
