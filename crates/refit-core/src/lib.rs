@@ -7,6 +7,7 @@
 pub mod calendar;
 pub mod control;
 pub mod decide;
+pub mod engine;
 pub mod facts;
 pub mod plan;
 pub mod policy;

@@ -2,7 +2,7 @@
 //!
 //! A text becomes tokens (`lexical`), CEL's tree (`parse`), and, typed, our own (`check`, `calls`): an [`Expr`]. It is
 //! asked for its truth (`evaluate`), for the reason (`explain`), for when time alone will change it (`change`), and
-//! whether it can hold together with others (`satisfy`).
+//! whether it can hold together with others (`satisfy`), and taken apart for those who ask many devices at once (`formula`).
 //!
 //! What differs from CEL: fields may be unknown; versions and times compare with text constants; whole numbers compare with
 //! numbers; durations know days; there are `since`, `until` and `lowerAscii`; there are no maps, bytes, unsigned numbers, `map`
@@ -20,6 +20,7 @@ mod domain;
 mod error;
 mod evaluate;
 mod explain;
+mod formula;
 mod lexical;
 mod node;
 mod parse;
@@ -34,6 +35,7 @@ pub use error::ExprError;
 pub(crate) use error::finding;
 pub use evaluate::STEPS_MAX;
 pub use explain::Explanation;
+pub use formula::{Formula, Part};
 pub use lexical::TEXT_BYTES_MAX;
 pub(crate) use parse::{Parsed, parse};
 pub use satisfy::{EVALUATIONS_MAX, Satisfiability, satisfiable};
@@ -74,6 +76,15 @@ impl Truth {
     /// Whether it depends on something that nobody has said.
     pub fn is_unknown(self) -> bool {
         self == Truth::Unknown
+    }
+
+    /// Whether both hold: false as soon as one surely does not.
+    pub fn and(self, other: Truth) -> Truth {
+        match (self, other) {
+            (Truth::False, _) | (_, Truth::False) => Truth::False,
+            (Truth::True, Truth::True) => Truth::True,
+            _ => Truth::Unknown,
+        }
     }
 }
 

@@ -20,7 +20,9 @@ use super::{
 use crate::{
     decide::{Decision, View, decide_title},
     steps,
+    world::{Device, World},
 };
+use jiff::Timestamp;
 use refit_model::DeviceId;
 use std::{
     collections::BTreeMap,
@@ -93,6 +95,39 @@ pub fn run(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog
         }
     }
     outcome
+}
+
+/// The world of a test, and the repository that it is decided by.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    /// The repository; all policies are enforced.
+    pub repository: Repository,
+    /// The world.
+    pub world: World,
+    /// The devices in it.
+    pub devices: Vec<Device>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What [`run`] decides about, for whoever wants to decide it in another way; `None` where the test can't be read.
+pub fn situation(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Option<Situation> {
+    let mut diagnostics = Vec::new();
+    let inline;
+    let documents = match test.node.get("repository") {
+        Some(list) => {
+            inline = inline_documents(list, test.file, &mut diagnostics);
+            &inline
+        }
+        None => own,
+    };
+    let (mut repository, _) = resolve(documents, files, &without_life_cycles(catalog));
+    for policy in &mut repository.policies {
+        policy.mode = Mode::Enforce;
+    }
+    let built = world::build(test, &repository, files, &mut diagnostics);
+    let sound = !diagnostics.iter().any(|found| found.severity == Severity::Error);
+    sound.then_some(Situation { repository, world: built.world, devices: built.devices, now: built.now })
 }
 
 /// What is wrong with a test itself, and with the documents that it brings: what [`run`] would report without deciding anything, and

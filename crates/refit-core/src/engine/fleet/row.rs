@@ -1,0 +1,87 @@
+//! One device as the fleet keeps it: numbers of what it shares with others, and what is truly its own.
+
+use crate::world::{Absence, RememberedOffer, SlotKey};
+use jiff::{SignedDuration, Timestamp};
+use refit_model::{DeviceId, TitleId, Version};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// A device in columns: everything that is a number here is one of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// Its id.
+    pub id: DeviceId,
+    /// The first 16 bits of SHA-256 of its id, from which shares are cut.
+    pub point: u16,
+    /// What sources say, one record for each source and time of observation, sorted.
+    pub records: Box<[Said]>,
+    /// Its zone; `None` until it is known.
+    pub zone: Option<u32>,
+    /// When it was first known.
+    pub enrolled: Option<Timestamp>,
+    /// When its installs were last observed.
+    pub seen: Timestamp,
+    /// The source that observes them.
+    pub seen_by: u32,
+    /// The set of its installs.
+    pub packages: u32,
+    /// When each of them was first observed: numbers of times, in the order of the set.
+    pub since: Box<[u32]>,
+    /// What its universe offers otherwise than published.
+    pub universe: u32,
+}
+
+/// What one source said of a device at one time. That the values came together is kept, so that who said them and when
+/// is kept once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Said {
+    /// The source; `None` for what needs none.
+    pub source: Option<u32>,
+    /// When it was observed; `None` is always fresh.
+    pub observed: Option<Timestamp>,
+    /// The values: a set that many devices may share.
+    pub set: u32,
+}
+
+/// What only some devices have: kept beside the rows, by number of device.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Overlay {
+    /// Whether two histories claim its identity.
+    pub identity_in_doubt: bool,
+    /// How much of the time since it was seen nobody listened.
+    pub unheard: SignedDuration,
+    /// Absences, oldest first.
+    pub absences: Vec<Absence>,
+    /// When spells in progress began.
+    pub spells: BTreeMap<SlotKey, Timestamp>,
+    /// What clocks in progress began with.
+    pub first_offers: BTreeMap<SlotKey, Vec<RememberedOffer>>,
+    /// Deferrals that were used.
+    pub deferrals_used: BTreeMap<TitleId, u32>,
+    /// What was admitted by the last decision.
+    pub admitted_before: BTreeMap<SlotKey, Version>,
+    /// The policy that decided last.
+    pub decided_before: BTreeMap<SlotKey, SmolStr>,
+}
+
+impl Overlay {
+    /// Nothing of its own.
+    pub const NONE: Overlay = Overlay {
+        identity_in_doubt: false,
+        unheard: SignedDuration::ZERO,
+        absences: Vec::new(),
+        spells: BTreeMap::new(),
+        first_offers: BTreeMap::new(),
+        deferrals_used: BTreeMap::new(),
+        admitted_before: BTreeMap::new(),
+        decided_before: BTreeMap::new(),
+    };
+
+    /// Whether it says anything of a slot.
+    pub fn concerns(&self, slot: &SlotKey) -> bool {
+        self.spells.contains_key(slot)
+            || self.first_offers.contains_key(slot)
+            || self.admitted_before.contains_key(slot)
+            || self.decided_before.contains_key(slot)
+    }
+}

@@ -1,0 +1,15 @@
+//! The fleet engine: the same decisions as the plain one makes for one device, for everybody at once.
+//!
+//! It shares no code with the plain decision below the model, and tests hold the two equal (docs/concepts/engine.md).
+
+mod cells;
+mod fleet;
+mod intern;
+mod outcome;
+mod rules;
+mod select;
+
+pub use cells::Verdicts;
+pub use fleet::{Change, Fleet};
+pub use outcome::{Compliance, Goal, Hold, Mark, Outcome, Progress};
+pub use select::{Selection, Sets};

@@ -1,0 +1,375 @@
+//! What a slot has to do, and by when (rules 2, 4, 5 and 13 of docs/reference/rules.md).
+
+use super::{
+    subject::Subject,
+    track::{Aim, Track},
+};
+use crate::{
+    facts::FieldRef,
+    policy::{
+        document::policy::Presence,
+        expr::{Expr, Truth},
+        repository::{Deadline, Exception},
+    },
+    world::{ExposureView, RememberedOffer},
+};
+use jiff::{SignedDuration, Timestamp};
+use refit_model::{Advisory, Offer, Release};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Why a slot has to change.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause<'a> {
+    /// What is installed does not satisfy.
+    Stale,
+    /// It is absent, and required.
+    Missing,
+    /// It is there, and forbidden.
+    Present,
+    /// It is exposed.
+    Exposure(&'a Advisory),
+}
+
+/// One thing that a slot has to do.
+pub(super) struct Duty<'a> {
+    pub cause: Cause<'a>,
+    /// The entries that count for it.
+    pub counts: Vec<Count<'a>>,
+    /// The due time that an exception gives it.
+    pub excepted: Option<Timestamp>,
+    /// When it is due.
+    pub due: Option<Timestamp>,
+    /// Whether KEV obliges.
+    pub by_kev: bool,
+}
+
+/// An entry of the deadline that counts for an obligation.
+pub(super) struct Count<'a> {
+    /// The entry.
+    pub entry: &'a Deadline,
+    /// Whether it surely counts.
+    pub sure: bool,
+    pub due: Option<Timestamp>,
+}
+
+/// All that a slot has to do.
+pub(super) struct Duties<'a> {
+    pub duties: Vec<Duty<'a>>,
+    /// Whether no release that helps will ever be offered.
+    pub unsupported: bool,
+    /// Spells that began no later than this make no difference; `None`: no spell does.
+    pub spells_matter_after: Option<Timestamp>,
+}
+
+/// When the first release that would have ended an obligation was offered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum FirstOffer {
+    /// Nothing has to be offered.
+    NotNeeded,
+    /// Then.
+    At(Timestamp),
+    /// Not yet.
+    NotYet,
+}
+
+/// Finds what a slot has to do, and by when.
+pub(super) struct Judge<'a> {
+    pub track: &'a Track<'a>,
+    pub subject: &'a Subject<'a>,
+    pub aim: Option<Aim<'a>>,
+    pub now: Timestamp,
+}
+
+impl<'a> Judge<'a> {
+    /// The advisories that what is installed is affected by.
+    pub fn exposures(&self) -> impl Iterator<Item = &'a Advisory> {
+        let installed = self.subject.installed;
+        let now = self.now;
+        self.track.shelf.advisories.iter().filter(move |advisory| {
+            advisory.known_at <= now
+                && advisory.withdrawn.is_none_or(|withdrawn| now < withdrawn)
+                && installed.is_some_and(|installed| advisory.affects(installed.version) == Some(true))
+        })
+    }
+
+    /// What a condition says of an exposure at a time.
+    pub fn asks(&self, condition: &Expr, advisory: &'a Advisory, at: Timestamp) -> Truth {
+        condition.truth(&ExposureView { known: self.subject.facts, advisory, at }, at)
+    }
+
+    pub fn duties(&self) -> Duties<'a> {
+        let policy = self.track.candidate.policy;
+        let mut causes: Vec<(Cause<'a>, Option<Timestamp>)> = Vec::new();
+        let forbidden = policy.presence == Presence::Forbidden;
+        match self.subject.installed {
+            None => causes.push((Cause::Missing, None)),
+            Some(_) if forbidden => {
+                causes.push((Cause::Present, None));
+                causes.extend(self.exposures().map(|advisory| (Cause::Exposure(advisory), Some(advisory.known_at))));
+            }
+            Some(_) if self.aim.is_some_and(|aim| self.track.above(&aim)) => {}
+            Some(_) => {
+                // What is ahead of all that is known leaves nothing.
+                let ahead = self.aim.is_some_and(|aim| {
+                    self.subject.installed.is_some_and(|own| own.version == aim.version)
+                        && !self.track.known(self.now).any(|release| release.version == *aim.version)
+                });
+                if !ahead {
+                    causes.extend(self.track.lapsed(self.now).map(|since| (Cause::Stale, since)));
+                }
+                let closed = self
+                    .exposures()
+                    .filter(|advisory| self.aim.is_some_and(|aim| advisory.affects(aim.version) == Some(false)));
+                causes.extend(closed.map(|advisory| (Cause::Exposure(advisory), Some(advisory.known_at))));
+            }
+        }
+        for (cause, arose) in &mut causes {
+            // It arose when it was seen to, whatever has been withheld since.
+            *arose = self.noted(*cause).map(|offer| offer.arose).chain([*arose]).min().flatten();
+        }
+        let spell = self.spell(&causes);
+        let ways = self.ways(&causes);
+        let unsupported = !forbidden && !causes.is_empty() && self.unsupported();
+        let mut spells_matter_after: Option<Timestamp> = None;
+        let mut duties = Vec::new();
+        for (index, (cause, arose)) in causes.into_iter().enumerate() {
+            let first = match (forbidden, unsupported) {
+                (true, _) => FirstOffer::NotNeeded,
+                (_, true) => {
+                    let offered = ways.offered.get(index).copied().flatten();
+                    let published = ways.never.get(index).copied().flatten();
+                    offered.into_iter().chain(published).min().map_or(FirstOffer::NotYet, FirstOffer::At)
+                }
+                _ => self.first_offer(&ways, index, cause),
+            };
+            let excepted = self.excepted(cause);
+            let mut counts = Vec::new();
+            for entry in &policy.deadline {
+                let Some((from, sure)) = self.counts(entry, cause, arose) else { continue };
+                let due = match first {
+                    FirstOffer::NotYet => None,
+                    first => {
+                        let offer = match first {
+                            FirstOffer::At(offer) => Some(offer),
+                            _ => None,
+                        };
+                        let base = offer.max(from);
+                        if excepted.is_none() {
+                            // What no time bounds, a spell does from the first moment on.
+                            let base = base.unwrap_or(LONG_AGO);
+                            spells_matter_after = Some(spells_matter_after.map_or(base, |known| known.min(base)));
+                        }
+                        let clock = base.max(spell).unwrap_or(LONG_AGO);
+                        let due = clock.checked_add(entry.within).unwrap_or(Timestamp::MAX);
+                        Some(self.floor(entry).map_or(due, |floor| due.max(floor)))
+                    }
+                };
+                counts.push(Count { entry, sure, due });
+            }
+            let due = excepted.or_else(|| counts.iter().filter_map(|count| count.due).min());
+            let by_kev = self.by_kev(cause, &counts);
+            duties.push(Duty { cause, counts, excepted, due, by_kev });
+        }
+        Duties { duties, unsupported, spells_matter_after }
+    }
+
+    /// When the spell of not complying began.
+    fn spell(&self, causes: &[(Cause<'a>, Option<Timestamp>)]) -> Option<Timestamp> {
+        if let Some(noted) = self.subject.spell {
+            return Some(noted);
+        }
+        let first = causes.iter().map(|(_, arose)| *arose).min().flatten();
+        let since = self.subject.installed.and_then(|installed| installed.since);
+        since.max(self.subject.enrolled).max(first)
+    }
+
+    /// Whether an entry counts for an obligation: from when on, and whether surely.
+    fn counts(
+        &self,
+        entry: &Deadline,
+        cause: Cause<'a>,
+        arose: Option<Timestamp>,
+    ) -> Option<(Option<Timestamp>, bool)> {
+        let Some(condition) = &entry.condition else { return Some((arose, true)) };
+        let Cause::Exposure(advisory) = cause else { return None };
+        let latch = self.track.shelf.world.latches.get(&(advisory.id.clone(), condition.text().clone()));
+        let latch = latch.copied().filter(|since| *since <= self.now);
+        let held = self.first_held(condition, advisory);
+        match latch.into_iter().chain(held).min() {
+            Some(since) => Some((Some(since), true)),
+            None => self.asks(condition, advisory, self.now).is_unknown().then_some((arose, false)),
+        }
+    }
+
+    /// When a condition first held for an exposure by the dates of what it asks.
+    fn first_held(&self, condition: &Expr, advisory: &'a Advisory) -> Option<Timestamp> {
+        let mut reported: BTreeSet<Timestamp> = BTreeSet::from([advisory.known_at]);
+        reported.extend(advisory.kev.filter(|kev| *kev > advisory.known_at && *kev <= self.now));
+        let mut at = advisory.known_at;
+        loop {
+            if self.asks(condition, advisory, at).is_true() {
+                return Some(if reported.contains(&at) { at } else { whole_second(at) });
+            }
+            let view = ExposureView { known: self.subject.facts, advisory, at };
+            let by_time = condition.next_change(&view, at);
+            let by_report = reported.iter().copied().find(|report| *report > at);
+            at = by_time.into_iter().chain(by_report).min().filter(|next| *next <= self.now)?;
+        }
+    }
+
+    /// Before when nothing is due by an entry, on devices that were there when it first applied.
+    fn floor(&self, entry: &Deadline) -> Option<Timestamp> {
+        let applied = &self.track.shelf.world.applied;
+        let policy = self.track.candidate.policy;
+        let of_policy = applied.policies.get(&policy.name).copied().or(applied.all);
+        let of_entry = applied.entries.get(&(policy.name.clone(), entry.text.clone())).copied();
+        let since = of_policy.max(of_entry)?;
+        let there = self.subject.enrolled.is_none_or(|enrolled| enrolled <= since);
+        there.then(|| since.checked_add(policy.phase_in.unwrap_or(entry.within)).unwrap_or(Timestamp::MAX))
+    }
+
+    /// The exceptions that act on the title here; surely, or perhaps.
+    pub fn exceptions(&self) -> impl Iterator<Item = (&'a Exception, Truth)> {
+        let shelf = self.track.shelf;
+        shelf
+            .repository
+            .exceptions
+            .iter()
+            .filter(|exception| self.now < exception.until.end_in(self.subject.zone))
+            .filter(|exception| shelf.selected(&exception.software))
+            .map(|exception| (exception, self.subject.holds(exception.condition.as_ref())))
+            .filter(|(_, truth)| !truth.is_false())
+    }
+
+    /// Whether an obligation keeps its terms in spite of an exception.
+    pub fn frees(&self, exception: &Exception, cause: Cause<'a>) -> bool {
+        match cause {
+            Cause::Exposure(advisory) => self.asks(&exception.unless, advisory, self.now).is_true(),
+            _ => false,
+        }
+    }
+
+    fn excepted(&self, cause: Cause<'a>) -> Option<Timestamp> {
+        self.exceptions()
+            .filter(|(exception, truth)| truth.is_true() && !self.frees(exception, cause))
+            .filter_map(|(exception, _)| Some(exception.due?.in_zone(self.subject.zone)))
+            .min()
+    }
+
+    fn by_kev(&self, cause: Cause<'a>, counts: &[Count<'a>]) -> bool {
+        let Cause::Exposure(advisory) = cause else { return false };
+        let kev = FieldRef::exposure("kev");
+        let asks = |condition: &Arc<Expr>| condition.fields().contains(&kev);
+        advisory.kev.is_some_and(|listed| listed <= self.now)
+            || counts.iter().any(|count| count.sure && count.entry.condition.as_ref().is_some_and(asks))
+    }
+
+    /// Whether a release would have ended an obligation when it was offered, or when that arose.
+    fn ends(&self, release: &Release, cause: Cause<'a>, at: Timestamp) -> bool {
+        match cause {
+            Cause::Exposure(advisory) => advisory.affects(&release.version) == Some(false),
+            Cause::Stale if !self.track.candidate.policy.accept.is_empty() => self.track.took(release, at),
+            _ => true,
+        }
+    }
+
+    /// For each obligation, the first offer and the first publication of a release that would have ended it, wherever
+    /// the goal led while it was there.
+    fn ways(&self, causes: &[(Cause<'a>, Option<Timestamp>)]) -> Ways {
+        let mut ways = Ways { offered: vec![None; causes.len()], never: vec![None; causes.len()] };
+        if causes.is_empty() || matches!(causes.first(), Some((Cause::Present, _))) {
+            return ways;
+        }
+        let moments = self.track.moments(self.now);
+        let then: Vec<(Timestamp, Option<Aim<'a>>)> =
+            moments.iter().map(|moment| (*moment, self.track.aim(*moment))).collect();
+        for release in self.track.known(self.now) {
+            let offer = self.subject.offer(release);
+            for (index, (cause, arose)) in causes.iter().enumerate() {
+                let (since, first) = match offer {
+                    Offer::Since(since) => (since, &mut ways.offered),
+                    Offer::Never => (release.published, &mut ways.never),
+                };
+                let from = since.max(arose.unwrap_or(Timestamp::MIN));
+                if since <= self.now
+                    && self.ends(release, *cause, from)
+                    && self.led_to(release, from, &then)
+                    && let Some(first) = first.get_mut(index)
+                {
+                    *first = Some(first.map_or(since, |known: Timestamp| known.min(since)));
+                }
+            }
+        }
+        ways
+    }
+
+    /// Whether the goal leads to a release, or led there at some time from `from` on.
+    fn led_to(&self, release: &Release, from: Timestamp, then: &[(Timestamp, Option<Aim<'a>>)]) -> bool {
+        let leads = |aim: &Aim<'a>| {
+            !self.track.above(aim) && self.installed_is_behind(aim) && self.track.on_the_way(release, aim)
+        };
+        if self.aim.as_ref().is_some_and(leads) {
+            return true;
+        }
+        // Of another branch all that lay that way, for as long as the goal came from there.
+        let led = |aim: &Aim<'a>| {
+            self.aim.is_none_or(|now| now.branch != aim.branch)
+                && !self.track.above(aim)
+                && self.installed_is_behind(aim)
+                && self.track.same_way(release, aim)
+        };
+        let start = then.partition_point(|(moment, _)| *moment <= from);
+        let before = start.checked_sub(1).and_then(|place| then.get(place));
+        before
+            .into_iter()
+            .chain(then.get(start..).into_iter().flatten())
+            .any(|(_, aim)| aim.as_ref().is_some_and(|aim| leads(aim) || led(aim)))
+    }
+
+    fn installed_is_behind(&self, aim: &Aim<'_>) -> bool {
+        self.subject.installed.is_none_or(|installed| installed.version != aim.version)
+    }
+
+    /// What was noted of an obligation under this policy.
+    fn noted(&self, cause: Cause<'a>) -> impl Iterator<Item = &'a RememberedOffer> {
+        let name = match cause {
+            Cause::Stale => "stale",
+            Cause::Missing => "missing",
+            Cause::Present => "present",
+            Cause::Exposure(advisory) => advisory.id.as_str(),
+        };
+        let policy = &self.track.candidate.policy.name;
+        self.subject.first_offers.iter().filter(move |offer| offer.policy == *policy && offer.obligation == name)
+    }
+
+    fn first_offer(&self, ways: &Ways, index: usize, cause: Cause<'a>) -> FirstOffer {
+        let first =
+            ways.offered.get(index).copied().flatten().into_iter().chain(self.noted(cause).map(|offer| offer.at)).min();
+        first.map_or(FirstOffer::NotYet, FirstOffer::At)
+    }
+
+    /// Whether nothing that satisfies will ever be offered.
+    fn unsupported(&self) -> bool {
+        let Some(aim) = self.aim else { return false };
+        if self.subject.installed.is_some_and(|installed| installed.version == aim.version) {
+            return false;
+        }
+        let satisfying = self.track.satisfying(&aim, self.now);
+        !satisfying.iter().any(|release| self.subject.offer(release) != Offer::Never)
+    }
+}
+
+/// First offers by obligation, and first publications of what is never offered.
+struct Ways {
+    offered: Vec<Option<Timestamp>>,
+    never: Vec<Option<Timestamp>>,
+}
+
+/// When something began that nobody saw begin.
+const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// Moments that time makes are told in whole seconds.
+fn whole_second(at: Timestamp) -> Timestamp {
+    let nanos = SignedDuration::from_nanos(i64::from(at.subsec_nanosecond()).rem_euclid(1_000_000_000));
+    at.checked_sub(nanos).unwrap_or(at)
+}

@@ -1,0 +1,249 @@
+//! The rules of decision for one cell: devices that share everything that the rules ask (docs/reference/rules.md).
+
+mod admit;
+mod duty;
+mod read;
+mod ring;
+mod subject;
+mod track;
+
+pub(crate) use read::Own;
+pub(crate) use subject::{Installed, Shelf, Subject};
+
+use super::outcome::{Compliance, Goal, Outcome};
+use crate::policy::{
+    document::{
+        policy::{AtDue, Mode, Presence},
+        test::GateAnswer,
+    },
+    expr::Truth,
+};
+use admit::Admission;
+use duty::{Duties, Judge};
+use jiff::Timestamp;
+use refit_model::Version;
+use ring::{Rings, Stage};
+use smol_str::SmolStr;
+use subject::Candidate;
+use track::{Aim, Track};
+
+/// What the rules say of a cell: a decision but for what the time of day, absences and presence make of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ruling {
+    /// The policy that decides.
+    pub policy: Option<SmolStr>,
+    /// What Refit does about it.
+    pub mode: Mode,
+    /// How it stands, where that depends on nothing else.
+    pub standing: Standing,
+    /// Where it has to go.
+    pub goal: Option<Goal>,
+    /// The due time of each obligation, and whether it is one by KEV.
+    pub duties: Vec<(Option<Timestamp>, bool)>,
+    /// The earliest of them.
+    pub due: Option<Timestamp>,
+    /// Whether an entry that only may hold gives it.
+    pub provisional: bool,
+    /// Whether it is above what the policy asks for.
+    pub above: bool,
+    /// Whether another policy may apply.
+    pub undetermined: bool,
+    /// Whether policies contradict each other.
+    pub conflict: bool,
+    /// What may be installed.
+    pub admitted: Option<Version>,
+    /// The rollout that brings it.
+    pub rollout: Option<SmolStr>,
+    /// The ring.
+    pub ring: Option<SmolStr>,
+    /// The gate after the last open ring.
+    pub gate: Option<GateAnswer>,
+    /// What keeps releases back.
+    pub kept: Kept,
+    /// The freezes that concern it, by their place in the repository.
+    pub freezes: Vec<usize>,
+    /// The window that it has to keep to.
+    pub window: Option<WindowOf>,
+    /// Whether nothing is forced because the device is being set up.
+    pub provisioning: bool,
+    /// Whether windows wait where nobody says what they do at the due time.
+    pub may_be_server: bool,
+    /// Whether policies of one rank were held against each other, which looks at what only the device knows.
+    pub contested: bool,
+    /// Spells that began no later make no difference.
+    pub spells_matter_after: Option<Timestamp>,
+}
+
+/// How a slot stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Standing {
+    /// As this says.
+    Is(Compliance),
+    /// As its obligations say.
+    Judged,
+    /// As its obligations say, and nothing will ever help.
+    Unsupported,
+}
+
+/// What keeps releases back.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Kept {
+    /// A block or an exception's range.
+    pub block: bool,
+    /// A halt.
+    pub failed_gate: bool,
+    /// A ring, a gate or an age.
+    pub waiting: bool,
+}
+
+/// Where a window is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WindowOf {
+    /// In the policy that decides.
+    Policy,
+    /// In an exception, by its place in the repository.
+    Exception(usize),
+}
+
+impl Ruling {
+    fn plain(standing: Compliance) -> Ruling {
+        Ruling {
+            policy: None,
+            mode: Mode::default(),
+            standing: Standing::Is(standing),
+            goal: None,
+            duties: Vec::new(),
+            due: None,
+            provisional: false,
+            above: false,
+            undetermined: false,
+            conflict: false,
+            admitted: None,
+            rollout: None,
+            ring: None,
+            gate: None,
+            kept: Kept::default(),
+            freezes: Vec::new(),
+            window: None,
+            provisioning: false,
+            may_be_server: false,
+            contested: false,
+            spells_matter_after: None,
+        }
+    }
+
+    /// Whether a device's answer is the same under both, but for the name of the policy.
+    fn same(&self, other: &Ruling, shelf: &Shelf<'_>, own: &Own<'_>) -> bool {
+        let read = |ruling: &Ruling| Outcome { policy: None, ..ruling.read(shelf.repository, own, shelf.now) };
+        read(self) == read(other)
+    }
+}
+
+/// Applies the rules to a cell.
+pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>, own: &Own<'_>) -> Ruling {
+    let rank = |candidate: &Candidate<'_>| candidate.policy.rank(shelf.title);
+    let asked = |truth: Truth| {
+        let applies = move |candidate: &&Candidate<'_>| subject.holds(candidate.policy.condition.as_ref()) == truth;
+        shelf.policies.iter().filter(applies)
+    };
+    let sure: Vec<&Candidate<'_>> = asked(Truth::True).collect();
+    let Some(top) = sure.iter().map(|candidate| rank(candidate)).max() else {
+        return match asked(Truth::Unknown).next() {
+            Some(_) => Ruling { undetermined: true, ..Ruling::plain(Compliance::Undetermined) },
+            None => Ruling::plain(Compliance::Unmanaged),
+        };
+    };
+    let tied: Vec<&Candidate<'_>> = sure.iter().copied().filter(|candidate| rank(candidate) == top).collect();
+    let Some(first) = tied.first() else { return Ruling::plain(Compliance::Unmanaged) };
+    let (mut matter_after, mut considered) = (None, 0);
+    let mut consider = |candidate: &Candidate<'_>| {
+        let ruling = under(shelf, subject, candidate, false, false);
+        considered += 1;
+        matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
+        ruling
+    };
+    let plain = consider(first);
+    let conflict = tied.iter().skip(1).filter(|candidate| !consider(candidate).same(&plain, shelf, own)).count() > 0;
+    let mut decides = *first;
+    if conflict
+        && let Some(before) = sure.iter().find(|candidate| Some(&candidate.policy.name) == subject.decided_before)
+    {
+        decides = before;
+    }
+    let undetermined = asked(Truth::Unknown)
+        .filter(|candidate| {
+            rank(candidate) > top || (rank(candidate) == top && !consider(candidate).same(&plain, shelf, own))
+        })
+        .count()
+        > 0;
+    let mut ruling =
+        if conflict || undetermined { under(shelf, subject, decides, conflict, undetermined) } else { plain };
+    ruling.spells_matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
+    ruling.contested = considered > 1;
+    ruling
+}
+
+/// What one policy says of a cell.
+fn under(
+    shelf: &Shelf<'_>,
+    subject: &Subject<'_>,
+    candidate: &Candidate<'_>,
+    conflict: bool,
+    undetermined: bool,
+) -> Ruling {
+    let policy = candidate.policy;
+    let named = |standing| Ruling {
+        policy: Some(policy.name.clone()),
+        mode: policy.mode,
+        conflict,
+        undetermined,
+        ..Ruling::plain(standing)
+    };
+    if subject.installed.is_none() {
+        match policy.presence {
+            Presence::IfPresent => return named(Compliance::NotApplicable),
+            Presence::Forbidden => return named(Compliance::Compliant),
+            Presence::Required if !(subject.required)(policy) => return named(Compliance::NotApplicable),
+            Presence::Required => {}
+        }
+    }
+    let installed = subject.installed.map(|installed| (installed.branch, installed.version));
+    let track = Track { shelf, candidate: *candidate, zone: subject.zone, installed };
+    let forbidden = policy.presence == Presence::Forbidden;
+    let aim = if forbidden { None } else { track.aim(shelf.now) };
+    let judge = Judge { track: &track, subject, aim, now: shelf.now };
+    let Duties { duties, unsupported, spells_matter_after } = judge.duties();
+    let due = duties.iter().filter_map(|duty| duty.due).min();
+    let above = aim.is_some_and(|aim| track.above(&aim));
+    let giving = duties.iter().filter(|duty| duty.due == due && due.is_some());
+    let provisional = due.is_some()
+        && giving.clone().all(|duty| {
+            duty.excepted.is_none() && duty.counts.iter().filter(|count| count.due == due).all(|count| !count.sure)
+        });
+    let goal = match aim {
+        _ if forbidden => Some(Goal::Absent),
+        Some(Aim { branch, version }) => Some(Goal::Release { version: version.clone(), branch: branch.clone() }),
+        None => None,
+    };
+    let admission = Admission::new(&judge, &duties, conflict, undetermined);
+    let admitted = admission.admit();
+    Ruling {
+        standing: if unsupported { Standing::Unsupported } else { Standing::Judged },
+        goal,
+        due,
+        provisional,
+        above,
+        admitted: admitted.release,
+        rollout: admitted.rollout,
+        ring: admitted.ring,
+        gate: admitted.gate,
+        kept: admitted.kept,
+        freezes: admission.freezes(),
+        window: admission.window(),
+        provisioning: subject.provisioning && !policy.provisioning,
+        may_be_server: subject.may_be_server,
+        spells_matter_after,
+        duties: duties.iter().map(|duty| (duty.due, duty.by_kev)).collect(),
+        ..named(Compliance::Compliant)
+    }
+}

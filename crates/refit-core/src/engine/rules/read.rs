@@ -1,0 +1,138 @@
+//! From a ruling to an answer: what the time of day, absences and presence make of it (rules 10 to 12 and 15).
+
+use super::{Ruling, Standing, WindowOf};
+use crate::{
+    engine::outcome::{Compliance, Hold, Mark, Outcome, Progress},
+    policy::{
+        document::policy::AfterDue,
+        repository::{Repository, UsedWindow},
+    },
+    world::Absence,
+};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use std::collections::BTreeSet;
+
+/// What only the device itself knows.
+pub(crate) struct Own<'a> {
+    /// Its zone.
+    pub zone: &'a TimeZone,
+    /// Its absences.
+    pub absences: &'a [Absence],
+    /// Whether it was seen too long ago to say.
+    pub unseen: bool,
+}
+
+/// An absence that gives a grace.
+const ABSENCE: SignedDuration = SignedDuration::from_hours(72);
+/// How much use a grace lasts.
+const GRACE: SignedDuration = SignedDuration::from_hours(24);
+/// How much it lasts for an obligation by KEV.
+const GRACE_BY_KEV: SignedDuration = SignedDuration::from_hours(4);
+
+impl Ruling {
+    /// The answer for a device at a time.
+    pub fn read(&self, repository: &Repository, own: &Own<'_>, now: Timestamp) -> Outcome {
+        let compliance = match self.standing {
+            _ if own.unseen => Compliance::Unseen,
+            Standing::Is(compliance) => compliance,
+            _ if self.duties.is_empty() => Compliance::Compliant,
+            Standing::Unsupported => Compliance::Unsupported,
+            Standing::Judged if self.overdue(now) => Compliance::Overdue,
+            Standing::Judged => Compliance::Due,
+        };
+        let progress = match &self.admitted {
+            _ if self.duties.is_empty() => Progress::None,
+            Some(_) => Progress::Scheduled,
+            None if self.goal == Some(crate::engine::outcome::Goal::Absent) => Progress::Scheduled,
+            None if self.kept.waiting => Progress::Waiting,
+            None => Progress::None,
+        };
+        let marks = [
+            (Mark::AboveTarget, self.above),
+            (Mark::Provisional, self.provisional),
+            (Mark::Undetermined, self.undetermined),
+            (Mark::Conflict, self.conflict),
+        ];
+        Outcome {
+            policy: self.policy.clone(),
+            mode: self.mode,
+            compliance,
+            due: self.due,
+            goal: self.goal.clone(),
+            admitted: self.admitted.clone(),
+            rollout: self.rollout.clone(),
+            ring: self.ring.clone(),
+            gate: self.gate,
+            progress,
+            holds: self.holds(repository, own, now),
+            marks: marks.into_iter().filter(|(_, marked)| *marked).map(|(mark, _)| mark).collect(),
+        }
+    }
+
+    fn overdue(&self, now: Timestamp) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    fn holds(&self, repository: &Repository, own: &Own<'_>, now: Timestamp) -> BTreeSet<Hold> {
+        if self.duties.is_empty() {
+            return BTreeSet::new();
+        }
+        let frozen = self
+            .freezes
+            .iter()
+            .filter_map(|place| repository.freezes.get(*place))
+            .any(|freeze| freeze.from.start_in(own.zone) <= now && now < freeze.to.end_in(own.zone));
+        let policy = self.policy.as_ref().and_then(|name| repository.policy(name));
+        let used = match self.window {
+            Some(WindowOf::Policy) => policy.and_then(|policy| policy.window.as_ref()),
+            Some(WindowOf::Exception(place)) => {
+                repository.exceptions.get(place).and_then(|exception| exception.window.as_ref())
+            }
+            None => None,
+        };
+        let shut = used.is_some_and(|used| self.shut(used, own, now));
+        let admitted = self.admitted.is_some();
+        let holds = [
+            (Hold::Block, self.kept.block && !admitted),
+            (Hold::FailedGate, self.kept.failed_gate && !admitted),
+            (Hold::Freeze, frozen),
+            (Hold::Provisioning, self.provisioning),
+            (Hold::Grace, self.grace(own, now)),
+            (Hold::Window, shut),
+        ];
+        holds.into_iter().filter(|(_, held)| *held).map(|(hold, _)| hold).collect()
+    }
+
+    fn shut(&self, used: &UsedWindow, own: &Own<'_>, now: Timestamp) -> bool {
+        let runs = used.after_due.map_or(!self.may_be_server, |after| after == AfterDue::Run);
+        !(runs && self.overdue(now)) && used.window.open_until(own.zone, now).is_none()
+    }
+
+    /// Whether the grace of every overdue obligation runs.
+    fn grace(&self, own: &Own<'_>, now: Timestamp) -> bool {
+        let mut overdue =
+            self.duties.iter().filter_map(|(due, kev)| Some((due.filter(|due| *due <= now)?, *kev))).peekable();
+        overdue.peek().is_some()
+            && overdue.all(|(due, by_kev)| runs(own.absences, due, if by_kev { GRACE_BY_KEV } else { GRACE }, now))
+    }
+}
+
+/// Whether a grace of that length runs for a due time.
+fn runs(absences: &[Absence], due: Timestamp, length: SignedDuration, now: Timestamp) -> bool {
+    // A return begins with a long absence; the use after shorter ones counts on.
+    let mut returns: Vec<(Timestamp, SignedDuration)> = Vec::new();
+    let mut ends: Vec<Timestamp> = Vec::new();
+    for absence in absences {
+        if absence.back.duration_since(absence.away) >= ABSENCE {
+            if !returns.is_empty() {
+                ends.push(absence.away);
+            }
+            returns.push((absence.back, absence.used));
+        } else if let Some((_, used)) = returns.last_mut() {
+            *used = used.saturating_add(absence.used);
+        }
+    }
+    let Some(((back, used), earlier)) = returns.split_last() else { return false };
+    let spent = earlier.iter().zip(&ends).any(|((_, used), end)| *used >= length && due <= *end);
+    *back <= now && *used < length && !spent
+}

@@ -1,0 +1,103 @@
+//! All test documents through the engine: what the plain decision says of each slot, the engine says too. (That the
+//! plain decision says what they expect is shown by `tests/scenarios.rs`.)
+
+#![allow(clippy::disallowed_methods, reason = "a test reads files")]
+
+use super::compare::{Counts, Difference, differences};
+use refit_core::policy::{
+    diagnostic::Files,
+    load::load,
+    resolve::{Titles, resolve_titles},
+    syntax::Limits,
+    testing::situation,
+};
+use std::path::{Path, PathBuf};
+
+fn repository() -> PathBuf {
+    match std::env::var_os("REFIT_REPOSITORY") {
+        Some(repository) => PathBuf::from(repository),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
+    }
+}
+
+pub fn read(folder: &Path) -> Files {
+    let mut paths = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|ending| ending == "yaml") => paths.push(path),
+                false => {}
+            }
+        }
+    }
+    paths.sort();
+    let mut files = Files::default();
+    for path in paths {
+        let name = path.strip_prefix(folder).unwrap().display().to_string();
+        files.add(name, &std::fs::read(&path).unwrap(), &Limits::default()).unwrap();
+    }
+    files
+}
+
+pub fn catalog() -> Titles {
+    let files = read(&repository().join("catalog"));
+    let (documents, _) = load(&files, &Limits::default());
+    resolve_titles(&documents, &files).0
+}
+
+/// Decides the worlds of all tests of a folder both ways; returns how many there are.
+fn decide_all(folder: &Path) -> usize {
+    let files = read(folder);
+    let catalog = catalog();
+    let (documents, _) = load(&files, &Limits::default());
+    let (mut report, mut wrong) = (String::new(), 0);
+    for test in &documents.tests {
+        let situation = situation(test, &documents, &files, &catalog).unwrap();
+        let found =
+            differences(&situation.repository, &situation.world, &situation.devices, situation.now, &mut Counts::new());
+        // Not in the engine yet: snapshots, which move through the rings as one (0083).
+        let policy = |name: &String| situation.repository.policy(name);
+        let moves_alone = |one: &Difference| {
+            one.policy.as_ref().and_then(policy).is_none_or(|policy| policy.snapshot_every.is_none())
+        };
+        let found: Vec<Difference> = found.into_iter().filter(moves_alone).collect();
+        wrong += usize::from(!found.is_empty());
+        for one in found {
+            let place = test.origin(&[], &files);
+            report += &format!(
+                "\n{}:{} {}: {} {} {}: plain {}, engine {}",
+                place.file, place.line, test.document.test, one.device, one.slot, one.field, one.plain, one.engine
+            );
+        }
+    }
+    assert!(report.is_empty(), "{wrong} of {} differ:{report}", documents.tests.len());
+    documents.tests.len()
+}
+
+#[test]
+fn the_shared_scenarios_are_decided_alike() {
+    let folder = match std::env::var_os("REFIT_SHARED_DATA") {
+        Some(data) => PathBuf::from(data).join("../scenarios"),
+        None => repository().join("../shared/scenarios"),
+    };
+    if !folder.is_dir() {
+        println!("skipped: there are no shared scenarios beside this repository");
+        return;
+    }
+    assert!(decide_all(&folder) >= 40);
+}
+
+#[test]
+fn our_own_scenarios_are_decided_alike() {
+    assert!(decide_all(&repository().join("crates/refit-core/tests/scenarios")) >= 150);
+}
+
+#[test]
+fn the_tests_of_the_examples_are_decided_alike() {
+    for example in std::fs::read_dir(repository().join("examples")).unwrap() {
+        decide_all(&example.unwrap().path());
+    }
+}
