@@ -382,7 +382,11 @@ impl Run {
             Form::Everything => policy(&mut self.people, today),
             Form::Rollouts => {
                 let blocks = self.people.permille(600);
-                let halted = self.halted_release().filter(|_| blocks).map(|(title, version, ..)| (title, version));
+                let halted = self.halted_release().filter(|_| blocks).and_then(|(title, version, ..)| {
+                    // Of a snapshot it is one of the releases that somebody blocks.
+                    let rollouts = &self.server.as_ref()?.state.rollouts;
+                    rollouts.parts(&title, &version).into_iter().next()
+                });
                 rollouts(&mut self.people, today, self.config.devices, halted)
             }
         };
