@@ -4,6 +4,7 @@ It has the property `Inhibited`, as Plasma has it, while there is a file that sa
 
 import json
 import os
+import time
 
 import dbus
 import dbus.mainloop.glib
@@ -50,9 +51,12 @@ class Desktop(dbus.service.Object):
     def Get(self, interface, name):
         try:
             with open("/home/ada/inhibited") as file:
-                return file.read() == "true"
+                value = file.read()
         except FileNotFoundError:
             raise dbus.exceptions.DBusException(name, name="org.freedesktop.DBus.Error.UnknownProperty")
+        while value == "hangs":
+            time.sleep(60)
+        return value == "true"
 
     @dbus.service.signal(NAME, signature="us")
     def ActionInvoked(self, number, key):

@@ -174,6 +174,16 @@ fn who_is_busy_is_left_alone() {
     assert_eq!(version("beta"), "1.0");
     as_ada("gsettings set org.gnome.desktop.notifications show-banners true");
     wait("updated", &mut running, || version("beta") == "2.0");
+
+    // A desktop that hangs holds nothing up, nor the agent.
+    root.write("/home/ada/inhibited", "true");
+    device.offer([refit_testbed::family::Software::new("alpha", "3.0")]);
+    once();
+    settle(&server);
+    once();
+    wait("waiting", &mut running, || status().contains("deb/alpha 3.0: you are busy"));
+    root.write("/home/ada/inhibited", "hangs");
+    wait("updated", &mut running, || version("alpha") == "3.0");
     running.kill();
     server.child.kill().unwrap();
     server.child.wait().unwrap();
