@@ -133,7 +133,10 @@ impl Recipe {
     fn desktop(mirror: &Mirror) -> Recipe {
         let mut recipe = Recipe::minimal(mirror);
         recipe.name = "desktop";
-        recipe.options.push("--include=dbus-daemon,libnotify-bin,python3-dbus,python3-gi".to_owned());
+        let told = "dbus-daemon,libnotify-bin,python3-dbus,python3-gi";
+        // busctl, GNOME's settings and where they are kept, and pictures of the screen.
+        let asked = "systemd,libglib2.0-bin,dconf-gsettings-backend,gsettings-desktop-schemas,pipewire";
+        recipe.options.push(format!("--include={told},{asked}"));
         recipe
     }
 

@@ -1,6 +1,7 @@
 //! The executor: it drives the machine, and does what the machine wants. It never talks to the network itself.
 
 use super::{
+    busy::Desktops,
     control::{self, Request},
     disk,
     folders::{Config, Folders, is_root, user_ids},
@@ -103,6 +104,9 @@ struct Executor {
     working: usize,
     wake: Duration,
     fetch_lists: bool,
+    desktops: Desktops,
+    /// Whether somebody is at the machine.
+    attended: bool,
 }
 
 /// Runs the executor.
@@ -144,12 +148,14 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
         working: 0,
         wake: Duration::from_secs(1),
         fetch_lists: config.fetch_lists,
+        desktops: Desktops::default(),
+        attended: false,
     };
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     executor.step(Input::Started { random, boot: boot.trim().into() })?;
-    executor.step(Input::Presence(person::presence()))?;
+    executor.look_at_people()?;
     if until == Until::Settled {
         executor.step(Input::CheckInNow)?;
     }
@@ -160,7 +166,8 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
         if executor.out.is_some_and(|(_, since)| since.elapsed() > CALL) {
             executor.give_up("the network process does not answer")?;
         }
-        match inbox.recv_timeout(executor.wake.min(CALL)) {
+        let most = if executor.attended { LOOK } else { CALL };
+        match inbox.recv_timeout(executor.wake.min(most)) {
             Ok(Event::Input(input)) => {
                 if matches!(input, Input::Inventory(_) | Input::Simulated { .. } | Input::Observed { .. }) {
                     executor.working = executor.working.saturating_sub(1);
@@ -168,6 +175,10 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
                 if let Input::Answered { call, .. } = &input {
                     executor.out.take_if(|(out, _)| out == call);
                     executor.waiting.take_if(|(waiting, _)| waiting.call == *call);
+                }
+                // A change may follow from these.
+                if matches!(input, Input::Inventory(_) | Input::Simulated { .. } | Input::Answered { .. }) {
+                    executor.look_at_people()?;
                 }
                 executor.step(input)?;
             }
@@ -189,7 +200,7 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
             Ok(Event::WorkerGone) => anyhow::bail!("what asks the package manager has ended; the agent begins anew"),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => {}
             Err(RecvTimeoutError::Timeout) => {
-                executor.step(Input::Presence(person::presence()))?;
+                executor.look_at_people()?;
                 executor.step(Input::Woken)?;
             }
         }
@@ -215,6 +226,15 @@ impl Executor {
             self.carry_out(effect)?;
         }
         Ok(())
+    }
+
+    fn look_at_people(&mut self) -> Result<()> {
+        let (presence, unasked) = person::presence(&mut self.desktops);
+        for line in unasked {
+            self.log.write(Severity::Notice, &line);
+        }
+        self.attended = presence.attended;
+        self.step(Input::Presence(presence))
     }
 
     fn is_settled(&self) -> bool {
@@ -331,6 +351,8 @@ impl Executor {
 
 /// How long a call may take, whatever the network process says: its own limit is shorter.
 const CALL: Duration = Duration::from_secs(300);
+/// How often people who are at the machine are looked at.
+const LOOK: Duration = Duration::from_secs(30);
 /// How long a call waits for the network process to come.
 const NETWORK_WAIT: Duration = Duration::from_secs(30);
 

@@ -4,6 +4,7 @@
 //! machine has verified. `refit-agent network` runs as a user without rights, holds the key and certificate of the device, and
 //! passes bytes between the executor and the server.
 
+mod busy;
 pub mod cli;
 mod control;
 mod disk;

@@ -1,30 +1,56 @@
 //! The person at the machine: whether there is one, what can be seen of what they do, and how they are told.
 //!
 //! On Linux this is what logind says (a session with a seat that is active and not idle), and PipeWire or PulseAudio's record
-//! streams, by the microphones that are open in `/proc/asound`, and cameras in use by `/proc/*/fd`. Sharing of a screen, focus
-//! modes and calendars are not seen: a desktop offers no way to ask for them that is not its own. `refit-agent status` says so.
+//! streams, by the microphones that are open in `/proc/asound`, and cameras in use by `/proc/*/fd`. What the desktop has to be
+//! asked for is in [`busy`](super::busy). Calendars are not read; `refit-agent status` says so.
 
-use super::words;
+use super::{busy::Desktops, words};
 use crate::machine::{PersonSaid, Presence, Telling};
 use jiff::tz::TimeZone;
 use refit_wire::state::Busy;
 use std::{
-    collections::BTreeSet,
     fs,
-    os::unix::process::CommandExt as _,
-    path::Path,
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
 };
 
 /// What is not detected here, for people.
-pub const NOT_DETECTED: &str = "screen sharing, focus modes and calendars are not detected on Linux";
+pub const NOT_DETECTED: &str = "calendars are not read on Linux";
 
 /// A person who is logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     uid: u32,
     idle: bool,
+}
+
+impl Person {
+    /// The person's number.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// Where the sockets of the person's session are.
+    pub fn runtime_folder(&self) -> PathBuf {
+        format!("/run/user/{}", self.uid).into()
+    }
+
+    /// A program that will run with the person's own rights, on the message bus of their session, and with nothing of the
+    /// agent's environment. `None` where there is no such session.
+    pub fn command(&self, program: &str) -> Option<Command> {
+        let folder = self.runtime_folder();
+        // logind makes the folder for the person and their group, also where neither is in /etc/passwd.
+        let of = fs::symlink_metadata(&folder).ok().filter(|of| of.is_dir() && of.uid() == self.uid)?;
+        let mut command = Command::new(program);
+        command.uid(self.uid).gid(of.gid()).current_dir("/").env_clear();
+        command.env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1");
+        command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}/bus", folder.display()));
+        command.env("XDG_RUNTIME_DIR", folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Some(command)
+    }
 }
 
 /// Everybody who is logged in at the machine itself, as logind writes it down.
@@ -44,14 +70,18 @@ fn people(sessions: &Path) -> Vec<Person> {
     people
 }
 
-/// How the machine is used now.
-pub fn presence() -> Presence {
+/// How the machine is used now, and what the log has to be told about it.
+pub fn presence(desktops: &mut Desktops) -> (Presence, Vec<String>) {
     let people = people(Path::new("/run/systemd/sessions"));
     // Where nobody sits, running is being in use.
     let in_use = people.is_empty() || people.iter().any(|person| !person.idle);
     let attended = !people.is_empty();
     let calling = attended && (microphone_open(Path::new("/proc/asound")) || camera_open());
-    Presence { in_use, attended, busy: if calling { BTreeSet::from([Busy::Call]) } else { BTreeSet::new() } }
+    let (mut busy, unasked) = desktops.busy(&people);
+    if calling {
+        busy.insert(Busy::Call);
+    }
+    (Presence { in_use, attended, busy }, unasked)
 }
 
 /// Whether something records: ALSA writes `state: RUNNING` for each capture stream that is open.
@@ -93,27 +123,16 @@ pub fn tell(telling: &Telling, on_answer: impl Fn(PersonSaid) + Clone + Send + '
         return Err(format!("nobody can be told anything: there is no {NOTIFY} (package libnotify-bin)"));
     }
     for person in people {
-        let answers = telling.answers();
-        let mut command = Command::new(NOTIFY);
-        command.args(["--app-name=Refit", "--urgency=critical"]);
-        for said in &answers {
-            let (name, label) = words::answer(said);
-            command.arg(format!("--action={name}={label}"));
-        }
-        command.args(["--", &title, &text]);
-        // The message bus of the person, and the person's own rights.
-        let gid = fs::read_to_string("/etc/passwd").ok().and_then(|passwd| {
-            let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(&person.uid.to_string()))?;
-            line.split(':').nth(3)?.parse().ok()
-        });
-        let Some(gid) = gid else { continue };
-        command.uid(person.uid).gid(gid).env_clear();
-        command.env("PATH", "/usr/bin:/bin");
-        command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path=/run/user/{}/bus", person.uid));
-        command.stdin(Stdio::null()).stderr(Stdio::null());
-        let on_answer = on_answer.clone();
+        let (answers, title, text, on_answer) = (telling.answers(), title.clone(), text.clone(), on_answer.clone());
         // It waits until the person answers or closes the message.
         thread::spawn(move || {
+            let Some(mut command) = person.command(NOTIFY) else { return };
+            command.args(["--app-name=Refit", "--urgency=critical"]);
+            for said in &answers {
+                let (name, label) = words::answer(said);
+                command.arg(format!("--action={name}={label}"));
+            }
+            command.args(["--", &title, &text]).stdout(Stdio::piped());
             let Ok(output) = command.output() else { return };
             let pressed = String::from_utf8_lossy(&output.stdout);
             if let Some(said) = answers.into_iter().find(|said| words::answer(said).0 == pressed.trim()) {
@@ -122,6 +141,12 @@ pub fn tell(telling: &Telling, on_answer: impl Fn(PersonSaid) + Clone + Send + '
         });
     }
     Ok(())
+}
+
+/// Somebody, for tests.
+#[cfg(test)]
+pub fn person(uid: u32) -> Person {
+    Person { uid, idle: false }
 }
 
 #[cfg(test)]

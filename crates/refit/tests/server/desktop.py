@@ -1,7 +1,10 @@
-"""The desktop's side of org.freedesktop.Notifications: it writes down what is shown, and presses what is asked for."""
+"""The desktop's side of org.freedesktop.Notifications: it writes down what is shown, and presses what is asked for.
+
+It has the property `Inhibited`, as Plasma has it, while there is a file that says its value. Else it is GNOME."""
 
 import json
 import os
+import time
 
 import dbus
 import dbus.mainloop.glib
@@ -44,6 +47,17 @@ class Desktop(dbus.service.Object):
     def CloseNotification(self, number):
         self.NotificationClosed(number, 3)
 
+    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="ss", out_signature="v")
+    def Get(self, interface, name):
+        try:
+            with open("/home/ada/inhibited") as file:
+                value = file.read()
+        except FileNotFoundError:
+            raise dbus.exceptions.DBusException(name, name="org.freedesktop.DBus.Error.UnknownProperty")
+        while value == "hangs":
+            time.sleep(60)
+        return value == "true"
+
     @dbus.service.signal(NAME, signature="us")
     def ActionInvoked(self, number, key):
         pass
@@ -55,6 +69,6 @@ class Desktop(dbus.service.Object):
 
 dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
 bus = dbus.SessionBus()
-name = dbus.service.BusName(NAME, bus)
+names = [dbus.service.BusName(name, bus) for name in (NAME, "org.gnome.Shell")]
 desktop = Desktop(bus, "/org/freedesktop/Notifications")
 GLib.MainLoop().run()

@@ -8,20 +8,41 @@ use refit_testbed::{BaseRoot, Device, Package, Root, Running, family::AnyDevice}
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// A session of somebody called Ada, as logind writes it down, with a message bus and a desktop; and the agent.
+/// A session of somebody called Ada, as logind writes it down, with a message bus and a desktop.
 const SESSION: &str = r#"
 useradd --uid 1000 --create-home ada
 mkdir -p /run/systemd/sessions /run/user/1000
 chown ada: /run/user/1000
+chmod 700 /run/user/1000
 printf 'UID=1000\nCLASS=user\nACTIVE=1\nTYPE=wayland\nIDLE_HINT=0\n' >/run/systemd/sessions/1
-as_ada() {
-    setpriv --reuid ada --regid ada --clear-groups env -i HOME=/home/ada PATH=/usr/bin:/bin \
-        DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus "$@"
-}
 as_ada dbus-daemon --session --nofork --address=unix:path=/run/user/1000/bus &
 until [ -S /run/user/1000/bus ]; do sleep 0.1; done
 as_ada python3 /srv/desktop.py &
-exec refit-agent run
+"#;
+
+/// Runs something in that session.
+const AS_ADA: &str = r#"
+as_ada() {
+    setpriv --reuid ada --regid ada --clear-groups env -i HOME=/home/ada PATH=/usr/bin:/bin XDG_RUNTIME_DIR=/run/user/1000 \
+        DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus "$@"
+}
+"#;
+
+/// PipeWire with a graph as it is while GNOME gives a browser the picture of its screen. The nodes carry sound, since no screen
+/// is there; what they say of themselves is what gnome-shell and a browser say. The browser reads while there is a file.
+const SHARING: &str = r#"
+as_ada pipewire &
+until [ -S /run/user/1000/pipewire-0 ]; do sleep 0.1; done
+sink='factory.name=support.null-audio-sink audio.position=[MONO] adapter.auto-port-config={mode=dsp monitor=true} object.linger=true'
+{
+    echo "create-node adapter { $sink node.name=gnome-shell media.name=meta-screen-cast-src media.class=Stream/Output/Video }"
+    echo "create-node adapter { $sink node.name=webrtc-consume-stream media.class=Stream/Input/Video }"
+    sleep 2
+} | as_ada timeout 3 pw-cli || true
+link='gnome-shell:monitor_MONO webrtc-consume-stream:input_MONO'
+while sleep 0.2; do
+    if [ -e /home/ada/shares ]; then as_ada pw-link $link; else as_ada pw-link -d $link; fi || true
+done 2>/dev/null &
 "#;
 
 fn wait(what: &str, running: &mut Running, condition: impl Fn() -> bool) {
@@ -33,16 +54,21 @@ fn wait(what: &str, running: &mut Running, condition: impl Fn() -> bool) {
     });
 }
 
-#[test]
-fn people_are_told_and_their_answers_count() {
-    let Some(base) = BaseRoot::desktop() else { return };
+/// A device with somebody's desktop, and an update.
+fn desktop() -> Option<AnyDevice> {
+    let base = BaseRoot::desktop()?;
     let mut device = Device::on(Root::overlay(&base), ["alpha", "beta"].map(|name| Package::new(name, "1.0")));
     device.root.with_binary(program()).share_network();
     device.root.bind(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/desktop.py"), "/srv/desktop.py");
     device.root.write("/etc/machine-id", "5ca1ab1e000000000000000000000004\n");
     device.root.shell("useradd --system --no-create-home --shell /usr/sbin/nologin refit-agent").success();
     device.offer([Package::new("alpha", "2.0")]);
-    let device = AnyDevice::Apt(device);
+    Some(AnyDevice::Apt(device))
+}
+
+#[test]
+fn people_are_told_and_their_answers_count() {
+    let Some(device) = desktop() else { return };
     let policy =
         policy(&device).replace("deadline:", "experience: { notify: 4h, defer: { times: 2, for: 8h } }\ndeadline:");
     let folder = tempfile::tempdir().unwrap();
@@ -50,7 +76,7 @@ fn people_are_told_and_their_answers_count() {
     let root = device.root();
     root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
 
-    let mut running = root.command("sh").args(["-euc", SESSION]).start();
+    let mut running = root.command("sh").args(["-euc", &[AS_ADA, SESSION, "exec refit-agent run"].concat()]).start();
     let status = || root.run("refit-agent", ["status"]).stdout;
     let shown = || -> Vec<Value> {
         let text = root.try_read("/home/ada/shown").unwrap_or_default();
@@ -92,6 +118,72 @@ fn people_are_told_and_their_answers_count() {
     wait("updated", &mut running, || version("beta") == "2.0");
     root.run("refit-agent", ["once"]).success();
     assert_eq!(receipts(&server), ["deb/alpha: 1.0 -> 2.0, succeeded", "deb/beta: 1.0 -> 2.0, succeeded"]);
+    running.kill();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}
+
+#[test]
+fn who_is_busy_is_left_alone() {
+    let Some(device) = desktop() else { return };
+    let experience = "experience: { relaunch: { mode: at_due, not_while: [screen_share, focus], wait_up_to: 4h } }";
+    let policy = policy(&device).replace("deadline:", &format!("{experience}\ndeadline:"));
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy);
+    let root = device.root();
+    root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+
+    let mut running =
+        root.command("sh").args(["-euc", &[AS_ADA, SESSION, SHARING, "exec refit-agent run"].concat()]).start();
+    let status = || root.run("refit-agent", ["status"]).stdout;
+    let as_ada = |what: &str| root.shell(&format!("{AS_ADA} as_ada timeout 20 {what}")).success();
+    let version = |name: &str| root.dpkg()[name].version.clone();
+    // What was heard a moment ago still counts.
+    let once = || {
+        std::thread::sleep(Duration::from_millis(3_500));
+        root.run("refit-agent", ["once"]).success();
+    };
+    wait("running", &mut running, || root.run("refit-agent", ["status"]).ok());
+
+    // Plasma, told not to disturb.
+    root.write("/home/ada/inhibited", "true");
+    once();
+    settle(&server);
+    once();
+    wait("waiting", &mut running, || status().contains("deb/alpha 2.0: you are busy"));
+    assert_eq!(version("alpha"), "1.0");
+
+    // The screen is shared, and then it is not.
+    root.write("/home/ada/shares", "");
+    std::thread::sleep(Duration::from_secs(2));
+    root.write("/home/ada/inhibited", "false");
+    once();
+    assert!(status().contains("deb/alpha 2.0: you are busy"), "{}", status());
+    assert_eq!(version("alpha"), "1.0");
+    root.shell("rm /home/ada/shares").success();
+    wait("updated", &mut running, || version("alpha") == "2.0");
+
+    // GNOME has a setting instead.
+    as_ada("gsettings set org.gnome.desktop.notifications show-banners false");
+    root.shell("rm /home/ada/inhibited").success();
+    device.offer([refit_testbed::family::Software::new("beta", "2.0")]);
+    once();
+    settle(&server);
+    once();
+    wait("waiting", &mut running, || status().contains("deb/beta 2.0: you are busy"));
+    assert_eq!(version("beta"), "1.0");
+    as_ada("gsettings set org.gnome.desktop.notifications show-banners true");
+    wait("updated", &mut running, || version("beta") == "2.0");
+
+    // A desktop that hangs holds nothing up, nor the agent.
+    root.write("/home/ada/inhibited", "true");
+    device.offer([refit_testbed::family::Software::new("alpha", "3.0")]);
+    once();
+    settle(&server);
+    once();
+    wait("waiting", &mut running, || status().contains("deb/alpha 3.0: you are busy"));
+    root.write("/home/ada/inhibited", "hangs");
+    wait("updated", &mut running, || version("alpha") == "3.0");
     running.kill();
     server.child.kill().unwrap();
     server.child.wait().unwrap();
