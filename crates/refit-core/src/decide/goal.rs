@@ -202,6 +202,11 @@ impl<'r, 'a: 'r> Lines<'r, 'a> {
         if named.is_some_and(|named| accepted(&named)) {
             return named;
         }
+        // A branch of which no release is known is no reason to leave it: a feed may lack it.
+        let moves = matches!(policy.target.release, WantedRelease::Latest(_));
+        if named.is_none() && moves && self.lines[from].releases.is_empty() && accepted(&from) {
+            return None;
+        }
         let pinned_below = installed.is_some_and(|version| self.is_pinned_below(&policy.target.release, version));
         (from..self.lines.len())
             .find(open)

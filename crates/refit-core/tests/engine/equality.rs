@@ -126,7 +126,7 @@ fn many_devices_in_one_world_are_decided_alike() {
 #[test]
 fn fleets_are_decided_alike() {
     let (mut counts, mut found) = (Counts::new(), Vec::new());
-    let all: Vec<Spec> = specs(cases(3000), 3).collect();
+    let all: Vec<Spec> = specs(cases(5400), 3).collect();
     for (seed, specs) in (0..).zip(all.chunks(15)) {
         let (repository, world, devices) = fleet(specs, seed);
         let different = differences(&repository, &world, &devices, now(), &mut counts);

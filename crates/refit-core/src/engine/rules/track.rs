@@ -273,6 +273,10 @@ impl<'a> Track<'a> {
                 {
                     return Some(aim);
                 }
+                // Nobody leaves a branch because nothing has been heard of it yet.
+                if fine(own) && !begun(own) && matches!(target.release, WantedRelease::Latest(_)) {
+                    return None;
+                }
                 if let Some(aim) = self.next_up(version, own, at) {
                     return Some(aim);
                 }
