@@ -301,6 +301,37 @@ mod tests {
         assert_eq!(judged(&nobody, 1), halted);
     }
 
+    /// All measures of a gate together are as sure as its failure rate: with more of them each has to be surer.
+    #[test]
+    fn each_measure_has_its_part_of_the_doubt() {
+        let fine =
+            |measure| Compared { measure, reached: Tally::new(0, 40), control: Tally::new(0, 400), watched: None };
+        let mut differs = 0;
+        for (bad, others) in (1..20).flat_map(|bad| [2, 5, 10, 20, 40, 80].map(|others| (bad, others))) {
+            let (reached, control) = (Tally::new(bad, 20), Tally::new(0, others));
+            let halts = |measures: u32| {
+                let mut said = silent(reached, control);
+                said.compared.extend((1..measures).map(|_| fine(Measure::Reports)));
+                matches!(judged(&said, 1), Verdict::Halts(HaltedBy::Measure(_)))
+            };
+            let sure = |alpha: f64| reached.lower_bound(alpha) > control.upper_bound(alpha) + 0.01;
+            for (measures, alpha) in [(1, 0.025), (2, 0.0125), (5, 0.005)] {
+                assert_eq!(halts(measures), sure(alpha), "{bad} of 20, 0 of {others}, {measures} measures");
+            }
+            differs += u32::from(halts(1) && !halts(5));
+        }
+        assert!(differs > 2, "{differs}");
+    }
+
+    #[test]
+    fn just_as_much_worse_as_is_permitted_is_not_worse() {
+        let mut said = silent(Tally::new(1, 100), Tally::new(0, 100));
+        (said.devices, said.reported) = (100, 100);
+        assert_eq!(judged(&said, 48).answer(), GateAnswer::Pass);
+        said.compared[0].reached = Tally::new(2, 100);
+        assert_eq!(judged(&said, 48), Verdict::Waits(Wants::Measure(Measure::Silence)));
+    }
+
     #[test]
     fn a_weekend_is_not_the_releases_fault() {
         let weekend = silent(Tally::new(5, 8), Tally::new(14, 22));

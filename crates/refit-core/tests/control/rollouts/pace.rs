@@ -47,6 +47,20 @@ fn without_a_gate_a_ring_opens_when_the_one_before_has_soaked() {
 }
 
 #[test]
+fn no_gate_passes_while_everything_is_stopped() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    update(&mut shell, "1.1.0");
+    shell.tell(Input::Stop { why: "drill".into() });
+    shell.wait(25);
+    heard(&mut shell, &[]);
+    assert_eq!(direct(&mut shell), [""; 0]);
+    shell.tell(Input::GoOn { why: "drill".into() });
+    assert_eq!(direct(&mut shell)[0], "editor 1.1.0: Pass after canary");
+}
+
+#[test]
 fn it_looks_again_when_a_ring_has_soaked_and_where_silence_counts_now_and_then() {
     let quiet = POLICY.replace("silence: 1%, reports: 1%, ", "");
     let mut shell = made_under(&quiet, 30, 3, |shell, id| shell.enrol(id));
@@ -81,6 +95,10 @@ fn devices_due_in_a_ring_are_those_that_are_given_the_release_or_have_said_what_
     let said = canaries(&shell);
     assert_eq!((said.devices, said.reported, said.failed), (3, 1, 0));
     assert_eq!((said.elsewhere.of, said.elsewhere.bad), (2, 1));
+    super::receipt_of(&mut shell, "d002", Some("1.1.0"), ReceiptResult::Failed, "1.0.0", "1.0.0");
+    let said = canaries(&shell);
+    assert_eq!((said.reported, said.failed), (2, 1));
+    assert_eq!((said.elsewhere.of, said.elsewhere.bad), (2, 1), "what failed in the ring is not elsewhere");
 }
 
 #[test]
