@@ -1,7 +1,7 @@
 //! From the payloads of other systems to facts: connectors.
 //!
 //! A connector is data ([`document`]): what a system is called, how it is asked, and how its records become facts. Loading one
-//! ([`load`]) types its fields and compiles its expressions ([`expr`]); reading a payload with it ([`read`]) never fails as a whole
+//! ([`load()`]) types its fields and compiles its expressions ([`expr`]); reading a payload with it ([`read`]) never fails as a whole
 //! for the sake of one record: what does not fit is set aside with its path and the reason.
 
 mod apply;
