@@ -2,42 +2,17 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test reads files and may fail")]
 
+mod documents;
+
+use documents::{read, repository};
 use refit_core::policy::{
     check::{CheckWorld, check},
-    diagnostic::{Files, Severity, render},
+    diagnostic::{Severity, render},
     load::load,
     resolve::{Titles, resolve, resolve_titles},
     syntax::Limits,
     testing::run,
 };
-use std::path::{Path, PathBuf};
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn read(folder: &Path) -> Files {
-    let mut paths = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if path.extension().is_some_and(|ending| ending == "yaml") => paths.push(path),
-                false => {}
-            }
-        }
-    }
-    paths.sort();
-    let mut files = Files::default();
-    for path in paths {
-        let name = path.strip_prefix(folder).unwrap().display().to_string();
-        files.add(name, &std::fs::read(&path).unwrap(), &Limits::default()).unwrap();
-    }
-    files
-}
-
 fn catalog() -> Titles {
     let files = read(&repository().join("catalog"));
     let (documents, _) = load(&files, &Limits::default());

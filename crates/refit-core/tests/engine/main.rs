@@ -4,6 +4,8 @@
 
 mod compare;
 mod devices;
+#[path = "../documents/mod.rs"]
+mod documents;
 mod equality;
 mod fleet;
 mod fleets;

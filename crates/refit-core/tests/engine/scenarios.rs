@@ -3,44 +3,17 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test reads files")]
 
-use super::compare::{Counts, Difference, differences};
+use super::{
+    compare::{Counts, Difference, differences},
+    documents::{read, repository},
+};
 use refit_core::policy::{
-    diagnostic::Files,
     load::load,
     resolve::{Titles, resolve_titles},
     syntax::Limits,
     testing::situation,
 };
 use std::path::{Path, PathBuf};
-
-fn repository() -> PathBuf {
-    match std::env::var_os("REFIT_REPOSITORY") {
-        Some(repository) => PathBuf::from(repository),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
-    }
-}
-
-pub fn read(folder: &Path) -> Files {
-    let mut paths = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if path.extension().is_some_and(|ending| ending == "yaml") => paths.push(path),
-                false => {}
-            }
-        }
-    }
-    paths.sort();
-    let mut files = Files::default();
-    for path in paths {
-        let name = path.strip_prefix(folder).unwrap().display().to_string();
-        files.add(name, &std::fs::read(&path).unwrap(), &Limits::default()).unwrap();
-    }
-    files
-}
 
 pub fn catalog() -> Titles {
     let files = read(&repository().join("catalog"));

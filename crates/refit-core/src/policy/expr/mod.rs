@@ -37,6 +37,7 @@ pub use evaluate::STEPS_MAX;
 pub use explain::Explanation;
 pub use formula::{Formula, Part};
 pub use lexical::TEXT_BYTES_MAX;
+pub(crate) use node::{Comparison, Operation};
 pub(crate) use parse::{Parsed, parse};
 pub use satisfy::{EVALUATIONS_MAX, Satisfiability, satisfiable};
 

@@ -40,7 +40,7 @@ pub(super) enum Node {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(crate) enum Comparison {
     Equal,
     NotEqual,
     Less,
@@ -50,7 +50,7 @@ pub(super) enum Comparison {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Add,
     Subtract,
     Multiply,
@@ -159,7 +159,7 @@ impl Operation {
     }
 
     /// The type of the result; `None` where the operation has no meaning for these types.
-    pub fn result(self, left: Type, right: Type) -> Option<Type> {
+    pub(super) fn result(self, left: Type, right: Type) -> Option<Type> {
         use Operation::*;
         use Type::*;
         match (self, left, right) {

@@ -25,6 +25,7 @@ use crate::{
 use jiff::Timestamp;
 use refit_model::DeviceId;
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{Arc, LazyLock},
 };
@@ -54,15 +55,8 @@ impl Outcome {
 pub fn run(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Outcome {
     let mut outcome = Outcome { name: test.document.test.clone(), mismatches: Vec::new(), diagnostics: Vec::new() };
     let catalog = without_life_cycles(catalog);
-    let inline;
-    let documents = match test.node.get("repository") {
-        Some(list) => {
-            inline = inline_documents(list, test.file, &mut outcome.diagnostics);
-            &inline
-        }
-        None => own,
-    };
-    let (mut repository, found) = resolve(documents, files, &catalog);
+    let documents = documents_of(test, own, &mut outcome.diagnostics);
+    let (mut repository, found) = resolve(&documents, files, &catalog);
     if test.document.repository.is_some() {
         outcome.diagnostics.extend(found);
     }
@@ -113,15 +107,8 @@ pub struct Situation {
 /// What [`run`] decides about, for whoever wants to decide it in another way; `None` where the test can't be read.
 pub fn situation(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Option<Situation> {
     let mut diagnostics = Vec::new();
-    let inline;
-    let documents = match test.node.get("repository") {
-        Some(list) => {
-            inline = inline_documents(list, test.file, &mut diagnostics);
-            &inline
-        }
-        None => own,
-    };
-    let (mut repository, _) = resolve(documents, files, &without_life_cycles(catalog));
+    let documents = documents_of(test, own, &mut diagnostics);
+    let (mut repository, _) = resolve(&documents, files, &without_life_cycles(catalog));
     for policy in &mut repository.policies {
         policy.mode = Mode::Enforce;
     }
@@ -134,15 +121,8 @@ pub fn situation(test: &Written<TestDocument>, own: &Documents, files: &Files, c
 /// what it expects of titles and policies that nothing knows.
 pub fn review(test: &Written<TestDocument>, own: &Documents, files: &Files, catalog: &Titles) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    let inline;
-    let documents = match test.node.get("repository") {
-        Some(list) => {
-            inline = inline_documents(list, test.file, &mut diagnostics);
-            &inline
-        }
-        None => own,
-    };
-    let (repository, found) = resolve(documents, files, &without_life_cycles(catalog));
+    let documents = documents_of(test, own, &mut diagnostics);
+    let (repository, found) = resolve(&documents, files, &without_life_cycles(catalog));
     if test.document.repository.is_some() {
         diagnostics.extend(found);
     }
@@ -220,6 +200,18 @@ fn pick<'d>(decisions: &'d [Decision], slot: &Slot) -> Option<&'d Decision> {
             [only] => Some(only),
             _ => None,
         },
+    }
+}
+
+/// The documents that a test is decided by: those that it brings, else the repository's own.
+fn documents_of<'d>(
+    test: &Written<TestDocument>,
+    own: &'d Documents,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Cow<'d, Documents> {
+    match test.node.get("repository") {
+        Some(list) => Cow::Owned(inline_documents(list, test.file, diagnostics)),
+        None => Cow::Borrowed(own),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The compiled form.
 
+pub(super) use crate::policy::expr::{Comparison, Operation};
+
 use super::functions::Function;
 use super::times::TimeFormat;
 use regex::Regex;
@@ -55,25 +57,6 @@ pub(super) enum Constant {
     Time(TimeFormat),
     /// What a number is multiplied by.
     Unit(i64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Remainder,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
