@@ -44,7 +44,7 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
             Some(RolloutState {
                 rollout: record.rollout.clone(),
                 version: Version::parse(scheme, &record.version).ok()?,
-                releases: snapshot_policy(title).map(|_| record.releases.iter().cloned().collect()),
+                releases: snapshot_policy(title).map(|_| record.releases.clone()),
                 platform: record.platform.clone(),
                 open: record.open.iter().map(|open| open.ring.clone()).collect(),
                 members: members.collect(),

@@ -134,13 +134,16 @@ impl<K: Ord, V> Sorted<K, V> {
 
     /// The first entry that is not before a key.
     pub fn first_from(&self, key: &K) -> Option<(&K, &V)> {
-        match &self.0 {
-            Entries::Few(few) => {
-                let at = few.partition_point(|(known, _)| known < key);
-                few.get(at).map(|(key, value)| (key, value))
-            }
-            Entries::Many(many) => many.range(key..).next(),
-        }
+        self.all_from(key).next()
+    }
+
+    /// The entries that are not before a key, by key.
+    pub fn all_from(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
+        let (few, many) = match &self.0 {
+            Entries::Few(few) => (few.get(few.partition_point(|(known, _)| known < key)..).unwrap_or_default(), None),
+            Entries::Many(many) => (&[][..], Some(many.range(key..))),
+        };
+        few.iter().map(|(key, value)| (key, value)).chain(many.into_iter().flatten())
     }
 
     /// All keys, sorted.

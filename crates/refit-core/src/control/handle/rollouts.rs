@@ -70,7 +70,7 @@ fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
         return Err(Refusal::Conflict(format!("{title} {version} is halted since {}: resume it first", halt.at)));
     }
     // What moves as one is fixed when it begins.
-    let releases = record.map_or(releases, |record| &record.releases).clone();
+    let releases = record.map_or_else(|| releases.clone(), |record| record.releases.iter().cloned().collect());
     let snapshot = snapshot_policy(title);
     if let Some(policy) = snapshot.filter(|_| releases.is_empty()) {
         return Err(Refusal::Conflict(format!("no snapshot of `{policy}` is under way: it begins by itself")));
@@ -225,6 +225,11 @@ impl Named {
         let begun = state.rollouts.of(title).iter().map(|record| &record.version);
         let versions: BTreeSet<&SmolStr> = published.chain(offered).chain(begun).collect();
         if versions.is_empty() {
+            if let Some(policy) = snapshot_policy(title) {
+                return Err(Refusal::Invalid(format!(
+                    "no snapshot of `{policy}` is under way: `refit rollouts` shows those that are"
+                )));
+            }
             let named = state.policy.iter().flat_map(|policy| policy.repository.titles.keys());
             let titles: Vec<&str> =
                 state.releases.keys().chain(state.first_offered.keys()).chain(named).map(TitleId::as_str).collect();

@@ -111,8 +111,8 @@ pub struct RolloutRecord {
     /// The rings that have opened, in the order in which they did.
     pub open: Vec<RingRecord>,
     /// The releases that move as one, where it is a snapshot; empty where it is a release by itself.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub releases: Vec<(TitleId, SmolStr)>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub releases: BTreeSet<(TitleId, SmolStr)>,
 }
 
 /// A ring that has opened.
@@ -187,9 +187,9 @@ impl RolloutRecord {
 
     /// Whether a release moves with it; `title` is its own.
     pub fn moves(&self, title: &TitleId, other: &TitleId, version: &str) -> bool {
-        match self.releases.as_slice() {
-            [] => title == other && self.version == version,
-            releases => releases.iter().any(|(moved, at)| moved == other && at == version),
+        match self.releases.is_empty() {
+            true => title == other && self.version == version,
+            false => self.releases.contains(&(other.clone(), version.into())),
         }
     }
 
@@ -300,7 +300,7 @@ impl Rollouts {
                 version: version.clone(),
                 platform: opened.platform.clone(),
                 open: vec![ring],
-                releases: opened.releases.clone(),
+                releases: opened.releases.iter().cloned().collect(),
             }),
         }
         let results = self.trial(&opened.title, version).map(|trial| trial.results()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::super::State;
 use crate::control::{
     device_set::DeviceSet,
-    entry::AdvisoryEntry,
+    entry::{AdvisoryEntry, SlotName},
     event::{GateAnswered, RingOpened, UniverseOffered},
 };
 use crate::rollout::snapshot_policy;
@@ -53,10 +53,11 @@ impl State {
         let parts = if is_snapshot { opened.releases.clone() } else { vec![set.clone()] };
         for part in &parts {
             let (title, version) = part;
+            let from = SlotName::of(title.clone());
             let has = |index: &u32| {
-                let device = self.at_index(*index);
-                let mut installs = device.iter().flat_map(|device| device.installs.iter());
-                installs.any(|(slot, it)| slot.title == *title && it.version == *version && it.state.is_none())
+                let Some(device) = self.at_index(*index) else { return false };
+                let mut installs = device.installs.all_from(&from).take_while(|(slot, _)| slot.title == *title);
+                installs.any(|(_, it)| it.version == *version && it.state.is_none())
             };
             let already = match self.rollouts.trial(title, version).is_some() {
                 true => DeviceSet::default(),
