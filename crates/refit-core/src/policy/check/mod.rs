@@ -29,7 +29,7 @@ mod values;
 mod windows;
 
 #[cfg(test)]
-mod trial;
+pub(super) mod trial;
 
 pub use gates::{GateNeeds, gate_needs};
 

@@ -116,7 +116,12 @@ impl Resolver<'_> {
             Diagnostic::error("policy/unknown-title", "unknown title")
                 .at(place)
                 .label(format!("no packages are named `{namespace}/…`"))
-                .with_help("write `deb/NAME` or `rpm/NAME`"),
+                .with_help(match namespace {
+                    "snapshot" => {
+                        "a snapshot is halted (`refit halt`); a policy names the packages that move in it: `deb/NAME`"
+                    }
+                    _ => "write `deb/NAME` or `rpm/NAME`",
+                }),
         );
     }
 
@@ -264,4 +269,17 @@ pub(super) fn schemes(software: &[Selector], repository: &Repository) -> BTreeSe
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::check::trial::mistakes;
+
+    #[test]
+    fn who_blocks_a_snapshot_is_told_what_to_do_instead() {
+        let block = "block: bad\ntitle: snapshot/linux\nreleases: '=2026-11-23'\nwhy: it breaks\n";
+        let said = mistakes(&format!("organization: acme\n---\n{block}"));
+        assert!(said.contains("no packages are named `snapshot/…`"), "{said}");
+        assert!(said.contains("a snapshot is halted (`refit halt`)"), "{said}");
+    }
 }
