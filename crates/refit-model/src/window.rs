@@ -28,7 +28,7 @@ pub struct WindowError {
 }
 
 /// How many occurrences are looked at for one question: a rule that opens every second has 86,400 a day, and is refused.
-const OCCURRENCES_MOST: u16 = 2_000;
+const OCCURRENCES_MOST: usize = 2_000;
 
 impl Window {
     /// Reads a recurrence rule.
@@ -69,8 +69,9 @@ impl Window {
         // A day more on either side: daylight saving and changes of zone move wall time by less.
         let from = local.checked_sub(self.lasts + day).ok()?;
         let to = local.checked_add(day).ok()?;
-        self.occurrences(from, Some(to), OCCURRENCES_MOST)
-            .into_iter()
+        self.occurrences(from)?
+            .take_while(|start| *start <= to)
+            .take(OCCURRENCES_MOST)
             .filter_map(|start| moment(zone, start))
             .filter(|start| *start <= now)
             .filter_map(|start| start.checked_add(self.lasts).ok())
@@ -81,20 +82,15 @@ impl Window {
     /// When it opens next after `now` in a zone; `None` where it never does.
     pub fn next_opening(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
         let from = zone.to_datetime(now).checked_sub(SignedDuration::from_hours(24)).ok()?;
-        self.occurrences(from, None, 100).into_iter().filter_map(|start| moment(zone, start)).find(|start| *start > now)
+        self.occurrences(from)?.take(100).filter_map(|start| moment(zone, start)).find(|start| *start > now)
     }
 
-    /// Occurrences from `from` on, in wall time.
-    fn occurrences(&self, from: civil::DateTime, to: Option<civil::DateTime>, most: u16) -> Vec<civil::DateTime> {
-        let Some((from, start)) = utc(from).and_then(|from| Some((from, self.start_near(from)?))) else {
-            return Vec::new();
-        };
-        let Ok(set) = self.rule.clone().build(start.with_timezone(&Tz::UTC)) else { return Vec::new() };
-        let mut set = set.after(from.with_timezone(&Tz::UTC));
-        if let Some(to) = to.and_then(utc) {
-            set = set.before(to.with_timezone(&Tz::UTC));
-        }
-        set.all(most).dates.into_iter().filter_map(|at| wall(&at)).collect()
+    /// Occurrences from `from` on, in wall time, each worked out when it is asked for.
+    fn occurrences(&self, from: civil::DateTime) -> Option<impl Iterator<Item = civil::DateTime> + use<>> {
+        let from = utc(from)?;
+        let start = self.start_near(from)?;
+        let set = self.rule.clone().build(start.with_timezone(&Tz::UTC)).ok()?.limit();
+        Some((&set).into_iter().skip_while(move |at| *at < from).filter_map(|at| wall(&at)))
     }
 
     /// The last start of the rule's own rhythm before `from`: counting from 2020 each time would take thousands of steps.

@@ -2,9 +2,11 @@
 //! answer gates, erase people, retire devices and hand out tokens.
 
 use super::{
+    agent::Agent,
     config::Form,
     plant::Plant,
     policies::{RINGS, TITLES, policy, rollouts},
+    quality::Breaks,
     run::{Run, Stop, Task},
     watch::Truth,
 };
@@ -16,9 +18,13 @@ use refit_core::{
     },
     policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
 };
-use refit_model::TitleId;
+use refit_model::{DeviceId, TitleId};
 use smol_str::SmolStr;
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 /// Who there is, and whether they are people.
 const OPERATORS: [(&str, Bearer); 4] =
@@ -145,6 +151,9 @@ impl Run {
         let again = if in_force { self.people.between(900, 14_400) } else { self.people.between(60, 900) };
         self.after(again, Task::Operate);
         let who = self.somebody();
+        if let Some(input) = self.monitor() {
+            self.give(vec![(who.clone(), input)])?;
+        }
         let what = self.people.below(1_000);
         let halts = self.release_on_its_way();
         let named = |(title, version, why): (TitleId, SmolStr, SmolStr)| (title, version, Some("linux".into()), why);
@@ -246,10 +255,30 @@ impl Run {
         let rollouts = &state.policy.as_ref()?.repository.rollouts;
         let signal = rollouts.values().find_map(|rollout| rollout.gate.as_ref()?.signals.first())?.clone();
         let devices: Vec<_> = state.managed().map(|device| device.id.clone()).collect();
+        let crashing = self.crashing();
+        // On a few devices something crashes whatever is installed.
+        let usual = if self.config.form == Form::Rollouts { 5 } else { 30 };
         let whole = self.monitoring.permille(700);
         let some = if whole { devices } else { self.monitoring.pick(&devices).cloned().into_iter().collect() };
-        let devices = some.into_iter().map(|device| (device, self.monitoring.permille(30))).collect();
+        let devices = some.into_iter().map(|device| {
+            let bad = self.monitoring.permille(usual) || crashing.contains(&device);
+            (device, bad)
+        });
+        let devices = devices.collect();
         Some(Input::Signal { source: signal.source, signal: signal.name, at: self.now, whole, devices })
+    }
+
+    /// The devices that have a release on which something crashes there.
+    fn crashing(&self) -> BTreeSet<DeviceId> {
+        let bad = self.watch.truth.qualities.iter().filter(|(_, quality)| quality.breaks == Breaks::Crashes);
+        let bad: Vec<_> = bad.collect();
+        let crashes = |agent: &&Agent| {
+            bad.iter().any(|((title, version), quality)| {
+                agent.image.packages.get(title.as_str()) == Some(version)
+                    && quality.breaks_on(&agent.device, title, version)
+            })
+        };
+        self.agents.iter().filter(crashes).map(|agent| agent.device.clone()).collect()
     }
 
     /// A hook that is asked answers.
@@ -261,7 +290,7 @@ impl Run {
         Some(Input::Leases(LeaseInput::Answer { holder, question, hook, agrees, said }))
     }
 
-    fn some_device(&mut self) -> Option<refit_model::DeviceId> {
+    fn some_device(&mut self) -> Option<DeviceId> {
         let server = self.server.as_ref()?;
         let managed: Vec<_> = server.state.managed().map(|device| device.id.clone()).collect();
         self.people.pick(&managed).cloned()

@@ -35,8 +35,8 @@ pub struct PolicySpec {
     pub has_exceptions: bool,
     /// Whether a gate stands between its rings.
     pub gated: bool,
-    /// What that gate asks besides failures: silence, and what people report.
-    pub asks: (bool, bool),
+    /// What that gate asks besides failures.
+    pub asks: Asks,
     /// The rings of its rollout: each with its share, where it has one, and how long it soaks, in hours.
     pub rings: Vec<(Option<f64>, i64)>,
     /// What each policy says of the time of changes.
@@ -49,11 +49,24 @@ pub struct PolicySpec {
     pub limited: BTreeSet<String>,
 }
 
+/// What a gate asks besides failures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// Whether devices fall silent.
+    pub silence: bool,
+    /// What people report.
+    pub reports: bool,
+    /// What monitoring says.
+    pub signal: bool,
+}
+
 /// What a policy says of the time of changes.
 #[derive(Clone, Debug, Default)]
 pub struct TermsSpec {
     /// Whether it goes through the rollout.
     pub rollout: bool,
+    /// Whether a due time may carry devices past a gate that is inconclusive.
+    pub proceeds: bool,
     /// The window.
     pub window: Option<WindowSpec>,
     /// What people must not be disturbed at, and for how many hours after the due time.
@@ -136,7 +149,7 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
             true => ", silence: 5%, reports: 5%",
             false => ", signals: [{ name: crashes, from: monitoring, no_worse_than: control }]",
         };
-        spec.asks = (asks, asks);
+        spec.asks = Asks { silence: asks, reports: asks, signal: !asks };
         let _ = writeln!(yaml, "gates: {{ careful: {{ enough: 60%, patience: 4d{measures} }} }}");
     }
     let _ = writeln!(
@@ -197,9 +210,14 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
         let _ = writeln!(yaml, "budgets:\n  - {{ per: {hours}h, at_most: {percent}%, of: devices }}");
     }
     if spec.gated {
-        spec.asks = (rng.permille(800), rng.permille(800));
-        let silence = if spec.asks.0 { ", silence: 1%, silent_after: 16h" } else { "" };
-        let reports = if spec.asks.1 { ", reports: 2%" } else { "" };
+        spec.asks = Asks { silence: rng.permille(800), reports: rng.permille(800), signal: rng.permille(400) };
+        let silence = if spec.asks.silence { ", silence: 1%, silent_after: 16h" } else { "" };
+        let reports = if spec.asks.reports { ", reports: 2%" } else { "" };
+        let signals = if spec.asks.signal {
+            ", signals: [{ name: crashes, from: monitoring, no_worse_than: control }]"
+        } else {
+            ""
+        };
         // Few devices are sure of little.
         let rates = if fleet > 200 {
             [("2%", "90%"), ("5%", "90%"), ("10%", "90%")]
@@ -210,7 +228,7 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
         let enough = if fleet > 200 && rng.permille(250) { "" } else { ", enough: 80%" };
         let _ = writeln!(
             yaml,
-            "gates: {{ careful: {{ failure_rate: {rate}, confidence: {confidence}{enough}, patience: 3d{silence}{reports} }} }}"
+            "gates: {{ careful: {{ failure_rate: {rate}, confidence: {confidence}{enough}, patience: 3d{silence}{reports}{signals} }} }}"
         );
     }
     let gate = if spec.gated { "    gate: careful\n" } else { "" };
@@ -316,7 +334,6 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
             rng.between(1, 8)
         );
     }
-    spec.terms.insert(name.to_owned(), terms);
     if rng.permille(if by_rollouts { 150 } else { 600 }) {
         spec.limited.insert(name.to_owned());
         let (most, settle) = (rng.between(1, 3), rng.between(0, 90));
@@ -328,8 +345,11 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
         );
     }
     yaml.push_str("deadline:\n");
+    let ahead = terms.rollout && rng.permille(250);
+    terms.proceeds = ahead;
+    let ahead = if ahead { ", at_due: proceed" } else { "" };
     if rng.permille(500) {
-        yaml.push_str("  - { if: exposure.kev, within: 2d, min_age: 0h }\n");
+        let _ = writeln!(yaml, "  - {{ if: exposure.kev, within: 2d, min_age: 0h{ahead} }}");
     }
     if rng.permille(500) {
         yaml.push_str("  - { if: exposure.cvss >= 9.0 || exposure.epss >= 0.5, within: 7d }\n");
@@ -337,5 +357,6 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
     if rng.permille(200) {
         yaml.push_str("  - { if: 'since(exposure.known_at) > duration(\"5d\")', within: 6d }\n");
     }
-    let _ = writeln!(yaml, "  - {{ within: {}d }}", rng.between(10, 21));
+    let _ = writeln!(yaml, "  - {{ within: {}d{ahead} }}", rng.between(10, 21));
+    spec.terms.insert(name.to_owned(), terms);
 }

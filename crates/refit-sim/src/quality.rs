@@ -1,5 +1,5 @@
-//! What releases do to devices: most are good, some fail, some silence a device, and of some people complain; on many devices, on
-//! few, or only on one model.
+//! What releases do to devices: most are good, some fail, some silence a device, of some people complain, and some crash, which only
+//! monitoring sees; on many devices, on few, or only on one model.
 
 use super::rng::Rng;
 use refit_model::{DeviceId, TitleId};
@@ -16,6 +16,8 @@ pub enum Breaks {
     Silently,
     /// It is installed, and people say that something is broken.
     Complaints,
+    /// It is installed, and monitoring sees that something crashes.
+    Crashes,
 }
 
 /// How bad a release is.
@@ -35,7 +37,7 @@ impl Quality {
         if !rng.permille(350) {
             return None;
         }
-        let all = [Breaks::Installing, Breaks::Silently, Breaks::Complaints];
+        let all = [Breaks::Installing, Breaks::Silently, Breaks::Complaints, Breaks::Crashes];
         let breaks = *rng.pick(&all).unwrap_or(&Breaks::Installing);
         let permille = *rng.pick(&[10, 20, 50, 200, 1_000, 1_000]).unwrap_or(&1_000);
         let model = rng.permille(200).then(|| rng.below(MODELS));

@@ -73,7 +73,18 @@ pub struct AgentRecord {
     /// What it refused or could not do.
     pub problems: Vec<Problem>,
     /// The complaints that counted last, oldest first.
-    pub complaints: Vec<(SmolStr, Timestamp)>,
+    pub complaints: Vec<Complained>,
+}
+
+/// A complaint that counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complained {
+    /// Its id.
+    pub id: SmolStr,
+    /// When it came.
+    pub at: Timestamp,
+    /// The title that is broken, where the person named it.
+    pub title: Option<SmolStr>,
 }
 
 /// A certificate.
@@ -214,11 +225,13 @@ impl Agents {
                     agent.problems = problems.clone();
                 });
             }
-            Event::ComplaintReceived(ComplaintReceived { device, complaint, .. }) => self.change(device, |agent| {
-                agent.complaints.push((complaint.clone(), at));
-                let surplus = agent.complaints.len().saturating_sub(COMPLAINTS_MOST);
-                agent.complaints.drain(..surplus);
-            }),
+            Event::ComplaintReceived(ComplaintReceived { device, complaint, title, .. }) => {
+                self.change(device, |agent| {
+                    agent.complaints.push(Complained { id: complaint.clone(), at, title: title.clone() });
+                    let surplus = agent.complaints.len().saturating_sub(COMPLAINTS_MOST);
+                    agent.complaints.drain(..surplus);
+                })
+            }
             Event::BrakeReached(reached) => {
                 for (seconds, devices) in &reached.after {
                     self.honour.entry(*seconds).or_default().0 |= &devices.0;

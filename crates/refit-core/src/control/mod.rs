@@ -36,7 +36,7 @@ mod token;
 mod unread;
 mod upcoming;
 
-pub use agents::{AgentRecord, Agents, Certificate, EnrolmentRecord, MandateRecord, RootRecord};
+pub use agents::{AgentRecord, Agents, Certificate, Complained, EnrolmentRecord, MandateRecord, RootRecord};
 pub use board::{Board, BoardRow, Failure};
 pub use budget::{BudgetFigures, Budgets};
 pub use codec::{DecodeError, decode, encode};

@@ -4,9 +4,15 @@
 //! every device of it is silent, or everybody complains, and nothing of that passes. In the first ring are those whose position
 //! is in its share, and those that are on a halted release of the title, however that came to them. Any other reaches, in so many hours after its first
 //! ring, the rings before which the others have had the time to soak. People who expedite a release, let a gate pass, open a
-//! ring, or let a halted release go on, and policies without rollouts, take the bound away: they are meant to.
+//! ring, or let a halted release go on, and policies without rollouts, take the bound away: they are meant to. Whom a due time carries
+//! past a gate, because the policy says so, does not count. And where many of those that the release has not reached complain of that
+//! title, or crash, it is no worse than what they have: a gate that holds it against them lets it pass.
 
-use super::{Truth, fold::Fold, rollouts::in_force};
+use super::{
+    Truth,
+    fold::Fold,
+    rollouts::{in_force, may_go_ahead, newly_given},
+};
 use crate::{
     policies::{PolicySpec, SOFTWARE},
     quality::{Breaks, Quality},
@@ -28,6 +34,12 @@ pub struct Bounds {
     begun: BTreeMap<(TitleId, SmolStr), Begun>,
     /// Whom each release was given.
     given: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
+    /// Whom a due time carried past a gate, of those.
+    ahead: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
+    /// Who complained of each title, and when last.
+    complaints: BTreeMap<TitleId, BTreeMap<u32, Timestamp>>,
+    /// Of whom monitoring says that something crashes.
+    crashing: BTreeSet<u32>,
     /// Where each release was seen.
     seen: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
     /// How many devices there are.
@@ -52,8 +64,9 @@ struct Begun {
 pub fn bound(spec: &PolicySpec, sizes: &[u64], quality: Quality, hours: i64) -> u64 {
     let asked = match quality.breaks {
         Breaks::Installing => true,
-        Breaks::Silently => spec.asks.0,
-        Breaks::Complaints => spec.asks.1,
+        Breaks::Silently => spec.asks.silence,
+        Breaks::Complaints => spec.asks.reports,
+        Breaks::Crashes => spec.asks.signal,
     };
     if spec.gated && asked && quality.breaks_all() {
         return sizes.first().copied().unwrap_or(0);
@@ -121,9 +134,11 @@ impl Bounds {
                 (entry.actor != "server").then_some(set)
             }
             Event::GateAnswered(it) => {
-                let lets = it.answer == Some(GateAnswer::Pass) && it.verdict.is_none();
+                let passes = it.answer == Some(GateAnswer::Pass);
+                let lets = passes && it.verdict.is_none();
                 let resumed = it.answer.is_none() && it.why.is_some();
-                (lets || resumed).then(|| (it.title.clone(), it.version.clone()))
+                let no_worse = passes && self.is_no_worse(truth, entry.at, &it.title, &it.version);
+                (lets || resumed || no_worse).then(|| (it.title.clone(), it.version.clone()))
             }
             Event::ReleaseExpedited(it) => Some((it.title.clone(), it.version.clone())),
             Event::PolicyApplied(applied) => {
@@ -133,7 +148,22 @@ impl Bounds {
                 None
             }
             Event::MovesPublished(moves) => {
-                self.published(fold, entry.at, moves);
+                self.published(fold, truth, entry.at, moves);
+                None
+            }
+            Event::ComplaintReceived(complaint) => {
+                let index = fold.by_id.get(&complaint.device).and_then(|index| u32::try_from(*index).ok());
+                if let (Some(index), Some(title)) = (index, &complaint.title) {
+                    self.complaints.entry(TitleId::new(title)).or_default().insert(index, entry.at);
+                }
+                None
+            }
+            Event::SignalRead(read) => {
+                if read.whole {
+                    self.crashing.clear();
+                }
+                self.crashing.retain(|index| !read.fine.contains(*index));
+                self.crashing.extend(read.bad.iter());
                 None
             }
             Event::DeviceObserved(observed) => {
@@ -159,6 +189,24 @@ impl Bounds {
         }
     }
 
+    /// Whether at least a fifth of the devices that a release has not reached show what it does, by what they have.
+    fn is_no_worse(&self, truth: &Truth, at: Timestamp, title: &TitleId, version: &SmolStr) -> bool {
+        let release = (title.clone(), version.clone());
+        let given = self.given.get(&release);
+        let other = |index: &u32| given.is_none_or(|given| !given.contains(index));
+        let bad = match truth.qualities.get(&release).map(|quality| quality.breaks) {
+            Some(Breaks::Complaints) => {
+                let complaints = self.complaints.get(title).into_iter().flatten();
+                let lately = complaints.filter(|(_, when)| at.duration_since(**when).as_hours() <= 72);
+                lately.filter(|(index, _)| other(index)).count()
+            }
+            Some(Breaks::Crashes) => self.crashing.iter().filter(|index| other(index)).count(),
+            _ => 0,
+        };
+        let others = self.devices.saturating_sub(given.map_or(0, BTreeSet::len));
+        bad > 0 && bad * 5 >= others
+    }
+
     /// Whether a device was ever on a release: it was given it, or was seen with it.
     pub fn was_on(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
         self.on(title, version).any(|on| *on == index)
@@ -169,7 +217,7 @@ impl Bounds {
         self.given.get(&release).into_iter().chain(self.seen.get(&release)).flatten()
     }
 
-    fn published(&mut self, fold: &Fold, at: Timestamp, moves: &MovesPublished) {
+    fn published(&mut self, fold: &Fold, truth: &Truth, at: Timestamp, moves: &MovesPublished) {
         for cohort in &moves.cohorts {
             let Some(release) = release(&cohort.key) else { continue };
             if cohort.key.rollout.is_none() {
@@ -177,12 +225,10 @@ impl Bounds {
                 let nothing = || Begun { at, sizes: Vec::new(), devices: 0, specs: BTreeSet::new(), lifted: true };
                 self.begun.entry(release.clone()).or_insert_with(nothing).lifted = true;
             }
-            let newly = cohort.devices.iter().filter(|index| {
-                let device = fold.devices.get(*index as usize);
-                let before = device.and_then(|device| device.published.get(&cohort.key.slot));
-                before.is_none_or(|before| before.key.admitted != cohort.key.admitted)
-            });
-            self.given.entry(release).or_default().extend(newly);
+            if may_go_ahead(fold, truth, at, cohort) {
+                self.ahead.entry(release.clone()).or_default().extend(newly_given(fold, cohort));
+            }
+            self.given.entry(release).or_default().extend(newly_given(fold, cohort));
         }
     }
 
@@ -199,6 +245,7 @@ impl Bounds {
         for (release, quality) in given.iter().filter_map(|release| truth.qualities.get_key_value(release)) {
             let Some(begun) = self.begun.get(release).filter(|begun| !begun.lifted) else { continue };
             let Some(given) = self.given.get(release) else { continue };
+            let given = given.len() - self.ahead.get(release).map_or(0, BTreeSet::len);
             looked = true;
             let (title, version) = release;
             let hours = at.duration_since(begun.at).as_hours();
@@ -218,13 +265,13 @@ impl Bounds {
             sizes.iter_mut().skip(1).for_each(|size| *size += came);
             let bounds = begun.specs.iter().filter_map(|files| truth.specs.get(files));
             let most = bounds.map(|spec| bound(spec, &sizes, *quality, hours)).max().unwrap_or(0);
-            if given.len() as u64 > most {
+            if given as u64 > most {
                 let open: Vec<_> = fold.releases.open(title, version).map(|open| open.ring.clone()).collect();
                 return (
                     looked,
                     Some(format!(
                         "{title} {version}, {quality:?}, was given {} devices {hours} hours after its first ring, and {most} were the most; open are {open:?}, rings have {sizes:?}",
-                        given.len()
+                        given
                     )),
                 );
             }
@@ -243,10 +290,12 @@ fn release(key: &CohortKey) -> Option<(TitleId, SmolStr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policies::Asks;
 
     fn spec() -> PolicySpec {
+        let asks = Asks { silence: true, ..Asks::default() };
         let rings = vec![(Some(0.02), 24), (Some(0.25), 36), (None, 0)];
-        PolicySpec { gated: true, asks: (true, false), rings, ..PolicySpec::default() }
+        PolicySpec { gated: true, asks, rings, ..PolicySpec::default() }
     }
 
     #[test]

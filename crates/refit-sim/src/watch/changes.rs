@@ -33,6 +33,11 @@ impl Asked<'_> {
     fn goes_through_rings(&self) -> bool {
         self.state.terms(self.directive).is_some_and(|terms| terms.rollout.is_some())
     }
+
+    /// Whether its due time may have carried it past a gate. The server's clock said so, which may be ahead.
+    fn goes_ahead(&self, now: Timestamp) -> bool {
+        self.terms.proceeds && self.directive.due.is_some_and(|due| due <= later(now, 3_600))
+    }
 }
 
 /// What a device begins.
@@ -76,7 +81,8 @@ impl Begun<'_> {
         !asked.is_empty() && asked.iter().all(forbids)
     }
 
-    /// Nothing is installed but what a ring has been opened for in which the device is; who is on a halted release is in the first.
+    /// Nothing is installed but what a ring has been opened for in which the device is; who is on a halted release is in the first,
+    /// and past a gate that is inconclusive comes whom the policy lets go ahead at the due time.
     pub fn inside_open_ring(&self, steps: &[Step]) -> Option<String> {
         // States of a log that was lost may be acted on for as long as their leases last.
         if self.truth.restored.is_some_and(|at| self.now.duration_since(at).as_secs() < LEASE) {
@@ -95,7 +101,8 @@ impl Begun<'_> {
             let first = open.iter().any(|ring| ring.is_first());
             let mut halted = self.fold.releases.ever_halted(&title).filter(|halted| *halted != version);
             let on_halted = halted.any(|halted| self.bounds.was_on(&title, halted, index));
-            let inside = member || last || (first && on_halted);
+            let ahead = first && !self.all(step, |asked| !asked.goes_ahead(self.now));
+            let inside = member || last || (first && on_halted) || ahead;
             (!inside).then(|| {
                 let open: Vec<_> = open.iter().map(|ring| &ring.ring).collect();
                 format!("{} begins {title} {version} from {:?}, and open are {open:?}", self.agent.device, step.before)

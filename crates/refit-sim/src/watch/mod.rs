@@ -233,7 +233,7 @@ impl Watch {
         }
         self.bounds.apply(&self.fold, &self.truth, entry, event);
         if let Event::MovesPublished(moves) = event {
-            let found = rollouts::unopened_reaches_nobody(&self.fold, moves);
+            let found = rollouts::unopened_reaches_nobody(&self.fold, &self.truth, entry.at, moves);
             self.judge(Invariant::UnopenedReachesNobody, found)?;
             let (looked, found) = self.bounds.bad_release_stays_bounded(&self.fold, &self.truth, entry.at, moves);
             if looked {

@@ -8,7 +8,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use refit_core::{
-    control::{DeviceSet, Event, GateAnswered, MovesPublished, RingOpened, Wanted},
+    control::{DeviceSet, Event, GateAnswered, MovesPublished, PublishedCohort, RingOpened, Wanted},
     policy::document::test::GateAnswer,
 };
 use refit_model::TitleId;
@@ -228,21 +228,44 @@ pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> O
     })
 }
 
-/// Nobody is newly given a release that is halted, or whose ring has not opened.
-pub fn unopened_reaches_nobody(fold: &Fold, moves: &MovesPublished) -> Option<String> {
+/// Nobody is newly given a release that is halted, or whose ring has not opened; a due time carries a device past a gate that is
+/// inconclusive, where the policy says so, once the first ring has opened.
+pub fn unopened_reaches_nobody(fold: &Fold, truth: &Truth, at: Timestamp, moves: &MovesPublished) -> Option<String> {
     moves.cohorts.iter().find_map(|cohort| {
         let (Wanted::Release(version), Some(ring)) = (&cohort.key.admitted, &cohort.key.ring) else { return None };
         let title = &cohort.key.slot.title;
-        let newly = cohort.devices.iter().find(|index| {
-            let device = fold.devices.get(*index as usize);
-            let before = device.and_then(|device| device.published.get(&cohort.key.slot));
-            before.is_none_or(|before| before.key.admitted != cohort.key.admitted)
-        })?;
+        let newly = newly_given(fold, cohort).next()?;
         let device = fold.devices.get(newly as usize).map(|device| device.id.to_string()).unwrap_or_default();
         if fold.releases.is_halted(title, version, Some(&PLATFORM)) {
             return Some(format!("{device} was given {title} {version}, which is halted"));
         }
-        let open = fold.releases.open(title, version).any(|open| open.ring == *ring);
-        (!open).then(|| format!("{device} was given {title} {version} before ring {ring} had opened"))
+        let mut open = fold.releases.open(title, version);
+        let ahead = ahead(fold, cohort).is_some()
+            && may_go_ahead(fold, truth, at, cohort)
+            && fold.releases.open(title, version).any(|open| open.is_first());
+        (!ahead && !open.any(|open| open.ring == *ring))
+            .then(|| format!("{device} was given {title} {version} before ring {ring} had opened"))
     })
+}
+
+/// The devices of a cohort that were given something else until now.
+pub(super) fn newly_given<'a>(fold: &'a Fold, cohort: &'a PublishedCohort) -> impl Iterator<Item = u32> + 'a {
+    cohort.devices.iter().filter(|index| {
+        let device = fold.devices.get(*index as usize);
+        let before = device.and_then(|device| device.published.get(&cohort.key.slot));
+        before.is_none_or(|before| before.key.admitted != cohort.key.admitted)
+    })
+}
+
+/// Whether devices of a cohort are newly given a release whose ring has not opened: one of them.
+pub(super) fn ahead(fold: &Fold, cohort: &PublishedCohort) -> Option<u32> {
+    let (Wanted::Release(version), Some(ring)) = (&cohort.key.admitted, &cohort.key.ring) else { return None };
+    let mut open = fold.releases.open(&cohort.key.slot.title, version);
+    newly_given(fold, cohort).next().filter(|_| !open.any(|open| open.ring == *ring))
+}
+
+/// Whether the policy lets a due time carry a cohort past a gate that is inconclusive, and that time has come.
+pub(super) fn may_go_ahead(fold: &Fold, truth: &Truth, at: Timestamp, cohort: &PublishedCohort) -> bool {
+    let terms = in_force(fold, truth).and_then(|spec| spec.terms.get(cohort.key.policy.as_str()));
+    terms.is_some_and(|terms| terms.proceeds) && cohort.due.is_some_and(|due| due <= at)
 }

@@ -55,6 +55,8 @@ transitions! {
     HaltedBySilence = "halted-by-silence",
     /// A release is halted, because people complain.
     HaltedByReports = "halted-by-reports",
+    /// A release is halted, because monitoring sees more of a signal.
+    HaltedBySignal = "halted-by-a-signal",
     /// A person halts a release.
     HaltedByPerson = "halted-by-a-person",
     /// A release is halted after its first ring.
@@ -65,6 +67,8 @@ transitions! {
     Resumed = "halted-release-resumed",
     /// A person wants a release to wait for no gate.
     Expedited = "expedited",
+    /// A due time carries devices past a gate that is inconclusive.
+    GoesAhead = "due-time-goes-ahead-of-a-gate",
     /// A policy blocks a release that is halted.
     Blocked = "halted-release-blocked",
     /// The policy is changed while a release is on its way.
@@ -122,8 +126,11 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
                 (Some(GateAnswer::Halt), Some(Verdict::Halts(HaltedBy::Measure(Measure::Silence)))) => {
                     Some(Transition::HaltedBySilence)
                 }
-                (Some(GateAnswer::Halt), Some(Verdict::Halts(HaltedBy::Measure(_)))) => {
+                (Some(GateAnswer::Halt), Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)))) => {
                     Some(Transition::HaltedByReports)
+                }
+                (Some(GateAnswer::Halt), Some(Verdict::Halts(HaltedBy::Measure(Measure::Signal(_))))) => {
+                    Some(Transition::HaltedBySignal)
                 }
                 (Some(GateAnswer::Halt), Some(_)) => Some(Transition::HaltedByFailures),
                 (Some(GateAnswer::Halt), None) => Some(Transition::HaltedByPerson),
@@ -134,6 +141,10 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
             if it.answer == Some(GateAnswer::Halt) && RINGS.iter().position(|ring| it.after == *ring) > Some(0) {
                 found.push(Transition::HaltedLater);
             }
+        }
+        Event::MovesPublished(moves) => {
+            let ahead = moves.cohorts.iter().any(|cohort| super::rollouts::ahead(fold, cohort).is_some());
+            found.extend(ahead.then_some(Transition::GoesAhead));
         }
         Event::ReleaseExpedited(_) => found.push(Transition::Expedited),
         Event::PolicyApplied(applied) if releases.any() => {

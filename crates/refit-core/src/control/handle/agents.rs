@@ -183,7 +183,7 @@ fn stands(state: &State, mut said: DeviceStands) -> Result<Outcome, Refusal> {
 fn complain(state: &State, mut complaint: ComplaintReceived, now: Timestamp) -> Result<Outcome, Refusal> {
     managed(state, &complaint.device)?;
     let agent = agent_of(state, &complaint.device)?;
-    if agent.complaints.iter().any(|(id, _)| *id == complaint.complaint) {
+    if agent.complaints.iter().any(|it| it.id == complaint.complaint) {
         return Ok(Outcome::default());
     }
     complaint.at = complaint.at.min(now);

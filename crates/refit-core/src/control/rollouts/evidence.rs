@@ -15,6 +15,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use refit_model::TitleId;
+use smol_str::SmolStr;
 use std::collections::BTreeSet;
 
 /// What the gate after an open ring has to go by at `now`; `None` where that ring has not opened.
@@ -171,8 +172,8 @@ impl Control<'_> {
         Compared { measure: Measure::Signal(signal.name.clone()), reached, control, watched: Some(watched) }
     }
 
-    /// Devices of which people say that something broke. Who has not been changed yet complains of something else. A person counts
-    /// once, with however many devices.
+    /// Devices of which people say that something broke. What people say of another title counts on neither side; who has not been
+    /// changed yet and names this one has it against the release before. A person counts once, with however many devices.
     fn reports(&self) -> Compared {
         let once = |devices: &mut dyn Iterator<Item = u32>| {
             let (mut people, mut nobodys) = (BTreeSet::new(), 0);
@@ -187,10 +188,13 @@ impl Control<'_> {
         let complained = self.trial.complained.both(self.results);
         let reached = Tally::new(once(&mut complained.iter()), self.results.len());
         let (group, opened) = (self.group(), self.opened());
+        let titles: Vec<_> = self.record.titles(self.title).collect();
+        let ours = |named: &SmolStr| titles.iter().any(|title| title.as_str() == named);
         let complains = |index: &u32| {
             let device = self.state.by_index.get(*index as usize);
             let agent = device.and_then(|device| self.state.agents.devices.get(device));
-            agent.is_some_and(|agent| agent.complaints.iter().any(|(_, at)| *at >= opened))
+            let mut complaints = agent.into_iter().flat_map(|agent| &agent.complaints);
+            complaints.any(|it| it.at >= opened && it.title.as_ref().is_none_or(ours))
         };
         let control = Tally::new(once(&mut group.iter().filter(complains)), group.len());
         Compared { measure: Measure::Reports, reached, control, watched: None }

@@ -122,14 +122,43 @@ fn a_slip_in_a_signal_is_told() {
 }
 
 pub fn complain(shell: &mut Shell, index: usize) {
+    complain_of(shell, index, None);
+}
+
+fn complain_of(shell: &mut Shell, index: usize, title: Option<&str>) {
     let complaint = ComplaintReceived {
         device: DeviceId::new(name(index)),
         complaint: format!("complaint {index} {}", shell.log.len()).into(),
         at: shell.now,
-        title: None,
+        title: title.map(Into::into),
         text: "0".repeat(64).into(),
     };
     shell.tell(Input::Agents(AgentInput::Complaint(complaint)));
+}
+
+#[test]
+fn what_the_control_group_says_of_another_title_does_not_excuse_a_release() {
+    let mut shell = made_under(POLICY, 100, 12, joined);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.wait(1);
+    update(&mut shell, "1.1.0");
+    (12..100).for_each(|index| complain_of(&mut shell, index, Some("browser")));
+    (0..12).for_each(|index| complain_of(&mut shell, index, Some("editor")));
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+}
+
+#[test]
+fn a_release_that_people_complain_of_no_more_than_others_do_of_theirs_is_not_halted() {
+    for title in [None, Some("editor")] {
+        let mut shell = made_under(POLICY, 100, 12, joined);
+        shell.release("editor", "1.1.0");
+        direct(&mut shell);
+        shell.wait(1);
+        update(&mut shell, "1.1.0");
+        (0..100).for_each(|index| complain_of(&mut shell, index, title));
+        assert_eq!(direct(&mut shell), [""; 0], "{title:?}");
+    }
 }
 
 #[test]
