@@ -276,7 +276,7 @@ impl Writer<'_> {
         let platform = self.facts.get(&FieldRef::device("platform"));
         let elsewhere = |on: &SmolStr| matches!(platform.as_deref(), Some(Value::Text(here)) if here != on);
         let mut halts = self.state.rollouts.halts_of(title, version);
-        halts.any(|gate| !gate.platform.as_ref().is_some_and(elsewhere))
+        halts.any(|(_, gate)| !gate.platform.as_ref().is_some_and(elsewhere))
     }
 
     /// What a title is in the device's package manager; `None` where nobody says.

@@ -66,9 +66,7 @@ fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
     if let Some(before) = known.rings.iter().take(place).find(|before| !is_open(&before.name)) {
         return Err(Refusal::Conflict(format!("ring `{}` comes before `{ring}` and has not opened", before.name)));
     }
-    if let Some(halt) = state.rollouts.halt(title, version, platform) {
-        return Err(Refusal::Conflict(format!("{title} {version} is halted since {}: resume it first", halt.at)));
-    }
+    not_halted(state, title, version, platform)?;
     // What moves as one is fixed when it begins.
     let releases = record.map_or_else(|| releases.clone(), |record| record.releases.iter().cloned().collect());
     let snapshot = snapshot_policy(title);
@@ -90,6 +88,17 @@ fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
         platform.map_or_else(|| inside.clone(), |platform| inside.both(&state.found.on_platform(platform)))
     });
     Ok(one(RingOpened { members: Some(members), releases, ..opened }))
+}
+
+/// Nobody opens a ring of what is halted, by itself or with the snapshot that it moves with.
+fn not_halted(state: &State, title: &TitleId, version: &str, platform: Option<&str>) -> Result<(), Refusal> {
+    let mut halts = state.rollouts.halts_of(title, version);
+    let Some((halted, halt)) = halts.find(|(_, halt)| halt.speaks_of(&halt.version, platform)) else { return Ok(()) };
+    let (with, resume) = match halted == *title {
+        true => (String::new(), "it"),
+        false => (format!(" with `{halted}` {}", halt.version), "that"),
+    };
+    Err(Refusal::Conflict(format!("{title} {version} is halted{with} since {}: resume {resume} first", halt.at)))
 }
 
 pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {

@@ -250,14 +250,15 @@ impl Rollouts {
         records.flat_map(|record| record.releases.iter().cloned()).collect()
     }
 
-    /// The halts of a release, and of the snapshots that it moves with.
-    pub fn halts_of(&self, title: &TitleId, version: &str) -> impl Iterator<Item = &GateRecord> {
+    /// The halts of a release, and of the snapshots that it moves with, each with the title that it speaks of.
+    pub fn halts_of(&self, title: &TitleId, version: &str) -> impl Iterator<Item = (TitleId, &GateRecord)> {
         let trial = self.trials.get(title).and_then(|trials| trials.get(version));
         let snapshots = trial.into_iter().flat_map(|trial| &trial.snapshots);
         let sets = std::iter::once((title.clone(), SmolStr::from(version))).chain(snapshots.cloned());
         sets.flat_map(|(title, version)| {
             let halts = move |gate: &&GateRecord| gate.answer == GateAnswer::Halt && gate.version == version;
-            self.answers(&title).iter().filter(halts)
+            let found: Vec<_> = self.answers(&title).iter().filter(halts).collect();
+            found.into_iter().map(move |gate| (title.clone(), gate))
         })
     }
 

@@ -192,8 +192,22 @@ fn a_person_halts_and_expedites_the_snapshot_and_is_told_so_where_it_is_one_rele
     shell.tell(halt);
     shell.settle();
     assert_eq!(given(&shell), 0);
-    let answers = shell.state.rollouts.halts_of(&openssl, "2-1").map(|gate| gate.answer);
-    assert_eq!(answers.collect::<Vec<_>>(), [GateAnswer::Halt]);
+    let answers = shell.state.rollouts.halts_of(&openssl, "2-1").map(|(title, gate)| (title, gate.answer));
+    assert_eq!(answers.collect::<Vec<_>>(), [(snapshot, GateAnswer::Halt)]);
+    // Nor does it begin by itself then, whoever opens a ring for it.
+    let open = Input::OpenRing {
+        releases: Vec::new(),
+        title: openssl,
+        version: "2-1".into(),
+        rollout: "standard".into(),
+        ring: "canary".into(),
+        platform: None,
+        members: None,
+    };
+    let refused = shell.try_as(&Actor::server(), open);
+    let Err(Refusal::Conflict(why)) = refused else { panic!("{refused:?}") };
+    let expected = "deb/openssl 2-1 is halted with `snapshot/linux` 2026-11-09 since ";
+    assert!(why.starts_with(expected) && why.ends_with(": resume that first"), "{why}");
 }
 
 #[test]
