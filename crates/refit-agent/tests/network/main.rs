@@ -245,6 +245,69 @@ fn a_running_agent_answers_people() {
     assert!(running.join().unwrap().status.success());
 }
 
+/// The same as somebody without rights, where the tests have any to lose.
+fn as_nobody(folder: &Path, arguments: &[&str]) -> Output {
+    let program = folder.join("refit-agent");
+    let mut command = match rustix::process::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    command.arg("--config-folder").arg(folder.join("etc")).arg("--run-folder").arg(folder.join("run")).args(arguments);
+    output(&mut command)
+}
+
+#[test]
+fn who_asks_again_and_again_is_told_when_to_come_back() {
+    if !can_run() {
+        return;
+    }
+    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    enrolled(&server, folder.path());
+    let path = folder.path().to_owned();
+    let running = thread::spawn({
+        let path = path.clone();
+        move || agent(&path, &["run"])
+    });
+    let check_ins = || server.paths().iter().filter(|(path, _)| path == "/agent/v1/check-in").count();
+    assert!((0..600).any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        check_ins() > 0 && agent(&path, &["status"]).status.success()
+    }));
+    let begun = std::time::Instant::now();
+    let refused = loop {
+        let output = as_nobody(&path, &["once", "--json"]);
+        let said = text(&output.stderr);
+        if said.contains("refused: ") {
+            break output;
+        }
+        assert!(output.status.code() == Some(1) && begun.elapsed() < Duration::from_secs(50), "{said}");
+    };
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    let seconds = said.split("Ask again in ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!((1..=60).contains(&seconds.parse::<u64>().unwrap()), "{said}");
+    assert!(said.contains("the device checks in by itself at "), "{said}");
+    // It is how the agent is all the same.
+    assert!(serde_json::from_slice::<serde_json::Value>(&refused.stdout).unwrap()["device"].is_string());
+    let before = check_ins();
+    let output = as_nobody(&path, &["report", "the printer is gone"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    assert!(text(&output.stderr).contains("Ask again in "), "{}", text(&output.stderr));
+    assert!(as_nobody(&path, &["status"]).status.success());
+    assert_eq!(check_ins(), before);
+    // Root is not counted.
+    if rustix::process::geteuid().is_root() {
+        agent(&path, &["once"]);
+        assert!(check_ins() > before);
+    }
+    assert!(end(&path, "run", "-TERM"));
+    assert!(running.join().unwrap().status.success());
+}
+
 /// A proxy that passes connections on, and counts them.
 fn proxy() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
