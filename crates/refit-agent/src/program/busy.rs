@@ -336,7 +336,8 @@ impl Known {
 
     /// The answer to a question about `asked`.
     fn hear(&mut self, heard: Heard, asked: &BTreeSet<Busy>) {
-        if heard.unasked.values().any(|why| matches!(why, Unasked::Late(_))) {
+        // Calendars are left alone for longer than that anyway.
+        if heard.unasked.values().any(|why| matches!(why, Unasked::Late(name) if *name != CALENDAR)) {
             self.good_for = REST;
         }
         if asked.contains(&Busy::CalendarBusy) {
