@@ -7,6 +7,7 @@ use refit_core::{
     control::{Event, Ground, HeldBy, State, decode},
     policy::resolve::Titles,
 };
+use refit_model::TitleId;
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
@@ -151,4 +152,24 @@ fn logs_of_leases_hooks_and_signals_read() {
     for kind in later {
         assert!(all.contains(kind), "{kind}");
     }
+}
+
+#[test]
+fn a_log_of_dated_snapshots_reads() {
+    let (state, kinds) = read(include_str!("old_logs/2026-11-26-snapshots.jsonl"));
+    assert!(kinds.contains("ring.opened") && kinds.contains("gate.answered"));
+    let title = TitleId::new("snapshot/linux");
+    let records = &state.rollouts.under_way[&title];
+    let moves: Vec<(String, Vec<String>, usize)> = records
+        .iter()
+        .map(|record| {
+            let releases = record.releases.iter().map(|(title, version)| format!("{title} {version}"));
+            (record.version.to_string(), releases.collect(), record.open.len())
+        })
+        .collect();
+    let first = ["deb/curl 2-1".to_owned(), "deb/openssl 2-1".to_owned()];
+    assert_eq!(moves, [("2026-11-09".into(), first.into(), 2), ("2026-11-16".into(), vec!["deb/bash 2-1".into()], 1)]);
+    // Whoever halted it let it go on.
+    assert!(state.rollouts.gates[&title].iter().any(|gate| gate.version == "2026-11-09"));
+    assert!(state.managed().any(|device| !device.published.is_empty()));
 }

@@ -1,5 +1,5 @@
 //! Refit's vocabulary as types: ids, versions, releases, advisories, and what server and agent have to work out alike
-//! (windows, positions in rollouts).
+//! (windows, what repeats, positions in rollouts).
 //!
 //! Everything else in the workspace stands on this crate, and it stands on nothing that does IO. It knows what a
 //! version is and how two compare; it does not know what a policy wants of them.
@@ -8,6 +8,7 @@ pub mod advisory;
 pub mod entry;
 pub mod ids;
 mod position;
+mod recurrence;
 pub mod release;
 pub mod versions;
 mod window;
@@ -15,6 +16,7 @@ mod window;
 pub use advisory::Advisory;
 pub use ids::{AdvisoryId, BranchName, DeviceId, PersonId, PlanId, TitleId, TokenId};
 pub use position::position;
+pub use recurrence::{Recurrence, RecurrenceError};
 pub use release::{Offer, Release};
 pub use versions::{Scheme, Version, VersionError, VersionRange};
 pub use window::{Window, WindowError};

@@ -1,6 +1,7 @@
 //! Windows: when changes may be made, as recurrence rules in the device's own time.
 
-use chrono::{DateTime, Datelike, Days, TimeZone as _, Timelike, Utc};
+use crate::recurrence::{utc, wall};
+use chrono::{DateTime, Days, Utc};
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use rrule::{Frequency, RRule, Tz, Unvalidated};
 use smol_str::SmolStr;
@@ -112,33 +113,6 @@ impl Window {
 
 /// Wednesday, 1 January 2020, 00:00: what rules without a start of their own are counted from.
 const ORIGIN: civil::DateTime = civil::datetime(2020, 1, 1, 0, 0, 0, 0);
-
-/// Wall time as if it were UTC: rules are expanded without a zone.
-fn utc(local: civil::DateTime) -> Option<DateTime<Utc>> {
-    Utc.with_ymd_and_hms(
-        local.year().into(),
-        local.month().unsigned_abs().into(),
-        local.day().unsigned_abs().into(),
-        local.hour().unsigned_abs().into(),
-        local.minute().unsigned_abs().into(),
-        local.second().unsigned_abs().into(),
-    )
-    .single()
-}
-
-fn wall(at: &DateTime<Tz>) -> Option<civil::DateTime> {
-    let part = |number: u32| i8::try_from(number).ok();
-    civil::DateTime::new(
-        i16::try_from(at.year()).ok()?,
-        part(at.month())?,
-        part(at.day())?,
-        part(at.hour())?,
-        part(at.minute())?,
-        part(at.second())?,
-        0,
-    )
-    .ok()
-}
 
 fn moment(zone: &TimeZone, local: civil::DateTime) -> Option<Timestamp> {
     zone.to_ambiguous_timestamp(local).compatible().ok()

@@ -47,7 +47,7 @@ impl Machine {
             });
         let wanted = self.wanted_packages();
         self.set_exchange(Exchange::Reading);
-        let restarting = self.journal.restart.as_ref().map(|pending| pending.packages.clone()).unwrap_or_default();
+        let restarting = self.restarting_packages();
         self.emit(Effect::ReadInventory { refresh, wanted, restarting });
     }
 

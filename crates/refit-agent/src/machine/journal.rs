@@ -76,6 +76,10 @@ pub struct Journal {
     pub unfinished: BTreeMap<PackageName, SmolStr>,
     /// The restart that is waited for.
     pub restart: Option<PendingRestart>,
+    /// Restarts that a state has asked for and of which the agent remembers nothing, by their directives: what waits for them is looked
+    /// for once.
+    #[serde(default)]
+    pub restarts_found: BTreeSet<SmolStr>,
     /// When the machine was restarted by the agent, in the last day.
     pub restarts: Vec<Timestamp>,
     /// The boot in which the agent ran last.
@@ -269,6 +273,7 @@ impl Journal {
             session: None,
             unfinished: BTreeMap::new(),
             restart: None,
+            restarts_found: BTreeSet::new(),
             restarts: Vec::new(),
             boot: SmolStr::default(),
             usage: Usage::default(),

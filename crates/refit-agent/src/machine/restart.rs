@@ -2,14 +2,16 @@
 //! so about a machine on which nothing waits for one.
 
 use super::{
-    Clock, Effect, Machine, PendingRestart, Severity, Telling, after, before,
+    Clock, Effect, Exchange, Machine, PendingRestart, Severity, Telling, after, before,
+    first_seen::{name, version_of},
+    session::slot,
     timing::{frozen, is_busy, window, zone},
 };
 use jiff::Timestamp;
-use refit_model::entry::ReceiptResult;
+use refit_model::entry::{ReceiptResult, SlotName};
 use refit_wire::{
     protocol::Receipt,
-    state::{Action, AfterDue, PackageName, RestartMode, Terms},
+    state::{Action, AfterDue, Directive, PackageName, RestartMode, System, Terms},
 };
 use smol_str::SmolStr;
 
@@ -54,6 +56,70 @@ impl Machine {
         pending.packages.push(package.clone());
     }
 
+    /// The packages that wait for a restart, as far as the agent remembers.
+    pub(super) fn restarting_packages(&self) -> Vec<PackageName> {
+        self.journal.restart.as_ref().map(|pending| pending.packages.clone()).unwrap_or_default()
+    }
+
+    /// A state asks for a restart that this agent remembers nothing of: its journal was lost, or put back. The next time that the
+    /// machine is read shows whether what is installed waits for one still, or whether it has been restarted meanwhile; either way the
+    /// server hears of it, as of a change of the agent's own. Whether there was anything to look for.
+    fn find_restart(&mut self, directive: &Directive, terms: &Terms, now: Clock) -> bool {
+        let is_quiet = self.life.as_ref().is_some_and(|life| life.exchange == Exchange::Idle && !life.stale);
+        let waits = |pending: &PendingRestart| pending.waiting.iter().any(|receipt| receipt.slot == slot(directive));
+        let is_told = self.journal.receipts.iter().any(|receipt| receipt.slot == slot(directive));
+        if !is_quiet || is_told || self.journal.restart.as_ref().is_some_and(waits) {
+            // It is known of, or the server will know in a moment.
+            return true;
+        }
+        let Some((package, version)) = self.installed_of(directive) else { return false };
+        if !self.journal.restarts_found.insert(directive.id.clone()) {
+            return false;
+        }
+        let receipt = Receipt {
+            id: self.draw_name(),
+            directive: directive.id.clone(),
+            slot: slot(directive),
+            result: ReceiptResult::RestartPending,
+            before: None,
+            after: Some(version),
+            at: now.wall,
+            duration_ms: 0,
+            output: String::new(),
+        };
+        // That somebody asks is no change that a restart has not seen.
+        let restarted = self.journal.restart.as_ref().and_then(|pending| pending.restarted);
+        self.await_restart(&package, &receipt, terms, directive.due, now);
+        if let Some(pending) = &mut self.journal.restart {
+            pending.restarted = restarted;
+        }
+        self.step.changed = true;
+        true
+    }
+
+    /// The directives by which the state asks for a restart of a slot.
+    fn restarts_asked(&self, of: &SlotName) -> Vec<SmolStr> {
+        let directives = self.trust.state.iter().flat_map(|state| &state.directives);
+        let restarts = directives.filter(|directive| directive.action == Action::Restart && slot(directive) == *of);
+        restarts.map(|directive| directive.id.clone()).collect()
+    }
+
+    /// The package that a directive's title is here, and its version.
+    fn installed_of(&self, directive: &Directive) -> Option<(PackageName, SmolStr)> {
+        let inventory = self.life.as_ref()?.inventory.as_ref()?;
+        let title = &directive.title;
+        let own = title.as_str().split_once('/').and_then(|(namespace, name)| {
+            Some(PackageName { system: System::from_namespace(namespace)?, name: name.into() })
+        });
+        let permitted = self.trust.mandate.as_ref().and_then(|mandate| mandate.titles.get(title));
+        let named = permitted.into_iter().flat_map(|permit| permit.packages.iter().cloned());
+        let mut packages = own.into_iter().chain(named);
+        packages.find_map(|package| {
+            let version = version_of(inventory, &name(&package))?.clone();
+            Some((package, version))
+        })
+    }
+
     pub(super) fn agree_to_restart(&mut self) {
         if let Some(pending) = &mut self.journal.restart {
             pending.agreed = true;
@@ -72,6 +138,7 @@ impl Machine {
                 pending.packages.push(package);
                 continue;
             }
+            self.journal.restarts_found.extend(self.restarts_asked(&receipt.slot));
             let id = self.draw_name();
             let done = Receipt { id, result: ReceiptResult::Succeeded, at: now.wall, output: String::new(), ..receipt };
             self.journal.receipts.push(done);
@@ -200,24 +267,28 @@ impl Machine {
         }
         let (Some(state), Some(mandate)) = (&self.trust.state, &self.trust.mandate) else { return false };
         let restarts = state.directives.iter().filter(|directive| directive.action == Action::Restart);
+        let restarts = restarts.filter_map(|directive| Some((directive.clone(), state.terms(directive)?.clone())));
         let mut asked: Option<(Terms, Option<Timestamp>)> = None;
         let mut refused = Vec::new();
-        for directive in restarts {
-            let Some(terms) = state.terms(directive) else { continue };
-            if !mandate.policies.contains_key(&terms.policy) {
-                let policy = super::shortened(&terms.policy, 80);
-                refused
-                    .push(format!("a restart is asked for by the policy `{policy}`, which the mandate does not know"));
-            } else if self.life.as_ref().is_some_and(|life| life.inventory.is_some() && !life.stale)
-                && self.restart_reasons().is_empty()
-            {
-                refused.push("a restart is asked for, and nothing on this device waits for one".to_owned());
+        let permits = |terms: &Terms| mandate.policies.contains_key(&terms.policy);
+        let (permitted, others): (Vec<_>, Vec<_>) = restarts.partition(|(_, terms)| permits(terms));
+        for (_, terms) in others {
+            let policy = super::shortened(&terms.policy, 80);
+            refused.push(format!("a restart is asked for by the policy `{policy}`, which the mandate does not know"));
+        }
+        let is_read = self.life.as_ref().is_some_and(|life| life.inventory.is_some() && !life.stale);
+        for (directive, terms) in permitted {
+            let is_found = self.find_restart(&directive, &terms, now);
+            if is_read && self.restart_reasons().is_empty() {
+                if !is_found {
+                    refused.push("a restart is asked for, and nothing on this device waits for one".to_owned());
+                }
             } else {
                 // The strictest of several decides, and the earliest.
                 let (known, due) = asked.take().unwrap_or_else(|| (terms.clone(), directive.due));
                 let stricter = strictness(terms.reboot) > strictness(known.reboot);
                 let due = due.into_iter().chain(directive.due).min();
-                asked = Some((if stricter { terms.clone() } else { known }, due));
+                asked = Some((if stricter { terms } else { known }, due));
             }
         }
         refused.into_iter().for_each(|what| self.problem("mandate", what, now));

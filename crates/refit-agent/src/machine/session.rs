@@ -522,6 +522,7 @@ impl Machine {
         let ids: BTreeSet<&SmolStr> = state.directives.iter().map(|directive| &directive.id).collect();
         self.journal.directives.retain(|id, _| ids.contains(id));
         self.journal.shown.retain(|id| ids.contains(id));
+        self.journal.restarts_found.retain(|id| ids.contains(id));
         // A new state, or a new mandate, may have mended what was in the way.
         for progress in self.journal.directives.values_mut() {
             if matches!(progress.blocked, Some(Blocked::Mandate | Blocked::Held)) {

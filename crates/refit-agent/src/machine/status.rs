@@ -6,9 +6,11 @@ use refit_model::DeviceId;
 use refit_wire::{
     lease::Brake,
     protocol::{Problem, Standing, WaitsFor},
+    state::Busy,
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use std::collections::BTreeSet;
 
 /// How the agent is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Status {
     /// Why the server could not be reached when it was last asked; `None` where it answered.
     #[serde(default)]
     pub unreached: Option<String>,
+    /// When the device checks in next by itself; `None` while it does.
+    #[serde(default)]
+    pub next_check_in: Option<Timestamp>,
     /// What keeps everything from being begun; `None` where nothing does.
     pub waits_for: Option<WaitsFor>,
     /// Whether a conversation with the server is under way.
@@ -60,6 +65,13 @@ impl Status {
 }
 
 impl Machine {
+    /// What some policy wants people to be left alone for: only that has to be found out about them.
+    pub fn respects(&self) -> BTreeSet<Busy> {
+        let wanted = self.trust.state.iter().flat_map(|state| &state.terms);
+        let waiting = self.journal.restart.iter().map(|pending| &pending.terms);
+        wanted.chain(waiting).flat_map(|terms| terms.relaunch.not_while.iter().copied()).collect()
+    }
+
     /// How the agent is.
     pub fn status(&self, now: Clock) -> Status {
         let problems = self.journal.problems.iter();
@@ -72,6 +84,12 @@ impl Machine {
             confirmed: self.journal.confirmed,
             brake: self.journal.brake.clone(),
             unreached: self.life.as_ref().and_then(|life| life.unreached.clone()),
+            next_check_in: self.life.as_ref().filter(|life| life.exchange == super::exchange::Exchange::Idle).map(
+                |life| {
+                    let wait = life.next_check_in.saturating_sub(now.monotonic);
+                    super::after(now.wall, wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+                },
+            ),
             waits_for: self.may_start(now).err().map(|(waits_for, _)| waits_for),
             talking: self.life.as_ref().is_some_and(|life| life.exchange != super::exchange::Exchange::Idle),
             in_session: self.journal.session.is_some(),

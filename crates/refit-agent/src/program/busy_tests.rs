@@ -87,21 +87,31 @@ fn a_program_has_its_time_and_a_longest_answer() {
     assert_eq!(heard("exec yes", enough), Err(Unasked::Unexpected("sh")));
 }
 
-fn hangs(_: &Person) -> Heard {
+fn hangs(_: &Person, _: &Questions) -> Heard {
     thread::sleep(Duration::from_secs(1_000));
     Heard::default()
 }
 
-fn shares(person: &Person) -> Heard {
+fn shares(person: &Person, _: &Questions) -> Heard {
     let unasked = BTreeMap::from([("do not disturb", Unasked::NoWay)]);
     let busy = if person.uid() == 1_001 { BTreeSet::from([Busy::ScreenShare]) } else { BTreeSet::new() };
-    Heard { busy, unasked }
+    Heard { busy, unasked, appointments: None }
+}
+
+fn questions(respected: impl Into<BTreeSet<Busy>>) -> Questions {
+    Questions { respected: respected.into(), calendars: [].into() }
+}
+
+/// At nine.
+fn nine() -> Timestamp {
+    "2026-11-26T09:00:00Z".parse().unwrap()
 }
 
 #[test]
 fn who_does_not_answer_is_not_busy_and_is_waited_for_once() {
     let (mut desktops, people, short) = (Desktops::default(), [person(1_000)], Duration::from_millis(20));
-    let (busy, lines) = desktops.busy_by(&people, hangs, short);
+    let all = questions([Busy::Focus, Busy::ScreenShare]);
+    let (busy, lines) = desktops.busy_by(&people, &all, nine(), hangs, short);
     assert!(busy.is_empty());
     assert_eq!(
         lines,
@@ -110,23 +120,75 @@ fn who_does_not_answer_is_not_busy_and_is_waited_for_once() {
     // Neither a second question, nor a second line, nor for somebody who went away and came again.
     for people in [&people[..], &[], &people] {
         let begun = Instant::now();
-        assert_eq!(desktops.busy_by(people, |_| panic!("asked again"), Duration::from_secs(60)), Default::default());
+        let asked = |_: &Person, _: &Questions| panic!("asked again");
+        assert_eq!(desktops.busy_by(people, &all, nine(), asked, Duration::from_secs(60)), Default::default());
         assert!(begun.elapsed() < Duration::from_secs(30));
     }
     // Others are asked.
-    let (busy, _) = desktops.busy_by(&[person(1_000), person(1_001)], shares, Duration::from_secs(60));
+    let (busy, _) = desktops.busy_by(&[person(1_000), person(1_001)], &all, nine(), shares, Duration::from_secs(60));
     assert_eq!(busy, [Busy::ScreenShare].into());
 }
 
 #[test]
 fn what_can_t_be_asked_is_said_once_for_each_person() {
     let (mut desktops, long) = (Desktops::default(), Duration::from_secs(60));
-    let people = [person(1_000), person(1_001)];
-    let (busy, lines) = desktops.busy_by(&people, shares, long);
+    let (people, all) = ([person(1_000), person(1_001)], questions([Busy::Focus, Busy::ScreenShare]));
+    let (busy, lines) = desktops.busy_by(&people, &all, nine(), shares, long);
     assert_eq!(busy, [Busy::ScreenShare].into());
     assert_eq!(lines.len(), 2, "{lines:?}");
     desktops.known.values_mut().for_each(|known| known.good_for = Duration::ZERO);
-    assert_eq!(desktops.busy_by(&people, shares, long), (busy, Vec::new()));
+    assert_eq!(desktops.busy_by(&people, &all, nine(), shares, long), (busy, Vec::new()));
     // Who has gone is busy with nothing.
-    assert_eq!(desktops.busy_by(&people[..1], shares, long), Default::default());
+    assert_eq!(desktops.busy_by(&people[..1], &all, nine(), shares, long), Default::default());
+}
+
+/// Whoever asks for a calendar is told of an appointment from nine to ten; who asks for something else, of nothing.
+fn has_an_appointment(_: &Person, questions: &Questions) -> Heard {
+    let at = |hour: i64| nine().checked_add(jiff::SignedDuration::from_hours(hour)).unwrap();
+    let asked = questions.respected.contains(&Busy::CalendarBusy);
+    let busy = questions.respected.iter().copied().filter(|busy| *busy != Busy::CalendarBusy).collect();
+    Heard { busy, appointments: asked.then(|| vec![Appointment { from: at(0), to: at(1) }]), ..Heard::default() }
+}
+
+#[test]
+fn an_appointment_counts_while_it_lasts_without_being_asked_for_again() {
+    let (mut desktops, people, long) = (Desktops::default(), [person(1_000)], Duration::from_secs(60));
+    let calendars = questions([Busy::CalendarBusy]);
+    let never = |_: &Person, _: &Questions| panic!("asked again");
+    let at = |minutes: i64| nine().checked_add(jiff::SignedDuration::from_mins(minutes)).unwrap();
+    let busy = BTreeSet::from([Busy::CalendarBusy]);
+    assert_eq!(desktops.busy_by(&people, &calendars, at(-1), has_an_appointment, long), Default::default());
+    desktops.known.values_mut().for_each(|known| known.good_for = Duration::ZERO);
+    assert_eq!(desktops.busy_by(&people, &calendars, at(0), never, long), (busy.clone(), Vec::new()));
+    assert_eq!(desktops.busy_by(&people, &calendars, at(59), never, long), (busy, Vec::new()));
+    assert_eq!(desktops.busy_by(&people, &calendars, at(60), never, long), Default::default());
+    // Other questions leave it as it is.
+    desktops.known.values_mut().for_each(|known| known.good_for = Duration::ZERO);
+    let both = questions([Busy::CalendarBusy, Busy::Focus]);
+    let (heard, _) = desktops.busy_by(&people, &both, at(30), has_an_appointment, long);
+    assert_eq!(heard, [Busy::CalendarBusy, Busy::Focus].into());
+    // After five minutes the calendar is read again.
+    let cancelled = |_: &Person, questions: &Questions| {
+        assert!(questions.respected.contains(&Busy::CalendarBusy));
+        Heard { appointments: Some(Vec::new()), ..Heard::default() }
+    };
+    let known = desktops.known.get_mut(&1_000).unwrap();
+    (known.good_for, known.read) = (Duration::ZERO, Instant::now().checked_sub(CALENDARS));
+    assert_eq!(desktops.busy_by(&people, &both, at(30), cancelled, long), Default::default());
+}
+
+#[test]
+fn what_no_policy_respects_is_not_asked() {
+    let (mut desktops, people, long) = (Desktops::default(), [person(1_000)], Duration::from_secs(60));
+    let never = |_: &Person, _: &Questions| panic!("asked");
+    for respected in [&[][..], &[Busy::Call]] {
+        let questions = questions(respected.iter().copied().collect::<BTreeSet<_>>());
+        assert_eq!(desktops.busy_by(&people, &questions, nine(), never, long), Default::default());
+    }
+    // What a policy comes to respect is asked at once, though something else was asked a moment ago.
+    let focus = |_: &Person, questions: &Questions| Heard { busy: questions.respected.clone(), ..Heard::default() };
+    let (busy, _) = desktops.busy_by(&people, &questions([Busy::Focus]), nine(), focus, long);
+    assert_eq!(busy, [Busy::Focus].into());
+    let both = [Busy::Focus, Busy::ScreenShare];
+    assert_eq!(desktops.busy_by(&people, &questions(both), nine(), focus, long).0, both.into());
 }

@@ -1,10 +1,11 @@
 //! What people type.
 
 use super::{
-    control::{self, Request},
+    calendar,
+    control::{self, Answer, Request},
     enrol::enrol,
     executor::{self, Network, Until},
-    folders::{Folders, USER},
+    folders::{Config, Folders, USER},
     network, person, words,
 };
 use crate::machine::Status;
@@ -81,6 +82,15 @@ enum Verb {
         #[arg(long)]
         title: Option<String>,
     },
+    /// Show which of your calendars are read, and when you are busy by them
+    Calendar {
+        /// When you are busy, as JSON
+        #[arg(long)]
+        json: bool,
+        /// A calendar, or a folder of them, besides yours [default: what agent.json names]
+        #[arg(long, value_name = "PATH")]
+        also: Vec<PathBuf>,
+    },
     /// Talk to the network for the executor
     #[command(hide = true)]
     Network,
@@ -116,10 +126,19 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let network = if network_apart { Network::Apart } else { Network::Child };
             executor::run(&folders, Until::Stopped, network)?;
         }
+        Verb::Calendar { json, also } => {
+            let named = || Config::read(&folders.config_file()).map(|config| config.calendars).unwrap_or_default();
+            calendar::run(&if also.is_empty() { named() } else { also }, json)?;
+        }
         Verb::Network => network::run(&folders)?,
         Verb::Once { json } => {
             let status = match control::ask(&folders, &Request::Once)? {
-                Some(status) => until_settled(&folders, status)?,
+                Some(answer) if answer.again_in_seconds.is_some() => {
+                    print_status(&answer.status, json)?;
+                    eprintln!("{}", not_yet(&answer));
+                    return Ok(ExitCode::from(1));
+                }
+                Some(answer) => until_settled(&folders, answer.status)?,
                 None => executor::run(&folders, Until::Settled, Network::Child)?,
             };
             print_status(&status, json)?;
@@ -129,25 +148,29 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 None => u8::from(status.is_no()),
             }));
         }
-        Verb::Status { json } => print_status(&asked(&folders, &Request::Status)?, json)?,
+        Verb::Status { json } => print_status(&asked(&folders, &Request::Status)?.status, json)?,
         Verb::Defer { now, restart } => {
             let request = match (now, restart) {
                 (true, _) => Request::Now,
                 (_, true) => Request::Restart,
                 _ => Request::Later,
             };
-            print_status(&asked(&folders, &request)?, false)?;
+            print_status(&asked(&folders, &request)?.status, false)?;
         }
         Verb::Report { text, title } => {
             let request = Request::Complain { title: title.map(Into::into), text };
-            asked(&folders, &request)?;
+            let answer = asked(&folders, &request)?;
+            if answer.again_in_seconds.is_some() {
+                eprintln!("{}", not_yet(&answer));
+                return Ok(ExitCode::from(1));
+            }
             println!("thank you: your organisation is told at the next check-in");
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn asked(folders: &Folders, request: &Request) -> Result<Status> {
+fn asked(folders: &Folders, request: &Request) -> Result<Answer> {
     if !folders.config_file().exists() {
         bail!(
             "this device is not enrolled: there is no {}. `refit-agent enroll TOKEN` does that",
@@ -155,6 +178,19 @@ fn asked(folders: &Folders, request: &Request) -> Result<Status> {
         );
     }
     control::ask(folders, request)?.context("the agent does not run (`systemctl start refit-agent`)")
+}
+
+/// Why nothing was done that makes the device check in, and when it will be.
+fn not_yet(answer: &Answer) -> String {
+    let seconds = answer.again_in_seconds.unwrap_or_default();
+    let by_itself = match answer.status.next_check_in {
+        Some(at) => format!("; the device checks in by itself at {}", at.strftime("%FT%TZ")),
+        None => String::new(),
+    };
+    format!(
+        "refused: this device was made to check in several times just now. Ask again in {seconds} seconds, or as \
+         root{by_itself}"
+    )
 }
 
 /// Waits until a check-in and what follows from it are done.
@@ -166,7 +202,7 @@ fn until_settled(folders: &Folders, mut status: Status) -> Result<Status> {
         }
         thread::sleep(Duration::from_millis(500));
         waited += Duration::from_millis(500);
-        status = asked(folders, &Request::Status)?;
+        status = asked(folders, &Request::Status)?.status;
     }
     Ok(status)
 }
@@ -191,6 +227,9 @@ fn print_status(status: &Status, json: bool) -> Result<()> {
     if let Some(why) = &status.unreached {
         println!("server        not reached: {}", one_line(why));
     }
+    if let Some(at) = status.next_check_in {
+        println!("checks in     {} at the latest", at.strftime("%FT%TZ"));
+    }
     if let Some(waits_for) = status.waits_for {
         println!("waits for     {}", words::waits_for(waits_for));
     }
@@ -212,6 +251,6 @@ fn print_status(status: &Status, json: bool) -> Result<()> {
 }
 
 /// What others wrote can't move the cursor or forge a line.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(400).collect()
 }

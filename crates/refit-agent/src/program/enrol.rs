@@ -73,6 +73,7 @@ pub fn enrol(folders: &Folders, token: &str, proxy: Option<&str>, again: bool, n
         least_interval_seconds: least_interval(),
         most_interval_seconds: most_interval(),
         fetch_lists: true,
+        calendars: Vec::new(),
     };
     fs::create_dir_all(&folders.config)?;
     disk::replace(&folders.config_file(), &serde_json::to_vec_pretty(&config)?, 0o644)?;

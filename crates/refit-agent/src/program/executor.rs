@@ -1,11 +1,11 @@
 //! The executor: it drives the machine, and does what the machine wants. It never talks to the network itself.
 
 use super::{
-    busy::Desktops,
-    control::{self, Request},
+    busy::{Desktops, Questions},
+    control::{self, Allowance, Asker, Request},
     disk,
     folders::{Config, Folders, is_root, user_ids},
-    frame::{self, Answer, Call},
+    frame::{self, Call},
     log::Log,
     packages, person,
     reading::Reader,
@@ -26,6 +26,7 @@ use std::{
         net::{UnixListener, UnixStream},
         process::CommandExt as _,
     },
+    path::PathBuf,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -57,7 +58,7 @@ pub enum Network {
 /// What happens to the executor.
 enum Event {
     Input(Input),
-    Control(Request, Sender<Status>),
+    Control(Request, Asker, Sender<control::Answer>),
     /// The network process is there.
     Network(UnixStream),
     /// The network process of this connection has ended.
@@ -104,7 +105,11 @@ struct Executor {
     working: usize,
     wake: Duration,
     fetch_lists: bool,
+    /// Check-ins that people may ask for.
+    allowance: Allowance,
     desktops: Desktops,
+    /// Calendars that agent.json names.
+    calendars: Arc<[PathBuf]>,
     /// Whether somebody is at the machine.
     attended: bool,
 }
@@ -127,8 +132,8 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
     watch_signals(&stop, &events)?;
     listen_for_network(folders, &events)?;
     let requests = events.clone();
-    control::listen(folders, move |request, reply| {
-        let _ = requests.send(Event::Control(request, reply));
+    control::listen(folders, move |request, asker, reply| {
+        let _ = requests.send(Event::Control(request, asker, reply));
     })?;
     if network == Network::Child {
         keep_network_running(folders, &stop)?;
@@ -148,7 +153,9 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
         working: 0,
         wake: Duration::from_secs(1),
         fetch_lists: config.fetch_lists,
+        allowance: Allowance::new(clock().monotonic),
         desktops: Desktops::default(),
+        calendars: config.calendars.into(),
         attended: false,
     };
     let mut random = [0; 16];
@@ -182,13 +189,9 @@ pub fn run(folders: &Folders, until: Until, network: Network) -> Result<Status> 
                 }
                 executor.step(input)?;
             }
-            Ok(Event::Control(request, reply)) => {
-                if request == Request::Once {
-                    executor.step(Input::CheckInNow)?;
-                } else if let Some(said) = request.said() {
-                    executor.step(Input::Person(said))?;
-                }
-                let _ = reply.send(executor.machine.status(clock()));
+            Ok(Event::Control(request, asker, reply)) => {
+                let answer = executor.people_ask(&request, asker)?;
+                let _ = reply.send(answer);
             }
             Ok(Event::Network(stream)) => executor.network_came(stream)?,
             Ok(Event::NetworkGone(connection)) if connection == executor.connection => {
@@ -228,8 +231,23 @@ impl Executor {
         Ok(())
     }
 
+    fn people_ask(&mut self, request: &Request, asker: Asker) -> Result<control::Answer> {
+        let allowed = self.allowance.take(request, asker, clock().monotonic);
+        if allowed.is_ok() {
+            if *request == Request::Once {
+                self.step(Input::CheckInNow)?;
+            } else if let Some(said) = request.said() {
+                self.step(Input::Person(said))?;
+            }
+        }
+        // Rounded up: who comes then is not sent away again.
+        let again_in_seconds = allowed.err().map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        Ok(control::Answer { status: self.machine.status(clock()), again_in_seconds })
+    }
+
     fn look_at_people(&mut self) -> Result<()> {
-        let (presence, unasked) = person::presence(&mut self.desktops);
+        let questions = Questions { respected: self.machine.respects(), calendars: self.calendars.clone() };
+        let (presence, unasked) = person::presence(&mut self.desktops, &questions);
         for line in unasked {
             self.log.write(Severity::Notice, &line);
         }
@@ -321,7 +339,7 @@ impl Executor {
         thread::spawn(move || {
             let _ending = ending;
             let mut reader = BufReader::new(reader);
-            while let Ok(Some((answer, body))) = frame::receive::<Answer>(&mut reader) {
+            while let Ok(Some((answer, body))) = frame::receive::<frame::Answer>(&mut reader) {
                 if expected.compare_exchange(answer.call, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                     continue;
                 }

@@ -82,6 +82,10 @@ pub struct Config {
     /// Whether the agent fetches package lists when they are old; false where the system's own timers do.
     #[serde(default = "yes")]
     pub fetch_lists: bool,
+    /// Calendars (`.ics`, or folders of them) that are read for everybody at the machine, besides those that are where desktops keep
+    /// them; `~/` is the person's own folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calendars: Vec<PathBuf>,
 }
 
 pub fn yes() -> bool {

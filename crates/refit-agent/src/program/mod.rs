@@ -5,6 +5,7 @@
 //! passes bytes between the executor and the server.
 
 mod busy;
+mod calendar;
 pub mod cli;
 mod control;
 mod disk;

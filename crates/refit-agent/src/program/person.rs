@@ -2,13 +2,17 @@
 //!
 //! On Linux this is what logind says (a session with a seat that is active and not idle), and PipeWire or PulseAudio's record
 //! streams, by the microphones that are open in `/proc/asound`, and cameras in use by `/proc/*/fd`. What the desktop has to be
-//! asked for is in [`busy`](super::busy). Calendars are not read; `refit-agent status` says so.
+//! asked for is in [`busy`](super::busy), what their calendars say in [`calendar`](super::calendar).
 
-use super::{busy::Desktops, words};
+use super::{
+    busy::{Desktops, Questions},
+    words,
+};
 use crate::machine::{PersonSaid, Presence, Telling};
 use jiff::tz::TimeZone;
 use refit_wire::state::Busy;
 use std::{
+    ffi::OsStr,
     fs,
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
@@ -17,7 +21,8 @@ use std::{
 };
 
 /// What is not detected here, for people.
-pub const NOT_DETECTED: &str = "calendars are not read on Linux";
+pub const NOT_DETECTED: &str =
+    "appointments are seen where a calendar is a file; `refit-agent calendar` shows which are";
 
 /// A person who is logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +44,7 @@ impl Person {
 
     /// A program that will run with the person's own rights, on the message bus of their session, and with nothing of the
     /// agent's environment. `None` where there is no such session.
-    pub fn command(&self, program: &str) -> Option<Command> {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Option<Command> {
         let folder = self.runtime_folder();
         // logind makes the folder for the person and their group, also where neither is in /etc/passwd.
         let of = fs::symlink_metadata(&folder).ok().filter(|of| of.is_dir() && of.uid() == self.uid)?;
@@ -71,13 +76,13 @@ fn people(sessions: &Path) -> Vec<Person> {
 }
 
 /// How the machine is used now, and what the log has to be told about it.
-pub fn presence(desktops: &mut Desktops) -> (Presence, Vec<String>) {
+pub fn presence(desktops: &mut Desktops, questions: &Questions) -> (Presence, Vec<String>) {
     let people = people(Path::new("/run/systemd/sessions"));
     // Where nobody sits, running is being in use.
     let in_use = people.is_empty() || people.iter().any(|person| !person.idle);
     let attended = !people.is_empty();
     let calling = attended && (microphone_open(Path::new("/proc/asound")) || camera_open());
-    let (mut busy, unasked) = desktops.busy(&people);
+    let (mut busy, unasked) = desktops.busy(&people, questions);
     if calling {
         busy.insert(Busy::Call);
     }

@@ -3,6 +3,7 @@
 use crate::rig::*;
 use refit_agent::machine::{Input, PersonSaid, RestartNeeds, Telling};
 use refit_wire::state::{Action, RestartMode};
+use std::time::Duration;
 
 /// The server, once it has the receipt: the restart is asked for, and to it nothing is due any more.
 pub fn asks_for_the_restart(rig: &mut Rig) {
@@ -32,6 +33,74 @@ fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
     rig.check_in();
     assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending", "openssl 3.1-1: Succeeded"]);
     rig.hours(24);
+    assert_eq!(rig.restarts, 1);
+}
+
+/// A device on which something waits for a restart by its due time, that has lost its journal.
+fn without_a_journal(restarted_meanwhile: bool) -> Rig {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::AtDue;
+    rig.restarting.insert("openssl".into());
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T18:00:00Z")]);
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
+    // To the server nothing is due any more but the restart, by when the change was.
+    rig.publish([due(directive("restart", "deb/openssl", Action::Restart), "2026-11-25T18:00:00Z")]);
+    if restarted_meanwhile {
+        rig.restart = RestartNeeds::default();
+        rig.boot += 1;
+    }
+    rig.restarting.clear();
+    rig.lose_journal();
+    rig.check_in();
+    rig
+}
+
+#[test]
+fn a_restart_that_waits_outlives_the_journal() {
+    let mut rig = without_a_journal(false);
+    rig.hours(5);
+    assert_eq!(rig.restarts, 0);
+    for _ in 0..24 {
+        if rig.restarts == 0 {
+            rig.pass(Duration::from_secs(300));
+        }
+    }
+    assert_eq!(rig.restarts, 1);
+    rig.restart_agent();
+    // It checks in as it starts; the state of this server goes on asking.
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending", "restart: Succeeded"]);
+    assert_eq!(rig.reported(), Vec::<String>::new());
+}
+
+#[test]
+fn a_machine_that_has_restarted_says_so_though_it_remembers_nothing() {
+    let mut rig = without_a_journal(true);
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending", "restart: Succeeded"]);
+    assert_eq!(rig.reported(), Vec::<String>::new());
+    // Once: who asks for it all the same asks for what nothing waits for.
+    rig.check_in();
+    rig.check_in();
+    assert_reported(&rig, "mandate", "nothing on this device waits for one");
+    rig.hours(24);
+    assert_eq!((rig.restarts, rig.receipts().len()), (0, 2));
+}
+
+/// Nor is a restart that has not helped tried again because a server finds another name for it.
+#[test]
+fn who_asks_for_a_restart_by_another_name_gets_no_other_restart() {
+    let mut rig = Rig::new();
+    rig.state.terms[1].reboot = RestartMode::AtDue;
+    rig.restart.machine = vec!["a new kernel".into()];
+    for number in 0..20 {
+        let name = format!("restart {number}");
+        rig.publish([due(directive(&name, "deb/openssl", Action::Restart), "2026-11-25T10:00:00Z")]);
+        rig.check_in();
+        rig.restart.machine = vec!["a new kernel".into()];
+        rig.restart_agent();
+        rig.check_in();
+    }
     assert_eq!(rig.restarts, 1);
 }
 

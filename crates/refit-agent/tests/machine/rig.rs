@@ -320,6 +320,14 @@ impl Rig {
         self.start();
     }
 
+    /// What the agent remembers is gone, and the device has enrolled again: it is the same one to the server.
+    pub fn lose_journal(&mut self) {
+        let root = signed(&root(1), &[1, 2]);
+        self.machine =
+            Machine::enrolled(Settings::default(), DeviceId::new("d1"), &root, root.digest(), self.wall).unwrap();
+        self.start();
+    }
+
     /// Time passes, on both clocks, and the machine is woken.
     pub fn pass(&mut self, duration: Duration) {
         self.wall = self.wall.checked_add(SignedDuration::try_from(duration).unwrap()).unwrap();

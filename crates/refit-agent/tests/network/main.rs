@@ -245,6 +245,115 @@ fn a_running_agent_answers_people() {
     assert!(running.join().unwrap().status.success());
 }
 
+/// The same as somebody without rights, where the tests have any to lose.
+fn as_nobody(folder: &Path, arguments: &[&str]) -> Output {
+    let program = folder.join("refit-agent");
+    let mut command = match rustix::process::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    command.arg("--config-folder").arg(folder.join("etc")).arg("--run-folder").arg(folder.join("run")).args(arguments);
+    output(&mut command)
+}
+
+#[test]
+fn who_asks_again_and_again_is_told_when_to_come_back() {
+    if !can_run() {
+        return;
+    }
+    let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
+    enrolled(&server, folder.path());
+    let path = folder.path().to_owned();
+    let running = thread::spawn({
+        let path = path.clone();
+        move || agent(&path, &["run"])
+    });
+    let check_ins = || server.paths().iter().filter(|(path, _)| path == "/agent/v1/check-in").count();
+    assert!((0..600).any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        check_ins() > 0 && agent(&path, &["status"]).status.success()
+    }));
+    let begun = std::time::Instant::now();
+    let refused = loop {
+        let output = as_nobody(&path, &["once", "--json"]);
+        let said = text(&output.stderr);
+        if said.contains("refused: ") {
+            break output;
+        }
+        assert!(output.status.code() == Some(1) && begun.elapsed() < Duration::from_secs(50), "{said}");
+    };
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    let seconds = said.split("Ask again in ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!((1..=60).contains(&seconds.parse::<u64>().unwrap()), "{said}");
+    assert!(said.contains("the device checks in by itself at "), "{said}");
+    // It is how the agent is all the same.
+    assert!(serde_json::from_slice::<serde_json::Value>(&refused.stdout).unwrap()["device"].is_string());
+    let before = check_ins();
+    let output = as_nobody(&path, &["report", "the printer is gone"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    assert!(text(&output.stderr).contains("Ask again in "), "{}", text(&output.stderr));
+    assert!(as_nobody(&path, &["status"]).status.success());
+    assert_eq!(check_ins(), before);
+    // Root is not counted.
+    if rustix::process::geteuid().is_root() {
+        agent(&path, &["once"]);
+        assert!(check_ins() > before);
+    }
+    assert!(end(&path, "run", "-TERM"));
+    assert!(running.join().unwrap().status.success());
+}
+
+/// Where somebody's links lead to what only root may read, it is not read for them; nor does a pipe keep anybody waiting.
+#[test]
+fn calendars_are_read_with_the_rights_of_whose_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    // It puts the program where another user gets at it.
+    assert!(agent(folder.path(), &["calendar"]).status.success());
+    let event = |uid: &str| {
+        format!(
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:{uid}\nSUMMARY:secret\nDTSTART:20200101T000000Z\nDURATION:PT24H\n\
+             RRULE:FREQ=DAILY\nEND:VEVENT\nEND:VCALENDAR\n"
+        )
+    };
+    let (calendars, roots) = (folder.path().join("home/.calendars"), folder.path().join("root.ics"));
+    fs::create_dir_all(&calendars).unwrap();
+    fs::write(&roots, event("root")).unwrap();
+    fs::set_permissions(&roots, fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink(&roots, calendars.join("root.ics")).unwrap();
+    assert!(Command::new("mkfifo").arg(calendars.join("pipe.ics")).status().unwrap().success());
+    let look = |arguments: &[&str]| {
+        let mut command = Command::new("env");
+        let home = format!("HOME={}", folder.path().join("home").display());
+        command.args(["-i", &home, "PATH=/usr/bin:/bin"]);
+        if rustix::process::geteuid().is_root() {
+            command.args(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        }
+        let output = output(command.arg(folder.path().join("refit-agent")).arg("calendar").args(arguments));
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    if rustix::process::geteuid().is_root() {
+        let answer: serde_json::Value = serde_json::from_str(&look(&["--json"])).unwrap();
+        assert_eq!(answer, json!({ "busy": [], "calendars": 0, "unread": 2 }));
+        let shown = look(&[]);
+        assert!(shown.contains("root.ics: it may not be read") && shown.contains("pipe.ics: it is no file"), "{shown}");
+    }
+    // What they may read makes them busy, and nobody hears with what.
+    fs::write(folder.path().join("shared.ics"), event("shared")).unwrap();
+    let shared = folder.path().join("shared.ics");
+    let answer = look(&["--json", "--also", shared.to_str().unwrap()]);
+    let times: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(times["busy"].as_array().unwrap().len(), 1, "one day follows the other: {answer}");
+    let shown = look(&["--also", shared.to_str().unwrap()]);
+    assert!(shown.contains("shared.ics: 1 events") && shown.contains("busy          "), "{shown}");
+    assert!(!answer.contains("secret") && !shown.contains("secret"));
+}
+
 /// A proxy that passes connections on, and counts them.
 fn proxy() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

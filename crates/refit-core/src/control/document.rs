@@ -313,12 +313,15 @@ impl Writer<'_> {
             format_smolstr!("{word} {slot} {version}")
         };
         let (closes, kev) = self.closes(published, outcome);
+        // A device that has lost its memory does not know any more when what it installed was due.
+        let waiting = self.record.receipts.get(slot).filter(|_| action == Action::Restart);
+        let due = published.due.into_iter().chain(waiting.and_then(|receipt| receipt.due)).min();
         Directive {
             id,
             title: slot.title.clone(),
             branch: slot.branch.clone(),
             action,
-            due: published.due,
+            due,
             closes,
             grace_seconds: if kev { GRACE_KEV } else { GRACE },
             terms,

@@ -3,7 +3,7 @@
 use super::shell::{Shell, time};
 use refit_core::control::{
     Actor, AgentInput, Bearer, CertificateIssued, DeviceSet, DeviceStands, EnrolmentRecord, Event, Input,
-    MandatePublished, Refusal, RootPublished, Scope, SlotName, TokenId,
+    MandatePublished, ReceiptResult, Refusal, RootPublished, Scope, SlotName, TokenId,
     document::{Frame, document, expires, names, sequence},
 };
 use refit_core::decide::Hold;
@@ -240,6 +240,44 @@ fn a_halt_counts_before_devices_are_decided_anew() {
     assert!(told(&shell).directives.is_empty(), "nobody has decided anything yet");
     shell.settle();
     assert!(told(&shell).directives.is_empty());
+}
+
+/// A device that has lost its memory, or never had it, is told when the restart that it waits for is due.
+#[test]
+fn a_restart_is_due_when_its_change_was() {
+    let mut shell = fleet(&[("deb/editor", "1.0.0-1")]);
+    shell.apply(POLICY);
+    shell.settle();
+    let due = told(&shell).directives[0].due.unwrap();
+    shell.wait(1);
+    shell.installs("d1", &[("editor", "1.1.0"), ("deb/editor", "1.0.0-1")]);
+    let receipt = |shell: &Shell, name: &str, result| Input::Receipt {
+        device: DeviceId::new("d1"),
+        receipt: name.into(),
+        slot: SlotName::of(TitleId::new("editor")),
+        wanted: Some("1.1.0".into()),
+        result,
+        before: Some("1.0.0".into()),
+        after: Some("1.1.0".into()),
+        at: shell.now,
+        duration_ms: 1,
+        output: None,
+    };
+    shell.tell(receipt(&shell, "r1", ReceiptResult::RestartPending));
+    shell.settle();
+    let restart = |shell: &Shell| {
+        let directives = told(shell).directives.into_iter();
+        directives.filter(|told| told.action == Action::Restart).map(|told| (told.id, told.due)).collect::<Vec<_>>()
+    };
+    assert_eq!(restart(&shell), [("restart editor".into(), Some(due))]);
+    assert_eq!(shell.replayed().devices, shell.state.devices);
+    // What comes later makes it due no later.
+    shell.wait(24);
+    shell.release("editor", "1.2.0");
+    shell.settle();
+    assert_eq!(restart(&shell), [("restart editor".into(), Some(due))]);
+    shell.tell(receipt(&shell, "r2", ReceiptResult::Succeeded));
+    assert_eq!(restart(&shell), []);
 }
 
 #[test]

@@ -151,6 +151,10 @@ pub struct Receipt {
     pub after: Option<SmolStr>,
     /// When it ended.
     pub at: Timestamp,
+    /// By when what waits for a restart has to run: what was due when it was installed. Nothing else remembers that: to decisions
+    /// what is installed is due no more.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
 }
 
 /// One person. Values are elsewhere, by reference, so that they can be erased.

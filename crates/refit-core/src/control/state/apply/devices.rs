@@ -170,6 +170,8 @@ impl State {
 
     pub(super) fn receipt_received(&mut self, seq: u64, at: Timestamp, receipt: &ReceiptReceived) {
         self.change(&receipt.device, |device| {
+            let published = device.published.get(&receipt.slot).filter(|published| !published.over);
+            let waits = receipt.result == ReceiptResult::RestartPending;
             let kept = Receipt {
                 id: receipt.receipt.clone(),
                 seq,
@@ -178,6 +180,7 @@ impl State {
                 before: receipt.before.clone(),
                 after: receipt.after.clone(),
                 at: receipt.at,
+                due: published.and_then(|published| published.due).filter(|_| waits),
             };
             // What is older than what is known of the slot counts, and replaces nothing.
             if device.receipts.get(&receipt.slot).is_none_or(|known| known.at <= kept.at) {
