@@ -4,7 +4,7 @@
 use super::folders::Folders;
 use crate::machine::{Complaint, PersonSaid, Status};
 use anyhow::{Context, Result, bail};
-use rustix::net::sockopt::socket_peercred;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{
@@ -141,7 +141,8 @@ pub fn listen(
         let asking = Arc::new(AtomicUsize::new(0));
         for stream in listener.incoming().flatten() {
             // Everybody may ask, and nobody may use up the machine with it: who comes then hears that the agent is busy.
-            let is_roots = socket_peercred(&stream).is_ok_and(|peer| peer.uid.is_root());
+            // Whoever is in a container has no number here, and a user all the same.
+            let is_roots = getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == 0);
             let asker = if is_roots { Asker::Root } else { Asker::Anybody };
             if asking.load(Ordering::SeqCst) >= AT_ONCE && asker != Asker::Root {
                 continue;

@@ -188,3 +188,79 @@ fn who_is_busy_is_left_alone() {
     server.child.kill().unwrap();
     server.child.wait().unwrap();
 }
+
+/// A calendar of somebody's, with one appointment that repeats each day, from an hour ago and for three hours.
+fn calendar(summary: &str) -> String {
+    let from = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(10 * 24 + 1)).unwrap();
+    let start = from.strftime("%Y%m%dT%H%M%SZ");
+    format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:{start}\r\nDURATION:PT3H\r\nRRULE:FREQ=DAILY\r\n\
+         SUMMARY:{summary}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+}
+
+#[test]
+fn who_has_an_appointment_is_left_alone() {
+    let Some(device) = desktop() else { return };
+    let experience = "experience: { relaunch: { mode: at_due, not_while: [calendar_busy], wait_up_to: 4h } }";
+    let policy = policy(&device).replace("deadline:", &format!("{experience}\ndeadline:"));
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, token) = organization(folder.path(), &policy);
+    let root = device.root();
+    root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
+    // What root may read and Ada may not is not read for her, wherever her links lead.
+    root.write("/root/calendar.ics", &calendar("of root"));
+    root.shell("chmod 600 /root/calendar.ics; chmod 700 /root").success();
+    let links = "mkdir -p /home/ada/.calendars; ln -s /root/calendar.ics /home/ada/.calendars/root.ics; \
+                 mkfifo /home/ada/.calendars/pipe.ics; chown -R ada: /home/ada/.calendars\n";
+
+    let mut running = root
+        .command("sh")
+        .args(["-euc", &[AS_ADA, SESSION, links, "exec refit-agent run 2>/srv/log"].concat()])
+        .start();
+    let status = || root.run("refit-agent", ["status"]).stdout;
+    let as_ada = |what: &str| root.shell(&format!("{AS_ADA} as_ada timeout 20 {what}"));
+    let version = |name: &str| root.dpkg()[name].version.clone();
+    let once = || root.run("refit-agent", ["once"]).success();
+    let update = |name: &str, to: &str| {
+        device.offer([refit_testbed::family::Software::new(name, to)]);
+        once();
+        settle(&server);
+        once();
+    };
+    wait("running", &mut running, || root.run("refit-agent", ["status"]).ok());
+
+    // Neither root's calendar nor the pipe makes her busy, and it is said that there is something that can't be read.
+    once();
+    settle(&server);
+    once();
+    wait("updated", &mut running, || version("alpha") == "2.0");
+    let log = root.try_read("/srv/log").unwrap();
+    let told = "of the person with uid 1000 can't be asked: all appointments: some calendars can't be read";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    let shown = as_ada("/usr/local/bin/refit-agent calendar").success().stdout;
+    assert!(shown.contains("root.ics: it may not be read") && shown.contains("pipe.ics: it is no file"), "{shown}");
+
+    // One of her own does, once it has been read.
+    root.write("/home/ada/.calendars/own.ics", &calendar("secret"));
+    root.shell("chown ada: /home/ada/.calendars/own.ics").success();
+    let shown = as_ada("/usr/local/bin/refit-agent calendar").success().stdout;
+    assert!(
+        shown.contains("own.ics: 1 events") && shown.contains("busy          ") && !shown.contains("secret"),
+        "{shown}"
+    );
+    running.kill();
+    let mut running = root.command("sh").args(["-euc", "exec refit-agent run 2>>/srv/log"]).start();
+    wait("running", &mut running, || root.run("refit-agent", ["status"]).ok());
+    update("beta", "2.0");
+    wait("waiting", &mut running, || status().contains("deb/beta 2.0: you are busy"));
+    assert_eq!(version("beta"), "1.0");
+    assert!(!root.try_read("/srv/log").unwrap().contains("secret"));
+    root.shell("chown ada: /home/ada/.calendars/own.ics; rm /home/ada/.calendars/own.ics").success();
+    running.kill();
+    let mut running = root.command("sh").args(["-euc", "exec refit-agent run 2>>/srv/log"]).start();
+    wait("updated", &mut running, || version("beta") == "2.0");
+    running.kill();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+}

@@ -14,14 +14,15 @@ use crate::{
     rollout::{Compared, Evidence, Measure, Tally},
 };
 use jiff::Timestamp;
-use refit_model::TitleId;
+use refit_model::{TitleId, Version};
 use smol_str::SmolStr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the gate after an open ring has to go by at `now`; `None` where that ring has not opened.
 ///
 /// Devices due in the ring are its members that are given the release or have said what came of it: who is held elsewhere is
-/// not waited for. The control group are the devices of the platform that have the title, and that the release has not reached.
+/// not waited for, and who has been put back to an earlier release has not reported. The control group are the devices of the
+/// platform that have the title, and that the release has not reached.
 pub fn evidence(
     state: &State,
     title: &TitleId,
@@ -37,13 +38,15 @@ pub fn evidence(
     let results = here.both(&trial.results());
     let failed = here.both(&trial.failed);
     let members = ring.members.as_ref().map_or_else(|| here.clone(), |members| here.both(members));
-    let reported = members.both(&results);
+    let (said, back) = (members.both(&results), put_back(state, title, record, &members));
+    let reported = DeviceSet(&said.0 - &back.0);
     let asked = |index: &u32| reported.contains(*index) || is_given(state, title, record, *index);
     let devices = members.iter().filter(asked).count() as u64;
-    let (reported, failed_here) = (reported.len(), members.common(&failed));
-    let elsewhere = Tally::new(failed.len() - failed_here, results.len() - reported);
+    let (reported, failed_here) = (reported.len(), reported.common(&failed));
+    let failed_elsewhere = failed.len() - said.common(&failed);
+    let elsewhere = Tally::new(failed_elsewhere, results.len() - said.len());
     let mut compared = Vec::new();
-    let control = Control { state, title, record, trial, here: &here, results: &results };
+    let control = Control { state, title, record, trial, here: &here, results: &results, back: &back };
     if gate.silence.is_some() {
         compared.push(control.silence(gate, now));
     }
@@ -72,6 +75,35 @@ fn is_given(state: &State, title: &TitleId, record: &RolloutRecord, index: u32) 
     })
 }
 
+/// Devices on which the release, or one of those that move as one, was fine, and that have an earlier one of the title by now: what
+/// they said has been taken back, since nobody does that without a reason.
+fn put_back(state: &State, title: &TitleId, record: &RolloutRecord, devices: &DeviceSet) -> DeviceSet {
+    let Some(policy) = &state.policy else { return DeviceSet::default() };
+    let mut found = DeviceSet::default();
+    for (title, version) in state.rollouts.parts(title, &record.version) {
+        let scheme = policy.repository.scheme(&title);
+        let (Some(trial), Ok(release)) = (state.rollouts.trial(&title, &version), Version::parse(scheme, &version))
+        else {
+            continue;
+        };
+        // A fleet has few versions of a title.
+        let mut known: BTreeMap<SmolStr, bool> = BTreeMap::new();
+        let mut is_earlier = |version: &SmolStr| {
+            let read = || Version::parse(scheme, version).is_ok_and(|version| version < release);
+            *known.entry(version.clone()).or_insert_with(read)
+        };
+        let fine = DeviceSet(&trial.fine.0 - &trial.failed.0);
+        for index in devices.both(&fine).iter() {
+            let Some(device) = state.at_index(index) else { continue };
+            let mut installs = device.installs.iter().filter(|(slot, _)| slot.title == title).peekable();
+            if installs.peek().is_some() && installs.all(|(_, installed)| is_earlier(&installed.version)) {
+                found.insert(index);
+            }
+        }
+    }
+    found
+}
+
 struct Control<'s> {
     state: &'s State,
     title: &'s TitleId,
@@ -79,6 +111,8 @@ struct Control<'s> {
     trial: &'s Trial,
     here: &'s DeviceSet,
     results: &'s DeviceSet,
+    /// Devices that have been put back.
+    back: &'s DeviceSet,
 }
 
 impl Control<'_> {
@@ -138,7 +172,7 @@ impl Control<'_> {
                 shows <= now && heard >= shows
             }
             // It has gone on since.
-            None => self.results.contains(index),
+            None => self.results.contains(index) && !self.back.contains(index),
         }
     }
 

@@ -146,3 +146,25 @@ fn people_halt_what_is_not_urgent_until_somebody_says_otherwise() {
     let halt = shell.state.rollouts.halt(&TitleId::new("editor"), "1.1.0", Some("linux")).unwrap();
     assert_eq!(halt.until, None);
 }
+
+#[test]
+fn who_was_put_back_to_an_earlier_release_has_not_reported() {
+    let policy = POLICY.replace(", silence: 1%, reports: 1%", "");
+    let mut shell = made_under(&policy, 60, 10, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    for index in 0..10 {
+        shell.installs(&name(index), &[("editor", "1.1.0")]);
+        receipt(&mut shell, &name(index), ReceiptResult::Succeeded, "1.0.0", "1.1.0");
+    }
+    // Two people don't want it, and what comes after it takes nothing back.
+    for index in 0..2 {
+        shell.installs(&name(index), &[("editor", "1.0.0")]);
+    }
+    shell.installs(&name(2), &[("editor", "1.2.0")]);
+    shell.wait(25);
+    assert_eq!(direct(&mut shell), [""; 0], "eight of ten are not enough");
+    shell.installs(&name(1), &[("editor", "1.1.0")]);
+    let said = direct(&mut shell);
+    assert_eq!(said[0], "editor 1.1.0: Pass after canary", "{said:?}");
+}
