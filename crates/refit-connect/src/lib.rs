@@ -5,4 +5,5 @@
 
 pub mod feeds;
 pub mod prometheus;
+pub mod systems;
 pub mod webhook;

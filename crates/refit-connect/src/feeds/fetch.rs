@@ -266,16 +266,21 @@ fn once(
 impl Failure {
     /// What the network did is worth another attempt; what we asked for, or whom we may trust, does not change by asking again.
     fn network(url: String, error: ureq::Error) -> Failure {
-        let again = match &error {
-            ureq::Error::Io(_)
+        let again = if worth_another(&error) { Again::Soon } else { Again::Never };
+        Failure { error: FetchError::Network { url, source: Box::new(error) }, again }
+    }
+}
+
+/// Whether the network failed, and not what we asked for or whom we may trust.
+pub(crate) fn worth_another(error: &ureq::Error) -> bool {
+    matches!(
+        error,
+        ureq::Error::Io(_)
             | ureq::Error::Timeout(_)
             | ureq::Error::ConnectionFailed
             | ureq::Error::HostNotFound
-            | ureq::Error::Protocol(_) => Again::Soon,
-            _ => Again::Never,
-        };
-        Failure { error: FetchError::Network { url, source: Box::new(error) }, again }
-    }
+            | ureq::Error::Protocol(_)
+    )
 }
 
 /// What asks a server; it follows so many redirects.
@@ -321,7 +326,7 @@ fn is_secure(url: &str) -> bool {
 }
 
 /// `Retry-After`, in seconds or as a date.
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }

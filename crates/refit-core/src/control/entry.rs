@@ -10,14 +10,7 @@ pub use refit_model::entry::{
 
 /// The value as a field of `kind` has it; `None` where it is none of that kind.
 pub fn read(value: &Plain, kind: Kind) -> Option<Value> {
-    let value = match value {
-        Plain::Bool(value) => Value::Bool(*value),
-        Plain::Int(value) => Value::Int(*value),
-        Plain::Float(value) => Value::Float(*value),
-        Plain::Text(value) => Value::Text(value.clone()),
-        Plain::List(value) => Value::List(value.clone()),
-    };
-    value.into_kind(kind)
+    Value::read(value, kind)
 }
 
 impl From<&SlotKey> for SlotName {

@@ -210,6 +210,13 @@ impl Serialize for FieldRef {
     }
 }
 
+impl<'de> Deserialize<'de> for FieldRef {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = SmolStr::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl Root {
     /// All roots.
     pub const ALL: [Root; 3] = [Root::Device, Root::Person, Root::Exposure];

@@ -4,8 +4,10 @@
 //! [`FactSet`] holds what several sources say, and decides what counts. Expressions ask through [`Lookup`], and never learn
 //! where an answer comes from.
 
+pub mod estate;
 mod factset;
 mod fields;
+pub mod identity;
 mod lookup;
 pub mod mapping;
 mod time;

@@ -2,7 +2,7 @@
 
 use super::Kind;
 use jiff::{SignedDuration, Timestamp};
-use refit_model::{Scheme, Version};
+use refit_model::{Scheme, Version, entry::Plain};
 use serde::Serialize;
 use smol_str::SmolStr;
 use std::fmt;
@@ -38,6 +38,32 @@ impl Value {
     /// A list of texts.
     pub fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
         Value::List(items.into_iter().map(|item| SmolStr::new(item.as_ref())).collect())
+    }
+
+    /// A value that JSON wrote, as a field of `kind` has it; `None` where it is none of that kind.
+    pub fn read(plain: &Plain, kind: Kind) -> Option<Value> {
+        let value = match plain {
+            Plain::Bool(value) => Value::Bool(*value),
+            Plain::Int(value) => Value::Int(*value),
+            Plain::Float(value) => Value::Float(*value),
+            Plain::Text(value) => Value::Text(value.clone()),
+            Plain::List(value) => Value::List(value.clone()),
+        };
+        value.into_kind(kind)
+    }
+
+    /// As JSON writes it; `None` for a length of time, which no field has.
+    pub fn plain(&self) -> Option<Plain> {
+        Some(match self {
+            Value::Bool(value) => Plain::Bool(*value),
+            Value::Int(value) => Plain::Int(*value),
+            Value::Float(value) => Plain::Float(*value),
+            Value::Text(value) => Plain::Text(value.clone()),
+            Value::Time(value) => Plain::Text(value.to_string().into()),
+            Value::Version(value) => Plain::Text(value.as_str().into()),
+            Value::List(value) => Plain::List(value.clone()),
+            Value::Duration(_) => return None,
+        })
     }
 
     /// The kind of field that can have it; `None` for a duration, which no field has.

@@ -100,6 +100,10 @@ impl Documents {
 
     fn add_at(&mut self, node: Node, file: usize, line: Option<usize>, diagnostics: &mut Vec<Diagnostic>) {
         let at = (file, line);
+        // A connector of the organisation's own lies beside the policies, and says nothing of them.
+        if node.first_key() == Some(CONNECTOR) {
+            return;
+        }
         let Some(kind) = kind_of(&node, file, diagnostics) else { return };
         let name = SmolStr::from(node.entries().first().and_then(|(_, name)| name.text()).unwrap_or_default());
         let read = match kind {
@@ -134,6 +138,9 @@ impl Documents {
         }
     }
 }
+
+/// The first key of a connector's document, which [`crate::facts::mapping::load()`] reads.
+const CONNECTOR: &str = "connector";
 
 fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Option<Kind> {
     let keys = || Kind::ALL.map(|kind| format!("`{}:`", kind.key())).join(", ");

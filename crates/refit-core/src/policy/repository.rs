@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     calendar::Window,
-    facts::{Authority, Fields, Staleness},
+    facts::{Authority, Fields, Staleness, identity::Settled},
 };
 use jiff::SignedDuration;
 use refit_model::{BranchName, Scheme, TitleId, Version, VersionRange};
@@ -40,6 +40,8 @@ pub struct Repository {
     pub authority: Authority,
     /// From when on a fact is too old.
     pub staleness: Staleness,
+    /// Which records people have said are one, and which are not.
+    pub identities: Settled,
     /// Rollouts by name.
     pub rollouts: BTreeMap<SmolStr, Rollout>,
     /// Monitoring systems that gates listen to, by the name of the source.

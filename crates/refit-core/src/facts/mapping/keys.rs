@@ -1,11 +1,11 @@
 //! What identifies a device or a person, how it is written in one way, and which values identify nothing.
 
 use super::document::Subject;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// A key of a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     /// Of what kind.
     pub kind: KeyKind,
@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 /// How far a key identifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
     /// By itself it joins nothing.
@@ -26,7 +26,7 @@ pub enum Strength {
 }
 
 /// A kind of key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
     /// The id that the source itself knows it by; it counts within the source only.
@@ -88,6 +88,25 @@ impl KeyKind {
             KeyKind::Hostname => "hostname",
             KeyKind::EmployeeId => "employee_id",
             KeyKind::Email => "email",
+            KeyKind::Login => "login",
+            KeyKind::Username => "username",
+            KeyKind::Name => "name",
+        }
+    }
+
+    /// As people say it.
+    pub fn words(self) -> &'static str {
+        match self {
+            KeyKind::Id => "id",
+            KeyKind::Serial => "serial number",
+            KeyKind::HardwareUuid => "hardware UUID",
+            KeyKind::ManagementId => "management id",
+            KeyKind::EntraDeviceId => "Entra device id",
+            KeyKind::Imei => "IMEI",
+            KeyKind::Mac => "network address",
+            KeyKind::Hostname => "hostname",
+            KeyKind::EmployeeId => "employee number",
+            KeyKind::Email => "address",
             KeyKind::Login => "login",
             KeyKind::Username => "username",
             KeyKind::Name => "name",

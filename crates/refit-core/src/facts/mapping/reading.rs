@@ -3,7 +3,7 @@
 use super::keys::Key;
 use crate::facts::{FieldRef, Value};
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl Serialize for Said {
 }
 
 /// Something that is installed, as the system calls it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Install {
     /// Its bundle identifier.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ pub struct Install {
 }
 
 /// What a record has to do with another.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Relation {
     /// What.
     pub relation: super::document::RelationKind,

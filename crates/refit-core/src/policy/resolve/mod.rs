@@ -1,6 +1,7 @@
 //! From documents to the repository that decisions read: names are looked up, expressions compiled, defaults filled in.
 
 mod exception;
+mod identities;
 mod mandate;
 mod organization;
 mod outside;
@@ -44,6 +45,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     resolver.unique(&documents.sources, |source| &source.source, "source");
     resolver.unique(&documents.targets, |target| &target.target, "target");
     resolver.unique(&documents.identities, |list| &list.identities, "identities");
+    repository.identities = resolver.identities(&documents.identities);
     resolver.unique(&documents.goals, |goal| &goal.goal, "goal");
     resolver.unique(&documents.guarantees, |guarantee| &guarantee.guarantee, "guarantee");
     resolver.unique(&documents.tests, |test| &test.test, "test");
@@ -97,6 +99,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         let read = std::mem::take(&mut repository);
         repository = Repository {
             fields: read.fields,
+            identities: read.identities,
             titles: read.titles,
             policies: read.policies,
             blocks: read.blocks,

@@ -323,7 +323,8 @@ pub struct SinceDocument {
 pub struct DeltaDocument {
     /// Where in the last page it is, as a JSON pointer.
     pub next: String,
-    /// The address of the first such reading, after the connector's own.
+    /// What is asked before everything is read, after the connector's own address; its last page has the address of what changes from
+    /// then on, and its records are not read.
     pub start: String,
     /// Whether deleted records are among them.
     #[serde(default)]

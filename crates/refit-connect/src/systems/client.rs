@@ -1,0 +1,299 @@
+//! Reading a list, page after page.
+
+use super::{
+    AskError, Question, System,
+    address::host,
+    authentication::{Failed, Token},
+    error::{said, shown},
+    paging::{Answer, Page},
+};
+use crate::feeds::{NetworkOptions, agent, retry_after, tls, worth_another};
+use jiff::Timestamp;
+use std::{
+    collections::BTreeSet,
+    io::Read as _,
+    time::{Duration, Instant},
+};
+use ureq::tls::TlsConfig;
+
+/// Asks one system. It keeps its token between questions.
+pub struct Client {
+    system: System,
+    token: Option<Token>,
+    /// When the next request may be made.
+    next: Option<Instant>,
+}
+
+/// How a question was answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Pages that were read.
+    pub pages: u32,
+    /// Requests that were made for them, tokens apart.
+    pub requests: u32,
+    /// How long was waited because the system wanted it, or had failed.
+    pub waited: Duration,
+    /// The last page: where it has a token or an address for what changes from now on, it is there.
+    pub last: String,
+}
+
+/// The largest page, in bytes.
+const LARGEST: u64 = 256 << 20;
+/// More pages than that are a circle.
+const PAGES_MOST: u32 = 1_000_000;
+
+/// One answer of the system.
+struct Response {
+    status: u16,
+    links: Vec<String>,
+    headers: ureq::http::HeaderMap,
+    body: String,
+}
+
+impl Client {
+    /// Asks a system from now on.
+    pub fn new(system: System) -> Client {
+        Client { system, token: None, next: None }
+    }
+
+    /// Reads a list. `page` gets the text of one page after the other and says how many records it has, or why the reading can't go on.
+    pub fn read(
+        &mut self,
+        question: &Question,
+        page: &mut dyn FnMut(&str) -> Result<usize, String>,
+    ) -> Result<Answered, AskError> {
+        let started = Instant::now();
+        let mut answered = Answered::default();
+        let mut hosts: BTreeSet<String> = self.system.hosts.iter().filter_map(|address| host(address)).collect();
+        if hosts.is_empty() {
+            hosts.extend(host(&question.address));
+        }
+        let (mut wanted, mut records) = (question.paging.first(), 0);
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        loop {
+            let (url, parameters) = match &wanted {
+                Page::With(parameters) => (question.address.as_str(), Some(parameters)),
+                Page::At(url) => (url.as_str(), None),
+            };
+            if host(url).is_none_or(|host| !hosts.contains(&host)) {
+                return Err(AskError::Elsewhere { url: shown(&question.address), next: shown(url) });
+            }
+            if !seen.insert(format!("{wanted:?}")) || answered.pages >= PAGES_MOST {
+                let why = "the next page is one that was read already".to_owned();
+                return Err(AskError::NotUnderstood { url: shown(url), why });
+            }
+            let response = self.page(question, url, parameters.map(Vec::as_slice), started, &mut answered)?;
+            let count = page(&response.body).map_err(|why| AskError::Stopped { url: shown(url), why })?;
+            let answer = Answer {
+                url,
+                links: &response.links,
+                body: &response.body,
+                records: count,
+                before: records,
+                pages_before: answered.pages,
+            };
+            let next = question.paging.next(&answer)?;
+            records += count as u64;
+            answered.pages += 1;
+            match next {
+                Some(next) => wanted = next,
+                None => {
+                    answered.last = response.body;
+                    return Ok(answered);
+                }
+            }
+        }
+    }
+
+    /// Asks for one page until it is there, or can't be had.
+    fn page(
+        &mut self,
+        question: &Question,
+        url: &str,
+        parameters: Option<&[(String, String)]>,
+        started: Instant,
+        answered: &mut Answered,
+    ) -> Result<Response, AskError> {
+        let network = self.system.network.clone();
+        let too_slow = || AskError::TooSlow { url: shown(url), limit: network.total_timeout };
+        let tls = tls(url).map_err(|error| AskError::Network { url: shown(url), why: error.to_string() })?;
+        let (mut wait, mut attempts, mut renewed) = (network.first_wait, 0, false);
+        loop {
+            self.keep_pace(answered);
+            let left = network.total_timeout.checked_sub(started.elapsed()).filter(|left| !left.is_zero());
+            let left = left.ok_or_else(too_slow)?;
+            attempts += 1;
+            let failure = match self.once(question, url, parameters, &network, left, &tls, answered) {
+                Ok(response) if (200..300).contains(&response.status) => return Ok(response),
+                // A token may end before its time; a new one is worth one attempt.
+                Ok(response) if response.status == 401 && self.token.is_some() && !renewed => {
+                    self.token = None;
+                    renewed = true;
+                    attempts -= 1;
+                    continue;
+                }
+                Ok(response) => Failure::status(url, &response, &self.system, Timestamp::now()),
+                Err(failure) => failure,
+            };
+            if started.elapsed() >= network.total_timeout {
+                return Err(too_slow());
+            }
+            let pause = match failure.again {
+                Again::Never => return Err(failure.error),
+                Again::Soon => wait.min(network.longest_wait),
+                Again::After(pause) if pause > network.longest_wait => {
+                    return Err(AskError::ComeBackLater { url: shown(url), wait: pause });
+                }
+                Again::After(pause) => pause,
+            };
+            if attempts >= network.attempts || started.elapsed() + pause >= network.total_timeout {
+                return Err(failure.error);
+            }
+            std::thread::sleep(pause);
+            answered.waited += pause;
+            wait = wait.saturating_mul(2);
+        }
+    }
+
+    /// Waits until the next request may be made.
+    fn keep_pace(&mut self, answered: &mut Answered) {
+        if let Some(wait) = self.next.and_then(|next| next.checked_duration_since(Instant::now())) {
+            std::thread::sleep(wait);
+            answered.waited += wait;
+        }
+        self.next = Some(Instant::now() + self.system.limits.between());
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one request needs all of them, and nothing else does")]
+    fn once(
+        &mut self,
+        question: &Question,
+        url: &str,
+        parameters: Option<&[(String, String)]>,
+        network: &NetworkOptions,
+        left: Duration,
+        tls: &TlsConfig,
+        answered: &mut Answered,
+    ) -> Result<Response, Failure> {
+        // No redirect is followed: it would carry our token to wherever it leads.
+        let agent = agent(url, network, left, 0, tls.clone());
+        self.authorize(network, left)?;
+        let own = parameters.map(|parameters| (&question.query, parameters));
+        let pairs: Vec<(&str, &str)> = own
+            .into_iter()
+            .flat_map(|(query, page)| query.iter().chain(page).map(|(name, value)| (name.as_str(), value.as_str())))
+            .chain(self.system.authentication.parameter())
+            .collect();
+        let mut headers = self.system.headers.clone();
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+            headers.push(("accept".into(), "application/json".into()));
+        }
+        headers.extend(self.system.authentication.header(self.token.as_ref()));
+        let network_failure = |error: ureq::Error| Failure::network(url, &error);
+        answered.requests += 1;
+        let response = match &question.body {
+            None => {
+                let request = agent.get(url).query_pairs(pairs);
+                headers.iter().fold(request, |request, (name, value)| request.header(name, value)).call()
+            }
+            Some(body) => {
+                let request = agent.post(url).query_pairs(pairs).content_type("application/json");
+                headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send(body.as_str())
+            }
+        };
+        let response = response.map_err(network_failure)?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let announced = header("content-length").and_then(|length| length.parse::<u64>().ok());
+        let (mut body, mut reader) = (Vec::new(), response.into_body().into_reader().take(LARGEST + 1));
+        reader.read_to_end(&mut body).map_err(|error| network_failure(ureq::Error::from(error)))?;
+        if body.len() as u64 > LARGEST {
+            let why = format!("a page is larger than {} MiB: ask for fewer records at once", LARGEST >> 20);
+            return Err(Failure { error: AskError::NotUnderstood { url: shown(url), why }, again: Again::Never });
+        }
+        if let Some(announced) = announced.filter(|announced| *announced > body.len() as u64) {
+            let why = format!("the connection was cut after {} of {announced} bytes", body.len());
+            return Err(Failure { error: AskError::Network { url: shown(url), why }, again: Again::Soon });
+        }
+        if let Some(wait) =
+            self.system.limits.wait(header, Timestamp::now()).filter(|wait| *wait <= network.longest_wait)
+        {
+            self.next = self.next.max(Instant::now().checked_add(wait));
+        }
+        let links = headers.get_all("link").iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Ok(Response { status, links, headers, body })
+    }
+
+    /// Gets a token, where one is needed and the one that we have does not count any more.
+    fn authorize(&mut self, network: &NetworkOptions, left: Duration) -> Result<(), Failure> {
+        let Some(url) = self.system.authentication.token_address().map(str::to_owned) else { return Ok(()) };
+        let now = Timestamp::now();
+        if self.token.as_ref().is_some_and(|token| token.counts(now)) {
+            return Ok(());
+        }
+        let allowed: BTreeSet<String> = self.system.hosts.iter().filter_map(|address| host(address)).collect();
+        if !allowed.is_empty() && host(&url).is_none_or(|host| !allowed.contains(&host)) {
+            let error = AskError::Elsewhere { url: "the connector".to_owned(), next: shown(&url) };
+            return Err(Failure { error, again: Again::Never });
+        }
+        let tls = tls(&url).map_err(|error| Failure {
+            error: AskError::Network { url: shown(&url), why: error.to_string() },
+            again: Again::Never,
+        })?;
+        let agent = agent(&url, network, left, 0, tls);
+        match self.system.authentication.fetch(&agent, now) {
+            Ok(token) => {
+                self.token = Some(token);
+                Ok(())
+            }
+            Err(Failed::Ask(error)) => Err(Failure { error, again: Again::Never }),
+            Err(Failed::Network(error)) => Err(Failure::network(&url, &error)),
+            Err(Failed::Busy { status, retry_after: said }) => {
+                let again = said.and_then(|said| retry_after(&said, now)).map_or(Again::Soon, Again::After);
+                Err(Failure { error: AskError::NoToken { url: shown(&url), status, said: String::new() }, again })
+            }
+        }
+    }
+}
+
+/// An attempt that failed, and whether another may succeed.
+struct Failure {
+    error: AskError,
+    again: Again,
+}
+
+enum Again {
+    Never,
+    Soon,
+    /// Not before this time, at the system's word.
+    After(Duration),
+}
+
+impl Failure {
+    fn network(url: &str, error: &ureq::Error) -> Failure {
+        let again = if worth_another(error) { Again::Soon } else { Again::Never };
+        Failure { error: AskError::Network { url: shown(url), why: error.to_string() }, again }
+    }
+
+    fn status(url: &str, response: &Response, system: &System, now: Timestamp) -> Failure {
+        let status = response.status;
+        let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let said = said(&response.body);
+        let url = shown(url);
+        let again = match status {
+            408 | 425 | 429 | 500..=599 => {
+                let asked = header("retry-after").and_then(|said| retry_after(&said, now));
+                let reset = || system.limits.until_reset(header, now).filter(|_| status == 429);
+                asked.or_else(reset).map_or(Again::Soon, Again::After)
+            }
+            _ => Again::Never,
+        };
+        let error = match status {
+            401 | 403 => AskError::NotAllowed { url, status, said },
+            _ => AskError::Refused { url, status, said },
+        };
+        Failure { error, again }
+    }
+}

@@ -1,0 +1,25 @@
+//! Asking systems for their records: who we are, page after page, no more often than they want to be asked.
+//!
+//! How a system is asked is data ([`System`], [`Question`]), which a connector's document says; what the answers mean is not known
+//! here. [`Client::read`] hands one page after the other to whoever asked, as text. A page that can't be had is tried again where
+//! that makes sense; if it can't be had at all the reading fails as a whole, so that half a list is never taken for a whole one.
+//!
+//! Requests are made one after the other.
+
+mod address;
+mod authentication;
+mod client;
+mod error;
+mod jwt;
+mod pace;
+mod paging;
+mod question;
+mod secret;
+
+pub use authentication::{Authentication, ClientPlace, Grant, Signature};
+pub use client::{Answered, Client};
+pub use error::AskError;
+pub use pace::{Limits, Reset};
+pub use paging::{Number, Paging, Size};
+pub use question::{Question, System};
+pub use secret::Secret;

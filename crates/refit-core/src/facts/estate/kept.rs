@@ -1,0 +1,68 @@
+//! A record as it is kept: what it said when it was last read.
+
+use crate::facts::FieldRef;
+use crate::facts::mapping::{Install, Record, Relation, Said, document::Subject};
+use jiff::Timestamp;
+use refit_model::entry::Plain;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// What a record said when it was last read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The kind of records.
+    pub records: SmolStr,
+    /// Whether it is about a device or a person.
+    pub of: Subject,
+    /// The id that the source knows it by.
+    pub id: SmolStr,
+    /// When the source observed it. `None` is: the source says it now, whenever it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Timestamp>,
+    /// Whether the source says that it is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// What is said of it; null is: that there is no value.
+    pub facts: BTreeMap<FieldRef, Option<Plain>>,
+    /// What is installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub installs: Vec<Install>,
+    /// What it has to do with others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<Relation>,
+}
+
+impl Kept {
+    /// Takes in what has changed. What is not spoken of is as before.
+    pub(super) fn amend(&mut self, said: Kept) {
+        self.observed = said.observed.or(self.observed);
+        self.deleted = said.deleted;
+        self.facts.extend(said.facts);
+        if !said.installs.is_empty() {
+            self.installs = said.installs;
+        }
+        if !said.relations.is_empty() {
+            self.relations = said.relations;
+        }
+    }
+}
+
+impl From<Record> for Kept {
+    fn from(record: Record) -> Kept {
+        let as_plain = |said: Said| match said {
+            Said::Nothing => None,
+            Said::Value(value) => value.plain(),
+        };
+        Kept {
+            records: record.records,
+            of: record.of,
+            id: record.id,
+            observed: record.observed,
+            deleted: record.deleted,
+            facts: record.facts.into_iter().map(|(field, said)| (field, as_plain(said))).collect(),
+            installs: record.installs,
+            relations: record.relations,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One source: its last good state, and whether a new reading is believed.
+
+use super::Kept;
+use crate::facts::mapping::{Record, document::Subject};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// How much smaller a reading may be than the last where a source has no `shrink_limit`, as a share.
+pub const SHRINK_LIMIT: f64 = 0.1;
+/// So few records may be missing in any case, as long as not all are: in a small company two leavers are a tenth.
+const FEW: usize = 3;
+
+/// One source, as it was last read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its records, by their id and kind.
+    #[serde(with = "as_list")]
+    pub records: BTreeMap<(SmolStr, SmolStr), Kept>,
+    /// When it was last read and believed; what it says without a time of its own is of this time.
+    pub read: Option<Timestamp>,
+    /// Why it is not believed now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
+}
+
+/// What a reading takes away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Records that the source does not have any more, in none of its kinds.
+    pub gone: BTreeSet<(Subject, SmolStr)>,
+}
+
+/// Why a source keeps its last good state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "alarm")]
+pub enum Alarm {
+    /// It can't be read.
+    Failed {
+        /// Since when.
+        since: Timestamp,
+        /// When it was last tried.
+        last: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// It suddenly has far fewer records.
+    Shrunk {
+        /// Since when.
+        since: Timestamp,
+        /// When it was last tried.
+        last: Timestamp,
+        /// The kind of records.
+        records: SmolStr,
+        /// How many there were.
+        before: usize,
+        /// How many of these are missing.
+        missing: usize,
+    },
+}
+
+impl Alarm {
+    /// Since when.
+    pub fn since(&self) -> Timestamp {
+        match self {
+            Alarm::Failed { since, .. } | Alarm::Shrunk { since, .. } => *since,
+        }
+    }
+}
+
+impl Source {
+    /// Takes in a reading, unless it is not to be believed: then everything stays as it was.
+    pub fn take(
+        &mut self,
+        records: Vec<Record>,
+        whole: &BTreeSet<SmolStr>,
+        partial: &BTreeSet<SmolStr>,
+        at: Timestamp,
+        shrink_limit: Option<f64>,
+    ) -> Result<Taken, Alarm> {
+        let now: BTreeSet<(&SmolStr, &SmolStr)> = records.iter().map(|record| (&record.id, &record.records)).collect();
+        let missing = |(id, kind): &(SmolStr, SmolStr)| whole.contains(kind) && !now.contains(&(id, kind));
+        let missing: Vec<(SmolStr, SmolStr)> = self.records.keys().filter(|key| missing(key)).cloned().collect();
+        if let Some(limit) = shrink_limit {
+            for kind in whole {
+                let before = self.records.keys().filter(|(_, known)| known == kind).count();
+                let lost = missing.iter().filter(|(_, known)| known == kind).count();
+                let all = lost == before && lost > 0;
+                if all || (lost > FEW && lost as f64 > before as f64 * limit) {
+                    let since = self.alarm.as_ref().map_or(at, Alarm::since);
+                    let alarm = Alarm::Shrunk { since, last: at, records: kind.clone(), before, missing: lost };
+                    self.alarm = Some(alarm.clone());
+                    return Err(alarm);
+                }
+            }
+        }
+        let mut gone = BTreeSet::new();
+        for key in missing {
+            gone.extend(self.records.remove(&key).map(|kept| (kept.of, kept.id)));
+        }
+        for record in records {
+            let key = (record.id.clone(), record.records.clone());
+            let kept = Kept::from(record);
+            match self.records.get_mut(&key).filter(|known| partial.contains(&known.records)) {
+                Some(known) => known.amend(kept),
+                None => {
+                    self.records.insert(key, kept);
+                }
+            }
+        }
+        // A system may have several kinds of records of one device; it is gone with the last of them.
+        if !gone.is_empty() {
+            let there: BTreeSet<(Subject, &SmolStr)> = self.records.values().map(|kept| (kept.of, &kept.id)).collect();
+            gone.retain(|(of, id)| !there.contains(&(*of, id)));
+        }
+        self.read = Some(self.read.map_or(at, |read| read.max(at)));
+        self.alarm = None;
+        Ok(Taken { gone })
+    }
+
+    /// Notes that it can't be read.
+    pub fn fail(&mut self, at: Timestamp, why: String) {
+        let since = self.alarm.as_ref().map_or(at, Alarm::since);
+        self.alarm = Some(Alarm::Failed { since, last: at, why });
+    }
+
+    /// All that is kept of a record, in each kind that the source has of it.
+    pub fn of<'s>(&'s self, of: Subject, id: &'s SmolStr) -> impl Iterator<Item = &'s Kept> {
+        let from = self.records.range((id.clone(), SmolStr::default())..);
+        from.take_while(move |((known, _), _)| known == id).map(|(_, kept)| kept).filter(move |kept| kept.of == of)
+    }
+
+    /// How many records of each kind it has.
+    pub fn counts(&self) -> BTreeMap<&SmolStr, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, kind) in self.records.keys() {
+            *counts.entry(kind).or_default() += 1;
+        }
+        counts
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Alarm::Failed { why, .. } => write!(f, "it can't be read: {why}"),
+            Alarm::Shrunk { records, before, missing, .. } => {
+                write!(f, "{missing} of {before} {records} are missing, which is too many at once to be believed")
+            }
+        }
+    }
+}
+
+/// Records as a list: their keys are in them.
+mod as_list {
+    use super::Kept;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use smol_str::SmolStr;
+    use std::collections::BTreeMap;
+
+    type Records = BTreeMap<(SmolStr, SmolStr), Kept>;
+
+    pub fn serialize<S: Serializer>(records: &Records, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(records.values())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Records, D::Error> {
+        let records = Vec::<Kept>::deserialize(deserializer)?;
+        Ok(records.into_iter().map(|kept| ((kept.id.clone(), kept.records.clone()), kept)).collect())
+    }
+}

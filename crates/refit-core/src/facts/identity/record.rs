@@ -1,0 +1,77 @@
+//! What a source says of a record, as far as it matters for who it is.
+
+use crate::facts::mapping::{Key, Record, Said, document::Subject};
+use crate::facts::{FieldRef, Value};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::fmt;
+
+/// A record, by the source and the id that the source knows it by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordId {
+    /// Whether it is about a device or a person.
+    pub of: Subject,
+    /// The source.
+    pub source: SmolStr,
+    /// The source's own id.
+    pub id: SmolStr,
+}
+
+/// As documents name it: `jamf-pro/123`.
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.source, self.id)
+    }
+}
+
+/// What a source said of a record at one time, as far as it matters for who it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The record.
+    pub record: RecordId,
+    /// When it was read.
+    pub at: Timestamp,
+    /// What identifies it. Nothing here leaves what was known: a system may have several kinds of records of one device.
+    pub keys: Vec<Key>,
+    /// Whether keys of kinds that are not here are as they were.
+    pub partial: bool,
+    /// Its platform.
+    pub platform: Option<SmolStr>,
+    /// Since when the source has it: its enrolment. `None` is: nobody knows.
+    pub began: Option<Timestamp>,
+    /// When the source last had a sign of life; `None` is: nobody knows, as in a list that is kept by hand.
+    pub alive: Option<Timestamp>,
+    /// Whether the source says that it is gone.
+    pub gone: bool,
+}
+
+impl Sighting {
+    /// What a record says of who it is; it was read from `source` at `at`.
+    pub fn of(source: &str, record: &Record, at: Timestamp) -> Sighting {
+        let said = |name: &str| match record.facts.get(&FieldRef::device(name)) {
+            Some(Said::Value(value)) => Some(value),
+            _ => None,
+        };
+        // A clock that is ahead must not make a device younger or livelier than it can be.
+        let time = |name: &str| match said(name) {
+            Some(Value::Time(time)) => Some((*time).min(at)),
+            _ => None,
+        };
+        let mut keys = record.keys.clone();
+        keys.sort();
+        Sighting {
+            record: RecordId { of: record.of, source: source.into(), id: record.id.clone() },
+            at,
+            keys,
+            partial: false,
+            platform: match said("platform") {
+                Some(Value::Text(platform)) => Some(platform.clone()),
+                _ => None,
+            },
+            began: time("enrolled"),
+            alive: time("seen"),
+            gone: record.deleted,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A synthetic company, read through the connectors from six systems, with what goes wrong in real ones: who is one, and who is
+//! not, is known beforehand and held against what Refit finds. `company.rs` and what is below it makes the company and knows
+//! nothing of how it is found out.
+//!
+//! This is the small form; `cargo bench -p refit-core --bench company` is the whole one.
+
+#![allow(clippy::disallowed_methods, reason = "the test reads connectors; the core that it tests does not")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
+
+mod defects;
+mod made;
+mod measure;
+mod payloads;
+mod reading;
+
+use made::{Company, Size};
+use measure::{Score, score};
+use reading::Reader;
+use refit_core::facts::identity::Registry;
+
+#[test]
+fn nobody_is_taken_for_somebody_else_and_most_are_found() {
+    let mut company = Company::new(Size { people: 2_500, devices: 3_750, of_each_defect: 25 }, 7);
+    let (mut reader, mut registry) = (Reader::new(), Registry::default());
+    reader.full(&company, &mut registry, 0);
+    let first = score(&company, &registry);
+    let ids = measure::ids(&company, &registry);
+    company.a_month_later();
+    reader.full(&company, &mut registry, 30);
+    let second = score(&company, &registry);
+    let lost = measure::lost(&company, &registry, &ids);
+    println!("at first:\n{first}\na month later:\n{second}");
+    for score in [&first, &second] {
+        assert_eq!(score.wrong(), 0, "somebody is taken for somebody else:\n{score}");
+        assert!(score.share() >= 0.99, "too few are found:\n{score}");
+    }
+    assert!(lost.is_empty(), "ids lead to something else than before: {lost:?}");
+    at_least(&second, 25);
+
+    // The same records in another order are the same people and devices.
+    let mut turned = Registry::default();
+    Reader::new().turned(&company, &mut turned, 30);
+    let mut once = Registry::default();
+    Reader::new().full(&company, &mut once, 30);
+    assert_eq!(measure::groups(&company, &turned), measure::groups(&company, &once));
+}
+
+fn at_least(score: &Score, each: usize) {
+    for (defect, row) in score.defects() {
+        assert!(row.entities >= each, "{defect:?} is there {} times only", row.entities);
+    }
+}
