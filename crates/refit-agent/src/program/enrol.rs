@@ -2,7 +2,7 @@
 
 use super::{
     disk,
-    folders::{Config, Folders, is_root, least_interval, most_interval, user_ids},
+    folders::{Config, Folders, is_root, least_interval, most_interval, user_ids, yes},
     frame::WireFailure,
     network::{Client, certificates, signing_request},
 };
@@ -65,15 +65,20 @@ pub fn enrol(folders: &Folders, token: &str, proxy: Option<&str>, again: bool, n
         Err(_) => journal,
     };
     disk::save(folders, &journal)?;
+    // What was set on this machine by hand stays; where that can't be read, it begins anew like the rest.
+    let before = Config::read(&folders.config_file()).ok();
+    let usual = || (least_interval(), most_interval(), yes(), Vec::new());
+    let (least_interval_seconds, most_interval_seconds, fetch_lists, calendars) = before
+        .map_or_else(usual, |it| (it.least_interval_seconds, it.most_interval_seconds, it.fetch_lists, it.calendars));
     let config = Config {
         address: token.address,
         authority,
         device: enrolled.device,
         proxy: proxy.map(str::to_owned),
-        least_interval_seconds: least_interval(),
-        most_interval_seconds: most_interval(),
-        fetch_lists: true,
-        calendars: Vec::new(),
+        least_interval_seconds,
+        most_interval_seconds,
+        fetch_lists,
+        calendars,
     };
     fs::create_dir_all(&folders.config)?;
     disk::replace(&folders.config_file(), &serde_json::to_vec_pretty(&config)?, 0o644)?;

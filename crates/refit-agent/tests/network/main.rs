@@ -189,7 +189,7 @@ fn a_damaged_journal_says_what_to_do_and_is_not_begun_anew() {
 }
 
 #[test]
-fn enrolling_again_keeps_how_often_the_machine_was_restarted() {
+fn enrolling_again_keeps_how_often_the_machine_was_restarted_and_what_was_set_by_hand() {
     if !can_run() {
         return;
     }
@@ -201,8 +201,19 @@ fn enrolling_again_keeps_how_often_the_machine_was_restarted() {
     journal["restarts"] = json!(["2026-11-26T04:00:00Z"]);
     journal["counter"] = json!(7);
     fs::write(&path, journal.to_string()).unwrap();
+    let settings = folder.path().join("etc/agent.json");
+    let set = || -> serde_json::Value { serde_json::from_slice(&fs::read(&settings).unwrap()).unwrap() };
+    let mut by_hand = set();
+    by_hand["least_interval_seconds"] = json!(77);
+    by_hand["fetch_lists"] = json!(false);
+    by_hand["calendars"] = json!(["/srv/calendars"]);
+    fs::write(&settings, by_hand.to_string()).unwrap();
     let output = agent(folder.path(), &["enroll", "--again", &server.token().to_string()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
+    let after = set();
+    for name in ["least_interval_seconds", "fetch_lists", "calendars", "address"] {
+        assert_eq!(after[name], by_hand[name], "{name}");
+    }
     let after = read();
     assert_eq!((&after["restarts"], &after["counter"]), (&json!(["2026-11-26T04:00:00Z"]), &json!(0)));
 }
