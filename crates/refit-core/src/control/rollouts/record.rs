@@ -447,3 +447,7 @@ impl Rollouts {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -1,0 +1,281 @@
+use super::*;
+use crate::rollout::{PassedBy, snapshot_title};
+
+const DEB: [&str; 2] = ["deb/openssl", "deb/curl"];
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+fn devices(list: &[u32]) -> DeviceSet {
+    list.iter().copied().collect()
+}
+
+fn opened(title: &str, version: &str, ring: &str, members: &[u32]) -> RingOpened {
+    RingOpened {
+        title: TitleId::new(title),
+        version: version.into(),
+        rollout: "standard".into(),
+        ring: ring.into(),
+        platform: Some("linux".into()),
+        members: Some(devices(members)),
+        releases: Vec::new(),
+    }
+}
+
+fn answered(title: &str, after: &str, answer: Option<GateAnswer>) -> GateAnswered {
+    GateAnswered {
+        title: TitleId::new(title),
+        version: "2".into(),
+        after: after.into(),
+        platform: Some("linux".into()),
+        answer,
+        until: None,
+        verdict: None,
+        evidence: None,
+        why: None,
+    }
+}
+
+/// Release 2 of the editor has begun, in a ring of devices 0 to 9.
+fn begun() -> Rollouts {
+    let mut rollouts = Rollouts::default();
+    rollouts.begins(&(TitleId::new("editor"), "2".into()), None, DeviceSet::default());
+    let members: Vec<u32> = (0..10).collect();
+    rollouts.ring_opened(1, at(100), &opened("editor", "2", "canary", &members));
+    rollouts
+}
+
+/// Two packages move as one, in a ring of devices 0 to 9.
+fn snapshot() -> (Rollouts, TitleId) {
+    let mut rollouts = Rollouts::default();
+    let (title, version) = (snapshot_title("linux"), SmolStr::from("2026-11-09"));
+    let releases: Vec<(TitleId, SmolStr)> = DEB.iter().map(|deb| (TitleId::new(*deb), "2".into())).collect();
+    for release in &releases {
+        rollouts.begins(release, Some((title.clone(), version.clone())), DeviceSet::default());
+    }
+    let members: Vec<u32> = (0..10).collect();
+    let opened = RingOpened { releases, ..opened(title.as_str(), &version, "canary", &members) };
+    rollouts.ring_opened(1, at(100), &opened);
+    (rollouts, title)
+}
+
+fn trial(rollouts: &Rollouts, title: &str) -> Trial {
+    rollouts.trial(&TitleId::new(title), "2").unwrap().into_owned()
+}
+
+#[test]
+fn what_moves_with_what() {
+    let (rollouts, title) = snapshot();
+    let record = &rollouts.of(&title)[0];
+    let [openssl, curl] = DEB.map(TitleId::new);
+    assert!(record.moves(&title, &openssl, "2") && record.moves(&title, &curl, "2"));
+    assert!(!record.moves(&title, &openssl, "1") && !record.moves(&title, &title, "2026-11-09"));
+    assert_eq!(record.titles(&title).collect::<Vec<_>>(), [&curl, &openssl]);
+    assert_eq!(rollouts.parts(&title, "2026-11-09").len(), 2);
+    assert_eq!(rollouts.parts(&title, "2026-11-08").len(), 0);
+
+    let rollouts = begun();
+    let editor = TitleId::new("editor");
+    let record = &rollouts.of(&editor)[0];
+    assert!(record.moves(&editor, &editor, "2"));
+    assert!(!record.moves(&editor, &editor, "1") && !record.moves(&editor, &curl, "2"));
+    assert_eq!(record.titles(&editor).collect::<Vec<_>>(), [&editor]);
+    assert_eq!(rollouts.parts(&editor, "2"), [(editor, "2".into())].into());
+}
+
+#[test]
+fn of_what_a_record_speaks() {
+    let rollouts = begun();
+    let record = &rollouts.of(&TitleId::new("editor"))[0];
+    assert!(record.is_of("standard", "2", Some("linux")));
+    assert!(!record.is_of("fast", "2", Some("linux")));
+    assert!(!record.is_of("standard", "1", Some("linux")));
+    assert!(!record.is_of("standard", "2", Some("macos")) && !record.is_of("standard", "2", None));
+    assert_eq!(record.reached(), (0..10).collect());
+    assert!(record.ring("canary").is_some() && record.ring("early").is_none());
+}
+
+#[test]
+fn what_came_of_a_snapshot_is_what_came_of_its_releases() {
+    let (mut rollouts, title) = snapshot();
+    let [openssl, curl] = DEB.map(TitleId::new);
+    rollouts.result(&openssl, "2", 1, at(110), Some(false));
+    rollouts.result(&curl, "2", 1, at(111), Some(true));
+    rollouts.result(&openssl, "2", 2, at(112), Some(false));
+    rollouts.complaint(3, &[(curl.clone(), "2".into())]);
+    rollouts.complaint(4, &[(openssl.clone(), "2".into())]);
+    let all = rollouts.trial(&title, "2026-11-09").unwrap().into_owned();
+    assert_eq!((all.fine, all.failed, all.complained), (devices(&[2]), devices(&[1]), devices(&[3, 4])));
+    // Each by itself knows what it did.
+    assert_eq!(trial(&rollouts, "deb/openssl").fine, devices(&[1, 2]));
+    assert_eq!(trial(&rollouts, "deb/curl").failed, devices(&[1]));
+    assert!(rollouts.trial(&openssl, "1").is_none());
+    // A person lets it go on.
+    let goes_on = GateAnswered {
+        version: "2026-11-09".into(),
+        why: Some("the network".into()),
+        ..answered(title.as_str(), "canary", None)
+    };
+    rollouts.gate_answered(9, at(200), &goes_on);
+    let all = rollouts.trial(&title, "2026-11-09").unwrap().into_owned();
+    assert_eq!((all.failed, all.complained, all.excused), (devices(&[]), devices(&[]), (0..10).collect()));
+}
+
+#[test]
+fn halts_are_the_releases_own_and_those_of_its_snapshots() {
+    let (mut rollouts, title) = snapshot();
+    let openssl = TitleId::new("deb/openssl");
+    let halted = |rollouts: &Rollouts| rollouts.halts_of(&openssl, "2").map(|(title, _)| title).collect::<Vec<_>>();
+    assert_eq!(halted(&rollouts), []);
+    let pass =
+        GateAnswered { version: "2026-11-09".into(), ..answered(title.as_str(), "canary", Some(GateAnswer::Pass)) };
+    rollouts.gate_answered(2, at(200), &pass);
+    assert_eq!(halted(&rollouts), []);
+    let other = GateAnswered { version: "2026-11-08".into(), answer: Some(GateAnswer::Halt), ..pass.clone() };
+    rollouts.gate_answered(3, at(201), &other);
+    assert_eq!(halted(&rollouts), []);
+    rollouts.gate_answered(4, at(202), &GateAnswered { answer: Some(GateAnswer::Halt), ..pass });
+    assert_eq!(halted(&rollouts), [title.clone()]);
+    rollouts.gate_answered(5, at(203), &answered("deb/openssl", "canary", Some(GateAnswer::Halt)));
+    assert_eq!(halted(&rollouts), [openssl, title]);
+}
+
+#[test]
+fn answers_stand_by_ring_and_platform_until_they_are_taken_back() {
+    let mut rollouts = begun();
+    let editor = TitleId::new("editor");
+    let said = |rollouts: &Rollouts, after: &str, platform: &str| {
+        rollouts.answer(&editor, "2", Some(platform), after).map(|gate| gate.answer)
+    };
+    rollouts.gate_answered(2, at(200), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    assert_eq!(said(&rollouts, "canary", "linux"), Some(GateAnswer::Pass));
+    assert_eq!((said(&rollouts, "early", "linux"), said(&rollouts, "canary", "macos")), (None, None));
+    let macos = GateAnswered { platform: Some("macos".into()), ..answered("editor", "canary", Some(GateAnswer::Halt)) };
+    rollouts.gate_answered(3, at(201), &macos);
+    rollouts.gate_answered(4, at(202), &answered("editor", "early", Some(GateAnswer::Halt)));
+    assert!(rollouts.halt(&editor, "2", Some("linux")).is_some_and(|halt| halt.after == "early"));
+    assert!(rollouts.halt(&editor, "1", Some("linux")).is_none());
+    // What is said again takes the place of what was said, there and nowhere else.
+    rollouts.gate_answered(5, at(203), &answered("editor", "canary", Some(GateAnswer::Inconclusive)));
+    assert_eq!(said(&rollouts, "canary", "linux"), Some(GateAnswer::Inconclusive));
+    assert_eq!(said(&rollouts, "canary", "macos"), Some(GateAnswer::Halt));
+    assert_eq!(rollouts.answers(&editor).len(), 3);
+    rollouts.gate_answered(6, at(204), &answered("editor", "early", None));
+    assert_eq!((said(&rollouts, "early", "linux"), rollouts.answers(&editor).len()), (None, 2));
+    // One for every platform speaks of each.
+    let everywhere = GateAnswered { platform: None, ..answered("editor", "early", Some(GateAnswer::Halt)) };
+    rollouts.gate_answered(7, at(205), &everywhere);
+    assert_eq!(said(&rollouts, "early", "windows"), Some(GateAnswer::Halt));
+}
+
+#[test]
+fn a_release_waits_for_no_gate_where_somebody_said_so() {
+    let mut rollouts = begun();
+    let editor = TitleId::new("editor");
+    let expedite = |version: &str, platform: Option<&str>| ReleaseExpedited {
+        title: TitleId::new("editor"),
+        version: version.into(),
+        platform: platform.map(Into::into),
+        why: "it is exploited".into(),
+    };
+    assert!(!rollouts.is_expedited(&editor, "2", Some("linux")));
+    rollouts.release_expedited(2, at(200), &expedite("2", Some("linux")));
+    assert!(rollouts.is_expedited(&editor, "2", Some("linux")));
+    assert!(!rollouts.is_expedited(&editor, "2", Some("macos")) && !rollouts.is_expedited(&editor, "1", Some("linux")));
+    rollouts.release_expedited(3, at(201), &expedite("3", None));
+    assert!(rollouts.is_expedited(&editor, "3", Some("macos")) && rollouts.is_expedited(&editor, "3", None));
+    assert!(!rollouts.is_expedited(&TitleId::new("browser"), "3", None));
+}
+
+#[test]
+fn a_timeline_keeps_the_newest_moments() {
+    let mut rollouts = begun();
+    let editor = TitleId::new("editor");
+    for seq in 2..=256 {
+        rollouts.gate_answered(seq, at(100), &answered("editor", "canary", Some(GateAnswer::Inconclusive)));
+    }
+    let ends = |rollouts: &Rollouts| {
+        let timeline = &rollouts.timelines[&editor];
+        (timeline.len(), timeline.front().unwrap().seq, timeline.back().unwrap().seq)
+    };
+    assert_eq!(ends(&rollouts), (256, 1, 256));
+    rollouts.gate_answered(257, at(100), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    assert_eq!(ends(&rollouts), (256, 2, 257));
+}
+
+#[test]
+fn the_first_result_of_a_ring_is_the_earliest_of_its_members() {
+    let mut rollouts = begun();
+    let editor = TitleId::new("editor");
+    let first = |rollouts: &Rollouts, ring: usize| rollouts.of(&editor)[0].open[ring].first_result;
+    rollouts.result(&editor, "2", 17, at(120), Some(false));
+    assert_eq!(first(&rollouts, 0), None, "it is no member");
+    rollouts.result(&editor, "2", 1, at(150), Some(false));
+    rollouts.result(&editor, "2", 2, at(140), Some(true));
+    rollouts.result(&editor, "2", 3, at(160), Some(false));
+    assert_eq!(first(&rollouts, 0), Some(at(140)));
+    // A clock that is behind makes it no earlier than the ring.
+    rollouts.result(&editor, "2", 4, at(50), Some(false));
+    assert_eq!(first(&rollouts, 0), Some(at(100)));
+    // A ring in which somebody has it already has its first result when it opens; one in which nobody has, has none.
+    rollouts.ring_opened(8, at(300), &opened("editor", "2", "early", &[17, 18]));
+    rollouts.ring_opened(9, at(400), &opened("editor", "2", "rest", &[30, 31]));
+    assert_eq!((first(&rollouts, 1), first(&rollouts, 2)), (Some(at(300)), None));
+    let elsewhere = RingOpened { platform: Some("macos".into()), ..opened("editor", "2", "canary", &[40]) };
+    rollouts.ring_opened(10, at(500), &elsewhere);
+    assert_eq!(rollouts.of(&editor).len(), 2);
+}
+
+#[test]
+fn a_device_says_one_thing_of_a_release() {
+    let mut rollouts = begun();
+    let editor = TitleId::new("editor");
+    rollouts.result(&editor, "2", 1, at(110), Some(true));
+    rollouts.result(&editor, "2", 1, at(120), Some(false));
+    assert_eq!((trial(&rollouts, "editor").fine, trial(&rollouts, "editor").failed), (devices(&[1]), devices(&[])));
+    rollouts.result(&editor, "2", 1, at(130), Some(true));
+    assert_eq!((trial(&rollouts, "editor").fine, trial(&rollouts, "editor").failed), (devices(&[]), devices(&[1])));
+    rollouts.result(&editor, "2", 1, at(140), None);
+    assert_eq!(trial(&rollouts, "editor").results(), devices(&[]));
+    // Nothing counts of what has not begun.
+    rollouts.result(&editor, "3", 1, at(150), Some(true));
+    rollouts.complaint(1, &[(editor.clone(), "3".into())]);
+    assert!(rollouts.trial(&editor, "3").is_none());
+    // Who had it before it began is a result; who has it when it begins once more was counted.
+    rollouts.begins(&(editor.clone(), "3".into()), None, devices(&[5]));
+    rollouts.begins(&(editor.clone(), "3".into()), Some((snapshot_title("linux"), "2026-11-09".into())), devices(&[6]));
+    let trial = rollouts.trial(&editor, "3").unwrap();
+    assert_eq!((trial.fine.clone(), trial.snapshots.len()), (devices(&[5]), 1));
+}
+
+#[test]
+fn what_was_let_go_on_speaks_against_nothing_until_it_speaks_again() {
+    let mut rollouts = begun();
+    let editor = TitleId::new("editor");
+    rollouts.result(&editor, "2", 1, at(110), Some(true));
+    rollouts.result(&editor, "2", 20, at(110), Some(true));
+    rollouts.complaint(21, &[(editor.clone(), "2".into())]);
+    let halt =
+        |verdict| GateAnswered { verdict: Some(verdict), ..answered("editor", "canary", Some(GateAnswer::Halt)) };
+    // A halt by failures that ends by itself forgets nothing, and one by people what they said.
+    rollouts.gate_answered(2, at(200), &halt(Verdict::Halts(HaltedBy::Failures)));
+    rollouts.gate_answered(3, at(201), &answered("editor", "canary", None));
+    assert_eq!(trial(&rollouts, "editor").complained, devices(&[21]));
+    rollouts.gate_answered(4, at(202), &halt(Verdict::Passes(PassedBy::Bound)));
+    rollouts.gate_answered(5, at(203), &answered("editor", "early", None));
+    assert_eq!(trial(&rollouts, "editor").complained, devices(&[21]));
+    rollouts.gate_answered(6, at(204), &halt(Verdict::Halts(HaltedBy::Measure(Measure::Reports))));
+    rollouts.gate_answered(7, at(205), &answered("editor", "canary", None));
+    let now = trial(&rollouts, "editor");
+    assert_eq!((now.complained, now.failed.clone(), now.excused), (devices(&[]), devices(&[1, 20]), devices(&[])));
+    // A person excuses all that it has reached.
+    let goes_on = GateAnswered { why: Some("the network".into()), ..answered("editor", "canary", None) };
+    rollouts.gate_answered(8, at(206), &goes_on);
+    let now = trial(&rollouts, "editor");
+    let excused: DeviceSet = (0..10).chain([20]).collect();
+    assert_eq!((now.failed, now.excused), (devices(&[]), excused));
+    rollouts.result(&editor, "2", 1, at(210), Some(true));
+    let now = trial(&rollouts, "editor");
+    assert!(now.failed == devices(&[1]) && !now.excused.contains(1) && now.excused.contains(2));
+}
