@@ -4,6 +4,7 @@ mod by_hand;
 mod pace;
 mod signals;
 mod snapshots;
+mod status;
 
 use super::shell::Shell;
 use refit_core::{

@@ -217,3 +217,7 @@ fn measured(measure: &Measure) -> String {
         Measure::Signal(name) => format!("devices of which signal {name} says something bad"),
     }
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,130 @@
+use super::*;
+use crate::rollout::{Compared, PassedBy, Tally};
+
+fn at(hours: i64) -> Timestamp {
+    Timestamp::from_second(hours * 3_600).unwrap()
+}
+
+fn status(stage: Stage) -> Status {
+    let next = (stage != Stage::Complete).then(|| "early".into());
+    Status {
+        stage,
+        ring: "canary".into(),
+        next,
+        evidence: None,
+        verdict: None,
+        halt: None,
+        soak: SignedDuration::from_hours(48),
+    }
+}
+
+fn evidence(failed: u64) -> Evidence {
+    Evidence { first_result: Some(at(0)), devices: 74, reported: 61, failed, ..Evidence::default() }
+}
+
+fn halt(verdict: Option<Verdict>) -> GateRecord {
+    let compared = [(Measure::Silence, 3, 20), (Measure::Reports, 4, 10)].map(|(measure, bad, of)| Compared {
+        measure,
+        reached: Tally::new(bad, of),
+        control: Tally::new(1, 200),
+        watched: None,
+    });
+    GateRecord {
+        version: "2".into(),
+        after: "early".into(),
+        platform: None,
+        answer: GateAnswer::Halt,
+        at: at(5),
+        until: None,
+        evidence: verdict.is_some().then(|| Evidence {
+            compared: compared.into(),
+            elsewhere: Tally::new(2, 9),
+            ..evidence(3)
+        }),
+        verdict,
+        why: None,
+    }
+}
+
+fn halted(halt: GateRecord) -> String {
+    Status { halt: Some(halt), ..status(Stage::Halted) }.sentence(at(30))
+}
+
+#[test]
+fn how_a_release_stands_is_one_sentence() {
+    let under_way = Status { evidence: Some(evidence(0)), ..status(Stage::UnderWay) };
+    let soaking = "early opens when canary has passed: 61 of 74 reported, none failed, 1 day 5 h of 2 days soaked";
+    assert_eq!(under_way.sentence(at(29)), soaking);
+    let soaked = "early opens when canary has passed: 61 of 74 reported, none failed, soaked";
+    assert_eq!(under_way.sentence(at(48)), soaked);
+    let failing = Status { evidence: Some(evidence(2)), soak: SignedDuration::ZERO, ..status(Stage::Asks) };
+    assert_eq!(failing.sentence(at(1)), "a person has to say whether early opens: 61 of 74 reported, 2 failed");
+    let nobody = Evidence { first_result: None, devices: 0, ..Evidence::default() };
+    let nobody = Status { evidence: Some(nobody), ..status(Stage::UnderWay) };
+    let expected = "early opens when canary has passed: nobody in it has the title or waits for the release";
+    assert_eq!(nobody.sentence(at(1)), expected);
+    assert_eq!(status(Stage::UnderWay).sentence(at(1)), "early opens when canary has passed");
+    assert_eq!(status(Stage::Gone).sentence(at(1)), "canary is open, and the policy no longer has this rollout");
+    assert_eq!(status(Stage::Complete).sentence(at(1)), "all rings are open");
+}
+
+#[test]
+fn what_a_gate_wants_is_said() {
+    let wants = |wants: Wants| {
+        let compared = [Measure::Silence, Measure::Signal("crashes".into())].map(|measure| Compared {
+            measure,
+            reached: Tally::new(0, 9),
+            control: Tally::new(0, 9),
+            watched: Some(7),
+        });
+        let evidence = Evidence { compared: compared.into(), ..evidence(0) };
+        let verdict = Some(Verdict::Waits(wants));
+        let said = Status { evidence: Some(evidence), verdict, ..status(Stage::UnderWay) }.sentence(at(48));
+        said.split("soaked").nth(1).unwrap().to_owned()
+    };
+    assert_eq!(wants(Wants::Results), "");
+    assert_eq!(wants(Wants::Measure(Measure::Reports)), "; reports of people look worse than elsewhere");
+    assert_eq!(wants(Wants::Measure(Measure::Silence)), "; devices that fell silent look worse than elsewhere");
+    assert_eq!(wants(Wants::Watching(Measure::Silence)), "; 7 watched for long enough to fall silent");
+    let signal = Measure::Signal("crashes".into());
+    assert_eq!(wants(Wants::Watching(signal)), "; signal crashes speaks of 7 of them since the change");
+    assert_eq!(wants(Wants::Watching(Measure::Reports)), "; 0 watched for long enough to fall silent");
+}
+
+#[test]
+fn why_a_release_is_halted_is_said_with_figures() {
+    let failures = halt(Some(Verdict::Halts(HaltedBy::Failures)));
+    assert_eq!(halted(failures.clone()), "halted after early: 5 of 70 failed");
+    let silence = halt(Some(Verdict::Halts(HaltedBy::Measure(Measure::Silence))));
+    let said = "halted after early: devices that fell silent: 3 of 20 devices that it reached, 1 of 200 others";
+    assert_eq!(halted(silence), said);
+    let person = GateRecord { why: Some("it burns".into()), until: Some(at(72)), ..failures };
+    assert_eq!(halted(person), "halted after early: it burns, until 1970-01-04T00:00:00Z");
+    assert_eq!(halted(halt(None)), "halted after early: its gate said so");
+    assert_eq!(because(&GateRecord { answer: GateAnswer::Pass, ..halt(None) }), "");
+    assert_eq!(status(Stage::Halted).sentence(at(1)), "halted after canary");
+}
+
+#[test]
+fn each_moment_of_a_timeline_is_one_line() {
+    let opened = |devices| Happened::Opened { rollout: "standard".into(), ring: "early".into(), devices }.to_string();
+    assert_eq!(opened(Some(1)), "ring early of standard opened for 1 device");
+    assert_eq!(opened(Some(12)), "ring early of standard opened for 12 devices");
+    assert_eq!(opened(None), "ring early of standard opened");
+    let said = |answer, verdict: Option<Verdict>, evidence, why: Option<&str>| {
+        Happened::Answered { after: "early".into(), answer, verdict, evidence, why: why.map(Into::into) }.to_string()
+    };
+    let (pass, halt) = (Some(GateAnswer::Pass), Some(GateAnswer::Halt));
+    let bound = Some(Verdict::Passes(PassedBy::Bound));
+    let line = "passed after ring early: 61 of 74 reported, 1 failed";
+    assert_eq!(said(pass, bound, Some(evidence(1)), None), line);
+    let failures = Some(Verdict::Halts(HaltedBy::Failures));
+    assert_eq!(said(halt, failures, Some(evidence(3)), None), "halted after ring early: 3 of 61 failed");
+    assert_eq!(said(halt, None, None, Some("it burns")), "halted after ring early: it burns");
+    assert_eq!(said(pass, None, None, None), "passed after ring early: by hand");
+    assert_eq!(said(Some(GateAnswer::Inconclusive), None, None, None), "kept waiting after ring early: by hand");
+    assert_eq!(said(None, None, None, None), "let go on after ring early: the halt has ended");
+    assert_eq!(said(None, None, None, Some("fixed")), "let go on after ring early: fixed");
+    let expedited = Happened::Expedited { why: "it is exploited".into() }.to_string();
+    assert_eq!(expedited, "it waits for no gate: it is exploited");
+}

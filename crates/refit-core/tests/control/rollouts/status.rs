@@ -1,0 +1,90 @@
+//! How a release stands, from its first ring to its last.
+
+use super::{POLICY, direct, fleet, name, receipt};
+use crate::shell::Shell;
+use refit_core::{
+    control::{Input, ReceiptResult, Stage, Status},
+    policy::document::test::GateAnswer,
+};
+use refit_model::TitleId;
+
+fn status(shell: &Shell) -> Status {
+    let title = TitleId::new("editor");
+    let record = shell.state.rollouts.of(&title).last().unwrap();
+    Status::of(&shell.state, &title, record, shell.now).unwrap()
+}
+
+fn stands(shell: &Shell) -> (Stage, String, Option<String>) {
+    let status = status(shell);
+    (status.stage, status.ring.to_string(), status.next.map(|next| next.to_string()))
+}
+
+fn answer(shell: &mut Shell, after: &str, answer: GateAnswer) {
+    shell.tell(Input::AnswerGate {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        after: after.into(),
+        platform: Some("linux".into()),
+        answer: Some(answer),
+        until: None,
+        why: Some("somebody looked".into()),
+        found: None,
+    });
+}
+
+#[test]
+fn a_release_is_under_way_asks_a_person_and_is_complete() {
+    let mut shell = fleet(30, 4);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    assert_eq!(stands(&shell), (Stage::UnderWay, "canary".into(), Some("early".into())));
+    let now = status(&shell);
+    assert!(now.halt.is_none() && now.soak.as_hours() == 24);
+    assert_eq!(now.evidence.as_ref().map(|it| (it.devices, it.reported)), Some((4, 0)));
+
+    // The gate's patience is seven days.
+    shell.wait(7 * 24 - 1);
+    assert_eq!(stands(&shell).0, Stage::UnderWay);
+    shell.wait(1);
+    assert_eq!(stands(&shell).0, Stage::Asks);
+    assert_eq!(
+        status(&shell).sentence(shell.now),
+        "a person has to say whether early opens: 0 of 4 reported, none failed"
+    );
+
+    // A person has said.
+    answer(&mut shell, "canary", GateAnswer::Pass);
+    assert_eq!(stands(&shell).0, Stage::UnderWay);
+    direct(&mut shell);
+    assert_eq!(stands(&shell), (Stage::UnderWay, "early".into(), Some("rest".into())));
+    answer(&mut shell, "early", GateAnswer::Pass);
+    direct(&mut shell);
+    assert_eq!(stands(&shell), (Stage::Complete, "rest".into(), None));
+}
+
+#[test]
+fn a_release_is_halted_and_its_rollout_can_be_gone() {
+    let mut shell = fleet(60, 20);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    for index in 0..20 {
+        receipt(&mut shell, &name(index), ReceiptResult::Failed, "1.0.0", "1.0.0");
+    }
+    direct(&mut shell);
+    let now = status(&shell);
+    assert_eq!(now.stage, Stage::Halted);
+    let said = now.sentence(shell.now);
+    assert!(said.starts_with("halted after canary: ") && said.contains(" of 20 failed"), "{said}");
+
+    // A halt is one, whatever becomes of its rollout.
+    shell.apply(&POLICY.replace("rollout: standard\n", "").replace("  standard:\n", "  other:\n"));
+    assert_eq!(stands(&shell), (Stage::Halted, "canary".into(), None));
+    let goes_on = Input::ResumeRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: None,
+        why: "it was the network".into(),
+    };
+    shell.tell(goes_on);
+    assert_eq!(stands(&shell), (Stage::Gone, "canary".into(), None));
+}
