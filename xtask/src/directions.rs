@@ -33,6 +33,8 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("refit", &["refit-testbed", "refit-sim"], "the testbed and the simulator are not shipped"),
     ("refit-core", &["refit-sim"], "the simulator drives the core"),
     ("refit-sim", IO, "the simulator is its seed"),
+    ("refit-worlds", IO, "a fleet that is made up is its seed"),
+    ("refit-core", &["refit-worlds"], "worlds in files stand above the core"),
 ];
 
 /// Crates that do IO, wait, or draw random numbers.

@@ -1,12 +1,26 @@
 //! Values that many devices share, kept once and counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, Hash},
+};
+
+/// A map whose order nobody sees: what leaves the engine is sorted. Its hashes have no secret, and are the same on every run.
+pub(super) type Map<K, V> = std::collections::HashMap<K, V, FixedState>;
+
+/// The hash of a value, the same on every run.
+pub(super) fn hash_of(value: &(impl Hash + ?Sized)) -> u64 {
+    FixedState::default().hash_one(value)
+}
 
 /// A pool of values. Each is kept once, under a small number, for as long as somebody holds it; the last to let go
 /// removes it.
 #[derive(Clone, Debug)]
 pub(super) struct Pool<T> {
-    numbers: BTreeMap<T, u32>,
+    /// Numbers, by the hash of their values.
+    numbers: HashTable<u32>,
     entries: Vec<Option<Entry<T>>>,
     free: BTreeSet<u32>,
 }
@@ -19,20 +33,43 @@ struct Entry<T> {
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { numbers: BTreeMap::new(), entries: Vec::new(), free: BTreeSet::new() }
+        Self { numbers: HashTable::new(), entries: Vec::new(), free: BTreeSet::new() }
     }
 }
 
-impl<T: Ord + Clone> Pool<T> {
+impl<T: Hash + Eq> Pool<T> {
     /// Takes hold of a value: its number, and whether nobody held it before.
     pub fn hold(&mut self, value: T) -> (u32, bool) {
-        if let Some(&number) = self.numbers.get(&value) {
-            if let Some(Some(entry)) = self.entries.get_mut(number as usize) {
-                entry.holders += 1;
-            }
-            return (number, false);
+        let hash = hash_of(&value);
+        match self.held(hash, |known| *known == value) {
+            Some(number) => (number, false),
+            None => (self.add(hash, value), true),
         }
-        let entry = Some(Entry { value: value.clone(), holders: 1 });
+    }
+
+    /// As [`Pool::hold`], of a value that is only made where nobody holds it: its hash, what is the same, and the value.
+    pub fn hold_as(&mut self, hash: u64, same: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> (u32, bool) {
+        match self.held(hash, same) {
+            Some(number) => (number, false),
+            None => (self.add(hash, make()), true),
+        }
+    }
+
+    /// Takes hold once more of what somebody holds.
+    pub fn hold_again(&mut self, number: u32) {
+        if let Some(Some(entry)) = self.entries.get_mut(number as usize) {
+            entry.holders += 1;
+        }
+    }
+
+    fn held(&mut self, hash: u64, same: impl Fn(&T) -> bool) -> Option<u32> {
+        let number = self.number_as(hash, same)?;
+        self.hold_again(number);
+        Some(number)
+    }
+
+    fn add(&mut self, hash: u64, value: T) -> u32 {
+        let entry = Some(Entry { value, holders: 1 });
         let number = match self.free.pop_first() {
             Some(number) => {
                 if let Some(place) = self.entries.get_mut(number as usize) {
@@ -45,8 +82,11 @@ impl<T: Ord + Clone> Pool<T> {
                 (self.entries.len() - 1) as u32
             }
         };
-        self.numbers.insert(value, number);
-        (number, true)
+        let Pool { numbers, entries, .. } = self;
+        numbers.insert_unique(hash, number, |number| {
+            entries.get(*number as usize).and_then(Option::as_ref).map_or(0, |entry| hash_of(&entry.value))
+        });
+        number
     }
 
     /// Lets go of a value; the value itself where nobody holds it any more.
@@ -58,7 +98,9 @@ impl<T: Ord + Clone> Pool<T> {
             return None;
         }
         let entry = place.take()?;
-        self.numbers.remove(&entry.value);
+        if let Ok(found) = self.numbers.find_entry(hash_of(&entry.value), |known| *known == number) {
+            found.remove();
+        }
         self.free.insert(number);
         // Room at the end is given back, so that a fleet that has shrunk is small.
         while matches!(self.entries.last(), Some(None)) {
@@ -68,19 +110,23 @@ impl<T: Ord + Clone> Pool<T> {
         Some(entry.value)
     }
 
-    /// The value of that number.
-    pub fn get(&self, number: u32) -> Option<&T> {
-        self.entries.get(number as usize)?.as_ref().map(|entry| &entry.value)
+    /// The number of a value that somebody holds: its hash, and what is the same.
+    pub fn number_as(&self, hash: u64, same: impl Fn(&T) -> bool) -> Option<u32> {
+        let is = |number: &u32| self.get(*number).is_some_and(&same);
+        self.numbers.find(hash, is).copied()
     }
 
     /// The number of a value that somebody holds.
     pub fn number(&self, value: &T) -> Option<u32> {
-        self.numbers.get(value).copied()
+        let is = |number: &u32| self.get(*number) == Some(value);
+        self.numbers.find(hash_of(value), is).copied()
     }
+}
 
-    /// All values with their numbers, in the order of the values.
-    pub fn iter(&self) -> impl Iterator<Item = (&T, u32)> {
-        self.numbers.iter().map(|(value, number)| (value, *number))
+impl<T> Pool<T> {
+    /// The value of that number.
+    pub fn get(&self, number: u32) -> Option<&T> {
+        self.entries.get(number as usize)?.as_ref().map(|entry| &entry.value)
     }
 
     /// How many hold a value.
@@ -92,6 +138,21 @@ impl<T: Ord + Clone> Pool<T> {
     pub fn len(&self) -> usize {
         self.numbers.len()
     }
+
+    /// One more than the greatest number.
+    pub fn width(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+impl<T: Ord> Pool<T> {
+    /// All values with their numbers, in the order of the values.
+    pub fn sorted(&self) -> Vec<(&T, u32)> {
+        let held = (0..).zip(&self.entries).filter_map(|(number, entry)| Some((&entry.as_ref()?.value, number)));
+        let mut held: Vec<(&T, u32)> = held.collect();
+        held.sort();
+        held
+    }
 }
 
 #[cfg(test)]
@@ -102,12 +163,25 @@ mod tests {
     fn a_value_is_kept_once_and_goes_with_its_last_holder() {
         let mut pool = Pool::default();
         assert_eq!((pool.hold("a"), pool.hold("b"), pool.hold("a")), ((0, true), (1, true), (0, false)));
-        assert_eq!(pool.release(0), None);
+        assert_eq!(pool.hold_as(hash_of("b"), |known| *known == "b", || "b"), (1, false));
+        assert_eq!((pool.release(0), pool.release(1)), (None, None));
         assert_eq!(pool.release(0), Some("a"));
         assert_eq!((pool.len(), pool.get(0), pool.number(&"b")), (1, None, Some(1)));
         assert_eq!(pool.hold("c"), (0, true), "numbers are used again");
+        assert_eq!(pool.sorted(), [(&"b", 1), (&"c", 0)]);
         pool.release(0);
         pool.release(1);
-        assert_eq!((pool.len(), pool.entries.len(), pool.free.len()), (0, 0, 0));
+        assert_eq!((pool.len(), pool.width(), pool.free.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn many_values_are_found_again() {
+        let mut pool = Pool::default();
+        let numbers: Vec<u32> = (0..10_000u64).map(|value| pool.hold(value * 7).0).collect();
+        for (value, number) in (0..10_000u64).zip(numbers) {
+            assert_eq!((pool.number(&(value * 7)), pool.get(number)), (Some(number), Some(&(value * 7))));
+            assert_eq!(pool.release(number), Some(value * 7));
+        }
+        assert_eq!((pool.len(), pool.width()), (0, 0));
     }
 }

@@ -89,9 +89,7 @@ impl World {
             world.releases.entry(release.title.clone()).or_default().push(release);
         }
         for list in world.releases.values_mut() {
-            list.sort_by(|a, b| {
-                a.version.cmp(&b.version).then(a.branch.cmp(&b.branch)).then(a.published.cmp(&b.published))
-            });
+            list.sort_by(order);
         }
         for advisory in advisories {
             world.advisories.entry(advisory.title.clone()).or_default().push(advisory);
@@ -100,6 +98,23 @@ impl World {
             list.sort_by(|a, b| a.id.cmp(&b.id));
         }
         world
+    }
+
+    /// Adds a release; it takes the place of the one of that version and branch.
+    pub fn publish(&mut self, release: Release) {
+        let list = self.releases.entry(release.title.clone()).or_default();
+        list.retain(|known| known.version != release.version || known.branch != release.branch);
+        let place = list.partition_point(|known| order(known, &release).is_lt());
+        list.insert(place, release);
+    }
+
+    /// Adds an advisory; it takes the place of the one of that id for that title.
+    pub fn advise(&mut self, advisory: Advisory) {
+        let list = self.advisories.entry(advisory.title.clone()).or_default();
+        match list.binary_search_by(|known| known.id.cmp(&advisory.id)) {
+            Ok(place) => list.splice(place..=place, [advisory]).for_each(drop),
+            Err(place) => list.insert(place, advisory),
+        }
     }
 
     /// The releases of a title, oldest version first.
@@ -116,4 +131,9 @@ impl World {
     pub fn titles(&self) -> impl Iterator<Item = &TitleId> {
         self.releases.keys()
     }
+}
+
+/// Releases of a title: by version, then by branch.
+fn order(a: &Release, b: &Release) -> std::cmp::Ordering {
+    a.version.cmp(&b.version).then(a.branch.cmp(&b.branch)).then(a.published.cmp(&b.published))
 }

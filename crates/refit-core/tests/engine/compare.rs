@@ -35,8 +35,6 @@ pub struct Difference {
     pub plain: String,
     pub engine: String,
     pub explanation: String,
-    /// The policy by which the plain decision was made.
-    pub policy: Option<String>,
 }
 
 /// How often each answer was given: `compliance due`, `holds freeze`.
@@ -74,7 +72,6 @@ pub fn differences(
                         plain: plain[field].to_string(),
                         engine: engine[field].to_string(),
                         explanation: refit_core::decide::explain(&decision, &view).to_string(),
-                        policy: decision.policy.as_ref().map(ToString::to_string),
                     });
                 }
             }
@@ -82,15 +79,7 @@ pub fn differences(
         for (slot, engine) in answers {
             let (plain, engine) = ("nothing".to_owned(), engine.to_string());
             let explanation = String::new();
-            found.push(Difference {
-                device: device.id.to_string(),
-                slot,
-                field: "slot",
-                plain,
-                engine,
-                explanation,
-                policy: None,
-            });
+            found.push(Difference { device: device.id.to_string(), slot, field: "slot", plain, engine, explanation });
         }
     }
     found

@@ -13,14 +13,15 @@ use refit_core::engine::{Change, Fleet, Verdicts};
 use refit_model::DeviceId;
 use std::collections::BTreeMap;
 
-fn specs(count: usize, seed: u8) -> impl Iterator<Item = Spec> {
+pub fn specs(count: usize, seed: u8) -> impl Iterator<Item = Spec> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let strategy = spec();
     (0..count).map(move |_| strategy.new_tree(&mut runner).unwrap().current())
 }
 
-fn cases(default: usize) -> usize {
+/// How many worlds: so many, if nobody asks for others.
+pub fn cases(default: usize) -> usize {
     std::env::var("REFIT_ENGINE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default)
 }
 

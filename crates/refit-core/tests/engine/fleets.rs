@@ -6,8 +6,8 @@ use super::worlds::{CONDITIONS, Spec, TITLE, ago, version};
 use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::{
     facts::{Fact, FieldRef, Value},
-    policy::repository::Repository,
-    rollout::Evidence,
+    policy::{document::test::GateAnswer, repository::Repository},
+    rollout::{Evidence, snapshot_after, snapshot_name, snapshot_title},
     world::{Absence, Applied, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, SlotKey, World},
 };
 use refit_model::{Advisory, AdvisoryId, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
@@ -125,7 +125,12 @@ fn documents(spec: &Spec, dice: &mut Dice) -> Vec<Json> {
         policy["mode"] = json!(dice.of(&["observe", "notify", "enforce"]));
         documents.push(policy);
     }
-    documents.push(json!({ "policy": "archive", "software": [dice.of(&["os/security", "os/*", "deb/open*"])], "rollout": "shares",
+    let rollout = match dice.below(3) {
+        0 => json!("shares"),
+        1 => json!({ "use": "shares", "every": "7d" }),
+        _ => json!({ "use": "standard", "every": "36h" }),
+    };
+    documents.push(json!({ "policy": "archive", "software": [dice.of(&["os/security", "os/*", "deb/open*"])], "rollout": rollout,
         "window": "overnight", "deadline": [{ "within": "200h", "at_due": "proceed" }], "min_age": format!("{}h", dice.below(60)) }));
     for number in 0..dice.below(3) {
         let mut exception = json!({ "exception": format!("exception {number}"), "software": [dice.of(&[TITLE, PACKAGE])], "until": day(dice, -3, 9), "where": dice.of(&WHERES) });
@@ -224,6 +229,7 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
             }
         }
     }
+    snapshots(&mut world, ids, repository, dice);
     world.applied = Applied { all: base.applied.all, ..Applied::default() };
     for policy in &repository.policies {
         if dice.one_in(3) {
@@ -236,6 +242,54 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
         }
     }
     world
+}
+
+/// What has become of the snapshots of policies that take any: some are on their way, some of those without a release that was heard of
+/// later, some were halted.
+fn snapshots(world: &mut World, ids: &[DeviceId], repository: &Repository, dice: &mut Dice) {
+    let package = TitleId::new(PACKAGE);
+    let releases: Vec<Release> = world.releases(&package).to_vec();
+    for policy in &repository.policies {
+        let (Some(every), Some(rollout)) = (policy.snapshot_every, &policy.rollout) else { continue };
+        let title = snapshot_title(&policy.name);
+        for release in &releases {
+            let taken = snapshot_after(every, release.published);
+            let version = Version::parse(Scheme::Generic, &snapshot_name(taken)).unwrap();
+            let rings = repository.rollouts[rollout].rings.iter().map(|ring| ring.name.clone());
+            let rings: Vec<_> = rings.collect();
+            // Several releases go with one snapshot.
+            let states = world.rollouts.entry(title.clone()).or_default();
+            if dice.one_in(2) && states.iter().all(|state| state.version != version) {
+                let open = 1 + dice.below(rings.len() as u64) as usize;
+                let mut members = BTreeMap::new();
+                if dice.one_in(3) {
+                    members.insert(rings[0].clone(), ids.iter().filter(|_| dice.one_in(3)).cloned().collect());
+                }
+                let began = releases.iter().filter(|_| !dice.one_in(4));
+                let began = began.map(|release| (package.clone(), release.version.as_str().into())).collect();
+                states.push(RolloutState {
+                    rollout: rollout.clone(),
+                    releases: (!dice.one_in(3)).then_some(began),
+                    version: version.clone(),
+                    platform: dice.one_in(4).then(|| dice.of(&["windows", "linux"]).into()),
+                    open: rings.iter().take(open).cloned().collect(),
+                    members,
+                });
+            }
+            if dice.one_in(3) {
+                world.gates.entry(title.clone()).or_default().push(GateState {
+                    version,
+                    after: dice.of(&rings),
+                    platform: dice.one_in(4).then(|| dice.of(&["windows", "linux"]).into()),
+                    finding: GateFinding::Answered(dice.of(&[
+                        GateAnswer::Pass,
+                        GateAnswer::Inconclusive,
+                        GateAnswer::Halt,
+                    ])),
+                });
+            }
+        }
+    }
 }
 
 fn fact(dice: &mut Dice, value: Value, source: &'static str) -> Fact {

@@ -9,6 +9,7 @@ mod documents;
 mod equality;
 mod fleet;
 mod fleets;
+mod live;
 mod scenarios;
 mod selection;
 

@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads files")]
 
 use super::{
-    compare::{Counts, Difference, differences},
+    compare::{Counts, differences},
     documents::{read, repository},
 };
 use refit_core::policy::{
@@ -31,12 +31,6 @@ fn decide_all(folder: &Path) -> usize {
         let situation = situation(test, &documents, &files, &catalog).unwrap();
         let found =
             differences(&situation.repository, &situation.world, &situation.devices, situation.now, &mut Counts::new());
-        // Not in the engine yet: snapshots, which move through the rings as one (0083).
-        let policy = |name: &String| situation.repository.policy(name);
-        let moves_alone = |one: &Difference| {
-            one.policy.as_ref().and_then(policy).is_none_or(|policy| policy.snapshot_every.is_none())
-        };
-        let found: Vec<Difference> = found.into_iter().filter(moves_alone).collect();
         wrong += usize::from(!found.is_empty());
         for one in found {
             let place = test.origin(&[], &files);

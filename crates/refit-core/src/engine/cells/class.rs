@@ -2,12 +2,13 @@
 
 use super::super::{
     fleet::Fleet,
-    select::{Selection, Sets},
+    intern::Map,
+    select::{Columns, Selection, Sets},
 };
 use crate::{
     facts::{FieldRef, Root, Value},
     policy::{
-        expr::{Expr, Text, Truth},
+        expr::{Expr, Formula, Text, Truth},
         repository::Repository,
     },
     world::Applied,
@@ -22,16 +23,21 @@ use std::{
 const TRUTHS: usize = 16;
 
 /// The classes of a fleet at a time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Classes {
     /// By number of device.
     of: Vec<u32>,
-    /// What each class says, in words: truths, then codes of fields, zone, universe, and more.
-    said: Vec<Box<[u32]>>,
+    /// What each class says, in words: truths, then codes of fields, and more.
+    said: Vec<Arc<[u32]>>,
+    known: Map<Arc<[u32]>, u32>,
     /// Conditions by text, in the order of their truths.
     conditions: BTreeMap<Text, usize>,
+    /// The conditions, in the order of their truths.
+    formulas: Vec<Formula>,
     /// The fields whose codes are kept, in order.
     fields: Vec<FieldRef>,
+    /// The times at which something first applied, in order.
+    applied: Vec<Timestamp>,
     /// Where the codes begin.
     codes: usize,
 }
@@ -60,12 +66,13 @@ pub(super) fn phase() -> FieldRef {
 impl Classes {
     /// Partitions a fleet.
     pub fn new(fleet: &Fleet, repository: &Repository, applied: &Applied, selection: &mut Selection<'_>) -> Classes {
-        let mut conditions = BTreeMap::new();
+        let (mut conditions, mut formulas) = (BTreeMap::new(), Vec::new());
         let mut sets: Vec<Sets> = Vec::new();
         for condition in conditions_on_devices(repository) {
             if !conditions.contains_key(condition.text()) {
                 conditions.insert(condition.text().clone(), sets.len());
                 sets.push(selection.select(condition));
+                formulas.push(condition.formula());
             }
         }
         let mut fields: BTreeSet<FieldRef> = BTreeSet::from([platform(), kind(), phase()]);
@@ -73,55 +80,87 @@ impl Classes {
             fields.extend(condition.fields().iter().filter(|field| field.root != Root::Exposure).cloned());
         }
         let fields: Vec<FieldRef> = fields.into_iter().collect();
-        let applied = applied_times(applied);
         let codes = sets.len().div_ceil(TRUTHS);
-        let width = codes + fields.len() + 4;
+        let applied = applied_times(applied);
+        let (of, said, known) = (vec![0; fleet.width()], Vec::new(), Map::default());
+        let mut classes = Classes { of, said, known, conditions, formulas, fields, applied, codes };
+        let width = classes.width();
         let mut words = vec![0u32; width * fleet.width()];
         for (place, sets) in sets.iter().enumerate() {
-            let shift = 2 * (place % TRUTHS);
-            for (devices, bits) in [(&sets.holds, 1u32), (&sets.unknown, 2)] {
+            for (devices, bits) in [(&sets.holds, HOLDS), (&sets.unknown, UNKNOWN)] {
                 for device in devices {
-                    if let Some(word) = words.get_mut(device as usize * width + place / TRUTHS) {
-                        *word |= bits << shift;
-                    }
+                    let own = words.get_mut(device as usize * width..).unwrap_or_default();
+                    set(own, place, bits);
                 }
             }
         }
-        for field in &fields {
-            selection.columns.ask(field);
-        }
-        let columns: Vec<_> = fields.iter().filter_map(|field| selection.columns.get(field)).collect();
-        let mut known: BTreeMap<Box<[u32]>, u32> = BTreeMap::new();
-        let mut of = vec![0; fleet.width()];
+        selection.read(&classes.fields);
         for device in fleet.numbers() {
-            let Some(row) = fleet.row(device) else { continue };
             let from = device as usize * width;
             let Some(own) = words.get_mut(from..from + width) else { continue };
-            let asked = columns.iter().map(|column| column.code(device));
-            let enrolled = applied.iter().filter(|applied| row.enrolled.is_some_and(|enrolled| enrolled > **applied));
-            let others = [
-                row.zone.map_or(0, |zone| zone + 1),
-                row.universe,
-                u32::from(fleet.overlay(device).identity_in_doubt),
-                enrolled.count() as u32,
-            ];
-            own.iter_mut().skip(codes).zip(asked.chain(others)).for_each(|(word, said)| *word = said);
-            let next = known.len() as u32;
-            let class = match known.get(&*own) {
-                Some(class) => *class,
-                None => *known.entry((&*own).into()).or_insert(next),
-            };
-            if let Some(place) = of.get_mut(device as usize) {
+            classes.fill(fleet, &selection.columns, device, own);
+            let class = classes.number_of(own);
+            if let Some(place) = classes.of.get_mut(device as usize) {
                 *place = class;
             }
         }
-        let mut said: Vec<Box<[u32]>> = vec![Box::default(); known.len()];
-        for (words, class) in known {
-            if let Some(place) = said.get_mut(class as usize) {
-                *place = words;
+        classes
+    }
+
+    fn width(&self) -> usize {
+        self.codes + self.fields.len() + 2
+    }
+
+    /// What is said of a device besides truths.
+    fn fill(&self, fleet: &Fleet, columns: &Columns, device: u32, words: &mut [u32]) {
+        let enrolled = fleet.row(device).and_then(|row| fleet.enrolled(row));
+        let enrolled = enrolled.map_or(0, |enrolled| self.applied.partition_point(|applied| *applied < enrolled));
+        let asked = self.fields.iter().map(|field| columns.get(field).map_or(0, |column| column.code(device)));
+        let others = [u32::from(fleet.overlay(device).identity_in_doubt), enrolled as u32];
+        words.iter_mut().skip(self.codes).zip(asked.chain(others)).for_each(|(word, said)| *word = said);
+    }
+
+    fn number_of(&mut self, words: &[u32]) -> u32 {
+        if let Some(class) = self.known.get(words) {
+            return *class;
+        }
+        let (class, words): (u32, Arc<[u32]>) = (self.said.len() as u32, words.into());
+        self.said.push(Arc::clone(&words));
+        self.known.insert(words, class);
+        class
+    }
+
+    /// Looks at one device anew, of which the columns speak already. The next time at which what conditions say of it changes by
+    /// itself; `None`: never.
+    pub fn renew(&mut self, fleet: &Fleet, columns: &Columns, device: u32, now: Timestamp) -> Option<Timestamp> {
+        let mut words = vec![0u32; self.width()];
+        for (place, formula) in self.formulas.iter().enumerate() {
+            match formula.truth(&mut |part| columns.truth(part, device, now)) {
+                Truth::True => set(&mut words, place, HOLDS),
+                Truth::Unknown => set(&mut words, place, UNKNOWN),
+                Truth::False => {}
             }
         }
-        Classes { of, said, conditions, fields, codes }
+        self.fill(fleet, columns, device, &mut words);
+        let class = self.number_of(&words);
+        if self.of.len() <= device as usize {
+            self.of.resize(device as usize + 1, 0);
+        }
+        if let Some(place) = self.of.get_mut(device as usize) {
+            *place = class;
+        }
+        self.next_change(columns, device, now)
+    }
+
+    /// The next time at which what conditions say of a device changes by itself; `None`: never.
+    pub fn next_change(&self, columns: &Columns, device: u32, now: Timestamp) -> Option<Timestamp> {
+        let parts = self.formulas.iter().flat_map(Formula::parts).filter(|part| part.expr.depends_on_now());
+        parts.filter_map(|part| columns.next_change(part, device, now)).min()
+    }
+
+    /// Whether the passing of time alone can change what any condition says.
+    pub fn depend_on_now(&self) -> bool {
+        self.formulas.iter().flat_map(Formula::parts).any(|part| part.expr.depends_on_now())
     }
 
     /// How many there are.
@@ -151,8 +190,8 @@ impl Class<'_> {
         let Some(&place) = self.classes.conditions.get(condition.text()) else { return Truth::Unknown };
         let word = self.words.get(place / TRUTHS).copied().unwrap_or(0);
         match word >> (2 * (place % TRUTHS)) & 3 {
-            1 => Truth::True,
-            2 => Truth::Unknown,
+            HOLDS => Truth::True,
+            UNKNOWN => Truth::Unknown,
             _ => Truth::False,
         }
     }
@@ -167,24 +206,24 @@ impl Class<'_> {
         self.words.get(self.classes.codes + self.classes.fields.len() + place).copied().unwrap_or(0)
     }
 
-    /// The zone, by its number from 1 on; 0 is not known.
-    pub fn zone(&self) -> u32 {
-        self.other(0)
-    }
-
-    /// The universe.
-    pub fn universe(&self) -> u32 {
-        self.other(1)
-    }
-
     /// Whether two histories claim the identity.
     pub fn doubt(&self) -> bool {
-        self.other(2) == 1
+        self.other(0) == 1
     }
 
     /// How many of the times at which something first applied had passed when the devices were enrolled.
     pub fn enrolled(&self) -> u32 {
-        self.other(3)
+        self.other(1)
+    }
+}
+
+const HOLDS: u32 = 1;
+const UNKNOWN: u32 = 2;
+
+/// Says in the words of a class what the condition of a place says.
+fn set(words: &mut [u32], place: usize, bits: u32) {
+    if let Some(word) = words.get_mut(place / TRUTHS) {
+        *word |= bits << (2 * (place % TRUTHS));
     }
 }
 
@@ -196,7 +235,7 @@ pub(super) fn text(value: Option<&Value>) -> Option<&str> {
     }
 }
 
-fn conditions_on_devices(repository: &Repository) -> impl Iterator<Item = &Arc<Expr>> {
+pub(super) fn conditions_on_devices(repository: &Repository) -> impl Iterator<Item = &Arc<Expr>> {
     let policies = repository.policies.iter().filter_map(|policy| policy.condition.as_ref());
     let rings = repository.rollouts.values().flat_map(|rollout| &rollout.rings);
     let rings = rings.filter_map(|ring| ring.condition.as_ref());
@@ -206,7 +245,7 @@ fn conditions_on_devices(repository: &Repository) -> impl Iterator<Item = &Arc<E
     policies.chain(rings).chain(blocks).chain(freezes).chain(exceptions)
 }
 
-fn conditions_on_exposures(repository: &Repository) -> impl Iterator<Item = &Arc<Expr>> {
+pub(super) fn conditions_on_exposures(repository: &Repository) -> impl Iterator<Item = &Arc<Expr>> {
     let entries = repository.policies.iter().flat_map(|policy| &policy.deadline);
     let entries = entries.filter_map(|entry| entry.condition.as_ref());
     let freezes = repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());

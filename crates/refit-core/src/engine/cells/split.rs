@@ -1,213 +1,346 @@
 //! One title: from the devices that have a release of it to cells.
 
 use super::{
-    super::{
-        fleet::{Fleet, Overlay, Presence},
-        rules::{Installed, Ruling, Shelf, Subject, rule},
-        select::{Combination, Selection},
-    },
-    UTC,
+    Inputs,
     class::{Class, Classes, kind, phase, platform, text},
+    late::Late,
     own,
+    scope::{Permutation, Scope},
+    title::{Group, Key, Numbers, TitleCells},
 };
 use crate::{
+    engine::{
+        fleet::{Brief, Presence},
+        intern::Map,
+        rules::{Installed, Regime, Ruling, Shelf, Subject, rule},
+        select::{Columns, Combination},
+    },
     facts::{FieldRef, Value},
     policy::{
         document::policy::Presence::Required,
-        expr::Expr,
-        repository::{Policy, Repository, Rollout, Selector},
+        expr::{Expr, Truth},
+        repository::{Policy, Selector},
     },
-    world::{SlotKey, World},
+    rollout::snapshot_title,
+    world::SlotKey,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{DeviceId, Offer, TitleId, Version};
 use roaring::RoaringBitmap;
-use sha2::{Digest, Sha256};
-use smol_str::SmolStr;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Splits the devices of one title.
 pub(super) struct Split<'a> {
-    fleet: &'a Fleet,
+    inputs: Inputs<'a>,
     classes: &'a Classes,
-    selection: &'a Selection<'a>,
-    shelf: Shelf<'a>,
+    columns: &'a Columns,
+    scope: &'a Scope,
+    shelf: &'a Shelf<'a>,
     title: &'a TitleId,
-    /// For each class, what the title's policies see of it.
-    seen: Vec<u32>,
-    /// How the policies permute positions, and the rollouts with shares that they use.
-    shares: Vec<(SmolStr, Permutation, Vec<&'a Rollout>)>,
     /// Devices that were named when rings opened.
-    members: Vec<(&'a BTreeSet<DeviceId>, RoaringBitmap)>,
+    members: Vec<&'a BTreeSet<DeviceId>>,
+    permutations: Vec<(&'a str, Permutation)>,
 }
 
-/// How a policy permutes positions (docs/reference/rules.md, rule 8).
-#[derive(Clone, Copy)]
-struct Permutation {
-    multiplier: u16,
-    offset: u16,
+/// A release in a slot, with its number; `None` where nothing is installed.
+pub(super) type Present<'a> = Option<(u32, &'a Presence)>;
+
+/// A slot of a device, with what is in it.
+pub(super) struct Place<'a> {
+    pub present: Present<'a>,
+    pub slot: SlotKey,
 }
 
-impl Permutation {
-    fn of(policy: &str) -> Permutation {
-        let digest = Sha256::digest(policy.as_bytes());
-        Permutation {
-            multiplier: u16::from_be_bytes([digest[0], digest[1]]) | 1,
-            offset: u16::from_be_bytes([digest[2], digest[3]]),
-        }
-    }
-
-    fn position(self, point: u16) -> f64 {
-        f64::from(point.wrapping_mul(self.multiplier).wrapping_add(self.offset)) / 65_536.0
-    }
+/// How a slot of a device is looked at.
+enum Looked {
+    /// With others.
+    As(Key),
+    /// By itself.
+    Alone,
 }
-
-/// What tells the devices of one release apart, besides what only they have.
-type Key = (u32, u64, Vec<u64>);
 
 impl<'a> Split<'a> {
     pub fn new(
-        fleet: &'a Fleet,
-        repository: &'a Repository,
-        world: &'a World,
+        inputs: Inputs<'a>,
         classes: &'a Classes,
-        selection: &'a Selection<'a>,
+        columns: &'a Columns,
+        scope: &'a Scope,
+        shelf: &'a Shelf<'a>,
         title: &'a TitleId,
-        now: Timestamp,
     ) -> Split<'a> {
-        let shelf = Shelf::new(repository, world, title, now);
-        let rollouts = |policy: &'a crate::policy::repository::Policy| {
-            let entries = policy.deadline.iter().filter_map(|entry| entry.rollout.as_ref());
-            let names: BTreeSet<&SmolStr> = policy.rollout.iter().chain(entries).collect();
-            names.into_iter().filter_map(|name| repository.rollouts.get(name)).collect::<Vec<_>>()
-        };
-        let mut shares = Vec::new();
-        let mut rings: BTreeMap<&SmolStr, &'a Rollout> = BTreeMap::new();
-        for candidate in &shelf.policies {
-            let used = rollouts(candidate.policy);
-            rings.extend(used.iter().map(|rollout| (&rollout.name, *rollout)));
-            let with_shares: Vec<&'a Rollout> =
-                used.into_iter().filter(|rollout| rollout.rings.iter().any(|ring| ring.share.is_some())).collect();
-            if !with_shares.is_empty() {
-                shares.push((candidate.policy.name.clone(), Permutation::of(&candidate.policy.name), with_shares));
-            }
-        }
-        let named = shelf.rollouts.iter().flat_map(|state| state.members.values());
-        let members = named
-            .map(|members| (members, members.iter().filter_map(|member| fleet.number(member)).collect()))
-            .collect();
-        let mut split = Split { fleet, classes, selection, shelf, title, seen: Vec::new(), shares, members };
-        split.seen = split.project(&rings);
-        split
-    }
-
-    /// Puts classes together that differ in nothing that matters for this title.
-    fn project(&self, rings: &BTreeMap<&SmolStr, &'a Rollout>) -> Vec<u32> {
-        let shelf = &self.shelf;
-        let repository = shelf.repository;
-        let exceptions: Vec<_> =
-            repository.exceptions.iter().filter(|exception| shelf.selected(&exception.software)).collect();
-        let blocks = repository.blocks.iter().filter(|block| block.title == *self.title);
-        let policies = shelf.policies.iter().map(|candidate| candidate.policy);
-        let mut on_devices: BTreeMap<&SmolStr, &Arc<Expr>> = BTreeMap::new();
-        let conditions = policies
-            .clone()
-            .filter_map(|policy| policy.condition.as_ref())
-            .chain(rings.values().flat_map(|rollout| &rollout.rings).filter_map(|ring| ring.condition.as_ref()))
-            .chain(blocks.clone().filter_map(|block| block.condition.as_ref()))
-            .chain(repository.freezes.iter().filter_map(|freeze| freeze.condition.as_ref()))
-            .chain(exceptions.iter().filter_map(|exception| exception.condition.as_ref()));
-        on_devices.extend(conditions.map(|condition| (condition.text(), condition)));
-        let on_exposures = policies
-            .clone()
-            .flat_map(|policy| &policy.deadline)
-            .filter_map(|entry| entry.condition.as_ref())
-            .chain(repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref()))
-            .chain(exceptions.iter().map(|exception| &exception.unless));
-        let fields: BTreeSet<FieldRef> = on_exposures
-            .flat_map(|condition| condition.fields().iter().cloned())
-            .chain([platform(), kind(), phase()])
-            .collect();
-        let branches = repository.titles.get(self.title).into_iter().flat_map(|title| &title.branches);
-        let days = policies.flat_map(|policy| &policy.accept).any(|accepted| accepted.until.is_some())
-            || branches.into_iter().any(|branch| branch.supported_until.is_some())
-            || blocks.into_iter().any(|block| block.until.is_some())
-            || !exceptions.is_empty();
-        let mut known: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
-        let mut offers: BTreeMap<String, u32> = BTreeMap::new();
-        let managed = !shelf.policies.is_empty();
-        (0..self.classes.len() as u32)
-            .filter_map(|number| self.classes.get(number))
-            .map(|class| {
-                let mut words = Vec::new();
-                if managed {
-                    words.extend(on_devices.values().map(|condition| class.truth(condition) as u32));
-                    words.extend(fields.iter().map(|field| class.code(field)));
-                    let next = offers.len() as u32;
-                    let told = format!("{:?}", self.offers(class.universe()));
-                    words.push(*offers.entry(told).or_insert(next));
-                    words.push(u32::from(class.doubt()));
-                    words.push(class.enrolled());
-                    words.push(if days { class.zone() } else { 0 });
-                }
-                let next = known.len() as u32;
-                *known.entry(words).or_insert(next)
-            })
-            .collect()
+        let snapshots = shelf.policies.iter().map(|candidate| snapshot_title(&candidate.policy.name));
+        let snapshots = snapshots.filter_map(|title| inputs.world.rollouts.get(&title)).flatten();
+        let members = shelf.rollouts.iter().chain(snapshots).flat_map(|state| state.members.values());
+        let names = shelf.policies.iter().map(|candidate| candidate.policy.name.as_str());
+        let permutations = names.map(|name| (name, Permutation::of(name))).collect();
+        Split { inputs, classes, columns, scope, shelf, title, members: members.collect(), permutations }
     }
 
     fn offers(&self, universe: u32) -> &'a [(Version, Offer)] {
-        self.fleet.universe(universe).and_then(|offers| offers.get(self.title)).map(Vec::as_slice).unwrap_or_default()
+        let told = self.inputs.fleet.universe(universe);
+        told.and_then(|offers| offers.get(self.title)).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The cells of the devices that have a release, or of those that have none.
-    pub fn cells(&self, present: Option<(u32, &Presence)>, devices: &RoaringBitmap) -> Vec<(Ruling, RoaringBitmap)> {
+    fn place_of(&self, present: Present<'a>) -> Place<'a> {
         let slot = present.map_or_else(|| SlotKey::of(self.title.clone()), |(_, present)| present.slot());
-        let mut groups: BTreeMap<Key, Vec<u32>> = BTreeMap::new();
-        let mut cells = Vec::new();
-        if present.is_none() && self.by_package() {
+        Place { present, slot }
+    }
+
+    /// Decides the title for everybody who has it, and for those who have not where it is required.
+    pub fn fill(&self, cells: &mut TitleCells, late: &Late) {
+        let fleet = self.inputs.fleet;
+        let members: Vec<RoaringBitmap> = self
+            .members
+            .iter()
+            .map(|members| members.iter().filter_map(|member| fleet.number(member)).collect())
+            .collect();
+        let present = fleet.present(self.title);
+        for (number, present, holders) in &present {
+            let late = late.of(*number);
+            self.fill_place(&self.place_of(Some((*number, *present))), holders, &members, late, cells);
+        }
+        if cells.required {
+            let having = present.into_iter().map(|(_, _, holders)| holders);
+            let absent = having.fold(fleet.numbers().clone(), |absent, holders| absent - holders);
+            self.fill_place(&self.place_of(None), &absent, &members, None, cells);
+        }
+        cells.wake_at(self.shelf.next(fleet.zones()));
+    }
+
+    fn fill_place(
+        &self,
+        place: &Place<'a>,
+        devices: &RoaringBitmap,
+        members: &[RoaringBitmap],
+        late_ones: Option<(Timestamp, &[u32])>,
+        cells: &mut TitleCells,
+    ) {
+        if place.present.is_none() && self.by_package() {
             for device in devices.iter().filter(|device| self.has_slot(*device)) {
-                add(&mut cells, self.rule(present, &slot, device), device);
+                self.alone(place, device, cells);
             }
-            return cells;
+            return;
         }
+        let mut places: Map<Key, usize> = Map::default();
+        let mut groups: Vec<(Key, Vec<u32>)> = Vec::new();
         for device in devices {
-            if self.fleet.overlay(device).concerns(&slot) {
-                cells.push((self.rule(present, &slot, device), RoaringBitmap::from_iter([device])));
-                continue;
+            let brief = self.inputs.fleet.brief(device);
+            let member = |place: usize, _: &BTreeSet<DeviceId>| {
+                members.get(place).is_some_and(|members| members.contains(device))
+            };
+            match self.look(&place.slot, device, brief, member, &mut cells.numbers) {
+                Looked::Alone => self.alone(place, device, cells),
+                Looked::As(key) => {
+                    let next = groups.len();
+                    let at = *places.entry(key).or_insert(next);
+                    if at == next {
+                        groups.push((key, Vec::new()));
+                    }
+                    if let Some((_, group)) = groups.get_mut(at) {
+                        group.push(device);
+                    }
+                }
             }
-            groups.entry(self.key(device)).or_default().push(device);
         }
-        for group in groups.into_values() {
-            let Some(&first) = group.first() else { continue };
-            let ruling = self.rule(present, &slot, first);
-            if ruling.contested {
-                // What the policies say is held against each other device by device.
-                for device in group {
-                    add(&mut cells, self.rule(present, &slot, device), device);
+        for (key, devices) in groups {
+            let Some(&first) = devices.first() else { continue };
+            let (mut group, ruling) = self.group(place, first);
+            cells.restless |= group.contested;
+            let Some(matter_after) = group.matter_after.filter(|_| !group.contested) else {
+                match group.contested {
+                    // What the policies say is held against each other device by device.
+                    true => devices.into_iter().for_each(|device| self.alone(place, device, cells)),
+                    false => {
+                        group.base = Some(cells.add(place, ruling, false, bitmap(devices)));
+                        cells.groups.insert((number(place.present), key), group);
+                    }
+                }
+                continue;
+            };
+            // Who is not among those that are late by the least that can matter is not late at all.
+            let mut among =
+                late_ones.filter(|(bound, _)| *bound <= matter_after).map(|(_, late)| late.iter().peekable());
+            let mut others = Vec::with_capacity(devices.len());
+            let mut late: Vec<(Regime, Vec<u32>)> = Vec::new();
+            for device in devices {
+                if let Some(among) = &mut among {
+                    while among.next_if(|late| **late < device).is_some() {}
+                    if among.peek().is_none_or(|late| **late != device) {
+                        others.push(device);
+                        continue;
+                    }
+                }
+                match self.regime(place, device, matter_after, &group, cells) {
+                    None => others.push(device),
+                    Some(regime) => match late.iter_mut().find(|(known, _)| *known == regime) {
+                        Some((_, devices)) => devices.push(device),
+                        None => late.push((regime, vec![device])),
+                    },
+                }
+            }
+            if let Some(&one) = others.first() {
+                let ruling = if one == first { ruling } else { self.rule(place.present, &place.slot, one) };
+                group.base = Some(cells.add(place, ruling, false, bitmap(others)));
+            }
+            for (regime, devices) in late {
+                let Some(&one) = devices.first() else { continue };
+                let ruling = self.rule(place.present, &place.slot, one);
+                group.late.push((regime, cells.add(place, ruling, true, bitmap(devices))));
+            }
+            cells.groups.insert((number(place.present), key), group);
+        }
+    }
+
+    /// What the rules say of a group, as one of its devices shows it.
+    fn group(&self, place: &Place<'a>, device: u32) -> (Group, Ruling) {
+        let ruling = self.rule(place.present, &place.slot, device);
+        let group = Group {
+            contested: ruling.contested,
+            matter_after: ruling.spells_matter_after,
+            clocks: Arc::clone(&ruling.clocks),
+            policy: ruling.policy.clone(),
+            base: None,
+            late: Vec::new(),
+        };
+        (group, ruling)
+    }
+
+    /// What follows from a spell that began later than anything that it is compared with; `None` where it began earlier.
+    fn regime(
+        &self,
+        place: &Place<'a>,
+        device: u32,
+        matter_after: Timestamp,
+        group: &Group,
+        cells: &mut TitleCells,
+    ) -> Option<Regime> {
+        let spell = self.spell(place.present, device).filter(|spell| *spell > matter_after)?;
+        let policy = self.shelf.repository.policy(group.policy.as_ref()?)?;
+        let began = group.clocks.began(Some(spell));
+        cells.wake_at(group.clocks.next(policy, began, self.shelf.now));
+        Some(group.clocks.regime(policy, began, self.shelf.now))
+    }
+
+    fn alone(&self, place: &Place<'a>, device: u32, cells: &mut TitleCells) {
+        let ruling = self.rule(place.present, &place.slot, device);
+        cells.restless |= ruling.contested;
+        let cell = cells.add(place, ruling, false, RoaringBitmap::from_iter([device]));
+        cells.alone.insert((number(place.present), device), cell);
+    }
+
+    /// The slots of the title on a device, and one for its absence where it is required.
+    fn places(&self, device: u32, cells: &TitleCells) -> Vec<Place<'a>> {
+        let fleet = self.inputs.fleet;
+        let Some(row) = fleet.row(device) else { return Vec::new() };
+        let present = fleet.installs_of(row).iter().filter_map(|number| Some((*number, fleet.presence(*number)?)));
+        let mut places: Vec<Place<'a>> = present
+            .filter(|(_, present)| present.title == *self.title)
+            .map(|present| self.place_of(Some(present)))
+            .collect();
+        if places.is_empty() && cells.required {
+            places.push(self.place_of(None));
+        }
+        places
+    }
+
+    /// Puts one device into the cells, which hold it nowhere.
+    pub fn place(&self, cells: &mut TitleCells, device: u32) {
+        let Some(row) = self.inputs.fleet.row(device) else { return };
+        for place in self.places(device, cells) {
+            if place.present.is_none() && self.by_package() {
+                if self.has_slot(device) {
+                    self.alone(&place, device, cells);
                 }
                 continue;
             }
-            let Some(matter_after) = ruling.spells_matter_after else {
-                cells.push((ruling, bitmap(group)));
+            let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
+            let brief = self.inputs.fleet.brief(device);
+            let Looked::As(key) = self.look(&place.slot, device, brief, member, &mut cells.numbers) else {
+                self.alone(&place, device, cells);
                 continue;
             };
-            // Devices whose spell began later than anything that it is compared with.
-            let mut by_spell: BTreeMap<Option<Timestamp>, Vec<u32>> = BTreeMap::new();
-            for device in group {
-                let spell = self.spell(present, device).filter(|spell| *spell > matter_after);
-                by_spell.entry(spell).or_default().push(device);
+            let at = (number(place.present), key);
+            let mut group = match cells.groups.remove(&at) {
+                Some(group) => group,
+                None => self.group(&place, device).0,
+            };
+            if group.contested {
+                self.alone(&place, device, cells);
+                continue;
             }
-            for devices in by_spell.into_values() {
-                let Some(&one) = devices.first() else { continue };
-                let ruling = if one == first { ruling.clone() } else { self.rule(present, &slot, one) };
-                cells.push((ruling, bitmap(devices)));
+            let regime =
+                group.matter_after.and_then(|matter_after| self.regime(&place, device, matter_after, &group, cells));
+            let known = match &regime {
+                None => group.base,
+                Some(regime) => group.late.iter().find(|(known, _)| known == regime).map(|(_, cell)| *cell),
+            };
+            if !known.is_some_and(|cell| cells.join(cell, device)) {
+                let ruling = self.rule(place.present, &place.slot, device);
+                let own_clock = regime.is_some();
+                let cell = cells.add(&place, ruling, own_clock, RoaringBitmap::from_iter([device]));
+                match regime {
+                    None => group.base = Some(cell),
+                    Some(regime) => group.late.push((regime, cell)),
+                }
+            }
+            cells.groups.insert(at, group);
+        }
+    }
+
+    /// Takes one device out of the cells, as it was when it was put in.
+    pub fn withdraw(&self, cells: &mut TitleCells, device: u32) {
+        let Some(row) = self.inputs.fleet.row(device) else { return };
+        for place in self.places(device, cells) {
+            let present = number(place.present);
+            if let Some(cell) = cells.alone.remove(&(present, device)) {
+                cells.leave(cell, device);
+                continue;
+            }
+            let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
+            let brief = self.inputs.fleet.brief(device);
+            let Looked::As(key) = self.look(&place.slot, device, brief, member, &mut cells.numbers) else { continue };
+            let Some(mut group) = cells.groups.remove(&(present, key)) else { continue };
+            group.base = group.base.filter(|cell| !cells.leave(*cell, device));
+            group.late.retain(|(_, cell)| !cells.leave(*cell, device));
+            if group.base.is_some() || !group.late.is_empty() {
+                cells.groups.insert((present, key), group);
             }
         }
-        cells
+    }
+
+    fn look(
+        &self,
+        slot: &SlotKey,
+        device: u32,
+        brief: Brief,
+        member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
+        numbers: &mut Numbers,
+    ) -> Looked {
+        if brief.has_overlay && self.inputs.fleet.overlay(device).concerns(slot) {
+            return Looked::Alone;
+        }
+        let seen = self.scope.seen(self.classes.of(device));
+        let Some(kind) = self.scope.kind(seen).filter(|kind| !kind.too_many) else { return Looked::Alone };
+        let members = if self.members.is_empty() {
+            0
+        } else {
+            let mut words = vec![0u64; self.members.len().div_ceil(64)];
+            for (place, members) in self.members.iter().enumerate() {
+                if member(place, members)
+                    && let Some(word) = words.get_mut(place / 64)
+                {
+                    *word |= 1 << (place % 64);
+                }
+            }
+            numbers.of_members(words)
+        };
+        Looked::As(Key {
+            seen,
+            zone: if self.scope.days() { brief.zone } else { 0 },
+            told: numbers.of_offers(brief.universe, self.offers(brief.universe)),
+            members,
+            cut: kind.cut(brief.point),
+        })
     }
 
     /// Whether a policy requires the title, or a package that only its vendor builds: under which name depends on what else a device
@@ -232,84 +365,51 @@ impl<'a> Split<'a> {
     }
 
     fn required(&self, policy: &Policy, device: u32) -> bool {
-        let titles: Vec<&TitleId> =
-            self.fleet.row(device).into_iter().flat_map(|row| self.fleet.titles_on(row)).collect();
+        let fleet = self.inputs.fleet;
+        let titles: Vec<&TitleId> = fleet.row(device).into_iter().flat_map(|row| fleet.titles_on(row)).collect();
         let mut spaces = titles.iter().filter_map(|title| Some(title.package()?.0));
         let first = spaces.next();
         let manager = first.filter(|first| spaces.all(|space| space == *first));
         self.shelf.repository.requires(policy, self.title, manager, |title| titles.contains(&title))
     }
 
-    fn spell(&self, present: Option<(u32, &Presence)>, device: u32) -> Option<Timestamp> {
-        let row = self.fleet.row(device)?;
-        let since = present.and_then(|(number, _)| self.fleet.since(row, number));
-        since.max(row.enrolled)
-    }
-
-    fn key(&self, device: u32) -> Key {
-        let class = self.seen.get(self.classes.of(device) as usize).copied().unwrap_or(0);
-        let point = self.fleet.row(device).map_or(0, |row| row.point);
-        let mut cut = 0u64;
-        for (_, permutation, rollouts) in &self.shares {
-            let position = permutation.position(point);
-            for rollout in rollouts {
-                let (mut place, mut from) = (0u64, 0.0);
-                for share in rollout.rings.iter().filter_map(|ring| ring.share) {
-                    if position < from + share.0 {
-                        break;
-                    }
-                    from += share.0;
-                    place += 1;
-                }
-                cut = cut.wrapping_mul(rollout.rings.len() as u64 + 1).wrapping_add(place);
-            }
-        }
-        let mut member = vec![0u64; self.members.len().div_ceil(64)];
-        for (place, (_, members)) in self.members.iter().enumerate() {
-            if members.contains(device)
-                && let Some(word) = member.get_mut(place / 64)
-            {
-                *word |= 1 << (place % 64);
-            }
-        }
-        (class, cut, member)
+    fn spell(&self, present: Present<'_>, device: u32) -> Option<Timestamp> {
+        let fleet = self.inputs.fleet;
+        let row = fleet.row(device)?;
+        let since = present.and_then(|(number, _)| fleet.since(row, number));
+        since.max(fleet.enrolled(row))
     }
 
     /// Applies the rules to a slot of a device, which stands for its cell.
-    fn rule(&self, present: Option<(u32, &Presence)>, slot: &SlotKey, device: u32) -> Ruling {
-        let overlay: &Overlay = self.fleet.overlay(device);
-        let row = self.fleet.row(device);
-        let number = self.classes.of(device);
-        let class = self.classes.get(number);
+    pub fn rule(&self, present: Present<'_>, slot: &SlotKey, device: u32) -> Ruling {
+        let Inputs { fleet, repository, .. } = self.inputs;
+        let overlay = fleet.overlay(device);
+        let row = fleet.row(device);
+        let class = self.classes.get(self.classes.of(device));
         let class = class.as_ref();
         let value = |field: &FieldRef| {
-            let column = self.selection.columns.get(field)?;
+            let column = self.columns.get(field)?;
             column.value(class.map_or(0, |class| class.code(field)))
         };
         let fields = self.classes.fields();
         let values: Vec<Option<&Value>> = fields.iter().map(value).collect();
-        let ask = |condition: &Arc<Expr>| {
-            class.map_or(crate::policy::expr::Truth::Unknown, |class: &Class<'_>| class.truth(condition))
+        let ask = |condition: &Arc<Expr>| class.map_or(Truth::Unknown, |class: &Class<'_>| class.truth(condition));
+        let point = |policy: &str| {
+            let known = self.permutations.iter().find(|(name, _)| *name == policy);
+            let permutation = known.map_or_else(|| Permutation::of(policy), |(_, permutation)| *permutation);
+            row.map_or(0, |row| u32::from(permutation.point(row.point)))
         };
-        let point = row.map_or(0, |row| row.point);
-        let position = |policy: &str| {
-            let known = self.shares.iter().find(|(name, _, _)| name == policy);
-            known.map_or_else(|| Permutation::of(policy), |(_, permutation, _)| *permutation).position(point)
-        };
-        let member = |members: &BTreeSet<DeviceId>| {
-            let known = self.members.iter().find(|(known, _)| std::ptr::eq(*known, members));
-            known.is_some_and(|(_, members)| members.contains(device))
-        };
+        let member = |members: &BTreeSet<DeviceId>| row.is_some_and(|row| members.contains(&row.id));
         let platform = text(value(&platform()));
         let may_be_server = match text(value(&kind())) {
             Some(kind) => kind == "server",
             None => !matches!(platform, Some("macos" | "ios" | "ipados" | "android" | "chromeos")),
         };
-        let zone = row.and_then(|row| self.fleet.zone(row.zone?)).unwrap_or(&UTC);
+        let zone = row.and_then(|row| fleet.zone(row.zone)).unwrap_or(&UTC);
         let installed = present.map(|(number, present)| Installed {
             branch: &present.branch,
             version: &present.version,
-            since: row.and_then(|row| self.fleet.since(row, number)),
+            since: row.and_then(|row| fleet.since(row, number)),
         });
         let subject = Subject {
             ask: &ask,
@@ -319,10 +419,10 @@ impl<'a> Split<'a> {
             provisioning: text(value(&phase())) == Some("provisioning"),
             zone,
             doubt: overlay.identity_in_doubt,
-            position: &position,
+            point: &point,
             member: &member,
             required: &|policy| self.required(policy, device),
-            enrolled: row.and_then(|row| row.enrolled),
+            enrolled: row.and_then(|row| fleet.enrolled(row)),
             installed,
             offers: row.map_or(&[][..], |row| self.offers(row.universe)),
             spell: overlay.spells.get(slot).copied(),
@@ -330,18 +430,21 @@ impl<'a> Split<'a> {
             admitted_before: overlay.admitted_before.get(slot),
             decided_before: overlay.decided_before.get(slot),
         };
-        rule(&self.shelf, &subject, &own(self.fleet, self.shelf.repository, device, self.shelf.now))
+        rule(self.shelf, &subject, &own(fleet, repository, device, None, self.shelf.now))
+    }
+
+    /// Whether such a device has a slot for the title, which it does not have.
+    pub fn is_asked(&self, device: u32) -> bool {
+        !self.by_package() || self.has_slot(device)
     }
 }
 
-/// Puts a device to those with the same ruling.
-fn add(cells: &mut Vec<(Ruling, RoaringBitmap)>, ruling: Ruling, device: u32) {
-    match cells.iter_mut().find(|(known, _)| *known == ruling) {
-        Some((_, devices)) => {
-            devices.insert(device);
-        }
-        None => cells.push((ruling, RoaringBitmap::from_iter([device]))),
-    }
+/// The zone of devices of which none is known.
+pub(super) static UTC: TimeZone = TimeZone::UTC;
+
+/// The number of a release in a slot; nothing is installed under the greatest, which no release has.
+fn number(present: Present<'_>) -> u32 {
+    present.map_or(u32::MAX, |(number, _)| number)
 }
 
 fn bitmap(devices: Vec<u32>) -> RoaringBitmap {

@@ -1,6 +1,6 @@
 //! What happens to devices, one thing at a time.
 
-use super::Fleet;
+use super::{Fleet, Moment};
 use crate::{
     facts::{Fact, FieldRef},
     world::{Device, Install, SlotKey},
@@ -45,8 +45,12 @@ impl Fleet {
             Change::Moved(id, zone) => self.alter(&id, |device| device.timezone = zone),
             Change::Seen(id, at) => {
                 let number = self.number(&id);
-                let row = number.and_then(|number| self.rows.get_mut(number as usize)?.as_mut());
-                row.map(|row| row.seen = at).is_some()
+                let Fleet { rows, far, .. } = self;
+                let row = number.and_then(|number| rows.get_mut(number as usize)?.as_mut());
+                let Some(row) = row else { return false };
+                row.seen.release(far);
+                row.seen = Moment::hold(Some(at), far);
+                true
             }
             Change::Installed(id, install) => self.alter(&id, |device| {
                 let slot = install.slot();

@@ -14,31 +14,32 @@ impl Fleet {
             }
         }
         let _ = writeln!(text, "{} of {} rows", self.len(), self.rows.len() - self.free.len());
-        for (name, number) in self.names.iter() {
+        for (name, number) in self.names.sorted() {
             let _ = writeln!(text, "name {name} {}", self.names.holders(number));
         }
-        for (field, number) in self.fields.iter() {
+        for (field, number) in self.fields.sorted() {
             let _ = writeln!(text, "field {field} {}", self.fields.holders(number));
         }
-        for (value, number) in self.values.iter() {
+        for (value, number) in self.values.sorted() {
             let _ = writeln!(text, "value {} {}", value.key(), self.values.holders(number));
         }
-        for (zone, number) in self.zones.iter() {
-            let _ = writeln!(text, "zone {} {}", zone.key(), self.zones.holders(number));
+        for (zone, number) in self.zones.sorted() {
+            let _ = writeln!(text, "zone {} {}", zone.name, self.zones.holders(number));
         }
-        for (time, number) in self.times.iter() {
-            let _ = writeln!(text, "time {time:?} {}", self.times.holders(number));
+        for (time, number) in self.far.sorted() {
+            let _ = writeln!(text, "time {time:?} {}", self.far.holders(number));
         }
-        for (universe, number) in self.universes.iter() {
+        for (universe, number) in self.universes.sorted() {
             let _ = writeln!(text, "universe {} {}", universe.key(), self.universes.holders(number));
         }
-        for (present, number) in self.present.iter() {
-            let holders = self.holders.get(&number).into_iter().flatten();
+        for (present, number) in self.present.sorted() {
+            let holders = self.holders.get(number as usize).into_iter().flatten();
             let mut holders: Vec<_> = holders.filter_map(|device| self.id(device)).collect();
             holders.sort();
             let _ = writeln!(text, "present {present:?} {} {holders:?}", self.present.holders(number));
         }
-        let shared = [self.sets.len(), self.packages.len(), self.holders.len(), self.overlays.len()];
+        let bitmaps = self.holders.iter().filter(|holders| !holders.is_empty()).count();
+        let shared = [self.sets.len(), self.packages.len(), bitmaps, self.overlays.len()];
         let _ = writeln!(text, "sets, packages, bitmaps, overlays {shared:?}");
         for (title, numbers) in &self.by_title {
             let _ = writeln!(text, "title {title} {}", numbers.len());

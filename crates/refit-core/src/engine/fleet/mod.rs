@@ -4,25 +4,27 @@
 mod change;
 mod export;
 mod key;
+mod moment;
 mod row;
 
 pub use change::Change;
-pub(super) use key::{Keyed, Presence, Universe};
-pub(super) use row::{Overlay, Row};
+pub(super) use key::{Known, Presence, Told, Universe, Zone};
+pub(super) use moment::Moment;
+pub(super) use row::{Brief, Overlay, Row, Said};
 
-use super::intern::Pool;
+use super::intern::{Map, Pool, hash_of};
 use crate::{
-    facts::{Authority, DEVICE_STALE_AFTER, Fact, FieldRef, PERSON_STALE_AFTER, Root, Staleness, Value},
+    facts::{Fact, FieldRef, Value},
     world::{Device, Install},
 };
+use hashbrown::HashTable;
 use jiff::{Timestamp, tz::TimeZone};
+use moment::{FarAway, Times};
 use refit_model::{DeviceId, TitleId};
 use roaring::RoaringBitmap;
-use row::Said;
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -30,25 +32,27 @@ use std::{
 /// The devices of a fleet. What is removed leaves nothing behind.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
-    index: BTreeMap<DeviceId, u32>,
+    /// Numbers of rows, by the hash of the id.
+    index: HashTable<u32>,
     rows: Vec<Option<Row>>,
+    briefs: Vec<Brief>,
     free: BTreeSet<u32>,
     names: Pool<SmolStr>,
     fields: Pool<FieldRef>,
-    values: Pool<Keyed<Value>>,
+    values: Pool<Known>,
     /// Fields with their values, as a source says them together.
     sets: Pool<Box<[(u32, u32)]>>,
-    zones: Pool<Keyed<TimeZone>>,
-    times: Pool<Option<Timestamp>>,
+    zones: Pool<Zone>,
+    far: FarAway,
     present: Pool<Presence>,
-    /// The installs of a device: numbers of `present`, sorted by what they are.
+    /// The installs of a device: numbers of `present`, sorted.
     packages: Pool<Arc<[u32]>>,
-    universes: Pool<Keyed<Universe>>,
-    /// Which devices have a release in a slot.
-    holders: BTreeMap<u32, RoaringBitmap>,
+    universes: Pool<Told>,
+    /// Which devices have a release in a slot, by its number.
+    holders: Vec<RoaringBitmap>,
     /// The releases of a title that anybody has.
     by_title: BTreeMap<TitleId, BTreeSet<u32>>,
-    overlays: BTreeMap<u32, Box<Overlay>>,
+    overlays: Map<u32, Box<Overlay>>,
     devices: RoaringBitmap,
 }
 
@@ -68,30 +72,55 @@ impl Fleet {
         self.index.is_empty()
     }
 
-    /// Adds a device, or replaces what is known of it.
+    /// Adds a device, or replaces what is known of it. A device that is there keeps its number.
     pub fn put(&mut self, device: &Device) {
+        let known = self.number(&device.id);
         self.remove(&device.id);
-        let number = self.free.pop_first().unwrap_or(self.rows.len() as u32);
+        let number = match known {
+            Some(number) => {
+                // Room at the end may have been given back.
+                while self.rows.len() < number as usize {
+                    self.free.insert(self.rows.len() as u32);
+                    self.rows.push(None);
+                }
+                self.free.remove(&number);
+                number
+            }
+            None => self.free.pop_first().unwrap_or(self.rows.len() as u32),
+        };
         let row = self.row_of(device);
-        for &present in self.packages.get(row.packages).map(Arc::clone).as_deref().unwrap_or_default() {
-            self.holders.entry(present).or_default().insert(number);
+        for &present in self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default() {
+            if let Some(holders) = self.holders.get_mut(present as usize) {
+                holders.insert(number);
+            }
         }
         if number as usize == self.rows.len() {
             self.rows.push(Some(row));
         } else if let Some(place) = self.rows.get_mut(number as usize) {
             *place = Some(row);
         }
-        self.index.insert(device.id.clone(), number);
+        let Fleet { index, rows, .. } = self;
+        index.insert_unique(hash_of(&device.id), number, |number| {
+            rows.get(*number as usize).and_then(Option::as_ref).map_or(0, |row| hash_of(&row.id))
+        });
         self.devices.insert(number);
         let overlay = overlay_of(device);
-        if overlay != Overlay::NONE {
+        let has_overlay = overlay != Overlay::NONE;
+        if has_overlay {
             self.overlays.insert(number, Box::new(overlay));
+        }
+        self.briefs.resize(self.rows.len(), Brief::default());
+        if let (Some(Some(row)), Some(brief)) = (self.rows.get(number as usize), self.briefs.get_mut(number as usize)) {
+            *brief = Brief { universe: row.universe, zone: row.zone, point: row.point, has_overlay };
         }
     }
 
     /// Removes a device, and whatever nobody else has; whether it was there.
     pub fn remove(&mut self, id: &DeviceId) -> bool {
-        let Some(number) = self.index.remove(id) else { return false };
+        let Some(number) = self.number(id) else { return false };
+        if let Ok(found) = self.index.find_entry(hash_of(id), |known| *known == number) {
+            found.remove();
+        }
         self.overlays.remove(&number);
         self.devices.remove(number);
         if let Some(row) = self.rows.get_mut(number as usize).and_then(Option::take) {
@@ -102,37 +131,40 @@ impl Fleet {
             self.rows.pop();
             self.free.remove(&(self.rows.len() as u32));
         }
+        self.briefs.truncate(self.rows.len());
         true
     }
 
     /// The device as it was put in, its installs in the order of their slots.
     pub fn device(&self, id: &DeviceId) -> Option<Device> {
-        let number = *self.index.get(id)?;
+        let number = self.number(id)?;
         let row = self.row(number)?;
         let overlay = self.overlay(number);
-        let mut device = Device::new(row.id.clone(), row.seen);
+        let mut device = Device::new(row.id.clone(), row.seen.get(&self.far)?);
         for said in &row.records {
-            let source = said.source.and_then(|source| self.names.get(source)).cloned();
+            let source = self.source(*said).cloned();
+            let observed = said.observed.get(&self.far);
             for (field, value) in self.sets.get(said.set)?.iter() {
-                let value = (*self.values.get(*value)?.value).clone();
-                let fact = Fact { value, source: source.clone(), observed: said.observed };
+                let fact = Fact { value: self.values.get(*value)?.0.clone(), source: source.clone(), observed };
                 device.facts.insert(self.fields.get(*field)?.clone(), fact);
             }
         }
-        device.timezone = row.zone.and_then(|zone| self.zones.get(zone)).map(|zone| (*zone.value).clone());
-        device.enrolled = row.enrolled;
+        device.timezone = self.zone(row.zone).cloned();
+        device.enrolled = self.enrolled(row);
         device.seen_by = self.names.get(row.seen_by)?.clone();
-        device.offers = (*self.universes.get(row.universe)?.value).clone();
-        for (&present, &since) in self.packages.get(row.packages)?.iter().zip(&row.since) {
-            let known = self.present.get(present)?;
-            device.installs.push(Install {
-                title: known.title.clone(),
-                branch: known.branch.clone(),
-                profile: known.profile.clone(),
-                version: known.version.clone(),
-                since: *self.times.get(since)?,
-            });
+        device.offers = (*self.universes.get(row.universe)?.0).clone();
+        let mut installs = Vec::new();
+        for (place, &present) in self.packages.get(row.packages)?.iter().enumerate() {
+            installs.push((self.present.get(present)?, row.since.get(place).get(&self.far)));
         }
+        installs.sort();
+        device.installs.extend(installs.into_iter().map(|(known, since)| Install {
+            title: known.title.clone(),
+            branch: known.branch.clone(),
+            profile: known.profile.clone(),
+            version: known.version.clone(),
+            since,
+        }));
         let overlay = overlay.clone();
         device.identity_in_doubt = overlay.identity_in_doubt;
         device.unheard = overlay.unheard;
@@ -147,12 +179,15 @@ impl Fleet {
 
     /// All devices, by id.
     pub fn ids(&self) -> impl Iterator<Item = &DeviceId> {
-        self.index.keys()
+        let mut ids: Vec<&DeviceId> = self.rows.iter().flatten().map(|row| &row.id).collect();
+        ids.sort_unstable();
+        ids.into_iter()
     }
 
     /// The number of a device, by which bitmaps know it. Numbers of devices that are gone are given to others.
     pub fn number(&self, id: &DeviceId) -> Option<u32> {
-        self.index.get(id).copied()
+        let is = |number: &u32| self.row(*number).is_some_and(|row| row.id == *id);
+        self.index.find(hash_of(id), is).copied()
     }
 
     /// The id behind a number.
@@ -178,24 +213,66 @@ impl Fleet {
         self.overlays.get(&number).map_or(&NOTHING_OF_ITS_OWN, Box::as_ref)
     }
 
+    /// What decisions ask of every device for every title.
+    pub(super) fn brief(&self, number: u32) -> Brief {
+        self.briefs.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// One more than the greatest number of a release in a slot.
+    pub(super) fn releases(&self) -> usize {
+        self.present.width()
+    }
+
+    /// All zones, each once.
+    pub(super) fn zones(&self) -> impl Iterator<Item = &TimeZone> {
+        (1..=self.zones.width() as u32).filter_map(|number| self.zone(number))
+    }
+
+    /// The zone of that number, from 1 on.
     pub(super) fn zone(&self, number: u32) -> Option<&TimeZone> {
-        self.zones.get(number).map(|zone| zone.value.as_ref())
+        self.zones.get(number.checked_sub(1)?).map(|zone| &zone.zone)
     }
 
     pub(super) fn name(&self, number: u32) -> Option<&SmolStr> {
         self.names.get(number)
     }
 
+    /// One more than the greatest number of a name.
+    pub(super) fn names(&self) -> usize {
+        self.names.width()
+    }
+
+    /// Who said something; `None` where nobody has to.
+    pub(super) fn source(&self, said: Said) -> Option<&SmolStr> {
+        self.names.get(said.source.checked_sub(1)?)
+    }
+
     pub(super) fn value(&self, number: u32) -> Option<&Value> {
-        self.values.get(number).map(|value| value.value.as_ref())
+        self.values.get(number).map(|known| &known.0)
+    }
+
+    pub(super) fn set(&self, number: u32) -> &[(u32, u32)] {
+        self.sets.get(number).map(Box::as_ref).unwrap_or_default()
     }
 
     pub(super) fn universe(&self, number: u32) -> Option<&Universe> {
-        self.universes.get(number).map(|universe| universe.value.as_ref())
+        self.universes.get(number).map(|told| told.0.as_ref())
     }
 
     pub(super) fn field(&self, field: &FieldRef) -> Option<u32> {
         self.fields.number(field)
+    }
+
+    pub(super) fn enrolled(&self, row: &Row) -> Option<Timestamp> {
+        row.enrolled.get(&self.far)
+    }
+
+    pub(super) fn seen(&self, row: &Row) -> Timestamp {
+        row.seen.get(&self.far).unwrap_or(Timestamp::MIN)
+    }
+
+    pub(super) fn time(&self, moment: Moment) -> Option<Timestamp> {
+        moment.get(&self.far)
     }
 
     /// The titles that anybody has.
@@ -208,130 +285,142 @@ impl Fleet {
     pub(super) fn present(&self, title: &TitleId) -> Vec<(u32, &Presence, &RoaringBitmap)> {
         let numbers = self.by_title.get(title).into_iter().flatten();
         let mut found: Vec<_> = numbers
-            .filter_map(|number| Some((*number, self.present.get(*number)?, self.holders.get(number)?)))
+            .filter_map(|number| Some((*number, self.present.get(*number)?, self.holders.get(*number as usize)?)))
             .collect();
         found.sort_by(|a, b| a.1.cmp(b.1));
         found
     }
 
+    /// The installs of a device, as numbers of releases in slots, sorted.
+    pub(super) fn installs_of(&self, row: &Row) -> &[u32] {
+        self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default()
+    }
+
+    /// The release in a slot of that number.
+    pub(super) fn presence(&self, number: u32) -> Option<&Presence> {
+        self.present.get(number)
+    }
+
     /// The titles that a device has.
     pub(super) fn titles_on(&self, row: &Row) -> impl Iterator<Item = &TitleId> {
-        let set = self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default();
-        set.iter().filter_map(|number| Some(&self.present.get(*number)?.title))
+        self.installs_of(row).iter().filter_map(|number| Some(&self.present.get(*number)?.title))
     }
 
     /// Since when a device has an install.
     pub(super) fn since(&self, row: &Row, present: u32) -> Option<Timestamp> {
-        let set = self.packages.get(row.packages)?;
-        let place = set.iter().position(|number| *number == present)?;
-        self.times.get(*row.since.get(place)?).copied().flatten()
-    }
-
-    /// What a field of a device is, after all its sources have been heard: of what is not too old, what the most
-    /// trusted source says; of sources that nobody ranked, what was observed last.
-    pub(super) fn resolve(
-        &self,
-        row: &Row,
-        field: u32,
-        (order, root): (&[SmolStr], Root),
-        staleness: &Staleness,
-        now: Timestamp,
-    ) -> Option<u32> {
-        let mut best: Option<(Trust<'_>, u32)> = None;
-        for said in &row.records {
-            let Some(set) = self.sets.get(said.set) else { continue };
-            let Ok(at) = set.binary_search_by_key(&field, |(known, _)| *known) else { continue };
-            let Some((_, value)) = set.get(at) else { continue };
-            let source = said.source.and_then(|source| self.names.get(source));
-            if let Some(observed) = said.observed {
-                let default = if root == Root::Person { PERSON_STALE_AFTER } else { DEVICE_STALE_AFTER };
-                let after = source.and_then(|source| staleness.stale_after.get(source)).copied().unwrap_or(default);
-                if observed.checked_add(after).is_ok_and(|end| end < now) {
-                    continue;
-                }
-            }
-            let rank = match source {
-                None => 0,
-                Some(source) => order.iter().position(|listed| listed == source).map_or(usize::MAX, |rank| rank + 1),
-            };
-            let trust = (rank, Reverse(said.observed.unwrap_or(Timestamp::MAX)), source);
-            if best.as_ref().is_none_or(|(known, _)| trust < *known) {
-                best = Some((trust, *value));
-            }
-        }
-        best.map(|(_, value)| value)
+        let place = self.installs_of(row).binary_search(&present).ok()?;
+        row.since.get(place).get(&self.far)
     }
 
     fn row_of(&mut self, device: &Device) -> Row {
         let digest = Sha256::digest(device.id.as_str().as_bytes());
-        let mut installs: Vec<(Presence, Option<Timestamp>)> = device
-            .installs
-            .iter()
-            .map(|install| {
-                let present = Presence {
-                    title: install.title.clone(),
-                    branch: install.branch.clone(),
-                    profile: install.profile.clone(),
-                    version: install.version.clone(),
-                };
-                (present, install.since)
-            })
-            .collect();
-        installs.sort();
-        let since = installs.iter().map(|(_, since)| self.times.hold(*since).0).collect();
-        let numbers: Vec<u32> = installs.into_iter().map(|(present, _)| self.hold_presence(present)).collect();
-        // The set holds each of its releases once; where another device has the same set, it holds them already.
-        let (packages, new) = self.packages.hold(numbers.clone().into());
-        if !new {
-            numbers.into_iter().for_each(|number| self.release_presence(number));
-        }
+        let (packages, since) = self.installs_from(&device.installs);
         let records = self.records_of(device);
+        let far = &mut self.far;
+        let (enrolled, seen) = (Moment::hold(device.enrolled, far), Moment::hold(Some(device.seen), far));
         Row {
             id: device.id.clone(),
             point: u16::from_be_bytes([digest[0], digest[1]]),
             records,
-            zone: device.timezone.as_ref().map(|zone| self.zones.hold(Keyed::zone(zone)).0),
-            enrolled: device.enrolled,
-            seen: device.seen,
-            seen_by: self.names.hold(device.seen_by.clone()).0,
+            zone: device.timezone.as_ref().map_or(0, |zone| self.hold_zone(zone) + 1),
+            enrolled,
+            seen,
+            seen_by: self.hold_name(&device.seen_by),
             packages,
             since,
-            universe: self.universes.hold(Keyed::universe(&device.offers)).0,
+            universe: self.hold_universe(&device.offers),
         }
+    }
+
+    fn hold_name(&mut self, name: &SmolStr) -> u32 {
+        self.names.hold_as(hash_of(name), |known| known == name, || name.clone()).0
+    }
+
+    fn hold_zone(&mut self, zone: &TimeZone) -> u32 {
+        let name = Zone::name(zone);
+        let same = |known: &Zone| known.name == name;
+        self.zones.hold_as(hash_of(&name), same, || Zone { name: name.clone(), zone: zone.clone() }).0
+    }
+
+    fn hold_universe(&mut self, offers: &Universe) -> u32 {
+        let told = || Told(Arc::new(offers.clone()));
+        self.universes.hold_as(Told::hash_of(offers), |known| known.says(offers), told).0
+    }
+
+    /// The set of what is installed, and since when each of it is.
+    fn installs_from(&mut self, installs: &[Install]) -> (u32, Times) {
+        let mut rows: Vec<(u32, bool, Moment)> = Vec::with_capacity(installs.len());
+        for install in installs {
+            let (present, new) = self.find_presence(install);
+            rows.push((present, new, Moment::hold(install.since, &mut self.far)));
+        }
+        rows.sort_unstable();
+        let numbers: Arc<[u32]> = rows.iter().map(|(present, _, _)| *present).collect();
+        let (packages, unknown) = self.packages.hold(numbers);
+        // The set holds each of its releases once; what is new is held already.
+        if unknown {
+            for (present, new, _) in &rows {
+                if !new {
+                    self.present.hold_again(*present);
+                }
+            }
+        }
+        let since: Vec<Moment> = rows.iter().map(|(_, _, since)| *since).collect();
+        (packages, Times::new(&since, &mut self.far))
+    }
+
+    /// The number of a release in a slot; one that nobody has had is held from then on.
+    fn find_presence(&mut self, install: &Install) -> (u32, bool) {
+        let same = |known: &Presence| {
+            known.version.as_str() == install.version.as_str()
+                && known.title == install.title
+                && known.branch == install.branch
+                && known.profile == install.profile
+                && known.version.scheme() == install.version.scheme()
+        };
+        let hash = hash_of(&(install.title.as_str(), install.version.as_str()));
+        if let Some(number) = self.present.number_as(hash, same) {
+            return (number, false);
+        }
+        let (number, _) = self.present.hold(Presence {
+            title: install.title.clone(),
+            branch: install.branch.clone(),
+            profile: install.profile.clone(),
+            version: install.version.clone(),
+        });
+        self.by_title.entry(install.title.clone()).or_default().insert(number);
+        if self.holders.len() <= number as usize {
+            self.holders.resize_with(number as usize + 1, RoaringBitmap::new);
+        }
+        (number, true)
     }
 
     /// The facts of a device, by who said them and when.
     fn records_of(&mut self, device: &Device) -> Box<[Said]> {
-        let mut together: BTreeMap<Observation<'_>, Vec<(&FieldRef, &Value)>> = BTreeMap::new();
+        let mut facts: Vec<(Option<&SmolStr>, Option<Timestamp>, &FieldRef, &Value)> = Vec::new();
         for field in device.facts.fields() {
-            for fact in device.facts.said(field) {
-                together.entry((fact.source.as_ref(), fact.observed)).or_default().push((field, &fact.value));
-            }
+            facts.extend(
+                device.facts.said(field).iter().map(|fact| (fact.source.as_ref(), fact.observed, field, &fact.value)),
+            );
         }
+        facts.sort_by_key(|(source, observed, _, _)| (*source, *observed));
         let mut records = Vec::new();
-        for ((source, observed), facts) in together {
-            let mut set: Vec<(u32, u32)> = facts
-                .into_iter()
-                .map(|(field, value)| (self.fields.hold(field.clone()).0, self.values.hold(Keyed::fact(value)).0))
-                .collect();
+        for together in facts.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
+            let Some((source, observed, _, _)) = together.first() else { continue };
+            let mut set: Vec<(u32, u32)> = Vec::with_capacity(together.len());
+            for (_, _, field, value) in together {
+                let field = self.fields.hold_as(hash_of(*field), |known| known == *field, || (*field).clone()).0;
+                set.push((field, self.values.hold(Known((*value).clone())).0));
+            }
             set.sort_unstable();
-            let source = source.map(|source| self.names.hold(source.clone()).0);
+            let source = source.map_or(0, |source| self.hold_name(source) + 1);
             let (number, new) = self.sets.hold(set.clone().into());
             if !new {
                 self.release_set(&set);
             }
-            records.push(Said { source, observed, set: number });
+            records.push(Said { source, observed: Moment::hold(*observed, &mut self.far), set: number });
         }
         records.into()
-    }
-
-    fn hold_presence(&mut self, present: Presence) -> u32 {
-        let title = present.title.clone();
-        let (number, new) = self.present.hold(present);
-        if new {
-            self.by_title.entry(title).or_default().insert(number);
-        }
-        number
     }
 
     fn release_presence(&mut self, number: u32) {
@@ -354,47 +443,34 @@ impl Fleet {
 
     fn release(&mut self, number: u32, row: Row) {
         for said in &row.records {
-            if let Some(source) = said.source {
+            if let Some(source) = said.source.checked_sub(1) {
                 self.names.release(source);
             }
+            said.observed.release(&mut self.far);
             if let Some(set) = self.sets.release(said.set) {
                 self.release_set(&set);
             }
         }
-        if let Some(zone) = row.zone {
+        if let Some(zone) = row.zone.checked_sub(1) {
             self.zones.release(zone);
         }
         self.names.release(row.seen_by);
-        for since in &row.since {
-            self.times.release(*since);
-        }
-        for &present in self.packages.get(row.packages).map(Arc::clone).as_deref().unwrap_or_default() {
-            if let Some(holders) = self.holders.get_mut(&present) {
+        let own = row.since.distinct().iter().chain([&row.enrolled, &row.seen]);
+        own.for_each(|moment| moment.release(&mut self.far));
+        for &present in self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default() {
+            if let Some(holders) = self.holders.get_mut(present as usize) {
                 holders.remove(number);
-                if holders.is_empty() {
-                    self.holders.remove(&present);
-                }
             }
         }
         if let Some(set) = self.packages.release(row.packages) {
             set.iter().for_each(|present| self.release_presence(*present));
         }
+        self.holders.truncate(self.present.width());
         self.universes.release(row.universe);
     }
 }
 
-/// How much a fact is trusted, the most first: the rank of its source, its age, the source's name.
-type Trust<'f> = (usize, Reverse<Timestamp>, Option<&'f SmolStr>);
-
-/// Who said something, and when it was observed.
-type Observation<'d> = (Option<&'d SmolStr>, Option<Timestamp>);
-
 static NOTHING_OF_ITS_OWN: Overlay = Overlay::NONE;
-
-/// The sources of a field, the most trusted first.
-pub(super) fn ranked<'a>(authority: &'a Authority, field: &FieldRef) -> &'a [SmolStr] {
-    authority.order.get(field).map(Vec::as_slice).unwrap_or_default()
-}
 
 fn overlay_of(device: &Device) -> Overlay {
     Overlay {

@@ -1,44 +1,58 @@
 //! One device as the fleet keeps it: numbers of what it shares with others, and what is truly its own.
 
+use super::moment::{Moment, Times};
 use crate::world::{Absence, RememberedOffer, SlotKey};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, TitleId, Version};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
-/// A device in columns: everything that is a number here is one of a pool.
+/// A device in numbers: everything that is one here is of a pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     /// Its id.
     pub id: DeviceId,
-    /// The first 16 bits of SHA-256 of its id, from which shares are cut.
-    pub point: u16,
     /// What sources say, one record for each source and time of observation, sorted.
     pub records: Box<[Said]>,
-    /// Its zone; `None` until it is known.
-    pub zone: Option<u32>,
+    /// When each of its installs was first observed, in the order of the set.
+    pub since: Times,
     /// When it was first known.
-    pub enrolled: Option<Timestamp>,
+    pub enrolled: Moment,
     /// When its installs were last observed.
-    pub seen: Timestamp,
+    pub seen: Moment,
     /// The source that observes them.
     pub seen_by: u32,
     /// The set of its installs.
     pub packages: u32,
-    /// When each of them was first observed: numbers of times, in the order of the set.
-    pub since: Box<[u32]>,
     /// What its universe offers otherwise than published.
     pub universe: u32,
+    /// Its zone, from 1 on; 0 is not known.
+    pub zone: u32,
+    /// The first 16 bits of SHA-256 of its id, from which shares are cut.
+    pub point: u16,
+}
+
+/// What decisions ask of every device for every title that it has: so little that it lies close together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Brief {
+    /// As in the row.
+    pub universe: u32,
+    /// As in the row.
+    pub zone: u32,
+    /// As in the row.
+    pub point: u16,
+    /// Whether it has anything of its own.
+    pub has_overlay: bool,
 }
 
 /// What one source said of a device at one time. That the values came together is kept, so that who said them and when
 /// is kept once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
-    /// The source; `None` for what needs none.
-    pub source: Option<u32>,
-    /// When it was observed; `None` is always fresh.
-    pub observed: Option<Timestamp>,
+    /// When it was observed; without a time it is always fresh.
+    pub observed: Moment,
+    /// The source, from 1 on; 0 is for what needs none.
+    pub source: u32,
     /// The values: a set that many devices may share.
     pub set: u32,
 }

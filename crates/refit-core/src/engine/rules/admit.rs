@@ -1,19 +1,20 @@
 //! What may be installed, and what keeps it back (rules 6, 7, 10 and 13 of docs/reference/rules.md).
 
 use super::{
-    AtDue, GateAnswer, Kept, Rings, Stage, Truth, WindowOf,
-    duty::{Count, Duty, Judge},
-    ring::{halted, not_halted},
+    GateAnswer, Kept, Rings, Stage, Truth, WindowOf,
+    clock::Regime,
+    duty::{Cause, Judge},
+    moving::{Moving, Way},
+    ring::{halted, halted_set},
 };
-use crate::policy::repository::{Deadline, Rollout};
-use jiff::Timestamp;
 use refit_model::{Offer, Release, Version};
 use smol_str::SmolStr;
 
 /// Looks for what a slot may have now.
 pub(super) struct Admission<'a> {
     judge: &'a Judge<'a>,
-    duties: &'a [Duty<'a>],
+    causes: &'a [Cause<'a>],
+    regime: &'a Regime,
     conflict: bool,
     undetermined: bool,
 }
@@ -28,8 +29,14 @@ pub(super) struct Admitted {
 }
 
 impl<'a> Admission<'a> {
-    pub fn new(judge: &'a Judge<'a>, duties: &'a [Duty<'a>], conflict: bool, undetermined: bool) -> Self {
-        Self { judge, duties, conflict, undetermined }
+    pub fn new(
+        judge: &'a Judge<'a>,
+        causes: &'a [Cause<'a>],
+        regime: &'a Regime,
+        conflict: bool,
+        undetermined: bool,
+    ) -> Self {
+        Self { judge, causes, regime, conflict, undetermined }
     }
 
     pub fn admit(&self) -> Admitted {
@@ -40,29 +47,43 @@ impl<'a> Admission<'a> {
         if policy.presence == super::Presence::Forbidden {
             return found;
         }
-        let named = self.first_named(|entry| entry.rollout.as_ref()).or(policy.rollout.as_ref());
-        let decisive = named.and_then(|name| shelf.repository.rollouts.get(name));
-        let own = policy.rollout.as_ref().and_then(|name| shelf.repository.rollouts.get(name));
-        let min_age = self.first_named(|entry| entry.min_age.as_ref()).copied().unwrap_or(policy.min_age);
-        found.rollout = named.cloned();
+        let named_rollout = |name: &SmolStr| shelf.repository.rollouts.get(name);
+        let every = policy.snapshot_every.filter(jiff::SignedDuration::is_positive);
+        let snapshots = every.map(|every| (policy, every));
+        let own = policy.rollout.as_ref().and_then(named_rollout).map(|rollout| Way { rollout, snapshots });
+        // What an entry names takes a release along by itself: it waits for no snapshot.
+        let entry = |place: Option<usize>| place.and_then(|place| policy.deadline.get(place));
+        let urgent = entry(self.regime.rollout).and_then(|entry| entry.rollout.as_ref()).and_then(named_rollout);
+        let urgent = urgent.map(|rollout| Way { rollout, snapshots: None });
+        let decisive = urgent.or(own);
+        let min_age = entry(self.regime.min_age).and_then(|entry| entry.min_age).unwrap_or(policy.min_age);
+        found.rollout = decisive.map(|way| way.rollout.name.clone());
         let ways = self.ways();
-        let on_halted = subject.installed.is_some_and(|installed| halted(shelf, subject, installed.version));
+        let halted = |release: &Release| halted(shelf, subject, own, release);
+        let on_halted = subject.installed.is_some_and(|installed| {
+            let known = shelf.releases.iter().find(|release| release.version == *installed.version);
+            match known {
+                Some(release) => halted(release),
+                None => halted_set(shelf, subject, &Moving::alone(shelf, installed.version)),
+            }
+        });
         let up = judge.aim.is_some_and(|aim| track.up(&aim));
-        let successor = if on_halted && up { not_halted(shelf, subject, ways.iter().copied()) } else { None };
+        let successor = ways.iter().find(|release| on_halted && up && !halted(release)).map(|release| &release.version);
         let unsure = self.conflict || self.undetermined;
         let rings = Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
-        let proceeds = !unsure && self.proceeds();
+        let proceeds = !unsure && self.regime.proceeds;
         let mut kept = Kept::default();
         // What was admitted stays where policies contradict each other, or where another may apply.
         let stays = self.conflict || (self.undetermined && subject.admitted_before.is_some());
-        for release in ways.iter().rev() {
+        let mut admitted_release: Option<&'a Release> = None;
+        for &release in ways.iter().rev() {
             let offered = matches!(subject.offer(release), Offer::Since(since) if since <= judge.now);
             let block = self.blocked(&release.version);
-            let failed_gate = halted(shelf, subject, &release.version);
+            let failed_gate = halted(release);
             let young = judge.now.duration_since(release.published) < min_age;
-            let reached = |rollout: &'a Rollout| {
-                let stage = rings.stage(rollout, Some(&release.version));
-                stage.reached() || (proceeds && !failed_gate && self.carried(&rings, &stage, &release.version))
+            let reached = |way: Way<'a>| {
+                let stage = rings.stage(way, Some(release));
+                stage.reached() || (proceeds && !failed_gate && self.carried(&rings, &stage))
             };
             let in_rings = match (decisive, own) {
                 (None, None) => true,
@@ -75,6 +96,7 @@ impl<'a> Admission<'a> {
             };
             if admitted {
                 found.release = Some(release.version.clone());
+                admitted_release = Some(release);
                 break;
             }
             kept.block |= block;
@@ -82,14 +104,16 @@ impl<'a> Admission<'a> {
             kept.waiting |= (young || !in_rings) && !(stays && before);
         }
         found.kept = kept;
-        if let Some(rollout) = decisive {
-            let under_way = |version: &Version| rings.stage(rollout, Some(version)).last_open();
-            let shown: Vec<&'a Version> = self.shown();
-            let newest = shown.iter().copied().find_map(|version| Some((version, under_way(version)?)));
-            found.gate = newest.map(|(version, ring)| rings.gate(rollout, ring, version));
-            let meant = found.release.as_ref().or(judge.aim.map(|aim| aim.version));
-            let stage = rings.stage(rollout, meant);
-            found.ring = stage.ring.and_then(|ring| rollout.rings.get(ring)).map(|ring| ring.name.clone());
+        if let Some(way) = decisive {
+            let goal = judge.aim.and_then(|aim| track.release(&aim, judge.now));
+            let under_way = goal.into_iter().chain(ways.iter().rev().copied()).find_map(|release| {
+                let stage = rings.stage(way, Some(release));
+                stage.last_open().map(|ring| rings.gate(&stage, ring))
+            });
+            found.gate = under_way;
+            let meant = admitted_release.or(goal);
+            let stage = rings.stage(way, meant);
+            found.ring = stage.ring.and_then(|ring| way.rollout.rings.get(ring)).map(|ring| ring.name.clone());
         }
         found
     }
@@ -101,41 +125,11 @@ impl<'a> Admission<'a> {
         track.known(self.judge.now).filter(|release| track.on_the_way(release, &aim)).collect()
     }
 
-    /// The versions whose way through the rings is of interest, newest first.
-    fn shown(&self) -> Vec<&'a Version> {
-        let track = self.judge.track;
-        let Some(aim) = self.judge.aim else { return Vec::new() };
-        let above = track.above(&aim);
-        let ways = track.known(self.judge.now).filter(|release| !above && track.on_the_way(release, &aim));
-        let mut shown: Vec<&'a Version> = ways.map(|release| &release.version).collect();
-        if shown.last().is_none_or(|last| *last != aim.version) {
-            shown.push(aim.version);
-        }
-        shown.reverse();
-        shown
-    }
-
-    /// What the entry that is due first names, of those that surely count and name it; of two, the shorter.
-    fn first_named<T>(&self, name: impl Fn(&'a Deadline) -> Option<&'a T>) -> Option<&'a T> {
-        let counts = self.duties.iter().filter(|duty| duty.excepted.is_none()).flat_map(|duty| &duty.counts);
-        let key =
-            |count: &&Count<'a>| (count.due.unwrap_or(Timestamp::MAX), count.entry.within, count.entry.text.clone());
-        let first = counts.filter(|count| count.sure && name(count.entry).is_some()).min_by_key(key)?;
-        name(first.entry)
-    }
-
-    /// Whether an entry whose time has come says that the device goes ahead.
-    fn proceeds(&self) -> bool {
-        let counts = self.duties.iter().filter(|duty| duty.excepted.is_none()).flat_map(|duty| &duty.counts);
-        let mut overdue = counts.filter(|count| count.sure && count.due.is_some_and(|due| due <= self.judge.now));
-        overdue.any(|count| count.entry.at_due == AtDue::Proceed)
-    }
-
     /// Whether the due time carries a device past the gates before its ring.
-    fn carried(&self, rings: &Rings<'a>, stage: &Stage<'a>, version: &Version) -> bool {
+    fn carried(&self, rings: &Rings<'a>, stage: &Stage<'a>) -> bool {
         let Some(ring) = stage.ring else { return false };
         (0..ring).any(|earlier| stage.opened(earlier))
-            && (0..ring).any(|earlier| rings.gate(stage.rollout, earlier, version) == GateAnswer::Inconclusive)
+            && (0..ring).any(|earlier| rings.gate(stage, earlier) == GateAnswer::Inconclusive)
     }
 
     /// Whether a block, or an exception's range, takes a release from here.
@@ -150,7 +144,7 @@ impl<'a> Admission<'a> {
         blocked
             || self.judge.exceptions().any(|(exception, _)| {
                 exception.hold_at.as_ref().is_some_and(|range| !range.contains(version))
-                    && !self.duties.iter().any(|duty| self.judge.frees(exception, duty.cause))
+                    && !self.causes.iter().any(|cause| self.judge.frees(exception, *cause))
             })
     }
 
@@ -175,7 +169,7 @@ impl<'a> Admission<'a> {
         let acting = self.judge.exceptions().filter(|(exception, truth)| {
             *truth == Truth::True
                 && exception.window.is_some()
-                && !self.duties.iter().any(|duty| self.judge.frees(exception, duty.cause))
+                && !self.causes.iter().any(|cause| self.judge.frees(exception, *cause))
         });
         let places = acting.filter_map(|(exception, _)| all.iter().position(|known| known.name == exception.name));
         let window = places.map(WindowOf::Exception).next();

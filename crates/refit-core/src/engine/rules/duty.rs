@@ -1,6 +1,7 @@
 //! What a slot has to do, and by when (rules 2, 4, 5 and 13 of docs/reference/rules.md).
 
 use super::{
+    clock::{Clocked, Clocks, Counted},
     subject::Subject,
     track::{Aim, Track},
 };
@@ -30,35 +31,27 @@ pub(super) enum Cause<'a> {
     Exposure(&'a Advisory),
 }
 
-/// One thing that a slot has to do.
-pub(super) struct Duty<'a> {
-    pub cause: Cause<'a>,
-    /// The entries that count for it.
-    pub counts: Vec<Count<'a>>,
-    /// The due time that an exception gives it.
-    pub excepted: Option<Timestamp>,
-    /// When it is due.
-    pub due: Option<Timestamp>,
-    /// Whether KEV obliges.
-    pub by_kev: bool,
-}
-
-/// An entry of the deadline that counts for an obligation.
-pub(super) struct Count<'a> {
-    /// The entry.
-    pub entry: &'a Deadline,
-    /// Whether it surely counts.
-    pub sure: bool,
-    pub due: Option<Timestamp>,
-}
-
 /// All that a slot has to do.
 pub(super) struct Duties<'a> {
-    pub duties: Vec<Duty<'a>>,
+    /// Why, in the order of the clocks.
+    pub causes: Vec<Cause<'a>>,
+    /// By when.
+    pub clocks: Clocks,
+    /// When its spell began.
+    pub spell: Spell,
     /// Whether no release that helps will ever be offered.
     pub unsupported: bool,
     /// Spells that began no later than this make no difference; `None`: no spell does.
     pub spells_matter_after: Option<Timestamp>,
+}
+
+/// When a spell began.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spell {
+    /// As it was noted, whenever its cause arose.
+    Noted(Timestamp),
+    /// With the install, or with the device.
+    Own(Option<Timestamp>),
 }
 
 /// When the first release that would have ended an obligation was offered.
@@ -127,60 +120,58 @@ impl<'a> Judge<'a> {
             // It arose when it was seen to, whatever has been withheld since.
             *arose = self.noted(*cause).map(|offer| offer.arose).chain([*arose]).min().flatten();
         }
-        let spell = self.spell(&causes);
+        let spell = self.spell();
         let ways = self.ways(&causes);
         let unsupported = !forbidden && !causes.is_empty() && self.unsupported();
         let mut spells_matter_after: Option<Timestamp> = None;
-        let mut duties = Vec::new();
+        let first_arose = causes.iter().map(|(_, arose)| *arose).min().flatten();
+        let (mut clocked, mut obligations) = (Vec::new(), Vec::new());
         for (index, (cause, arose)) in causes.into_iter().enumerate() {
             let first = match (forbidden, unsupported) {
                 (true, _) => FirstOffer::NotNeeded,
                 (_, true) => {
                     let offered = ways.offered.get(index).copied().flatten();
                     let published = ways.never.get(index).copied().flatten();
-                    offered.into_iter().chain(published).min().map_or(FirstOffer::NotYet, FirstOffer::At)
+                    let noted = self.noted(cause).map(|offer| offer.at);
+                    offered.into_iter().chain(published).chain(noted).min().map_or(FirstOffer::NotYet, FirstOffer::At)
                 }
                 _ => self.first_offer(&ways, index, cause),
             };
             let excepted = self.excepted(cause);
             let mut counts = Vec::new();
-            for entry in &policy.deadline {
+            for (place, entry) in policy.deadline.iter().enumerate() {
                 let Some((from, sure)) = self.counts(entry, cause, arose) else { continue };
-                let due = match first {
+                let base = match first {
                     FirstOffer::NotYet => None,
-                    first => {
-                        let offer = match first {
-                            FirstOffer::At(offer) => Some(offer),
-                            _ => None,
-                        };
-                        let base = offer.max(from);
-                        if excepted.is_none() {
-                            // What no time bounds, a spell does from the first moment on.
-                            let base = base.unwrap_or(LONG_AGO);
-                            spells_matter_after = Some(spells_matter_after.map_or(base, |known| known.min(base)));
-                        }
-                        let clock = base.max(spell).unwrap_or(LONG_AGO);
-                        let due = clock.checked_add(entry.within).unwrap_or(Timestamp::MAX);
-                        Some(self.floor(entry).map_or(due, |floor| due.max(floor)))
-                    }
+                    FirstOffer::NotNeeded => from.or(Some(LONG_AGO)),
+                    FirstOffer::At(offer) => Some(offer).max(from),
                 };
-                counts.push(Count { entry, sure, due });
+                if let Some(base) = base.filter(|_| excepted.is_none()) {
+                    // What no time bounds, a spell does from the first moment on.
+                    spells_matter_after = Some(spells_matter_after.map_or(base, |known| known.min(base)));
+                }
+                counts.push(Counted { entry: place, sure, base, floor: self.floor(entry) });
             }
-            let due = excepted.or_else(|| counts.iter().filter_map(|count| count.due).min());
             let by_kev = self.by_kev(cause, &counts);
-            duties.push(Duty { cause, counts, excepted, due, by_kev });
+            clocked.push(Clocked { excepted, by_kev, counts });
+            obligations.push(cause);
         }
-        Duties { duties, unsupported, spells_matter_after }
+        Duties {
+            causes: obligations,
+            clocks: Clocks { duties: clocked, arose: first_arose },
+            spell,
+            unsupported,
+            spells_matter_after,
+        }
     }
 
-    /// When the spell of not complying began.
-    fn spell(&self, causes: &[(Cause<'a>, Option<Timestamp>)]) -> Option<Timestamp> {
+    /// When the spell of not complying began, but for when its cause arose.
+    fn spell(&self) -> Spell {
         if let Some(noted) = self.subject.spell {
-            return Some(noted);
+            return Spell::Noted(noted);
         }
-        let first = causes.iter().map(|(_, arose)| *arose).min().flatten();
         let since = self.subject.installed.and_then(|installed| installed.since);
-        since.max(self.subject.enrolled).max(first)
+        Spell::Own(since.max(self.subject.enrolled))
     }
 
     /// Whether an entry counts for an obligation: from when on, and whether surely.
@@ -256,12 +247,15 @@ impl<'a> Judge<'a> {
             .min()
     }
 
-    fn by_kev(&self, cause: Cause<'a>, counts: &[Count<'a>]) -> bool {
+    fn by_kev(&self, cause: Cause<'a>, counts: &[Counted]) -> bool {
         let Cause::Exposure(advisory) = cause else { return false };
         let kev = FieldRef::exposure("kev");
         let asks = |condition: &Arc<Expr>| condition.fields().contains(&kev);
         advisory.kev.is_some_and(|listed| listed <= self.now)
-            || counts.iter().any(|count| count.sure && count.entry.condition.as_ref().is_some_and(asks))
+            || counts.iter().filter(|count| count.sure).any(|count| {
+                let entry = self.track.candidate.policy.deadline.get(count.entry);
+                entry.and_then(|entry| entry.condition.as_ref()).is_some_and(asks)
+            })
     }
 
     /// Whether a release would have ended an obligation when it was offered, or when that arose.

@@ -1,29 +1,35 @@
 //! The rules of decision for one cell: devices that share everything that the rules ask (docs/reference/rules.md).
 
 mod admit;
+mod clock;
 mod duty;
+mod moving;
+mod next;
 mod read;
 mod ring;
 mod subject;
 mod track;
 
+pub(crate) use clock::{Clocks, Regime};
 pub(crate) use read::Own;
+pub(crate) use ring::end_of_shares;
 pub(crate) use subject::{Installed, Shelf, Subject};
 
 use super::outcome::{Compliance, Goal, Outcome};
 use crate::policy::{
     document::{
-        policy::{AtDue, Mode, Presence},
+        policy::{Mode, Presence},
         test::GateAnswer,
     },
     expr::Truth,
 };
 use admit::Admission;
-use duty::{Duties, Judge};
+use duty::{Duties, Judge, Spell};
 use jiff::Timestamp;
 use refit_model::Version;
 use ring::{Rings, Stage};
 use smol_str::SmolStr;
+use std::sync::Arc;
 use subject::Candidate;
 use track::{Aim, Track};
 
@@ -40,6 +46,8 @@ pub(crate) struct Ruling {
     pub goal: Option<Goal>,
     /// The due time of each obligation, and whether it is one by KEV.
     pub duties: Vec<(Option<Timestamp>, bool)>,
+    /// How they follow from when a spell began.
+    pub clocks: Arc<Clocks>,
     /// The earliest of them.
     pub due: Option<Timestamp>,
     /// Whether an entry that only may hold gives it.
@@ -72,6 +80,8 @@ pub(crate) struct Ruling {
     pub contested: bool,
     /// Spells that began no later make no difference.
     pub spells_matter_after: Option<Timestamp>,
+    /// When it may be otherwise for these devices by itself.
+    pub until: Option<Timestamp>,
 }
 
 /// How a slot stands.
@@ -113,6 +123,7 @@ impl Ruling {
             standing: Standing::Is(standing),
             goal: None,
             duties: Vec::new(),
+            clocks: Arc::default(),
             due: None,
             provisional: false,
             above: false,
@@ -129,12 +140,15 @@ impl Ruling {
             may_be_server: false,
             contested: false,
             spells_matter_after: None,
+            until: None,
         }
     }
 
-    /// Whether a device's answer is the same under both, but for the name of the policy.
+    /// Whether a device's answer is the same under both, but for the name of the policy, and for what a gate says: what is admitted tells
+    /// what comes of that.
     fn same(&self, other: &Ruling, shelf: &Shelf<'_>, own: &Own<'_>) -> bool {
-        let read = |ruling: &Ruling| Outcome { policy: None, ..ruling.read(shelf.repository, own, shelf.now) };
+        let read =
+            |ruling: &Ruling| Outcome { policy: None, gate: None, ..ruling.read(shelf.repository, own, shelf.now) };
         read(self) == read(other)
     }
 }
@@ -212,26 +226,26 @@ fn under(
     let forbidden = policy.presence == Presence::Forbidden;
     let aim = if forbidden { None } else { track.aim(shelf.now) };
     let judge = Judge { track: &track, subject, aim, now: shelf.now };
-    let Duties { duties, unsupported, spells_matter_after } = judge.duties();
-    let due = duties.iter().filter_map(|duty| duty.due).min();
+    let Duties { causes, clocks, spell, unsupported, spells_matter_after } = judge.duties();
+    let spell = match spell {
+        Spell::Noted(noted) => Some(noted),
+        Spell::Own(own) => clocks.began(own),
+    };
+    let duties = clocks.duties(policy, spell);
+    let regime = clocks.regime(policy, spell, shelf.now);
     let above = aim.is_some_and(|aim| track.above(&aim));
-    let giving = duties.iter().filter(|duty| duty.due == due && due.is_some());
-    let provisional = due.is_some()
-        && giving.clone().all(|duty| {
-            duty.excepted.is_none() && duty.counts.iter().filter(|count| count.due == due).all(|count| !count.sure)
-        });
     let goal = match aim {
         _ if forbidden => Some(Goal::Absent),
         Some(Aim { branch, version }) => Some(Goal::Release { version: version.clone(), branch: branch.clone() }),
         None => None,
     };
-    let admission = Admission::new(&judge, &duties, conflict, undetermined);
+    let admission = Admission::new(&judge, &causes, &regime, conflict, undetermined);
     let admitted = admission.admit();
     Ruling {
         standing: if unsupported { Standing::Unsupported } else { Standing::Judged },
         goal,
-        due,
-        provisional,
+        due: duties.iter().filter_map(|(due, _)| *due).min(),
+        provisional: regime.provisional,
         above,
         admitted: admitted.release,
         rollout: admitted.rollout,
@@ -243,7 +257,9 @@ fn under(
         provisioning: subject.provisioning && !policy.provisioning,
         may_be_server: subject.may_be_server,
         spells_matter_after,
-        duties: duties.iter().map(|duty| (duty.due, duty.by_kev)).collect(),
+        until: judge.until(&clocks, spell),
+        duties,
+        clocks: Arc::new(clocks),
         ..named(Compliance::Compliant)
     }
 }

@@ -5,12 +5,12 @@ use crate::{
     engine::outcome::{Compliance, Hold, Mark, Outcome, Progress},
     policy::{
         document::policy::AfterDue,
-        repository::{Repository, UsedWindow},
+        repository::{Policy, Repository, UsedWindow},
     },
     world::Absence,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// What only the device itself knows.
 pub(crate) struct Own<'a> {
@@ -20,6 +20,8 @@ pub(crate) struct Own<'a> {
     pub absences: &'a [Absence],
     /// Whether it was seen too long ago to say.
     pub unseen: bool,
+    /// When its own spell began, where that gives due times other than those of the ruling.
+    pub spell: Option<Timestamp>,
 }
 
 /// An absence that gives a grace.
@@ -32,16 +34,23 @@ const GRACE_BY_KEV: SignedDuration = SignedDuration::from_hours(4);
 impl Ruling {
     /// The answer for a device at a time.
     pub fn read(&self, repository: &Repository, own: &Own<'_>, now: Timestamp) -> Outcome {
+        let policy = self.policy.as_ref().and_then(|name| repository.policy(name));
+        let duties = match (own.spell, policy) {
+            (Some(spell), Some(policy)) => Cow::Owned(self.clocks.duties(policy, self.clocks.began(Some(spell)))),
+            _ => Cow::Borrowed(&self.duties),
+        };
+        let due = duties.iter().filter_map(|(due, _)| *due).min();
+        let overdue = due.is_some_and(|due| due <= now);
         let compliance = match self.standing {
             _ if own.unseen => Compliance::Unseen,
             Standing::Is(compliance) => compliance,
-            _ if self.duties.is_empty() => Compliance::Compliant,
+            _ if duties.is_empty() => Compliance::Compliant,
             Standing::Unsupported => Compliance::Unsupported,
-            Standing::Judged if self.overdue(now) => Compliance::Overdue,
+            Standing::Judged if overdue => Compliance::Overdue,
             Standing::Judged => Compliance::Due,
         };
         let progress = match &self.admitted {
-            _ if self.duties.is_empty() => Progress::None,
+            _ if duties.is_empty() => Progress::None,
             Some(_) => Progress::Scheduled,
             None if self.goal == Some(crate::engine::outcome::Goal::Absent) => Progress::Scheduled,
             None if self.kept.waiting => Progress::Waiting,
@@ -57,24 +66,27 @@ impl Ruling {
             policy: self.policy.clone(),
             mode: self.mode,
             compliance,
-            due: self.due,
+            due,
             goal: self.goal.clone(),
             admitted: self.admitted.clone(),
             rollout: self.rollout.clone(),
             ring: self.ring.clone(),
             gate: self.gate,
             progress,
-            holds: self.holds(repository, own, now),
+            holds: self.holds(repository, policy, &duties, own, now),
             marks: marks.into_iter().filter(|(_, marked)| *marked).map(|(mark, _)| mark).collect(),
         }
     }
 
-    fn overdue(&self, now: Timestamp) -> bool {
-        self.due.is_some_and(|due| due <= now)
-    }
-
-    fn holds(&self, repository: &Repository, own: &Own<'_>, now: Timestamp) -> BTreeSet<Hold> {
-        if self.duties.is_empty() {
+    fn holds(
+        &self,
+        repository: &Repository,
+        policy: Option<&Policy>,
+        duties: &[(Option<Timestamp>, bool)],
+        own: &Own<'_>,
+        now: Timestamp,
+    ) -> BTreeSet<Hold> {
+        if duties.is_empty() {
             return BTreeSet::new();
         }
         let frozen = self
@@ -82,7 +94,7 @@ impl Ruling {
             .iter()
             .filter_map(|place| repository.freezes.get(*place))
             .any(|freeze| freeze.from.start_in(own.zone) <= now && now < freeze.to.end_in(own.zone));
-        let policy = self.policy.as_ref().and_then(|name| repository.policy(name));
+        let overdue = duties.iter().any(|(due, _)| due.is_some_and(|due| due <= now));
         let used = match self.window {
             Some(WindowOf::Policy) => policy.and_then(|policy| policy.window.as_ref()),
             Some(WindowOf::Exception(place)) => {
@@ -90,31 +102,30 @@ impl Ruling {
             }
             None => None,
         };
-        let shut = used.is_some_and(|used| self.shut(used, own, now));
+        let shut = used.is_some_and(|used| self.shut(used, overdue, own, now));
         let admitted = self.admitted.is_some();
         let holds = [
             (Hold::Block, self.kept.block && !admitted),
             (Hold::FailedGate, self.kept.failed_gate && !admitted),
             (Hold::Freeze, frozen),
             (Hold::Provisioning, self.provisioning),
-            (Hold::Grace, self.grace(own, now)),
+            (Hold::Grace, grace(duties, own, now)),
             (Hold::Window, shut),
         ];
         holds.into_iter().filter(|(_, held)| *held).map(|(hold, _)| hold).collect()
     }
 
-    fn shut(&self, used: &UsedWindow, own: &Own<'_>, now: Timestamp) -> bool {
+    fn shut(&self, used: &UsedWindow, overdue: bool, own: &Own<'_>, now: Timestamp) -> bool {
         let runs = used.after_due.map_or(!self.may_be_server, |after| after == AfterDue::Run);
-        !(runs && self.overdue(now)) && used.window.open_until(own.zone, now).is_none()
+        !(runs && overdue) && used.window.open_until(own.zone, now).is_none()
     }
+}
 
-    /// Whether the grace of every overdue obligation runs.
-    fn grace(&self, own: &Own<'_>, now: Timestamp) -> bool {
-        let mut overdue =
-            self.duties.iter().filter_map(|(due, kev)| Some((due.filter(|due| *due <= now)?, *kev))).peekable();
-        overdue.peek().is_some()
-            && overdue.all(|(due, by_kev)| runs(own.absences, due, if by_kev { GRACE_BY_KEV } else { GRACE }, now))
-    }
+/// Whether the grace of every overdue obligation runs.
+fn grace(duties: &[(Option<Timestamp>, bool)], own: &Own<'_>, now: Timestamp) -> bool {
+    let mut overdue = duties.iter().filter_map(|(due, kev)| Some((due.filter(|due| *due <= now)?, *kev))).peekable();
+    overdue.peek().is_some()
+        && overdue.all(|(due, by_kev)| runs(own.absences, due, if by_kev { GRACE_BY_KEV } else { GRACE }, now))
 }
 
 /// Whether a grace of that length runs for a due time.

@@ -1,6 +1,9 @@
 //! Rings and gates (rules 8 and 9 of docs/reference/rules.md).
 
-use super::subject::{Shelf, Subject};
+use super::{
+    moving::{Moving, Way},
+    subject::{Shelf, Subject},
+};
 use crate::{
     policy::{document::test::GateAnswer, expr::Truth, repository::Rollout},
     rollout::judge,
@@ -11,6 +14,8 @@ use refit_model::{Release, Version};
 /// The ring of a device, and how far a release has come, in one rollout.
 pub(super) struct Stage<'a> {
     pub rollout: &'a Rollout,
+    /// What it moves with.
+    pub moving: Option<Moving<'a>>,
     pub state: Option<&'a RolloutState>,
     /// The place of the ring.
     pub ring: Option<usize>,
@@ -29,17 +34,12 @@ pub(super) struct Rings<'a> {
 }
 
 impl<'a> Rings<'a> {
-    /// How far a release has come in a rollout here.
-    pub fn stage(&self, rollout: &'a Rollout, version: Option<&Version>) -> Stage<'a> {
-        let here = |state: &&RolloutState| {
-            state.rollout == rollout.name
-                && Some(&state.version) == version
-                && state.platform.as_deref().is_none_or(|platform| Some(platform) == self.subject.platform)
-        };
-        let own = |state: &&&RolloutState| state.platform.is_some();
-        let states: Vec<&RolloutState> = self.shelf.rollouts.iter().filter(here).collect();
-        let state = states.iter().find(own).or(states.first()).copied();
-        Stage { rollout, state, ring: self.ring(rollout, state, version) }
+    /// How far a release has come in a rollout here; without one, where the device is.
+    pub fn stage(&self, way: Way<'a>, release: Option<&'a Release>) -> Stage<'a> {
+        let moving = release.map(|release| Moving::with(self.shelf, self.subject, way, release));
+        let state = moving.as_ref().and_then(|moving| moving.state(self.subject, way.rollout));
+        let ring = self.ring(way.rollout, state, release.map(|release| &release.version));
+        Stage { rollout: way.rollout, moving, state, ring }
     }
 
     fn ring(&self, rollout: &Rollout, state: Option<&RolloutState>, version: Option<&Version>) -> Option<usize> {
@@ -65,14 +65,16 @@ impl<'a> Rings<'a> {
         if self.unsure {
             return Some(last);
         }
-        let position = (self.subject.position)(self.policy);
-        let mut cut = 0.0;
+        let point = (self.subject.point)(self.policy);
+        let (mut sum, mut from) = (0.0, 0);
         for (place, ring) in rollout.rings.iter().enumerate() {
             let share = match ring.share {
                 Some(share) => {
-                    let from = cut;
-                    cut += share.0;
-                    Truth::from(from <= position && position < cut)
+                    sum += share.0;
+                    let until = end_of_shares(sum);
+                    let inside = (from..until).contains(&point);
+                    from = until;
+                    Truth::from(inside)
                 }
                 None => Truth::True,
             };
@@ -86,30 +88,28 @@ impl<'a> Rings<'a> {
         Some(last)
     }
 
-    /// What the gate after a ring says of a release.
-    pub fn gate(&self, rollout: &Rollout, ring: usize, version: &Version) -> GateAnswer {
-        let Some(ring) = rollout.rings.get(ring) else { return GateAnswer::Inconclusive };
-        let after = |state: &&GateState| state.version == *version && state.after == ring.name;
-        let states: Vec<&GateState> = self.shelf.gates.iter().filter(after).collect();
-        let own: Vec<&GateState> = states
-            .iter()
-            .copied()
-            .filter(|state| {
-                // A device of unknown platform may be of any.
-                let own = self.subject.platform;
-                state.platform.as_deref().is_some_and(|platform| own.is_none_or(|own| own == platform))
-            })
-            .collect();
-        let of_all = || states.into_iter().filter(|state| state.platform.is_none()).collect();
-        let counting: Vec<&GateState> = if own.is_empty() { of_all() } else { own };
-        let answers = counting.into_iter().map(|state| self.answer(state, rollout));
-        // Of several the careful one.
-        let care = |answer: &GateAnswer| match answer {
-            GateAnswer::Halt => 2,
-            GateAnswer::Inconclusive => 1,
-            GateAnswer::Pass => 0,
+    /// What the gate after a ring says of what a release moves with.
+    pub fn gate(&self, stage: &Stage<'a>, ring: usize) -> GateAnswer {
+        let (Some(moving), Some(ring)) = (&stage.moving, stage.rollout.rings.get(ring)) else {
+            return GateAnswer::Inconclusive;
         };
-        answers.max_by_key(care).unwrap_or(GateAnswer::Inconclusive)
+        let after = |state: &&GateState| state.version == *moving.version && state.after == ring.name;
+        let own = self.subject.platform;
+        // A device of unknown platform may be of any.
+        let here = |state: &&GateState| match (state.platform.as_deref(), own) {
+            (None, _) | (_, None) => true,
+            (Some(platform), Some(own)) => platform == own,
+        };
+        let found = moving.gates.iter().filter(after).filter(here);
+        let found = found.map(|state| (self.answer(state, stage.rollout), state.platform.is_none()));
+        // A halt counts whoever found it; else what was found on the own platform comes before what was found on all, and of several the
+        // careful one.
+        let order = |(answer, on_all): &(GateAnswer, bool)| match answer {
+            GateAnswer::Halt => (false, 0),
+            GateAnswer::Inconclusive => (*on_all, 1),
+            GateAnswer::Pass => (*on_all, 2),
+        };
+        found.min_by_key(order).map_or(GateAnswer::Inconclusive, |(answer, _)| answer)
     }
 
     fn answer(&self, state: &GateState, rollout: &Rollout) -> GateAnswer {
@@ -144,16 +144,30 @@ impl Stage<'_> {
     }
 }
 
-/// Whether a release was halted here, in whatever rollout.
-pub(super) fn halted(shelf: &Shelf<'_>, subject: &Subject<'_>, release: &Version) -> bool {
+/// The first point that is beyond a sum of shares, of 65,536. Sums such as 10 % and 20 % are not exact in binary.
+pub(crate) fn end_of_shares(sum: f64) -> u32 {
+    ((sum - 1e-9) * 65_536.0).ceil().clamp(0.0, 65_536.0) as u32
+}
+
+/// Whether a release was halted here, in whatever rollout: by itself, with the snapshot that it goes with on the policy's own way, or with
+/// any that began with it.
+pub(super) fn halted(shelf: &Shelf<'_>, subject: &Subject<'_>, own: Option<Way<'_>>, release: &Release) -> bool {
+    let own = own.filter(|way| way.snapshots.is_some());
+    halted_set(shelf, subject, &Moving::alone(shelf, &release.version))
+        || own.is_some_and(|way| halted_set(shelf, subject, &Moving::with(shelf, subject, way, release)))
+        || Moving::that_began_with(shelf, release).iter().any(|moving| halted_set(shelf, subject, moving))
+}
+
+/// Whether what moves as one was halted here.
+pub(super) fn halted_set(shelf: &Shelf<'_>, subject: &Subject<'_>, moving: &Moving<'_>) -> bool {
     let here = |state: &&GateState| {
-        state.version == *release
+        state.version == *moving.version
             && match (state.platform.as_deref(), subject.platform) {
                 (None, _) | (_, None) => true,
                 (Some(platform), Some(own)) => platform == own,
             }
     };
-    shelf.gates.iter().filter(here).any(|state| match &state.finding {
+    moving.gates.iter().filter(here).any(|state| match &state.finding {
         GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
         GateFinding::Evidence(evidence) => {
             shelf.repository.rollouts.values().any(|rollout| {
@@ -164,13 +178,4 @@ pub(super) fn halted(shelf: &Shelf<'_>, subject: &Subject<'_>, release: &Version
             })
         }
     })
-}
-
-/// The first of the releases, in order, that was not halted.
-pub(super) fn not_halted<'r>(
-    shelf: &Shelf<'_>,
-    subject: &Subject<'_>,
-    mut releases: impl Iterator<Item = &'r Release>,
-) -> Option<&'r Version> {
-    releases.find(|release| !halted(shelf, subject, &release.version)).map(|release| &release.version)
 }

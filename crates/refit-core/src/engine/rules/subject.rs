@@ -6,6 +6,7 @@ use crate::{
         expr::{Expr, Truth},
         repository::{Policy, Repository, Selector},
     },
+    rollout::{snapshot_policy, snapshot_title},
     world::{GateState, RememberedOffer, RolloutState, World},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -31,6 +32,8 @@ pub(crate) struct Shelf<'w> {
     pub rollouts: &'w [RolloutState],
     /// What gates said of them.
     pub gates: &'w [GateState],
+    /// How far snapshots have come, of whatever policy, by their titles.
+    pub snapshots: Vec<(&'w TitleId, &'w [RolloutState])>,
     /// The policies that include it, by name.
     pub policies: Vec<Candidate<'w>>,
 }
@@ -60,8 +63,8 @@ pub(crate) struct Subject<'a> {
     pub zone: &'a TimeZone,
     /// Whether two histories claim its identity.
     pub doubt: bool,
-    /// Its position in the shares of a policy.
-    pub position: &'a dyn Fn(&str) -> f64,
+    /// Where it stands in the shares of a policy, of 65,536.
+    pub point: &'a dyn Fn(&str) -> u32,
     /// Whether it is one of those.
     pub member: &'a dyn Fn(&BTreeSet<DeviceId>) -> bool,
     /// Whether a policy requires the title here, by this name.
@@ -104,6 +107,8 @@ impl<'w> Shelf<'w> {
                 !policy.software.iter().any(|selector| *selector != Selector::OsSecurity && selects(selector));
             policy.software.iter().any(selects).then_some(Candidate { policy, security_only })
         };
+        let snapshots = world.rollouts.range(snapshot_title("")..);
+        let snapshots = snapshots.take_while(|(title, _)| snapshot_policy(title).is_some());
         Shelf {
             title,
             repository,
@@ -113,6 +118,7 @@ impl<'w> Shelf<'w> {
             advisories: world.advisories(title),
             rollouts: world.rollouts.get(title).map(Vec::as_slice).unwrap_or_default(),
             gates: world.gates.get(title).map(Vec::as_slice).unwrap_or_default(),
+            snapshots: snapshots.map(|(title, states)| (title, states.as_slice())).collect(),
             policies: repository.policies.iter().filter_map(candidate).collect(),
         }
     }

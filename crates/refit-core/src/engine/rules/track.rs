@@ -40,6 +40,17 @@ impl<'a> Track<'a> {
         self.shelf.releases.iter().filter(out)
     }
 
+    /// The release that an aim means, where it was out. What is installed counts whichever archive it came from.
+    pub fn release(&self, aim: &Aim<'_>, at: Timestamp) -> Option<&'a Release> {
+        let own = |release: &Release| self.installed.is_some_and(|(_, version)| release.version == *version);
+        self.shelf.releases.iter().find(|release| {
+            release.published <= at
+                && release.branch == *aim.branch
+                && release.version == *aim.version
+                && (!self.candidate.security_only || release.security || own(release))
+        })
+    }
+
     /// The moments at which branches or releases came or went, up to `until`, in order.
     pub fn moments(&self, until: Timestamp) -> Vec<Timestamp> {
         let published = self.shelf.releases.iter().map(|release| release.published);

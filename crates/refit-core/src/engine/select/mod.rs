@@ -1,12 +1,14 @@
 //! Which devices a condition selects: logic on sets, and the interpreter once for each distinct value.
 
 mod column;
+mod resolve;
 mod sets;
 
 pub(super) use column::{Columns, Combination};
 pub use sets::Sets;
 
 use super::fleet::Fleet;
+use crate::facts::FieldRef;
 use crate::policy::{
     expr::{Expr, Formula, Text},
     repository::Repository,
@@ -18,15 +20,26 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Selection<'f> {
     fleet: &'f Fleet,
-    pub(super) columns: Columns<'f>,
+    repository: &'f Repository,
+    now: Timestamp,
+    pub(super) columns: Columns,
     parts: BTreeMap<Text, Sets>,
 }
 
 impl<'f> Selection<'f> {
     /// Nothing asked yet. Whom to believe, and for how long, is the repository's.
     pub fn new(fleet: &'f Fleet, repository: &'f Repository, now: Timestamp) -> Self {
-        let columns = Columns::new(fleet, &repository.authority, &repository.staleness, now);
-        Self { fleet, columns, parts: BTreeMap::new() }
+        Self { fleet, repository, now, columns: Columns::default(), parts: BTreeMap::new() }
+    }
+
+    /// Reads fields that will be asked, all at once.
+    pub(super) fn read<'a>(&mut self, fields: impl IntoIterator<Item = &'a FieldRef>) {
+        self.columns.read(self.fleet, self.repository, self.now, fields);
+    }
+
+    /// Forgets which devices parts select, but not what fields are: what it takes to ask again can be measured so.
+    pub fn forget(&mut self) {
+        self.parts.clear();
     }
 
     /// Where a condition on devices and people holds, and where that is unknown.
@@ -45,7 +58,7 @@ impl<'f> Selection<'f> {
             Formula::Part(part) => match self.parts.get(&part.key) {
                 Some(known) => known.clone(),
                 None => {
-                    let sets = self.columns.part(part);
+                    let sets = self.columns.part(self.fleet, self.repository, self.now, part);
                     self.parts.insert(part.key.clone(), sets.clone());
                     sets
                 }

@@ -1,0 +1,192 @@
+//! What is kept of one title: cells, and how devices are found in them.
+
+use super::split::Place;
+use crate::{
+    engine::{
+        intern::Map,
+        rules::{Clocks, Regime, Ruling},
+    },
+    world::SlotKey,
+};
+use jiff::Timestamp;
+use refit_model::{Offer, Version};
+use roaring::RoaringBitmap;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// Devices with the same ruling in the same slot.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub slot: SlotKey,
+    /// What is installed.
+    pub installed: Option<Version>,
+    pub ruling: Ruling,
+    /// Whether each device has due times of its own, by its spell.
+    pub own_clock: bool,
+    pub devices: RoaringBitmap,
+}
+
+/// What tells the devices of one release apart, besides what only they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// What the title's scope sees of their class.
+    pub seen: u32,
+    /// Their zone, where days matter.
+    pub zone: u32,
+    /// What their universe says of the title.
+    pub told: u32,
+    /// Of which rings they were members.
+    pub members: u32,
+    /// In which parts of shares they are.
+    pub cut: u64,
+}
+
+/// Devices with one key and release.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// Whether each of them has to be looked at by itself.
+    pub contested: bool,
+    /// Spells that began no later make no difference.
+    pub matter_after: Option<Timestamp>,
+    /// How due times follow from spells that do.
+    pub clocks: Arc<Clocks>,
+    /// The policy that decides.
+    pub policy: Option<SmolStr>,
+    /// The cell of those whose spell makes no difference.
+    pub base: Option<usize>,
+    /// The cells of the others, by what follows from their due times.
+    pub late: Vec<(Regime, usize)>,
+}
+
+/// Numbers for what is long.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers {
+    /// By number of universe, the place among what universes say of the title, from 1 on.
+    universes: Map<u32, u32>,
+    said: Vec<Vec<(Version, Offer)>>,
+    members: Map<Vec<u64>, u32>,
+}
+
+/// The cells of one title. Releases in slots go by their number in the fleet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TitleCells {
+    /// Whether any policy speaks of it; else nobody is in a cell.
+    pub managed: bool,
+    /// Whether a policy requires the title, so that who does not have it is in a cell too.
+    pub required: bool,
+    cells: Vec<Option<Cell>>,
+    free: Vec<usize>,
+    pub groups: Map<(u32, Key), Group>,
+    /// The cells of devices that are looked at by themselves.
+    pub alone: Map<(u32, u32), usize>,
+    pub numbers: Numbers,
+    /// The first time at which something may change by itself.
+    pub next: Option<Timestamp>,
+    /// The time of which somebody was told.
+    told: Option<Timestamp>,
+    /// Whether it may change at any time.
+    pub restless: bool,
+}
+
+impl TitleCells {
+    /// Of a title that no policy speaks of, until then.
+    pub fn unmanaged(next: Option<Timestamp>) -> TitleCells {
+        TitleCells { next, ..TitleCells::default() }
+    }
+
+    /// Of a title that policies speak of, with nobody in them yet.
+    pub fn managed(required: bool) -> TitleCells {
+        TitleCells { managed: true, required, ..TitleCells::default() }
+    }
+
+    /// All cells.
+    pub fn iter(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().flatten()
+    }
+
+    /// Adds a cell.
+    pub fn add(&mut self, place: &Place<'_>, ruling: Ruling, own_clock: bool, devices: RoaringBitmap) -> usize {
+        self.wake_at(ruling.until);
+        let installed = place.present.map(|(_, present)| present.version.clone());
+        let cell = Some(Cell { slot: place.slot.clone(), installed, ruling, own_clock, devices });
+        match self.free.pop() {
+            Some(number) => {
+                if let Some(free) = self.cells.get_mut(number) {
+                    *free = cell;
+                }
+                number
+            }
+            None => {
+                self.cells.push(cell);
+                self.cells.len() - 1
+            }
+        }
+    }
+
+    /// Puts a device into a cell; false where there is none.
+    pub fn join(&mut self, cell: usize, device: u32) -> bool {
+        let Some(Some(cell)) = self.cells.get_mut(cell) else { return false };
+        cell.devices.insert(device);
+        true
+    }
+
+    /// Takes a device out of a cell; whether the cell is gone, since nobody is left in it.
+    pub fn leave(&mut self, number: usize, device: u32) -> bool {
+        let Some(place) = self.cells.get_mut(number) else { return true };
+        let Some(cell) = place else { return true };
+        cell.devices.remove(device);
+        if cell.devices.is_empty() {
+            *place = None;
+            self.free.push(number);
+            return true;
+        }
+        false
+    }
+
+    /// When somebody has to be woken for it who has not been told before.
+    pub fn watched(&mut self) -> Option<Timestamp> {
+        let next = self.next.filter(|next| self.told.is_none_or(|told| *next < told))?;
+        self.told = Some(next);
+        Some(next)
+    }
+
+    /// Something may change by itself at that time.
+    pub fn wake_at(&mut self, time: Option<Timestamp>) {
+        self.next = self.next.into_iter().chain(time).min();
+    }
+}
+
+impl Numbers {
+    /// A number for what a universe says of the title; 0 is for nothing.
+    pub fn of_offers(&mut self, universe: u32, offers: &[(Version, Offer)]) -> u32 {
+        if offers.is_empty() {
+            return 0;
+        }
+        let Numbers { universes, said, .. } = self;
+        let alike = |said: &[(Version, Offer)]| {
+            let same = |(one, other): (&(Version, Offer), &(Version, Offer))| {
+                one.0.as_str() == other.0.as_str() && one.0.scheme() == other.0.scheme() && one.1 == other.1
+            };
+            said.len() == offers.len() && said.iter().zip(offers).all(same)
+        };
+        // Numbers of universes that nobody had any more are given to others.
+        let known = universes.get(&universe).copied();
+        if let Some(number) = known
+            && said.get(number as usize - 1).is_some_and(|said| alike(said))
+        {
+            return number;
+        }
+        let place = said.iter().position(|said| alike(said)).unwrap_or(said.len());
+        if place == said.len() {
+            said.push(offers.to_vec());
+        }
+        universes.insert(universe, place as u32 + 1);
+        place as u32 + 1
+    }
+
+    /// A number for which rings a device was a member of.
+    pub fn of_members(&mut self, words: Vec<u64>) -> u32 {
+        let next = self.members.len() as u32;
+        *self.members.entry(words).or_insert(next)
+    }
+}

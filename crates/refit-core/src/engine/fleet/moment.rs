@@ -1,0 +1,155 @@
+//! Times in eight bytes, of which a fleet has hundreds of millions.
+
+use super::super::intern::Pool;
+use jiff::Timestamp;
+
+/// A time, or that there is none, as nanoseconds since 1970; the few that are further away are numbers in a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Moment(i64);
+
+/// Times that are so far away that eight bytes can't say them.
+pub(crate) type FarAway = Pool<Timestamp>;
+
+/// As many numbers above the least stand for times in the pool; as nanoseconds they would be four seconds of the year 1677.
+const FAR_AWAY: i64 = 1 << 32;
+
+impl Moment {
+    /// There is none.
+    pub const NONE: Moment = Moment(i64::MIN);
+
+    /// Holds a time.
+    pub fn hold(time: Option<Timestamp>, far: &mut FarAway) -> Moment {
+        let Some(time) = time else { return Moment::NONE };
+        match i64::try_from(time.as_nanosecond()) {
+            Ok(nanos) if nanos > i64::MIN + FAR_AWAY => Moment(nanos),
+            _ => Moment(i64::MIN + 1 + i64::from(far.hold(time).0)),
+        }
+    }
+
+    /// Lets go of it.
+    pub fn release(self, far: &mut FarAway) {
+        if let Some(number) = self.far_away() {
+            far.release(number);
+        }
+    }
+
+    /// The time.
+    pub fn get(self, far: &FarAway) -> Option<Timestamp> {
+        if self == Moment::NONE {
+            return None;
+        }
+        match self.far_away() {
+            Some(number) => far.get(number).copied(),
+            None => Timestamp::from_nanosecond(i128::from(self.0)).ok(),
+        }
+    }
+
+    /// Nanoseconds since 1970; `None` where there is no time, or one that is far away.
+    pub fn nanos(self) -> Option<i64> {
+        (self.0 > i64::MIN + FAR_AWAY).then_some(self.0)
+    }
+
+    fn far_away(self) -> Option<u32> {
+        (self != Moment::NONE && self.0 <= i64::MIN + FAR_AWAY).then(|| (self.0 - i64::MIN - 1) as u32)
+    }
+}
+
+/// Times of things in a row, of which many are the same: each once, and for each thing the place of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Times {
+    distinct: Box<[Moment]>,
+    /// For each thing as many bytes as the number of distinct times needs, the lowest first.
+    places: Box<[u8]>,
+}
+
+/// How many bytes tell so many apart.
+fn width(distinct: usize) -> usize {
+    match distinct {
+        0..=0x100 => 1,
+        0x101..=0x1_0000 => 2,
+        _ => 4,
+    }
+}
+
+impl Times {
+    /// Packs times, each of which is held.
+    pub fn new(times: &[Moment], far: &mut FarAway) -> Times {
+        let mut distinct = times.to_vec();
+        distinct.sort_unstable();
+        // Each is kept once, and held once.
+        distinct.dedup_by(|one, other| {
+            let same = one == other;
+            if same {
+                one.release(far);
+            }
+            same
+        });
+        let width = width(distinct.len());
+        let mut places = Vec::with_capacity(width * times.len());
+        for time in times {
+            let place = distinct.binary_search(time).unwrap_or_default().to_le_bytes();
+            places.extend_from_slice(place.get(..width).unwrap_or_default());
+        }
+        Times { distinct: distinct.into(), places: places.into() }
+    }
+
+    /// The time of a thing.
+    pub fn get(&self, thing: usize) -> Moment {
+        self.distinct.get(self.place(thing)).copied().unwrap_or(Moment::NONE)
+    }
+
+    /// The place of its time among the distinct ones.
+    pub fn place(&self, thing: usize) -> usize {
+        match width(self.distinct.len()) {
+            1 => self.places.get(thing).copied().map_or(0, usize::from),
+            width => {
+                let bytes = self.places.get(width * thing..width * (thing + 1)).unwrap_or_default();
+                bytes.iter().rev().fold(0, |place, byte| place << 8 | usize::from(*byte))
+            }
+        }
+    }
+
+    /// Each time once.
+    pub fn distinct(&self) -> &[Moment] {
+        &self.distinct
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_comes_back() {
+        let mut far = FarAway::default();
+        let near: Timestamp = "2026-11-23T09:00:00.123456789Z".parse().unwrap();
+        for time in [None, Some(near), Some(Timestamp::UNIX_EPOCH), Some(Timestamp::MIN), Some(Timestamp::MAX)] {
+            let moment = Moment::hold(time, &mut far);
+            assert_eq!(moment.get(&far), time);
+            assert_eq!(moment.nanos().is_some(), time == Some(near) || time == Some(Timestamp::UNIX_EPOCH));
+            moment.release(&mut far);
+        }
+        assert_eq!(far.len(), 0);
+    }
+
+    #[test]
+    fn times_in_a_row_come_back_in_their_order() {
+        let mut far = FarAway::default();
+        for distinct in [1, 3, 256, 257, 900] {
+            let times: Vec<Option<Timestamp>> = (0..2_000)
+                .map(|number| match number * 7 % distinct {
+                    0 => None,
+                    1 => Some(Timestamp::MAX),
+                    other => Timestamp::from_second(other * 1_000).ok(),
+                })
+                .collect();
+            let moments: Vec<Moment> = times.iter().map(|time| Moment::hold(*time, &mut far)).collect();
+            let packed = Times::new(&moments, &mut far);
+            for (place, time) in times.iter().enumerate() {
+                assert_eq!(packed.get(place).get(&far), *time);
+            }
+            packed.distinct().iter().for_each(|moment| moment.release(&mut far));
+            assert_eq!(far.len(), 0);
+        }
+    }
+}

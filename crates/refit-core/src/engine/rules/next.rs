@@ -1,0 +1,83 @@
+//! When what the rules say changes by itself: the earliest of the times that they compare with the present one.
+
+use super::{clock::Clocks, duty::Judge, subject::Shelf};
+use crate::{
+    policy::expr::Expr,
+    world::{ExposureView, GateFinding, GateState},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use refit_model::Offer;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Where days end of devices whose zone is not known.
+static UTC: TimeZone = TimeZone::UTC;
+
+impl Shelf<'_> {
+    /// The first time after now at which something about the title is otherwise, whoever has it, where days end as in those zones; it may
+    /// be early, never late.
+    pub fn next<'z>(&self, zones: impl IntoIterator<Item = &'z TimeZone>) -> Option<Timestamp> {
+        let mut times: Vec<Timestamp> = Vec::new();
+        let policies = || self.policies.iter().map(|candidate| candidate.policy);
+        let entries = policies().flat_map(|policy| &policy.deadline).filter_map(|entry| entry.min_age);
+        let ages: BTreeSet<_> = policies().map(|policy| policy.min_age).chain(entries).collect();
+        for release in self.releases {
+            times.push(release.published);
+            times.extend(ages.iter().filter_map(|age| release.published.checked_add(*age).ok()));
+        }
+        for advisory in self.advisories {
+            times.push(advisory.known_at);
+            times.extend(advisory.withdrawn.into_iter().chain(advisory.kev));
+            let latches = self.world.latches.range((advisory.id.clone(), "".into())..);
+            let latches = latches.take_while(|((id, _), _)| *id == advisory.id);
+            times.extend(latches.map(|(_, since)| *since));
+        }
+        let snapshots = self.policies.iter().filter(|candidate| candidate.policy.snapshot_every.is_some());
+        let snapshots: Vec<&GateState> = match snapshots.count() {
+            0 => Vec::new(),
+            _ => self.world.gates.values().flatten().collect(),
+        };
+        for gate in self.gates.iter().chain(snapshots) {
+            let GateFinding::Evidence(evidence) = &gate.finding else { continue };
+            let rings = self.repository.rollouts.values().flat_map(|rollout| &rollout.rings);
+            let soaks = rings.filter(|ring| ring.name == gate.after).map(|ring| ring.soak);
+            let first = evidence.first_result;
+            times.extend(soaks.filter_map(|soak| first.and_then(|first| first.checked_add(soak).ok())));
+        }
+        let exceptions = self.repository.exceptions.iter().filter(|exception| self.selected(&exception.software));
+        let branches = self.repository.titles.get(self.title).into_iter().flat_map(|title| &title.branches);
+        let blocks = self.repository.blocks.iter().filter(|block| block.title == *self.title);
+        let days = (exceptions.map(|exception| exception.until))
+            .chain(branches.filter_map(|branch| branch.supported_until))
+            .chain(policies().flat_map(|policy| &policy.accept).filter_map(|accepted| accepted.until))
+            .chain(blocks.filter_map(|block| block.until));
+        let days: Vec<_> = days.collect();
+        for zone in zones.into_iter().chain([&UTC]) {
+            times.extend(days.iter().map(|day| day.end_in(zone)));
+        }
+        times.into_iter().filter(|time| *time > self.now).min()
+    }
+}
+
+impl Judge<'_> {
+    /// The first time after now at which something is otherwise for these devices alone: an offer, what a condition says of an exposure, a
+    /// due time that lets them go ahead.
+    pub fn until(&self, clocks: &Clocks, spell: Option<Timestamp>) -> Option<Timestamp> {
+        let now = self.now;
+        let policy = self.track.candidate.policy;
+        let offers = self.subject.offers.iter().filter_map(|(_, offer)| match offer {
+            Offer::Since(since) => Some(*since),
+            Offer::Never => None,
+        });
+        let repository = self.track.shelf.repository;
+        let entries = policy.deadline.iter().filter_map(|entry| entry.condition.as_ref());
+        let unless = repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
+        let conditions = entries.chain(unless).chain(repository.exceptions.iter().map(|exception| &exception.unless));
+        let timed: Vec<&Arc<Expr>> = conditions.filter(|condition| condition.depends_on_now()).collect();
+        let crossings = self.exposures().flat_map(|advisory| {
+            let view = ExposureView { known: self.subject.facts, advisory, at: now };
+            let changes = timed.iter().map(move |condition| condition.next_change(&view, now));
+            changes.flatten().collect::<Vec<_>>()
+        });
+        offers.chain(crossings).chain(clocks.next(policy, spell, now)).filter(|time| *time > now).min()
+    }
+}
