@@ -5,12 +5,14 @@ mod keys;
 mod rollouts;
 mod serve;
 mod source;
+mod sources;
 
 pub use groups::*;
 pub use keys::*;
 pub use rollouts::*;
 pub use serve::*;
 pub use source::*;
+pub use sources::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -134,6 +136,15 @@ pub enum Command {
     /// Work with systems that facts come from.
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Read the systems that facts come from, and show how they stand.
+    #[command(subcommand)]
+    Sources(SourcesCommand),
+    /// Show a device as all sources know it: its person, each field with who says it, what is disputed.
+    Device(EntityArgs),
+    /// Show a person as all sources know them, with their devices.
+    Person(EntityArgs),
+    /// List records that have keys in common and can't be one device or person, and how to settle each.
+    Conflicts(ConflictsArgs),
     /// Run a server on this machine, with this machine as its first device.
     Up(UpArgs),
     /// Run a server.
@@ -171,7 +182,8 @@ impl Command {
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
-            Command::Source(_) => false,
+            Command::Source(_) | Command::Sources(_) => false,
+            Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,
             Command::Versions(_) | Command::Completions { .. } | Command::Man { .. } => false,
         }
@@ -599,7 +611,7 @@ pub enum PeopleCommand {
 }
 
 /// A time with its zone, or the beginning of a day in UTC.
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     let day = || text.parse::<jiff::civil::Date>().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC));
     text.parse()
         .or_else(|_| day().map(|day| day.timestamp()))

@@ -12,6 +12,7 @@ mod local;
 mod remote;
 mod repository;
 mod signals;
+mod sources;
 mod terminal;
 
 use clap::Parser;

@@ -42,6 +42,7 @@ transcripts! {
     plan
     schema
     source
+    sources
     terminal
     test
     usage

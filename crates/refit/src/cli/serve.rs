@@ -70,7 +70,7 @@ pub struct ConnectionArgs {
     pub secret: Vec<(String, String)>,
 }
 
-fn named(text: &str) -> Result<(String, String), String> {
+pub(super) fn named(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),

@@ -5,8 +5,10 @@ mod at_server;
 mod backup;
 mod check;
 mod completions;
+mod conflicts;
 mod devices;
 mod enrolment;
+mod entity;
 mod events;
 mod explain;
 mod exposures;
@@ -26,6 +28,7 @@ mod schema;
 mod serve;
 mod settings;
 mod source;
+mod sources;
 mod test;
 mod tokens;
 mod up;
@@ -33,7 +36,7 @@ mod versions;
 
 use crate::{
     Exit, Refused,
-    cli::{Cli, Command, FeedsCommand, SourceCommand, VersionsCommand},
+    cli::{Cli, Command, FeedsCommand, SourceCommand, SourcesCommand, VersionsCommand},
     remote::is_meant,
 };
 use anyhow::Result;
@@ -79,6 +82,11 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Inventory(args) => inventory::run(cli, args),
         Command::Schema(args) => schema::run(cli, args),
         Command::Source(SourceCommand::Test(args)) => source::test(cli, args),
+        Command::Sources(SourcesCommand::Sync(args)) => sources::sync(cli, args),
+        Command::Sources(SourcesCommand::Status(args)) => sources::status(cli, args),
+        Command::Device(args) => entity::device(cli, args),
+        Command::Person(args) => entity::person(cli, args),
+        Command::Conflicts(args) => conflicts::run(cli, args),
         Command::Feeds(FeedsCommand::Sync(args)) => feeds::sync(cli, args),
         Command::Feeds(FeedsCommand::List { verify }) => feeds::list(cli, *verify),
         Command::Up(args) => up::run(cli, args),

@@ -1,0 +1,154 @@
+//! `refit device` and `refit person`
+
+use crate::{
+    Exit, Refused,
+    cli::{Cli, EntityArgs},
+    local::data_folder,
+    repository,
+    sources::data,
+    terminal::{self, CHANGE, FAINT, HEADING, URGENT},
+};
+use anyhow::Result;
+use jiff::Timestamp;
+use refit_core::{
+    facts::{
+        estate::{Estate, FieldSaid, Profile, Rules, Standing},
+        mapping::{Strength, document::Subject},
+    },
+    policy::repository::Repository,
+};
+use std::fmt::Write as _;
+
+pub fn device(cli: &Cli, args: &EntityArgs) -> Result<Exit> {
+    run(cli, args, Subject::Device)
+}
+
+pub fn person(cli: &Cli, args: &EntityArgs) -> Result<Exit> {
+    run(cli, args, Subject::Person)
+}
+
+fn run(cli: &Cli, args: &EntityArgs, of: Subject) -> Result<Exit> {
+    let repository = match &args.policy {
+        Some(policy) => repository::read(policy)?.repository,
+        None => Repository::default(),
+    };
+    let folder = data_folder(cli.data.as_deref())?;
+    let (estate, stored) = data::read(&folder, repository.identities.clone())?;
+    if stored.is_empty() {
+        return Err(Refused::usage("no source was ever read; `refit sources sync POLICY` reads them"));
+    }
+    let rules = Rules {
+        fields: &repository.fields,
+        authority: &repository.authority,
+        staleness: &repository.staleness,
+        now: args.now.unwrap_or_else(Timestamp::now),
+    };
+    let found = estate.find(of, &args.key);
+    let what = if of == Subject::Device { "device" } else { "person" };
+    let mut ids = found.iter();
+    let id = match (ids.next(), ids.next()) {
+        (Some(id), None) => id,
+        (None, _) => return Err(Refused::usage(format!("no source has a {what} `{}`", args.key))),
+        (Some(_), Some(_)) => {
+            let named: Vec<String> = found.iter().map(|id| format!("  {}", line(&estate, of, id, &rules))).collect();
+            let what = if of == Subject::Device { "devices have" } else { "people have" };
+            return Err(Refused::usage(format!(
+                "{} {what} `{}`; say which by its id:\n{}",
+                found.len(),
+                args.key,
+                named.join("\n")
+            )));
+        }
+    };
+    let Some(profile) = profile(&estate, of, id, &rules) else {
+        return Err(Refused::usage(format!("no source has a {what} `{}`", args.key)));
+    };
+    if cli.json {
+        terminal::json(&profile)?;
+    } else {
+        terminal::print(&shown(&profile))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn profile(estate: &Estate, of: Subject, id: &str, rules: &Rules<'_>) -> Option<Profile> {
+    match of {
+        Subject::Device => estate.device(id, rules),
+        Subject::Person => estate.person(id, rules),
+    }
+}
+
+/// One of several that were found.
+fn line(estate: &Estate, of: Subject, id: &str, rules: &Rules<'_>) -> String {
+    let Some(profile) = profile(estate, of, id, rules) else { return id.to_owned() };
+    let records: Vec<String> = profile.records.iter().map(|it| format!("{}/{}", it.source, it.id)).collect();
+    format!("{id}  {}  {}", profile.name().unwrap_or_default(), records.join(", "))
+}
+
+fn shown(profile: &Profile) -> String {
+    let mut text = String::new();
+    let name = profile.name().map_or_else(String::new, |name| format!("{name}  "));
+    let _ = writeln!(text, "{}{}", terminal::paint(HEADING, name), terminal::paint(FAINT, &profile.id));
+    if !profile.former_ids.is_empty() {
+        let _ = writeln!(text, "{}", terminal::paint(FAINT, format!("also {}", profile.former_ids.join(", "))));
+    }
+    if profile.of == Subject::Device {
+        let person = profile.person.as_ref().map_or_else(
+            || "nobody that is known".to_owned(),
+            |person| format!("{}  {} ({})", person.name.as_deref().unwrap_or("?"), person.id, person.source),
+        );
+        let _ = writeln!(text, "person  {person}");
+        for assigned in &profile.assigned {
+            let kind = assigned.assignment.as_deref().unwrap_or("assigned");
+            let known = if assigned.person.is_some() { "" } else { ", who is nobody that is known" };
+            let said = format!("  {} says {kind} to {}{known}", assigned.source, assigned.named);
+            let _ = writeln!(text, "{}", terminal::paint(FAINT, said));
+        }
+    }
+    for device in &profile.devices {
+        let _ = writeln!(text, "device  {}  {} ({})", device.name.as_deref().unwrap_or("?"), device.id, device.source);
+    }
+    text.push('\n');
+    for field in &profile.fields {
+        self::field(&mut text, field);
+    }
+    if !profile.installs.is_empty() {
+        let counts: Vec<String> =
+            profile.installs.iter().map(|(source, count)| format!("{count} by {source}")).collect();
+        let _ = writeln!(text, "{:<22} {}", "installs", counts.join(", "));
+    }
+    text.push('\n');
+    for record in &profile.records {
+        let gone = if record.gone { terminal::paint(URGENT, "  gone") } else { String::new() };
+        let strong = record.keys.iter().filter(|key| key.strength == Strength::Strong);
+        let keys: Vec<String> = strong.map(|key| format!("{} {}", key.kind.name(), key.value)).collect();
+        let _ = writeln!(text, "{}/{}{gone}  {}", record.source, record.id, terminal::paint(FAINT, keys.join(", ")));
+    }
+    if !profile.conflicts.is_empty() {
+        let _ = writeln!(text, "\n{}", terminal::paint(URGENT, "held apart"));
+        for conflict in &profile.conflicts {
+            let _ = write!(text, "{conflict}");
+        }
+    }
+    text
+}
+
+fn field(text: &mut String, field: &FieldSaid) {
+    let value = field.value.as_ref().map_or_else(|| terminal::paint(FAINT, "unknown"), ToString::to_string);
+    let source = field.source.as_ref().filter(|_| field.value.is_some());
+    let by = source.map_or_else(String::new, |source| format!("  {}", terminal::paint(FAINT, source)));
+    let mark = if field.disputed { terminal::paint(CHANGE, "  disputed") } else { String::new() };
+    let _ = writeln!(text, "{:<22} {value}{by}{mark}", field.field.to_string());
+    for said in &field.said {
+        let what = match said.standing {
+            Standing::Believed => continue,
+            // The same again says nothing new.
+            Standing::Outranked if Some(&said.value) == field.value.as_ref() => continue,
+            Standing::Outranked => "says",
+            Standing::TooOld => "said, too long ago:",
+        };
+        let observed = said.observed.map_or_else(String::new, |at| format!(" ({at})"));
+        let line = format!("{} {what} {}{observed}", said.source, said.value);
+        let _ = writeln!(text, "{:<22} {}", "", terminal::paint(FAINT, line));
+    }
+}
