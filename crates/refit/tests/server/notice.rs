@@ -209,7 +209,7 @@ fn who_has_an_appointment_is_left_alone() {
     let root = device.root();
     root.command("refit-agent").args(["enroll", "-"]).input(token).run().success();
     // What root may read and Ada may not is not read for her, wherever her links lead.
-    root.write("/root/calendar.ics", &calendar("of root"));
+    root.write("/root/calendar.ics", calendar("of root"));
     root.shell("chmod 600 /root/calendar.ics; chmod 700 /root").success();
     let links = "mkdir -p /home/ada/.calendars; ln -s /root/calendar.ics /home/ada/.calendars/root.ics; \
                  mkfifo /home/ada/.calendars/pipe.ics; chown -R ada: /home/ada/.calendars\n";
@@ -242,7 +242,7 @@ fn who_has_an_appointment_is_left_alone() {
     assert!(shown.contains("root.ics: it may not be read") && shown.contains("pipe.ics: it is no file"), "{shown}");
 
     // One of her own does, once it has been read.
-    root.write("/home/ada/.calendars/own.ics", &calendar("secret"));
+    root.write("/home/ada/.calendars/own.ics", calendar("secret"));
     root.shell("chown ada: /home/ada/.calendars/own.ics").success();
     let shown = as_ada("/usr/local/bin/refit-agent calendar").success().stdout;
     assert!(
