@@ -1,5 +1,6 @@
 //! The commands and their options.
 
+mod fleet;
 mod groups;
 mod keys;
 mod rollouts;
@@ -7,6 +8,7 @@ mod serve;
 mod source;
 mod sources;
 
+pub use fleet::*;
 pub use groups::*;
 pub use keys::*;
 pub use rollouts::*;
@@ -133,6 +135,9 @@ pub enum Command {
     /// Fetch and list feeds of vulnerabilities.
     #[command(subcommand)]
     Feeds(FeedsCommand),
+    /// Make up fleets, to try policies on.
+    #[command(subcommand)]
+    Fleet(FleetCommand),
     /// Work with systems that facts come from.
     #[command(subcommand)]
     Source(SourceCommand),
@@ -182,7 +187,7 @@ impl Command {
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
-            Command::Source(_) | Command::Sources(_) => false,
+            Command::Source(_) | Command::Sources(_) | Command::Fleet(_) => false,
             Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,
             Command::Versions(_) | Command::Completions { .. } | Command::Man { .. } => false,

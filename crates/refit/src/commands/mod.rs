@@ -13,6 +13,7 @@ mod events;
 mod explain;
 mod exposures;
 mod feeds;
+mod fleet;
 mod groups;
 mod halt;
 mod inventory;
@@ -89,6 +90,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Conflicts(args) => conflicts::run(cli, args),
         Command::Feeds(FeedsCommand::Sync(args)) => feeds::sync(cli, args),
         Command::Feeds(FeedsCommand::List { verify }) => feeds::list(cli, *verify),
+        Command::Fleet(command) => fleet::run(cli, command),
         Command::Up(args) => up::run(cli, args),
         Command::Serve(args) => serve::run(cli, args),
         Command::Backup(args) => backup::run(cli, args),

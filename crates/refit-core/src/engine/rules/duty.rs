@@ -16,7 +16,7 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{Advisory, Offer, Release};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
 
 /// Why a slot has to change.
 #[derive(Clone, Copy, Debug)]
@@ -274,9 +274,13 @@ impl<'a> Judge<'a> {
         if causes.is_empty() || matches!(causes.first(), Some((Cause::Present, _))) {
             return ways;
         }
-        let moments = self.track.moments(self.now);
-        let then: Vec<(Timestamp, Option<Aim<'a>>)> =
-            moments.iter().map(|moment| (*moment, self.track.aim(*moment))).collect();
+        // Where the goal led before is seldom asked.
+        let then: OnceCell<Vec<Then<'a>>> = OnceCell::new();
+        let then = || {
+            let moments = || self.track.moments(self.now);
+            let aims = || moments().into_iter().map(|moment| (moment, self.track.aim(moment))).collect();
+            then.get_or_init(aims).as_slice()
+        };
         for release in self.track.known(self.now) {
             let offer = self.subject.offer(release);
             for (index, (cause, arose)) in causes.iter().enumerate() {
@@ -287,7 +291,7 @@ impl<'a> Judge<'a> {
                 let from = since.max(arose.unwrap_or(Timestamp::MIN));
                 if since <= self.now
                     && self.ends(release, *cause, from)
-                    && self.led_to(release, from, &then)
+                    && self.led_to(release, from, then)
                     && let Some(first) = first.get_mut(index)
                 {
                     *first = Some(first.map_or(since, |known: Timestamp| known.min(since)));
@@ -298,7 +302,15 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether the goal leads to a release, or led there at some time from `from` on.
-    fn led_to(&self, release: &Release, from: Timestamp, then: &[(Timestamp, Option<Aim<'a>>)]) -> bool {
+    fn led_to<'t>(&self, release: &Release, from: Timestamp, then: impl Fn() -> &'t [Then<'a>]) -> bool
+    where
+        'a: 't,
+    {
+        // Without going back nothing leads to what is not newer.
+        let newer = self.subject.installed.is_none_or(|installed| release.version > *installed.version);
+        if !newer && !self.track.candidate.policy.allow_downgrade {
+            return false;
+        }
         let leads = |aim: &Aim<'a>| {
             !self.track.above(aim) && self.installed_is_behind(aim) && self.track.on_the_way(release, aim)
         };
@@ -312,6 +324,7 @@ impl<'a> Judge<'a> {
                 && self.installed_is_behind(aim)
                 && self.track.same_way(release, aim)
         };
+        let then = then();
         let start = then.partition_point(|(moment, _)| *moment <= from);
         let before = start.checked_sub(1).and_then(|place| then.get(place));
         before
@@ -352,6 +365,9 @@ impl<'a> Judge<'a> {
         !satisfying.iter().any(|release| self.subject.offer(release) != Offer::Never)
     }
 }
+
+/// A time, and where the goal led then.
+type Then<'a> = (Timestamp, Option<Aim<'a>>);
 
 /// First offers by obligation, and first publications of what is never offered.
 struct Ways {

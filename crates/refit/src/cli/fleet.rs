@@ -1,0 +1,29 @@
+//! The options of `refit fleet`.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use std::path::PathBuf;
+
+/// `refit fleet`
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Make up a fleet in the proportions of real ones, and write it into a file. The same numbers make the same fleet.
+    Generate(GenerateArgs),
+}
+
+/// `refit fleet generate`
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// How many devices.
+    #[arg(long, value_name = "N")]
+    pub devices: u32,
+    /// What tells this fleet from others of its size.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// The file; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The time at which the fleet is as it is, such as 2026-11-23T12:00:00Z [default: now].
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
+    pub now: Option<Timestamp>,
+}
