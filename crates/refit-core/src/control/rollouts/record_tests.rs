@@ -136,7 +136,7 @@ fn halts_are_the_releases_own_and_those_of_its_snapshots() {
     rollouts.gate_answered(3, at(201), &other);
     assert_eq!(halted(&rollouts), []);
     rollouts.gate_answered(4, at(202), &GateAnswered { answer: Some(GateAnswer::Halt), ..pass });
-    assert_eq!(halted(&rollouts), [title.clone()]);
+    assert_eq!(halted(&rollouts), std::slice::from_ref(&title));
     rollouts.gate_answered(5, at(203), &answered("deb/openssl", "canary", Some(GateAnswer::Halt)));
     assert_eq!(halted(&rollouts), [openssl, title]);
 }
