@@ -173,6 +173,10 @@ impl Machine {
 
     fn go_on_with_lease(&mut self, answer: Box<CheckInAnswer>, now: Clock) -> Result<(), Refusal> {
         self.accept_lease(&answer.lease, now)?;
+        if Some(answer.state) != self.held_state() {
+            // What the server no longer names may have been taken back; whatever lease it had, nothing of it begins any more.
+            self.trust.lease_until = None;
+        }
         let held = self.journal.mandate.as_ref().filter(|_| self.trust.mandate.is_some()).map(|held| held.digest);
         match answer.mandate {
             Some(digest) if Some(digest) != held => {
@@ -184,13 +188,16 @@ impl Machine {
     }
 
     fn go_on_with_state(&mut self, answer: Box<CheckInAnswer>, now: Clock) -> Result<(), Refusal> {
-        let held = self.journal.state.as_ref().filter(|_| self.trust.state.is_some()).map(|held| held.digest);
-        if Some(answer.state) == held {
+        if Some(answer.state) == self.held_state() {
             self.confirm(&answer, answer.state, now);
         } else {
             self.ask(Ask::State, Stage::State { answer });
         }
         Ok(())
+    }
+
+    fn held_state(&self) -> Option<Digest> {
+        self.journal.state.as_ref().filter(|_| self.trust.state.is_some()).map(|held| held.digest)
     }
 
     /// The held state is the one that the server named beside the lease.

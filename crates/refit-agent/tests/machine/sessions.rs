@@ -272,6 +272,25 @@ fn between_a_new_mandate_and_its_state_nothing_is_wrong() {
     assert_reported(&rig, "mixed", "state and mandate do not belong together");
 }
 
+#[test]
+fn what_the_server_no_longer_names_is_not_begun_though_what_it_names_does_not_come() {
+    let mut rig = curl(|terms| terms.notify_seconds = 86_400, None);
+    rig.presence.attended = true;
+    rig.pass(Duration::from_secs(1));
+    rig.check_in();
+    assert_eq!(rig.standing(), ["curl 8.1-1: Notice"]);
+    // The release is halted, and the state that says so is lost on the way.
+    rig.publish([]);
+    rig.server.state = Some(Err(Failure::NotFound));
+    rig.check_in();
+    rig.step(Input::Person(PersonSaid::Now));
+    assert_eq!(rig.version("curl"), "8.0-1");
+    rig.server.state = None;
+    rig.check_in();
+    rig.step(Input::Person(PersonSaid::Now));
+    assert_eq!((rig.version("curl"), rig.standing()), ("8.0-1", Vec::new()));
+}
+
 /// A block, a `hold_at`, a halt: decision 0038.
 #[test]
 fn what_is_kept_back_comes_with_nothing_else() {
