@@ -35,7 +35,7 @@ fn small_fleet(seed: u64) -> Config {
 }
 
 /// At least so many runs of small fleets, and at the most.
-const FLEETS: (u64, u64) = (3, 24);
+const FLEETS: (u64, u64) = (3, 120);
 
 #[test]
 fn releases_move_through_rings_and_no_transition_never_happens() {
