@@ -5,5 +5,6 @@
 
 pub mod feeds;
 pub mod prometheus;
+mod retry;
 pub mod systems;
 pub mod webhook;

@@ -4,6 +4,7 @@
 //! an organisation's own proxy works as everywhere else on the machine. `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`
 //! are respected.
 
+use crate::retry::{Again, Attempts, Next};
 use jiff::Timestamp;
 use std::{
     io::{self, Read, Write},
@@ -148,13 +149,6 @@ struct Failure {
     again: Again,
 }
 
-enum Again {
-    Never,
-    Soon,
-    /// Not before this time, at the server's word.
-    After(Duration),
-}
-
 /// Downloads into `out`, which is emptied before each attempt by `restart`. `now` is for a date in `Retry-After`.
 pub(crate) fn fetch<W: Write>(
     request: &Request<'_>,
@@ -164,37 +158,27 @@ pub(crate) fn fetch<W: Write>(
     mut restart: impl FnMut(&mut W) -> io::Result<()>,
     step: &mut dyn FnMut(Step<'_>),
 ) -> Result<Fetched, FetchError> {
-    let started = Instant::now();
+    let mut attempts = Attempts::new(network, Instant::now());
     let too_slow = || FetchError::TooSlow { url: request.url.to_owned(), limit: network.total_timeout };
     let tls = tls(request.url)?;
-    let mut wait = network.first_wait;
-    for attempt in 1.. {
-        let left = network.total_timeout.checked_sub(started.elapsed()).filter(|left| !left.is_zero());
-        let agent = agent(request.url, network, left.ok_or_else(too_slow)?, REDIRECTS, tls.clone());
+    loop {
+        let left = attempts.left(network).ok_or_else(too_slow)?;
+        let agent = agent(request.url, network, left, REDIRECTS, tls.clone());
         restart(out).map_err(FetchError::Write)?;
-        let failure = match once(&agent, request, now, out, step) {
+        let Failure { error, again } = match once(&agent, request, now, out, step) {
             Ok(fetched) => return Ok(fetched),
             Err(failure) => failure,
         };
-        if started.elapsed() >= network.total_timeout {
-            return Err(too_slow());
-        }
-        let pause = match failure.again {
-            Again::Never => return Err(failure.error),
-            Again::Soon => wait.min(network.longest_wait),
-            Again::After(pause) if pause > network.longest_wait => {
-                return Err(FetchError::ComeBackLater { url: request.url.to_owned(), wait: pause });
+        match attempts.failed(network, again) {
+            Next::Wait(wait) => {
+                step(Step::Again { wait, why: &error });
+                std::thread::sleep(wait);
             }
-            Again::After(pause) => pause,
-        };
-        if attempt >= network.attempts || started.elapsed() + pause >= network.total_timeout {
-            return Err(failure.error);
+            Next::GiveUp => return Err(error),
+            Next::ComeBackLater(wait) => return Err(FetchError::ComeBackLater { url: request.url.to_owned(), wait }),
+            Next::TooSlow => return Err(too_slow()),
         }
-        step(Step::Again { wait: pause, why: &failure.error });
-        std::thread::sleep(pause);
-        wait = wait.saturating_mul(2);
     }
-    Err(too_slow())
 }
 
 fn once(

@@ -7,7 +7,10 @@ use super::{
     error::{said, shown},
     paging::{Answer, Page},
 };
-use crate::feeds::{NetworkOptions, agent, retry_after, tls, worth_another};
+use crate::{
+    feeds::{NetworkOptions, agent, retry_after, tls, worth_another},
+    retry::{Again, Attempts, Next},
+};
 use jiff::Timestamp;
 use std::{
     collections::BTreeSet,
@@ -117,41 +120,30 @@ impl Client {
         let network = self.system.network.clone();
         let too_slow = || AskError::TooSlow { url: shown(url), limit: network.total_timeout };
         let tls = tls(url).map_err(|error| AskError::Network { url: shown(url), why: error.to_string() })?;
-        let (mut wait, mut attempts, mut renewed) = (network.first_wait, 0, false);
+        let (mut attempts, mut renewed) = (Attempts::new(&network, started), false);
         loop {
             self.keep_pace(answered);
-            let left = network.total_timeout.checked_sub(started.elapsed()).filter(|left| !left.is_zero());
-            let left = left.ok_or_else(too_slow)?;
-            attempts += 1;
-            let failure = match self.once(question, url, parameters, &network, left, &tls, answered) {
+            let left = attempts.left(&network).ok_or_else(too_slow)?;
+            let Failure { error, again } = match self.once(question, url, parameters, &network, left, &tls, answered) {
                 Ok(response) if (200..300).contains(&response.status) => return Ok(response),
                 // A token may end before its time; a new one is worth one attempt.
                 Ok(response) if response.status == 401 && self.token.is_some() && !renewed => {
                     self.token = None;
                     renewed = true;
-                    attempts -= 1;
                     continue;
                 }
                 Ok(response) => Failure::status(url, &response, &self.system, Timestamp::now()),
                 Err(failure) => failure,
             };
-            if started.elapsed() >= network.total_timeout {
-                return Err(too_slow());
-            }
-            let pause = match failure.again {
-                Again::Never => return Err(failure.error),
-                Again::Soon => wait.min(network.longest_wait),
-                Again::After(pause) if pause > network.longest_wait => {
-                    return Err(AskError::ComeBackLater { url: shown(url), wait: pause });
+            match attempts.failed(&network, again) {
+                Next::Wait(wait) => {
+                    std::thread::sleep(wait);
+                    answered.waited += wait;
                 }
-                Again::After(pause) => pause,
-            };
-            if attempts >= network.attempts || started.elapsed() + pause >= network.total_timeout {
-                return Err(failure.error);
+                Next::GiveUp => return Err(error),
+                Next::ComeBackLater(wait) => return Err(AskError::ComeBackLater { url: shown(url), wait }),
+                Next::TooSlow => return Err(too_slow()),
             }
-            std::thread::sleep(pause);
-            answered.waited += pause;
-            wait = wait.saturating_mul(2);
         }
     }
 
@@ -262,13 +254,6 @@ impl Client {
 struct Failure {
     error: AskError,
     again: Again,
-}
-
-enum Again {
-    Never,
-    Soon,
-    /// Not before this time, at the system's word.
-    After(Duration),
 }
 
 impl Failure {
