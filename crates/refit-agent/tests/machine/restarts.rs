@@ -13,8 +13,8 @@ pub fn asks_for_the_restart(rig: &mut Rig) {
     rig.check_in();
 }
 
-#[test]
-fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
+/// A device on which something waits for a restart by its due time.
+fn waiting() -> Rig {
     let mut rig = Rig::new();
     rig.state.terms[1].reboot = RestartMode::AtDue;
     rig.restarting.insert("openssl".into());
@@ -22,6 +22,12 @@ fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
     rig.check_in();
     rig.check_in();
     assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
+    rig
+}
+
+#[test]
+fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
+    let mut rig = waiting();
     asks_for_the_restart(&mut rig);
     rig.hours(5);
     assert_eq!(rig.restarts, 0);
@@ -38,13 +44,7 @@ fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
 
 /// A device on which something waits for a restart by its due time, that has lost its journal.
 fn without_a_journal(restarted_meanwhile: bool) -> Rig {
-    let mut rig = Rig::new();
-    rig.state.terms[1].reboot = RestartMode::AtDue;
-    rig.restarting.insert("openssl".into());
-    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T18:00:00Z")]);
-    rig.check_in();
-    rig.check_in();
-    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
+    let mut rig = waiting();
     // To the server nothing is due any more but the restart, by when the change was.
     rig.publish([due(directive("restart", "deb/openssl", Action::Restart), "2026-11-25T18:00:00Z")]);
     if restarted_meanwhile {

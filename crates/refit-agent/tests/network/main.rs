@@ -218,6 +218,24 @@ fn enrolling_again_keeps_how_often_the_machine_was_restarted_and_what_was_set_by
     assert_eq!((&after["restarts"], &after["counter"]), (&json!(["2026-11-26T04:00:00Z"]), &json!(0)));
 }
 
+/// The agent, for as long as it runs.
+fn running(folder: &Path, arguments: &'static [&str]) -> thread::JoinHandle<Output> {
+    let folder = folder.to_owned();
+    thread::spawn(move || agent(&folder, arguments))
+}
+
+fn check_ins(server: &Server) -> usize {
+    server.paths().iter().filter(|(path, _)| path == "/agent/v1/check-in").count()
+}
+
+/// Whether something comes to be so within so many seconds.
+fn within(seconds: u32, is_so: impl Fn() -> bool) -> bool {
+    (0..seconds * 10).any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        is_so()
+    })
+}
+
 #[test]
 fn a_running_agent_answers_people() {
     if !can_run() {
@@ -230,15 +248,8 @@ fn a_running_agent_answers_people() {
     let output = agent(folder.path(), &["status"]);
     assert!(text(&output.stderr).contains("the agent does not run"), "{}", text(&output.stderr));
     let path = folder.path().to_owned();
-    let running = thread::spawn({
-        let path = path.clone();
-        move || agent(&path, &["run"])
-    });
-    let started = (0..100).any(|_| {
-        thread::sleep(Duration::from_millis(100));
-        agent(&path, &["status"]).status.success()
-    });
-    assert!(started);
+    let running = running(&path, &["run"]);
+    assert!(within(10, || agent(&path, &["status"]).status.success()));
     let output = agent(&path, &["once"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("change        install evil: the mandate does not permit it"));
@@ -279,15 +290,8 @@ fn who_asks_again_and_again_is_told_when_to_come_back() {
     let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
     enrolled(&server, folder.path());
     let path = folder.path().to_owned();
-    let running = thread::spawn({
-        let path = path.clone();
-        move || agent(&path, &["run"])
-    });
-    let check_ins = || server.paths().iter().filter(|(path, _)| path == "/agent/v1/check-in").count();
-    assert!((0..600).any(|_| {
-        thread::sleep(Duration::from_millis(100));
-        check_ins() > 0 && agent(&path, &["status"]).status.success()
-    }));
+    let running = running(&path, &["run"]);
+    assert!(within(60, || check_ins(&server) > 0 && agent(&path, &["status"]).status.success()));
     let begun = std::time::Instant::now();
     let refused = loop {
         let output = as_nobody(&path, &["once", "--json"]);
@@ -304,16 +308,16 @@ fn who_asks_again_and_again_is_told_when_to_come_back() {
     assert!(said.contains("the device checks in by itself at "), "{said}");
     // It is how the agent is all the same.
     assert!(serde_json::from_slice::<serde_json::Value>(&refused.stdout).unwrap()["device"].is_string());
-    let before = check_ins();
+    let before = check_ins(&server);
     let output = as_nobody(&path, &["report", "the printer is gone"]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
     assert!(text(&output.stderr).contains("Ask again in "), "{}", text(&output.stderr));
     assert!(as_nobody(&path, &["status"]).status.success());
-    assert_eq!(check_ins(), before);
+    assert_eq!(check_ins(&server), before);
     // Root is not counted.
     if rustix::process::geteuid().is_root() {
         agent(&path, &["once"]);
-        assert!(check_ins() > before);
+        assert!(check_ins(&server) > before);
     }
     assert!(end(&path, "run", "-TERM"));
     assert!(running.join().unwrap().status.success());
@@ -450,10 +454,7 @@ fn a_network_process_can_not_flood_the_executor() {
     let (server, folder) = (Server::start(Manner::Good), tempfile::tempdir().unwrap());
     enrolled(&server, folder.path());
     let path = folder.path().to_owned();
-    let running = thread::spawn({
-        let path = path.clone();
-        move || agent(&path, &["run", "--network-apart"])
-    });
+    let running = running(&path, &["run", "--network-apart"]);
     let connect = || {
         (0..300).find_map(|_| {
             thread::sleep(Duration::from_millis(50));
@@ -487,22 +488,15 @@ fn a_network_process_that_dies_in_a_call_is_started_again_and_nobody_waits_for_i
     let (server, folder) = (Server::start(Manner::Mute), tempfile::tempdir().unwrap());
     enrolled(&server, folder.path());
     let path = folder.path().to_owned();
-    let running = thread::spawn({
-        let path = path.clone();
-        move || agent(&path, &["run"])
-    });
-    let check_ins = || server.paths().iter().filter(|(path, _)| path == "/agent/v1/check-in").count();
+    let running = running(&path, &["run"]);
     // Reading the machine takes its time where others are at work.
-    assert!((0..600).any(|_| {
-        thread::sleep(Duration::from_millis(100));
-        check_ins() == 1
-    }));
+    assert!(within(60, || check_ins(&server) == 1));
     assert!(end(&path, "network", "-KILL"));
     // The call has failed, and the next one goes through the next process.
     let output = agent(&path, &["once"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("change        install evil: the mandate does not permit it"));
-    assert_eq!(check_ins(), 2);
+    assert_eq!(check_ins(&server), 2);
     assert!(end(&path, "run", "-TERM"));
     assert!(running.join().unwrap().status.success());
 }
