@@ -1,11 +1,11 @@
 //! Releases, advisories, installs and facts as they are written in the log and sent over the wire: versions are text, which
 //! is read in the title's scheme when a decision is made.
 
-use crate::{AdvisoryId, BranchName, TitleId};
+use crate::{Advisory, AdvisoryId, BranchName, TitleId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use std::fmt;
 
 /// A slot of some device, by name.
@@ -127,6 +127,25 @@ pub struct AdvisoryEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub said_by: Vec<SmolStr>,
+}
+
+impl From<&Advisory> for AdvisoryEntry {
+    /// An advisory as the log has it, which knows no title upstream. What has no fix affects every version.
+    fn from(advisory: &Advisory) -> AdvisoryEntry {
+        let affected: Vec<SmolStr> = advisory.affected.iter().map(ToSmolStr::to_smolstr).collect();
+        AdvisoryEntry {
+            id: advisory.id.clone(),
+            title: advisory.title.clone(),
+            affected: if affected.is_empty() { vec!["*".into()] } else { affected },
+            known_at: advisory.known_at,
+            cvss: advisory.cvss,
+            epss: advisory.epss,
+            kev: advisory.kev,
+            ransomware: advisory.ransomware,
+            withdrawn: advisory.withdrawn,
+            said_by: advisory.said_by.clone(),
+        }
+    }
 }
 
 /// What came of a directive.

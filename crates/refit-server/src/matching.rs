@@ -5,7 +5,7 @@ use crate::shell::{Shell, TellError, Told, View};
 use jiff::Timestamp;
 use refit_connect::feeds::{FeedStore, InstalledPackage, Note, Universe};
 use refit_core::control::{Actor, AdvisoryEntry, Event, Input, PackageSource, State};
-use refit_model::{Advisory, TitleId};
+use refit_model::TitleId;
 use smol_str::{SmolStr, format_smolstr};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -126,7 +126,7 @@ fn entries(
     let open = report.open_without_fix.iter().map(|open| &open.advisory);
     let mut found: BTreeMap<(TitleId, SmolStr), AdvisoryEntry> = BTreeMap::new();
     for advisory in report.advisories.iter().chain(open) {
-        let entry = entry(advisory);
+        let entry = AdvisoryEntry::from(advisory);
         found.insert((entry.title.clone(), entry.id.as_str().into()), entry);
     }
     // Feeds speak of a package whatever its architecture; a foreign one is a title of its own.
@@ -163,21 +163,4 @@ fn is_foreign(title: &TitleId) -> bool {
 fn split(title: &TitleId) -> Option<(&str, &str)> {
     let (_, name) = title.package()?;
     Some(name.split_once(':').unwrap_or((name, "")))
-}
-
-/// An advisory as the log has it. What has no fix affects every version.
-fn entry(advisory: &Advisory) -> AdvisoryEntry {
-    let affected: Vec<SmolStr> = advisory.affected.iter().map(|range| format_smolstr!("{range}")).collect();
-    AdvisoryEntry {
-        id: advisory.id.clone(),
-        title: advisory.title.clone(),
-        affected: if affected.is_empty() { vec!["*".into()] } else { affected },
-        known_at: advisory.known_at,
-        cvss: advisory.cvss,
-        epss: advisory.epss,
-        kev: advisory.kev,
-        ransomware: advisory.ransomware,
-        withdrawn: advisory.withdrawn,
-        said_by: advisory.said_by.clone(),
-    }
 }

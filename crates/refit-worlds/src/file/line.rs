@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use refit_core::facts::Value;
-use refit_model::{AdvisoryId, BranchName, DeviceId, Scheme, TitleId};
+use refit_model::{BranchName, DeviceId, Scheme, TitleId, entry::AdvisoryEntry};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -39,27 +39,11 @@ pub(super) struct ReleaseLine {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdvisoryLine {
-    pub advisory: AdvisoryId,
-    /// The title that it concerns.
-    pub of: TitleId,
+    pub advisory: AdvisoryEntry,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<TitleId>,
-    pub affected: Vec<SmolStr>,
     /// The scheme of the ranges, which is upstream's where that is another title.
     pub scheme: Scheme,
-    pub known_at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cvss: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epss: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kev: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ransomware: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub withdrawn: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub said_by: Vec<SmolStr>,
 }
 
 /// What devices are offered otherwise than published. Universes are numbered in the order of lines, from 1 on.

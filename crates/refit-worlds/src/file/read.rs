@@ -302,25 +302,25 @@ fn version<R: BufRead>(lines: &Lines<R>, scheme: Scheme, written: &str, text: &s
 }
 
 fn advisory<R: BufRead>(lines: &Lines<R>, text: &str) -> Result<Advisory, WorldError> {
-    let line: AdvisoryLine = lines.parse(text)?;
-    let affected = line.affected.iter().map(|range| {
-        VersionRange::parse(line.scheme, range).map_err(|error| {
+    let AdvisoryLine { advisory: entry, upstream, scheme } = lines.parse(text)?;
+    let affected = entry.affected.iter().map(|range| {
+        VersionRange::parse(scheme, range).map_err(|error| {
             let at = text.find("\"affected\"").map_or(1, |at| at + 1);
             lines.wrong(at, error.to_string(), text)
         })
     });
     Ok(Advisory {
         affected: affected.collect::<Result<_, _>>()?,
-        id: line.advisory,
-        title: line.of,
-        upstream: line.upstream,
-        known_at: line.known_at,
-        cvss: line.cvss,
-        epss: line.epss,
-        kev: line.kev,
-        ransomware: line.ransomware,
-        withdrawn: line.withdrawn,
-        said_by: line.said_by,
+        id: entry.id,
+        title: entry.title,
+        upstream,
+        known_at: entry.known_at,
+        cvss: entry.cvss,
+        epss: entry.epss,
+        kev: entry.kev,
+        ransomware: entry.ransomware,
+        withdrawn: entry.withdrawn,
+        said_by: entry.said_by,
     })
 }
 

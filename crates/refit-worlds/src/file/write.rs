@@ -69,24 +69,8 @@ impl<'w, W: Write> WorldWriter<'w, W> {
             for advisory in world.advisories(title) {
                 let Some(scheme) = advisory.affected.first().map(|range| range.scheme()) else { continue };
                 written.advisories += 1;
-                let affected = advisory.affected.iter().map(|range| range.to_smolstr()).collect();
-                line(
-                    &mut out,
-                    &AdvisoryLine {
-                        advisory: advisory.id.clone(),
-                        of: advisory.title.clone(),
-                        upstream: advisory.upstream.clone(),
-                        affected,
-                        scheme,
-                        known_at: advisory.known_at,
-                        cvss: advisory.cvss,
-                        epss: advisory.epss,
-                        kev: advisory.kev,
-                        ransomware: advisory.ransomware,
-                        withdrawn: advisory.withdrawn,
-                        said_by: advisory.said_by.clone(),
-                    },
-                )?;
+                let upstream = advisory.upstream.clone();
+                line(&mut out, &AdvisoryLine { advisory: advisory.into(), upstream, scheme })?;
             }
         }
         Ok(Self { out, world, first, universes: BTreeMap::new(), written })
