@@ -242,8 +242,10 @@ impl fmt::Display for Figures {
             )?;
         }
         let (releases, days) = (self.releases_behind, self.days_behind);
-        writeln!(f, "applications are {} releases behind (median; one in ten more than {})", releases.0, releases.1)?;
-        write!(f, "and have been behind for {} days (median; one in ten more than {})", days.0, days.1)
+        let counted = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+        let (releases, days) = ((counted(releases.0, "release"), releases.1), (counted(days.0, "day"), days.1));
+        writeln!(f, "applications are {} behind (median; one in ten more than {})", releases.0, releases.1)?;
+        write!(f, "and have been behind for {} (median; one in ten more than {})", days.0, days.1)
     }
 }
 

@@ -37,6 +37,7 @@ transcripts! {
     check
     completions
     feeds
+    fleet
     help
     keys
     plan

@@ -365,7 +365,7 @@ fn calendars_are_read_with_the_rights_of_whose_they_are() {
     let times: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(times["busy"].as_array().unwrap().len(), 1, "one day follows the other: {answer}");
     let shown = look(&["--also", shared.to_str().unwrap()]);
-    assert!(shown.contains("shared.ics: 1 events") && shown.contains("busy          "), "{shown}");
+    assert!(shown.contains("shared.ics: 1 event") && shown.contains("busy          "), "{shown}");
     assert!(!answer.contains("secret") && !shown.contains("secret"));
 }
 

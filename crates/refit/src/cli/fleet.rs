@@ -14,8 +14,8 @@ pub enum FleetCommand {
 /// `refit fleet generate`
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// How many devices.
-    #[arg(long, value_name = "N")]
+    /// How many devices, 1 to 10,000,000.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub devices: u32,
     /// What tells this fleet from others of its size.
     #[arg(long, value_name = "S", default_value_t = 1)]

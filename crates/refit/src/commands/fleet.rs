@@ -5,7 +5,7 @@ use crate::{
     cli::{Cli, FleetCommand, GenerateArgs},
     terminal,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use refit_worlds::{Figures, Spec, Statistics, Synthetic, WorldWriter, Written};
 use serde_json::json;
@@ -30,6 +30,9 @@ pub fn run(cli: &Cli, command: &FleetCommand) -> Result<Exit> {
     }
     let place = || args.out.display().to_string();
     let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("there is no folder `{}`: make it, or give another file", folder.display());
+    }
     // Whole or not at all.
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
     let (written, figures) = write(&synthetic, file.as_file_mut()).with_context(place)?;

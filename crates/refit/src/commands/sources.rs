@@ -75,6 +75,10 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
     // A monitoring system that gates listen to is asked by the server.
     let sources: Vec<&SourceDocument> =
         sources.into_iter().filter(|it| it.connector.is_some() || it.signals.is_empty()).collect();
+    if sources.is_empty() {
+        let why = "names no system to read: add a document `source: NAME` with its `connector:`";
+        return Err(Refused::no(format!("the policy repository {} {why}", args.policy.display())));
+    }
     known(args, &sources)?;
     let (mut exit, mut report) = (Exit::Done, Vec::new());
     for source in sources {

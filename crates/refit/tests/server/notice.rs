@@ -246,7 +246,7 @@ fn who_has_an_appointment_is_left_alone() {
     root.shell("chown ada: /home/ada/.calendars/own.ics").success();
     let shown = as_ada("/usr/local/bin/refit-agent calendar").success().stdout;
     assert!(
-        shown.contains("own.ics: 1 events") && shown.contains("busy          ") && !shown.contains("secret"),
+        shown.contains("own.ics: 1 event") && shown.contains("busy          ") && !shown.contains("secret"),
         "{shown}"
     );
     running.kill();

@@ -130,7 +130,8 @@ impl Report {
                         0 => String::new(),
                         number => format!(", {number} of them not understood"),
                     };
-                    format!("read          {path}: {} events{not}", found.events)
+                    let events = if found.events == 1 { "event" } else { "events" };
+                    format!("read          {path}: {} {events}{not}", found.events)
                 }
                 Err(why) => format!("not read      {path}: {why}"),
             });
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!((report.answer.calendars, report.answer.unread), (4, 3));
         let lines = report.lines(&TimeZone::UTC).join("\n");
         assert!(lines.contains("busy          Thursday 10:00 until Thursday 12:00"), "{lines}");
-        assert!(lines.contains("c.ics: 1 events, 1 of them not understood"), "{lines}");
+        assert!(lines.contains("c.ics: 1 event, 1 of them not understood"), "{lines}");
         assert!(lines.contains("f.ics: it has no calendar in it"), "{lines}");
         // What it is about stays where it is.
         assert!(!format!("{lines}{}", serde_json::to_string(&report.answer).unwrap()).contains("Ada"));
