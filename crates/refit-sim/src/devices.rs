@@ -16,7 +16,6 @@ use jiff::SignedDuration;
 use refit_agent::machine::{Change, Complaint, Effect, Input, PersonSaid, Presence, Telling};
 use refit_model::{DeviceId, TitleId};
 use refit_wire::{mandate::check::Step, state::Busy};
-use smol_str::SmolStr;
 use std::collections::VecDeque;
 
 /// The most agents that a run may have.
@@ -532,44 +531,6 @@ impl Run {
             self.after(seconds, Task::Hear(index, life, Box::new(input)));
         }
         Ok(Some(()))
-    }
-
-    /// A release has silenced a device: it is off until somebody repairs it.
-    pub fn silenced(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {
-        let now = self.now;
-        let seconds = self.devices.between(4 * 86_400, 12 * 86_400);
-        let Some(agent) = self.agents.get_mut(index) else { return };
-        agent.reboot(now);
-        agent.asleep = now.checked_add(SignedDuration::from_secs(seconds)).ok();
-        self.after(seconds, Task::Repaired(index, package, before));
-        self.after(seconds + 60, Task::Boot(index));
-    }
-
-    /// A device that a release silenced is repaired: the version before is put back.
-    pub fn repaired(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {
-        let Some(agent) = self.agents.get_mut(index) else { return };
-        agent.image.ledger.put_back(&package);
-        match before {
-            Some(before) => drop(agent.image.packages.insert(package, before)),
-            None => drop(agent.image.packages.remove(&package)),
-        }
-    }
-
-    /// A person says that a title is broken, and says it again while it is.
-    pub fn complain(&mut self, index: usize, title: TitleId, version: SmolStr) -> Result<(), Stop> {
-        let now = self.now;
-        let Some(agent) = self.agents.get(index) else { return Ok(()) };
-        let there = agent.image.packages.get(title.as_str()) == Some(&version);
-        if !there || agent.complains_until.is_none_or(|until| until < now) {
-            return Ok(());
-        }
-        let away = agent.machine.is_none() || agent.asleep.is_some_and(|until| now < until);
-        self.after(6 * 3_600, Task::Complain(index, title.clone(), version));
-        if away {
-            return Ok(());
-        }
-        let said = Complaint { title: Some(title.as_str().into()), text: "it is broken".into() };
-        self.drive(index, Input::Person(PersonSaid::Complains(said)))
     }
 
     /// All clocks are right, and every agent says all that it has to say, and does what it is told.

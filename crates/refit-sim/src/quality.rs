@@ -1,8 +1,14 @@
 //! What releases do to devices: most are good, some fail, some silence a device, of some people complain, and some crash, which only
 //! monitoring sees; on many devices, on few, or only on one model.
 
-use super::rng::Rng;
+use super::{
+    rng::Rng,
+    run::{Run, Stop, Task},
+};
+use jiff::SignedDuration;
+use refit_agent::machine::{Complaint, Input, PersonSaid};
 use refit_model::{DeviceId, TitleId};
+use smol_str::SmolStr;
 
 /// How many models of devices there are.
 pub const MODELS: u64 = 4;
@@ -59,4 +65,44 @@ impl Quality {
 /// The model of a device.
 pub fn model(device: &DeviceId) -> u64 {
     Rng::stream(0, device.as_str()).below(MODELS)
+}
+
+impl Run {
+    /// A release has silenced a device: it is off until somebody repairs it.
+    pub fn silenced(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {
+        let now = self.now;
+        let seconds = self.devices.between(4 * 86_400, 12 * 86_400);
+        let Some(agent) = self.agents.get_mut(index) else { return };
+        agent.reboot(now);
+        agent.asleep = now.checked_add(SignedDuration::from_secs(seconds)).ok();
+        self.after(seconds, Task::Repaired(index, package, before));
+        self.after(seconds + 60, Task::Boot(index));
+    }
+
+    /// A device that a release silenced is repaired: the version before is put back.
+    pub fn repaired(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {
+        let Some(agent) = self.agents.get_mut(index) else { return };
+        agent.image.ledger.put_back(&package);
+        match before {
+            Some(before) => drop(agent.image.packages.insert(package, before)),
+            None => drop(agent.image.packages.remove(&package)),
+        }
+    }
+
+    /// A person says that a title is broken, and says it again while it is.
+    pub fn complain(&mut self, index: usize, title: TitleId, version: SmolStr) -> Result<(), Stop> {
+        let now = self.now;
+        let Some(agent) = self.agents.get(index) else { return Ok(()) };
+        let there = agent.image.packages.get(title.as_str()) == Some(&version);
+        if !there || agent.complains_until.is_none_or(|until| until < now) {
+            return Ok(());
+        }
+        let away = agent.machine.is_none() || agent.asleep.is_some_and(|until| now < until);
+        self.after(6 * 3_600, Task::Complain(index, title.clone(), version));
+        if away {
+            return Ok(());
+        }
+        let said = Complaint { title: Some(title.as_str().into()), text: "it is broken".into() };
+        self.drive(index, Input::Person(PersonSaid::Complains(said)))
+    }
 }
