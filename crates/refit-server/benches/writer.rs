@@ -147,6 +147,7 @@ async fn large_policy(shell: &Shell, devices: usize) {
         files: content.into(),
         replaces: shell.view().state.revision(),
         content: empty.into(),
+        as_of: jiff::Timestamp::now(),
     };
     tell(shell, make).await;
     shell.metrics().pause_longest_us.set(0);

@@ -28,6 +28,7 @@ pub async fn plan_and_apply(
         files,
         replaces: fleet.replaces,
         content,
+        as_of: fleet.made_at,
     };
     shell.tell(actor, make, None).await?;
     let envelope = fleet.envelope.iter().map(|permit| (permit.cohort.clone(), permit.devices)).collect();

@@ -436,7 +436,14 @@ impl Run {
         let replaces = server.state.revision();
         let content = self.store.put(serde_json::to_vec(&shown).map_err(|error| error.to_string())?);
         self.watch.truth.specs.insert(hash.clone(), spec);
-        let input = Input::MakePlan { plan: id, policy_hash: hash.clone(), files: hash, replaces, content };
+        let input = Input::MakePlan {
+            plan: id,
+            policy_hash: hash.clone(),
+            files: hash,
+            replaces,
+            content,
+            as_of: shown.made_at,
+        };
         self.give(vec![(who, input)])?;
         Ok(())
     }

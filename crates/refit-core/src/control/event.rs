@@ -261,6 +261,9 @@ events! {
         content: SmolStr,
         /// Who owns the token that asked.
         author: SmolStr,
+        /// The time of which it speaks: what has happened since it does not show. Older entries do not say; then it is when they were made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<Timestamp>,
     }
 
     "plan.approved", 2 =>

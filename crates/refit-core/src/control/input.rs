@@ -130,6 +130,8 @@ pub enum Input {
         replaces: u64,
         /// SHA-256 of the content that holds what was worked out.
         content: SmolStr,
+        /// The time at which the fleet was looked at.
+        as_of: Timestamp,
     },
     /// A person approves a plan.
     Approve {

@@ -173,6 +173,7 @@ impl Shell {
             files: hash,
             replaces: self.state.revision(),
             content,
+            as_of: plan.made_at,
         };
         self.try_as(actor, input).unwrap();
         (id, plan)

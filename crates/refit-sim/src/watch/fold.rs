@@ -28,6 +28,8 @@ pub struct Fold {
     pub approvals: u32,
     /// The policy in force: revision, position, content of its files.
     pub policy: Option<(u64, u64, SmolStr)>,
+    /// The time of which the plan that was applied speaks.
+    pub shown: Option<Timestamp>,
     /// Since when each policy applies without a break.
     pub applies_since: BTreeMap<String, Timestamp>,
     /// Who spent budgets when, with the department where that was known.
@@ -59,8 +61,8 @@ pub struct FoldDevice {
     pub managed: bool,
     /// Its person.
     pub person: Option<PersonId>,
-    /// Whether it has ever been looked at.
-    pub settled: bool,
+    /// The revision under which it was looked at last; 0 is never.
+    pub settled: u64,
     /// What is published for it.
     pub published: BTreeMap<SlotName, FoldPublished>,
     /// What waits for a person.
@@ -91,6 +93,8 @@ pub struct FoldPublished {
 pub struct FoldPlan {
     /// Who made it, by the name in the log; the server for what is held.
     pub maker: SmolStr,
+    /// The time of which it speaks.
+    pub as_of: Option<Timestamp>,
     /// The content that was shown.
     pub content: Option<SmolStr>,
     /// Who approved it.
@@ -138,7 +142,7 @@ impl Fold {
                     enrolled: entry.at,
                     managed: true,
                     person: None,
-                    settled: false,
+                    settled: 0,
                     published: BTreeMap::new(),
                     held: BTreeMap::new(),
                     quarantined: false,
@@ -203,6 +207,7 @@ impl Fold {
                 let plan = self.plans.entry(made.plan.clone()).or_default();
                 plan.maker = entry.actor.clone();
                 plan.content = Some(made.content.clone());
+                plan.as_of = made.as_of;
             }
             Event::PlanApproved(approved) => self.approved(entry, &approved.plan),
             Event::PolicyApplied(applied) => {
@@ -214,7 +219,9 @@ impl Fold {
                     self.applies_since.insert(name.clone(), since);
                 }
                 self.plans.values_mut().for_each(|plan| plan.permits.clear());
+                self.shown = None;
                 if let Some(plan) = self.plans.get_mut(&applied.plan) {
+                    self.shown = plan.as_of;
                     plan.permits = applied.envelope.iter().cloned().collect();
                 }
             }
@@ -307,7 +314,7 @@ impl Fold {
         }
         for index in moves.settled.iter() {
             if let Some(device) = self.devices.get_mut(index as usize) {
-                device.settled = true;
+                device.settled = moves.revision;
             }
         }
         for index in moves.spent.values().flat_map(|devices| devices.iter()) {

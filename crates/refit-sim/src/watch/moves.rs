@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{policies::BudgetSpec, store::Store};
 use jiff::{SignedDuration, Timestamp};
-use refit_core::control::{CohortKey, Contents, Event, FleetPlan, MoveCause, MovesPublished};
+use refit_core::control::{CohortKey, Contents, Event, FleetPlan, MoveCause, MovesPublished, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a policy revision moves lies within what its plan showed: the envelope is the one of the plan that people saw, no
@@ -37,6 +37,10 @@ pub fn inside_envelope(fold: &Fold, event: &Event, store: &Store) -> Option<Stri
             for (index, keys) in fold.movers(moves) {
                 if by_policy.is_some_and(|devices| devices.contains(index)) {
                     keys.into_iter().for_each(|key| *needed.entry(key).or_default() += 1);
+                } else if let Some(key) = keys.into_iter().find(|key| !may_be_of_the_world(fold, index, key)) {
+                    return Some(format!(
+                        "device {index} was moved by a revision, and not as its plan showed: {key:?}"
+                    ));
                 }
             }
             let beyond = needed.into_iter().find(|(key, count)| *count > used.get(key).copied().unwrap_or(0));
@@ -44,6 +48,19 @@ pub fn inside_envelope(fold: &Fold, event: &Event, store: &Store) -> Option<Stri
         }
         _ => None,
     }
+}
+
+/// Whether something else than the policy in force may have moved a device: it was looked at under that policy before, it has only
+/// just arrived, or a ring let it go that opened after the plan was made.
+fn may_be_of_the_world(fold: &Fold, index: u32, key: &CohortKey) -> bool {
+    let (Some(device), Some((revision, applied_by, _))) = (fold.devices.get(index as usize), &fold.policy) else {
+        return false;
+    };
+    let arrives = device.settled == 0 && device.enrolled_by > *applied_by;
+    let Wanted::Release(version) = &key.admitted else { return arrives || device.settled == *revision };
+    let mut rings = fold.releases.open(&key.slot.title, version).filter(|open| key.ring.as_ref() == Some(&open.ring));
+    let opened = |ring: &super::rollouts::OpenRing| fold.shown.is_some_and(|shown| ring.at > shown);
+    arrives || device.settled == *revision || rings.any(opened)
 }
 
 /// What moves devices lies within every budget, unless people approved it; and nothing moves that spends nothing, but for what a
@@ -54,7 +71,7 @@ pub fn inside_budget(fold: &Fold, truth: &Truth, at: Timestamp, moves: &MovesPub
     let (_, applied_by, files) = fold.policy.as_ref()?;
     for index in movers.keys() {
         let device = fold.devices.get(*index as usize)?;
-        let arrives = !device.settled && device.enrolled_by > *applied_by;
+        let arrives = device.settled == 0 && device.enrolled_by > *applied_by;
         if !arrives && !spent.contains(index) {
             return Some(format!("{} was moved and spent nothing", device.id));
         }

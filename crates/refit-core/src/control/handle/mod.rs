@@ -12,7 +12,7 @@ mod plans;
 mod rollouts;
 
 use super::{
-    event::{GateAnswered, ReceiptReceived, ReleaseExpedited, RingOpened},
+    event::{GateAnswered, PlanMade, ReceiptReceived, ReleaseExpedited, RingOpened},
     input::{Input, Outcome, Refusal},
     state::State,
     token::{Actor, Scope},
@@ -69,8 +69,12 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::ExpediteRelease { title, version, platform, why } => {
             rollouts::expedite(state, ReleaseExpedited { title, version, platform, why })
         }
-        Input::MakePlan { plan, policy_hash, files, replaces, content } => {
-            plans::make(state, actor, plan, policy_hash, files, replaces, content)
+        Input::MakePlan { plan, policy_hash, files, replaces, content, as_of } => {
+            let author = actor.owner.clone();
+            plans::make(
+                state,
+                PlanMade { plan, policy_hash, files, replaces, content, author, as_of: Some(as_of.min(now)) },
+            )
         }
         Input::Approve { plan } => plans::approve(state, actor, plan),
         Input::Reject { plan, why } => plans::reject(state, plan, why),

@@ -11,7 +11,7 @@ use super::super::{
     evaluate::{Evaluation, SlotOutcome, later_because},
     event::{FirstOffered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort},
     input::Outcome,
-    publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
+    publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted},
     state::{DeviceRecord, PlanKind, PlanStatus, State},
 };
 use jiff::Timestamp;
@@ -53,7 +53,9 @@ struct Gathered<'s> {
     spent: BTreeMap<MoveCause, DeviceSet>,
     groups: BTreeMap<SmolStr, BTreeMap<SmolStr, DeviceSet>>,
     /// What plans permit, and how much of it is left.
-    permits: BTreeMap<PlanId, (bool, BTreeMap<CohortKey, u64>)>,
+    permits: BTreeMap<PlanId, Permitted>,
+    /// The time of which the plan that was applied speaks.
+    shown: Option<Timestamp>,
     permitted: BTreeMap<(PlanId, CohortKey), u64>,
     held: BTreeMap<(CohortKey, MoveCause, HeldBy), (SmolStr, DeviceSet)>,
     freed: DeviceSet,
@@ -61,6 +63,16 @@ struct Gathered<'s> {
     began: BTreeMap<(SlotName, Timestamp), DeviceSet>,
     ended: BTreeMap<SlotName, DeviceSet>,
     offered: BTreeMap<(SlotName, FirstOffered), DeviceSet>,
+}
+
+/// What a plan permits.
+struct Permitted {
+    /// Whether people approved it. What they approved may exceed a budget; what nobody had to approve may not.
+    by_people: bool,
+    /// Whether it is of a policy revision. Then it shows what that does to devices, and nothing else moves by it.
+    of_policy: bool,
+    /// How much of it is left.
+    left: BTreeMap<CohortKey, u64>,
 }
 
 /// Why a device may not move.
@@ -80,10 +92,11 @@ struct Change<'e> {
 impl<'s> Gathered<'s> {
     fn new(state: &'s State, now: Timestamp) -> Gathered<'s> {
         let permits = state.plans.iter().filter(|(_, plan)| !plan.permits.is_empty()).map(|(id, plan)| {
-            // What people approved may exceed a budget; what nobody had to approve may not.
-            let by_people = !plan.approvals.is_empty();
-            (id.clone(), (by_people, plan.permits.clone()))
+            let of_policy = matches!(plan.kind, PlanKind::Policy { .. });
+            let (by_people, left) = (!plan.approvals.is_empty(), plan.permits.clone());
+            (id.clone(), Permitted { by_people, of_policy, left })
         });
+        let applied = state.policy.as_ref().and_then(|policy| state.plans.get(&policy.plan));
         Gathered {
             state,
             budgets: Budgets::new(state, now),
@@ -93,6 +106,7 @@ impl<'s> Gathered<'s> {
             spent: BTreeMap::new(),
             groups: BTreeMap::new(),
             permits: permits.collect(),
+            shown: applied.map(|plan| plan.as_of.unwrap_or(plan.made)),
             permitted: BTreeMap::new(),
             held: BTreeMap::new(),
             freed: DeviceSet::default(),
@@ -125,7 +139,7 @@ impl<'s> Gathered<'s> {
     fn device(&mut self, record: &DeviceRecord, evaluation: &Evaluation) {
         let changes = self.changes(record, evaluation);
         let movers: Vec<&Change<'_>> = changes.iter().filter(|change| change.moves).collect();
-        let cause = self.cause(record, evaluation);
+        let cause = self.cause(record, evaluation, &movers);
         let verdict = match &cause {
             _ if movers.is_empty() => Ok(None),
             // What a device brings along when it arrives moves nobody.
@@ -184,17 +198,30 @@ impl<'s> Gathered<'s> {
     }
 
     /// What moves a device; `None` where it has just arrived.
-    fn cause(&self, record: &DeviceRecord, evaluation: &Evaluation) -> Option<MoveCause> {
+    fn cause(&self, record: &DeviceRecord, evaluation: &Evaluation, movers: &[&Change<'_>]) -> Option<MoveCause> {
         let policy = self.state.policy.as_ref()?;
         if record.settled == 0 && record.enrolled > policy.since {
             return None;
         }
         if record.settled != evaluation.revision {
-            return Some(MoveCause::Policy);
+            let by_rings = !movers.is_empty() && movers.iter().all(|change| self.opened_since(record, change));
+            return Some(if by_rings { MoveCause::World } else { MoveCause::Policy });
         }
         let newest = record.published.values().map(|published| published.by_event).max().unwrap_or(0);
         let person = record.person.as_ref().and_then(|id| self.state.people.get(id)).map_or(0, |person| person.revised);
         Some(if record.revised.max(person) > newest { MoveCause::Facts } else { MoveCause::World })
+    }
+
+    /// Whether a ring lets a device go that opened after the fleet was looked at for the plan that was applied: the plan could not show it,
+    /// and a moment later it would have been a move of the world.
+    fn opened_since(&self, record: &DeviceRecord, change: &Change<'_>) -> bool {
+        let CohortKey { slot, admitted: Wanted::Release(version), rollout: Some(rollout), ring: Some(ring), .. } =
+            change.key
+        else {
+            return false;
+        };
+        let opened = self.state.rollouts.opened_for((&slot.title, version), (rollout, ring), record.index);
+        opened.is_some_and(|opened| self.shown.is_some_and(|shown| opened > shown))
     }
 
     /// Whether a device may move: by which plan, or by the budgets; else why not.
@@ -205,16 +232,18 @@ impl<'s> Gathered<'s> {
         cause: MoveCause,
         movers: &[&Change<'_>],
     ) -> Result<Option<PlanId>, Kept> {
-        let fits = |left: &BTreeMap<CohortKey, u64>| {
-            movers.iter().all(|change| left.get(change.key).is_some_and(|left| *left > 0))
+        let by_policy = cause == MoveCause::Policy;
+        let fits = |permitted: &Permitted| {
+            (by_policy || !permitted.of_policy)
+                && movers.iter().all(|change| permitted.left.get(change.key).is_some_and(|left| *left > 0))
         };
         // What people approved comes first: else a plan that nobody had to approve would hide it.
-        if let Some((id, _)) = self.permits.iter().find(|(_, (by_people, left))| *by_people && fits(left)) {
+        if let Some((id, _)) = self.permits.iter().find(|(_, permitted)| permitted.by_people && fits(permitted)) {
             return Ok(Some(id.clone()));
         }
-        let plan = self.permits.iter().find(|(_, (_, left))| fits(left));
+        let plan = self.permits.iter().find(|(_, permitted)| fits(permitted));
         // What a new revision does to a device was shown in its plan; what was not shown needs a person.
-        if cause == MoveCause::Policy && plan.is_none() {
+        if by_policy && plan.is_none() {
             return Err(Kept { by: HeldBy::Envelope, because: NOT_SHOWN.into() });
         }
         let permitted = self.budgets.permit(record.index, &evaluation.groups);
@@ -254,10 +283,10 @@ impl<'s> Gathered<'s> {
         movers: &[&Change<'_>],
     ) {
         if let Some(id) = plan
-            && let Some((_, left)) = self.permits.get_mut(&id)
+            && let Some(permitted) = self.permits.get_mut(&id)
         {
             for change in movers {
-                if let Some(left) = left.get_mut(change.key) {
+                if let Some(left) = permitted.left.get_mut(change.key) {
                     *left -= 1;
                 }
                 *self.permitted.entry((id.clone(), change.key.clone())).or_default() += 1;

@@ -12,23 +12,14 @@ use refit_model::PlanId;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-#[allow(clippy::too_many_arguments, reason = "they are the fields of the event")]
-pub(super) fn make(
-    state: &State,
-    actor: &Actor,
-    plan: PlanId,
-    policy_hash: SmolStr,
-    files: SmolStr,
-    replaces: u64,
-    content: SmolStr,
-) -> Result<Outcome, Refusal> {
-    if state.plans.contains_key(&plan) {
-        return Err(Refusal::Exists { what: "plan", id: plan.as_str().into() });
+pub(super) fn make(state: &State, made: PlanMade) -> Result<Outcome, Refusal> {
+    if state.plans.contains_key(&made.plan) {
+        return Err(Refusal::Exists { what: "plan", id: made.plan.as_str().into() });
     }
-    if replaces != state.revision() {
-        return Err(moved_on(replaces, state.revision()));
+    if made.replaces != state.revision() {
+        return Err(moved_on(made.replaces, state.revision()));
     }
-    Ok(one(PlanMade { plan, policy_hash, files, replaces, content, author: actor.owner.clone() }))
+    Ok(one(made))
 }
 
 pub(super) fn approve(state: &State, actor: &Actor, id: PlanId) -> Result<Outcome, Refusal> {

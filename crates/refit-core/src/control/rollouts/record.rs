@@ -218,6 +218,26 @@ impl Rollouts {
         self.under_way.get(title).map_or(&[], |list| list.as_slice())
     }
 
+    /// When a ring opened to a device for a release that comes by itself or in a snapshot: the first time, where it is in several.
+    pub fn opened_for(
+        &self,
+        (title, version): (&TitleId, &str),
+        (rollout, ring): (&str, &str),
+        device: u32,
+    ) -> Option<Timestamp> {
+        let trial = self.trials.get(title).and_then(|trials| trials.get(version));
+        let snapshots = trial
+            .into_iter()
+            .flat_map(|trial| trial.snapshots.iter().map(|(title, version)| (title, version.as_str())));
+        let sets = std::iter::once((title, version)).chain(snapshots);
+        let records = sets.flat_map(|(title, version)| {
+            self.of(title).iter().filter(move |record| record.version == version && record.rollout == rollout)
+        });
+        let rings = records.filter_map(|record| record.ring(ring));
+        let to_device = rings.filter(|ring| ring.members.as_ref().is_none_or(|members| members.contains(device)));
+        to_device.map(|ring| ring.at).min()
+    }
+
     /// What gates said of a title.
     pub fn answers(&self, title: &TitleId) -> &[GateRecord] {
         self.gates.get(title).map_or(&[], |list| list.as_slice())

@@ -225,6 +225,9 @@ pub struct InForce {
 pub struct PlanRecord {
     /// When it was made.
     pub made: Timestamp,
+    /// The time of which it speaks, where that is known: what has happened since it does not show.
+    #[serde(default)]
+    pub as_of: Option<Timestamp>,
     /// Who answers for it.
     pub author: SmolStr,
     /// What it is.

@@ -52,6 +52,7 @@ pub(in super::super) async fn make(
         files: files.into(),
         replaces: plan.replaces,
         content: content.into(),
+        as_of: plan.made_at,
     };
     let made = Plan {
         summary: PlanSummary {

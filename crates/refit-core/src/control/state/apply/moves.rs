@@ -74,6 +74,7 @@ impl State {
         if !self.plans.contains_key(&held.plan) && !held.held.is_empty() {
             let record = PlanRecord {
                 made: at,
+                as_of: None,
                 author: "server".into(),
                 kind: PlanKind::Held { held: Vec::new() },
                 status: PlanStatus::Open,

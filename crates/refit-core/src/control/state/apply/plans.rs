@@ -17,6 +17,7 @@ impl State {
         };
         let record = PlanRecord {
             made: at,
+            as_of: made.as_of,
             author: made.author.clone(),
             kind,
             status: PlanStatus::Open,
