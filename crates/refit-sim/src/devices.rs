@@ -316,8 +316,8 @@ impl Run {
                 agent.out = Some(call);
                 self.send(Message { agent: index, life, call, ask, serial, device })?;
             }
-            Effect::ReadInventory { .. } => {
-                inputs.push_back(Input::Inventory(Ok(agent.reading(&self.sources))));
+            Effect::ReadInventory { restarting, .. } => {
+                inputs.push_back(Input::Inventory(Ok(agent.reading(&self.sources, &restarting))));
             }
             Effect::Simulate { session, changes } => {
                 let besides = match self.devices.below(100) {

@@ -7,7 +7,7 @@ use super::{
     policies::{PACKAGE, TITLES},
     sources::Sources,
 };
-use refit_agent::machine::{CannotDo, Change, Observed, OfferedPackage, Reading};
+use refit_agent::machine::{CannotDo, Change, Observed, OfferedPackage, Reading, RestartNeeds};
 use refit_model::{
     TitleId,
     entry::{InstallEntry, PackageSource, Plain},
@@ -33,7 +33,7 @@ pub enum Besides {
 
 impl Agent {
     /// What is read of the machine.
-    pub(crate) fn reading(&self, sources: &Sources) -> Reading {
+    pub(crate) fn reading(&self, sources: &Sources, restarting: &[PackageName]) -> Reading {
         let installs = self.image.packages.iter().flat_map(|(name, version)| {
             let of_distribution = !TITLES.contains(&name.as_str());
             // A vendor's package is a title of its own name too.
@@ -74,7 +74,11 @@ impl Agent {
                 },
             }),
             offered: offered.collect(),
-            restart: self.restart.clone(),
+            // It is looked for these, and for no others.
+            restart: RestartNeeds {
+                machine: self.restart.machine.clone(),
+                packages: self.restart.packages.iter().filter(|it| restarting.contains(it)).cloned().collect(),
+            },
             refreshed: true,
             faults: Vec::new(),
         }

@@ -4,6 +4,7 @@ use super::{Ask, Clock, Effect, Failure, Machine, report::Sent, trust::Refusal};
 use refit_wire::{
     Digest, limits,
     protocol::{CheckInAnswer, History, Want},
+    state::PackageName,
 };
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use std::time::Duration;
 pub(super) enum Exchange {
     /// Nothing is under way.
     Idle,
-    /// The machine is read first.
-    Reading,
+    /// The machine is read first. It is looked for whether these packages wait for a restart; of one that was changed since, the answer
+    /// says nothing.
+    Reading { restarting: Vec<PackageName> },
     /// A call is out.
     Asked { call: u64, stage: Stage },
 }
@@ -46,8 +48,8 @@ impl Machine {
                 old || at > now.wall
             });
         let wanted = self.wanted_packages();
-        self.set_exchange(Exchange::Reading);
         let restarting = self.restarting_packages();
+        self.set_exchange(Exchange::Reading { restarting: restarting.clone() });
         self.emit(Effect::ReadInventory { refresh, wanted, restarting });
     }
 
@@ -59,7 +61,7 @@ impl Machine {
 
     /// Whether the machine is being read for a check-in.
     pub(super) fn is_reading(&self) -> bool {
-        self.life.as_ref().is_some_and(|life| life.exchange == Exchange::Reading)
+        self.life.as_ref().is_some_and(|life| matches!(life.exchange, Exchange::Reading { .. }))
     }
 
     fn ask(&mut self, ask: Ask, stage: Stage) {

@@ -182,19 +182,25 @@ impl Machine {
 
     /// [`super::Input::Inventory`].
     pub(super) fn note_inventory(&mut self, result: Result<Reading, String>, now: Clock) {
+        let was_reading = self.is_reading();
+        let before = match &mut self.life {
+            Some(life) if was_reading => std::mem::replace(&mut life.exchange, super::Exchange::Idle),
+            _ => super::Exchange::Idle,
+        };
+        let looked_for = match before {
+            super::Exchange::Reading { restarting } => restarting,
+            _ => Vec::new(),
+        };
         match result {
-            Ok(reading) => self.note_reading(reading, now),
+            Ok(reading) => self.note_reading(reading, &looked_for, now),
             Err(why) => self.problem("package_manager", super::shortened(&why, 400), now),
         }
-        if self.is_reading() {
-            if let Some(life) = &mut self.life {
-                life.exchange = super::Exchange::Idle;
-            }
+        if was_reading {
             self.check_in(now);
         }
     }
 
-    fn note_reading(&mut self, reading: Reading, now: Clock) {
+    fn note_reading(&mut self, reading: Reading, looked_for: &[PackageName], now: Clock) {
         let Reading { inventory, offered, restart, refreshed, faults } = reading;
         faults.into_iter().for_each(|what| self.problem("package_source", what, now));
         if refreshed {
@@ -213,7 +219,7 @@ impl Machine {
             life.inventory = Some(inventory.clone());
             self.forget_offers(&inventory, &offered);
         }
-        self.observe_restarted(now);
+        self.observe_restarted(looked_for, now);
     }
 
     /// Packages whose offers are wanted although they may not be installed: those that the mandate lets be installed by their name. Nobody

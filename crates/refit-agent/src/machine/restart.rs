@@ -127,13 +127,13 @@ impl Machine {
         }
     }
 
-    /// The machine was read: what runs by now has succeeded.
-    pub(super) fn observe_restarted(&mut self, now: Clock) {
+    /// The machine was read, and it was looked for whether these packages wait for a restart: what runs by now has succeeded.
+    pub(super) fn observe_restarted(&mut self, looked_for: &[PackageName], now: Clock) {
         let (Some(mut pending), Some(life)) = (self.journal.restart.take(), &self.life) else { return };
         let still = life.restart.clone();
         let waiting = std::mem::take(&mut pending.waiting).into_iter().zip(std::mem::take(&mut pending.packages));
         for (receipt, package) in waiting.collect::<Vec<_>>() {
-            if still.packages.contains(&package) {
+            if still.packages.contains(&package) || !looked_for.contains(&package) {
                 pending.waiting.push(receipt);
                 pending.packages.push(package);
                 continue;

@@ -171,7 +171,8 @@ pub fn observe(provider: &dyn Provider, packages: &[PackageName]) -> Result<Obse
     };
     let versions: BTreeMap<_, _> = packages.iter().map(|package| (package.clone(), version(package))).collect();
     let broken = broken(&installs, packages);
-    Ok(Observed { versions, broken, restart: restart_needs(provider, packages), ..Observed::default() })
+    let restart = restart_needs(provider, packages).map_err(|why| CannotDo { passing: true, held: false, why })?;
+    Ok(Observed { versions, broken, restart, ..Observed::default() })
 }
 
 /// The versions of packages whose files are there, and that are not well. A removed package may leave its configuration, and is gone.
@@ -184,9 +185,12 @@ fn broken(installs: &Installs, packages: &[PackageName]) -> BTreeMap<PackageName
     packages.iter().filter_map(version).collect()
 }
 
-/// What does not run from its new files, and which of `packages` are concerned.
-pub fn restart_needs(provider: &dyn Provider, packages: &[PackageName]) -> RestartNeeds {
-    provider.needs_restart().map(|needed| needs(&needed, packages)).unwrap_or_default()
+/// What does not run from its new files, and which of `packages` are concerned. Where that can't be read nothing follows: least of all that
+/// nothing waits for a restart.
+pub fn restart_needs(provider: &dyn Provider, packages: &[PackageName]) -> Result<RestartNeeds, String> {
+    let needed =
+        provider.needs_restart().map_err(|error| format!("what runs from old files can't be read: {error}"))?;
+    Ok(needs(&needed, packages))
 }
 
 fn needs(needed: &crate::providers::receipt::Needed, packages: &[PackageName]) -> RestartNeeds {

@@ -85,7 +85,7 @@ impl Reader {
         let files = states();
         if let Some(last) = self.last.as_mut().filter(|last| last.files == files && last.wanted == wanted) {
             if last.restart_at.elapsed() > RESTARTS || !restarting.is_empty() {
-                last.restart = restart_needs(provider, restarting);
+                last.restart = restart_needs(provider, restarting)?;
                 last.restart_at = Instant::now();
             }
             let (offered, restart) = (last.offered.clone(), last.restart.clone());
@@ -99,7 +99,7 @@ impl Reader {
         let titles: Vec<TitleId> = names_of(wanted);
         let available = provider.available(&titles, now).map_err(|error| error.to_string())?;
         let offered = offered(&installs, &available);
-        let restart = restart_needs(provider, restarting);
+        let restart = restart_needs(provider, restarting)?;
         let inventory = inventory(&machine, &installs, &available, now);
         self.last = Some(Last {
             files,

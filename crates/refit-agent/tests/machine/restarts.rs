@@ -42,6 +42,18 @@ fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
     assert_eq!(rig.restarts, 1);
 }
 
+#[test]
+fn a_reading_that_was_asked_for_before_the_change_says_nothing_of_its_restart() {
+    let mut rig = Rig::new();
+    rig.restarting.insert("openssl".into());
+    rig.asked_meanwhile = true;
+    rig.publish([due(deb("openssl", "3.1-1"), "2026-11-25T18:00:00Z")]);
+    rig.check_in();
+    rig.check_in();
+    assert!(!rig.asked_meanwhile);
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
+}
+
 /// A device on which something waits for a restart by its due time, that has lost its journal.
 fn without_a_journal(restarted_meanwhile: bool) -> Rig {
     let mut rig = waiting();

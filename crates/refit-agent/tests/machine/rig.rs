@@ -56,6 +56,10 @@ pub struct Rig {
     /// Packages that need a restart after a change.
     pub restarting: BTreeSet<SmolStr>,
     pub restart: RestartNeeds,
+    /// Whether somebody asks for a check-in while packages are changed the next time.
+    pub asked_meanwhile: bool,
+    /// What has to wait until they are.
+    waiting: Vec<Effect>,
     // What is on disk.
     pub disk: BTreeMap<Digest, Envelope>,
     pub saved: Option<Journal>,
@@ -139,6 +143,8 @@ impl Rig {
             faults: Vec::new(),
             restarting: BTreeSet::new(),
             restart: RestartNeeds::default(),
+            asked_meanwhile: false,
+            waiting: Vec::new(),
             disk: BTreeMap::new(),
             saved: None,
             dies_after: None,
@@ -243,6 +249,7 @@ impl Rig {
             self.dies_after = self.dies_after.map(|left| left - 1);
             if let Some(answer) = self.carry_out(effect) {
                 effects.extend(self.machine.step(answer, self.clock()));
+                effects.extend(std::mem::take(&mut self.waiting));
             }
         }
     }
@@ -254,13 +261,17 @@ impl Rig {
             }
             Effect::Save => self.saved = Some(self.machine.journal().clone()),
             Effect::Ask { call, ask } => return Some(Input::Answered { call, result: self.answer(ask) }),
-            Effect::ReadInventory { .. } => return Some(Input::Inventory(Ok(self.reading()))),
+            Effect::ReadInventory { restarting, .. } => return Some(Input::Inventory(Ok(self.reading(&restarting)))),
             Effect::Simulate { session, changes } => {
                 return Some(Input::Simulated { session, result: self.simulate(&changes) });
             }
             Effect::Apply { session, changes, steps } => {
                 let observed = self.apply(&changes, &steps);
                 self.applied.push(steps);
+                if std::mem::take(&mut self.asked_meanwhile) {
+                    let clock = self.clock();
+                    self.waiting.extend(self.machine.step(Input::CheckInNow, clock));
+                }
                 return Some(Input::Observed { session, result: Ok(observed) });
             }
             Effect::Observe { session, packages } => {
@@ -343,7 +354,8 @@ impl Rig {
         }
     }
 
-    fn reading(&self) -> Reading {
+    /// It is looked for whether some packages wait for a restart, and for no others.
+    fn reading(&self, restarting: &[PackageName]) -> Reading {
         let install = |(name, version): (&SmolStr, &SmolStr)| {
             let entry: refit_model::entry::InstallEntry = serde_json::from_value(serde_json::json!({
                 "title": format!("deb/{name}"), "version": version,
@@ -375,7 +387,10 @@ impl Rig {
                     keys: [key.clone()].into(),
                 })
                 .collect(),
-            restart: self.restart.clone(),
+            restart: RestartNeeds {
+                machine: self.restart.machine.clone(),
+                packages: self.restart.packages.iter().filter(|it| restarting.contains(it)).cloned().collect(),
+            },
             refreshed: true,
             faults: self.faults.clone(),
         }
