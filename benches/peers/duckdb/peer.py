@@ -148,24 +148,25 @@ def main():
     print(f"DuckDB {duckdb.__version__}, {arguments.threads} threads: {devices} devices, {installs} installs of managed titles")
     statements = (Path(__file__).parent / "decide.sql").read_text(encoding="utf-8")
     statements = re.sub(r"--.*", "", statements).replace("$now", str(now)).split(";")
-    walls = []
+    took = []
     for _ in range(arguments.rounds):
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         for statement in filter(str.strip, statements):
             connection.execute(statement)
-        walls.append(time.perf_counter() - start)
+        took.append((time.process_time() - busy, time.perf_counter() - start))
     cohorts, overdue = connection.execute(
         f"select count(*), sum(devices) filter (due < {now}) from cohort where goal is not null"
     ).fetchone()
-    best = min(walls)
-    print(f"decided in {best * 1e3:.0f} ms, {best * 1e9 / max(installs, 1):.0f} ns an install: {cohorts} cohorts, {overdue} slots overdue")
+    busy, wall = min(took)
+    print(f"decided in {wall * 1e3:.0f} ms with {busy * 1e3:.0f} ms of processor time, {busy * 1e9 / max(installs, 1):.0f} ns an install: "
+          f"{cohorts} cohorts, {overdue} slots overdue")
     for text in ("platform = 'macos'", "department = 'Finance'", "list_contains(tags, 'canary') or vip",
                  "platform = 'windows' and department in ('Sales', 'Support') and not list_contains(tags, 'kiosk')"):
         took = []
         for _ in range(arguments.rounds):
-            start = time.perf_counter()
+            start = time.process_time()
             found = connection.execute(f"select count(*) from raw where {text}").fetchone()[0]
-            took.append(time.perf_counter() - start)
+            took.append(time.process_time() - start)
         print(f"select: {min(took) * 1e9 / devices:.1f} ns a device ({found} hold): {text}")
 
 

@@ -5,13 +5,14 @@ use cel::{
     common::value::{CowVal, Val},
     context::VariableResolver,
 };
+use nix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value as Json};
 use std::{
     env,
     error::Error,
     fs::File,
     io::{BufRead, BufReader},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How often each selector is measured.
@@ -56,14 +57,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let root = Context::default();
         let (mut best, mut found) = (Duration::MAX, 0);
         for _ in 0..ROUNDS {
-            let start = Instant::now();
+            let start = cpu();
             found = 0;
             for row in &rows {
                 let mut context = root.new_inner_scope();
                 context.set_variable_resolver(row);
                 found += usize::from(program.execute(&context)? == Value::Bool(true));
             }
-            best = best.min(start.elapsed());
+            best = best.min(cpu() - start);
         }
         println!("select: {:.0} ns a device ({found} hold): {text}", best.as_secs_f64() * 1e9 / rows.len() as f64);
     }
@@ -87,4 +88,9 @@ fn row(entry: &Json) -> Result<Row, Box<dyn Error>> {
         cel::to_value(Json::Object(map)).map_err(|error| error.to_string())?.try_into().map_err(|_| "no value".into())
     };
     Ok(Row { device: value(device)?, person: value(person)? })
+}
+
+/// CPU time of this thread: others who use the machine do not count.
+fn cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
