@@ -279,3 +279,28 @@ fn what_was_let_go_on_speaks_against_nothing_until_it_speaks_again() {
     let now = trial(&rollouts, "editor");
     assert!(now.failed == devices(&[1]) && !now.excused.contains(1) && now.excused.contains(2));
 }
+
+#[test]
+fn a_ring_opens_to_its_members_for_its_release_in_its_rollout() {
+    let mut rollouts = begun();
+    let title = TitleId::new("editor");
+    let fast = RingOpened { rollout: "fast".into(), ..opened("editor", "2", "canary", &[3]) };
+    rollouts.ring_opened(2, at(50), &fast);
+    rollouts.ring_opened(3, at(10), &opened("editor", "1", "canary", &[3]));
+    let when = |version, rollout, ring, device| rollouts.opened_for((&title, version), (rollout, ring), device);
+    assert_eq!(when("2", "standard", "canary", 3), Some(at(100)));
+    assert_eq!(when("2", "fast", "canary", 3), Some(at(50)));
+    assert_eq!(when("1", "standard", "canary", 3), Some(at(10)));
+    assert_eq!(when("2", "standard", "canary", 30), None, "it is no member");
+    assert_eq!(when("2", "standard", "early", 3), None);
+    // In two snapshots one after the other, it opened with the first.
+    let (mut rollouts, set) = snapshot();
+    let curl = TitleId::new("deb/curl");
+    let when = |rollouts: &Rollouts| rollouts.opened_for((&curl, "2"), ("standard", "canary"), 3);
+    assert_eq!(when(&rollouts), Some(at(100)));
+    let releases = vec![(curl.clone(), SmolStr::from("2"))];
+    rollouts.begins(&releases[0], Some((set.clone(), "2026-11-16".into())), DeviceSet::default());
+    let next = RingOpened { releases, ..opened(set.as_str(), "2026-11-16", "canary", &[3]) };
+    rollouts.ring_opened(4, at(700), &next);
+    assert_eq!(when(&rollouts), Some(at(100)));
+}

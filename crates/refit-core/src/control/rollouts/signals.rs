@@ -144,5 +144,7 @@ mod tests {
         let record = after(&[read(at(10), false, &[2], &[]), read(at(20), true, &[], &[3])]);
         assert_eq!(record.of(2), None);
         assert_eq!(record.of(3), Some((at(20), false)));
+        let record = after(&[read(at(20), false, &[2], &[]), read(at(20), true, &[], &[3])]);
+        assert_eq!(record.of(2), None, "of what was said at the same time, the whole counts");
     }
 }
