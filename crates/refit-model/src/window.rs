@@ -176,6 +176,67 @@ mod tests {
         assert_eq!(next.to_string(), "2026-11-28T18:00:00Z");
     }
 
+    /// Occurrences as the rule has them when it is counted from its beginning, one after the other.
+    fn counted_from_the_beginning(window: &Window) -> Vec<civil::DateTime> {
+        let start = utc(ORIGIN).unwrap().with_timezone(&Tz::UTC);
+        let set = window.rule.clone().build(start).unwrap();
+        (&set).into_iter().filter_map(|at| wall(&at)).take_while(|at| at.year() < 2024).collect()
+    }
+
+    #[test]
+    fn a_rhythm_is_the_same_wherever_counting_begins() {
+        let rules = [
+            "FREQ=DAILY;INTERVAL=3",
+            "FREQ=DAILY;INTERVAL=5;BYHOUR=4,22",
+            "FREQ=WEEKLY;BYDAY=MO,TU",
+            "FREQ=WEEKLY;INTERVAL=2;BYDAY=WE",
+            "FREQ=WEEKLY;INTERVAL=3;BYDAY=MO,FR;BYHOUR=1",
+            "FREQ=WEEKLY;INTERVAL=5",
+            "FREQ=HOURLY;INTERVAL=5",
+            "FREQ=HOURLY;INTERVAL=6",
+            "FREQ=HOURLY;INTERVAL=9",
+            "FREQ=MONTHLY;INTERVAL=2;BYDAY=2TU",
+        ];
+        for rule in rules {
+            let window = window(rule, 1);
+            let all = counted_from_the_beginning(&window);
+            for day in (0..1_000).step_by(17) {
+                let from = ORIGIN.checked_add(SignedDuration::from_hours(24 * day + 13)).unwrap();
+                let near: Vec<_> = window.occurrences(from).unwrap().take(3).collect();
+                let expected: Vec<_> = all.iter().copied().filter(|at| *at >= from).take(3).collect();
+                assert_eq!(near, expected, "{rule} from {from}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_says_what_it_is() {
+        let overnight = window("FREQ=DAILY;BYHOUR=19", 10);
+        assert_eq!(
+            (overnight.text().as_str(), overnight.lasts()),
+            ("FREQ=DAILY;BYHOUR=19", SignedDuration::from_hours(10))
+        );
+        assert_eq!(format!("{overnight:?}"), "Window(FREQ=DAILY;BYHOUR=19, PT10H)");
+    }
+
+    #[test]
+    fn a_rule_has_512_characters_at_most() {
+        let of = |length: usize| {
+            let mut rule = "FREQ=DAILY;BYHOUR=1".to_owned();
+            while rule.len() + 2 <= length {
+                rule += ",1";
+            }
+            rule.replace("BYHOUR=1", if rule.len() < length { "BYHOUR=01" } else { "BYHOUR=1" })
+        };
+        let read = |length: usize| {
+            assert_eq!(of(length).len(), length);
+            Window::parse(&of(length), SignedDuration::from_hours(1)).map(|_| ())
+        };
+        assert_eq!(read(511), Ok(()));
+        assert_eq!(read(512), Ok(()));
+        assert!(read(513).unwrap_err().to_string().contains("512 characters"));
+    }
+
     #[test]
     fn what_is_no_rule_is_refused() {
         for text in ["", "DAILY", "FREQ=SOMETIMES", "FREQ=SECONDLY", "FREQ=DAILY;COUNT=3", "FREQ=DAILY;BYHOUR=25"] {
