@@ -38,6 +38,27 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T: Hash + Eq> Pool<T> {
+    /// A pool with such values by number, each with how many hold it.
+    pub fn of(slots: Vec<Option<(T, u32)>>) -> Pool<T> {
+        let mut pool = Pool::default();
+        for (number, held) in (0..).zip(slots) {
+            match &held {
+                Some((value, _)) => {
+                    let entries = &pool.entries;
+                    let hash = |number: &u32| Self::hash_at(entries, *number);
+                    pool.numbers.insert_unique(hash_of(value), number, hash);
+                }
+                None => drop(pool.free.insert(number)),
+            }
+            pool.entries.push(held.map(|(value, holders)| Entry { value, holders }));
+        }
+        pool
+    }
+
+    fn hash_at(entries: &[Option<Entry<T>>], number: u32) -> u64 {
+        entries.get(number as usize).and_then(Option::as_ref).map_or(0, |entry| hash_of(&entry.value))
+    }
+
     /// Takes hold of a value: its number, and whether nobody held it before.
     pub fn hold(&mut self, value: T) -> (u32, bool) {
         let hash = hash_of(&value);
@@ -83,9 +104,7 @@ impl<T: Hash + Eq> Pool<T> {
             }
         };
         let Pool { numbers, entries, .. } = self;
-        numbers.insert_unique(hash, number, |number| {
-            entries.get(*number as usize).and_then(Option::as_ref).map_or(0, |entry| hash_of(&entry.value))
-        });
+        numbers.insert_unique(hash, number, |number| Self::hash_at(entries, *number));
         number
     }
 
@@ -137,6 +156,16 @@ impl<T> Pool<T> {
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.numbers.len()
+    }
+
+    /// By number, each value with how many hold it; `None` where nobody holds anything.
+    pub fn slots(&self) -> impl Iterator<Item = Option<(&T, u32)>> {
+        self.entries.iter().map(|entry| entry.as_ref().map(|entry| (&entry.value, entry.holders)))
+    }
+
+    /// All values with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..).zip(&self.entries).filter_map(|(number, entry)| Some((number, &entry.as_ref()?.value)))
     }
 
     /// One more than the greatest number.

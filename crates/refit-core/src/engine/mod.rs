@@ -10,6 +10,6 @@ mod rules;
 mod select;
 
 pub use cells::{Answer, Engine, Verdicts, WorldChange};
-pub use fleet::{Change, Fleet};
+pub use fleet::{Change, Fleet, SnapshotError};
 pub use outcome::{Compliance, Goal, Hold, Mark, Outcome, Progress};
 pub use select::{Selection, Sets};

@@ -1,5 +1,6 @@
 //! The engine's answers beside those of the plain decision.
 
+use super::reasons::reasons;
 use jiff::Timestamp;
 use refit_core::{
     decide::decide,
@@ -61,6 +62,9 @@ pub fn differences(
             let slot = decision.slot.to_string();
             let plain = serde_json::to_value(&decision).unwrap();
             let engine = answers.remove(&slot).unwrap_or(Value::Null);
+            for reason in reasons(&plain) {
+                *counts.entry(reason).or_default() += 1;
+            }
             for field in FIELDS {
                 count(counts, field, &plain[field]);
                 if plain[field] != engine[field] {

@@ -4,6 +4,7 @@
 
 use super::compare::{Counts, Difference, differences};
 use super::fleets::{Dice, fleet};
+use super::reasons::{MEET, OFTEN, REASONS, pair};
 use super::worlds::{self, Spec, now, spec};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -148,6 +149,19 @@ fn fleets_are_decided_alike() {
     let seldom: Vec<&str> =
         OCCUR.iter().copied().filter(|what| counts.get(*what).is_none_or(|count| *count < 20)).collect();
     assert!(seldom.is_empty(), "these hardly occur: {seldom:?}");
+    let (often, of) = OFTEN;
+    let least = often * cases(5400) as u64 / of as u64;
+    let pairs = MEET.iter().enumerate().flat_map(|(place, one)| MEET[place + 1..].iter().map(|other| pair(one, other)));
+    let seldom: Vec<(String, u64)> = (REASONS.into_iter().map(str::to_owned).chain(pairs))
+        .map(|what| (counts.get(&what).copied().unwrap_or(0), what))
+        .filter(|(count, _)| *count < least)
+        .map(|(count, what)| (what, count))
+        .collect();
+    assert!(
+        seldom.is_empty(),
+        "every reason has to occur {often} times among {of} worlds (REFIT_ENGINE_CASES={of}), which is {least} times among these. Make the \
+         generator of fleets give more of it, not more worlds: {seldom:?}"
+    );
 }
 
 #[test]

@@ -50,6 +50,36 @@ proptest! {
     }
 
     #[test]
+    fn many_at_once_come_to_the_same_as_one_by_one(devices in devices(), others in devices(), before in 0..8usize) {
+        let mut built = fleet(&others[..before]);
+        let mut at_once = fleet(&others[..before]);
+        devices.iter().for_each(|device| built.put(device));
+        // Some are known, and one comes twice.
+        at_once.extend(others.iter().take(1).chain(&devices));
+        prop_assert_eq!(at_once.export(), built.export());
+        for device in &devices {
+            at_once.remove(&device.id);
+        }
+        prop_assert_eq!(at_once.export(), Fleet::new().export());
+    }
+
+    #[test]
+    fn what_is_observed_of_some_slots_comes_to_the_same_as_all_that_is_known(device in device("d1"), other in device("d1")) {
+        let mut built = fleet(std::slice::from_ref(&device));
+        // The first slots are observed, also those that are empty now.
+        let observed: Vec<_> = other.installs.iter().take(3).cloned().collect();
+        let removed: Vec<_> = device.installs.iter().take(2).map(refit_core::world::Install::slot).collect();
+        let mut expected = device.clone();
+        expected.installs.retain(|known| {
+            !removed.contains(&known.slot()) && observed.iter().all(|install| install.slot() != known.slot())
+        });
+        expected.installs.extend(observed.iter().cloned());
+        expected.seen = ago(0);
+        built.apply(Change::Observed { id: device.id.clone(), seen: ago(0), installed: observed, removed });
+        prop_assert_eq!(built.export(), fleet(&[expected]).export());
+    }
+
+    #[test]
     fn one_thing_at_a_time_comes_to_the_same(device in device("d1")) {
         let mut built = Fleet::new();
         let mut bare = Device::new(device.id.clone(), ago(900));

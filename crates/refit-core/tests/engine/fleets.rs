@@ -72,10 +72,15 @@ fn documents(spec: &Spec, dice: &mut Dice) -> Vec<Json> {
     let mut documents = spec.documents();
     let organization = &mut documents[0];
     organization["gates"] = json!({ "g": { "failure_rate": "2%", "confidence": "95%", "enough": "90%" } });
+    let mut rest = json!({ "name": "rest" });
+    // Who is in no ring by its condition is in the last one.
+    if dice.one_in(3) {
+        rest["where"] = json!(dice.of(&WHERES));
+    }
     organization["rollouts"]["shares"] = json!({ "gate": "g", "rings": [
         { "name": "early", "share": "10%", "soak": "1d" },
         { "name": "broad", "share": "50%", "where": dice.of(&WHERES) },
-        { "name": "rest" },
+        rest,
     ] });
     let freezes = organization["freezes"].as_array().cloned().unwrap_or_default();
     let freezes: Vec<Json> = freezes
@@ -333,6 +338,10 @@ fn device(spec: &Spec, id: &DeviceId, repository: &Repository, dice: &mut Dice) 
     device.identity_in_doubt = dice.one_in(10);
     if dice.one_in(6) {
         device.unheard = SignedDuration::from_hours(dice.hours(100));
+    }
+    if dice.one_in(10) {
+        // What may be required is not there.
+        device.installs.retain(|install| install.title.as_str() != TITLE);
     }
     if dice.one_in(2) {
         // Beside it, in a profile, and another branch.

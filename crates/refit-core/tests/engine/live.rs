@@ -10,7 +10,7 @@ use refit_core::{
     engine::{Change, Engine, Fleet, Verdicts, WorldChange},
     facts::{Fact, FieldRef, Value},
     policy::document::test::GateAnswer,
-    world::{Device, GateFinding, GateState, RolloutState},
+    world::{Device, GateFinding, GateState, Install, RolloutState},
 };
 use refit_model::{Advisory, Release};
 use std::sync::Arc;
@@ -46,6 +46,11 @@ fn event(engine: &Engine, others: &[Device], dice: &mut Dice) -> Event {
         4 => {
             let zone = dice.some(&["Europe/Berlin", "Asia/Tokyo"]).map(|zone| TimeZone::get(zone).unwrap());
             Event::Device(Change::Moved(id, zone))
+        }
+        5 if dice.one_in(2) => {
+            let installed = other.installs.iter().filter(|_| dice.one_in(2)).cloned().collect();
+            let removed = known.installs.iter().filter(|_| dice.one_in(3)).map(Install::slot).collect();
+            Event::Device(Change::Observed { id, seen: engine.now(), installed, removed })
         }
         5 | 6 => match other.installs.first() {
             Some(install) => {
@@ -143,6 +148,12 @@ fn one_thing_after_the_other_comes_to_the_same_as_from_scratch() {
                 );
             }
         }
+        // Nothing is left of what was before, and a snapshot brings back what there is.
+        let known: Vec<Device> = engine.fleet().ids().filter_map(|id| engine.fleet().device(id)).collect();
+        let mut built = Fleet::new();
+        known.iter().for_each(|device| built.put(device));
+        assert_eq!(engine.fleet().export(), built.export(), "seed {seed}");
+        assert_eq!(Fleet::restore(&engine.fleet().snapshot()).unwrap().export(), built.export(), "seed {seed}");
     }
     println!("{happened} events");
 }

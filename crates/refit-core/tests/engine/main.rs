@@ -10,8 +10,10 @@ mod equality;
 mod fleet;
 mod fleets;
 mod live;
+mod reasons;
 mod scenarios;
 mod selection;
+mod snapshot;
 
 #[allow(dead_code, reason = "shared with the laws of decisions, which use all of it")]
 #[path = "../laws/worlds.rs"]

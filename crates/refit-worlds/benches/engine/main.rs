@@ -1,7 +1,7 @@
 //! The fleet engine on made-up fleets: what it takes to load one, to decide for everybody, and to select by a condition.
 //!
 //! `cargo bench -p refit-worlds --bench engine` does so for 10,000 and 100,000 devices; `-- 1000000` for as many as are named. Times are
-//! CPU times of one thread. `-- once 100000` decides once, for a profiler.
+//! CPU times of one thread. `-- once 100000` decides once, for a profiler; `-- 10000 100000 --plot FILE.svg` draws what was measured.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,9 +10,12 @@
     reason = "a bench reads the clock, and one that can't be set up is meant to panic"
 )]
 
+mod plot;
 mod policies;
 
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
+use plot::Figures;
 use refit_core::{
     engine::{Change, Engine, Fleet, Selection, Verdicts, WorldChange},
     facts::Fields,
@@ -22,9 +25,9 @@ use refit_core::{
     },
     world::{Device, Install, World},
 };
-use refit_model::{Release, TitleId, Version};
+use refit_model::{Advisory, Release, TitleId, Version};
 use refit_worlds::{Spec, Statistics, Synthetic};
-use std::{error::Error, hint::black_box, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, error::Error, hint::black_box, sync::Arc, time::Duration};
 
 /// How many devices are made before they are put in.
 const BATCH: usize = 5_000;
@@ -49,13 +52,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     if sizes.is_empty() {
         sizes = vec![10_000, 100_000];
     }
+    let mut figures = Vec::new();
     for devices in sizes {
-        measure(devices, once)?;
+        figures.push(measure(devices, once)?);
+    }
+    let plot = arguments.iter().position(|argument| argument == "--plot");
+    if let Some(file) = plot.and_then(|place| arguments.get(place + 1)) {
+        std::fs::write(file, plot::svg(&figures))?;
     }
     Ok(())
 }
 
-fn measure(devices: u32, once: bool) -> Result<(), Box<dyn Error>> {
+fn measure(devices: u32, once: bool) -> Result<Figures, Box<dyn Error>> {
+    let mut figures = Figures { devices, values: Vec::new() };
     let now = "2026-11-23T09:00:00Z".parse()?;
     let synthetic = Synthetic::new(Spec { devices, seed: 1, now });
     let repository = policies::repository(&synthetic)?;
@@ -65,7 +74,7 @@ fn measure(devices: u32, once: bool) -> Result<(), Box<dyn Error>> {
     let (fleet, statistics, loading) = load(&synthetic);
     if once {
         black_box(Verdicts::new(&fleet, &repository, &world, now).cells());
-        return Ok(());
+        return Ok(figures);
     }
     println!(
         "== {devices} devices, {} policies, {} managed titles",
@@ -84,10 +93,13 @@ fn measure(devices: u32, once: bool) -> Result<(), Box<dyn Error>> {
         loading.as_secs_f64(),
         f64::from(devices) / loading.as_secs_f64()
     );
-    evaluate(&fleet, &repository, &world, &synthetic)?;
+    figures.values.push(("memory of the fleet, MiB", fleet_bytes as f64 / f64::from(1 << 20)));
+    figures.values.push(("bulk load, ms", loading.as_secs_f64() * 1e3));
+    figures.values.push(("full evaluation, ms", evaluate(&fleet, &repository, &world, now)));
     select(&fleet, &repository, &synthetic)?;
-    change(fleet, repository, world, &synthetic);
-    Ok(())
+    figures.values.push(("snapshot read, ms", snapshot(&fleet)?));
+    change(fleet, repository, world, &synthetic, &mut figures);
+    Ok(figures)
 }
 
 /// Devices are made in batches, of which the making is not measured.
@@ -103,30 +115,24 @@ fn load(synthetic: &Synthetic) -> (Fleet, Statistics<'_>, Duration) {
         }
         batch.iter().for_each(|device| statistics.count(device));
         let start = cpu();
-        batch.iter().for_each(|device| fleet.put(device));
+        fleet.extend(&batch);
         took += cpu() - start;
     }
 }
 
-fn evaluate(
-    fleet: &Fleet,
-    repository: &Repository,
-    world: &World,
-    synthetic: &Synthetic,
-) -> Result<(), Box<dyn Error>> {
-    let now = synthetic.spec().now;
-    let mut times = Vec::new();
+/// How many milliseconds a full evaluation takes.
+fn evaluate(fleet: &Fleet, repository: &Repository, world: &World, now: Timestamp) -> f64 {
+    let mut best = Duration::MAX;
     let mut counts = String::new();
     for _ in 0..ROUNDS {
         let start = cpu();
         let verdicts = Verdicts::new(fleet, repository, world, now);
-        times.push(cpu() - start);
+        best = best.min(cpu() - start);
         counts = format!("{} classes, {} cells, {} cohorts", verdicts.classes(), verdicts.cells(), verdicts.cohorts());
     }
-    times.sort();
-    println!("full evaluation: {:.0} ms ({counts})", times[0].as_secs_f64() * 1e3);
+    println!("full evaluation: {:.0} ms ({counts})", best.as_secs_f64() * 1e3);
     println!("memory with verdicts: peak {:.0} MiB", peak() as f64 / f64::from(1 << 20));
-    Ok(())
+    best.as_secs_f64() * 1e3
 }
 
 fn select(fleet: &Fleet, repository: &Repository, synthetic: &Synthetic) -> Result<(), Box<dyn Error>> {
@@ -157,30 +163,62 @@ fn select(fleet: &Fleet, repository: &Repository, synthetic: &Synthetic) -> Resu
     Ok(())
 }
 
+/// A fleet as bytes and back: how many milliseconds reading takes.
+fn snapshot(fleet: &Fleet) -> Result<f64, Box<dyn Error>> {
+    let start = cpu();
+    let bytes = fleet.snapshot();
+    let took = cpu() - start;
+    let start = cpu();
+    let restored = Fleet::restore(&bytes)?;
+    let reading = cpu() - start;
+    println!(
+        "snapshot: {:.0} MiB, written in {:.2} s, read in {:.2} s",
+        bytes.len() as f64 / f64::from(1 << 20),
+        took.as_secs_f64(),
+        reading.as_secs_f64()
+    );
+    assert_eq!(restored.len(), fleet.len());
+    Ok(reading.as_secs_f64() * 1e3)
+}
+
 /// One change after the other, decisions included.
-fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthetic) {
+fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthetic, figures: &mut Figures) {
     let now = synthetic.spec().now;
     let start = cpu();
     let mut engine = Engine::new(fleet, Arc::new(repository), world, now);
     println!("an engine that is kept true: {:.0} ms to begin with", (cpu() - start).as_secs_f64() * 1e3);
-    let managed: Vec<TitleId> = policies::managed(synthetic).iter().map(|title| title.id.clone()).collect();
-    let (mut installed, mut seen) = (Vec::new(), Vec::new());
+    let managed: BTreeSet<TitleId> = policies::managed(synthetic).iter().map(|title| title.id.clone()).collect();
+    let (mut moved, mut same, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..synthetic.spec().devices.min(CHANGES) {
         let device = synthetic.device(number);
         let id = device.id.clone();
         let start = cpu();
         black_box(engine.apply(Change::Seen(id.clone(), now)));
         seen.push(cpu() - start);
-        // It is brought up to date with something that policies speak of.
-        let Some(install) = device.installs.iter().find(|install| managed.contains(&install.title)) else { continue };
-        let newest = synthetic.world().releases(&install.title).last();
-        let Some(version) = newest.map(|release| release.version.clone()) else { continue };
-        let change = Change::Installed(id, Install { version, since: Some(now), ..install.clone() });
+        // Three of the titles that policies speak of are brought up to date.
+        let behind = device.installs.iter().filter_map(|install| {
+            let newest = synthetic.world().releases(&install.title).last()?;
+            let is_behind = managed.contains(&install.title) && newest.version != install.version;
+            is_behind.then(|| Install { version: newest.version.clone(), since: Some(now), ..install.clone() })
+        });
+        let installed: Vec<Install> = behind.take(3).collect();
+        if installed.len() < 3 {
+            continue;
+        }
+        let change = Change::Observed { id: id.clone(), seen: now, installed, removed: Vec::new() };
+        let again = change.clone();
         let start = cpu();
         black_box(engine.apply(change));
-        installed.push(cpu() - start);
+        moved.push(cpu() - start);
+        let start = cpu();
+        black_box(engine.apply(again));
+        same.push(cpu() - start);
     }
-    for (what, mut times) in [("one install changes", installed), ("it was seen, and nothing changed", seen)] {
+    for (what, mut times) in [
+        ("a check-in with three changed installs", moved),
+        ("the same once more, with nothing changed", same),
+        ("one that says only that it was seen", seen),
+    ] {
         times.sort();
         let micros =
             |part: f64| times.get((times.len() as f64 * part) as usize).map_or(0.0, |took| took.as_secs_f64() * 1e6);
@@ -190,14 +228,32 @@ fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthe
             micros(0.99),
             times.len()
         );
+        if what.ends_with("three changed installs") {
+            figures.values.push(("check-in, three changes, µs", micros(0.5)));
+        }
     }
-    if let Some(release) = managed.first().and_then(|title| synthetic.world().releases(title).last()) {
+    let Some(title) = policies::managed(synthetic).first().map(|title| title.id.clone()) else { return };
+    if let Some(release) = synthetic.world().releases(&title).last() {
         let version = Version::parse(release.version.scheme(), "900.0.9000.0").unwrap();
         let next = Release { version, published: now, ..release.clone() };
-        let start = cpu();
-        engine.change(WorldChange::Released(next));
-        println!("a release of {}: {:.1} ms", release.title, (cpu() - start).as_secs_f64() * 1e3);
+        timed(&format!("a release of {title}"), || engine.change(WorldChange::Released(next)));
     }
+    if let Some(advisory) = synthetic.world().advisories(&title).last() {
+        let listed = Advisory { kev: Some(now), ..advisory.clone() };
+        timed(&format!("an advisory of {title} is listed in KEV"), || engine.change(WorldChange::Advised(listed)));
+    }
+    // A refresh moves every score a little: few cross what a condition asks.
+    let all = synthetic.world().titles().flat_map(|title| synthetic.world().advisories(title));
+    let scored =
+        |advisory: &Advisory| Advisory { epss: advisory.epss.map(|epss| (epss * 1.01).min(1.0)), ..advisory.clone() };
+    let scored: Vec<WorldChange> = all.map(|advisory| WorldChange::Advised(scored(advisory))).collect();
+    timed(&format!("{} EPSS scores are told anew", scored.len()), || engine.change_all(scored));
+}
+
+fn timed(what: &str, act: impl FnOnce()) {
+    let start = cpu();
+    act();
+    println!("{what}: {:.1} ms", (cpu() - start).as_secs_f64() * 1e3);
 }
 
 /// CPU time of this thread: others who use the machine do not count.

@@ -14,10 +14,7 @@ use crate::{
     world::Applied,
 };
 use jiff::Timestamp;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// How many truths stand in one word, of two bits each.
 const TRUTHS: usize = 16;
@@ -31,7 +28,7 @@ pub(super) struct Classes {
     said: Vec<Arc<[u32]>>,
     known: Map<Arc<[u32]>, u32>,
     /// Conditions by text, in the order of their truths.
-    conditions: BTreeMap<Text, usize>,
+    conditions: Map<Text, usize>,
     /// The conditions, in the order of their truths.
     formulas: Vec<Formula>,
     /// The fields whose codes are kept, in order.
@@ -41,6 +38,10 @@ pub(super) struct Classes {
     /// Where the codes begin.
     codes: usize,
 }
+
+/// A condition, as classes answer it: the place of its truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asked(usize);
 
 /// What a class says, as the cells of one title look at it.
 pub(super) struct Class<'c> {
@@ -66,7 +67,7 @@ pub(super) fn phase() -> FieldRef {
 impl Classes {
     /// Partitions a fleet.
     pub fn new(fleet: &Fleet, repository: &Repository, applied: &Applied, selection: &mut Selection<'_>) -> Classes {
-        let (mut conditions, mut formulas) = (BTreeMap::new(), Vec::new());
+        let (mut conditions, mut formulas): (Map<Text, usize>, _) = (Map::default(), Vec::new());
         let mut sets: Vec<Sets> = Vec::new();
         for condition in conditions_on_devices(repository) {
             if !conditions.contains_key(condition.text()) {
@@ -163,6 +164,17 @@ impl Classes {
         self.formulas.iter().flat_map(Formula::parts).any(|part| part.expr.depends_on_now())
     }
 
+    /// A condition that will be asked of many classes.
+    pub fn asked(&self, condition: &Expr) -> Asked {
+        // What no class answers is unknown: no class has that place.
+        Asked(self.conditions.get(condition.text()).copied().unwrap_or(usize::MAX))
+    }
+
+    /// The place of a field of which the codes are asked of many classes.
+    pub fn place(&self, field: &FieldRef) -> Option<usize> {
+        self.fields.iter().position(|known| known == field)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.said.len()
@@ -171,6 +183,13 @@ impl Classes {
     /// The class of a device.
     pub fn of(&self, device: u32) -> u32 {
         self.of.get(device as usize).copied().unwrap_or(0)
+    }
+
+    /// Says in which class a device is, which is one that there is.
+    pub fn set(&mut self, device: u32, class: u32) {
+        if let Some(place) = self.of.get_mut(device as usize) {
+            *place = class;
+        }
     }
 
     /// What a class says.
@@ -187,7 +206,14 @@ impl Classes {
 impl Class<'_> {
     /// What a condition on devices says of its devices.
     pub fn truth(&self, condition: &Expr) -> Truth {
-        let Some(&place) = self.classes.conditions.get(condition.text()) else { return Truth::Unknown };
+        self.says(self.classes.asked(condition))
+    }
+
+    /// The same of one that was looked up.
+    pub fn says(&self, Asked(place): Asked) -> Truth {
+        if place >= self.classes.formulas.len() {
+            return Truth::Unknown;
+        }
         let word = self.words.get(place / TRUTHS).copied().unwrap_or(0);
         match word >> (2 * (place % TRUTHS)) & 3 {
             HOLDS => Truth::True,
@@ -198,7 +224,11 @@ impl Class<'_> {
 
     /// The code of a field.
     pub fn code(&self, field: &FieldRef) -> u32 {
-        let place = self.classes.fields.iter().position(|known| known == field);
+        self.code_at(self.classes.place(field))
+    }
+
+    /// The same of one that was looked up.
+    pub fn code_at(&self, place: Option<usize>) -> u32 {
         place.map_or(0, |place| self.words.get(self.classes.codes + place).copied().unwrap_or(0))
     }
 

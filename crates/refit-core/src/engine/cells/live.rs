@@ -2,24 +2,27 @@
 
 use super::{
     Answer, Inputs,
+    class::conditions_on_exposures,
     split::Split,
     state::{Named, State},
+    title::TitleCells,
 };
 use crate::{
     engine::{
-        fleet::{Change, Fleet},
+        fleet::{Change, Difference, Fleet, Moved, Slots},
         rules::Shelf,
     },
+    facts::{FieldRef, Root, Value},
     policy::repository::Repository,
     rollout::snapshot_policy,
-    world::{GateState, RolloutState, World},
+    world::{ExposureView, GateState, Install, RolloutState, SlotKey, World},
 };
 use jiff::Timestamp;
 use refit_model::{Advisory, AdvisoryId, DeviceId, Release, TitleId};
 use smol_str::SmolStr;
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     sync::Arc,
 };
 
@@ -35,6 +38,8 @@ pub struct Engine {
     wakes: BinaryHeap<Reverse<(i128, Wake)>>,
     /// For each device when its facts change by themselves, in nanoseconds since 1970; by number.
     facts_last: Vec<Option<i128>>,
+    /// The titles of which the answers depend on the time of day, and on when devices were seen.
+    restless: BTreeSet<TitleId>,
 }
 
 /// What changes.
@@ -65,7 +70,8 @@ impl Engine {
         let inputs = Inputs { fleet: &fleet, repository: &repository, world: &world, now };
         let state = State::new(inputs);
         let (wakes, facts_last) = (BinaryHeap::new(), vec![None; fleet.width()]);
-        let mut engine = Engine { fleet, repository, world, now, state, wakes, facts_last };
+        let restless = BTreeSet::new();
+        let mut engine = Engine { fleet, repository, world, now, state, wakes, facts_last, restless };
         engine.watch_all();
         engine
     }
@@ -116,40 +122,130 @@ impl Engine {
         Some(Timestamp::from_nanosecond(next).unwrap_or(Timestamp::MAX))
     }
 
-    /// Takes a change of a device; whether the device is known.
+    /// Takes a change of a device; whether the device is known. Only the titles are looked at of which something may have changed.
     pub fn apply(&mut self, change: Change) -> bool {
-        let id = match &change {
-            Change::Known(device) => device.id.clone(),
-            Change::Gone(id)
-            | Change::Said(id, _)
-            | Change::Moved(id, _)
-            | Change::Seen(id, _)
-            | Change::Installed(id, _)
-            | Change::Removed(id, _)
-            | Change::Offered(id, _) => id.clone(),
-        };
-        // That it was seen is read with the answer.
-        if matches!(change, Change::Seen(..)) {
-            return self.fleet.apply(change);
+        let before = self.fleet.number(change.id());
+        let Some(number) = before else { return self.add(change) };
+        match change {
+            // That it was seen is read with the answer.
+            Change::Seen(_, at) => self.fleet.see(number, at),
+            Change::Installed(_, install) => self.observe(number, &[install], &[]),
+            Change::Removed(_, slot) => self.observe(number, &[], &[slot]),
+            Change::Observed { seen, installed, removed, .. } => {
+                self.fleet.see(number, seen);
+                self.observe(number, &installed, &removed);
+            }
+            Change::Said(_, facts) => {
+                self.fleet.say(number, facts);
+                self.reclassify(number);
+            }
+            Change::Known(device) => {
+                let held = self.fleet.hold(&device);
+                match self.fleet.difference(number, &held) {
+                    Difference::Installs(moved) => {
+                        self.fleet.place(held);
+                        self.follow(number, &moved);
+                    }
+                    Difference::Facts => {
+                        self.fleet.place(held);
+                        self.reclassify(number);
+                    }
+                    Difference::More => {
+                        self.withdraw(number);
+                        self.fleet.place(held);
+                        self.renew(number);
+                        self.place(number);
+                    }
+                }
+            }
+            change @ (Change::Gone(_) | Change::Moved(..) | Change::Offered(..)) => {
+                self.withdraw(number);
+                let gone = matches!(change, Change::Gone(_));
+                self.fleet.apply(change);
+                self.renew(number);
+                if !gone {
+                    self.place(number);
+                }
+            }
         }
-        let before = self.fleet.number(&id);
-        if let Some(number) = before {
-            self.withdraw(number);
+        true
+    }
+
+    /// Takes a device that is not known.
+    fn add(&mut self, change: Change) -> bool {
+        let id = change.id().clone();
+        if !self.fleet.apply(change) {
+            return false;
         }
-        let known = self.fleet.apply(change);
-        let after = self.fleet.number(&id);
-        if let Some(number) = before.filter(|number| Some(*number) != after) {
-            self.renew(number);
-        }
-        if let Some(number) = after {
+        if let Some(number) = self.fleet.number(&id) {
             self.renew(number);
             self.place(number);
         }
-        known
+        true
+    }
+
+    fn observe(&mut self, number: u32, installed: &[Install], removed: &[SlotKey]) {
+        let moved = self.fleet.observe(number, installed, removed);
+        self.follow(number, &moved);
+    }
+
+    /// Puts the installs of a device that have changed into other cells.
+    fn follow(&mut self, number: u32, moved: &Moved) {
+        for (title, slots) in &moved.titles {
+            self.move_slots(number, title, slots);
+        }
+        if moved.other_titles {
+            // Under which name a title is required depends on what else a device has.
+            let required: Vec<TitleId> = self.required().filter(|title| !moved.titles.contains_key(title)).collect();
+            for title in required {
+                self.touch(&title, |split, cells| {
+                    split.withdraw(cells, number);
+                    split.place(cells, number);
+                });
+                self.watch(&title);
+            }
+        }
+    }
+
+    fn move_slots(&mut self, number: u32, title: &TitleId, slots: &Slots) {
+        if !self.state.titles.contains_key(title) {
+            // It is the first that has it.
+            self.decide(title);
+            return;
+        }
+        self.touch(title, |split, cells| split.follow(cells, number, slots));
+        self.watch(title);
+    }
+
+    /// Reads the facts of a device anew, and moves it where they put it into another class.
+    fn reclassify(&mut self, number: u32) {
+        let before = self.state.classes.of(number);
+        self.renew(number);
+        let after = self.state.classes.of(number);
+        if before != after {
+            self.state.classes.set(number, before);
+            self.withdraw(number);
+            self.state.classes.set(number, after);
+            self.place(number);
+        }
     }
 
     /// Takes a change of the world.
     pub fn change(&mut self, change: WorldChange) {
+        self.change_all([change]);
+    }
+
+    /// Takes changes of the world that are heard of together: each title of which anything may be otherwise is decided once.
+    pub fn change_all(&mut self, changes: impl IntoIterator<Item = WorldChange>) {
+        let mut titles = BTreeSet::new();
+        for change in changes {
+            self.enter(change, &mut titles);
+        }
+        titles.iter().for_each(|title| self.decide(title));
+    }
+
+    /// Makes a change of the world, and notes the titles that have to be decided anew.
+    fn enter(&mut self, change: WorldChange, titles: &mut BTreeSet<TitleId>) {
         let title = match change {
             WorldChange::Released(release) => {
                 let title = release.title.clone();
@@ -158,7 +254,12 @@ impl Engine {
             }
             WorldChange::Advised(advisory) => {
                 let title = advisory.title.clone();
+                let known = self.world.advisories(&title).iter().find(|known| known.id == advisory.id);
+                let means_the_same = known.is_some_and(|known| self.means_the_same(known, &advisory));
                 self.world.advise(advisory);
+                if means_the_same {
+                    return;
+                }
                 title
             }
             WorldChange::Opened(title, state) => {
@@ -182,22 +283,37 @@ impl Engine {
             }
             WorldChange::Latched(advisory, condition, since) => {
                 self.world.latches.insert((advisory.clone(), condition), since);
-                for title in
-                    self.titles_that(|world, title| world.advisories(title).iter().any(|known| known.id == advisory))
-                {
-                    self.decide(&title);
-                }
+                let concerned =
+                    |world: &World, title: &TitleId| world.advisories(title).iter().any(|known| known.id == advisory);
+                titles.extend(self.titles_that(concerned));
                 return;
             }
         };
         if snapshot_policy(&title).is_some() {
             // What a snapshot brings, and whom it stops, is of many titles.
-            for title in self.titles_that(|_, title| title.package().is_some()) {
-                self.decide(&title);
-            }
+            titles.extend(self.titles_that(|_, title| title.package().is_some()));
             return;
         }
-        self.decide(&title);
+        titles.insert(title);
+    }
+
+    /// Whether an advisory differs from what was known of it only in scores, and in none that any condition takes differently.
+    fn means_the_same(&self, known: &Advisory, new: &Advisory) -> bool {
+        let scored = Advisory { cvss: new.cvss, epss: new.epss, said_by: new.said_by.clone(), ..known.clone() };
+        if scored != *new {
+            return false;
+        }
+        let scores = [FieldRef::exposure("cvss"), FieldRef::exposure("epss")];
+        let mut asking = conditions_on_exposures(&self.repository)
+            .filter(|condition| condition.fields().iter().any(|field| scores.contains(field)));
+        // Of what else an answer depends on, being listed changes with time, and at most once.
+        let times = [known.known_at, known.kev.map_or(known.known_at, |kev| kev.max(known.known_at)), self.now];
+        let nobody: BTreeMap<FieldRef, Value> = BTreeMap::new();
+        asking.all(|condition| {
+            let of_device = condition.fields().iter().any(|field| field.root != Root::Exposure);
+            let says = |advisory: &Advisory, at| condition.truth(&ExposureView { known: &nobody, advisory, at }, at);
+            !of_device && !condition.depends_on_now() && times.iter().all(|at| says(known, *at) == says(new, *at))
+        })
     }
 
     fn titles_that(&self, which: impl Fn(&World, &TitleId) -> bool) -> Vec<TitleId> {
@@ -227,7 +343,7 @@ impl Engine {
             self.renew(number);
             self.place(number);
         }
-        titles.extend(self.state.titles.iter().filter(|(_, cells)| cells.restless).map(|(title, _)| title.clone()));
+        titles.extend(self.restless.iter().cloned());
         titles.iter().for_each(|title| self.decide(title));
     }
 
@@ -267,21 +383,14 @@ impl Engine {
         }
     }
 
-    fn touch(&mut self, title: &TitleId, how: impl FnOnce(&Split<'_>, &mut super::title::TitleCells)) {
+    fn touch(&mut self, title: &TitleId, how: impl FnOnce(&Split<'_>, &mut TitleCells)) {
         let Engine { fleet, repository, world, now, state, .. } = self;
-        if !state.titles.get(title).is_some_and(|cells| cells.managed) {
-            return;
-        }
-        let Some(mut cells) = state.titles.remove(title) else { return };
-        let shelf = Shelf::new(repository, world, title, *now);
-        if !shelf.policies.is_empty() {
-            let key = state.scope(repository, &shelf, title);
-            if let Some(scope) = state.scopes.get(&key) {
-                let inputs = Inputs { fleet, repository, world, now: *now };
-                how(&Split::new(inputs, &state.classes, &state.columns, scope, &shelf, title), &mut cells);
-            }
-        }
-        state.titles.insert(title.clone(), cells);
+        let State { columns, classes, scopes, titles, .. } = state;
+        let Some(cells) = titles.get_mut(title).filter(|cells| cells.managed) else { return };
+        let Some(scope) = scopes.seen_by(cells.scope, repository, classes) else { return };
+        let shelf = Shelf::of(repository, world, title, *now, &cells.policies);
+        let inputs = Inputs { fleet, repository, world, now: *now };
+        how(&Split::new(inputs, classes, columns, scope, &shelf, title), cells);
     }
 
     /// Reads the facts of a device anew.
@@ -305,7 +414,14 @@ impl Engine {
     }
 
     fn watch(&mut self, title: &TitleId) {
-        let next = self.state.titles.get_mut(title).and_then(|cells| cells.watched());
+        let Some(cells) = self.state.titles.get_mut(title) else { return };
+        let next = cells.watched();
+        if cells.restless != self.restless.contains(title) {
+            match cells.restless {
+                true => self.restless.insert(title.clone()),
+                false => self.restless.remove(title),
+            };
+        }
         self.wakes.extend(next.map(|at| Reverse((at.as_nanosecond(), Wake::Title(title.clone())))));
     }
 

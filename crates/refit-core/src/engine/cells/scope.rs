@@ -1,6 +1,6 @@
 //! What the policies of titles look at: classes that differ in nothing else are one group for all titles of a scope.
 
-use super::class::{Class, Classes, kind, phase, platform};
+use super::class::{Asked, Class, Classes, kind, phase, platform};
 use crate::{
     facts::FieldRef,
     policy::{
@@ -34,6 +34,42 @@ pub(super) struct ScopeKey {
     pub days: bool,
 }
 
+/// All scopes, by numbers that stay.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scopes {
+    numbers: BTreeMap<ScopeKey, usize>,
+    all: Vec<Scope>,
+}
+
+impl Scopes {
+    /// The number of a scope, which has seen all classes.
+    pub fn number(&mut self, key: ScopeKey, repository: &Repository, classes: &Classes) -> usize {
+        match self.numbers.get(&key).copied() {
+            Some(number) => {
+                self.seen_by(number, repository, classes);
+                number
+            }
+            None => {
+                self.all.push(Scope::new(&key, repository, classes));
+                self.numbers.insert(key, self.all.len() - 1);
+                self.all.len() - 1
+            }
+        }
+    }
+
+    /// The scope of a number, which has seen all classes.
+    pub fn seen_by(&mut self, number: usize, repository: &Repository, classes: &Classes) -> Option<&Scope> {
+        let scope = self.all.get_mut(number)?;
+        scope.extend(repository, classes);
+        Some(scope)
+    }
+
+    /// A scope, as far as it has looked.
+    pub fn get(&self, key: &ScopeKey) -> Option<&Scope> {
+        self.all.get(*self.numbers.get(key)?)
+    }
+}
+
 /// What the titles of a scope see of classes.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
@@ -42,15 +78,32 @@ pub(super) struct Scope {
     /// For each class, its place in `kinds`.
     seen: Vec<u32>,
     kinds: Vec<Seen>,
+    /// Numbers for what obligations go by.
+    duties: Map<Vec<u32>, u32>,
+    /// Numbers for what rulings go by, where nobody was a member of a ring.
+    rulings: Map<Vec<u32>, u32>,
 }
 
 /// How the devices of classes that look alike are told apart further: by shares of rings.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     cuts: Vec<Cuts>,
+    /// The least number of a part of those shares, over all that is seen.
+    first: u32,
+    /// For each part a number for what rulings go by: parts and kinds that come into the same rings have the same. Empty where there are too
+    /// many parts.
+    alike: Vec<u32>,
+    /// A number for what obligations go by: it is the same where only rings, blocks and freezes differ.
+    pub duties: u32,
     /// Whether there are too many cuts to be told by a number, so that each device is looked at by itself.
     pub too_many: bool,
 }
+
+/// Numbers of parts are told from those of rulings by this bit.
+const FINE: u32 = 1 << 31;
+
+/// Of more parts than this nobody works out which are alike.
+const MOST_PARTS: u32 = 1_024;
 
 /// Where one policy cuts its rings.
 #[derive(Clone, Debug)]
@@ -90,11 +143,10 @@ impl ScopeKey {
             Some((place, candidate.policy.rank(title)))
         });
         let blocks = repository.blocks.iter().enumerate().filter(|(_, block)| block.title == *title);
-        let exceptions = repository.exceptions.iter().enumerate();
-        let exceptions = exceptions.filter(|(_, exception)| shelf.selected(&exception.software));
+        let exceptions = shelf.exceptions.iter().map(|(place, _)| *place);
         let branches = repository.titles.get(title).into_iter().flat_map(|title| &title.branches);
         let (blocks, exceptions): (Vec<usize>, Vec<usize>) =
-            (blocks.map(|(place, _)| place).collect(), exceptions.map(|(place, _)| place).collect());
+            (blocks.map(|(place, _)| place).collect(), exceptions.collect());
         let accepted = shelf.policies.iter().flat_map(|candidate| &candidate.policy.accept);
         let days = accepted.into_iter().any(|accepted| accepted.until.is_some())
             || branches.into_iter().any(|branch| branch.supported_until.is_some())
@@ -117,26 +169,36 @@ enum Decides {
 impl Scope {
     /// What the titles of a scope see of all classes.
     pub fn new(key: &ScopeKey, repository: &Repository, classes: &Classes) -> Scope {
-        let (seen, kinds, known) = (Vec::with_capacity(classes.len()), Vec::new(), Map::default());
-        let mut scope = Scope { key: key.clone(), known, seen, kinds };
+        let mut scope = Scope { seen: Vec::with_capacity(classes.len()), ..Scope::nothing_seen(key) };
         scope.extend(repository, classes);
         scope
     }
 
     /// A scope that is asked for nothing.
     pub fn nothing_seen(key: &ScopeKey) -> Scope {
-        Scope { key: key.clone(), known: Map::default(), seen: Vec::new(), kinds: Vec::new() }
+        Scope {
+            key: key.clone(),
+            known: Map::default(),
+            seen: Vec::new(),
+            kinds: Vec::new(),
+            duties: Map::default(),
+            rulings: Map::default(),
+        }
     }
 
     /// Looks at classes that have come since.
     pub fn extend(&mut self, repository: &Repository, classes: &Classes) {
-        let Scope { key, known, seen, kinds } = self;
-        let mut looks: BTreeMap<Option<usize>, Look<'_>> = BTreeMap::new();
-        let mut words = Vec::new();
+        let Scope { key, known, seen, kinds, duties, rulings } = self;
+        if seen.len() == classes.len() {
+            return;
+        }
+        let candidates = candidates(key, repository, classes);
+        let mut looks: BTreeMap<Option<usize>, Look> = BTreeMap::new();
+        let (mut words, mut own) = (Vec::new(), Vec::new());
         for number in seen.len() as u32..classes.len() as u32 {
             let Some(class) = classes.get(number) else { continue };
             words.clear();
-            let decides = decides(key, repository, &class);
+            let decides = decides(&candidates, &class);
             let only = match decides {
                 Decides::Nothing(word) => {
                     words.push(word);
@@ -147,7 +209,7 @@ impl Scope {
             };
             if let Some(only) = only {
                 words.push(2 + only.map_or(0, |policy| 1 + policy as u32));
-                let look = looks.entry(only).or_insert_with(|| Look::new(key, repository, only));
+                let look = looks.entry(only).or_insert_with(|| Look::new(key, repository, classes, only));
                 look.at(&class, &mut words);
             }
             let place = match known.get(&words) {
@@ -156,8 +218,31 @@ impl Scope {
                     let place = kinds.len() as u32;
                     let look = only.and_then(|only| looks.get(&only));
                     let cuts = look.map(|look| look.cuts.clone()).unwrap_or_default();
+                    own.clear();
+                    if let Some(look) = look {
+                        look.obliging(&class, &mut own);
+                    }
+                    let next = duties.len() as u32;
+                    let duties = *duties.entry(own.clone()).or_insert(next);
                     let all = cuts.iter().try_fold(1u64, |all, cuts| all.checked_mul(cuts.ends.len() as u64 + 1));
-                    kinds.push(Seen { cuts, too_many: all.is_none() });
+                    let first = kinds.last().map_or(Some(0), |last| last.first.checked_add(last.parts()));
+                    let parts = all.and_then(|all| u32::try_from(all).ok());
+                    let last = first.zip(parts).and_then(|(first, parts)| first.checked_add(parts));
+                    let too_many = last.is_none_or(|last| last > FINE);
+                    let cuts = if too_many { Vec::new() } else { cuts };
+                    let mut kind = Seen { cuts, first: first.unwrap_or(FINE), alike: Vec::new(), duties, too_many };
+                    if kind.parts() <= MOST_PARTS && !too_many {
+                        for part in 0..kind.parts() {
+                            own.clear();
+                            match look {
+                                Some(look) => look.ruled(&words, &class, &kind.points(part), &mut own),
+                                None => own.extend(&words),
+                            }
+                            let next = rulings.len() as u32;
+                            kind.alike.push(*rulings.entry(own.clone()).or_insert(next));
+                        }
+                    }
+                    kinds.push(kind);
                     known.insert(words.clone(), place);
                     place
                 }
@@ -171,77 +256,139 @@ impl Scope {
         self.key.days
     }
 
-    /// The place of what is seen of a class.
-    pub fn seen(&self, class: u32) -> u32 {
-        self.seen.get(class as usize).copied().unwrap_or(0)
+    /// What is seen of a class.
+    pub fn seen(&self, class: u32) -> Option<&Seen> {
+        self.kinds.get(*self.seen.get(class as usize)? as usize)
     }
 
-    /// What is seen.
-    pub fn kind(&self, seen: u32) -> Option<&Seen> {
-        self.kinds.get(seen as usize)
+    /// How many numbers there are for what rulings go by.
+    pub fn rulings(&self) -> usize {
+        self.rulings.len()
     }
 }
 
 impl Seen {
-    /// In which parts of shares a device is.
-    pub fn cut(&self, point: u16) -> u64 {
-        self.cuts.iter().fold(0, |cut, cuts| {
+    fn within(&self, point: u16) -> u32 {
+        self.cuts.iter().fold(0u32, |part, cuts| {
             let point = u32::from(cuts.permutation.point(point));
-            let place = cuts.ends.iter().take_while(|end| point >= **end).count() as u64;
-            cut.wrapping_mul(cuts.ends.len() as u64 + 1).wrapping_add(place)
+            let place = cuts.ends.iter().map(|end| u32::from(point >= *end)).sum::<u32>();
+            part.wrapping_mul(cuts.ends.len() as u32 + 1).wrapping_add(place)
         })
+    }
+
+    /// In which part of shares a device is, as a number that no other part of anything that a scope sees has.
+    pub fn part(&self, point: u16) -> u32 {
+        FINE | self.first.wrapping_add(self.within(point))
+    }
+
+    /// A number for what rulings go by where nobody was a member of a ring; else that of the part.
+    pub fn ruling(&self, point: u16) -> u32 {
+        self.alike.get(self.within(point) as usize).copied().unwrap_or_else(|| self.part(point))
+    }
+
+    /// For each policy that cuts its rings a point, permuted, of those in a part.
+    fn points(&self, part: u32) -> Vec<u32> {
+        let mut rest = part;
+        let mut points: Vec<u32> = Vec::with_capacity(self.cuts.len());
+        for cuts in self.cuts.iter().rev() {
+            let width = cuts.ends.len() as u32 + 1;
+            let place = rest % width;
+            points.push(place.checked_sub(1).and_then(|before| cuts.ends.get(before as usize)).copied().unwrap_or(0));
+            rest /= width;
+        }
+        points.reverse();
+        points
+    }
+
+    /// How many parts there are.
+    fn parts(&self) -> u32 {
+        self.cuts.iter().map(|cuts| cuts.ends.len() as u32 + 1).product()
     }
 }
 
-fn decides(key: &ScopeKey, repository: &Repository, class: &Class<'_>) -> Decides {
-    let truths = key.policies.iter().filter_map(|(place, rank)| {
-        let policy = repository.policies.get(*place)?;
-        Some((*place, *rank, policy.condition.as_ref().map_or(Truth::True, |condition| class.truth(condition))))
-    });
-    let truths: Vec<(usize, (i64, bool), Truth)> = truths.collect();
-    let sure = || truths.iter().filter(|(_, _, truth)| truth.is_true());
-    let Some(top) = sure().map(|(_, rank, _)| *rank).max() else {
-        return Decides::Nothing(u32::from(truths.iter().any(|(_, _, truth)| truth.is_unknown())));
+/// A policy of a scope.
+struct Candidate {
+    place: usize,
+    rank: (i64, bool),
+    condition: Option<Asked>,
+}
+
+fn candidates(key: &ScopeKey, repository: &Repository, classes: &Classes) -> Vec<Candidate> {
+    let policies =
+        key.policies.iter().filter_map(|(place, rank)| Some((*place, *rank, repository.policies.get(*place)?)));
+    let candidate = |(place, rank, policy): (usize, (i64, bool), &Policy)| Candidate {
+        place,
+        rank,
+        condition: policy.condition.as_ref().map(|condition| classes.asked(condition)),
     };
-    let mut tied = sure().filter(|(_, rank, _)| *rank == top);
-    let unknown = truths.iter().any(|(_, rank, truth)| truth.is_unknown() && *rank >= top);
+    policies.map(candidate).collect()
+}
+
+fn decides(candidates: &[Candidate], class: &Class<'_>) -> Decides {
+    let truth = |candidate: &Candidate| candidate.condition.map_or(Truth::True, |condition| class.says(condition));
+    let Some(top) = candidates.iter().filter(|one| truth(one).is_true()).map(|one| one.rank).max() else {
+        return Decides::Nothing(u32::from(candidates.iter().any(|one| truth(one).is_unknown())));
+    };
+    let mut tied = candidates.iter().filter(|one| one.rank == top && truth(one).is_true());
+    let unknown = candidates.iter().any(|one| one.rank >= top && truth(one).is_unknown());
     match (tied.next(), tied.next()) {
-        (Some((place, _, _)), None) if !unknown => Decides::One(*place),
+        (Some(one), None) if !unknown => Decides::One(one.place),
         _ => Decides::Several,
     }
 }
 
 /// What has to be known of a class where one policy decides, or where all have to be heard.
-struct Look<'r> {
-    conditions: Vec<&'r Arc<Expr>>,
-    fields: Vec<FieldRef>,
+struct Look {
+    conditions: Vec<Asked>,
+    fields: Vec<Option<usize>>,
     cuts: Vec<Cuts>,
+    /// Of those, what obligations go by.
+    obliging: (Vec<Asked>, Vec<Option<usize>>),
+    /// The conditions that rulings go by, but for those of rings.
+    ruling: Vec<Asked>,
+    /// The rollouts that policies may take.
+    rollouts: Vec<Taken>,
 }
 
-impl<'r> Look<'r> {
-    fn new(key: &ScopeKey, repository: &'r Repository, only: Option<usize>) -> Look<'r> {
+/// A rollout that a policy may take.
+struct Taken {
+    /// The place of the policy among those that cut their rings.
+    cuts: Option<usize>,
+    rings: Vec<Joins>,
+}
+
+/// Who joins a ring: the points from and up to which its share goes, and its condition.
+struct Joins {
+    share: Option<(u32, u32)>,
+    condition: Option<Asked>,
+}
+
+impl Look {
+    fn new(key: &ScopeKey, repository: &Repository, classes: &Classes, only: Option<usize>) -> Look {
         let places =
             key.policies.iter().map(|(place, _)| *place).filter(|place| only.is_none_or(|only| only == *place));
         let policies: Vec<&Policy> = places.filter_map(|place| repository.policies.get(place)).collect();
         let blocks = key.blocks.iter().filter_map(|place| repository.blocks.get(*place));
         let exceptions = || key.exceptions.iter().filter_map(|place| repository.exceptions.get(*place));
-        let mut conditions: BTreeMap<&SmolStr, &'r Arc<Expr>> = BTreeMap::new();
         let (mut fields, mut cuts) = (BTreeSet::from([platform(), kind(), phase()]), Vec::new());
-        let mut ask = |condition: &'r Option<Arc<Expr>>| {
-            conditions.extend(condition.iter().map(|condition| (condition.text(), condition)));
+        let mut ruling: BTreeSet<Asked> = BTreeSet::new();
+        let mut ask = |condition: &Option<Arc<Expr>>| {
+            ruling.extend(condition.iter().map(|condition| classes.asked(condition)));
         };
+        let mut taken = Vec::new();
         for policy in &policies {
             // Where one decides its condition holds.
             if only.is_none() {
                 ask(&policy.condition);
             }
             let rollouts = rollouts_of(policy, repository);
-            rollouts.iter().flat_map(|rollout| &rollout.rings).for_each(|ring| ask(&ring.condition));
             let ends: BTreeSet<u32> = rollouts.iter().flat_map(|rollout| ends(rollout)).collect();
+            let place = (!ends.is_empty()).then_some(cuts.len());
             if !ends.is_empty() {
                 let ends = ends.into_iter().collect();
                 cuts.push(Cuts { permutation: Permutation::of(&policy.name), ends });
             }
+            taken.extend(rollouts.iter().map(|rollout| Taken { cuts: place, rings: joins(rollout, classes) }));
         }
         blocks.for_each(|block| ask(&block.condition));
         repository.freezes.iter().for_each(|freeze| ask(&freeze.condition));
@@ -249,15 +396,80 @@ impl<'r> Look<'r> {
         let entries = policies.iter().flat_map(|policy| &policy.deadline).filter_map(|entry| entry.condition.as_ref());
         let unless = repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
         let on_exposures = entries.chain(unless).chain(exceptions().map(|exception| &exception.unless));
-        fields.extend(on_exposures.flat_map(|condition| condition.fields().iter().cloned()));
-        Look { conditions: conditions.into_values().collect(), fields: fields.into_iter().collect(), cuts }
+        let on_exposures: BTreeSet<FieldRef> =
+            on_exposures.flat_map(|condition| condition.fields().iter().cloned()).collect();
+        fields.extend(on_exposures.iter().cloned());
+        let excepting = exceptions().filter_map(|exception| exception.condition.as_ref());
+        let excepting = excepting.map(|condition| classes.asked(condition)).collect();
+        let place = |field: FieldRef| classes.place(&field);
+        let of_rings = taken.iter().flat_map(|taken| &taken.rings).filter_map(|joins| joins.condition);
+        let conditions: BTreeSet<Asked> = ruling.iter().copied().chain(of_rings).collect();
+        Look {
+            conditions: conditions.into_iter().collect(),
+            ruling: ruling.into_iter().collect(),
+            rollouts: taken,
+            fields: fields.into_iter().map(place).collect(),
+            cuts,
+            obliging: (excepting, on_exposures.into_iter().map(place).collect()),
+        }
+    }
+
+    /// What obligations go by: exceptions, what conditions on exposures ask, and what applied before the device was there.
+    fn obliging(&self, class: &Class<'_>, words: &mut Vec<u32>) {
+        let (conditions, fields) = &self.obliging;
+        words.extend(conditions.iter().map(|condition| class.says(*condition) as u32));
+        words.extend(fields.iter().map(|field| class.code_at(*field)));
+        words.push(class.enrolled());
+    }
+
+    /// What rulings go by in a part of which points are given, where nobody was a member of a ring; `words` are those that tell what is seen.
+    fn ruled(&self, words: &[u32], class: &Class<'_>, points: &[u32], own: &mut Vec<u32>) {
+        // Who decides comes first.
+        own.extend(words.first());
+        own.extend(self.ruling.iter().map(|condition| class.says(*condition) as u32));
+        own.extend(self.fields.iter().map(|field| class.code_at(*field)));
+        own.extend([u32::from(class.doubt()), class.enrolled()]);
+        own.extend(self.rollouts.iter().map(|taken| {
+            let point = taken.cuts.and_then(|place| points.get(place)).copied().unwrap_or(0);
+            taken.ring(class, point)
+        }));
     }
 
     fn at(&self, class: &Class<'_>, words: &mut Vec<u32>) {
-        words.extend(self.conditions.iter().map(|condition| class.truth(condition) as u32));
-        words.extend(self.fields.iter().map(|field| class.code(field)));
+        words.extend(self.conditions.iter().map(|condition| class.says(*condition) as u32));
+        words.extend(self.fields.iter().map(|field| class.code_at(*field)));
         words.extend([u32::from(class.doubt()), class.enrolled()]);
     }
+}
+
+impl Taken {
+    /// The ring that devices of a class join who stand at a point.
+    fn ring(&self, class: &Class<'_>, point: u32) -> u32 {
+        let last = self.rings.len().saturating_sub(1) as u32;
+        for (place, ring) in (0..).zip(&self.rings) {
+            let inside = ring.share.is_none_or(|(from, until)| (from..until).contains(&point));
+            let holds = ring.condition.map_or(Truth::True, |condition| class.says(condition));
+            match Truth::from(inside).and(holds) {
+                Truth::True => return place,
+                Truth::Unknown => return last,
+                Truth::False => {}
+            }
+        }
+        last
+    }
+}
+
+fn joins(rollout: &Rollout, classes: &Classes) -> Vec<Joins> {
+    let (mut sum, mut from) = (0.0, 0);
+    let rings = rollout.rings.iter().map(|ring| {
+        let share = ring.share.map(|share| {
+            sum += share.0;
+            let until = end_of_shares(sum);
+            (std::mem::replace(&mut from, until), until)
+        });
+        Joins { share, condition: ring.condition.as_ref().map(|condition| classes.asked(condition)) }
+    });
+    rings.collect()
 }
 
 /// The rollouts that a policy may take.

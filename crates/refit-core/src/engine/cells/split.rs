@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     engine::{
-        fleet::{Brief, Presence},
+        fleet::{Presence, Slots},
         intern::Map,
-        rules::{Installed, Regime, Ruling, Shelf, Subject, rule},
+        rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spot, Subject, rule},
         select::{Columns, Combination},
     },
     facts::{FieldRef, Value},
@@ -27,7 +27,8 @@ use crate::{
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{DeviceId, Offer, TitleId, Version};
 use roaring::RoaringBitmap;
-use std::{collections::BTreeSet, sync::Arc};
+use smol_str::SmolStr;
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, sync::Arc};
 
 /// Splits the devices of one title.
 pub(super) struct Split<'a> {
@@ -39,7 +40,8 @@ pub(super) struct Split<'a> {
     title: &'a TitleId,
     /// Devices that were named when rings opened.
     members: Vec<&'a BTreeSet<DeviceId>>,
-    permutations: Vec<(&'a str, Permutation)>,
+    /// How policies permute positions, by name; worked out when somebody asks.
+    permutations: RefCell<Vec<(SmolStr, Permutation)>>,
 }
 
 /// A release in a slot, with its number; `None` where nothing is installed.
@@ -49,6 +51,7 @@ pub(super) type Present<'a> = Option<(u32, &'a Presence)>;
 pub(super) struct Place<'a> {
     pub present: Present<'a>,
     pub slot: SlotKey,
+    memo: Memo<'a>,
 }
 
 /// How a slot of a device is looked at.
@@ -68,12 +71,26 @@ impl<'a> Split<'a> {
         shelf: &'a Shelf<'a>,
         title: &'a TitleId,
     ) -> Split<'a> {
-        let snapshots = shelf.policies.iter().map(|candidate| snapshot_title(&candidate.policy.name));
+        let taking = shelf.policies.iter().filter(|candidate| candidate.policy.snapshot_every.is_some());
+        let snapshots = taking.map(|candidate| snapshot_title(&candidate.policy.name));
         let snapshots = snapshots.filter_map(|title| inputs.world.rollouts.get(&title)).flatten();
-        let members = shelf.rollouts.iter().chain(snapshots).flat_map(|state| state.members.values());
-        let names = shelf.policies.iter().map(|candidate| candidate.policy.name.as_str());
-        let permutations = names.map(|name| (name, Permutation::of(name))).collect();
-        Split { inputs, classes, columns, scope, shelf, title, members: members.collect(), permutations }
+        let members = shelf.trail.rollouts.iter().chain(snapshots).flat_map(|state| state.members.values());
+        Split {
+            inputs,
+            classes,
+            columns,
+            scope,
+            shelf,
+            title,
+            members: members.collect(),
+            permutations: RefCell::default(),
+        }
+    }
+
+    /// The universes that say anything of the title, in order.
+    fn telling(&self) -> Vec<u32> {
+        let says = |universe: &u32| !self.offers(*universe).is_empty();
+        (0..self.inputs.fleet.universes()).filter(says).collect()
     }
 
     fn offers(&self, universe: u32) -> &'a [(Version, Offer)] {
@@ -81,9 +98,9 @@ impl<'a> Split<'a> {
         told.and_then(|offers| offers.get(self.title)).map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn place_of(&self, present: Present<'a>) -> Place<'a> {
+    pub fn place_of(&self, present: Present<'a>) -> Place<'a> {
         let slot = present.map_or_else(|| SlotKey::of(self.title.clone()), |(_, present)| present.slot());
-        Place { present, slot }
+        Place { present, slot, memo: Memo::default() }
     }
 
     /// Decides the title for everybody who has it, and for those who have not where it is required.
@@ -121,30 +138,16 @@ impl<'a> Split<'a> {
             }
             return;
         }
-        let mut places: Map<Key, usize> = Map::default();
-        let mut groups: Vec<(Key, Vec<u32>)> = Vec::new();
-        for device in devices {
-            let brief = self.inputs.fleet.brief(device);
-            let member = |place: usize, _: &BTreeSet<DeviceId>| {
-                members.get(place).is_some_and(|members| members.contains(device))
-            };
-            match self.look(&place.slot, device, brief, member, &mut cells.numbers) {
-                Looked::Alone => self.alone(place, device, cells),
-                Looked::As(key) => {
-                    let next = groups.len();
-                    let at = *places.entry(key).or_insert(next);
-                    if at == next {
-                        groups.push((key, Vec::new()));
-                    }
-                    if let Some((_, group)) = groups.get_mut(at) {
-                        group.push(device);
-                    }
-                }
-            }
+        let mut devices = Cow::Borrowed(devices);
+        if let Some(own) = self.inputs.fleet.remembering(&place.slot) {
+            (&*devices & own).iter().for_each(|device| self.alone(place, device, cells));
+            *devices.to_mut() -= own;
         }
+        let groups = self.groups(place, &devices, members, cells);
         for (key, devices) in groups {
             let Some(&first) = devices.first() else { continue };
-            let (mut group, ruling) = self.group(place, first);
+            let alike = self.alike(&key, first);
+            let (mut group, ruling) = self.group(place, first, alike);
             cells.restless |= group.contested;
             let Some(matter_after) = group.matter_after.filter(|_| !group.contested) else {
                 match group.contested {
@@ -179,12 +182,12 @@ impl<'a> Split<'a> {
                 }
             }
             if let Some(&one) = others.first() {
-                let ruling = if one == first { ruling } else { self.rule(place.present, &place.slot, one) };
+                let ruling = if one == first { ruling } else { self.rule(place, one, alike) };
                 group.base = Some(cells.add(place, ruling, false, bitmap(others)));
             }
             for (regime, devices) in late {
                 let Some(&one) = devices.first() else { continue };
-                let ruling = self.rule(place.present, &place.slot, one);
+                let ruling = self.rule(place, one, alike);
                 group.late.push((regime, cells.add(place, ruling, true, bitmap(devices))));
             }
             cells.groups.insert((number(place.present), key), group);
@@ -192,8 +195,8 @@ impl<'a> Split<'a> {
     }
 
     /// What the rules say of a group, as one of its devices shows it.
-    fn group(&self, place: &Place<'a>, device: u32) -> (Group, Ruling) {
-        let ruling = self.rule(place.present, &place.slot, device);
+    fn group(&self, place: &Place<'a>, device: u32, alike: Option<Alike>) -> (Group, Ruling) {
+        let ruling = self.rule(place, device, alike);
         let group = Group {
             contested: ruling.contested,
             matter_after: ruling.spells_matter_after,
@@ -222,7 +225,7 @@ impl<'a> Split<'a> {
     }
 
     fn alone(&self, place: &Place<'a>, device: u32, cells: &mut TitleCells) {
-        let ruling = self.rule(place.present, &place.slot, device);
+        let ruling = self.rule(place, device, None);
         cells.restless |= ruling.contested;
         let cell = cells.add(place, ruling, false, RoaringBitmap::from_iter([device]));
         cells.alone.insert((number(place.present), device), cell);
@@ -245,82 +248,170 @@ impl<'a> Split<'a> {
 
     /// Puts one device into the cells, which hold it nowhere.
     pub fn place(&self, cells: &mut TitleCells, device: u32) {
-        let Some(row) = self.inputs.fleet.row(device) else { return };
         for place in self.places(device, cells) {
-            if place.present.is_none() && self.by_package() {
-                if self.has_slot(device) {
-                    self.alone(&place, device, cells);
-                }
-                continue;
-            }
-            let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
-            let brief = self.inputs.fleet.brief(device);
-            let Looked::As(key) = self.look(&place.slot, device, brief, member, &mut cells.numbers) else {
-                self.alone(&place, device, cells);
-                continue;
-            };
-            let at = (number(place.present), key);
-            let mut group = match cells.groups.remove(&at) {
-                Some(group) => group,
-                None => self.group(&place, device).0,
-            };
-            if group.contested {
-                self.alone(&place, device, cells);
-                continue;
-            }
-            let regime =
-                group.matter_after.and_then(|matter_after| self.regime(&place, device, matter_after, &group, cells));
-            let known = match &regime {
-                None => group.base,
-                Some(regime) => group.late.iter().find(|(known, _)| known == regime).map(|(_, cell)| *cell),
-            };
-            if !known.is_some_and(|cell| cells.join(cell, device)) {
-                let ruling = self.rule(place.present, &place.slot, device);
-                let own_clock = regime.is_some();
-                let cell = cells.add(&place, ruling, own_clock, RoaringBitmap::from_iter([device]));
-                match regime {
-                    None => group.base = Some(cell),
-                    Some(regime) => group.late.push((regime, cell)),
-                }
-            }
-            cells.groups.insert(at, group);
+            self.put_in(cells, device, &place);
         }
     }
 
     /// Takes one device out of the cells, as it was when it was put in.
     pub fn withdraw(&self, cells: &mut TitleCells, device: u32) {
-        let Some(row) = self.inputs.fleet.row(device) else { return };
         for place in self.places(device, cells) {
-            let present = number(place.present);
-            if let Some(cell) = cells.alone.remove(&(present, device)) {
-                cells.leave(cell, device);
-                continue;
-            }
-            let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
-            let brief = self.inputs.fleet.brief(device);
-            let Looked::As(key) = self.look(&place.slot, device, brief, member, &mut cells.numbers) else { continue };
-            let Some(mut group) = cells.groups.remove(&(present, key)) else { continue };
-            group.base = group.base.filter(|cell| !cells.leave(*cell, device));
-            group.late.retain(|(_, cell)| !cells.leave(*cell, device));
-            if group.base.is_some() || !group.late.is_empty() {
-                cells.groups.insert((present, key), group);
+            self.take_out(cells, device, number(place.present), &place.slot);
+        }
+    }
+
+    /// Moves a device of which nothing has changed but what is installed.
+    pub fn follow(&self, cells: &mut TitleCells, device: u32, slots: &Slots) {
+        if cells.required && !slots.before {
+            self.take_out(cells, device, number(None), &SlotKey::of(self.title.clone()));
+        }
+        for (present, slot) in &slots.gone {
+            self.take_out(cells, device, *present, slot);
+        }
+        for present in &slots.come {
+            if let Some(known) = self.inputs.fleet.presence(*present) {
+                self.put_in(cells, device, &self.place_of(Some((*present, known))));
             }
         }
+        if cells.required && !slots.after {
+            self.put_in(cells, device, &self.place_of(None));
+        }
+    }
+
+    fn put_in(&self, cells: &mut TitleCells, device: u32, place: &Place<'a>) {
+        let Some(row) = self.inputs.fleet.row(device) else { return };
+        if place.present.is_none() && self.by_package() {
+            if self.has_slot(device) {
+                self.alone(place, device, cells);
+            }
+            return;
+        }
+        let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
+        let Looked::As(key) = self.look(&place.slot, device, member, &mut cells.numbers) else {
+            self.alone(place, device, cells);
+            return;
+        };
+        let alike = self.alike(&key, device);
+        let at = (number(place.present), key);
+        let mut group = match cells.groups.remove(&at) {
+            Some(group) => group,
+            None => self.group(place, device, alike).0,
+        };
+        if group.contested {
+            self.alone(place, device, cells);
+            return;
+        }
+        let regime =
+            group.matter_after.and_then(|matter_after| self.regime(place, device, matter_after, &group, cells));
+        let known = match &regime {
+            None => group.base,
+            Some(regime) => group.late.iter().find(|(known, _)| known == regime).map(|(_, cell)| *cell),
+        };
+        if !known.is_some_and(|cell| cells.join(cell, device)) {
+            let ruling = self.rule(place, device, alike);
+            let own_clock = regime.is_some();
+            let cell = cells.add(place, ruling, own_clock, RoaringBitmap::from_iter([device]));
+            match regime {
+                None => group.base = Some(cell),
+                Some(regime) => group.late.push((regime, cell)),
+            }
+        }
+        cells.groups.insert(at, group);
+    }
+
+    fn take_out(&self, cells: &mut TitleCells, device: u32, present: u32, slot: &SlotKey) {
+        if let Some(cell) = cells.alone.remove(&(present, device)) {
+            cells.leave(cell, device);
+            return;
+        }
+        let Some(row) = self.inputs.fleet.row(device) else { return };
+        let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
+        let Looked::As(key) = self.look(slot, device, member, &mut cells.numbers) else { return };
+        let Some(mut group) = cells.groups.remove(&(present, key)) else { return };
+        group.base = group.base.filter(|cell| !cells.leave(*cell, device));
+        group.late.retain(|(_, cell)| !cells.leave(*cell, device));
+        if group.base.is_some() || !group.late.is_empty() {
+            cells.groups.insert((present, key), group);
+        }
+    }
+
+    /// Who of those devices, which have nothing of their own there, is looked at with whom.
+    fn groups(
+        &self,
+        place: &Place<'a>,
+        devices: &RoaringBitmap,
+        members: &[RoaringBitmap],
+        cells: &mut TitleCells,
+    ) -> Vec<(Key, Vec<u32>)> {
+        let mut groups: Vec<(Key, Vec<u32>)> = Vec::new();
+        let mut others: Vec<u32> = Vec::new();
+        if self.members.is_empty() && !self.scope.days() && self.telling().is_empty() {
+            // Nothing but classes and shares tells devices apart.
+            let points = self.inputs.fleet.points();
+            let mut places = vec![u32::MAX; self.scope.rulings()];
+            for device in devices {
+                let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
+                let point = points.get(device as usize).copied().unwrap_or(0);
+                let Some(part) = seen.map(|seen| seen.ruling(point)) else {
+                    self.alone(place, device, cells);
+                    continue;
+                };
+                let Some(at) = places.get_mut(part as usize) else {
+                    others.push(device);
+                    continue;
+                };
+                if *at == u32::MAX {
+                    *at = groups.len() as u32;
+                    groups.push((Key { part, zone: 0, told: 0, members: 0 }, Vec::new()));
+                }
+                if let Some((_, group)) = groups.get_mut(*at as usize) {
+                    group.push(device);
+                }
+            }
+        } else {
+            others.extend(devices);
+        }
+        let mut places: Map<Key, usize> = Map::default();
+        for device in others {
+            let member = |place: usize, _: &BTreeSet<DeviceId>| {
+                members.get(place).is_some_and(|members| members.contains(device))
+            };
+            match self.key(device, member, &mut cells.numbers) {
+                Looked::Alone => self.alone(place, device, cells),
+                Looked::As(key) => {
+                    let next = groups.len();
+                    let at = *places.entry(key).or_insert(next);
+                    if at == next {
+                        groups.push((key, Vec::new()));
+                    }
+                    if let Some((_, group)) = groups.get_mut(at) {
+                        group.push(device);
+                    }
+                }
+            }
+        }
+        groups
     }
 
     fn look(
         &self,
         slot: &SlotKey,
         device: u32,
-        brief: Brief,
         member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
         numbers: &mut Numbers,
     ) -> Looked {
-        if brief.has_overlay && self.inputs.fleet.overlay(device).concerns(slot) {
-            return Looked::Alone;
+        match self.inputs.fleet.overlay(device).concerns(slot) {
+            true => Looked::Alone,
+            false => self.key(device, member, numbers),
         }
-        let seen = self.scope.seen(self.classes.of(device));
-        let Some(kind) = self.scope.kind(seen).filter(|kind| !kind.too_many) else { return Looked::Alone };
+    }
+
+    /// What tells a device apart that has nothing of its own in the slot.
+    fn key(&self, device: u32, member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool, numbers: &mut Numbers) -> Looked {
+        let fleet = self.inputs.fleet;
+        let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
+        let Some(seen) = seen else { return Looked::Alone };
+        let of = |column: &[u32]| column.get(device as usize).copied().unwrap_or(0);
         let members = if self.members.is_empty() {
             0
         } else {
@@ -334,13 +425,21 @@ impl<'a> Split<'a> {
             }
             numbers.of_members(words)
         };
+        let universe = of(fleet.universes_of());
+        let told = numbers.of_offers(universe, self.offers(universe));
+        let point = fleet.points().get(device as usize).copied().unwrap_or(0);
         Looked::As(Key {
-            seen,
-            zone: if self.scope.days() { brief.zone } else { 0 },
-            told: numbers.of_offers(brief.universe, self.offers(brief.universe)),
+            part: if self.members.is_empty() { seen.ruling(point) } else { seen.part(point) },
+            zone: if self.scope.days() { of(fleet.zones_of()) } else { 0 },
+            told,
             members,
-            cut: kind.cut(brief.point),
         })
+    }
+
+    /// What obligations go by in a group to which a device belongs.
+    fn alike(&self, key: &Key, device: u32) -> Option<Alike> {
+        let duties = self.scope.seen(self.classes.of(device))?.duties;
+        Some(Alike { duties, zone: key.zone, told: key.told })
     }
 
     /// Whether a policy requires the title, or a package that only its vendor builds: under which name depends on what else a device
@@ -380,8 +479,9 @@ impl<'a> Split<'a> {
         since.max(fleet.enrolled(row))
     }
 
-    /// Applies the rules to a slot of a device, which stands for its cell.
-    pub fn rule(&self, present: Present<'_>, slot: &SlotKey, device: u32) -> Ruling {
+    /// Applies the rules to a slot of a device, which stands for its cell; `alike` where it has nothing of its own there.
+    pub fn rule(&self, place: &Place<'a>, device: u32, alike: Option<Alike>) -> Ruling {
+        let Place { present, slot, memo } = place;
         let Inputs { fleet, repository, .. } = self.inputs;
         let overlay = fleet.overlay(device);
         let row = fleet.row(device);
@@ -395,8 +495,12 @@ impl<'a> Split<'a> {
         let values: Vec<Option<&Value>> = fields.iter().map(value).collect();
         let ask = |condition: &Arc<Expr>| class.map_or(Truth::Unknown, |class: &Class<'_>| class.truth(condition));
         let point = |policy: &str| {
-            let known = self.permutations.iter().find(|(name, _)| *name == policy);
-            let permutation = known.map_or_else(|| Permutation::of(policy), |(_, permutation)| *permutation);
+            let known = self.permutations.borrow().iter().find(|(name, _)| name == policy).map(|(_, known)| *known);
+            let permutation = known.unwrap_or_else(|| {
+                let permutation = Permutation::of(policy);
+                self.permutations.borrow_mut().push((policy.into(), permutation));
+                permutation
+            });
             row.map_or(0, |row| u32::from(permutation.point(row.point)))
         };
         let member = |members: &BTreeSet<DeviceId>| row.is_some_and(|row| members.contains(&row.id));
@@ -406,11 +510,7 @@ impl<'a> Split<'a> {
             None => !matches!(platform, Some("macos" | "ios" | "ipados" | "android" | "chromeos")),
         };
         let zone = row.and_then(|row| fleet.zone(row.zone)).unwrap_or(&UTC);
-        let installed = present.map(|(number, present)| Installed {
-            branch: &present.branch,
-            version: &present.version,
-            since: row.and_then(|row| fleet.since(row, number)),
-        });
+        let installed = present.map(|(_, present)| Installed { branch: &present.branch, version: &present.version });
         let subject = Subject {
             ask: &ask,
             facts: &Combination { fields, values },
@@ -423,14 +523,15 @@ impl<'a> Split<'a> {
             member: &member,
             required: &|policy| self.required(policy, device),
             enrolled: row.and_then(|row| fleet.enrolled(row)),
-            installed,
+            since: present.and_then(|(number, _)| row.and_then(|row| fleet.since(row, number))),
             offers: row.map_or(&[][..], |row| self.offers(row.universe)),
             spell: overlay.spells.get(slot).copied(),
             first_offers: overlay.first_offers.get(slot).map(Vec::as_slice).unwrap_or_default(),
             admitted_before: overlay.admitted_before.get(slot),
             decided_before: overlay.decided_before.get(slot),
         };
-        rule(self.shelf, &subject, &own(fleet, repository, device, None, self.shelf.now))
+        let own = own(fleet, repository, device, None, self.shelf.now);
+        rule(self.shelf, Spot { installed, zone }, &subject, &own, memo, alike)
     }
 
     /// Whether such a device has a slot for the title, which it does not have.

@@ -5,7 +5,7 @@ use super::{
     class::{self, Classes},
     late::Late,
     own,
-    scope::{Scope, ScopeKey},
+    scope::{Scope, ScopeKey, Scopes},
     split::Split,
     title::{Cell, TitleCells},
 };
@@ -13,7 +13,7 @@ use crate::{
     engine::{
         fleet::{Fleet, Presence as Release},
         outcome::Outcome,
-        rules::Shelf,
+        rules::{Shelf, Spoken},
         select::{Columns, Selection},
     },
     facts::{FieldRef, Root},
@@ -36,10 +36,11 @@ use std::{
 pub(super) struct State {
     pub columns: Columns,
     pub classes: Classes,
-    pub scopes: BTreeMap<ScopeKey, Scope>,
+    pub scopes: Scopes,
     /// The titles that somebody has or that are required.
     pub titles: BTreeMap<TitleId, TitleCells>,
     pub named: BTreeMap<TitleId, Named>,
+    pub spoken: Spoken,
 }
 
 /// How policies name a title: who does not have it has a slot for it.
@@ -61,13 +62,16 @@ impl State {
         let mut state = State {
             columns: selection.columns,
             classes,
-            scopes: BTreeMap::new(),
+            scopes: Scopes::default(),
             titles: BTreeMap::new(),
             named: named(repository),
+            spoken: Spoken::new(repository),
         };
         let required = state.named.iter().filter(|(_, named)| **named == Named::Required).map(|(title, _)| title);
         let titles: BTreeSet<TitleId> = fleet.titles().chain(required).cloned().collect();
-        let managed = titles.iter().filter(|title| !Shelf::new(repository, world, title, now).policies.is_empty());
+        let spoken = &state.spoken;
+        let managed =
+            titles.iter().filter(|title| !Shelf::new(repository, spoken, world, title, now).policies.is_empty());
         let late = Late::new(inputs, managed);
         titles.iter().for_each(|title| state.decide_with(inputs, title, &late));
         state
@@ -79,29 +83,19 @@ impl State {
     }
 
     fn decide_with(&mut self, inputs: Inputs<'_>, title: &TitleId, late: &Late) {
-        let shelf = Shelf::new(inputs.repository, inputs.world, title, inputs.now);
+        let shelf = Shelf::new(inputs.repository, &self.spoken, inputs.world, title, inputs.now);
         let required = self.named.get(title) == Some(&Named::Required);
         if shelf.policies.is_empty() {
             // A release of the security archive may be all that a policy waits for.
             self.titles.insert(title.clone(), TitleCells::unmanaged(shelf.next([])));
             return;
         }
-        let mut cells = TitleCells::managed(required);
-        let scope = self.scope(inputs.repository, &shelf, title);
-        let Some(scope) = self.scopes.get(&scope) else { return };
+        let State { scopes, classes, .. } = self;
+        let number = scopes.number(ScopeKey::new(&shelf, title), inputs.repository, classes);
+        let mut cells = TitleCells::managed(required, number, shelf.places());
+        let Some(scope) = scopes.seen_by(number, inputs.repository, classes) else { return };
         Split::new(inputs, &self.classes, &self.columns, scope, &shelf, title).fill(&mut cells, late);
         self.titles.insert(title.clone(), cells);
-    }
-
-    /// The scope of a title, which has seen all classes.
-    pub fn scope(&mut self, repository: &Repository, shelf: &Shelf<'_>, title: &TitleId) -> ScopeKey {
-        let key = ScopeKey::new(shelf, title);
-        let State { scopes, classes, .. } = self;
-        match scopes.get_mut(&key) {
-            Some(scope) => scope.extend(repository, classes),
-            None => drop(scopes.insert(key.clone(), Scope::new(&key, repository, classes))),
-        }
-        key
     }
 
     /// All cells.
@@ -133,7 +127,7 @@ impl State {
     fn without_cell(&self, inputs: Inputs<'_>, number: u32, title: &TitleId) -> Vec<Answer> {
         let Inputs { fleet, repository, world, now } = inputs;
         let Some(row) = fleet.row(number) else { return Vec::new() };
-        let shelf = Shelf::new(repository, world, title, now);
+        let shelf = Shelf::new(repository, &self.spoken, world, title, now);
         let key = ScopeKey::new(&shelf, title);
         let unknown;
         let scope = match self.scopes.get(&key) {
@@ -151,12 +145,12 @@ impl State {
         present.sort_by(|one, other| one.1.cmp(other.1));
         for (release, present) in &present {
             let slot = present.slot();
-            let ruling = split.rule(Some((*release, *present)), &slot, number);
+            let ruling = split.rule(&split.place_of(Some((*release, *present))), number, None);
             answers.push((slot, Some(present.version.clone()), ruling.read(repository, &own, now)));
         }
         if present.is_empty() && self.named.contains_key(title) && split.is_asked(number) {
             let slot = SlotKey::of(title.clone());
-            let ruling = split.rule(None, &slot, number);
+            let ruling = split.rule(&split.place_of(None), number, None);
             answers.push((slot, None, ruling.read(repository, &own, now)));
         }
         answers

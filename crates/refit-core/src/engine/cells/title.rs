@@ -29,16 +29,14 @@ pub(super) struct Cell {
 /// What tells the devices of one release apart, besides what only they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// What the title's scope sees of their class.
-    pub seen: u32,
+    /// What the title's scope sees of their class and of where they stand in shares: where nobody was a member of a ring, which rings they join.
+    pub part: u32,
     /// Their zone, where days matter.
     pub zone: u32,
     /// What their universe says of the title.
     pub told: u32,
     /// Of which rings they were members.
     pub members: u32,
-    /// In which parts of shares they are.
-    pub cut: u64,
 }
 
 /// Devices with one key and release.
@@ -74,6 +72,10 @@ pub(super) struct TitleCells {
     pub managed: bool,
     /// Whether a policy requires the title, so that who does not have it is in a cell too.
     pub required: bool,
+    /// The number of its scope.
+    pub scope: usize,
+    /// The policies that include it, by place, each with whether it speaks only of what the security archive offers.
+    pub policies: Vec<(usize, bool)>,
     cells: Vec<Option<Cell>>,
     free: Vec<usize>,
     pub groups: Map<(u32, Key), Group>,
@@ -95,8 +97,8 @@ impl TitleCells {
     }
 
     /// Of a title that policies speak of, with nobody in them yet.
-    pub fn managed(required: bool) -> TitleCells {
-        TitleCells { managed: true, required, ..TitleCells::default() }
+    pub fn managed(required: bool, scope: usize, policies: Vec<(usize, bool)>) -> TitleCells {
+        TitleCells { managed: true, required, scope, policies, ..TitleCells::default() }
     }
 
     /// All cells.

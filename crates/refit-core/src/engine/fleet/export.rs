@@ -39,8 +39,8 @@ impl Fleet {
             let _ = writeln!(text, "present {present:?} {} {holders:?}", self.present.holders(number));
         }
         let bitmaps = self.holders.iter().filter(|holders| !holders.is_empty()).count();
-        let shared = [self.sets.len(), self.packages.len(), bitmaps, self.overlays.len()];
-        let _ = writeln!(text, "sets, packages, bitmaps, overlays {shared:?}");
+        let shared = [self.sets.len(), self.packages.len(), bitmaps, self.overlays.len(), self.remembering.len()];
+        let _ = writeln!(text, "sets, packages, bitmaps, overlays, slots of those {shared:?}");
         for (title, numbers) in &self.by_title {
             let _ = writeln!(text, "title {title} {}", numbers.len());
         }

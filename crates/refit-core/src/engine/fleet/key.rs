@@ -30,6 +30,11 @@ impl Known {
         }
     }
 
+    /// The hash of a value.
+    pub fn hash_of(value: &Value) -> u64 {
+        super::super::intern::hash_of(&Unowned(value))
+    }
+
     /// A text that tells it from others.
     pub fn key(&self) -> String {
         match &self.0 {
@@ -49,8 +54,17 @@ impl Eq for Known {}
 
 impl Hash for Known {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        discriminant(&self.0).hash(state);
-        match &self.0 {
+        Unowned(&self.0).hash(state);
+    }
+}
+
+/// A value that is hashed as [`Known`] is.
+struct Unowned<'v>(&'v Value);
+
+impl Hash for Unowned<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        discriminant(self.0).hash(state);
+        match self.0 {
             Value::Bool(truth) => truth.hash(state),
             Value::Int(number) => number.hash(state),
             Value::Float(number) => number.to_bits().hash(state),

@@ -3,26 +3,30 @@
 
 mod change;
 mod export;
+mod hold;
 mod key;
 mod moment;
+mod put;
 mod row;
+mod snapshot;
 
 pub use change::Change;
 pub(super) use key::{Known, Presence, Told, Universe, Zone};
 pub(super) use moment::Moment;
-pub(super) use row::{Brief, Overlay, Row, Said};
+pub(super) use put::{Difference, Moved, Slots};
+pub(super) use row::{Overlay, Row, Said};
+pub use snapshot::SnapshotError;
 
 use super::intern::{Map, Pool, hash_of};
 use crate::{
-    facts::{Fact, FieldRef, Value},
-    world::{Device, Install},
+    facts::{Fact, FactSet, FieldRef, Value},
+    world::{Device, Install, SlotKey},
 };
 use hashbrown::HashTable;
 use jiff::{Timestamp, tz::TimeZone};
-use moment::{FarAway, Times};
+use moment::FarAway;
 use refit_model::{DeviceId, TitleId};
 use roaring::RoaringBitmap;
-use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +39,10 @@ pub struct Fleet {
     /// Numbers of rows, by the hash of the id.
     index: HashTable<u32>,
     rows: Vec<Option<Row>>,
-    briefs: Vec<Brief>,
+    /// What is asked of every device for every title, by number: each lies close together.
+    points: Vec<u16>,
+    zones_of: Vec<u32>,
+    universes_of: Vec<u32>,
     free: BTreeSet<u32>,
     names: Pool<SmolStr>,
     fields: Pool<FieldRef>,
@@ -53,6 +60,8 @@ pub struct Fleet {
     /// The releases of a title that anybody has.
     by_title: BTreeMap<TitleId, BTreeSet<u32>>,
     overlays: Map<u32, Box<Overlay>>,
+    /// Who has anything of its own in a slot.
+    remembering: Map<SlotKey, RoaringBitmap>,
     devices: RoaringBitmap,
 }
 
@@ -72,83 +81,13 @@ impl Fleet {
         self.index.is_empty()
     }
 
-    /// Adds a device, or replaces what is known of it. A device that is there keeps its number.
-    pub fn put(&mut self, device: &Device) {
-        let known = self.number(&device.id);
-        self.remove(&device.id);
-        let number = match known {
-            Some(number) => {
-                // Room at the end may have been given back.
-                while self.rows.len() < number as usize {
-                    self.free.insert(self.rows.len() as u32);
-                    self.rows.push(None);
-                }
-                self.free.remove(&number);
-                number
-            }
-            None => self.free.pop_first().unwrap_or(self.rows.len() as u32),
-        };
-        let row = self.row_of(device);
-        for &present in self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default() {
-            if let Some(holders) = self.holders.get_mut(present as usize) {
-                holders.insert(number);
-            }
-        }
-        if number as usize == self.rows.len() {
-            self.rows.push(Some(row));
-        } else if let Some(place) = self.rows.get_mut(number as usize) {
-            *place = Some(row);
-        }
-        let Fleet { index, rows, .. } = self;
-        index.insert_unique(hash_of(&device.id), number, |number| {
-            rows.get(*number as usize).and_then(Option::as_ref).map_or(0, |row| hash_of(&row.id))
-        });
-        self.devices.insert(number);
-        let overlay = overlay_of(device);
-        let has_overlay = overlay != Overlay::NONE;
-        if has_overlay {
-            self.overlays.insert(number, Box::new(overlay));
-        }
-        self.briefs.resize(self.rows.len(), Brief::default());
-        if let (Some(Some(row)), Some(brief)) = (self.rows.get(number as usize), self.briefs.get_mut(number as usize)) {
-            *brief = Brief { universe: row.universe, zone: row.zone, point: row.point, has_overlay };
-        }
-    }
-
-    /// Removes a device, and whatever nobody else has; whether it was there.
-    pub fn remove(&mut self, id: &DeviceId) -> bool {
-        let Some(number) = self.number(id) else { return false };
-        if let Ok(found) = self.index.find_entry(hash_of(id), |known| *known == number) {
-            found.remove();
-        }
-        self.overlays.remove(&number);
-        self.devices.remove(number);
-        if let Some(row) = self.rows.get_mut(number as usize).and_then(Option::take) {
-            self.release(number, row);
-        }
-        self.free.insert(number);
-        while matches!(self.rows.last(), Some(None)) {
-            self.rows.pop();
-            self.free.remove(&(self.rows.len() as u32));
-        }
-        self.briefs.truncate(self.rows.len());
-        true
-    }
-
     /// The device as it was put in, its installs in the order of their slots.
     pub fn device(&self, id: &DeviceId) -> Option<Device> {
         let number = self.number(id)?;
         let row = self.row(number)?;
         let overlay = self.overlay(number);
         let mut device = Device::new(row.id.clone(), row.seen.get(&self.far)?);
-        for said in &row.records {
-            let source = self.source(*said).cloned();
-            let observed = said.observed.get(&self.far);
-            for (field, value) in self.sets.get(said.set)?.iter() {
-                let fact = Fact { value: self.values.get(*value)?.0.clone(), source: source.clone(), observed };
-                device.facts.insert(self.fields.get(*field)?.clone(), fact);
-            }
-        }
+        device.facts = self.facts_of(row);
         device.timezone = self.zone(row.zone).cloned();
         device.enrolled = self.enrolled(row);
         device.seen_by = self.names.get(row.seen_by)?.clone();
@@ -175,6 +114,21 @@ impl Fleet {
         device.admitted_before = overlay.admitted_before;
         device.decided_before = overlay.decided_before;
         Some(device)
+    }
+
+    fn facts_of(&self, row: &Row) -> FactSet {
+        let mut facts = FactSet::default();
+        for said in &row.records {
+            let source = self.source(*said).cloned();
+            let observed = said.observed.get(&self.far);
+            for (field, value) in self.set(said.set) {
+                if let (Some(field), Some(value)) = (self.fields.get(*field), self.value(*value)) {
+                    let fact = Fact { value: value.clone(), source: source.clone(), observed };
+                    facts.insert(field.clone(), fact);
+                }
+            }
+        }
+        facts
     }
 
     /// All devices, by id.
@@ -213,9 +167,29 @@ impl Fleet {
         self.overlays.get(&number).map_or(&NOTHING_OF_ITS_OWN, Box::as_ref)
     }
 
-    /// What decisions ask of every device for every title.
-    pub(super) fn brief(&self, number: u32) -> Brief {
-        self.briefs.get(number as usize).copied().unwrap_or_default()
+    /// Where devices stand before shares are cut, by number.
+    pub(super) fn points(&self) -> &[u16] {
+        &self.points
+    }
+
+    /// Their zones by number, as rows have them.
+    pub(super) fn zones_of(&self) -> &[u32] {
+        &self.zones_of
+    }
+
+    /// Their universes by number.
+    pub(super) fn universes_of(&self) -> &[u32] {
+        &self.universes_of
+    }
+
+    /// One more than the greatest number of a universe.
+    pub(super) fn universes(&self) -> u32 {
+        self.universes.width() as u32
+    }
+
+    /// Who has anything of its own in a slot.
+    pub(super) fn remembering(&self, slot: &SlotKey) -> Option<&RoaringBitmap> {
+        self.remembering.get(slot)
     }
 
     /// One more than the greatest number of a release in a slot.
@@ -311,176 +285,6 @@ impl Fleet {
         let place = self.installs_of(row).binary_search(&present).ok()?;
         row.since.get(place).get(&self.far)
     }
-
-    fn row_of(&mut self, device: &Device) -> Row {
-        let digest = Sha256::digest(device.id.as_str().as_bytes());
-        let (packages, since) = self.installs_from(&device.installs);
-        let records = self.records_of(device);
-        let far = &mut self.far;
-        let (enrolled, seen) = (Moment::hold(device.enrolled, far), Moment::hold(Some(device.seen), far));
-        Row {
-            id: device.id.clone(),
-            point: u16::from_be_bytes([digest[0], digest[1]]),
-            records,
-            zone: device.timezone.as_ref().map_or(0, |zone| self.hold_zone(zone) + 1),
-            enrolled,
-            seen,
-            seen_by: self.hold_name(&device.seen_by),
-            packages,
-            since,
-            universe: self.hold_universe(&device.offers),
-        }
-    }
-
-    fn hold_name(&mut self, name: &SmolStr) -> u32 {
-        self.names.hold_as(hash_of(name), |known| known == name, || name.clone()).0
-    }
-
-    fn hold_zone(&mut self, zone: &TimeZone) -> u32 {
-        let name = Zone::name(zone);
-        let same = |known: &Zone| known.name == name;
-        self.zones.hold_as(hash_of(&name), same, || Zone { name: name.clone(), zone: zone.clone() }).0
-    }
-
-    fn hold_universe(&mut self, offers: &Universe) -> u32 {
-        let told = || Told(Arc::new(offers.clone()));
-        self.universes.hold_as(Told::hash_of(offers), |known| known.says(offers), told).0
-    }
-
-    /// The set of what is installed, and since when each of it is.
-    fn installs_from(&mut self, installs: &[Install]) -> (u32, Times) {
-        let mut rows: Vec<(u32, bool, Moment)> = Vec::with_capacity(installs.len());
-        for install in installs {
-            let (present, new) = self.find_presence(install);
-            rows.push((present, new, Moment::hold(install.since, &mut self.far)));
-        }
-        rows.sort_unstable();
-        let numbers: Arc<[u32]> = rows.iter().map(|(present, _, _)| *present).collect();
-        let (packages, unknown) = self.packages.hold(numbers);
-        // The set holds each of its releases once; what is new is held already.
-        if unknown {
-            for (present, new, _) in &rows {
-                if !new {
-                    self.present.hold_again(*present);
-                }
-            }
-        }
-        let since: Vec<Moment> = rows.iter().map(|(_, _, since)| *since).collect();
-        (packages, Times::new(&since, &mut self.far))
-    }
-
-    /// The number of a release in a slot; one that nobody has had is held from then on.
-    fn find_presence(&mut self, install: &Install) -> (u32, bool) {
-        let same = |known: &Presence| {
-            known.version.as_str() == install.version.as_str()
-                && known.title == install.title
-                && known.branch == install.branch
-                && known.profile == install.profile
-                && known.version.scheme() == install.version.scheme()
-        };
-        let hash = hash_of(&(install.title.as_str(), install.version.as_str()));
-        if let Some(number) = self.present.number_as(hash, same) {
-            return (number, false);
-        }
-        let (number, _) = self.present.hold(Presence {
-            title: install.title.clone(),
-            branch: install.branch.clone(),
-            profile: install.profile.clone(),
-            version: install.version.clone(),
-        });
-        self.by_title.entry(install.title.clone()).or_default().insert(number);
-        if self.holders.len() <= number as usize {
-            self.holders.resize_with(number as usize + 1, RoaringBitmap::new);
-        }
-        (number, true)
-    }
-
-    /// The facts of a device, by who said them and when.
-    fn records_of(&mut self, device: &Device) -> Box<[Said]> {
-        let mut facts: Vec<(Option<&SmolStr>, Option<Timestamp>, &FieldRef, &Value)> = Vec::new();
-        for field in device.facts.fields() {
-            facts.extend(
-                device.facts.said(field).iter().map(|fact| (fact.source.as_ref(), fact.observed, field, &fact.value)),
-            );
-        }
-        facts.sort_by_key(|(source, observed, _, _)| (*source, *observed));
-        let mut records = Vec::new();
-        for together in facts.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
-            let Some((source, observed, _, _)) = together.first() else { continue };
-            let mut set: Vec<(u32, u32)> = Vec::with_capacity(together.len());
-            for (_, _, field, value) in together {
-                let field = self.fields.hold_as(hash_of(*field), |known| known == *field, || (*field).clone()).0;
-                set.push((field, self.values.hold(Known((*value).clone())).0));
-            }
-            set.sort_unstable();
-            let source = source.map_or(0, |source| self.hold_name(source) + 1);
-            let (number, new) = self.sets.hold(set.clone().into());
-            if !new {
-                self.release_set(&set);
-            }
-            records.push(Said { source, observed: Moment::hold(*observed, &mut self.far), set: number });
-        }
-        records.into()
-    }
-
-    fn release_presence(&mut self, number: u32) {
-        if let Some(gone) = self.present.release(number)
-            && let Some(numbers) = self.by_title.get_mut(&gone.title)
-        {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.by_title.remove(&gone.title);
-            }
-        }
-    }
-
-    fn release_set(&mut self, set: &[(u32, u32)]) {
-        for (field, value) in set {
-            self.fields.release(*field);
-            self.values.release(*value);
-        }
-    }
-
-    fn release(&mut self, number: u32, row: Row) {
-        for said in &row.records {
-            if let Some(source) = said.source.checked_sub(1) {
-                self.names.release(source);
-            }
-            said.observed.release(&mut self.far);
-            if let Some(set) = self.sets.release(said.set) {
-                self.release_set(&set);
-            }
-        }
-        if let Some(zone) = row.zone.checked_sub(1) {
-            self.zones.release(zone);
-        }
-        self.names.release(row.seen_by);
-        let own = row.since.distinct().iter().chain([&row.enrolled, &row.seen]);
-        own.for_each(|moment| moment.release(&mut self.far));
-        for &present in self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default() {
-            if let Some(holders) = self.holders.get_mut(present as usize) {
-                holders.remove(number);
-            }
-        }
-        if let Some(set) = self.packages.release(row.packages) {
-            set.iter().for_each(|present| self.release_presence(*present));
-        }
-        self.holders.truncate(self.present.width());
-        self.universes.release(row.universe);
-    }
 }
 
 static NOTHING_OF_ITS_OWN: Overlay = Overlay::NONE;
-
-fn overlay_of(device: &Device) -> Overlay {
-    Overlay {
-        identity_in_doubt: device.identity_in_doubt,
-        unheard: device.unheard,
-        absences: device.absences.clone(),
-        spells: device.spells.clone(),
-        first_offers: device.first_offers.clone(),
-        deferrals_used: device.deferrals_used.clone(),
-        admitted_before: device.admitted_before.clone(),
-        decided_before: device.decided_before.clone(),
-    }
-}

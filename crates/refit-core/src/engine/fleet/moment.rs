@@ -33,6 +33,13 @@ impl Moment {
         }
     }
 
+    /// Holds it once more.
+    pub fn hold_again(self, far: &mut FarAway) {
+        if let Some(number) = self.far_away() {
+            far.hold_again(number);
+        }
+    }
+
     /// The time.
     pub fn get(self, far: &FarAway) -> Option<Timestamp> {
         if self == Moment::NONE {
@@ -42,6 +49,16 @@ impl Moment {
             Some(number) => far.get(number).copied(),
             None => Timestamp::from_nanosecond(i128::from(self.0)).ok(),
         }
+    }
+
+    /// As snapshots have it.
+    pub fn to_bits(self) -> i64 {
+        self.0
+    }
+
+    /// What a snapshot has, in a fleet with the same times that are far away.
+    pub fn from_bits(bits: i64) -> Moment {
+        Moment(bits)
     }
 
     /// Nanoseconds since 1970; `None` where there is no time, or one that is far away.
@@ -107,6 +124,16 @@ impl Times {
                 bytes.iter().rev().fold(0, |place, byte| place << 8 | usize::from(*byte))
             }
         }
+    }
+
+    /// Each time once, and for each thing the bytes of its place.
+    pub fn parts(&self) -> (&[Moment], &[u8]) {
+        (&self.distinct, &self.places)
+    }
+
+    /// The reverse.
+    pub fn from_parts(distinct: Box<[Moment]>, places: Box<[u8]>) -> Times {
+        Times { distinct, places }
     }
 
     /// Each time once.

@@ -32,19 +32,6 @@ pub(crate) struct Row {
     pub point: u16,
 }
 
-/// What decisions ask of every device for every title that it has: so little that it lies close together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Brief {
-    /// As in the row.
-    pub universe: u32,
-    /// As in the row.
-    pub zone: u32,
-    /// As in the row.
-    pub point: u16,
-    /// Whether it has anything of its own.
-    pub has_overlay: bool,
-}
-
 /// What one source said of a device at one time. That the values came together is kept, so that who said them and when
 /// is kept once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +77,12 @@ impl Overlay {
         admitted_before: BTreeMap::new(),
         decided_before: BTreeMap::new(),
     };
+
+    /// The slots that it says anything of; some more than once.
+    pub fn slots(&self) -> impl Iterator<Item = &SlotKey> {
+        let noted = self.spells.keys().chain(self.first_offers.keys());
+        noted.chain(self.admitted_before.keys()).chain(self.decided_before.keys())
+    }
 
     /// Whether it says anything of a slot.
     pub fn concerns(&self, slot: &SlotKey) -> bool {

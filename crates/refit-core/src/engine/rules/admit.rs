@@ -1,22 +1,27 @@
 //! What may be installed, and what keeps it back (rules 6, 7, 10 and 13 of docs/reference/rules.md).
 
 use super::{
-    GateAnswer, Kept, Rings, Stage, Truth, WindowOf,
+    GateAnswer, Kept, Rings, Stage,
     clock::Regime,
-    duty::{Cause, Judge},
+    judged::Judged,
     moving::{Moving, Way},
     ring::{halted, halted_set},
+    subject::{Candidate, Shelf, Spot, Subject},
 };
 use refit_model::{Offer, Release, Version};
 use smol_str::SmolStr;
+use std::cell::RefCell;
 
 /// Looks for what a slot may have now.
-pub(super) struct Admission<'a> {
-    judge: &'a Judge<'a>,
-    causes: &'a [Cause<'a>],
-    regime: &'a Regime,
-    conflict: bool,
-    undetermined: bool,
+pub(super) struct Admission<'s, 'a> {
+    pub shelf: &'a Shelf<'a>,
+    pub spot: Spot<'a>,
+    pub subject: &'s Subject<'s>,
+    pub candidate: Candidate<'a>,
+    pub judged: &'s Judged<'a>,
+    pub regime: &'s Regime,
+    pub conflict: bool,
+    pub undetermined: bool,
 }
 
 /// What may be installed.
@@ -28,21 +33,11 @@ pub(super) struct Admitted {
     pub kept: Kept,
 }
 
-impl<'a> Admission<'a> {
-    pub fn new(
-        judge: &'a Judge<'a>,
-        causes: &'a [Cause<'a>],
-        regime: &'a Regime,
-        conflict: bool,
-        undetermined: bool,
-    ) -> Self {
-        Self { judge, causes, regime, conflict, undetermined }
-    }
-
+impl<'a> Admission<'_, 'a> {
+    /// What may be installed now, and what keeps back what may not.
     pub fn admit(&self) -> Admitted {
-        let judge = self.judge;
-        let (track, subject, shelf) = (judge.track, judge.subject, judge.track.shelf);
-        let policy = track.candidate.policy;
+        let Admission { shelf, subject, judged, .. } = *self;
+        let policy = self.candidate.policy;
         let mut found = Admitted { release: None, rollout: None, ring: None, gate: None, kept: Kept::default() };
         if policy.presence == super::Presence::Forbidden {
             return found;
@@ -58,32 +53,38 @@ impl<'a> Admission<'a> {
         let decisive = urgent.or(own);
         let min_age = entry(self.regime.min_age).and_then(|entry| entry.min_age).unwrap_or(policy.min_age);
         found.rollout = decisive.map(|way| way.rollout.name.clone());
-        let ways = self.ways();
-        let halted = |release: &Release| halted(shelf, subject, own, release);
-        let on_halted = subject.installed.is_some_and(|installed| {
+        let ways = &judged.ways;
+        let halted = |release: &'a Release| halted(shelf, subject, own, release);
+        let on_halted = self.spot.installed.is_some_and(|installed| {
+            if !shelf.anything_halts() {
+                return false;
+            }
             let known = shelf.releases.iter().find(|release| release.version == *installed.version);
             match known {
                 Some(release) => halted(release),
                 None => halted_set(shelf, subject, &Moving::alone(shelf, installed.version)),
             }
         });
-        let up = judge.aim.is_some_and(|aim| track.up(&aim));
+        // Without an install everything is up.
+        let up =
+            judged.aim.is_some_and(|aim| self.spot.installed.is_none_or(|installed| aim.version > installed.version));
         let successor = ways.iter().find(|release| on_halted && up && !halted(release)).map(|release| &release.version);
         let unsure = self.conflict || self.undetermined;
-        let rings = Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor };
+        let newcomers = RefCell::default();
+        let rings = Rings { shelf, subject, policy: policy.name.as_str(), unsure, successor, newcomers };
         let proceeds = !unsure && self.regime.proceeds;
         let mut kept = Kept::default();
         // What was admitted stays where policies contradict each other, or where another may apply.
         let stays = self.conflict || (self.undetermined && subject.admitted_before.is_some());
         let mut admitted_release: Option<&'a Release> = None;
         for &release in ways.iter().rev() {
-            let offered = matches!(subject.offer(release), Offer::Since(since) if since <= judge.now);
+            let offered = matches!(subject.offer(release), Offer::Since(since) if since <= shelf.now);
             let block = self.blocked(&release.version);
             let failed_gate = halted(release);
-            let young = judge.now.duration_since(release.published) < min_age;
+            let young = shelf.now.duration_since(release.published) < min_age;
             let reached = |way: Way<'a>| {
                 let stage = rings.stage(way, Some(release));
-                stage.reached() || (proceeds && !failed_gate && self.carried(&rings, &stage))
+                stage.reached() || (proceeds && !failed_gate && Self::carried(&rings, &stage))
             };
             let in_rings = match (decisive, own) {
                 (None, None) => true,
@@ -105,7 +106,7 @@ impl<'a> Admission<'a> {
         }
         found.kept = kept;
         if let Some(way) = decisive {
-            let goal = judge.aim.and_then(|aim| track.release(&aim, judge.now));
+            let goal = judged.aimed;
             let under_way = goal.into_iter().chain(ways.iter().rev().copied()).find_map(|release| {
                 let stage = rings.stage(way, Some(release));
                 stage.last_open().map(|ring| rings.gate(&stage, ring))
@@ -118,15 +119,8 @@ impl<'a> Admission<'a> {
         found
     }
 
-    /// The releases on the way to the goal, oldest first.
-    fn ways(&self) -> Vec<&'a Release> {
-        let track = self.judge.track;
-        let Some(aim) = self.judge.aim.filter(|aim| !track.above(aim)) else { return Vec::new() };
-        track.known(self.judge.now).filter(|release| track.on_the_way(release, &aim)).collect()
-    }
-
     /// Whether the due time carries a device past the gates before its ring.
-    fn carried(&self, rings: &Rings<'a>, stage: &Stage<'a>) -> bool {
+    fn carried(rings: &Rings<'_>, stage: &Stage<'_>) -> bool {
         let Some(ring) = stage.ring else { return false };
         (0..ring).any(|earlier| stage.opened(earlier))
             && (0..ring).any(|earlier| rings.gate(stage, earlier) == GateAnswer::Inconclusive)
@@ -134,45 +128,19 @@ impl<'a> Admission<'a> {
 
     /// Whether a block, or an exception's range, takes a release from here.
     fn blocked(&self, version: &Version) -> bool {
-        let (shelf, subject, now) = (self.judge.track.shelf, self.judge.subject, self.judge.now);
-        let blocked = shelf.repository.blocks.iter().any(|block| {
-            block.title == *shelf.title
-                && block.until.is_none_or(|until| now < until.end_in(subject.zone))
+        let (subject, now) = (self.subject, self.shelf.now);
+        let blocked = self.shelf.blocks.iter().any(|block| {
+            block.until.is_none_or(|until| now < until.end_in(subject.zone))
                 && block.releases.contains(version)
                 && !subject.holds(block.condition.as_ref()).is_false()
         });
-        blocked
-            || self.judge.exceptions().any(|(exception, _)| {
-                exception.hold_at.as_ref().is_some_and(|range| !range.contains(version))
-                    && !self.causes.iter().any(|cause| self.judge.frees(exception, *cause))
-            })
+        blocked || self.judged.held_in.iter().any(|range| !range.contains(version))
     }
 
     /// The freezes that concern the slot and do not yield to one of its open exposures.
     pub fn freezes(&self) -> Vec<usize> {
-        let judge = self.judge;
-        let yields = |freeze: &crate::policy::repository::Freeze| {
-            freeze.unless.as_ref().is_some_and(|unless| {
-                judge.exposures().any(|advisory| judge.asks(unless, advisory, judge.now).is_true())
-            })
-        };
-        let freezes = judge.track.shelf.repository.freezes.iter().enumerate();
-        freezes
-            .filter(|(_, freeze)| !judge.subject.holds(freeze.condition.as_ref()).is_false() && !yields(freeze))
-            .map(|(place, _)| place)
-            .collect()
-    }
-
-    /// The window that counts: that of the first exception, by name, that surely acts and names one, else the policy's.
-    pub fn window(&self) -> Option<WindowOf> {
-        let all = &self.judge.track.shelf.repository.exceptions;
-        let acting = self.judge.exceptions().filter(|(exception, truth)| {
-            *truth == Truth::True
-                && exception.window.is_some()
-                && !self.causes.iter().any(|cause| self.judge.frees(exception, *cause))
-        });
-        let places = acting.filter_map(|(exception, _)| all.iter().position(|known| known.name == exception.name));
-        let window = places.map(WindowOf::Exception).next();
-        window.or(self.judge.track.candidate.policy.window.as_ref().map(|_| WindowOf::Policy))
+        let freezes = self.shelf.repository.freezes.iter().enumerate();
+        let concern = freezes.filter(|(_, freeze)| !self.subject.holds(freeze.condition.as_ref()).is_false());
+        concern.map(|(place, _)| place).filter(|place| !self.judged.yielding.contains(place)).collect()
     }
 }

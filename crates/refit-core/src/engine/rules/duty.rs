@@ -2,11 +2,11 @@
 
 use super::{
     clock::{Clocked, Clocks, Counted},
-    subject::Subject,
+    subject::{Said, Subject},
     track::{Aim, Track},
 };
 use crate::{
-    facts::FieldRef,
+    facts::{FieldRef, Root},
     policy::{
         document::policy::Presence,
         expr::{Expr, Truth},
@@ -15,7 +15,7 @@ use crate::{
     world::{ExposureView, RememberedOffer},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_model::{Advisory, Offer, Release};
+use refit_model::{Advisory, Offer, Release, Version};
 use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
 
 /// Why a slot has to change.
@@ -27,8 +27,8 @@ pub(super) enum Cause<'a> {
     Missing,
     /// It is there, and forbidden.
     Present,
-    /// It is exposed.
-    Exposure(&'a Advisory),
+    /// It is exposed, by the advisory of that place.
+    Exposure(usize, &'a Advisory),
 }
 
 /// All that a slot has to do.
@@ -37,21 +37,12 @@ pub(super) struct Duties<'a> {
     pub causes: Vec<Cause<'a>>,
     /// By when.
     pub clocks: Clocks,
-    /// When its spell began.
-    pub spell: Spell,
+    /// When its spell began, where that was noted, whenever its cause arose.
+    pub noted: Option<Timestamp>,
     /// Whether no release that helps will ever be offered.
     pub unsupported: bool,
     /// Spells that began no later than this make no difference; `None`: no spell does.
     pub spells_matter_after: Option<Timestamp>,
-}
-
-/// When a spell began.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Spell {
-    /// As it was noted, whenever its cause arose.
-    Noted(Timestamp),
-    /// With the install, or with the device.
-    Own(Option<Timestamp>),
 }
 
 /// When the first release that would have ended an obligation was offered.
@@ -66,45 +57,51 @@ enum FirstOffer {
 }
 
 /// Finds what a slot has to do, and by when.
-pub(super) struct Judge<'a> {
-    pub track: &'a Track<'a>,
-    pub subject: &'a Subject<'a>,
+pub(super) struct Judge<'s, 'a> {
+    pub track: &'s Track<'a>,
+    pub subject: &'s Subject<'s>,
     pub aim: Option<Aim<'a>>,
+    /// The advisories that affect what is installed, whenever they were known, with their places.
+    pub affecting: &'s [(usize, &'a Advisory)],
     pub now: Timestamp,
 }
 
-impl<'a> Judge<'a> {
-    /// The advisories that what is installed is affected by.
-    pub fn exposures(&self) -> impl Iterator<Item = &'a Advisory> {
-        let installed = self.subject.installed;
+impl<'a> Judge<'_, 'a> {
+    /// The advisories that what is installed is affected by, with their places.
+    pub fn exposures(&self) -> impl Iterator<Item = (usize, &'a Advisory)> {
         let now = self.now;
-        self.track.shelf.advisories.iter().filter(move |advisory| {
-            advisory.known_at <= now
-                && advisory.withdrawn.is_none_or(|withdrawn| now < withdrawn)
-                && installed.is_some_and(|installed| advisory.affects(installed.version) == Some(true))
+        self.affecting.iter().copied().filter(move |(_, advisory)| {
+            advisory.known_at <= now && advisory.withdrawn.is_none_or(|withdrawn| now < withdrawn)
         })
     }
 
     /// What a condition says of an exposure at a time.
-    pub fn asks(&self, condition: &Expr, advisory: &'a Advisory, at: Timestamp) -> Truth {
+    pub fn asks(&self, condition: &Expr, advisory: &Advisory, at: Timestamp) -> Truth {
         condition.truth(&ExposureView { known: self.subject.facts, advisory, at }, at)
+    }
+
+    /// Whether a version is what is installed.
+    fn is_installed(&self, version: &Version) -> bool {
+        self.track.installed.is_some_and(|(_, installed)| installed == version)
     }
 
     pub fn duties(&self) -> Duties<'a> {
         let policy = self.track.candidate.policy;
         let mut causes: Vec<(Cause<'a>, Option<Timestamp>)> = Vec::new();
         let forbidden = policy.presence == Presence::Forbidden;
-        match self.subject.installed {
+        let exposed =
+            |(place, advisory): (usize, &'a Advisory)| (Cause::Exposure(place, advisory), Some(advisory.known_at));
+        match self.track.installed {
             None => causes.push((Cause::Missing, None)),
             Some(_) if forbidden => {
                 causes.push((Cause::Present, None));
-                causes.extend(self.exposures().map(|advisory| (Cause::Exposure(advisory), Some(advisory.known_at))));
+                causes.extend(self.exposures().map(exposed));
             }
             Some(_) if self.aim.is_some_and(|aim| self.track.above(&aim)) => {}
             Some(_) => {
                 // What is ahead of all that is known leaves nothing.
                 let ahead = self.aim.is_some_and(|aim| {
-                    self.subject.installed.is_some_and(|own| own.version == aim.version)
+                    self.is_installed(aim.version)
                         && !self.track.known(self.now).any(|release| release.version == *aim.version)
                 });
                 if !ahead {
@@ -112,15 +109,14 @@ impl<'a> Judge<'a> {
                 }
                 let closed = self
                     .exposures()
-                    .filter(|advisory| self.aim.is_some_and(|aim| advisory.affects(aim.version) == Some(false)));
-                causes.extend(closed.map(|advisory| (Cause::Exposure(advisory), Some(advisory.known_at))));
+                    .filter(|(_, advisory)| self.aim.is_some_and(|aim| advisory.affects(aim.version) == Some(false)));
+                causes.extend(closed.map(exposed));
             }
         }
         for (cause, arose) in &mut causes {
             // It arose when it was seen to, whatever has been withheld since.
             *arose = self.noted(*cause).map(|offer| offer.arose).chain([*arose]).min().flatten();
         }
-        let spell = self.spell();
         let ways = self.ways(&causes);
         let unsupported = !forbidden && !causes.is_empty() && self.unsupported();
         let mut spells_matter_after: Option<Timestamp> = None;
@@ -159,19 +155,10 @@ impl<'a> Judge<'a> {
         Duties {
             causes: obligations,
             clocks: Clocks { duties: clocked, arose: first_arose },
-            spell,
+            noted: self.subject.spell,
             unsupported,
             spells_matter_after,
         }
-    }
-
-    /// When the spell of not complying began, but for when its cause arose.
-    fn spell(&self) -> Spell {
-        if let Some(noted) = self.subject.spell {
-            return Spell::Noted(noted);
-        }
-        let since = self.subject.installed.and_then(|installed| installed.since);
-        Spell::Own(since.max(self.subject.enrolled))
     }
 
     /// Whether an entry counts for an obligation: from when on, and whether surely.
@@ -182,18 +169,37 @@ impl<'a> Judge<'a> {
         arose: Option<Timestamp>,
     ) -> Option<(Option<Timestamp>, bool)> {
         let Some(condition) = &entry.condition else { return Some((arose, true)) };
-        let Cause::Exposure(advisory) = cause else { return None };
+        let Cause::Exposure(place, advisory) = cause else { return None };
         let latch = self.track.shelf.world.latches.get(&(advisory.id.clone(), condition.text().clone()));
         let latch = latch.copied().filter(|since| *since <= self.now);
-        let held = self.first_held(condition, advisory);
-        match latch.into_iter().chain(held).min() {
+        let said = self.said(condition, place, advisory);
+        match latch.into_iter().chain(said.held).min() {
             Some(since) => Some((Some(since), true)),
-            None => self.asks(condition, advisory, self.now).is_unknown().then_some((arose, false)),
+            None => said.may.then_some((arose, false)),
         }
     }
 
+    /// What a condition says of an exposure. Where it asks nothing of a device, all devices share the answer.
+    fn said(&self, condition: &Expr, place: usize, advisory: &Advisory) -> Said {
+        let work_out = || {
+            let held = self.first_held(condition, advisory);
+            Said { held, may: held.is_none() && self.asks(condition, advisory, self.now).is_unknown() }
+        };
+        if condition.fields().iter().any(|field| field.root != Root::Exposure) {
+            return work_out();
+        }
+        let shelf = self.track.shelf;
+        let key = (place, std::ptr::from_ref(condition).addr());
+        if let Some(known) = shelf.said.borrow().get(&key) {
+            return *known;
+        }
+        let said = work_out();
+        shelf.said.borrow_mut().insert(key, said);
+        said
+    }
+
     /// When a condition first held for an exposure by the dates of what it asks.
-    fn first_held(&self, condition: &Expr, advisory: &'a Advisory) -> Option<Timestamp> {
+    fn first_held(&self, condition: &Expr, advisory: &Advisory) -> Option<Timestamp> {
         let mut reported: BTreeSet<Timestamp> = BTreeSet::from([advisory.known_at]);
         reported.extend(advisory.kev.filter(|kev| *kev > advisory.known_at && *kev <= self.now));
         let mut at = advisory.known_at;
@@ -219,36 +225,32 @@ impl<'a> Judge<'a> {
         there.then(|| since.checked_add(policy.phase_in.unwrap_or(entry.within)).unwrap_or(Timestamp::MAX))
     }
 
-    /// The exceptions that act on the title here; surely, or perhaps.
-    pub fn exceptions(&self) -> impl Iterator<Item = (&'a Exception, Truth)> {
-        let shelf = self.track.shelf;
-        shelf
-            .repository
-            .exceptions
-            .iter()
-            .filter(|exception| self.now < exception.until.end_in(self.subject.zone))
-            .filter(|exception| shelf.selected(&exception.software))
-            .map(|exception| (exception, self.subject.holds(exception.condition.as_ref())))
-            .filter(|(_, truth)| !truth.is_false())
+    /// The exceptions that act on the title here, with their places; surely, or perhaps.
+    pub fn exceptions(&self) -> impl Iterator<Item = (usize, &'a Exception, Truth)> {
+        let exceptions = self.track.shelf.exceptions.iter();
+        exceptions
+            .filter(|(_, exception)| self.now < exception.until.end_in(self.subject.zone))
+            .map(|(place, exception)| (*place, *exception, self.subject.holds(exception.condition.as_ref())))
+            .filter(|(_, _, truth)| !truth.is_false())
     }
 
     /// Whether an obligation keeps its terms in spite of an exception.
     pub fn frees(&self, exception: &Exception, cause: Cause<'a>) -> bool {
         match cause {
-            Cause::Exposure(advisory) => self.asks(&exception.unless, advisory, self.now).is_true(),
+            Cause::Exposure(_, advisory) => self.asks(&exception.unless, advisory, self.now).is_true(),
             _ => false,
         }
     }
 
     fn excepted(&self, cause: Cause<'a>) -> Option<Timestamp> {
         self.exceptions()
-            .filter(|(exception, truth)| truth.is_true() && !self.frees(exception, cause))
-            .filter_map(|(exception, _)| Some(exception.due?.in_zone(self.subject.zone)))
+            .filter(|(_, exception, truth)| truth.is_true() && !self.frees(exception, cause))
+            .filter_map(|(_, exception, _)| Some(exception.due?.in_zone(self.subject.zone)))
             .min()
     }
 
     fn by_kev(&self, cause: Cause<'a>, counts: &[Counted]) -> bool {
-        let Cause::Exposure(advisory) = cause else { return false };
+        let Cause::Exposure(_, advisory) = cause else { return false };
         let kev = FieldRef::exposure("kev");
         let asks = |condition: &Arc<Expr>| condition.fields().contains(&kev);
         advisory.kev.is_some_and(|listed| listed <= self.now)
@@ -259,9 +261,9 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether a release would have ended an obligation when it was offered, or when that arose.
-    fn ends(&self, release: &Release, cause: Cause<'a>, at: Timestamp) -> bool {
+    fn ends(&self, place: usize, release: &Release, cause: Cause<'a>, at: Timestamp) -> bool {
         match cause {
-            Cause::Exposure(advisory) => advisory.affects(&release.version) == Some(false),
+            Cause::Exposure(advisory, _) => self.track.shelf.affects(advisory, place) == Some(false),
             Cause::Stale if !self.track.candidate.policy.accept.is_empty() => self.track.took(release, at),
             _ => true,
         }
@@ -281,7 +283,7 @@ impl<'a> Judge<'a> {
             let aims = || moments().into_iter().map(|moment| (moment, self.track.aim(moment))).collect();
             then.get_or_init(aims).as_slice()
         };
-        for release in self.track.known(self.now) {
+        for (place, release) in self.track.known_with_places(self.now) {
             let offer = self.subject.offer(release);
             for (index, (cause, arose)) in causes.iter().enumerate() {
                 let (since, first) = match offer {
@@ -290,7 +292,7 @@ impl<'a> Judge<'a> {
                 };
                 let from = since.max(arose.unwrap_or(Timestamp::MIN));
                 if since <= self.now
-                    && self.ends(release, *cause, from)
+                    && self.ends(place, release, *cause, from)
                     && self.led_to(release, from, then)
                     && let Some(first) = first.get_mut(index)
                 {
@@ -307,12 +309,12 @@ impl<'a> Judge<'a> {
         'a: 't,
     {
         // Without going back nothing leads to what is not newer.
-        let newer = self.subject.installed.is_none_or(|installed| release.version > *installed.version);
+        let newer = self.track.installed.is_none_or(|(_, installed)| release.version > *installed);
         if !newer && !self.track.candidate.policy.allow_downgrade {
             return false;
         }
         let leads = |aim: &Aim<'a>| {
-            !self.track.above(aim) && self.installed_is_behind(aim) && self.track.on_the_way(release, aim)
+            !self.track.above(aim) && !self.is_installed(aim.version) && self.track.on_the_way(release, aim)
         };
         if self.aim.as_ref().is_some_and(leads) {
             return true;
@@ -321,7 +323,7 @@ impl<'a> Judge<'a> {
         let led = |aim: &Aim<'a>| {
             self.aim.is_none_or(|now| now.branch != aim.branch)
                 && !self.track.above(aim)
-                && self.installed_is_behind(aim)
+                && !self.is_installed(aim.version)
                 && self.track.same_way(release, aim)
         };
         let then = then();
@@ -333,17 +335,13 @@ impl<'a> Judge<'a> {
             .any(|(_, aim)| aim.as_ref().is_some_and(|aim| leads(aim) || led(aim)))
     }
 
-    fn installed_is_behind(&self, aim: &Aim<'_>) -> bool {
-        self.subject.installed.is_none_or(|installed| installed.version != aim.version)
-    }
-
     /// What was noted of an obligation under this policy.
-    fn noted(&self, cause: Cause<'a>) -> impl Iterator<Item = &'a RememberedOffer> {
+    fn noted(&self, cause: Cause<'a>) -> impl Iterator<Item = &RememberedOffer> {
         let name = match cause {
             Cause::Stale => "stale",
             Cause::Missing => "missing",
             Cause::Present => "present",
-            Cause::Exposure(advisory) => advisory.id.as_str(),
+            Cause::Exposure(_, advisory) => advisory.id.as_str(),
         };
         let policy = &self.track.candidate.policy.name;
         self.subject.first_offers.iter().filter(move |offer| offer.policy == *policy && offer.obligation == name)
@@ -358,7 +356,7 @@ impl<'a> Judge<'a> {
     /// Whether nothing that satisfies will ever be offered.
     fn unsupported(&self) -> bool {
         let Some(aim) = self.aim else { return false };
-        if self.subject.installed.is_some_and(|installed| installed.version == aim.version) {
+        if self.is_installed(aim.version) {
             return false;
         }
         let satisfying = self.track.satisfying(&aim, self.now);

@@ -3,17 +3,20 @@
 mod admit;
 mod clock;
 mod duty;
+mod judged;
 mod moving;
 mod next;
 mod read;
 mod ring;
 mod subject;
 mod track;
+mod trail;
 
 pub(crate) use clock::{Clocks, Regime};
+pub(crate) use judged::{Alike, Memo};
 pub(crate) use read::Own;
 pub(crate) use ring::end_of_shares;
-pub(crate) use subject::{Installed, Shelf, Subject};
+pub(crate) use subject::{Installed, Shelf, Spoken, Spot, Subject};
 
 use super::outcome::{Compliance, Goal, Outcome};
 use crate::policy::{
@@ -24,14 +27,12 @@ use crate::policy::{
     expr::Truth,
 };
 use admit::Admission;
-use duty::{Duties, Judge, Spell};
 use jiff::Timestamp;
 use refit_model::Version;
 use ring::{Rings, Stage};
 use smol_str::SmolStr;
 use std::sync::Arc;
 use subject::Candidate;
-use track::{Aim, Track};
 
 /// What the rules say of a cell: a decision but for what the time of day, absences and presence make of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,25 +154,36 @@ impl Ruling {
     }
 }
 
-/// Applies the rules to a cell.
-pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>, own: &Own<'_>) -> Ruling {
+/// Applies the rules to a cell. What its devices share with those of others is remembered; `alike` says what that goes by, for devices that
+/// have nothing of their own there.
+pub(crate) fn rule<'a>(
+    shelf: &'a Shelf<'a>,
+    spot: Spot<'a>,
+    subject: &Subject<'_>,
+    own: &Own<'_>,
+    memo: &Memo<'a>,
+    alike: Option<Alike>,
+) -> Ruling {
     let rank = |candidate: &Candidate<'_>| candidate.policy.rank(shelf.title);
     let asked = |truth: Truth| {
         let applies = move |candidate: &&Candidate<'_>| subject.holds(candidate.policy.condition.as_ref()) == truth;
         shelf.policies.iter().filter(applies)
     };
-    let sure: Vec<&Candidate<'_>> = asked(Truth::True).collect();
+    let sure: Vec<&Candidate<'a>> = asked(Truth::True).collect();
     let Some(top) = sure.iter().map(|candidate| rank(candidate)).max() else {
         return match asked(Truth::Unknown).next() {
             Some(_) => Ruling { undetermined: true, ..Ruling::plain(Compliance::Undetermined) },
             None => Ruling::plain(Compliance::Unmanaged),
         };
     };
-    let tied: Vec<&Candidate<'_>> = sure.iter().copied().filter(|candidate| rank(candidate) == top).collect();
+    let tied: Vec<&Candidate<'a>> = sure.iter().copied().filter(|candidate| rank(candidate) == top).collect();
     let Some(first) = tied.first() else { return Ruling::plain(Compliance::Unmanaged) };
     let (mut matter_after, mut considered) = (None, 0);
-    let mut consider = |candidate: &Candidate<'_>| {
-        let ruling = under(shelf, subject, candidate, false, false);
+    let under = |candidate: &Candidate<'a>, conflict: bool, undetermined: bool| {
+        Under { shelf, spot, subject, candidate: *candidate, conflict, undetermined }.ruling(memo, alike)
+    };
+    let mut consider = |candidate: &Candidate<'a>| {
+        let ruling = under(candidate, false, false);
         considered += 1;
         matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
         ruling
@@ -190,76 +202,70 @@ pub(crate) fn rule(shelf: &Shelf<'_>, subject: &Subject<'_>, own: &Own<'_>) -> R
         })
         .count()
         > 0;
-    let mut ruling =
-        if conflict || undetermined { under(shelf, subject, decides, conflict, undetermined) } else { plain };
+    let mut ruling = if conflict || undetermined { under(decides, conflict, undetermined) } else { plain };
     ruling.spells_matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
     ruling.contested = considered > 1;
     ruling
 }
 
-/// What one policy says of a cell.
-fn under(
-    shelf: &Shelf<'_>,
-    subject: &Subject<'_>,
-    candidate: &Candidate<'_>,
+/// A cell under one policy.
+struct Under<'s, 'a> {
+    shelf: &'a Shelf<'a>,
+    spot: Spot<'a>,
+    subject: &'s Subject<'s>,
+    candidate: Candidate<'a>,
     conflict: bool,
     undetermined: bool,
-) -> Ruling {
-    let policy = candidate.policy;
-    let named = |standing| Ruling {
-        policy: Some(policy.name.clone()),
-        mode: policy.mode,
-        conflict,
-        undetermined,
-        ..Ruling::plain(standing)
-    };
-    if subject.installed.is_none() {
-        match policy.presence {
-            Presence::IfPresent => return named(Compliance::NotApplicable),
-            Presence::Forbidden => return named(Compliance::Compliant),
-            Presence::Required if !(subject.required)(policy) => return named(Compliance::NotApplicable),
-            Presence::Required => {}
+}
+
+impl<'a> Under<'_, 'a> {
+    /// What the policy says.
+    fn ruling(&self, memo: &Memo<'a>, alike: Option<Alike>) -> Ruling {
+        let Under { shelf, spot, subject, candidate, conflict, undetermined } = *self;
+        let policy = candidate.policy;
+        let named = |standing| Ruling {
+            policy: Some(policy.name.clone()),
+            mode: policy.mode,
+            conflict,
+            undetermined,
+            ..Ruling::plain(standing)
+        };
+        if spot.installed.is_none() {
+            match policy.presence {
+                Presence::IfPresent => return named(Compliance::NotApplicable),
+                Presence::Forbidden => return named(Compliance::Compliant),
+                Presence::Required if !(subject.required)(policy) => return named(Compliance::NotApplicable),
+                Presence::Required => {}
+            }
         }
-    }
-    let installed = subject.installed.map(|installed| (installed.branch, installed.version));
-    let track = Track { shelf, candidate: *candidate, zone: subject.zone, installed };
-    let forbidden = policy.presence == Presence::Forbidden;
-    let aim = if forbidden { None } else { track.aim(shelf.now) };
-    let judge = Judge { track: &track, subject, aim, now: shelf.now };
-    let Duties { causes, clocks, spell, unsupported, spells_matter_after } = judge.duties();
-    let spell = match spell {
-        Spell::Noted(noted) => Some(noted),
-        Spell::Own(own) => clocks.began(own),
-    };
-    let duties = clocks.duties(policy, spell);
-    let regime = clocks.regime(policy, spell, shelf.now);
-    let above = aim.is_some_and(|aim| track.above(&aim));
-    let goal = match aim {
-        _ if forbidden => Some(Goal::Absent),
-        Some(Aim { branch, version }) => Some(Goal::Release { version: version.clone(), branch: branch.clone() }),
-        None => None,
-    };
-    let admission = Admission::new(&judge, &causes, &regime, conflict, undetermined);
-    let admitted = admission.admit();
-    Ruling {
-        standing: if unsupported { Standing::Unsupported } else { Standing::Judged },
-        goal,
-        due: duties.iter().filter_map(|(due, _)| *due).min(),
-        provisional: regime.provisional,
-        above,
-        admitted: admitted.release,
-        rollout: admitted.rollout,
-        ring: admitted.ring,
-        gate: admitted.gate,
-        kept: admitted.kept,
-        freezes: admission.freezes(),
-        window: admission.window(),
-        provisioning: subject.provisioning && !policy.provisioning,
-        may_be_server: subject.may_be_server,
-        spells_matter_after,
-        until: judge.until(&clocks, spell),
-        duties,
-        clocks: Arc::new(clocks),
-        ..named(Compliance::Compliant)
+        let judged = memo.judged(shelf, spot, subject, candidate, alike);
+        let clocks = &judged.clocks;
+        let spell = judged.noted.or_else(|| clocks.began(subject.since.max(subject.enrolled)));
+        let duties = clocks.duties(policy, spell);
+        let regime = clocks.regime(policy, spell, shelf.now);
+        let admission =
+            Admission { shelf, spot, subject, candidate, judged: &judged, regime: &regime, conflict, undetermined };
+        let admitted = admission.admit();
+        Ruling {
+            standing: if judged.unsupported { Standing::Unsupported } else { Standing::Judged },
+            goal: judged.goal.clone(),
+            due: duties.iter().filter_map(|(due, _)| *due).min(),
+            provisional: regime.provisional,
+            above: judged.above,
+            admitted: admitted.release,
+            rollout: admitted.rollout,
+            ring: admitted.ring,
+            gate: admitted.gate,
+            kept: admitted.kept,
+            freezes: admission.freezes(),
+            window: judged.window,
+            provisioning: subject.provisioning && !policy.provisioning,
+            may_be_server: subject.may_be_server,
+            spells_matter_after: judged.spells_matter_after,
+            until: judged.until.into_iter().chain(clocks.next(policy, spell, shelf.now)).min(),
+            duties,
+            clocks: Arc::clone(clocks),
+            ..named(Compliance::Compliant)
+        }
     }
 }

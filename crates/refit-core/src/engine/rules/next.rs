@@ -1,6 +1,6 @@
 //! When what the rules say changes by itself: the earliest of the times that they compare with the present one.
 
-use super::{clock::Clocks, duty::Judge, subject::Shelf};
+use super::{duty::Judge, subject::Shelf};
 use crate::{
     policy::expr::Expr,
     world::{ExposureView, GateFinding, GateState},
@@ -36,20 +36,19 @@ impl Shelf<'_> {
             0 => Vec::new(),
             _ => self.world.gates.values().flatten().collect(),
         };
-        for gate in self.gates.iter().chain(snapshots) {
+        for gate in self.trail.gates.iter().chain(snapshots) {
             let GateFinding::Evidence(evidence) = &gate.finding else { continue };
             let rings = self.repository.rollouts.values().flat_map(|rollout| &rollout.rings);
             let soaks = rings.filter(|ring| ring.name == gate.after).map(|ring| ring.soak);
             let first = evidence.first_result;
             times.extend(soaks.filter_map(|soak| first.and_then(|first| first.checked_add(soak).ok())));
         }
-        let exceptions = self.repository.exceptions.iter().filter(|exception| self.selected(&exception.software));
+        let exceptions = self.exceptions.iter().map(|(_, exception)| exception);
         let branches = self.repository.titles.get(self.title).into_iter().flat_map(|title| &title.branches);
-        let blocks = self.repository.blocks.iter().filter(|block| block.title == *self.title);
         let days = (exceptions.map(|exception| exception.until))
             .chain(branches.filter_map(|branch| branch.supported_until))
             .chain(policies().flat_map(|policy| &policy.accept).filter_map(|accepted| accepted.until))
-            .chain(blocks.filter_map(|block| block.until));
+            .chain(self.blocks.iter().filter_map(|block| block.until));
         let days: Vec<_> = days.collect();
         for zone in zones.into_iter().chain([&UTC]) {
             times.extend(days.iter().map(|day| day.end_in(zone)));
@@ -58,26 +57,25 @@ impl Shelf<'_> {
     }
 }
 
-impl Judge<'_> {
-    /// The first time after now at which something is otherwise for these devices alone: an offer, what a condition says of an exposure, a
-    /// due time that lets them go ahead.
-    pub fn until(&self, clocks: &Clocks, spell: Option<Timestamp>) -> Option<Timestamp> {
+impl Judge<'_, '_> {
+    /// The first time after now at which something is otherwise for these devices alone: an offer, what a condition says of an exposure.
+    pub fn until(&self) -> Option<Timestamp> {
         let now = self.now;
         let policy = self.track.candidate.policy;
         let offers = self.subject.offers.iter().filter_map(|(_, offer)| match offer {
             Offer::Since(since) => Some(*since),
             Offer::Never => None,
         });
-        let repository = self.track.shelf.repository;
+        let shelf = self.track.shelf;
         let entries = policy.deadline.iter().filter_map(|entry| entry.condition.as_ref());
-        let unless = repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
-        let conditions = entries.chain(unless).chain(repository.exceptions.iter().map(|exception| &exception.unless));
+        let unless = shelf.repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
+        let conditions = entries.chain(unless).chain(shelf.exceptions.iter().map(|(_, exception)| &exception.unless));
         let timed: Vec<&Arc<Expr>> = conditions.filter(|condition| condition.depends_on_now()).collect();
-        let crossings = self.exposures().flat_map(|advisory| {
+        let crossings = self.exposures().flat_map(|(_, advisory)| {
             let view = ExposureView { known: self.subject.facts, advisory, at: now };
             let changes = timed.iter().map(move |condition| condition.next_change(&view, now));
             changes.flatten().collect::<Vec<_>>()
         });
-        offers.chain(crossings).chain(clocks.next(policy, spell, now)).filter(|time| *time > now).min()
+        offers.chain(crossings).filter(|time| *time > now).min()
     }
 }

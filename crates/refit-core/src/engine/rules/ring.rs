@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{
     policy::{document::test::GateAnswer, expr::Truth, repository::Rollout},
-    rollout::judge,
     world::{GateFinding, GateState, RolloutState},
 };
 use refit_model::{Release, Version};
+use std::cell::RefCell;
 
 /// The ring of a device, and how far a release has come, in one rollout.
 pub(super) struct Stage<'a> {
@@ -31,6 +31,8 @@ pub(super) struct Rings<'a> {
     pub unsure: bool,
     /// The first release behind the installed one that is not halted, where the installed one is.
     pub successor: Option<&'a Version>,
+    /// The ring of a device in a rollout of which nobody is a member yet, by address of the rollout.
+    pub newcomers: RefCell<Vec<(usize, Option<usize>)>>,
 }
 
 impl<'a> Rings<'a> {
@@ -65,6 +67,21 @@ impl<'a> Rings<'a> {
         if self.unsure {
             return Some(last);
         }
+        if state.is_some_and(|state| !state.members.is_empty()) {
+            return self.joining(rollout, |ring| members(ring).is_none());
+        }
+        let key = std::ptr::from_ref(rollout).addr();
+        let known = self.newcomers.borrow().iter().find(|(known, _)| *known == key).map(|(_, ring)| *ring);
+        known.unwrap_or_else(|| {
+            let ring = self.joining(rollout, |_| true);
+            self.newcomers.borrow_mut().push((key, ring));
+            ring
+        })
+    }
+
+    /// The ring that somebody comes into who has not been in any, of those that take anybody.
+    fn joining(&self, rollout: &Rollout, takes: impl Fn(usize) -> bool) -> Option<usize> {
+        let last = rollout.rings.len().checked_sub(1)?;
         let point = (self.subject.point)(self.policy);
         let (mut sum, mut from) = (0.0, 0);
         for (place, ring) in rollout.rings.iter().enumerate() {
@@ -80,7 +97,7 @@ impl<'a> Rings<'a> {
             };
             match share.and(self.subject.holds(ring.condition.as_ref())) {
                 // Who would join later goes on to the next.
-                Truth::True if members(place).is_none() => return Some(place),
+                Truth::True if takes(place) => return Some(place),
                 Truth::Unknown => return Some(last),
                 _ => {}
             }
@@ -93,15 +110,12 @@ impl<'a> Rings<'a> {
         let (Some(moving), Some(ring)) = (&stage.moving, stage.rollout.rings.get(ring)) else {
             return GateAnswer::Inconclusive;
         };
-        let after = |state: &&GateState| state.version == *moving.version && state.after == ring.name;
-        let own = self.subject.platform;
-        // A device of unknown platform may be of any.
-        let here = |state: &&GateState| match (state.platform.as_deref(), own) {
-            (None, _) | (_, None) => true,
-            (Some(platform), Some(own)) => platform == own,
-        };
-        let found = moving.gates.iter().filter(after).filter(here);
-        let found = found.map(|state| (self.answer(state, stage.rollout), state.platform.is_none()));
+        let Some(trail) = moving.trail else { return GateAnswer::Inconclusive };
+        let gates = trail.gates(&moving.version).filter(|(_, state)| state.after == ring.name);
+        let found = gates.filter(|(_, state)| is_here(state, self.subject));
+        let now = self.shelf.now;
+        let found =
+            found.map(|(place, state)| (trail.answer(place, state, stage.rollout, now), state.platform.is_none()));
         // A halt counts whoever found it; else what was found on the own platform comes before what was found on all, and of several the
         // careful one.
         let order = |(answer, on_all): &(GateAnswer, bool)| match answer {
@@ -110,19 +124,6 @@ impl<'a> Rings<'a> {
             GateAnswer::Pass => (*on_all, 2),
         };
         found.min_by_key(order).map_or(GateAnswer::Inconclusive, |(answer, _)| answer)
-    }
-
-    fn answer(&self, state: &GateState, rollout: &Rollout) -> GateAnswer {
-        match &state.finding {
-            GateFinding::Answered(answer) => *answer,
-            GateFinding::Evidence(evidence) => {
-                let ring = rollout.rings.iter().find(|ring| ring.name == state.after);
-                match rollout.gate.as_ref().zip(ring) {
-                    Some((gate, ring)) => judge(gate, ring.soak, evidence, self.shelf.now).answer(),
-                    None => GateAnswer::Inconclusive,
-                }
-            }
-        }
     }
 }
 
@@ -151,7 +152,12 @@ pub(crate) fn end_of_shares(sum: f64) -> u32 {
 
 /// Whether a release was halted here, in whatever rollout: by itself, with the snapshot that it goes with on the policy's own way, or with
 /// any that began with it.
-pub(super) fn halted(shelf: &Shelf<'_>, subject: &Subject<'_>, own: Option<Way<'_>>, release: &Release) -> bool {
+pub(super) fn halted<'a>(
+    shelf: &'a Shelf<'a>,
+    subject: &Subject<'_>,
+    own: Option<Way<'_>>,
+    release: &'a Release,
+) -> bool {
     let own = own.filter(|way| way.snapshots.is_some());
     halted_set(shelf, subject, &Moving::alone(shelf, &release.version))
         || own.is_some_and(|way| halted_set(shelf, subject, &Moving::with(shelf, subject, way, release)))
@@ -160,22 +166,21 @@ pub(super) fn halted(shelf: &Shelf<'_>, subject: &Subject<'_>, own: Option<Way<'
 
 /// Whether what moves as one was halted here.
 pub(super) fn halted_set(shelf: &Shelf<'_>, subject: &Subject<'_>, moving: &Moving<'_>) -> bool {
-    let here = |state: &&GateState| {
-        state.version == *moving.version
-            && match (state.platform.as_deref(), subject.platform) {
-                (None, _) | (_, None) => true,
-                (Some(platform), Some(own)) => platform == own,
-            }
-    };
-    moving.gates.iter().filter(here).any(|state| match &state.finding {
+    let Some(trail) = moving.trail else { return false };
+    let mut gates = trail.gates(&moving.version).filter(|(_, state)| is_here(state, subject));
+    gates.any(|(place, state)| match &state.finding {
         GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
-        GateFinding::Evidence(evidence) => {
-            shelf.repository.rollouts.values().any(|rollout| {
-                let ring = rollout.rings.iter().find(|ring| ring.name == state.after);
-                rollout.gate.as_ref().zip(ring).is_some_and(|(gate, ring)| {
-                    judge(gate, ring.soak, evidence, shelf.now).answer() == GateAnswer::Halt
-                })
-            })
+        GateFinding::Evidence(_) => {
+            let mut rollouts = shelf.repository.rollouts.values();
+            rollouts.any(|rollout| trail.answer(place, state, rollout, shelf.now) == GateAnswer::Halt)
         }
     })
+}
+
+/// Whether what a gate says is said of the platform of a device; one of unknown platform may be of any.
+fn is_here(state: &GateState, subject: &Subject<'_>) -> bool {
+    match (state.platform.as_deref(), subject.platform) {
+        (None, _) | (_, None) => true,
+        (Some(platform), Some(own)) => platform == own,
+    }
 }

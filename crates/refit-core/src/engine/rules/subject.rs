@@ -1,18 +1,33 @@
 //! Who is judged, and by what: the devices of one cell share all of a subject that counts.
 
+use super::trail::Trail;
 use crate::{
+    engine::intern::Map,
     facts::Lookup,
     policy::{
         expr::{Expr, Truth},
-        repository::{Policy, Repository, Selector},
+        repository::{Block, Exception, Policy, Repository, Selector},
     },
     rollout::{snapshot_policy, snapshot_title},
-    world::{GateState, RememberedOffer, RolloutState, World},
+    world::{RememberedOffer, World},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{Advisory, BranchName, DeviceId, Offer, Release, TitleId, Version};
 use smol_str::SmolStr;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeSet,
+    sync::Arc,
+};
+
+/// Which policies name a title, so that not all have to be asked for each.
+#[derive(Clone, Debug)]
+pub(crate) struct Spoken {
+    /// The places of policies that name titles, by title.
+    named: Map<TitleId, Vec<usize>>,
+    /// The places of those that mean titles otherwise too.
+    others: Vec<usize>,
+}
 
 /// One title: everything about it that is not a device's.
 pub(crate) struct Shelf<'w> {
@@ -28,14 +43,29 @@ pub(crate) struct Shelf<'w> {
     pub releases: &'w [Release],
     /// Its advisories.
     pub advisories: &'w [Advisory],
-    /// How far its releases have come.
-    pub rollouts: &'w [RolloutState],
-    /// What gates said of them.
-    pub gates: &'w [GateState],
+    /// How far its releases have come, and what gates said of them.
+    pub trail: Trail<'w>,
     /// How far snapshots have come, of whatever policy, by their titles.
-    pub snapshots: Vec<(&'w TitleId, &'w [RolloutState])>,
+    pub snapshots: Vec<(&'w TitleId, Trail<'w>)>,
     /// The policies that include it, by name.
     pub policies: Vec<Candidate<'w>>,
+    /// The blocks that speak of it.
+    pub blocks: Vec<&'w Block>,
+    /// The exceptions that speak of it, with their places in the repository.
+    pub exceptions: Vec<(usize, &'w Exception)>,
+    /// For each advisory, whether it affects each of the releases; worked out when somebody asks.
+    affected: Vec<OnceCell<Box<[Option<bool>]>>>,
+    /// What conditions that ask nothing of a device say of an advisory, by its place and the condition's address.
+    pub said: RefCell<Map<(usize, usize), Said>>,
+}
+
+/// What a condition says of an exposure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said {
+    /// When it first held.
+    pub held: Option<Timestamp>,
+    /// Whether it may hold now.
+    pub may: bool,
 }
 
 /// A policy that includes a title.
@@ -71,8 +101,8 @@ pub(crate) struct Subject<'a> {
     pub required: &'a dyn Fn(&Policy) -> bool,
     /// When it was first known.
     pub enrolled: Option<Timestamp>,
-    /// What is installed.
-    pub installed: Option<Installed<'a>>,
+    /// Since when what is installed is there.
+    pub since: Option<Timestamp>,
     /// What its universe offers otherwise than published.
     pub offers: &'a [(Version, Offer)],
     /// When a spell began, where that was noted.
@@ -92,13 +122,57 @@ pub(crate) struct Installed<'a> {
     pub branch: &'a Option<BranchName>,
     /// The version.
     pub version: &'a Version,
-    /// Since when.
-    pub since: Option<Timestamp>,
+}
+
+/// A slot: what is there, and where its days end.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    /// What is installed.
+    pub installed: Option<Installed<'a>>,
+    /// The zone.
+    pub zone: &'a TimeZone,
+}
+
+impl Spoken {
+    /// What the policies of a repository name.
+    pub fn new(repository: &Repository) -> Spoken {
+        let (mut named, mut others): (Map<TitleId, Vec<usize>>, _) = (Map::default(), Vec::new());
+        for (place, policy) in repository.policies.iter().enumerate() {
+            let mut all_named = true;
+            for selector in &policy.software {
+                match selector {
+                    Selector::Title(title) => {
+                        let places = named.entry(title.clone()).or_default();
+                        if places.last() != Some(&place) {
+                            places.push(place);
+                        }
+                    }
+                    _ => all_named = false,
+                }
+            }
+            if !all_named {
+                others.push(place);
+            }
+        }
+        Spoken { named, others }
+    }
+
+    /// The places of the policies that may include a title, in order.
+    fn of(&self, title: &TitleId) -> BTreeSet<usize> {
+        let others = if title.package().is_some() { self.others.as_slice() } else { &[] };
+        self.named.get(title).into_iter().flatten().chain(others).copied().collect()
+    }
 }
 
 impl<'w> Shelf<'w> {
     /// What the world and the repository say of a title.
-    pub fn new(repository: &'w Repository, world: &'w World, title: &'w TitleId, now: Timestamp) -> Self {
+    pub fn new(
+        repository: &'w Repository,
+        spoken: &Spoken,
+        world: &'w World,
+        title: &'w TitleId,
+        now: Timestamp,
+    ) -> Self {
         let releases = world.releases(title);
         let secure = || releases.iter().any(|release| release.security && release.published <= now);
         let candidate = |policy: &'w Policy| {
@@ -107,8 +181,37 @@ impl<'w> Shelf<'w> {
                 !policy.software.iter().any(|selector| *selector != Selector::OsSecurity && selects(selector));
             policy.software.iter().any(selects).then_some(Candidate { policy, security_only })
         };
-        let snapshots = world.rollouts.range(snapshot_title("")..);
-        let snapshots = snapshots.take_while(|(title, _)| snapshot_policy(title).is_some());
+        let policies = spoken.of(title).into_iter().filter_map(|place| repository.policies.get(place));
+        let policies = policies.filter_map(candidate).collect();
+        Self::with(repository, world, title, now, policies)
+    }
+
+    /// The same where it is known which policies include it: their places, and whether they speak only of what the security archive offers.
+    pub fn of(
+        repository: &'w Repository,
+        world: &'w World,
+        title: &'w TitleId,
+        now: Timestamp,
+        policies: &[(usize, bool)],
+    ) -> Self {
+        let candidates = policies.iter().filter_map(|(place, security_only)| {
+            Some(Candidate { policy: repository.policies.get(*place)?, security_only: *security_only })
+        });
+        Self::with(repository, world, title, now, candidates.collect())
+    }
+
+    fn with(
+        repository: &'w Repository,
+        world: &'w World,
+        title: &'w TitleId,
+        now: Timestamp,
+        policies: Vec<Candidate<'w>>,
+    ) -> Self {
+        let releases = world.releases(title);
+        let secure = || releases.iter().any(|release| release.security && release.published <= now);
+        let selected =
+            |exception: &Exception| exception.software.iter().any(|selector| selector.selects(title, secure));
+        let exceptions = repository.exceptions.iter().enumerate();
         Shelf {
             title,
             repository,
@@ -116,18 +219,52 @@ impl<'w> Shelf<'w> {
             now,
             releases,
             advisories: world.advisories(title),
-            rollouts: world.rollouts.get(title).map(Vec::as_slice).unwrap_or_default(),
-            gates: world.gates.get(title).map(Vec::as_slice).unwrap_or_default(),
-            snapshots: snapshots.map(|(title, states)| (title, states.as_slice())).collect(),
-            policies: repository.policies.iter().filter_map(candidate).collect(),
+            trail: trail(world, title),
+            snapshots: if policies.is_empty() { Vec::new() } else { snapshots(world) },
+            policies,
+            blocks: repository.blocks.iter().filter(|block| block.title == *title).collect(),
+            exceptions: exceptions.filter(|(_, exception)| selected(exception)).collect(),
+            affected: world.advisories(title).iter().map(|_| OnceCell::new()).collect(),
+            said: RefCell::default(),
         }
     }
 
-    /// Whether one of the selectors means the title.
-    pub fn selected(&self, selectors: &[Selector]) -> bool {
-        let secure = || self.releases.iter().any(|release| release.security && release.published <= self.now);
-        selectors.iter().any(|selector| selector.selects(self.title, secure))
+    /// The policies that include it, as [`Shelf::of`] takes them.
+    pub fn places(&self) -> Vec<(usize, bool)> {
+        let place = |policy: &Policy| self.repository.policies.iter().position(|known| std::ptr::eq(known, policy));
+        let policies = self.policies.iter();
+        policies.filter_map(|one| Some((place(one.policy)?, one.security_only))).collect()
     }
+
+    /// Whether any gate has said anything that can stop a release.
+    pub fn anything_halts(&self) -> bool {
+        !self.trail.gates.is_empty() || self.snapshots.iter().any(|(_, trail)| !trail.gates.is_empty())
+    }
+
+    /// Whether an advisory, by place, affects a release, by place.
+    pub fn affects(&self, advisory: usize, release: usize) -> Option<bool> {
+        let affects = || {
+            let advisory = self.advisories.get(advisory);
+            let affects = |release: &Release| advisory.and_then(|advisory| advisory.affects(&release.version));
+            self.releases.iter().map(affects).collect()
+        };
+        *self.affected.get(advisory)?.get_or_init(affects).get(release)?
+    }
+}
+
+fn trail<'w>(world: &'w World, title: &TitleId) -> Trail<'w> {
+    let rollouts = world.rollouts.get(title).map(Vec::as_slice).unwrap_or_default();
+    Trail::new(rollouts, world.gates.get(title).map(Vec::as_slice).unwrap_or_default())
+}
+
+/// What is known of the snapshots of all policies.
+fn snapshots(world: &World) -> Vec<(&TitleId, Trail<'_>)> {
+    let first = snapshot_title("");
+    let rollouts = world.rollouts.range(first.clone()..).map(|(title, _)| title);
+    let gates = world.gates.range(first..).map(|(title, _)| title);
+    let of_snapshot = |title: &&TitleId| snapshot_policy(title).is_some();
+    let titles: BTreeSet<&TitleId> = rollouts.take_while(of_snapshot).chain(gates.take_while(of_snapshot)).collect();
+    titles.into_iter().map(|title| (title, trail(world, title))).collect()
 }
 
 impl Subject<'_> {

@@ -34,10 +34,16 @@ struct Rung<'a> {
 
 impl<'a> Track<'a> {
     /// The releases that were out, oldest version first.
-    pub fn known(&self, at: Timestamp) -> impl Iterator<Item = &'a Release> {
+    pub fn known(&self, at: Timestamp) -> impl DoubleEndedIterator<Item = &'a Release> {
+        self.known_with_places(at).map(|(_, release)| release)
+    }
+
+    /// As [`Track::known`], with their places on the shelf.
+    pub fn known_with_places(&self, at: Timestamp) -> impl DoubleEndedIterator<Item = (usize, &'a Release)> {
         let security_only = self.candidate.security_only;
-        let out = move |release: &&Release| release.published <= at && (!security_only || release.security);
-        self.shelf.releases.iter().filter(out)
+        let out = move |release: &Release| release.published <= at && (!security_only || release.security);
+        let shelf: &'a Shelf<'a> = self.shelf;
+        shelf.releases.iter().enumerate().filter(move |(_, release)| out(release))
     }
 
     /// The release that an aim means, where it was out. What is installed counts whichever archive it came from.
@@ -67,9 +73,13 @@ impl<'a> Track<'a> {
         branches.map(|branch| (&branch.name, branch.supported_until.map(|day| day.end_in(self.zone))))
     }
 
+    /// When a branch ends.
+    fn end(&self, branch: &Option<BranchName>) -> Option<Timestamp> {
+        self.branches().find(|(name, _)| branch.as_ref() == Some(*name)).and_then(|(_, end)| end)
+    }
+
     fn supported(&self, branch: &Option<BranchName>, at: Timestamp) -> bool {
-        let end = self.branches().find(|(name, _)| branch.as_ref() == Some(*name)).and_then(|(_, end)| end);
-        end.is_none_or(|end| at < end)
+        self.end(branch).is_none_or(|end| at < end)
     }
 
     /// The supported branches that had begun, the oldest first.
@@ -186,6 +196,18 @@ impl<'a> Track<'a> {
         if self.satisfied(now) {
             return None;
         }
+        let policy = self.candidate.policy;
+        if let (WantedBranch::Installed | WantedBranch::Any, WantedRelease::Latest(back), Some((branch, version))) =
+            (&policy.target.branch, &policy.target.release, self.installed)
+            && policy.accept.is_empty()
+        {
+            // Once there are more newer ones than the target lets be, and once support has ended, that stays so.
+            let newer = self.known(now).filter(|release| release.branch == *branch && release.version > *version);
+            let mut newer: Vec<Timestamp> = newer.map(|release| release.published).collect();
+            newer.sort_unstable();
+            let end = self.end(branch).filter(|end| *end <= now);
+            return Some(newer.get(*back).copied().into_iter().chain(end).min());
+        }
         let mut since = None;
         for moment in self.moments(now).into_iter().rev() {
             if self.satisfied(moment) {
@@ -204,24 +226,23 @@ impl<'a> Track<'a> {
     /// The release that the target asks for in a branch.
     fn pick(&self, branch: &Option<BranchName>, at: Timestamp) -> Option<Aim<'a>> {
         let own = self.installed.filter(|(installed, _)| *installed == branch);
-        let mut versions: Vec<(&'a Option<BranchName>, &'a Version)> = self
-            .known(at)
-            .filter(|release| release.branch == *branch)
-            .map(|release| (&release.branch, &release.version))
-            .collect();
+        let versions = || self.known(at).rev().filter(|release| release.branch == *branch);
         let found = match &self.candidate.policy.target.release {
             WantedRelease::Latest(back) => {
                 // What is newer than everything that is known is not asked back.
-                if let Some((branch, version)) = own
-                    && versions.last().is_some_and(|(_, newest)| *newest < version)
+                if let Some(own) = own
                     && *back == 0
+                    && versions().next().is_some_and(|newest| newest.version < *own.1)
                 {
-                    versions.push((branch, version));
+                    Some(own)
+                } else {
+                    versions().take(*back + 1).last().map(|release| (&release.branch, &release.version))
                 }
-                versions.get(versions.len().checked_sub(1)?.saturating_sub(*back)).copied()
             }
             WantedRelease::Range(range) => {
-                versions.into_iter().filter(|(_, version)| range.contains(version)).max_by_key(|(_, version)| *version)
+                let inside = versions().filter(|release| range.contains(&release.version));
+                let newest = inside.reduce(|newest, other| if other.version > newest.version { other } else { newest });
+                newest.map(|release| (&release.branch, &release.version))
             }
         };
         found.map(|(branch, version)| Aim { branch, version })
@@ -260,7 +281,7 @@ impl<'a> Track<'a> {
                 if policy.accept.is_empty() || fine(branch) {
                     return self.pick(branch, at);
                 }
-                let newest = self.known(at).filter(|release| release.branch == *branch).last();
+                let newest = self.known(at).rfind(|release| release.branch == *branch);
                 let newest = newest.map(|release| &release.version);
                 let from = newest.or(installed.filter(|(own, _)| *own == branch).map(|(_, version)| version))?;
                 let next = self.next_up(from, branch, at).or_else(|| self.next_down(from, branch, at));

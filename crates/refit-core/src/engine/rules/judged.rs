@@ -1,0 +1,171 @@
+//! What the rules say of a slot under one policy, but for what rings, freezes and blocks make of it: devices of many cells share that.
+
+use super::{
+    Goal, Presence, Truth, WindowOf,
+    clock::Clocks,
+    duty::{Cause, Duties, Judge},
+    subject::{Candidate, Shelf, Spot, Subject},
+    track::{Aim, Track},
+};
+use crate::{engine::intern::Map, policy::repository::RangeText};
+use jiff::Timestamp;
+use refit_model::{Advisory, Release};
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+/// What devices have in common that nothing but their rings, their blocks and their freezes tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Alike {
+    /// What is seen of their class apart from that.
+    pub duties: u32,
+    /// Their zone, where days matter.
+    pub zone: u32,
+    /// What their universe says of the title.
+    pub told: u32,
+}
+
+/// What was worked out of one release in a slot, for whoever asks next.
+#[derive(Default)]
+pub(crate) struct Memo<'a> {
+    judged: RefCell<Map<(usize, Alike), Rc<Judged<'a>>>>,
+    affecting: OnceCell<Vec<(usize, &'a Advisory)>>,
+}
+
+/// What a policy makes of a slot.
+pub(super) struct Judged<'a> {
+    /// Where it leads.
+    pub aim: Option<Aim<'a>>,
+    /// The release that this means.
+    pub aimed: Option<&'a Release>,
+    /// As an answer says it.
+    pub goal: Option<Goal>,
+    /// Whether what is installed is above that.
+    pub above: bool,
+    /// How due times follow from spells.
+    pub clocks: Arc<Clocks>,
+    /// When the spell began, where that was noted.
+    pub noted: Option<Timestamp>,
+    /// Whether no release that helps will ever be offered.
+    pub unsupported: bool,
+    /// Spells that began no later make no difference.
+    pub spells_matter_after: Option<Timestamp>,
+    /// The releases on the way, oldest first.
+    pub ways: Vec<&'a Release>,
+    /// In which exceptions hold it.
+    pub held_in: Vec<&'a RangeText>,
+    /// The window that counts.
+    pub window: Option<WindowOf>,
+    /// The freezes that yield to one of its exposures, by place.
+    pub yielding: Vec<usize>,
+    /// When any of this is otherwise by itself.
+    pub until: Option<Timestamp>,
+}
+
+impl<'a> Memo<'a> {
+    /// The advisories that ever affect what is installed.
+    fn affecting(&self, shelf: &'a Shelf<'a>, spot: &Spot<'a>) -> &[(usize, &'a Advisory)] {
+        self.affecting.get_or_init(|| {
+            let Some(installed) = spot.installed else { return Vec::new() };
+            let advisories = shelf.advisories.iter().enumerate();
+            advisories.filter(|(_, advisory)| advisory.affects(installed.version) == Some(true)).collect()
+        })
+    }
+
+    /// What a policy makes of a slot; `alike` where nothing else that it goes by is a device's own.
+    pub(super) fn judged(
+        &self,
+        shelf: &'a Shelf<'a>,
+        spot: Spot<'a>,
+        subject: &Subject<'_>,
+        candidate: Candidate<'a>,
+        alike: Option<Alike>,
+    ) -> Rc<Judged<'a>> {
+        let key = alike.map(|alike| (std::ptr::from_ref(candidate.policy).addr(), alike));
+        if let Some(key) = key
+            && let Some(known) = self.judged.borrow().get(&key)
+        {
+            return Rc::clone(known);
+        }
+        let judged = Rc::new(Judged::new(shelf, spot, subject, candidate, self.affecting(shelf, &spot)));
+        if let Some(key) = key {
+            self.judged.borrow_mut().insert(key, Rc::clone(&judged));
+        }
+        judged
+    }
+}
+
+impl<'a> Judged<'a> {
+    fn new(
+        shelf: &'a Shelf<'a>,
+        spot: Spot<'a>,
+        subject: &Subject<'_>,
+        candidate: Candidate<'a>,
+        affecting: &[(usize, &'a Advisory)],
+    ) -> Judged<'a> {
+        let policy = candidate.policy;
+        let installed = spot.installed.map(|installed| (installed.branch, installed.version));
+        let track = Track { shelf, candidate, zone: spot.zone, installed };
+        let forbidden = policy.presence == Presence::Forbidden;
+        let aim = if forbidden { None } else { track.aim(shelf.now) };
+        let judge = Judge { track: &track, subject, aim, affecting, now: shelf.now };
+        let Duties { causes, clocks, noted, unsupported, spells_matter_after } = judge.duties();
+        let above = aim.is_some_and(|aim| track.above(&aim));
+        let on_the_way = |aim: Aim<'a>| {
+            let known = track.known(shelf.now);
+            known.filter(|release| track.on_the_way(release, &aim)).collect()
+        };
+        let goal = match aim {
+            _ if forbidden => Some(Goal::Absent),
+            Some(Aim { branch, version }) => Some(Goal::Release { version: version.clone(), branch: branch.clone() }),
+            None => None,
+        };
+        Judged {
+            aim,
+            aimed: aim.and_then(|aim| track.release(&aim, shelf.now)),
+            goal,
+            above,
+            ways: aim.filter(|_| !above).map(on_the_way).unwrap_or_default(),
+            held_in: held_in(&judge, &causes),
+            window: window(&judge, &causes),
+            yielding: yielding(&judge),
+            until: judge.until(),
+            clocks: Arc::new(clocks),
+            noted,
+            unsupported,
+            spells_matter_after,
+        }
+    }
+}
+
+/// The ranges in which exceptions hold a slot, unless one of its obligations keeps its terms.
+fn held_in<'a>(judge: &Judge<'_, 'a>, causes: &[Cause<'a>]) -> Vec<&'a RangeText> {
+    let holding = judge.exceptions().filter(|(_, exception, _)| {
+        exception.hold_at.is_some() && !causes.iter().any(|cause| judge.frees(exception, *cause))
+    });
+    holding.filter_map(|(_, exception, _)| exception.hold_at.as_ref()).collect()
+}
+
+/// The window that counts: that of the first exception, by name, that surely acts and names one, else the policy's.
+fn window(judge: &Judge<'_, '_>, causes: &[Cause<'_>]) -> Option<WindowOf> {
+    let mut acting = judge.exceptions().filter(|(_, exception, truth)| {
+        *truth == Truth::True
+            && exception.window.is_some()
+            && !causes.iter().any(|cause| judge.frees(exception, *cause))
+    });
+    let window = acting.next().map(|(place, _, _)| WindowOf::Exception(place));
+    window.or(judge.track.candidate.policy.window.as_ref().map(|_| WindowOf::Policy))
+}
+
+/// The freezes that yield to one of the open exposures of a slot.
+fn yielding(judge: &Judge<'_, '_>) -> Vec<usize> {
+    let freezes = judge.track.shelf.repository.freezes.iter().enumerate();
+    let yielding = freezes.filter(|(_, freeze)| {
+        freeze.unless.as_ref().is_some_and(|unless| {
+            judge.exposures().any(|(_, advisory)| judge.asks(unless, advisory, judge.now).is_true())
+        })
+    });
+    yielding.map(|(place, _)| place).collect()
+}
