@@ -1,34 +1,48 @@
-//! `cargo xtask generate`: the JSON Schemas, the description of the API and the agent protocol's in `schemas/`, from the types.
+//! `cargo xtask generate`: the JSON Schemas, the description of the API and the agent protocol's in `schemas/`, from the types; what
+//! other systems call the fields of the model in `docs/model/`, from the connectors.
 
 use super::process::{self, cargo, program, target, workspace};
 use anyhow::{Context, Result, ensure};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
-const FOLDER: &str = "schemas";
+/// The folders that are generated, whole.
+const FOLDERS: [&str; 2] = ["schemas", "docs/model"];
 
 /// Writes generated files, or with `check` says which are not up to date.
 pub fn run(check: bool) -> Result<()> {
     process::run(cargo().args(["build", "--quiet", "--package", "refit"]))?;
-    let fresh = target().join("generated/schemas");
+    let fresh = target().join("generated");
     let _ = fs::remove_dir_all(&fresh);
-    process::run(program(&target().join("debug/refit").display().to_string()).args(["schema", "--out"]).arg(&fresh))?;
+    let schemas = fresh.join("schemas");
+    process::run(program(&target().join("debug/refit").display().to_string()).args(["schema", "--out"]).arg(&schemas))?;
     let openapi = ["run", "--quiet", "--package", "refit-server", "--example", "openapi", "--"];
-    process::run(cargo().args(openapi).arg(fresh.join("openapi.json")))?;
+    process::run(cargo().args(openapi).arg(schemas.join("openapi.json")))?;
     let protocol = ["run", "--quiet", "--package", "refit-wire", "--example", "schemas", "--"];
-    process::run(cargo().args(protocol).arg(fresh.join("agent-protocol.json")))?;
-    let committed = workspace().join(FOLDER);
-    let (wanted, found) = (read(&fresh)?, read(&committed).unwrap_or_default());
-    if check {
-        let stale: Vec<&String> =
-            wanted.keys().chain(found.keys()).filter(|name| wanted.get(*name) != found.get(*name)).collect();
-        ensure!(stale.is_empty(), "{FOLDER}/ is not up to date ({stale:?}): run `cargo xtask generate`");
-        println!("generated files are up to date");
-        return Ok(());
+    process::run(cargo().args(protocol).arg(schemas.join("agent-protocol.json")))?;
+    let model = ["run", "--quiet", "--package", "refit-core", "--example", "model", "--"];
+    process::run(cargo().args(model).arg(workspace().join("connectors")).arg(fresh.join("docs/model")))?;
+    let mut stale = Vec::new();
+    for folder in FOLDERS {
+        let committed = workspace().join(folder);
+        let (wanted, found) = (read(&fresh.join(folder))?, read(&committed).unwrap_or_default());
+        let names: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+        let differ = names.into_iter().filter(|name| wanted.get(*name) != found.get(*name));
+        stale.extend(differ.map(|name| format!("{folder}/{name}")));
+        if !check {
+            let _ = fs::remove_dir_all(&committed);
+            fs::create_dir_all(&committed)?;
+            for (name, text) in wanted {
+                fs::write(committed.join(name), text)?;
+            }
+        }
     }
-    let _ = fs::remove_dir_all(&committed);
-    fs::create_dir_all(&committed)?;
-    for (name, text) in wanted {
-        fs::write(committed.join(name), text)?;
+    if check {
+        ensure!(stale.is_empty(), "not up to date: {}: run `cargo xtask generate`", stale.join(", "));
+        println!("generated files are up to date");
     }
     Ok(())
 }

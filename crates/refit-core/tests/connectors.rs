@@ -61,7 +61,7 @@ fn the_fixtures_of_every_connector_say_what_is_expected() {
         let fixtures = sorted(&folder.join("fixtures"));
         assert!(!fixtures.is_empty(), "{} has no fixtures", folder.display());
         for fixture in fixtures {
-            let payload = fs::read_to_string(&fixture).unwrap();
+            let payload = fs::read(&fixture).unwrap();
             let reading = read(&connector, &payload, &Maps::new()).unwrap_or_else(|why| panic!("{fixture:?}: {why:?}"));
             assert!(!reading.records.is_empty(), "{fixture:?} says nothing");
             let actual = serde_json::to_string_pretty(&reading).unwrap() + "\n";
@@ -82,52 +82,84 @@ fn every_kind_of_records_has_a_fixture() {
     for (folder, connector) in connectors() {
         let mut known: Vec<String> = connector.document.records.iter().map(|kind| kind.records.clone()).collect();
         for fixture in sorted(&folder.join("fixtures")) {
-            let reading = read(&connector, &fs::read_to_string(fixture).unwrap(), &Maps::new()).unwrap();
+            let reading = read(&connector, fs::read(fixture).unwrap(), &Maps::new()).unwrap();
             known.retain(|kind| reading.records.iter().all(|record| record.records != *kind));
         }
         assert!(known.is_empty(), "{}: no fixture has {known:?}", folder.display());
     }
 }
 
-/// Payloads that others wrote, through every connector: whatever they are, nothing panics, hangs or stops. They lie in
-/// `$REFIT_SHARED_DATA`, or beside the repository.
-#[test]
-fn no_payload_stops_any_connector() {
+/// Payloads that others wrote. They lie in `$REFIT_SHARED_DATA`, or beside the repository; `None` where they do not.
+fn public_payloads() -> Option<Vec<(PathBuf, Vec<u8>)>> {
     let data = std::env::var_os("REFIT_SHARED_DATA").map(PathBuf::from);
     let root = data.unwrap_or_else(|| workspace().join("../shared/data")).join("payloads");
     if !root.is_dir() {
-        return println!("skipped: the public payloads are not at hand");
+        println!("skipped: the public payloads are not at hand");
+        return None;
     }
-    let connectors = connectors();
-    let (mut folders, mut payloads) = (vec![root], 0);
-    let mut counts = std::collections::BTreeMap::<String, (usize, usize, usize)>::new();
+    let (mut folders, mut payloads) = (vec![root], Vec::new());
     while let Some(folder) = folders.pop() {
         for path in sorted(&folder) {
             if path.is_dir() {
                 folders.push(path);
-                continue;
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                payloads.push((path, bytes));
             }
-            payloads += 1;
-            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-            for (_, connector) in &connectors {
-                let count = counts.entry(connector.document.connector.clone()).or_default();
-                match read(connector, &text, &Maps::new()) {
-                    Ok(reading) => {
-                        count.0 += reading.records.len();
-                        count.1 += reading.quarantined.len();
-                        serde_json::to_string(&reading).unwrap();
-                    }
-                    Err(why) => {
-                        count.2 += 1;
-                        assert!(!why.message.is_empty());
-                    }
+        }
+    }
+    assert!(!payloads.is_empty());
+    Some(payloads)
+}
+
+/// Whatever payloads are, nothing panics, hangs or stops.
+#[test]
+fn no_payload_stops_any_connector() {
+    let Some(payloads) = public_payloads() else { return };
+    let connectors = connectors();
+    let mut counts = std::collections::BTreeMap::<String, (usize, usize, usize)>::new();
+    for (_, bytes) in &payloads {
+        for (_, connector) in &connectors {
+            let count = counts.entry(connector.document.connector.clone()).or_default();
+            match read(connector, bytes, &Maps::new()) {
+                Ok(reading) => {
+                    count.0 += reading.records.len();
+                    count.1 += reading.quarantined.len();
+                    serde_json::to_string(&reading).unwrap();
+                }
+                Err(why) => {
+                    count.2 += 1;
+                    assert!(!why.message.is_empty());
                 }
             }
         }
     }
-    assert!(payloads > 0);
+    let payloads = payloads.len();
     println!("{payloads} payloads; for each connector records, set aside, refused: {counts:#?}");
     for name in ["jamf-pro", "intune", "okta", "bamboohr", "workday", "pagerduty"] {
         assert!(counts.get(name).is_some_and(|(records, ..)| *records > 0), "{name} reads none of the payloads");
     }
+}
+
+fn loaded(text: &str) -> (Option<Connector>, String) {
+    let (mut files, limits) = (Files::default(), Limits::default());
+    let file = files.add("connector.yaml".to_owned(), text.as_bytes(), &limits).unwrap();
+    let (connector, found) = load(&files, file, &Fields::builtin(), &limits);
+    (connector, found.iter().map(|found| render(found, &files)).collect())
+}
+
+/// What Apple's devices answer to their management.
+#[test]
+fn property_lists_that_devices_sent_are_read() {
+    let Some(payloads) = public_payloads() else { return };
+    let of = |name: &str| &payloads.iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
+    let document = "connector: mdm\nname: MDM\nreads: plist\nrecords:\n  - records: devices\n    of: device\n    \
+        id: record.QueryResponses.UDID\n    keys: { serial: record.QueryResponses.SerialNumber }\n    fields: { \
+        device.serial: record.QueryResponses.SerialNumber, device.hostname: record.QueryResponses.DeviceName, \
+        device.os_version: record.QueryResponses.OSVersion, device.model: record.QueryResponses.ModelName }\n";
+    let (connector, said) = loaded(document);
+    assert_eq!(said, "");
+    let reading = read(&connector.unwrap(), of("apple_mdm/device_information.plist"), &Maps::new()).unwrap();
+    assert_eq!((reading.records.len(), reading.quarantined.len()), (1, 0), "{reading:#?}");
+    assert_eq!(reading.records[0].facts.len(), 4, "{reading:#?}");
 }

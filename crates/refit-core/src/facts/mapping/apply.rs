@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 
 /// What a payload says. What does not fit is set aside with its path and the reason, and the rest is read; only a payload that is
 /// none of the connector's at all is an error.
-pub fn read(connector: &Connector, text: &str, maps: &Maps) -> Result<Reading, Unreadable> {
-    let payload = payload::parse(connector.document.reads, text)?;
+pub fn read(connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<Reading, Unreadable> {
+    let (reads, bytes) = (connector.document.reads, payload.as_ref());
+    let text = payload::text(reads, bytes);
+    let payload = payload::parse(reads, bytes, &text)?;
     let mut reader = Reader {
         payload: &payload,
         maps,

@@ -1,5 +1,7 @@
 //! From the document to what payloads are read with: expressions compiled, fields looked up, and what is wrong with either.
 
+mod asking;
+
 use super::document::{
     AssignmentDocument, ConnectorDocument, DetailedSourceDocument, Formula, InstallsDocument, KeySourceDocument,
     RecordsDocument, RelationDocument, RelationKind, SourceDocument, Subject,
@@ -441,38 +443,5 @@ impl<'c> Compiler<'c> {
             assignment,
             keys: self.keys(&relation.keys, other, names, &join(at, "keys")),
         }
-    }
-
-    /// Names that one part of the document says of another.
-    fn names(&mut self) {
-        let document = &self.written.document;
-        let known: Vec<&str> = document.records.iter().map(|records| records.records.as_str()).collect();
-        for (name, list) in &document.lists {
-            let at = [Step::Key("lists"), Step::Key(name)];
-            for (index, gives) in list.gives.iter().enumerate() {
-                if !known.contains(&gives.as_str()) {
-                    let path = join(&join(&at, "gives"), index);
-                    self.unknown("records", gives, &known, &path);
-                }
-            }
-            if let Some(other) = &list.for_each
-                && !document.lists.contains_key(other)
-            {
-                let lists: Vec<&str> = document.lists.keys().map(String::as_str).collect();
-                self.unknown("lists", other, &lists, &join(&at, "for_each"));
-            }
-        }
-        for name in document.none.keys() {
-            self.field(name, None, &[Step::Key("none"), Step::Key(name)]);
-        }
-    }
-
-    fn unknown(&mut self, what: &str, name: &str, known: &[&str], path: &[Step<'_>]) {
-        let help = match did_you_mean(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", known.join(", ")),
-        };
-        let label = format!("there are no {what} `{name}`");
-        self.report("connector/unknown-name", "unknown name", path, label).help = Some(help);
     }
 }

@@ -1,4 +1,6 @@
-//! Payloads: from their text to the values in which records are looked for.
+//! Payloads: from their bytes to the values in which records are looked for.
+
+mod property_list;
 
 use super::document::PayloadKind;
 use super::json::Json;
@@ -56,10 +58,15 @@ impl Payload<'_> {
     }
 }
 
-/// Reads a payload.
-pub(super) fn parse(kind: PayloadKind, text: &str) -> Result<Payload<'_>, Unreadable> {
+/// The text of a payload. What is no UTF-8 is read as far as it can be; a property list has its own reader.
+pub(super) fn text(kind: PayloadKind, bytes: &[u8]) -> Cow<'_, str> {
+    if kind == PayloadKind::Plist { Cow::Borrowed("") } else { String::from_utf8_lossy(bytes) }
+}
+
+/// Reads a payload. `text` is that of `bytes`, so that what is read can borrow from it.
+pub(super) fn parse<'p>(kind: PayloadKind, bytes: &[u8], text: &'p str) -> Result<Payload<'p>, Unreadable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim().is_empty() {
+    if bytes.trim_ascii().is_empty() || (kind != PayloadKind::Plist && text.trim().is_empty()) {
         return Err(Unreadable::new("the payload is empty", "there is nothing in it"));
     }
     match kind {
@@ -71,9 +78,7 @@ pub(super) fn parse(kind: PayloadKind, text: &str) -> Result<Payload<'_>, Unread
         }
         PayloadKind::Ndjson => Ok(lines(text)),
         PayloadKind::Csv => table(text),
-        PayloadKind::Plist => {
-            Err(Unreadable::new("property lists are not read yet", "connectors that read them come later"))
-        }
+        PayloadKind::Plist => property_list::parse(bytes).map(|json| Payload { json, lines: None, broken: Vec::new() }),
     }
 }
 
