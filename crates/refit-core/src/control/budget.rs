@@ -67,6 +67,23 @@ impl<'s> Budgets<'s> {
         Budgets { rows: rows.collect() }
     }
 
+    /// Some budgets of which nothing has been spent, for a fleet that no server keeps: of `devices`, divided as `groups` says of a field,
+    /// under the values themselves.
+    pub fn unspent(
+        documents: &'s [BudgetDocument],
+        devices: u64,
+        groups: impl Fn(&str) -> BTreeMap<SmolStr, u64>,
+    ) -> Budgets<'s> {
+        let rows = documents.iter().map(|document| {
+            let of = match &document.by {
+                None => BTreeMap::from([(SmolStr::default(), devices)]),
+                Some(field) => groups(field),
+            };
+            Row { document, moved: BTreeMap::new(), of, values: BTreeMap::new() }
+        });
+        Budgets { rows: rows.collect() }
+    }
+
     /// Whether one more device may be moved; else why not, with the figures.
     pub fn permit(&self, index: u32, groups: &BTreeMap<SmolStr, SmolStr>) -> Result<(), SmolStr> {
         for row in &self.rows {

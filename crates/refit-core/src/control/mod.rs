@@ -46,7 +46,10 @@ pub use entry::read as read_fact;
 pub use entry::{AdvisoryEntry, InstallEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName};
 pub use evaluate::{Awaited, Evaluation, Evaluator, SlotOutcome, Terms};
 pub use event::*;
-pub use fleet_plan::{FleetPlan, FleetSummary, Permit, PlannedChange, fleet_plan};
+pub use fleet_plan::{
+    After, Before, ChangeMembers, Difference, EXAMPLES, FIELDS, FORMAT as FLEET_PLAN_FORMAT, FleetPlan, FleetSummary,
+    Gathered, NO_RING, Permit, PlannedChange, UNKNOWN, Who, count, fleet_plan,
+};
 pub use handle::handle;
 pub use history::{CheckIn, Continuation, Head, History};
 pub use holds::ServerHold;

@@ -9,7 +9,7 @@ mod outcome;
 mod rules;
 mod select;
 
-pub use cells::{Answer, Engine, Verdicts, WorldChange};
+pub use cells::{Answer, Engine, Reader, Reading, Verdicts, WorldChange};
 pub use fleet::{Change, Fleet, SnapshotError};
 pub use outcome::{Compliance, Goal, Hold, Mark, Outcome, Progress};
 pub use select::{Selection, Sets};

@@ -7,6 +7,7 @@ mod build;
 pub mod mandate;
 #[cfg(test)]
 mod tests;
+pub mod world;
 
 pub use build::{Extra, Findings, Obstacle, Subject, Unfinished, build, held_in_words, moment};
 

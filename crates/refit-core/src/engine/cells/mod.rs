@@ -3,12 +3,14 @@
 mod class;
 mod late;
 mod live;
+mod readings;
 mod scope;
 mod split;
 mod state;
 mod title;
 
 pub use live::{Engine, WorldChange};
+pub use readings::{Reader, Reading};
 
 use super::{fleet::Fleet, outcome::Outcome, rules::Own};
 use crate::{

@@ -1,5 +1,7 @@
 //! One title: from the devices that have a release of it to cells.
 
+mod absent;
+
 use super::{
     Inputs,
     class::{Class, Classes, kind, phase, platform, text},

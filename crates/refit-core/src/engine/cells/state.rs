@@ -204,7 +204,7 @@ fn read(inputs: Inputs<'_>, cell: &Cell, device: u32) -> Outcome {
 }
 
 /// When a device's spell began, if nobody noted it.
-fn spell(fleet: &Fleet, cell: &Cell, device: u32) -> Option<Timestamp> {
+pub(super) fn spell(fleet: &Fleet, cell: &Cell, device: u32) -> Option<Timestamp> {
     let row = fleet.row(device)?;
     let is = |present: &Release| {
         present.title == cell.slot.title

@@ -3,6 +3,7 @@
 mod column;
 mod resolve;
 mod sets;
+mod values;
 
 pub(super) use column::{Columns, Combination};
 pub use sets::Sets;

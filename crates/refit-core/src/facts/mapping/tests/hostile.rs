@@ -65,7 +65,7 @@ proptest! {
 #[test]
 fn large_and_deep_payloads_end() {
     let connector = connector(DEVICES);
-    assert!(read(&connector, &"{\"devices\":".repeat(10_000), &Maps::new()).is_err());
+    assert!(read(&connector, "{\"devices\":".repeat(10_000), &Maps::new()).is_err());
     let keys: String = (0..20_000).map(|n| format!("\"k{n}\": 1,")).collect();
     let payload = format!("{{\"devices\": [{{{keys} \"id\": 1}}]}}");
     assert_eq!(read(&connector, &payload, &Maps::new()).unwrap().records.len(), 1);

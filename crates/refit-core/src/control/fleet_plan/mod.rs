@@ -1,10 +1,13 @@
 //! What a policy revision would change, and for whom: the plan of a fleet, and the envelope that is approved with it.
 
+mod gather;
+
+pub use gather::{After, Before, ChangeMembers, Difference, EXAMPLES, Gathered, NO_RING, Who, count};
+
 use super::{
     budget::{BudgetFigures, Budgets},
-    device_set::DeviceSet,
     evaluate::{Evaluator, Terms},
-    publication::{CohortKey, Wanted},
+    publication::CohortKey,
     state::{DeviceRecord, State},
 };
 use crate::{
@@ -15,7 +18,6 @@ use jiff::Timestamp;
 use refit_model::DeviceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 /// The version of the format of [`FleetPlan`].
@@ -106,9 +108,6 @@ pub struct FleetSummary {
     pub beyond_budgets: u64,
 }
 
-/// How many devices a change names as examples.
-const EXAMPLES: usize = 3;
-
 /// Works out what a policy repository would change if it were applied at `now`. `progress` hears of every device and may stop
 /// the work; then there is no plan.
 pub fn fleet_plan(
@@ -123,7 +122,7 @@ pub fn fleet_plan(
     let proposed = repository.clone();
     let terms = Terms::proposed(state, repository, now);
     let mut evaluator = Evaluator::default();
-    let mut gathered: BTreeMap<(Option<CohortKey>, Option<CohortKey>), Changing> = BTreeMap::new();
+    let mut difference = Difference::default();
     let mut plan = FleetPlan {
         format: FORMAT,
         made_at: now,
@@ -137,7 +136,6 @@ pub fn fleet_plan(
         unread: BTreeMap::new(),
         summary: FleetSummary::default(),
     };
-    let mut permits: BTreeMap<CohortKey, u64> = BTreeMap::new();
     let total = state.managed_count();
     let mut budgets = Budgets::of(&proposed.budgets, state, now);
     plan.budgets = budgets.figures();
@@ -150,115 +148,47 @@ pub fn fleet_plan(
         unread.dedup();
         unread.into_iter().for_each(|field| *plan.unread.entry(field).or_default() += 1);
         let evaluation = evaluator.evaluate(state, &terms, record, now);
-        let (mut moved, mut touched, mut overdue) = (false, false, false);
+        let who = Who::One(record.index);
         for outcome in &evaluation.slots {
-            *plan.summary.compliance.entry(outcome.compliance).or_default() += 1;
-            overdue |= outcome.compliance == Compliance::Overdue;
             let published = record.published.get(&outcome.slot);
-            let before = published.map(|published| published.key.as_ref().clone());
-            let due_before = published.and_then(|published| published.due);
-            if before == outcome.key && due_before == outcome.due {
-                continue;
-            }
-            let moves = outcome.key.as_ref().is_some_and(|key| key.moves_from(before.as_ref()));
-            touched = true;
-            if moves && let Some(key) = &outcome.key {
-                moved = true;
-                *permits.entry(key.clone()).or_default() += 1;
-            }
-            let changing = gathered.entry((before, outcome.key.clone())).or_default();
-            changing.moves |= moves;
-            changing.devices.insert(record.index);
-            changing.earliest_due = [changing.earliest_due, outcome.due].into_iter().flatten().min();
-            if let Some(was) = due_before {
-                let is = outcome.due.unwrap_or(Timestamp::MAX);
-                changing.sooner += u64::from(is < was);
-                changing.later += u64::from(is > was);
-            }
-            changing.overdue += u64::from(outcome.compliance == Compliance::Overdue);
-            outcome.holds.iter().for_each(|hold| *changing.holds.entry(*hold).or_default() += 1);
-            outcome.marks.iter().for_each(|mark| *changing.marks.entry(*mark).or_default() += 1);
+            let before = published.map(|published| Before { key: &published.key, due: published.due });
+            let after = After {
+                key: outcome.key.as_ref(),
+                due: outcome.due,
+                compliance: outcome.compliance,
+                progress: outcome.progress,
+                holds: &outcome.holds,
+                marks: &outcome.marks,
+            };
+            difference.slot(before, &after, who);
         }
         for (slot, published) in record.published.iter() {
             if !evaluation.slots.iter().any(|outcome| outcome.slot == *slot && outcome.key.is_some()) {
-                touched = true;
-                let changing = gathered.entry((Some(published.key.as_ref().clone()), None)).or_default();
-                changing.devices.insert(record.index);
+                difference.gone(&published.key, who);
             }
         }
-        plan.summary.touched += u64::from(touched);
-        plan.summary.overdue_devices += u64::from(overdue);
-        if moved {
-            plan.summary.moved += 1;
-            blast(&mut plan, state, record, &evaluation.slots);
+        if difference.moved().contains(record.index) {
+            blast(&mut plan, state, record);
             match budgets.permit(record.index, &evaluation.groups) {
                 Ok(()) => budgets.spend(record.index, &evaluation.groups),
                 Err(_) => plan.summary.beyond_budgets += 1,
             }
         }
     }
-    plan.changes =
-        gathered.into_iter().map(|((before, after), changing)| changing.change(state, before, after)).collect();
-    plan.changes
-        .sort_by(|a, b| b.devices.cmp(&a.devices).then_with(|| (&a.after, &a.before).cmp(&(&b.after, &b.before))));
-    plan.envelope = permits.into_iter().map(|(cohort, devices)| Permit { cohort, devices }).collect();
+    difference.put_into(&mut plan, |index| state.by_index.get(index as usize).cloned());
     Some(plan)
 }
 
-/// What is gathered of one change.
-#[derive(Default)]
-struct Changing {
-    moves: bool,
-    devices: DeviceSet,
-    earliest_due: Option<Timestamp>,
-    overdue: u64,
-    sooner: u64,
-    later: u64,
-    holds: BTreeMap<Hold, u64>,
-    marks: BTreeMap<Mark, u64>,
-}
-
-impl Changing {
-    fn change(self, state: &State, before: Option<CohortKey>, after: Option<CohortKey>) -> PlannedChange {
-        let examples =
-            self.devices.iter().take(EXAMPLES).filter_map(|index| state.by_index.get(index as usize).cloned());
-        PlannedChange {
-            before,
-            after,
-            moves: self.moves,
-            devices: self.devices.len(),
-            examples: examples.collect(),
-            earliest_due: self.earliest_due,
-            overdue: self.overdue,
-            sooner: self.sooner,
-            later: self.later,
-            holds: self.holds,
-            marks: self.marks,
-        }
+/// Counts a moved device by what people ask for, besides its rings.
+fn blast(plan: &mut FleetPlan, state: &State, record: &DeviceRecord) {
+    for field in FIELDS {
+        let value = state.plain_fact(record, field);
+        count(plan, field, value.as_deref().unwrap_or(UNKNOWN), 1);
     }
 }
 
-/// Counts a moved device by what people ask for: policy, ring, department, platform, site.
-fn blast(plan: &mut FleetPlan, state: &State, record: &DeviceRecord, slots: &[Arc<super::evaluate::SlotOutcome>]) {
-    let mut count = |what: &str, value: Option<SmolStr>| {
-        let value = value.map_or_else(|| "unknown".to_owned(), |value| value.to_string());
-        *plan.blast_radius.entry(what.to_owned()).or_default().entry(value).or_default() += 1;
-    };
-    for field in ["device.platform", "person.department", "device.site"] {
-        count(field, state.plain_fact(record, field));
-    }
-    let asks = |outcome: &&Arc<super::evaluate::SlotOutcome>| {
-        outcome.key.as_ref().is_some_and(|key| key.admitted != Wanted::Nothing)
-    };
-    let mut rings: Vec<SmolStr> = slots
-        .iter()
-        .filter(asks)
-        .filter_map(|outcome| outcome.key.as_ref())
-        .map(|key| key.ring.clone().unwrap_or_else(|| "no ring".into()))
-        .collect();
-    rings.sort();
-    rings.dedup();
-    for ring in rings {
-        count("ring", Some(ring));
-    }
-}
+/// The fields by which a plan divides the devices that it moves.
+pub const FIELDS: [&str; 3] = ["device.platform", "person.department", "device.site"];
+
+/// What stands for the value of a field that is not known.
+pub const UNKNOWN: &str = "unknown";

@@ -1,0 +1,213 @@
+//! What the policies say of everybody, read at one time: for each slot of a title, the answers that there are, and the devices that
+//! share each. This is how a whole fleet is counted without asking device by device.
+
+use super::{
+    Inputs, Verdicts, own,
+    scope::{Scope, ScopeKey},
+    split::{Split, UTC},
+    state::{Named, spell},
+    title::{Cell, TitleCells},
+};
+use crate::{
+    engine::{
+        fleet::Fleet,
+        intern::Map,
+        outcome::Outcome,
+        rules::{Own, Shelf},
+    },
+    world::SlotKey,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use refit_model::{TitleId, Version};
+use roaring::RoaringBitmap;
+use std::collections::BTreeSet;
+
+/// The answer for one slot, and the devices that share it.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The slot.
+    pub slot: SlotKey,
+    /// What is installed there.
+    pub installed: Option<Version>,
+    /// What the policies say.
+    pub outcome: Outcome,
+    /// Of which devices, by their numbers.
+    pub devices: RoaringBitmap,
+}
+
+/// Reads the answers of a fleet, title by title.
+pub struct Reader<'v> {
+    verdicts: &'v Verdicts<'v>,
+    /// The devices that were seen too long ago to say.
+    unseen: RoaringBitmap,
+    /// Those that have absences, which may give a grace.
+    back: RoaringBitmap,
+    /// All others by zone; a zone that is not known is UTC.
+    zones: Vec<(&'v TimeZone, RoaringBitmap)>,
+}
+
+/// What tells the answers of one cell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Apart {
+    spell: Option<Timestamp>,
+    zone: u32,
+    unseen: bool,
+    /// A device with absences of its own.
+    device: Option<u32>,
+}
+
+impl Verdicts<'_> {
+    /// For reading everybody's answers. What it takes to read one title is in proportion to its cells and zones, not to its devices.
+    pub fn reader(&self) -> Reader<'_> {
+        let Inputs { fleet, repository, now, .. } = self.inputs;
+        let (mut unseen, mut back) = (RoaringBitmap::new(), RoaringBitmap::new());
+        let mut zones: Map<u32, Vec<u32>> = Map::default();
+        for device in fleet.numbers() {
+            let own = own(fleet, repository, device, None, now);
+            if own.unseen {
+                unseen.insert(device);
+            }
+            if own.absences.is_empty() {
+                zones.entry(zone_of(fleet, device)).or_default().push(device);
+            } else {
+                back.insert(device);
+            }
+        }
+        let mut zones: Vec<(u32, Vec<u32>)> = zones.into_iter().collect();
+        zones.sort();
+        let zones = zones.into_iter().map(|(zone, devices)| {
+            let devices = RoaringBitmap::from_sorted_iter(devices).unwrap_or_default();
+            (fleet.zone(zone).unwrap_or(&UTC), devices)
+        });
+        Reader { verdicts: self, unseen, back, zones: zones.collect() }
+    }
+}
+
+/// The number of a device's zone; 0 is none that anybody knows.
+fn zone_of(fleet: &Fleet, device: u32) -> u32 {
+    fleet.zones_of().get(device as usize).copied().unwrap_or(0)
+}
+
+impl Reader<'_> {
+    /// The titles of which there is anything to read: those that somebody has, and those that policies name.
+    pub fn titles(&self) -> BTreeSet<TitleId> {
+        let state = &self.verdicts.state;
+        self.verdicts.inputs.fleet.titles().chain(state.named.keys()).cloned().collect()
+    }
+
+    /// The answers for each slot of a title, as the plain decision gives them: also where no policy speaks of it, and where it is named
+    /// and not there.
+    pub fn title(&self, title: &TitleId) -> Vec<Reading> {
+        let (inputs, state) = (self.verdicts.inputs, &self.verdicts.state);
+        let mut readings = Vec::new();
+        let managed = state.titles.get(title).filter(|cells| cells.managed);
+        for cell in managed.into_iter().flat_map(TitleCells::iter) {
+            self.cell(cell, &mut readings);
+        }
+        let required = state.named.get(title) == Some(&Named::Required);
+        let (is_named, is_managed) = (state.named.contains_key(title), managed.is_some());
+        if (is_named && !required) || !is_managed {
+            let shelf = Shelf::new(inputs.repository, &state.spoken, inputs.world, title, inputs.now);
+            let key = ScopeKey::new(&shelf, title);
+            let unknown;
+            let scope = match state.scopes.get(&key) {
+                Some(scope) => scope,
+                // Rules are applied without it; only who is alike is told by it.
+                None if !is_named => {
+                    unknown = Scope::nothing_seen(&key);
+                    &unknown
+                }
+                None => {
+                    unknown = Scope::new(&key, inputs.repository, &state.classes);
+                    &unknown
+                }
+            };
+            let split = Split::new(inputs, &state.classes, &state.columns, scope, &shelf, title);
+            if is_named && !required {
+                split.absent().iter().for_each(|cell| self.cell(cell, &mut readings));
+            }
+            if !is_managed {
+                // That no policy speaks of it is so for everybody.
+                for (number, present, holders) in inputs.fleet.present(title) {
+                    let Some(one) = holders.min() else { continue };
+                    let ruling = split.rule(&split.place_of(Some((number, present))), one, None);
+                    let (slot, installed) = (present.slot(), Some(present.version.clone()));
+                    let cell = Cell { slot, installed, ruling, own_clock: false, devices: holders.clone() };
+                    self.cell(&cell, &mut readings);
+                }
+            }
+        }
+        readings
+    }
+
+    fn cell(&self, cell: &Cell, readings: &mut Vec<Reading>) {
+        let Inputs { fleet, repository, now, .. } = self.verdicts.inputs;
+        let reading =
+            |outcome, devices| Reading { slot: cell.slot.clone(), installed: cell.installed.clone(), outcome, devices };
+        let of_one = |device, spell| cell.ruling.read(repository, &own(fleet, repository, device, spell, now), now);
+        if cell.own_clock {
+            // Their due times differ: what they share is not looked for.
+            for (apart, devices) in self.apart(cell) {
+                if let Some(&one) = devices.first() {
+                    readings.push(reading(of_one(one, apart.spell), devices.into_iter().collect()));
+                }
+            }
+            return;
+        }
+        let first = readings.len();
+        let mut add = |outcome: Outcome, devices: RoaringBitmap| {
+            let known = readings.iter_mut().skip(first).find(|known| known.outcome == outcome);
+            match known {
+                Some(known) => known.devices |= devices,
+                None if devices.is_empty() => {}
+                None => readings.push(reading(outcome, devices)),
+            }
+        };
+        // Where nothing is to be done there is neither a grace nor a window.
+        let outstanding = !cell.ruling.duties.is_empty();
+        let by_zone = outstanding && (cell.ruling.window.is_some() || !cell.ruling.freezes.is_empty());
+        for (mut devices, unseen) in [(&cell.devices - &self.unseen, false), (&cell.devices & &self.unseen, true)] {
+            let of_all = |zone| cell.ruling.read(repository, &Own { zone, absences: &[], unseen, spell: None }, now);
+            if outstanding {
+                for device in &devices & &self.back {
+                    add(of_one(device, None), RoaringBitmap::from_iter([device]));
+                }
+                devices -= &self.back;
+            }
+            if devices.is_empty() {
+                continue;
+            }
+            if !by_zone {
+                add(of_all(&UTC), devices);
+                continue;
+            }
+            for (zone, members) in &self.zones {
+                let devices = &devices & members;
+                if !devices.is_empty() {
+                    add(of_all(zone), devices);
+                }
+            }
+        }
+    }
+
+    /// The devices of a cell in which each has its own clock, by all that tells their answers apart.
+    fn apart(&self, cell: &Cell) -> Vec<(Apart, Vec<u32>)> {
+        let fleet = self.verdicts.inputs.fleet;
+        let mut places: Map<Apart, usize> = Map::default();
+        let mut found: Vec<(Apart, Vec<u32>)> = Vec::new();
+        for device in &cell.devices {
+            let apart = Apart {
+                spell: spell(fleet, cell, device),
+                zone: zone_of(fleet, device),
+                unseen: self.unseen.contains(device),
+                device: self.back.contains(device).then_some(device),
+            };
+            let at = *places.entry(apart).or_insert(found.len());
+            match found.get_mut(at) {
+                Some((_, devices)) => devices.push(device),
+                None => found.push((apart, vec![device])),
+            }
+        }
+        found
+    }
+}
