@@ -8,6 +8,7 @@ mod rollouts;
 mod serve;
 mod source;
 mod sources;
+mod world;
 
 pub use at_server::*;
 pub use fleet::*;
@@ -17,6 +18,7 @@ pub use rollouts::*;
 pub use serve::*;
 pub use source::*;
 pub use sources::*;
+pub use world::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -67,11 +69,17 @@ impl Cli {
     /// Whether what is written makes sense for this machine alone: then a server in the environment is not meant.
     fn speaks_of_this_machine(&self) -> bool {
         match &self.command {
-            Command::Plan(args) => args.local.local || args.refresh || !args.local.facts.is_empty(),
-            Command::Explain(args) => args.device == "local" || args.policy.is_some() || !args.facts.is_empty(),
+            Command::Plan(args) => {
+                args.local.local || args.refresh || !args.local.facts.is_empty() || args.world.is_some()
+            }
+            Command::Explain(args) => {
+                args.device == "local" || args.policy.is_some() || !args.facts.is_empty() || args.world.is_some()
+            }
             Command::Exposures(args) => args.policy.is_some() || args.unfixed || !args.facts.is_empty(),
             // A plan of a server says so itself, or is no file.
             Command::Apply(args) => args.plan.exists(),
+            // So does one that is shown from a file.
+            Command::Plans(PlansCommand::Show { plan, .. }) => std::path::Path::new(plan).is_file(),
             _ => false,
         }
     }
@@ -88,10 +96,12 @@ pub enum Command {
     Plan(PlanArgs),
     /// Carry out a plan, or refuse what lies outside it.
     Apply(ApplyArgs),
-    /// Say why a title stands as it does on this machine, why not yet, and what would change it.
+    /// Say why a title stands as it does on a device, why not yet, and what would change it.
     Explain(ExplainArgs),
     /// List the vulnerabilities that are open on this machine.
     Exposures(ExposuresArgs),
+    /// Say how many devices of a fleet in a file a condition selects, and which.
+    Query(QueryArgs),
     /// List what is installed on this machine.
     Inventory(InventoryArgs),
     /// List the devices of a server, or show one of them.
@@ -99,7 +109,7 @@ pub enum Command {
     /// Say that a device of which there were two is one again.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
-    /// List the plans of a server, show one, approve or reject it.
+    /// List the plans of a server, show one, approve or reject it; or show one that is kept in a file.
     #[command(subcommand)]
     Plans(PlansCommand),
     /// Print a server's log, and follow it.
@@ -189,6 +199,7 @@ impl Command {
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
+            Command::Query(_) => false,
             Command::Source(_) | Command::Sources(_) | Command::Fleet(_) => false,
             Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,
@@ -241,11 +252,23 @@ pub struct LocalArgs {
 /// `refit plan`
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The folder of the policy repository.
-    pub policy: PathBuf,
+    /// The folder of the policy repository [with `--world`, default: this folder, if it is one].
+    #[arg(required_unless_present = "world")]
+    pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub local: LocalArgs,
-    /// Write the plan into a file, for `refit apply`; `-` is standard output. A server keeps no plan without it.
+    /// A fleet in a file, as `refit fleet generate` writes it; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+    /// With `--world`, show what changes from these policies to those: another folder, or a revision in git, such as `HEAD` or `main`.
+    #[arg(long, value_name = "REVISION_OR_FOLDER", requires = "world")]
+    pub against: Option<String>,
+    /// With `--world`, since when the policies apply [default: from the time of the fleet on; with `--against`, for ever where they are
+    /// in both].
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "world")]
+    pub applied: Option<Timestamp>,
+    /// Write the plan into a file, for `refit apply`, or for `refit plans show` where it is of `--world`; `-` is standard output. A
+    /// server keeps no plan without it.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Fetch the lists of the package sources first (takes root).
@@ -290,7 +313,7 @@ pub struct ApplyArgs {
 /// `refit explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The device: `local`, or this machine's name.
+    /// The device: `local`, or this machine's name; of a server or of `--world`, one of its devices.
     pub device: String,
     /// The title: `deb/openssl`.
     pub title: String,
@@ -304,6 +327,12 @@ pub struct ExplainArgs {
     /// As it was at this time, by a server's log.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Option<Timestamp>,
+    /// A device of a fleet in a file, as `refit fleet generate` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+    /// With `--world`, since when the policies apply [default: from the time of the fleet on].
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "world")]
+    pub applied: Option<Timestamp>,
 }
 
 /// `refit exposures`

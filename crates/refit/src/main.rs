@@ -14,6 +14,7 @@ mod repository;
 mod signals;
 mod sources;
 mod terminal;
+mod worlds;
 
 use clap::Parser;
 use refit_api::client::ClientError;

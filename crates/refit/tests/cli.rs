@@ -48,6 +48,7 @@ transcripts! {
     test
     usage
     versions
+    world
 }
 
 /// Runs a transcript's commands again, and compares.

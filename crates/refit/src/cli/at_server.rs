@@ -33,7 +33,7 @@ pub enum PlansCommand {
     List,
     /// Show one.
     Show {
-        /// Its id.
+        /// Its id, or a file that `refit plan --world … --out` wrote.
         plan: String,
         /// List every change, also where there are many.
         #[arg(long)]

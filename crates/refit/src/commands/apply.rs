@@ -190,7 +190,14 @@ fn counted_is(number: usize) -> String {
 fn read_plan(path: &Path) -> Result<Plan> {
     let text = std::fs::read_to_string(path).with_context(|| format!("the plan {} can't be read", path.display()))?;
     // The format first: a plan of another version may have another shape.
-    let format = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|json| json.get("format")?.as_u64());
+    let json = serde_json::from_str::<serde_json::Value>(&text).ok();
+    if json.as_ref().is_some_and(|json| json.get("world_plan").is_some()) {
+        return Err(Refused::usage(format!(
+            "{0} is a plan for a fleet in a file, which nobody carries out: `refit plans show {0}` shows it",
+            path.display()
+        )));
+    }
+    let format = json.and_then(|json| json.get("format")?.as_u64());
     match format {
         Some(format) if format == u64::from(FORMAT) => {}
         Some(format) => {

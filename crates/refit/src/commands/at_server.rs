@@ -41,7 +41,7 @@ pub fn plan(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
         ));
     }
     out::refuse_twice(cli, args.out.as_deref())?;
-    let read = repository::read_in_order(&args.policy)?;
+    let read = repository::read_in_order(&repository::given_or_here(args.policy.as_deref())?)?;
     let client = connect(cli)?;
     let files: BTreeMap<String, String> =
         read.files.0.iter().map(|file| (file.path.to_string(), file.text.to_string())).collect();

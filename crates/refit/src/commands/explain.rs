@@ -89,7 +89,7 @@ fn as_json(decisions: &[Decision], unfinished: Option<&Present>) -> Result<Vec<s
 }
 
 /// An explanation with its headings in bold, and what is urgent, waits or is free to go in its colour.
-fn painted(explanation: &Explanation) -> String {
+pub fn painted(explanation: &Explanation) -> String {
     let entry = |entry: &Entry| match entry.tone {
         Tone::Plain => entry.text.clone(),
         Tone::Good => terminal::paint(terminal::ADD, &entry.text),

@@ -34,6 +34,7 @@ mod test;
 mod tokens;
 mod up;
 mod versions;
+mod world;
 
 use crate::{
     Exit, Refused,
@@ -44,16 +45,19 @@ use anyhow::Result;
 
 /// Runs the command that was asked for.
 pub fn run(cli: &Cli) -> Result<Exit> {
+    refuse_two_fleets(cli)?;
     if is_meant(cli) && !cli.command.can_ask_a_server() {
         return Err(Refused::usage(
             "`--server` has no meaning here: this command asks no server (`refit devices DEVICE --all` shows what one knows of a device)",
         ));
     }
     match &cli.command {
+        Command::Plan(args) if let Some(file) = &args.world => world::plan::run(cli, args, file),
         Command::Plan(args) if is_meant(cli) => at_server::plan(cli, args),
         Command::Apply(args) if let Some(plan) = at_server::named(cli, &args.plan) => {
             at_server::apply(cli, args, &plan)
         }
+        Command::Explain(args) if let Some(file) = &args.world => world::explain::run(cli, args, file),
         Command::Explain(args) if is_meant(cli) => at_server::explain(cli, args),
         Command::Exposures(args) if is_meant(cli) => at_server::exposures(cli, args),
         Command::Devices(args) => devices::run(cli, args),
@@ -80,6 +84,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         }
         Command::Explain(args) => explain::run(cli, args),
         Command::Exposures(args) => exposures::run(cli, args),
+        Command::Query(args) => world::query::run(cli, args),
         Command::Inventory(args) => inventory::run(cli, args),
         Command::Schema(args) => schema::run(cli, args),
         Command::Source(SourceCommand::Test(args)) => source::test(cli, args),
@@ -98,5 +103,20 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Versions(VersionsCommand::Compare(args)) => versions::compare(cli, args),
         Command::Completions { shell } => completions::completions(*shell),
         Command::Man { folder } => completions::man(folder),
+    }
+}
+
+/// A fleet is in a file or on a server.
+fn refuse_two_fleets(cli: &Cli) -> Result<()> {
+    let world = match &cli.command {
+        Command::Plan(args) => args.world.is_some(),
+        Command::Explain(args) => args.world.is_some(),
+        _ => false,
+    };
+    match world && is_meant(cli) {
+        true => Err(Refused::usage(
+            "`--world` asks a fleet in a file and `--server` one of a server: leave one of them out",
+        )),
+        false => Ok(()),
     }
 }

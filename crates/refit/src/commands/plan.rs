@@ -20,11 +20,11 @@ use std::{path::Path, time::Duration};
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
     if !args.local.local {
         return Err(Refused::usage(
-            "for which devices? Write `--local` for this machine, or `--server` for those of a server",
+            "for which devices? Write `--local` for this machine, `--server` for those of a server, or `--world FILE` for a fleet in a file",
         ));
     }
     out::refuse_twice(cli, args.out.as_deref())?;
-    let read = repository::read_in_order(&args.policy)?;
+    let read = repository::read_in_order(&repository::given_or_here(args.policy.as_deref())?)?;
     let faults = if args.refresh { refresh()? } else { Vec::new() };
     let stale = !faults.is_empty();
     let made = make_noting(cli, &read, &args.local.facts, faults)?;

@@ -1,5 +1,6 @@
 //! `refit plans`: the plans of a server, and what people say to them.
 
+use super::world::saved::{self, Saved};
 use crate::{
     Exit,
     cli::{Cli, PlansCommand},
@@ -8,8 +9,14 @@ use crate::{
 };
 use anyhow::Result;
 use refit_api::PlanChanged;
+use std::path::Path;
 
 pub fn run(cli: &Cli, command: &PlansCommand) -> Result<Exit> {
+    if let PlansCommand::Show { plan, all } = command
+        && let Saved::Plan(kept) = saved::read(Path::new(plan))?
+    {
+        return saved::show(cli, &kept, *all);
+    }
     let client = connect(cli)?;
     match command {
         PlansCommand::List => {

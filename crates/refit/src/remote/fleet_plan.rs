@@ -45,6 +45,14 @@ pub fn preview(preview: &PlanPreview, names: &Names, all: bool) -> String {
     text
 }
 
+/// What changes in a fleet that no server keeps, under the ids of its devices: the same lists and figures as in a server's plan.
+pub fn fleet_changes(content: &FleetPlan, all: bool) -> String {
+    let (mut text, names) = (String::new(), Names::default());
+    changes(&mut text, content, &names, all);
+    summary(&mut text, content);
+    text
+}
+
 /// A plan with what it would change, the most devices first.
 pub fn fleet_plan(plan: &Plan, names: &Names, all: bool) -> String {
     let mut text = String::new();

@@ -9,14 +9,14 @@ mod names;
 mod rollouts;
 
 pub use client::{connect, device, is_meant, no_title};
-pub use fleet_plan::{devices_in, devices_of, fleet_plan, preview};
+pub use fleet_plan::{devices_in, devices_of, fleet_changes, fleet_plan, preview};
 pub use groups::groups;
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
 pub use rollouts::{rollouts, signals, timeline};
 
 /// A value's name as the API writes it, with blanks: `restart pending`.
-fn word(value: &impl serde::Serialize) -> String {
+pub fn word(value: &impl serde::Serialize) -> String {
     let name = serde_json::to_value(value).ok().and_then(|name| name.as_str().map(str::to_owned));
     name.unwrap_or_default().replace('_', " ")
 }
