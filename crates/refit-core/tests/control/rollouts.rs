@@ -610,3 +610,24 @@ fn what_a_ring_had_let_go_when_the_plan_was_made_has_to_be_in_it() {
     assert_eq!(given(&shell, "1.1.0"), [""; 0]);
     assert_eq!(shell.state.held_devices(HeldBy::Envelope).len(), shown.summary.moved);
 }
+
+#[test]
+fn a_halt_that_ends_between_plan_and_apply_moves_its_devices() {
+    let mut shell = soaked();
+    opens(&mut shell);
+    shell.settle();
+    let title = TitleId::new("editor");
+    let (version, why) = ("1.1.0".into(), "a look at it first".into());
+    shell.tell(Input::HaltRelease { title: title.clone(), version, platform: None, why });
+    shell.settle();
+    let changed = POLICY.replace("within: 14d", "within: 7d");
+    let (plan, shown) = shell.plan_as(&Actor::server(), &changed);
+    assert_eq!(shown.summary.moved, 0);
+    shell.now += jiff::SignedDuration::from_secs(1);
+    let why = "it was the disk".into();
+    shell.tell(Input::ResumeRelease { title, version: "1.1.0".into(), platform: None, why });
+    shell.tell(Input::Apply { plan, envelope: Vec::new() });
+    shell.settle();
+    assert!(!given(&shell, "1.1.0").is_empty());
+    assert!(shell.state.held_devices(HeldBy::Envelope).is_empty());
+}

@@ -51,7 +51,7 @@ pub fn inside_envelope(fold: &Fold, event: &Event, store: &Store) -> Option<Stri
 }
 
 /// Whether something else than the policy in force may have moved a device: it was looked at under that policy before, it has only
-/// just arrived, or a ring let it go that opened after the plan was made.
+/// just arrived, or its rollout let it go after the plan was made.
 fn may_be_of_the_world(fold: &Fold, index: u32, key: &CohortKey) -> bool {
     let (Some(device), Some((revision, applied_by, _))) = (fold.devices.get(index as usize), &fold.policy) else {
         return false;
@@ -59,8 +59,11 @@ fn may_be_of_the_world(fold: &Fold, index: u32, key: &CohortKey) -> bool {
     let arrives = device.settled == 0 && device.enrolled_by > *applied_by;
     let Wanted::Release(version) = &key.admitted else { return arrives || device.settled == *revision };
     let mut rings = fold.releases.open(&key.slot.title, version).filter(|open| key.ring.as_ref() == Some(&open.ring));
-    let opened = |ring: &super::rollouts::OpenRing| fold.shown.is_some_and(|shown| ring.at > shown);
-    arrives || device.settled == *revision || rings.any(opened)
+    let let_go = fold.shown.is_some_and(|shown| {
+        let went_on = fold.releases.went_on_since(&key.slot.title, version, shown);
+        rings.any(|ring| went_on || ring.at > shown)
+    });
+    arrives || device.settled == *revision || let_go
 }
 
 /// What moves devices lies within every budget, unless people approved it; and nothing moves that spends nothing, but for what a

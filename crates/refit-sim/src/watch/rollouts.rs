@@ -27,6 +27,8 @@ pub struct Releases {
     answers: BTreeMap<(Release, SmolStr), (GateAnswer, Timestamp)>,
     /// What waits for no gate.
     expedited: BTreeSet<Release>,
+    /// When something last let a release go on: a gate that passed, a halt that ended, somebody who would not wait.
+    went_on: BTreeMap<Release, Timestamp>,
     /// What was ever halted.
     halted: BTreeSet<(TitleId, SmolStr)>,
     /// The releases that move as one in a snapshot.
@@ -81,6 +83,9 @@ impl Releases {
             }
             Event::GateAnswered(GateAnswered { title, version, platform, after, answer, .. }) => {
                 let key = ((title.clone(), version.clone(), platform.clone()), after.clone());
+                if *answer != Some(GateAnswer::Halt) {
+                    self.went_on.insert(key.0.clone(), at);
+                }
                 if *answer == Some(GateAnswer::Halt) {
                     self.halted.extend(self.moves_with(title, version));
                     self.halted.insert((title.clone(), version.clone()));
@@ -91,7 +96,9 @@ impl Releases {
                 }
             }
             Event::ReleaseExpedited(it) => {
-                self.expedited.insert((it.title.clone(), it.version.clone(), it.platform.clone()));
+                let release = (it.title.clone(), it.version.clone(), it.platform.clone());
+                self.went_on.insert(release.clone(), at);
+                self.expedited.insert(release);
             }
             _ => {}
         }
@@ -130,6 +137,12 @@ impl Releases {
             .iter()
             .filter(|((release, _), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt);
         halts.map(|(_, (_, since))| *since).min()
+    }
+
+    /// Whether something let a release go on after `since`, for the devices that there are.
+    pub fn went_on_since(&self, title: &TitleId, version: &SmolStr, since: Timestamp) -> bool {
+        let sets = self.sets(title, version, Some(&PLATFORM));
+        sets.iter().any(|release| self.went_on.get(release).is_some_and(|at| *at > since))
     }
 
     /// Whether any release has begun.

@@ -204,24 +204,25 @@ impl<'s> Gathered<'s> {
             return None;
         }
         if record.settled != evaluation.revision {
-            let by_rings = !movers.is_empty() && movers.iter().all(|change| self.opened_since(record, change));
-            return Some(if by_rings { MoveCause::World } else { MoveCause::Policy });
+            let by_rollouts = !movers.is_empty() && movers.iter().all(|change| self.let_go_since(record, change));
+            return Some(if by_rollouts { MoveCause::World } else { MoveCause::Policy });
         }
         let newest = record.published.values().map(|published| published.by_event).max().unwrap_or(0);
         let person = record.person.as_ref().and_then(|id| self.state.people.get(id)).map_or(0, |person| person.revised);
         Some(if record.revised.max(person) > newest { MoveCause::Facts } else { MoveCause::World })
     }
 
-    /// Whether a ring lets a device go that opened after the fleet was looked at for the plan that was applied: the plan could not show it,
-    /// and a moment later it would have been a move of the world.
-    fn opened_since(&self, record: &DeviceRecord, change: &Change<'_>) -> bool {
+    /// Whether a rollout let a device go only after the fleet was looked at for the plan that was applied: the plan could not show it, and a
+    /// moment later it would have been a move of the world.
+    fn let_go_since(&self, record: &DeviceRecord, change: &Change<'_>) -> bool {
         let CohortKey { slot, admitted: Wanted::Release(version), rollout: Some(rollout), ring: Some(ring), .. } =
             change.key
         else {
             return false;
         };
-        let opened = self.state.rollouts.opened_for((&slot.title, version), (rollout, ring), record.index);
-        opened.is_some_and(|opened| self.shown.is_some_and(|shown| opened > shown))
+        self.shown.is_some_and(|shown| {
+            self.state.rollouts.let_go_since((&slot.title, version), (rollout, ring), record.index, shown)
+        })
     }
 
     /// Whether a device may move: by which plan, or by the budgets; else why not.

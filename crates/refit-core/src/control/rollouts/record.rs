@@ -218,24 +218,39 @@ impl Rollouts {
         self.under_way.get(title).map_or(&[], |list| list.as_slice())
     }
 
-    /// When a ring opened to a device for a release that comes by itself or in a snapshot: the first time, where it is in several.
-    pub fn opened_for(
+    /// Whether a rollout let a device have a release only after `since`, by itself or with a snapshot: its ring opened, somebody let the
+    /// release go on, its gate passed, or it was to wait for no gate.
+    pub fn let_go_since(
         &self,
         (title, version): (&TitleId, &str),
         (rollout, ring): (&str, &str),
         device: u32,
-    ) -> Option<Timestamp> {
+        since: Timestamp,
+    ) -> bool {
         let trial = self.trials.get(title).and_then(|trials| trials.get(version));
         let snapshots = trial
             .into_iter()
             .flat_map(|trial| trial.snapshots.iter().map(|(title, version)| (title, version.as_str())));
-        let sets = std::iter::once((title, version)).chain(snapshots);
-        let records = sets.flat_map(|(title, version)| {
-            self.of(title).iter().filter(move |record| record.version == version && record.rollout == rollout)
-        });
-        let rings = records.filter_map(|record| record.ring(ring));
-        let to_device = rings.filter(|ring| ring.members.as_ref().is_none_or(|members| members.contains(device)));
-        to_device.map(|ring| ring.at).min()
+        std::iter::once((title, version)).chain(snapshots).any(|(title, version)| {
+            let of_rollout = |record: &&RolloutRecord| record.version == version && record.rollout == rollout;
+            self.of(title).iter().filter(of_rollout).any(|record| {
+                let Some(open) = record.ring(ring) else { return false };
+                let is_member = open.members.as_ref().is_none_or(|members| members.contains(device));
+                is_member && (open.at > since || self.went_on_since(title, version, record.platform.as_deref(), since))
+            })
+        })
+    }
+
+    fn went_on_since(&self, title: &TitleId, version: &str, platform: Option<&str>, since: Timestamp) -> bool {
+        let of_release = |moment: &&Arc<Moment>| {
+            moment.version == version && (moment.platform.is_none() || moment.platform.as_deref() == platform)
+        };
+        let newest = self.timelines.get(title).into_iter().flat_map(|moments| moments.iter().rev());
+        newest.take_while(|moment| moment.at > since).filter(of_release).any(|moment| match &moment.what {
+            Happened::Answered { answer, .. } => *answer != Some(GateAnswer::Halt),
+            Happened::Expedited { .. } => true,
+            Happened::Opened { .. } => false,
+        })
     }
 
     /// What gates said of a title.

@@ -281,26 +281,48 @@ fn what_was_let_go_on_speaks_against_nothing_until_it_speaks_again() {
 }
 
 #[test]
-fn a_ring_opens_to_its_members_for_its_release_in_its_rollout() {
+fn a_rollout_lets_its_members_go_when_their_ring_opens() {
     let mut rollouts = begun();
     let title = TitleId::new("editor");
     let fast = RingOpened { rollout: "fast".into(), ..opened("editor", "2", "canary", &[3]) };
     rollouts.ring_opened(2, at(50), &fast);
     rollouts.ring_opened(3, at(10), &opened("editor", "1", "canary", &[3]));
-    let when = |version, rollout, ring, device| rollouts.opened_for((&title, version), (rollout, ring), device);
-    assert_eq!(when("2", "standard", "canary", 3), Some(at(100)));
-    assert_eq!(when("2", "fast", "canary", 3), Some(at(50)));
-    assert_eq!(when("1", "standard", "canary", 3), Some(at(10)));
-    assert_eq!(when("2", "standard", "canary", 30), None, "it is no member");
-    assert_eq!(when("2", "standard", "early", 3), None);
-    // In two snapshots one after the other, it opened with the first.
-    let (mut rollouts, set) = snapshot();
-    let curl = TitleId::new("deb/curl");
-    let when = |rollouts: &Rollouts| rollouts.opened_for((&curl, "2"), ("standard", "canary"), 3);
-    assert_eq!(when(&rollouts), Some(at(100)));
-    let releases = vec![(curl.clone(), SmolStr::from("2"))];
-    rollouts.begins(&releases[0], Some((set.clone(), "2026-11-16".into())), DeviceSet::default());
-    let next = RingOpened { releases, ..opened(set.as_str(), "2026-11-16", "canary", &[3]) };
-    rollouts.ring_opened(4, at(700), &next);
-    assert_eq!(when(&rollouts), Some(at(100)));
+    let since = |version, rollout, ring, device, seconds| {
+        rollouts.let_go_since((&title, version), (rollout, ring), device, at(seconds))
+    };
+    assert!(since("2", "standard", "canary", 3, 99) && !since("2", "standard", "canary", 3, 100));
+    assert!(since("2", "fast", "canary", 3, 49) && !since("2", "fast", "canary", 3, 50));
+    assert!(since("1", "standard", "canary", 3, 9) && !since("1", "standard", "canary", 3, 10));
+    assert!(!since("2", "standard", "canary", 30, 0), "it is no member");
+    assert!(!since("2", "standard", "early", 3, 0));
+    // With a snapshot, what it brings.
+    let (rollouts, _) = snapshot();
+    let of_curl =
+        |seconds| rollouts.let_go_since((&TitleId::new("deb/curl"), "2"), ("standard", "canary"), 3, at(seconds));
+    assert!(of_curl(99) && !of_curl(100));
+}
+
+#[test]
+fn a_rollout_lets_its_members_go_when_a_halt_ends_or_nobody_waits_for_gates() {
+    let title = TitleId::new("editor");
+    let since = |rollouts: &Rollouts, seconds, device| {
+        rollouts.let_go_since((&title, "2"), ("standard", "canary"), device, at(seconds))
+    };
+    let mut rollouts = begun();
+    rollouts.gate_answered(2, at(200), &answered("editor", "canary", Some(GateAnswer::Halt)));
+    assert!(!since(&rollouts, 150, 3), "a halt lets nobody go");
+    rollouts.gate_answered(3, at(300), &answered("editor", "canary", None));
+    assert!(since(&rollouts, 299, 3) && !since(&rollouts, 300, 3) && !since(&rollouts, 299, 30));
+    let elsewhere = GateAnswered { platform: Some("macos".into()), ..answered("editor", "canary", None) };
+    rollouts.gate_answered(4, at(400), &elsewhere);
+    assert!(!since(&rollouts, 300, 3), "it went on where the device is not");
+    let other = GateAnswered { version: "1".into(), ..answered("editor", "canary", None) };
+    rollouts.gate_answered(5, at(450), &other);
+    assert!(!since(&rollouts, 300, 3), "that was another release");
+    rollouts.gate_answered(6, at(500), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    assert!(since(&rollouts, 499, 3));
+    let mut rollouts = begun();
+    let expedited = ReleaseExpedited { title: title.clone(), version: "2".into(), platform: None, why: "now".into() };
+    rollouts.release_expedited(2, at(600), &expedited);
+    assert!(since(&rollouts, 599, 3) && !since(&rollouts, 600, 3));
 }
