@@ -1,7 +1,7 @@
 //! Releases, advisories, installs and facts as they are written in the log and sent over the wire: versions are text, which
 //! is read in the title's scheme when a decision is made.
 
-use crate::{Advisory, AdvisoryId, BranchName, TitleId};
+use crate::{Advisory, AdvisoryId, BranchName, Scheme, TitleId, VersionRange, versions::RangeError};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,33 @@ impl From<&Advisory> for AdvisoryEntry {
             withdrawn: advisory.withdrawn,
             said_by: advisory.said_by.clone(),
         }
+    }
+}
+
+impl AdvisoryEntry {
+    /// The advisory that it says, with its ranges in the title's scheme; it knows no title upstream.
+    ///
+    /// # Errors
+    ///
+    /// The first range that is none there.
+    pub fn read(&self, scheme: Scheme) -> Result<Advisory, RangeError> {
+        let range = |range: &SmolStr| match range.as_str() {
+            "*" => Ok(VersionRange::between(scheme, None, None)),
+            range => VersionRange::parse(scheme, range),
+        };
+        Ok(Advisory {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            upstream: None,
+            affected: self.affected.iter().map(range).collect::<Result<_, _>>()?,
+            known_at: self.known_at,
+            cvss: self.cvss,
+            epss: self.epss,
+            kev: self.kev,
+            ransomware: self.ransomware,
+            withdrawn: self.withdrawn,
+            said_by: self.said_by.clone(),
+        })
     }
 }
 

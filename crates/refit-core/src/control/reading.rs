@@ -14,7 +14,7 @@ use crate::{
     world::{Absence, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use refit_model::{Advisory, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use refit_model::{Advisory, Offer, Release, Scheme, TitleId, Version};
 use smol_str::SmolStr;
 
 /// Puts a world together.
@@ -113,24 +113,7 @@ pub(super) fn known<'s>(
 
 /// An advisory as decisions read it; `None` where a range makes no sense in the title's scheme.
 pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option<Advisory> {
-    let scheme = repository.scheme(&entry.title);
-    let affected = entry.affected.iter().map(|range| match range.as_str() {
-        "*" => Some(VersionRange::between(scheme, None, None)),
-        range => VersionRange::parse(scheme, range).ok(),
-    });
-    Some(Advisory {
-        id: entry.id.clone(),
-        title: entry.title.clone(),
-        upstream: None,
-        affected: affected.collect::<Option<_>>()?,
-        known_at: entry.known_at,
-        cvss: entry.cvss,
-        epss: entry.epss,
-        kev: entry.kev,
-        ransomware: entry.ransomware,
-        withdrawn: entry.withdrawn,
-        said_by: entry.said_by.clone(),
-    })
+    entry.read(repository.scheme(&entry.title)).ok()
 }
 
 /// A device as decisions read it.

@@ -9,7 +9,7 @@ use refit_core::{
     facts::{Fact, FieldRef, Fields, Value},
     world::{Absence, Device, Install, SlotKey, World},
 };
-use refit_model::{Advisory, Offer, Release, Scheme, TitleId, Version, VersionRange};
+use refit_model::{Advisory, Offer, Release, Scheme, TitleId, Version};
 use serde::de::DeserializeOwned;
 use std::{
     collections::BTreeMap,
@@ -111,7 +111,10 @@ impl<R: BufRead> Lines<R> {
     fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, WorldError> {
         serde_json::from_str(text).map_err(|error| {
             let why = error.to_string();
-            let why = why.split(" at line ").next().unwrap_or(&why).to_owned();
+            let why = match error.is_eof() {
+                true => "the line ends too early: was the file cut off?".to_owned(),
+                false => why.split(" at line ").next().unwrap_or(&why).to_owned(),
+            };
             self.wrong(error.column(), why, text)
         })
     }
@@ -303,25 +306,11 @@ fn version<R: BufRead>(lines: &Lines<R>, scheme: Scheme, written: &str, text: &s
 
 fn advisory<R: BufRead>(lines: &Lines<R>, text: &str) -> Result<Advisory, WorldError> {
     let AdvisoryLine { advisory: entry, upstream, scheme } = lines.parse(text)?;
-    let affected = entry.affected.iter().map(|range| {
-        VersionRange::parse(scheme, range).map_err(|error| {
-            let at = text.find("\"affected\"").map_or(1, |at| at + 1);
-            lines.wrong(at, error.to_string(), text)
-        })
-    });
-    Ok(Advisory {
-        affected: affected.collect::<Result<_, _>>()?,
-        id: entry.id,
-        title: entry.title,
-        upstream,
-        known_at: entry.known_at,
-        cvss: entry.cvss,
-        epss: entry.epss,
-        kev: entry.kev,
-        ransomware: entry.ransomware,
-        withdrawn: entry.withdrawn,
-        said_by: entry.said_by,
-    })
+    let read = entry.read(scheme).map_err(|error| {
+        let at = text.find("\"affected\"").map_or(1, |at| at + 1);
+        lines.wrong(at, error.to_string(), text)
+    })?;
+    Ok(Advisory { upstream, ..read })
 }
 
 fn universe<R: BufRead>(lines: &Lines<R>, text: &str) -> Result<BTreeMap<TitleId, Vec<(Version, Offer)>>, WorldError> {

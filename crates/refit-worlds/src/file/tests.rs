@@ -66,8 +66,20 @@ fn a_damaged_file_is_refused_where_it_is_damaged() {
 }
 
 #[test]
+fn a_hole_that_nobody_has_mended_is_in_every_version() {
+    let head = "{\"format\":\"refit-world\",\"version\":1,\"now\":\"2026-11-23T09:00:00Z\"}\n";
+    let title = "{\"title\":\"editor\",\"scheme\":\"semver\",\"releases\":[{\"version\":\"1.0.0\",\"published\":\"2026-01-01T00:00:00Z\"}]}\n";
+    let advisory = "{\"advisory\":{\"id\":\"CVE-2026-1\",\"title\":\"editor\",\"affected\":[\"*\"],\"known_at\":\"2026-11-01T00:00:00Z\"},\"scheme\":\"semver\"}\n";
+    let text = format!("{head}{title}{advisory}");
+    let reader = WorldReader::new(text.as_bytes(), Fields::builtin()).unwrap();
+    let editor = refit_model::TitleId::new("editor");
+    let version = &reader.world().releases(&editor)[0].version;
+    assert_eq!(reader.world().advisories(&editor)[0].affects(version), Some(true));
+}
+
+#[test]
 fn a_file_that_ends_too_early_is_refused() {
     let text = written();
     let cut = &text[..text.len() - 40];
-    assert!(refused(cut).contains("EOF"), "{}", refused(cut));
+    assert!(refused(cut).contains("the line ends too early: was the file cut off?"), "{}", refused(cut));
 }
