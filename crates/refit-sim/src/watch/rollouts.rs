@@ -27,7 +27,7 @@ pub struct Releases {
     answers: BTreeMap<(Release, SmolStr), (GateAnswer, Timestamp)>,
     /// What waits for no gate.
     expedited: BTreeSet<Release>,
-    /// When something last let a release go on: a gate that passed, a halt that ended, somebody who would not wait.
+    /// When a halt of a release last ended.
     went_on: BTreeMap<Release, Timestamp>,
     /// What was ever halted.
     halted: BTreeSet<(TitleId, SmolStr)>,
@@ -83,7 +83,8 @@ impl Releases {
             }
             Event::GateAnswered(GateAnswered { title, version, platform, after, answer, .. }) => {
                 let key = ((title.clone(), version.clone(), platform.clone()), after.clone());
-                if *answer != Some(GateAnswer::Halt) {
+                let was_halted = self.answers.get(&key).is_some_and(|(known, _)| *known == GateAnswer::Halt);
+                if was_halted && *answer != Some(GateAnswer::Halt) {
                     self.went_on.insert(key.0.clone(), at);
                 }
                 if *answer == Some(GateAnswer::Halt) {
@@ -96,9 +97,7 @@ impl Releases {
                 }
             }
             Event::ReleaseExpedited(it) => {
-                let release = (it.title.clone(), it.version.clone(), it.platform.clone());
-                self.went_on.insert(release.clone(), at);
-                self.expedited.insert(release);
+                self.expedited.insert((it.title.clone(), it.version.clone(), it.platform.clone()));
             }
             _ => {}
         }
@@ -139,7 +138,7 @@ impl Releases {
         halts.map(|(_, (_, since))| *since).min()
     }
 
-    /// Whether something let a release go on after `since`, for the devices that there are.
+    /// Whether a halt of a release ended after `since`, for the devices that there are.
     pub fn went_on_since(&self, title: &TitleId, version: &SmolStr, since: Timestamp) -> bool {
         let sets = self.sets(title, version, Some(&PLATFORM));
         sets.iter().any(|release| self.went_on.get(release).is_some_and(|at| *at > since))

@@ -218,8 +218,8 @@ impl Rollouts {
         self.under_way.get(title).map_or(&[], |list| list.as_slice())
     }
 
-    /// Whether a rollout let a device have a release only after `since`, by itself or with a snapshot: its ring opened, somebody let the
-    /// release go on, its gate passed, or it was to wait for no gate.
+    /// Whether a rollout let a device have a release only after `since`, by itself or with a snapshot: its ring opened, or a halt
+    /// ended.
     pub fn let_go_since(
         &self,
         (title, version): (&TitleId, &str),
@@ -236,21 +236,29 @@ impl Rollouts {
             self.of(title).iter().filter(of_rollout).any(|record| {
                 let Some(open) = record.ring(ring) else { return false };
                 let is_member = open.members.as_ref().is_none_or(|members| members.contains(device));
-                is_member && (open.at > since || self.went_on_since(title, version, record.platform.as_deref(), since))
+                is_member
+                    && (open.at > since || self.halt_ended_since(title, version, record.platform.as_deref(), since))
             })
         })
     }
 
-    fn went_on_since(&self, title: &TitleId, version: &str, platform: Option<&str>, since: Timestamp) -> bool {
-        let of_release = |moment: &&Arc<Moment>| {
+    /// Whether a halt of a release on a platform ended after `since`. Of what the timeline has forgotten it says no.
+    fn halt_ended_since(&self, title: &TitleId, version: &str, platform: Option<&str>, since: Timestamp) -> bool {
+        let mut halted = BTreeSet::new();
+        let moments = self.timelines.get(title).into_iter().flat_map(|moments| moments.iter());
+        let of_release = moments.filter(|moment| {
             moment.version == version && (moment.platform.is_none() || moment.platform.as_deref() == platform)
-        };
-        let newest = self.timelines.get(title).into_iter().flat_map(|moments| moments.iter().rev());
-        newest.take_while(|moment| moment.at > since).filter(of_release).any(|moment| match &moment.what {
-            Happened::Answered { answer, .. } => *answer != Some(GateAnswer::Halt),
-            Happened::Expedited { .. } => true,
-            Happened::Opened { .. } => false,
-        })
+        });
+        for moment in of_release {
+            let Happened::Answered { after, answer, .. } = &moment.what else { continue };
+            let gate = (after, &moment.platform);
+            if *answer == Some(GateAnswer::Halt) {
+                halted.insert(gate);
+            } else if halted.remove(&gate) && moment.at > since {
+                return true;
+            }
+        }
+        false
     }
 
     /// What gates said of a title.

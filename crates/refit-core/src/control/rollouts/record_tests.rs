@@ -303,7 +303,7 @@ fn a_rollout_lets_its_members_go_when_their_ring_opens() {
 }
 
 #[test]
-fn a_rollout_lets_its_members_go_when_a_halt_ends_or_nobody_waits_for_gates() {
+fn a_rollout_lets_its_members_go_when_a_halt_ends_and_at_no_other_answer() {
     let title = TitleId::new("editor");
     let since = |rollouts: &Rollouts, seconds, device| {
         rollouts.let_go_since((&title, "2"), ("standard", "canary"), device, at(seconds))
@@ -320,9 +320,13 @@ fn a_rollout_lets_its_members_go_when_a_halt_ends_or_nobody_waits_for_gates() {
     rollouts.gate_answered(5, at(450), &other);
     assert!(!since(&rollouts, 300, 3), "that was another release");
     rollouts.gate_answered(6, at(500), &answered("editor", "canary", Some(GateAnswer::Pass)));
-    assert!(since(&rollouts, 499, 3));
-    let mut rollouts = begun();
-    let expedited = ReleaseExpedited { title: title.clone(), version: "2".into(), platform: None, why: "now".into() };
-    rollouts.release_expedited(2, at(600), &expedited);
-    assert!(since(&rollouts, 599, 3) && !since(&rollouts, 600, 3));
+    assert!(
+        !since(&rollouts, 300, 3),
+        "what was not halted lets nobody go: the next ring opens by an event of its own"
+    );
+    rollouts.gate_answered(7, at(600), &answered("editor", "canary", Some(GateAnswer::Halt)));
+    rollouts.gate_answered(8, at(700), &answered("editor", "early", Some(GateAnswer::Pass)));
+    assert!(!since(&rollouts, 300, 3), "another gate than the one that halts it");
+    rollouts.gate_answered(9, at(800), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    assert!(since(&rollouts, 799, 3) && !since(&rollouts, 800, 3), "a person let it pass");
 }
