@@ -47,8 +47,8 @@ pub use entry::{AdvisoryEntry, InstallEntry, PackageSource, Plain, ReceiptResult
 pub use evaluate::{Awaited, Evaluation, Evaluator, SlotOutcome, Terms};
 pub use event::*;
 pub use fleet_plan::{
-    After, Before, ChangeMembers, Difference, EXAMPLES, FIELDS, FORMAT as FLEET_PLAN_FORMAT, FleetPlan, FleetSummary,
-    Gathered, NO_RING, Permit, PlannedChange, UNKNOWN, Who, count, fleet_plan,
+    After, Before, ChangeMembers, Difference, EXAMPLES, FIELDS, FleetPlan, FleetSummary, Gathered, NO_RING, Permit,
+    PlannedChange, UNKNOWN, Who, count, fleet_plan,
 };
 pub use handle::handle;
 pub use history::{CheckIn, Continuation, Head, History};

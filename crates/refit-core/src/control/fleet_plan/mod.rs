@@ -53,6 +53,25 @@ pub struct FleetPlan {
     pub summary: FleetSummary,
 }
 
+impl FleetPlan {
+    /// A plan in which nothing has been counted yet.
+    pub(crate) fn empty(made_at: Timestamp, policy_hash: &str, replaces: u64) -> FleetPlan {
+        FleetPlan {
+            format: FORMAT,
+            made_at,
+            policy_hash: policy_hash.to_owned(),
+            replaces,
+            devices: 0,
+            changes: Vec::new(),
+            envelope: Vec::new(),
+            blast_radius: BTreeMap::new(),
+            budgets: Vec::new(),
+            unread: BTreeMap::new(),
+            summary: FleetSummary::default(),
+        }
+    }
+}
+
 /// How many devices may be given something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Permit {
@@ -123,19 +142,7 @@ pub fn fleet_plan(
     let terms = Terms::proposed(state, repository, now);
     let mut evaluator = Evaluator::default();
     let mut difference = Difference::default();
-    let mut plan = FleetPlan {
-        format: FORMAT,
-        made_at: now,
-        policy_hash: policy_hash.to_owned(),
-        replaces: state.revision(),
-        devices: 0,
-        changes: Vec::new(),
-        envelope: Vec::new(),
-        blast_radius: BTreeMap::new(),
-        budgets: Vec::new(),
-        unread: BTreeMap::new(),
-        summary: FleetSummary::default(),
-    };
+    let mut plan = FleetPlan::empty(now, policy_hash, state.revision());
     let total = state.managed_count();
     let mut budgets = Budgets::of(&proposed.budgets, state, now);
     plan.budgets = budgets.figures();

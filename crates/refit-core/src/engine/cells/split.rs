@@ -105,23 +105,30 @@ impl<'a> Split<'a> {
         Place { present, slot, memo: Memo::default() }
     }
 
+    /// Those that were named when rings opened, as numbers of this fleet.
+    fn members_here(&self) -> Vec<RoaringBitmap> {
+        let fleet = self.inputs.fleet;
+        let number = |members: &&BTreeSet<DeviceId>| members.iter().filter_map(|member| fleet.number(member)).collect();
+        self.members.iter().map(number).collect()
+    }
+
+    /// The devices that have no release of the title.
+    fn lacking(&self) -> RoaringBitmap {
+        let fleet = self.inputs.fleet;
+        let having = fleet.present(self.title).into_iter().map(|(_, _, holders)| holders);
+        having.fold(fleet.numbers().clone(), |lacking, holders| lacking - holders)
+    }
+
     /// Decides the title for everybody who has it, and for those who have not where it is required.
     pub fn fill(&self, cells: &mut TitleCells, late: &Late) {
         let fleet = self.inputs.fleet;
-        let members: Vec<RoaringBitmap> = self
-            .members
-            .iter()
-            .map(|members| members.iter().filter_map(|member| fleet.number(member)).collect())
-            .collect();
-        let present = fleet.present(self.title);
-        for (number, present, holders) in &present {
-            let late = late.of(*number);
-            self.fill_place(&self.place_of(Some((*number, *present))), holders, &members, late, cells);
+        let members = self.members_here();
+        for (number, present, holders) in fleet.present(self.title) {
+            let late = late.of(number);
+            self.fill_place(&self.place_of(Some((number, present))), holders, &members, late, cells);
         }
         if cells.required {
-            let having = present.into_iter().map(|(_, _, holders)| holders);
-            let absent = having.fold(fleet.numbers().clone(), |absent, holders| absent - holders);
-            self.fill_place(&self.place_of(None), &absent, &members, None, cells);
+            self.fill_place(&self.place_of(None), &self.lacking(), &members, None, cells);
         }
         cells.wake_at(self.shelf.next(fleet.zones()));
     }

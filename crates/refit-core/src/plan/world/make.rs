@@ -3,8 +3,8 @@
 use super::Members;
 use crate::{
     control::{
-        After, Before, Budgets, CohortKey, DeviceSet, Difference, FIELDS, FLEET_PLAN_FORMAT, FleetPlan, FleetSummary,
-        SlotName, UNKNOWN, Wanted, Who, count,
+        After, Before, Budgets, CohortKey, DeviceSet, Difference, FIELDS, FleetPlan, SlotName, UNKNOWN, Wanted, Who,
+        count,
     },
     decide,
     engine::{self, Fleet, Outcome, Reading, Selection, Verdicts},
@@ -69,19 +69,7 @@ pub fn make(
         let readings = reader_before.as_ref().map(|reader| reader.title(title)).unwrap_or_default();
         pairing.title(&readings, &reader_after.title(title), &mut difference);
     }
-    let mut plan = FleetPlan {
-        format: FLEET_PLAN_FORMAT,
-        made_at: now,
-        policy_hash: after.hash.to_owned(),
-        replaces: 0,
-        devices: fleet.len() as u64,
-        changes: Vec::new(),
-        envelope: Vec::new(),
-        blast_radius: BTreeMap::new(),
-        budgets: Vec::new(),
-        unread: BTreeMap::new(),
-        summary: FleetSummary::default(),
-    };
+    let mut plan = FleetPlan { devices: fleet.len() as u64, ..FleetPlan::empty(now, after.hash, 0) };
     let moved = difference.moved().clone();
     let groups = groups(fleet, after.repository, now);
     for field in FIELDS {
