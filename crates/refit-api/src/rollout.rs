@@ -73,6 +73,9 @@ pub struct RingSaid {
 /// What a gate answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateSaid {
+    /// The rollout in which it stands; null is every rollout with such a ring. A halt counts in all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     /// The ring before it.
     pub after: String,
     /// The platform that it speaks of; null is every platform.
@@ -137,6 +140,9 @@ pub struct GateAnswered {
     pub title: String,
     /// The release.
     pub version: String,
+    /// The rollout in which the gate stands; null is every rollout with such a ring. A halt counts in all of them.
+    #[serde(default)]
+    pub rollout: Option<String>,
     /// The ring before the gate.
     pub after: String,
     /// The platform; null is every platform.

@@ -1,7 +1,7 @@
 //! The organisation's keys, and what it signs: roots, mandates, leases and states. Keys follow from numbers; what is signed is kept
 //! by content, because the same leases and states are asked for again and again.
 
-use super::policies::{RINGS, shares};
+use super::policies::{RINGS, ROLLOUTS, shares};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, TitleId};
 use refit_wire::{
@@ -133,11 +133,13 @@ pub fn mandate(number: u64, now: Timestamp) -> Mandate {
             sources: ["distribution".into()].into(),
             prefixes: Default::default(),
         }],
-        rollouts: [(
-            "staged".into(),
-            vec![ring("canary", Some("d0"), None), ring("early", None, Some(0.4)), ring("rest", None, None)],
-        )]
-        .into(),
+        rollouts: ROLLOUTS
+            .map(|name| {
+                let rings =
+                    vec![ring("canary", Some("d0"), None), ring("early", None, Some(0.4)), ring("rest", None, None)];
+                (name.into(), rings)
+            })
+            .into(),
         known: BTreeMap::new(),
         expedited: Vec::new(),
         limits: Limits { restarts_per_day: RESTARTS_PER_DAY, ..Limits::default() },
@@ -152,7 +154,8 @@ pub fn mandate_of_fleet(number: u64, now: Timestamp, fleet: usize) -> Mandate {
         share,
         soak_seconds: 4 * 3_600,
     });
-    Mandate { rollouts: [("staged".into(), rings.collect())].into(), ..mandate(number, now) }
+    let rings: Vec<Ring> = rings.collect();
+    Mandate { rollouts: ROLLOUTS.map(|name| (name.into(), rings.clone())).into(), ..mandate(number, now) }
 }
 
 fn later(at: Timestamp, hours: i64) -> Timestamp {

@@ -5,7 +5,7 @@ use super::{
     agent::Agent,
     config::Form,
     plant::Plant,
-    policies::{RINGS, TITLES, policy, rollouts},
+    policies::{RINGS, ROLLOUTS, TITLES, policy, rollouts},
     quality::Breaks,
     run::{Run, Stop, Task},
     watch::Truth,
@@ -226,7 +226,8 @@ impl Run {
         let after = record.open.last()?.ring.clone();
         let platform = record.platform.clone();
         let answer = Some(GateAnswer::Pass);
-        Some(Input::AnswerGate { title, version, after, platform, answer, until: None, why: Some(why), found: None })
+        let (rollout, why) = (Some(record.rollout.clone()), Some(why));
+        Some(Input::AnswerGate { title, version, rollout, after, platform, answer, until: None, why, found: None })
     }
 
     /// Somebody gives a lease back by hand.
@@ -332,14 +333,16 @@ impl Run {
     fn open_ring(&mut self) -> Option<Input> {
         let (title, version) = self.some_release()?;
         let server = self.server.as_ref()?;
+        let rollout = self.people.pick(&ROLLOUTS).copied()?;
         let records = server.state.rollouts.of(&title).iter();
-        let open = records.filter(|it| it.version == version).map(|it| it.open.len()).min().unwrap_or(0);
+        let ours = records.filter(|it| it.version == version && it.rollout == rollout);
+        let open = ours.map(|it| it.open.len()).min().unwrap_or(0);
         let ring = RINGS.get(open)?;
         Some(Input::OpenRing {
             releases: Vec::new(),
             title,
             version,
-            rollout: "staged".into(),
+            rollout: rollout.into(),
             ring: (*ring).into(),
             platform: None,
             members: None,
@@ -352,7 +355,18 @@ impl Run {
         let answer = *self.people.pick(&answers)?;
         let after = SmolStr::from(*self.people.pick(&RINGS)?);
         let platform = self.people.permille(300).then(|| "linux".into());
-        Some(Input::AnswerGate { title, version, after, platform, answer, until: None, why: None, found: None })
+        let rollout = self.people.permille(300).then(|| self.people.pick(&ROLLOUTS).copied().map(Into::into)).flatten();
+        Some(Input::AnswerGate {
+            title,
+            version,
+            rollout,
+            after,
+            platform,
+            answer,
+            until: None,
+            why: None,
+            found: None,
+        })
     }
 
     fn lift_quarantine(&mut self) -> Option<Input> {

@@ -19,7 +19,9 @@ pub const PACKAGE: &str = "deb/curl";
 /// The policy of each title.
 pub const SOFTWARE: [(&str, &str); 4] =
     [(TITLES[0], "editors"), (TITLES[1], "browsers"), (TITLES[2], "guards"), (PACKAGE, "packages")];
-/// The rings of the rollout, in their order.
+/// The rollouts. Both have rings of the same names: what a gate said in one is said of that one alone.
+pub const ROLLOUTS: [&str; 2] = ["staged", "steady"];
+/// The rings of each rollout, in their order.
 pub const RINGS: [&str; 3] = ["canary", "early", "rest"];
 
 /// A policy repository.
@@ -33,12 +35,8 @@ pub struct PolicySpec {
     pub budgets: Vec<BudgetSpec>,
     /// Whether it has exceptions.
     pub has_exceptions: bool,
-    /// Whether a gate stands between its rings.
-    pub gated: bool,
-    /// What that gate asks besides failures.
-    pub asks: Asks,
-    /// The rings of its rollout: each with its share, where it has one, and how long it soaks, in hours.
-    pub rings: Vec<(Option<f64>, i64)>,
+    /// Its rollouts.
+    pub rollouts: BTreeMap<SmolStr, RolloutSpec>,
     /// What each policy says of the time of changes.
     pub terms: BTreeMap<String, TermsSpec>,
     /// Days without changes: the first, the last, and whether what is known to be exploited is closed all the same.
@@ -47,6 +45,17 @@ pub struct PolicySpec {
     pub block: Option<(TitleId, SmolStr)>,
     /// The policies that disruption groups limit.
     pub limited: BTreeSet<String>,
+}
+
+/// A rollout.
+#[derive(Clone, Debug, Default)]
+pub struct RolloutSpec {
+    /// Whether a gate stands between its rings.
+    pub gated: bool,
+    /// What that gate asks besides failures.
+    pub asks: Asks,
+    /// Its rings: each with its share, where it has one, and how long it soaks, in hours.
+    pub rings: Vec<(Option<f64>, i64)>,
 }
 
 /// What a gate asks besides failures.
@@ -63,8 +72,8 @@ pub struct Asks {
 /// What a policy says of the time of changes.
 #[derive(Clone, Debug, Default)]
 pub struct TermsSpec {
-    /// Whether it goes through the rollout.
-    pub rollout: bool,
+    /// The rollout that it goes through.
+    pub rollout: Option<&'static str>,
     /// Whether a due time may carry devices past a gate that is inconclusive.
     pub proceeds: bool,
     /// The window.
@@ -87,6 +96,12 @@ pub struct WindowSpec {
 }
 
 impl PolicySpec {
+    /// The rollout that releases of a title go through.
+    pub fn rollout_of(&self, title: &str) -> Option<&RolloutSpec> {
+        let (_, policy) = SOFTWARE.iter().find(|(known, _)| title == *known)?;
+        self.rollouts.get(self.terms.get(*policy)?.rollout?)
+    }
+
     /// Whether every policy that may decide on a title is limited by disruption groups.
     pub fn limits(&self, title: &str) -> bool {
         let of = |name: &str| match name {
@@ -115,7 +130,7 @@ pub struct BudgetSpec {
 /// A policy repository as somebody might write it at a time; `today` is a local day.
 pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     let mut yaml = String::new();
-    let mut spec = PolicySpec { gated: rng.permille(700), ..PolicySpec::default() };
+    let mut spec = PolicySpec::default();
     let mode = if rng.permille(900) { "enforce" } else { "observe" };
     let _ = writeln!(yaml, "organization: acme\ndefaults: {{ mode: {mode} }}");
     let _ = writeln!(yaml, "authority: {{ person.department: [hr, directory] }}");
@@ -142,22 +157,30 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
     }
     let canary = rng.pick(&DEPARTMENTS).copied().unwrap_or_default();
     let share = *rng.pick(&[20, 40]).unwrap_or(&20);
-    let gate = if spec.gated { "    gate: careful\n" } else { "" };
-    if spec.gated {
-        let asks = rng.permille(500);
-        let measures = match asks {
-            true => ", silence: 5%, reports: 5%",
-            false => ", signals: [{ name: crashes, from: monitoring, no_worse_than: control }]",
-        };
-        spec.asks = Asks { silence: asks, reports: asks, signal: !asks };
-        let _ = writeln!(yaml, "gates: {{ careful: {{ enough: 60%, patience: 4d{measures} }} }}");
+    let mut gates = String::new();
+    yaml.push_str("rollouts:\n");
+    for (name, soak) in ROLLOUTS.into_iter().zip([24, 6]) {
+        let mut rollout = RolloutSpec { gated: rng.permille(700), ..RolloutSpec::default() };
+        if rollout.gated {
+            let asks = rng.permille(500);
+            let measures = match asks {
+                true => ", silence: 5%, reports: 5%",
+                false => ", signals: [{ name: crashes, from: monitoring, no_worse_than: control }]",
+            };
+            rollout.asks = Asks { silence: asks, reports: asks, signal: !asks };
+            let _ = writeln!(gates, "  {name}: {{ enough: 60%, patience: 4d{measures} }}");
+        }
+        begin_rollout(&mut yaml, name, rollout.gated);
+        let _ = writeln!(
+            yaml,
+            "      - {{ name: canary, where: 'person.department == \"{canary}\"', soak: {soak}h }}\n      - {{ name: early, share: {share}%, soak: {soak}h }}\n      - {{ name: rest }}"
+        );
+        rollout.rings = vec![(None, soak), (Some(share as f64 / 100.0), soak), (None, 0)];
+        spec.rollouts.insert(name.into(), rollout);
     }
-    let _ = writeln!(
-        yaml,
-        "rollouts:\n  staged:\n{gate}    rings:\n      - {{ name: canary, where: 'person.department == \"{canary}\"', soak: 1d }}"
-    );
-    let _ = writeln!(yaml, "      - {{ name: early, share: {share}%, soak: 1d }}\n      - {{ name: rest }}");
-    spec.rings = vec![(None, 24), (Some(share as f64 / 100.0), 24), (None, 0)];
+    if !gates.is_empty() {
+        let _ = write!(yaml, "gates:\n{gates}");
+    }
     window(&mut yaml);
     if rng.permille(250) {
         freeze(rng, &mut yaml, &mut spec, today, 10);
@@ -201,7 +224,7 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
 /// release that it blocks.
 pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId, SmolStr)>) -> PolicySpec {
     let mut yaml = String::new();
-    let mut spec = PolicySpec { gated: rng.permille(930), ..PolicySpec::default() };
+    let mut spec = PolicySpec::default();
     let _ = writeln!(yaml, "organization: acme\ndefaults: {{ mode: enforce }}");
     let _ = writeln!(yaml, "authority: {{ person.department: [hr, directory] }}");
     if rng.permille(400) {
@@ -209,37 +232,27 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
         spec.budgets.push(BudgetSpec { hours, percent, by_department: false });
         let _ = writeln!(yaml, "budgets:\n  - {{ per: {hours}h, at_most: {percent}%, of: devices }}");
     }
-    if spec.gated {
-        spec.asks = Asks { silence: rng.permille(800), reports: rng.permille(800), signal: rng.permille(400) };
-        let silence = if spec.asks.silence { ", silence: 1%, silent_after: 16h" } else { "" };
-        let reports = if spec.asks.reports { ", reports: 2%" } else { "" };
-        let signals = if spec.asks.signal {
-            ", signals: [{ name: crashes, from: monitoring, no_worse_than: control }]"
-        } else {
-            ""
-        };
-        // Few devices are sure of little.
-        let rates = if fleet > 200 {
-            [("2%", "90%"), ("5%", "90%"), ("10%", "90%")]
-        } else {
-            [("5%", "90%"), ("20%", "80%"), ("20%", "80%")]
-        };
-        let (rate, confidence) = *rng.pick(&rates).unwrap_or(&rates[0]);
-        let enough = if fleet > 200 && rng.permille(250) { "" } else { ", enough: 80%" };
-        let _ = writeln!(
-            yaml,
-            "gates: {{ careful: {{ failure_rate: {rate}, confidence: {confidence}{enough}, patience: 3d{silence}{reports}{signals} }} }}"
-        );
+    let mut gates = String::new();
+    yaml.push_str("rollouts:\n");
+    for name in ROLLOUTS {
+        let mut rollout = RolloutSpec { gated: rng.permille(930), ..RolloutSpec::default() };
+        if rollout.gated {
+            rollout.asks = Asks { silence: rng.permille(800), reports: rng.permille(800), signal: rng.permille(400) };
+            let _ = writeln!(gates, "  {name}: {{ {} }}", gate(rng, fleet, rollout.asks));
+        }
+        begin_rollout(&mut yaml, name, rollout.gated);
+        for (name, share) in RINGS.iter().zip(shares(fleet)) {
+            let soak = *rng.pick(&[12, 24, 36]).unwrap_or(&24);
+            rollout.rings.push((share, if share.is_some() { soak } else { 0 }));
+            let _ = match share {
+                Some(share) => writeln!(yaml, "      - {{ name: {name}, share: {}%, soak: {soak}h }}", share * 100.0),
+                None => writeln!(yaml, "      - {{ name: {name} }}"),
+            };
+        }
+        spec.rollouts.insert(name.into(), rollout);
     }
-    let gate = if spec.gated { "    gate: careful\n" } else { "" };
-    let _ = writeln!(yaml, "rollouts:\n  staged:\n{gate}    rings:");
-    for (name, share) in RINGS.iter().zip(shares(fleet)) {
-        let soak = *rng.pick(&[12, 24, 36]).unwrap_or(&24);
-        spec.rings.push((share, if share.is_some() { soak } else { 0 }));
-        let _ = match share {
-            Some(share) => writeln!(yaml, "      - {{ name: {name}, share: {}%, soak: {soak}h }}", share * 100.0),
-            None => writeln!(yaml, "      - {{ name: {name} }}"),
-        };
+    if !gates.is_empty() {
+        let _ = write!(yaml, "gates:\n{gates}");
     }
     window(&mut yaml);
     if rng.permille(400) {
@@ -259,6 +272,28 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
     spec.yaml = yaml;
     spec.block = block;
     spec
+}
+
+fn begin_rollout(yaml: &mut String, name: &str, gated: bool) {
+    let gate = if gated { format!("    gate: {name}\n") } else { String::new() };
+    let _ = writeln!(yaml, "  {name}:\n{gate}    rings:");
+}
+
+/// What a gate of a fleet asks.
+fn gate(rng: &mut Rng, fleet: usize, asks: Asks) -> String {
+    let silence = if asks.silence { ", silence: 1%, silent_after: 16h" } else { "" };
+    let reports = if asks.reports { ", reports: 2%" } else { "" };
+    let signals =
+        if asks.signal { ", signals: [{ name: crashes, from: monitoring, no_worse_than: control }]" } else { "" };
+    // Few devices are sure of little.
+    let rates = if fleet > 200 {
+        [("2%", "90%"), ("5%", "90%"), ("10%", "90%")]
+    } else {
+        [("5%", "90%"), ("20%", "80%"), ("20%", "80%")]
+    };
+    let (rate, confidence) = *rng.pick(&rates).unwrap_or(&rates[0]);
+    let enough = if fleet > 200 && rng.permille(250) { "" } else { ", enough: 80%" };
+    format!("failure_rate: {rate}, confidence: {confidence}{enough}, patience: 3d{silence}{reports}{signals}")
 }
 
 /// The shares of the rings in a fleet: a canary ring of some ten devices, and the rest without a share.
@@ -296,14 +331,17 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
     let mut terms = TermsSpec::default();
     // A policy of an organisation that lives by rollouts names one, nearly always.
     let by_rollouts = condition.starts_with("priority: 1\n");
-    terms.rollout = rng.permille(if by_rollouts { 950 } else { 500 });
-    if terms.rollout {
+    // The mandate names the rollout of some.
+    let free = !["editors", "browsers"].contains(&name);
+    let which = if name == "special" || (free && rng.permille(500)) { ROLLOUTS[1] } else { ROLLOUTS[0] };
+    terms.rollout = rng.permille(if by_rollouts { 950 } else { 500 }).then_some(which);
+    if terms.rollout.is_some() {
         // A distribution's packages move in snapshots, and sometimes what a vendor publishes.
         let in_snapshots = by_rollouts && rng.permille(if title == PACKAGE { 700 } else { 200 });
         let every = *rng.pick(&["12h", "1d", "2d"]).unwrap_or(&"1d");
         let _ = match in_snapshots {
-            true => writeln!(yaml, "rollout: {{ use: staged, every: {every} }}"),
-            false => writeln!(yaml, "rollout: staged"),
+            true => writeln!(yaml, "rollout: {{ use: {which}, every: {every} }}"),
+            false => writeln!(yaml, "rollout: {which}"),
         };
     }
     if rng.permille(if by_rollouts { 100 } else { 400 }) {
@@ -345,7 +383,7 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
         );
     }
     yaml.push_str("deadline:\n");
-    let ahead = terms.rollout && rng.permille(250);
+    let ahead = terms.rollout.is_some() && rng.permille(250);
     terms.proceeds = ahead;
     let ahead = if ahead { ", at_due: proceed" } else { "" };
     if rng.permille(500) {

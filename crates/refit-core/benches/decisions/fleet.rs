@@ -172,6 +172,7 @@ fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], no
             };
             gates.push(GateState {
                 version: release.version.clone(),
+                rollout: None,
                 after: "canary".into(),
                 platform: (index.is_multiple_of(3)).then(|| "linux".into()),
                 finding,

@@ -395,6 +395,9 @@ events! {
         title: TitleId,
         /// The release.
         version: SmolStr,
+        /// The rollout in which the gate stands; `None` is every rollout with such a ring.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<SmolStr>,
         /// The ring before the gate.
         after: SmolStr,
         /// The platform that it speaks of; `None` is every platform.

@@ -182,6 +182,8 @@ pub enum Input {
         title: TitleId,
         /// The release.
         version: SmolStr,
+        /// The rollout in which the gate stands; `None` is every rollout with such a ring.
+        rollout: Option<SmolStr>,
         /// The ring before the gate.
         after: SmolStr,
         /// The platform; `None` is every platform.

@@ -57,6 +57,7 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
         let states = list.iter().filter_map(|record| {
             Some(GateState {
                 version: Version::parse(scheme, &record.version).ok()?,
+                rollout: record.rollout.clone(),
                 after: record.after.clone(),
                 platform: record.platform.clone(),
                 finding: GateFinding::Answered(record.answer),
@@ -75,12 +76,13 @@ pub(super) fn heard(state: &State, repository: &Repository, title: &TitleId, now
         let rollout = repository.rollouts.get(&record.rollout)?;
         let last = record.open.last()?;
         let platform = record.platform.as_deref();
-        if state.rollouts.answer(title, &record.version, platform, &last.ring).is_some() {
+        if state.rollouts.answer(title, &record.version, platform, (&record.rollout, &last.ring)).is_some() {
             return None;
         }
         let evidence = evidence(state, title, record, &last.ring, rollout.gate.as_ref()?, now)?;
         Some(GateState {
             version: Version::parse(repository.scheme(title), &record.version).ok()?,
+            rollout: Some(record.rollout.clone()),
             after: last.ring.clone(),
             platform: record.platform.clone(),
             finding: GateFinding::Evidence(evidence),

@@ -109,7 +109,7 @@ pub(super) fn state<'s>(case: &Case<'_>, set: &ReleaseSet<'s>, rollout: &Rollout
 /// found on the device's own platform comes before what was found on all, and of several the most careful.
 pub(super) fn gate_after(case: &Case<'_>, set: &ReleaseSet<'_>, rollout: &Rollout, ring: &str) -> GateAnswer {
     findings(case, set)
-        .filter(|finding| finding.after == ring)
+        .filter(|finding| stands_after(finding, rollout, ring))
         .map(|finding| (finding.platform.is_none(), answer(case, rollout, finding)))
         .min_by_key(|(general, answer)| match answer {
             GateAnswer::Halt => (false, 0),
@@ -128,10 +128,12 @@ pub(super) fn gate_derivation(
     version: &Version,
 ) -> GateDerivation {
     let evidence =
-        findings(case, set).find(|finding| finding.after == ring.name).and_then(|finding| match &finding.finding {
-            GateFinding::Evidence(evidence) => Some(evidence.clone()),
-            GateFinding::Answered(_) => None,
-        });
+        findings(case, set).find(|finding| stands_after(finding, rollout, &ring.name)).and_then(
+            |finding| match &finding.finding {
+                GateFinding::Evidence(evidence) => Some(evidence.clone()),
+                GateFinding::Answered(_) => None,
+            },
+        );
     GateDerivation {
         version: version.clone(),
         snapshot: set.taken.map(|_| set.version.as_str().into()),
@@ -153,7 +155,7 @@ pub(super) fn halted_after(case: &Case<'_>, set: &ReleaseSet<'_>) -> Option<Smol
                 .repository
                 .rollouts
                 .values()
-                .filter(|rollout| rollout.rings.iter().any(|ring| ring.name == finding.after))
+                .filter(|rollout| rollout.rings.iter().any(|ring| stands_after(finding, rollout, &ring.name)))
                 .any(|rollout| answer(case, rollout, finding) == GateAnswer::Halt),
         })
         .map(|finding| finding.after.clone())
@@ -166,6 +168,11 @@ fn findings<'s>(case: &'s Case<'_>, set: &'s ReleaseSet<'_>) -> impl Iterator<It
         let here = finding.platform.is_none() || platform.is_none() || finding.platform.as_deref() == platform;
         here && finding.version == set.version
     })
+}
+
+/// Whether something was found at the gate after a ring of a rollout: where it does not say in which, in each that has such a ring.
+fn stands_after(finding: &GateState, rollout: &Rollout, ring: &str) -> bool {
+    finding.after == ring && finding.rollout.as_ref().is_none_or(|of| *of == rollout.name)
 }
 
 fn answer(case: &Case<'_>, rollout: &Rollout, finding: &GateState) -> GateAnswer {

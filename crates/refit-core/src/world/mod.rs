@@ -64,6 +64,8 @@ pub struct RolloutState {
 pub struct GateState {
     /// The release.
     pub version: Version,
+    /// The rollout in which the gate stands; `None` is every rollout with such a ring. A halt counts in all of them.
+    pub rollout: Option<SmolStr>,
     /// The ring before the gate.
     pub after: SmolStr,
     /// The platform that it speaks of; `None` is every platform.

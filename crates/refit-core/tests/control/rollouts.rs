@@ -3,6 +3,7 @@
 mod by_hand;
 mod pace;
 mod plans;
+mod side_by_side;
 mod signals;
 mod snapshots;
 mod status;
@@ -409,6 +410,7 @@ fn a_halt_with_an_end_is_taken_back_then() {
     shell.tell(Input::AnswerGate {
         title: TitleId::new("editor"),
         version: "1.1.0".into(),
+        rollout: None,
         after: "canary".into(),
         platform: None,
         answer: Some(GateAnswer::Halt),

@@ -130,9 +130,9 @@ fn documents(spec: &Spec, dice: &mut Dice) -> Vec<Json> {
         policy["mode"] = json!(dice.of(&["observe", "notify", "enforce"]));
         documents.push(policy);
     }
-    let rollout = match dice.below(3) {
+    let rollout = match dice.below(5) {
         0 => json!("shares"),
-        1 => json!({ "use": "shares", "every": "7d" }),
+        1 | 2 => json!({ "use": "shares", "every": "7d" }),
         _ => json!({ "use": "standard", "every": "36h" }),
     };
     documents.push(json!({ "policy": "archive", "software": [dice.of(&["os/security", "os/*", "deb/open*"])], "rollout": rollout,
@@ -173,7 +173,7 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
             title: TitleId::new(PACKAGE),
             branch: None,
             version: package(&format!("3.0.{number}-1")),
-            published: ago(500 - 100 * number + dice.hours(90)),
+            published: ago(450 - 100 * number + dice.hours(90)),
             security: dice.one_in(2),
         });
     }
@@ -221,6 +221,7 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
                 let reported = if dice.one_in(2) { 60 } else { dice.below(60) };
                 world.gates.entry(title.clone()).or_default().push(GateState {
                     version,
+                    rollout: dice.one_in(3).then(|| dice.of(&["shares", "conditions"]).into()),
                     after: dice.of(&["early", "broad", "canary"]).into(),
                     platform: dice.one_in(3).then(|| dice.of(&["windows", "macos"]).into()),
                     finding: GateFinding::Evidence(Evidence {
@@ -284,6 +285,7 @@ fn snapshots(world: &mut World, ids: &[DeviceId], repository: &Repository, dice:
             if dice.one_in(3) {
                 world.gates.entry(title.clone()).or_default().push(GateState {
                     version,
+                    rollout: dice.one_in(3).then(|| rollout.clone()),
                     after: dice.of(&rings),
                     platform: dice.one_in(4).then(|| dice.of(&["windows", "linux"]).into()),
                     finding: GateFinding::Answered(dice.of(&[

@@ -95,7 +95,9 @@ fn event(engine: &Engine, others: &[Device], dice: &mut Dice) -> Event {
             let answers = [GateAnswer::Pass, GateAnswer::Halt, GateAnswer::Inconclusive];
             let finding = GateFinding::Answered(dice.of(&answers));
             let (after, platform) = (dice.of(&["early", "broad", "canary"]).into(), None);
-            Event::World(WorldChange::Found(title, GateState { version: release.version, after, platform, finding }))
+            let rollout = dice.one_in(3).then(|| dice.of(&["shares", "conditions"]).into());
+            let state = GateState { version: release.version, rollout, after, platform, finding };
+            Event::World(WorldChange::Found(title, state))
         }
         13 => Event::Device(Change::Seen(id, engine.now())),
         _ => Event::Time(engine.now() + SignedDuration::from_hours(dice.hours(40))),

@@ -274,6 +274,7 @@ impl Spec {
             if let Some(answer) = release.gate {
                 world.gates.entry(title()).or_default().push(GateState {
                     version,
+                    rollout: None,
                     after: "canary".into(),
                     platform: None,
                     finding: GateFinding::Answered(answer),

@@ -11,7 +11,10 @@ use refit_api::{
     GateAnswered, GateSaid, MomentSaid, OpenRing, Page, ReleaseAndWhy, ReleaseMoved, RingSaid, RolloutSaid, Why,
     Written,
 };
-use refit_core::control::{Happened, Input, Moment, RolloutRecord, Scope, State as World, Status, because};
+use refit_core::{
+    control::{Happened, Input, Moment, RolloutRecord, Scope, State as World, Status, because},
+    policy::document::test::GateAnswer,
+};
 use refit_model::TitleId;
 use serde::Deserialize;
 use smol_str::SmolStr;
@@ -58,7 +61,10 @@ fn rollout(state: &World, title: &TitleId, record: &RolloutRecord, now: Timestam
     let platform = record.platform.as_deref();
     let rings = state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
     let rings = rings.iter().flat_map(|rollout| &rollout.rings).map(|ring| &ring.name);
-    let gates = state.rollouts.answers(title).iter().filter(|gate| gate.speaks_of(&record.version, platform));
+    let gates = state.rollouts.answers(title).iter().filter(|gate| {
+        let here = gate.answer == GateAnswer::Halt || gate.rollout.as_ref().is_none_or(|of| *of == record.rollout);
+        here && gate.speaks_of(&record.version, platform)
+    });
     Some(RolloutSaid {
         title: title.to_string(),
         version: record.version.to_string(),
@@ -78,6 +84,7 @@ fn rollout(state: &World, title: &TitleId, record: &RolloutRecord, now: Timestam
         waiting: rings.filter(|ring| record.ring(ring).is_none()).map(ToString::to_string).collect(),
         gates: gates
             .map(|gate| GateSaid {
+                rollout: text(gate.rollout.as_ref()),
                 after: gate.after.to_string(),
                 platform: text(gate.platform.as_ref()),
                 answer: gate.answer,
@@ -242,6 +249,7 @@ pub(super) async fn answer_gate(
     let input = Input::AnswerGate {
         title: TitleId::new(body.title),
         version: body.version.into(),
+        rollout: body.rollout.map(Into::into),
         after: body.after.into(),
         platform: body.platform.map(Into::into),
         answer: body.answer,

@@ -14,7 +14,7 @@ use super::{
     rollouts::{in_force, may_go_ahead, newly_given},
 };
 use crate::{
-    policies::{PolicySpec, SOFTWARE},
+    policies::{PolicySpec, RolloutSpec, SOFTWARE},
     quality::{Breaks, Quality},
     store::Entry,
 };
@@ -61,7 +61,7 @@ struct Begun {
 }
 
 /// How many devices a release may have reached so many hours after its first ring opened.
-pub fn bound(spec: &PolicySpec, sizes: &[u64], quality: Quality, hours: i64) -> u64 {
+pub fn bound(spec: &RolloutSpec, sizes: &[u64], quality: Quality, hours: i64) -> u64 {
     let asked = match quality.breaks {
         Breaks::Installing => true,
         Breaks::Silently => spec.asks.silence,
@@ -94,15 +94,19 @@ fn position(device: &DeviceId, policy: &str) -> f64 {
 /// How many devices each ring of a title has.
 fn sizes(spec: &PolicySpec, fold: &Fold, title: &TitleId) -> Vec<u64> {
     let policy = SOFTWARE.iter().find(|(known, _)| title.as_str() == *known).map_or("", |(_, policy)| policy);
-    let mut sizes = vec![0; spec.rings.len()];
+    // All rollouts have rings of the same shares.
+    let Some(rollout) = spec.rollout_of(title.as_str()).or_else(|| spec.rollouts.values().next()) else {
+        return Vec::new();
+    };
+    let mut sizes = vec![0; rollout.rings.len()];
     for device in &fold.devices {
         let at = position(&device.id, policy);
         let mut from = 0.0;
-        let ring = spec.rings.iter().position(|(share, _)| {
+        let ring = rollout.rings.iter().position(|(share, _)| {
             from += share.unwrap_or(1.0);
             at < from
         });
-        let ring = ring.unwrap_or(spec.rings.len().saturating_sub(1));
+        let ring = ring.unwrap_or(rollout.rings.len().saturating_sub(1));
         if let Some(size) = sizes.get_mut(ring) {
             *size += 1;
         }
@@ -264,7 +268,8 @@ impl Bounds {
             let came = (self.devices - begun.devices) as u64;
             sizes.iter_mut().skip(1).for_each(|size| *size += came);
             let bounds = begun.specs.iter().filter_map(|files| truth.specs.get(files));
-            let most = bounds.map(|spec| bound(spec, &sizes, *quality, hours)).max().unwrap_or(0);
+            let bounds = bounds.filter_map(|spec| spec.rollout_of(title.as_str()));
+            let most = bounds.map(|rollout| bound(rollout, &sizes, *quality, hours)).max().unwrap_or(0);
             if given as u64 > most {
                 let open: Vec<_> = fold.releases.open(title, version).map(|open| open.ring.clone()).collect();
                 return (
@@ -292,10 +297,10 @@ mod tests {
     use super::*;
     use crate::policies::Asks;
 
-    fn spec() -> PolicySpec {
+    fn spec() -> RolloutSpec {
         let asks = Asks { silence: true, ..Asks::default() };
         let rings = vec![(Some(0.02), 24), (Some(0.25), 36), (None, 0)];
-        PolicySpec { gated: true, asks, rings, ..PolicySpec::default() }
+        RolloutSpec { gated: true, asks, rings }
     }
 
     #[test]

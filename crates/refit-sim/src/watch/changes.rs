@@ -13,6 +13,7 @@ use jiff::{
     civil::{Date, Weekday},
     tz::TimeZone,
 };
+use refit_model::TitleId;
 use refit_wire::{
     State,
     mandate::check::Step,
@@ -26,17 +27,20 @@ struct Asked<'a> {
     directive: &'a Directive,
     spec: &'a PolicySpec,
     terms: &'a TermsSpec,
+    /// What the policy said under which the release was given: between a policy and the decisions under it the one before is in force.
+    decided: Option<&'a TermsSpec>,
 }
 
 impl Asked<'_> {
-    /// Whether it was given by a rollout: between a policy and the decisions under it the one before is in force.
+    /// Whether it was given by a rollout.
     fn goes_through_rings(&self) -> bool {
         self.state.terms(self.directive).is_some_and(|terms| terms.rollout.is_some())
     }
 
     /// Whether its due time may have carried it past a gate. The server's clock said so, which may be ahead.
     fn goes_ahead(&self, now: Timestamp) -> bool {
-        self.terms.proceeds && self.directive.due.is_some_and(|due| due <= later(now, 3_600))
+        let proceeds = self.terms.proceeds || self.decided.is_some_and(|terms| terms.proceeds);
+        proceeds && self.directive.due.is_some_and(|due| due <= later(now, 3_600))
     }
 }
 
@@ -70,9 +74,17 @@ impl Begun<'_> {
         let known = directives.filter_map(|(state, directive)| {
             let spec = self.truth.specs.get(&state.policy)?;
             let terms = spec.terms.get(state.terms(directive)?.policy.as_str())?;
-            Some(Asked { state, directive, spec, terms })
+            Some(Asked { state, directive, spec, terms, decided: self.decided(&directive.title) })
         });
         known.collect()
+    }
+
+    /// What the policy says of a title under which the device was last given something.
+    fn decided(&self, title: &TitleId) -> Option<&TermsSpec> {
+        let device = self.fold.devices.get(*self.fold.by_id.get(&self.agent.device)?)?;
+        let published = device.published.values().find(|published| published.key.slot.title == *title)?;
+        let spec = self.truth.specs.get(self.fold.revisions.get(&published.revision)?)?;
+        spec.terms.get(published.key.policy.as_str())
     }
 
     /// What a step breaks: every state that asks for it has to forbid it.
@@ -93,7 +105,7 @@ impl Begun<'_> {
             let version = step
                 .after
                 .as_ref()
-                .filter(|_| self.all(step, |asked| asked.terms.rollout && asked.goes_through_rings()))?;
+                .filter(|_| self.all(step, |asked| asked.terms.rollout.is_some() && asked.goes_through_rings()))?;
             let title = self.asked(step).first().map(|asked| asked.directive.title.clone())?;
             let open: Vec<_> = self.fold.releases.open(&title, version).collect();
             let member = open.iter().any(|ring| ring.members.as_ref().is_none_or(|members| members.contains(index)));

@@ -28,6 +28,8 @@ pub struct Fold {
     pub approvals: u32,
     /// The policy in force: revision, position, content of its files.
     pub policy: Option<(u64, u64, SmolStr)>,
+    /// The content of the files of each revision.
+    pub revisions: BTreeMap<u64, SmolStr>,
     /// The time of which the plan that was applied speaks.
     pub shown: Option<Timestamp>,
     /// Since when each policy applies without a break.
@@ -212,6 +214,7 @@ impl Fold {
             Event::PlanApproved(approved) => self.approved(entry, &approved.plan),
             Event::PolicyApplied(applied) => {
                 self.policy = Some((applied.revision, entry.seq, applied.files.clone()));
+                self.revisions.insert(applied.revision, applied.files.clone());
                 let named = truth.specs.get(&applied.files).map(|spec| &spec.phase_in_days);
                 let before = std::mem::take(&mut self.applies_since);
                 for name in named.into_iter().flat_map(|named| named.keys()) {

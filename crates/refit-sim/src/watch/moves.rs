@@ -58,7 +58,10 @@ fn may_be_of_the_world(fold: &Fold, index: u32, key: &CohortKey) -> bool {
     };
     let arrives = device.settled == 0 && device.enrolled_by > *applied_by;
     let Wanted::Release(version) = &key.admitted else { return arrives || device.settled == *revision };
-    let mut rings = fold.releases.open(&key.slot.title, version).filter(|open| key.ring.as_ref() == Some(&open.ring));
+    let mut rings = fold
+        .releases
+        .open(&key.slot.title, version)
+        .filter(|open| (key.rollout.as_ref(), key.ring.as_ref()) == (Some(&open.rollout), Some(&open.ring)));
     let let_go = fold.shown.is_some_and(|shown| {
         let went_on = fold.releases.went_on_since(&key.slot.title, version, shown);
         rings.any(|ring| went_on || ring.at > shown)

@@ -23,8 +23,8 @@ pub(super) const PLATFORM: SmolStr = SmolStr::new_static("linux");
 pub struct Releases {
     /// The rings that have opened.
     open: BTreeMap<Release, Vec<OpenRing>>,
-    /// What gates said, by the ring before them, and when that was known.
-    answers: BTreeMap<(Release, SmolStr), (GateAnswer, Timestamp)>,
+    /// What gates said, by the ring before them and its rollout, and when that was known; without a rollout it is said in all of them.
+    answers: BTreeMap<(Release, Option<SmolStr>, SmolStr), (GateAnswer, Timestamp)>,
     /// What waits for no gate.
     expedited: BTreeSet<Release>,
     /// When a halt of a release last ended.
@@ -38,6 +38,8 @@ pub struct Releases {
 /// A ring that has opened.
 #[derive(Clone, Debug)]
 pub struct OpenRing {
+    /// The rollout.
+    pub rollout: SmolStr,
     /// Its name.
     pub ring: SmolStr,
     /// When.
@@ -75,15 +77,22 @@ impl Releases {
                 if !opened.releases.is_empty() {
                     self.snapshots.entry(set.clone()).or_default().extend(opened.releases.iter().cloned());
                 }
-                let ring = OpenRing { ring: opened.ring.clone(), at, members: opened.members.clone() };
+                let (rollout, ring) = (opened.rollout.clone(), opened.ring.clone());
+                let ring = OpenRing { rollout, ring, at, members: opened.members.clone() };
                 for (title, version) in opened.releases.iter().cloned().chain([set]) {
                     let release = (title, version, opened.platform.clone());
                     self.open.entry(release).or_default().push(ring.clone());
                 }
             }
-            Event::GateAnswered(GateAnswered { title, version, platform, after, answer, .. }) => {
-                let key = ((title.clone(), version.clone(), platform.clone()), after.clone());
-                let was_halted = self.answers.get(&key).is_some_and(|(known, _)| *known == GateAnswer::Halt);
+            Event::GateAnswered(GateAnswered { title, version, platform, rollout, after, answer, .. }) => {
+                let key = ((title.clone(), version.clone(), platform.clone()), rollout.clone(), after.clone());
+                // What is said of all rollouts takes the place of what was said of each.
+                let mut was_halted = false;
+                self.answers.retain(|(release, of, ring), (known, _)| {
+                    let stays = *release != key.0 || ring != after || (rollout.is_some() && of != rollout);
+                    was_halted |= !stays && *known == GateAnswer::Halt;
+                    stays
+                });
                 if was_halted && *answer != Some(GateAnswer::Halt) {
                     self.went_on.insert(key.0.clone(), at);
                 }
@@ -91,9 +100,8 @@ impl Releases {
                     self.halted.extend(self.moves_with(title, version));
                     self.halted.insert((title.clone(), version.clone()));
                 }
-                match answer {
-                    Some(answer) => drop(self.answers.insert(key, (*answer, now))),
-                    None => drop(self.answers.remove(&key)),
+                if let Some(answer) = answer {
+                    self.answers.insert(key, (*answer, now));
                 }
             }
             Event::ReleaseExpedited(it) => {
@@ -125,7 +133,7 @@ impl Releases {
     /// Whether a release is halted on a platform, by itself or with a snapshot.
     pub fn is_halted(&self, title: &TitleId, version: &SmolStr, platform: Option<&SmolStr>) -> bool {
         let both = self.sets(title, version, platform);
-        self.answers.iter().any(|((release, _), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt)
+        self.answers.iter().any(|((release, ..), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt)
     }
 
     /// Since when it is known that a release is halted for the devices that there are.
@@ -134,7 +142,7 @@ impl Releases {
         let halts = self
             .answers
             .iter()
-            .filter(|((release, _), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt);
+            .filter(|((release, ..), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt);
         halts.map(|(_, (_, since))| *since).min()
     }
 
@@ -164,16 +172,19 @@ impl Releases {
         both(title, version, platform).iter().any(|release| self.expedited.contains(release))
     }
 
-    /// What the gate after a ring says.
-    pub fn answer(
+    /// Whether the gate after a ring of a rollout lets a release pass.
+    pub fn lets_pass(
         &self,
         title: &TitleId,
         version: &SmolStr,
         platform: Option<&SmolStr>,
-        after: &SmolStr,
-    ) -> Option<GateAnswer> {
+        (rollout, after): (&SmolStr, &SmolStr),
+    ) -> bool {
         let both = both(title, version, platform);
-        both.into_iter().find_map(|release| self.answers.get(&(release, after.clone())).map(|(answer, _)| *answer))
+        self.answers.iter().any(|((release, of, ring), (answer, _))| {
+            let here = of.as_ref().is_none_or(|of| of == rollout);
+            here && ring == after && both.contains(release) && *answer == GateAnswer::Pass
+        })
     }
 }
 
@@ -185,7 +196,7 @@ pub(super) fn in_force<'t>(fold: &Fold, truth: &'t Truth) -> Option<&'t PolicySp
 /// By itself a ring opens after the one before has passed, or if nobody waits for gates; never what is halted, and never while
 /// everything is stopped. Whoever opens a ring, those before it are open.
 pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &RingOpened) -> Option<String> {
-    let RingOpened { title, version, ring, platform, .. } = opened;
+    let RingOpened { title, version, rollout, ring, platform, .. } = opened;
     let what = format!("ring {ring} of {title} {version}");
     if fold.releases.is_halted(title, version, platform.as_ref()) {
         return Some(format!("{what} opened though it is halted"));
@@ -193,7 +204,8 @@ pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &R
     let place = RINGS.iter().position(|known| ring == known)?;
     let before = place.checked_sub(1).map(|before| SmolStr::new_static(RINGS[before]))?;
     let release = (title.clone(), version.clone(), platform.clone());
-    if !fold.releases.open.get(&release).is_some_and(|open| open.iter().any(|open| open.ring == before)) {
+    let is_before = |open: &OpenRing| open.rollout == *rollout && open.ring == before;
+    if !fold.releases.open.get(&release).is_some_and(|open| open.iter().any(is_before)) {
         return Some(format!("{what} opened before {before}"));
     }
     if entry.actor != "server" {
@@ -202,13 +214,10 @@ pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &R
     if fold.stopped {
         return Some(format!("{what} opened though everything is stopped"));
     }
-    let both = both(title, version, platform.as_ref());
-    let passed = both.iter().any(|release| {
-        fold.releases.answers.get(&(release.clone(), before.clone())).is_some_and(|(it, _)| *it == GateAnswer::Pass)
-            || fold.releases.expedited.contains(release)
-    });
-    let gated = in_force(fold, truth).is_some_and(|spec| spec.gated);
-    (gated && !passed).then(|| format!("{what} opened though {before} has not passed"))
+    let passed = fold.releases.lets_pass(title, version, platform.as_ref(), (rollout, &before))
+        || fold.releases.is_expedited(title, version, platform.as_ref());
+    let gated = in_force(fold, truth).and_then(|spec| spec.rollouts.get(rollout)).is_some_and(|rollout| rollout.gated);
+    (gated && !passed).then(|| format!("{what} opened in {rollout} though {before} has not passed"))
 }
 
 /// No gate passes by evidence, and without a gate no ring opens, before the ring before it has been open for as long as it soaks.
@@ -216,23 +225,25 @@ pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> O
     if entry.actor != "server" {
         return None;
     }
-    let spec = in_force(fold, truth)?;
-    let (title, version, platform, place) = match event {
+    let place = |ring: &SmolStr| RINGS.iter().position(|known| ring == known);
+    let (title, version, platform, rollout, place) = match event {
         Event::GateAnswered(it) if it.answer == Some(GateAnswer::Pass) => {
-            (&it.title, &it.version, &it.platform, RINGS.iter().position(|ring| it.after == *ring)?)
+            (&it.title, &it.version, &it.platform, it.rollout.as_ref()?, place(&it.after)?)
         }
-        Event::RingOpened(it) if !spec.gated => {
-            (&it.title, &it.version, &it.platform, RINGS.iter().position(|ring| it.ring == *ring)?.checked_sub(1)?)
-        }
+        Event::RingOpened(it) => (&it.title, &it.version, &it.platform, &it.rollout, place(&it.ring)?.checked_sub(1)?),
         _ => return None,
     };
+    let spec = in_force(fold, truth)?.rollouts.get(rollout)?;
+    if spec.gated && matches!(event, Event::RingOpened(_)) {
+        return None;
+    }
     let ring = SmolStr::new_static(RINGS[place]);
-    let lets = fold.releases.answer(title, version, platform.as_ref(), &ring) == Some(GateAnswer::Pass);
+    let lets = fold.releases.lets_pass(title, version, platform.as_ref(), (rollout, &ring));
     if lets || fold.releases.is_expedited(title, version, platform.as_ref()) {
         return None;
     }
     let open = fold.releases.open.get(&(title.clone(), version.clone(), platform.clone()))?;
-    let since = open.iter().find(|open| open.ring == ring)?.at;
+    let since = open.iter().find(|open| open.rollout == *rollout && open.ring == ring)?.at;
     let (_, hours) = spec.rings.get(place)?;
     let soaked = entry.at.duration_since(since).as_secs();
     (soaked < hours * 3_600).then(|| {
@@ -244,18 +255,22 @@ pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> O
 /// inconclusive, where the policy says so, once the first ring has opened.
 pub fn unopened_reaches_nobody(fold: &Fold, truth: &Truth, at: Timestamp, moves: &MovesPublished) -> Option<String> {
     moves.cohorts.iter().find_map(|cohort| {
-        let (Wanted::Release(version), Some(ring)) = (&cohort.key.admitted, &cohort.key.ring) else { return None };
+        let Wanted::Release(version) = &cohort.key.admitted else { return None };
+        let ring = cohort.key.ring.as_ref()?;
         let title = &cohort.key.slot.title;
         let newly = newly_given(fold, cohort).next()?;
         let device = fold.devices.get(newly as usize).map(|device| device.id.to_string()).unwrap_or_default();
         if fold.releases.is_halted(title, version, Some(&PLATFORM)) {
             return Some(format!("{device} was given {title} {version}, which is halted"));
         }
-        let mut open = fold.releases.open(title, version);
+        let of_rollout = || {
+            let open = fold.releases.open(title, version);
+            open.filter(|open| cohort.key.rollout.as_ref() == Some(&open.rollout))
+        };
         let ahead = ahead(fold, cohort).is_some()
             && may_go_ahead(fold, truth, at, cohort)
-            && fold.releases.open(title, version).any(|open| open.is_first());
-        (!ahead && !open.any(|open| open.ring == *ring))
+            && of_rollout().any(|open| open.is_first());
+        (!ahead && !of_rollout().any(|open| open.ring == *ring))
             .then(|| format!("{device} was given {title} {version} before ring {ring} had opened"))
     })
 }
@@ -273,7 +288,8 @@ pub(super) fn newly_given<'a>(fold: &'a Fold, cohort: &'a PublishedCohort) -> im
 pub(super) fn ahead(fold: &Fold, cohort: &PublishedCohort) -> Option<u32> {
     let (Wanted::Release(version), Some(ring)) = (&cohort.key.admitted, &cohort.key.ring) else { return None };
     let mut open = fold.releases.open(&cohort.key.slot.title, version);
-    newly_given(fold, cohort).next().filter(|_| !open.any(|open| open.ring == *ring))
+    let is_open = |open: &OpenRing| cohort.key.rollout.as_ref() == Some(&open.rollout) && open.ring == *ring;
+    newly_given(fold, cohort).next().filter(|_| !open.any(is_open))
 }
 
 /// Whether the policy lets a due time carry a cohort past a gate that is inconclusive, and that time has come.

@@ -106,7 +106,7 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
             }
             let before = place.and_then(|place| place.checked_sub(1)).map(|before| RINGS[before].into());
             let passed = before.is_some_and(|before| {
-                releases.answer(&it.title, &it.version, it.platform.as_ref(), &before) == Some(GateAnswer::Pass)
+                releases.lets_pass(&it.title, &it.version, it.platform.as_ref(), (&it.rollout, &before))
             });
             if place > Some(0) && !passed && releases.is_expedited(&it.title, &it.version, it.platform.as_ref()) {
                 found.push(Transition::OpensExpedited);

@@ -187,7 +187,13 @@ pub fn introduce(world: &mut World, synthetic: &Synthetic, now: Timestamp) {
                 }),
                 _ => GateFinding::Answered(GateAnswer::Pass),
             };
-            gates.push(GateState { version: release.version.clone(), after: "canary".into(), platform: None, finding });
+            gates.push(GateState {
+                version: release.version.clone(),
+                rollout: None,
+                after: "canary".into(),
+                platform: None,
+                finding,
+            });
         }
         world.rollouts.insert(title.id.clone(), states);
         world.gates.insert(title.id.clone(), gates);

@@ -52,9 +52,10 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::OpenRing { title, version, rollout, ring, platform, members, releases } => {
             rollouts::open_ring(state, RingOpened { title, version, rollout, ring, platform, members, releases })
         }
-        Input::AnswerGate { title, version, after, platform, answer, until, why, found } => {
+        Input::AnswerGate { title, version, rollout, after, platform, answer, until, why, found } => {
             let (verdict, evidence) = found.map(|found| *found).unzip();
-            let event = GateAnswered { title, version, after, platform, answer, until, verdict, evidence, why };
+            let event =
+                GateAnswered { title, version, rollout, after, platform, answer, until, verdict, evidence, why };
             rollouts::answer_gate(state, event)
         }
         Input::Signal { source, signal, at, whole, devices } => {

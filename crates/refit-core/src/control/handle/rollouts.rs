@@ -104,13 +104,15 @@ fn not_halted(state: &State, title: &TitleId, version: &str, platform: Option<&s
 pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {
     readable(state, &answered.title, &answered.version)?;
     let repository = repository(state)?;
-    let mut rings = repository.rollouts.values().flat_map(|rollout| &rollout.rings);
-    if !rings.any(|ring| ring.name == answered.after) {
+    let named = |name: &SmolStr| answered.rollout.as_ref().is_none_or(|rollout| rollout == name);
+    let mut rollouts = repository.rollouts.iter().filter(|(name, _)| named(name)).peekable();
+    if let Some(rollout) = answered.rollout.as_ref().filter(|_| rollouts.peek().is_none()) {
+        return Err(Refusal::Missing { what: "rollout", id: rollout.clone() });
+    }
+    if !rollouts.any(|(_, rollout)| rollout.rings.iter().any(|ring| ring.name == answered.after)) {
         return Err(Refusal::Missing { what: "ring", id: answered.after });
     }
-    let known = state.rollouts.answers(&answered.title).iter().find(|known| {
-        known.version == answered.version && known.after == answered.after && known.platform == answered.platform
-    });
+    let known = state.rollouts.answers(&answered.title).iter().find(|known| known.gives_way_to(&answered));
     // What was found is said once; what a person says again may have another end.
     let same = known.map(|known| known.answer) == answered.answer;
     let again = same && (answered.verdict.is_some() || known.is_none());
@@ -131,6 +133,7 @@ pub(super) fn halt(state: &State, release: Named, why: SmolStr, now: Timestamp) 
     Ok(one(GateAnswered {
         title,
         version,
+        rollout: None,
         after,
         platform,
         answer: Some(GateAnswer::Halt),
@@ -155,6 +158,7 @@ pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Out
         let event = GateAnswered {
             title: release.title.clone(),
             version: gate.version.clone(),
+            rollout: gate.rollout.clone(),
             after: gate.after.clone(),
             platform: gate.platform.clone(),
             answer: None,

@@ -147,7 +147,7 @@ impl One<'_> {
             return self.open(0, look);
         };
         let Some(ring) = self.rollout.rings.get(index) else { return };
-        let answered = rollouts.answer(self.title, self.version, Some(self.platform), &ring.name);
+        let answered = rollouts.answer(self.title, self.version, Some(self.platform), (&self.rollout.name, &ring.name));
         let passed = match answered.map(|gate| gate.answer) {
             Some(GateAnswer::Pass) => true,
             // A person has said that it is not clear: the evidence is heard again when that is taken back.
@@ -272,6 +272,7 @@ impl One<'_> {
         Input::AnswerGate {
             title: self.title.clone(),
             version: self.version.clone(),
+            rollout: Some(self.rollout.name.clone()),
             after: after.clone(),
             platform: Some(self.platform.clone()),
             answer: Some(verdict.answer()),
@@ -293,6 +294,7 @@ impl One<'_> {
         Input::AnswerGate {
             title: self.title.clone(),
             version: self.version.clone(),
+            rollout: halt.rollout.clone(),
             after: halt.after.clone(),
             platform: halt.platform.clone(),
             answer: None,

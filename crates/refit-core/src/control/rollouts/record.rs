@@ -78,6 +78,9 @@ pub enum Happened {
     },
     /// A gate answered, or its answer was taken back.
     Answered {
+        /// The rollout in which the gate stands; `None` is every rollout with such a ring.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<SmolStr>,
         /// The ring before the gate.
         after: SmolStr,
         /// The answer; `None` takes it back.
@@ -133,6 +136,9 @@ pub struct RingRecord {
 pub struct GateRecord {
     /// The release.
     pub version: SmolStr,
+    /// The rollout in which the gate stands; `None` is every rollout with such a ring. A halt counts in all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<SmolStr>,
     /// The ring before the gate.
     pub after: SmolStr,
     /// The platform that it speaks of.
@@ -210,6 +216,12 @@ impl GateRecord {
     pub fn speaks_of(&self, version: &str, platform: Option<&str>) -> bool {
         self.version == version && (self.platform.is_none() || self.platform.as_deref() == platform)
     }
+
+    /// Whether another answer takes its place: one of the same gate, or of the gates after such rings of all rollouts.
+    pub(in super::super) fn gives_way_to(&self, other: &GateAnswered) -> bool {
+        (&self.version, &self.after, &self.platform) == (&other.version, &other.after, &other.platform)
+            && (other.rollout.is_none() || self.rollout == other.rollout)
+    }
 }
 
 impl Rollouts {
@@ -250,11 +262,14 @@ impl Rollouts {
             moment.version == version && (moment.platform.is_none() || moment.platform.as_deref() == platform)
         });
         for moment in of_release {
-            let Happened::Answered { after, answer, .. } = &moment.what else { continue };
-            let gate = (after, &moment.platform);
+            let Happened::Answered { rollout, after, answer, .. } = &moment.what else { continue };
+            let before = halted.len();
+            halted.retain(|(of, ring, platform)| {
+                (*ring, *platform) != (after, &moment.platform) || (rollout.is_some() && *of != rollout)
+            });
             if *answer == Some(GateAnswer::Halt) {
-                halted.insert(gate);
-            } else if halted.remove(&gate) && moment.at > since {
+                halted.insert((rollout, after, &moment.platform));
+            } else if halted.len() < before && moment.at > since {
                 return true;
             }
         }
@@ -311,9 +326,19 @@ impl Rollouts {
         self.answers(title).iter().find(halts)
     }
 
-    /// What the gate after a ring said of a release on a platform.
-    pub fn answer(&self, title: &TitleId, version: &str, platform: Option<&str>, after: &str) -> Option<&GateRecord> {
-        self.answers(title).iter().find(|gate| gate.after == after && gate.speaks_of(version, platform))
+    /// What the gate after a ring of a rollout said of a release on a platform. Two rollouts may have rings of one name: what is enough
+    /// for an urgent one is not for the other.
+    pub fn answer(
+        &self,
+        title: &TitleId,
+        version: &str,
+        platform: Option<&str>,
+        (rollout, after): (&str, &str),
+    ) -> Option<&GateRecord> {
+        self.answers(title).iter().find(|gate| {
+            let here = gate.rollout.as_deref().is_none_or(|of| of == rollout);
+            here && gate.after == after && gate.speaks_of(version, platform)
+        })
     }
 
     /// A release begins: from now on what comes of it on devices counts. `already` are devices that have it: they are results, whatever
@@ -405,25 +430,25 @@ impl Rollouts {
     }
 
     pub(in super::super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
-        let GateAnswered { title, version, after, platform, answer, verdict, evidence, why, .. } = answered.clone();
+        let GateAnswered { title, version, rollout, after, platform, answer, verdict, evidence, why, .. } =
+            answered.clone();
         // What ends by itself excuses nothing; what people alone had said has had its time.
         if answer.is_none() && why.is_some() {
             self.excuse(&title, &version);
         } else if answer.is_none()
-            && let Some(halt) = self.answer(&title, &version, platform.as_deref(), &after)
+            && let Some(halt) = self.answers(&title).iter().find(|known| known.gives_way_to(answered))
             && halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)))
         {
             self.change_trials(&title, &version, |trial| trial.complained = DeviceSet::default());
         }
-        let what = Happened::Answered { after, answer, verdict, evidence, why };
+        let what = Happened::Answered { rollout, after, answer, verdict, evidence, why };
         self.note(&title, Moment { seq, at, version, platform, what });
         let list = Arc::make_mut(self.gates.entry(answered.title.clone()).or_default());
-        list.retain(|known| {
-            (&known.version, &known.after, &known.platform) != (&answered.version, &answered.after, &answered.platform)
-        });
+        list.retain(|known| !known.gives_way_to(answered));
         if let Some(answer) = answered.answer {
             list.push(GateRecord {
                 version: answered.version.clone(),
+                rollout: answered.rollout.clone(),
                 after: answered.after.clone(),
                 platform: answered.platform.clone(),
                 answer,

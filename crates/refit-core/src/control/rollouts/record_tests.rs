@@ -27,6 +27,7 @@ fn answered(title: &str, after: &str, answer: Option<GateAnswer>) -> GateAnswere
     GateAnswered {
         title: TitleId::new(title),
         version: "2".into(),
+        rollout: None,
         after: after.into(),
         platform: Some("linux".into()),
         answer,
@@ -146,7 +147,7 @@ fn answers_stand_by_ring_and_platform_until_they_are_taken_back() {
     let mut rollouts = begun();
     let editor = TitleId::new("editor");
     let said = |rollouts: &Rollouts, after: &str, platform: &str| {
-        rollouts.answer(&editor, "2", Some(platform), after).map(|gate| gate.answer)
+        rollouts.answer(&editor, "2", Some(platform), ("standard", after)).map(|gate| gate.answer)
     };
     rollouts.gate_answered(2, at(200), &answered("editor", "canary", Some(GateAnswer::Pass)));
     assert_eq!(said(&rollouts, "canary", "linux"), Some(GateAnswer::Pass));

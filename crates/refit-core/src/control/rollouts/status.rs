@@ -78,7 +78,12 @@ impl Status {
             let patience = rollout.gate.as_ref().and_then(|gate| gate.patience);
             let waits = matches!(status.verdict, Some(Verdict::Waits(_)));
             let asks = waits && patience.is_some_and(|patience| now.duration_since(open.at) >= patience);
-            let answered = state.rollouts.answer(title, &record.version, record.platform.as_deref(), &open.ring);
+            let answered = state.rollouts.answer(
+                title,
+                &record.version,
+                record.platform.as_deref(),
+                (&record.rollout, &open.ring),
+            );
             status.stage = match status.next {
                 None => Stage::Complete,
                 Some(_) if asks && answered.is_none() => Stage::Asks,
@@ -187,7 +192,7 @@ impl fmt::Display for Happened {
                 write!(f, "ring {ring} of {rollout} opened for {devices} devices")
             }
             Happened::Opened { rollout, ring, devices: None } => write!(f, "ring {ring} of {rollout} opened"),
-            Happened::Answered { after, answer, verdict, evidence, why } => {
+            Happened::Answered { rollout, after, answer, verdict, evidence, why } => {
                 let said = match answer {
                     Some(GateAnswer::Pass) => "passed",
                     Some(GateAnswer::Halt) => "halted",
@@ -203,7 +208,8 @@ impl fmt::Display for Happened {
                     (None, ..) if answer.is_none() => "the halt has ended".to_owned(),
                     (None, ..) => "by hand".to_owned(),
                 };
-                write!(f, "{said} after ring {after}: {by}")
+                let of = rollout.as_ref().map_or_else(String::new, |rollout| format!(" of {rollout}"));
+                write!(f, "{said} after ring {after}{of}: {by}")
             }
             Happened::Expedited { why } => write!(f, "it waits for no gate: {why}"),
         }

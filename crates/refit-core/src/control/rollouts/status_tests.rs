@@ -31,6 +31,7 @@ fn halt(verdict: Option<Verdict>) -> GateRecord {
     });
     GateRecord {
         version: "2".into(),
+        rollout: None,
         after: "early".into(),
         platform: None,
         answer: GateAnswer::Halt,
@@ -112,7 +113,8 @@ fn each_moment_of_a_timeline_is_one_line() {
     assert_eq!(opened(Some(12)), "ring early of standard opened for 12 devices");
     assert_eq!(opened(None), "ring early of standard opened");
     let said = |answer, verdict: Option<Verdict>, evidence, why: Option<&str>| {
-        Happened::Answered { after: "early".into(), answer, verdict, evidence, why: why.map(Into::into) }.to_string()
+        let (rollout, why) = (None, why.map(Into::into));
+        Happened::Answered { rollout, after: "early".into(), answer, verdict, evidence, why }.to_string()
     };
     let (pass, halt) = (Some(GateAnswer::Pass), Some(GateAnswer::Halt));
     let bound = Some(Verdict::Passes(PassedBy::Bound));

@@ -274,9 +274,9 @@ impl Engine {
             }
             WorldChange::Found(title, state) => {
                 let known = self.world.gates.entry(title.clone()).or_default();
-                let same = |known: &GateState| {
-                    (&known.version, &known.after, &known.platform) == (&state.version, &state.after, &state.platform)
-                };
+                let gate =
+                    |it: &GateState| (it.version.clone(), it.rollout.clone(), it.after.clone(), it.platform.clone());
+                let same = |known: &GateState| gate(known) == gate(&state);
                 known.retain(|known| !same(known));
                 known.push(state);
                 title

@@ -111,7 +111,8 @@ impl<'a> Rings<'a> {
             return GateAnswer::Inconclusive;
         };
         let Some(trail) = moving.trail else { return GateAnswer::Inconclusive };
-        let gates = trail.gates(&moving.version).filter(|(_, state)| state.after == ring.name);
+        let gates =
+            trail.gates(&moving.version).filter(|(_, state)| is_in(state, stage.rollout) && state.after == ring.name);
         let found = gates.filter(|(_, state)| is_here(state, self.subject));
         let now = self.shelf.now;
         let found =
@@ -171,10 +172,15 @@ pub(super) fn halted_set(shelf: &Shelf<'_>, subject: &Subject<'_>, moving: &Movi
     gates.any(|(place, state)| match &state.finding {
         GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
         GateFinding::Evidence(_) => {
-            let mut rollouts = shelf.repository.rollouts.values();
+            let mut rollouts = shelf.repository.rollouts.values().filter(|rollout| is_in(state, rollout));
             rollouts.any(|rollout| trail.answer(place, state, rollout, shelf.now) == GateAnswer::Halt)
         }
     })
+}
+
+/// Whether a gate stands in a rollout: one that names none stands in each.
+fn is_in(state: &GateState, rollout: &Rollout) -> bool {
+    state.rollout.as_ref().is_none_or(|name| *name == rollout.name)
 }
 
 /// Whether what a gate says is said of the platform of a device; one of unknown platform may be of any.

@@ -292,6 +292,9 @@ pub struct GateStateDocument {
     pub title: String,
     /// The release.
     pub version: String,
+    /// The rollout in which the gate stands; every rollout with such a ring where it is left out.
+    #[serde(default)]
+    pub rollout: Option<String>,
     /// The ring before the gate.
     pub after: String,
     /// The platform that it speaks of; every platform where it is left out.

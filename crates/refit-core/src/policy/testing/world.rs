@@ -205,6 +205,7 @@ impl Builder<'_> {
             let platform = document.platform.as_ref().map(SmolStr::new);
             gates.entry(title).or_default().push(GateState {
                 version,
+                rollout: document.rollout.as_ref().map(SmolStr::new),
                 after: document.after.as_str().into(),
                 platform,
                 finding,

@@ -36,6 +36,7 @@ fn answer(version: &str, after: &str, platform: Option<&str>, answer: Option<Gat
     Input::AnswerGate {
         title: TitleId::new("editor"),
         version: version.into(),
+        rollout: None,
         after: after.into(),
         platform: platform.map(Into::into),
         answer,
@@ -130,7 +131,8 @@ fn one_release_is_let_go_on_and_no_other() {
         shell.state.rollouts.halt(&title, version, Some(platform)).is_some()
     };
     assert!(!halted(&shell, "1.2.0", "linux") && halted(&shell, "1.2.0", "macos") && halted(&shell, "1.1.0", "linux"));
-    let pass = shell.state.rollouts.answer(&title, "1.2.0", Some("linux"), "early").map(|gate| gate.answer);
+    let pass =
+        shell.state.rollouts.answer(&title, "1.2.0", Some("linux"), ("standard", "early")).map(|gate| gate.answer);
     assert_eq!(pass, Some(GateAnswer::Pass));
     assert_eq!(shell.tell(resume(None)).len(), 1, "of every platform where it is halted");
 }

@@ -23,6 +23,7 @@ fn answer(shell: &mut Shell, after: &str, answer: GateAnswer) {
     shell.tell(Input::AnswerGate {
         title: TitleId::new("editor"),
         version: "1.1.0".into(),
+        rollout: None,
         after: after.into(),
         platform: Some("linux".into()),
         answer: Some(answer),
