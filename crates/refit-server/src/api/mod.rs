@@ -28,6 +28,7 @@ mod problem;
 mod rate;
 mod releases;
 mod rollouts;
+mod scim;
 mod settings;
 mod signals;
 mod titles;
@@ -91,8 +92,10 @@ struct Inner {
     /// The end of the log, read once for all who follow it.
     tail: events::Tail,
     long_work: Arc<tokio::sync::Semaphore>,
-    /// Held while something is compared with `If-Match` and written.
+    /// Held while something is compared with what is so, and written.
     compared: tokio::sync::Mutex<()>,
+    /// The people of whom identity providers speak.
+    directory: scim::Directory,
 }
 
 impl Api {
@@ -101,9 +104,9 @@ impl Api {
         let rates = rate::Rates::new(options.requests_per_second, options.burst);
         let long_work = Arc::new(tokio::sync::Semaphore::new(options.long_work));
         let metrics = Metrics::new();
-        let compared = tokio::sync::Mutex::new(());
-        let inner =
-            Inner { shell, agents, options, metrics, rates, tail: events::Tail::default(), long_work, compared };
+        let (compared, directory) = (tokio::sync::Mutex::new(()), scim::Directory::default());
+        let tail = events::Tail::default();
+        let inner = Inner { shell, agents, options, metrics, rates, tail, long_work, compared, directory };
         Api { inner: Arc::new(inner) }
     }
 
@@ -211,6 +214,7 @@ pub fn router(api: Api) -> Router {
         .route_layer(guard)
         .merge(open.method_not_allowed_fallback(layers::method_not_allowed))
         .merge(fleet_lock::router())
+        .merge(scim::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)
 }

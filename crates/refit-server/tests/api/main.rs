@@ -16,5 +16,6 @@ mod people;
 mod plans;
 mod rollouts;
 mod schemathesis;
+mod scim;
 mod server;
 mod tokens;

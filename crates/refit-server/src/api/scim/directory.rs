@@ -1,0 +1,143 @@
+//! The resources that there are, and whose: found by name and by address without looking through everybody.
+
+use super::person::{RECORD, email};
+use imbl::{OrdMap, ordmap::DiffItem};
+use jiff::Timestamp;
+use refit_core::control::{PersonRecord, Plain, State};
+use refit_model::PersonId;
+use serde_json::{Map, Value};
+use smol_str::SmolStr;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// What a source's record of a person is.
+pub(super) struct Resource {
+    /// The person, and the resource's id.
+    pub person: PersonId,
+    /// What the provider said, in the names of the schema.
+    pub said: Map<String, Value>,
+    /// When it last said it.
+    pub modified: Option<Timestamp>,
+}
+
+/// The resource of a person in a source.
+pub(super) fn resource(state: &State, source: &str, person: &PersonId) -> Option<Resource> {
+    let record = state.people.get(person)?;
+    let said = read(state, record, source)?;
+    Some(Resource { person: person.clone(), said, modified: record.reported.get(source).copied() })
+}
+
+fn read(state: &State, record: &PersonRecord, source: &str) -> Option<Map<String, Value>> {
+    let reference = record.facts.get(RECORD)?.get(source)?;
+    let Some(Plain::Text(text)) = state.personal.get(reference) else { return None };
+    serde_json::from_str(text).ok()
+}
+
+/// Finds people by what is said of them. It follows the state by what is different since it was last asked.
+#[derive(Default)]
+pub(in super::super) struct Directory(Mutex<Index>);
+
+#[derive(Default)]
+struct Index {
+    /// The people that it knows, as they were.
+    seen: OrdMap<PersonId, Arc<PersonRecord>>,
+    /// By source and name, in small letters.
+    named: HashMap<(SmolStr, String), PersonId>,
+    /// By address, in small letters, whatever source says so.
+    addresses: HashMap<String, BTreeSet<PersonId>>,
+    /// By source, in the order of their ids.
+    of_source: HashMap<SmolStr, BTreeSet<PersonId>>,
+    /// What each person is found by.
+    keys: HashMap<PersonId, Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    names: Vec<(SmolStr, String)>,
+    addresses: BTreeSet<String>,
+}
+
+impl Directory {
+    /// The person of that name in a source.
+    pub(super) fn named(&self, state: &State, source: &SmolStr, name: &str) -> Option<PersonId> {
+        self.with(state, |index| index.named.get(&(source.clone(), name.to_lowercase())).cloned())
+    }
+
+    /// The only person with an address; `None` where that is nobody, or several.
+    pub(super) fn with_address(&self, state: &State, address: &str) -> Option<PersonId> {
+        self.with(state, |index| {
+            let people = index.addresses.get(&address.to_lowercase())?;
+            people.first().filter(|_| people.len() == 1).cloned()
+        })
+    }
+
+    /// The people of whom a source has a resource, in the order of their ids.
+    pub(super) fn of_source(&self, state: &State, source: &str) -> Vec<PersonId> {
+        self.with(state, |index| index.of_source.get(source).into_iter().flatten().cloned().collect())
+    }
+
+    fn with<T>(&self, state: &State, ask: impl FnOnce(&Index) -> T) -> T {
+        let mut index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        index.follow(state);
+        ask(&index)
+    }
+}
+
+impl Index {
+    fn follow(&mut self, state: &State) {
+        let before = std::mem::replace(&mut self.seen, state.people.clone());
+        for different in before.diff(&state.people) {
+            match different {
+                DiffItem::Add(person, record) => self.put(state, person, record),
+                DiffItem::Update { new: (person, record), .. } => {
+                    self.take(person);
+                    self.put(state, person, record);
+                }
+                DiffItem::Remove(person, _) => self.take(person),
+            }
+        }
+    }
+
+    fn take(&mut self, person: &PersonId) {
+        let Some(keys) = self.keys.remove(person) else { return };
+        for key in keys.names {
+            if let Some(people) = self.of_source.get_mut(&key.0) {
+                people.remove(person);
+            }
+            self.named.remove(&key);
+        }
+        for address in keys.addresses {
+            if let Some(people) = self.addresses.get_mut(&address) {
+                people.remove(person);
+                if people.is_empty() {
+                    self.addresses.remove(&address);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, state: &State, person: &PersonId, record: &PersonRecord) {
+        let mut keys = Keys::default();
+        for source in record.facts.get(RECORD).into_iter().flat_map(|said| said.keys()) {
+            let Some(said) = read(state, record, source) else { continue };
+            keys.addresses.extend(email(&said).map(|address| address.to_lowercase()));
+            let name = said.get("userName").and_then(Value::as_str).unwrap_or_default();
+            keys.names.push((source.clone(), name.to_lowercase()));
+        }
+        for reference in record.facts.get("email").into_iter().flat_map(|said| said.values()) {
+            if let Some(Plain::Text(address)) = state.personal.get(reference) {
+                keys.addresses.insert(address.to_lowercase());
+            }
+        }
+        for key in &keys.names {
+            self.named.insert(key.clone(), person.clone());
+            self.of_source.entry(key.0.clone()).or_default().insert(person.clone());
+        }
+        for address in &keys.addresses {
+            self.addresses.entry(address.clone()).or_default().insert(person.clone());
+        }
+        self.keys.insert(person.clone(), keys);
+    }
+}
