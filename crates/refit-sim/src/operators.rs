@@ -6,7 +6,7 @@ use super::{
     config::Form,
     plant::Plant,
     policies::{RINGS, ROLLOUTS, TITLES, policy, rollouts},
-    quality::Breaks,
+    quality::{Breaks, PLATFORMS},
     run::{Run, Stop, Task},
     watch::Truth,
 };
@@ -156,31 +156,24 @@ impl Run {
         }
         let what = self.people.below(1_000);
         let halts = self.release_on_its_way();
-        let named = |(title, version, why): (TitleId, SmolStr, SmolStr)| (title, version, Some("linux".into()), why);
         let input = match what {
             0..400 if !in_force => return self.make_plan(who),
             _ if !in_force => return self.look_at_plans(who),
             _ if stopped && self.people.permille(600) => Some(Input::GoOn { why: "it is out".into() }),
             0..15 => return self.make_plan(who),
             15..450 => return self.look_at_plans(who),
-            450..480 => halts.map(named).map(|(title, version, platform, why)| Input::HaltRelease {
-                title,
-                version,
-                platform,
-                why,
-            }),
+            450..480 => {
+                halts.map(|(title, version, platform, why)| Input::HaltRelease { title, version, platform, why })
+            }
             480..540 => self.halted_release().map(|(title, version, platform, why)| Input::ResumeRelease {
                 title,
                 version,
                 platform,
                 why,
             }),
-            540..560 => halts.map(named).map(|(title, version, platform, why)| Input::ExpediteRelease {
-                title,
-                version,
-                platform,
-                why,
-            }),
+            540..560 => {
+                halts.map(|(title, version, platform, why)| Input::ExpediteRelease { title, version, platform, why })
+            }
             560..570 => Some(Input::Stop { why: "it burns".into() }),
             570..590 => self.let_pass(),
             590..600 => self.open_ring(),
@@ -205,26 +198,27 @@ impl Run {
         Ok(())
     }
 
-    /// A release on its way that is not halted, and what is said of it.
-    fn release_on_its_way(&mut self) -> Option<(TitleId, SmolStr, SmolStr)> {
+    /// A release on its way that is not halted, with its platform, and what is said of it.
+    fn release_on_its_way(&mut self) -> Option<(TitleId, SmolStr, Option<SmolStr>, SmolStr)> {
         let state = &self.server.as_ref()?.state;
         let on_its_way = state.rollouts.under_way.iter().flat_map(|(title, records)| {
             let newest = records.iter().rev().take(3);
-            newest.map(move |record| (title.clone(), record.version.clone()))
+            newest.map(move |record| (title.clone(), record.version.clone(), record.platform.clone()))
         });
-        let open = on_its_way.filter(|(title, version)| state.rollouts.halt(title, version, Some("linux")).is_none());
+        let open =
+            on_its_way.filter(|(title, version, on)| state.rollouts.halt(title, version, on.as_deref()).is_none());
         let open: Vec<_> = open.collect();
-        let (title, version) = self.people.pick(&open).cloned()?;
-        Some((title, version, "somebody says so".into()))
+        let (title, version, platform) = self.people.pick(&open).cloned()?;
+        Some((title, version, platform, "somebody says so".into()))
     }
 
     /// A person lets the gate pass that a release waits for.
     fn let_pass(&mut self) -> Option<Input> {
-        let (title, version, why) = self.release_on_its_way()?;
+        let (title, version, platform, why) = self.release_on_its_way()?;
         let state = &self.server.as_ref()?.state;
-        let record = state.rollouts.of(&title).iter().find(|record| record.version == version)?;
+        let mut records = state.rollouts.of(&title).iter();
+        let record = records.find(|record| record.version == version && record.platform == platform)?;
         let after = record.open.last()?.ring.clone();
-        let platform = record.platform.clone();
         let answer = Some(GateAnswer::Pass);
         let (rollout, why) = (Some(record.rollout.clone()), Some(why));
         Some(Input::AnswerGate { title, version, rollout, after, platform, answer, until: None, why, found: None })
@@ -313,9 +307,16 @@ impl Run {
         Some((title, version))
     }
 
+    /// Mostly all.
+    fn some_platform(&mut self) -> Option<SmolStr> {
+        let one = self.people.permille(300);
+        let platform = self.people.pick(&PLATFORMS).map(|platform| SmolStr::new_static(platform));
+        platform.filter(|_| one)
+    }
+
     fn named_release(&mut self) -> Option<(TitleId, SmolStr, Option<SmolStr>, SmolStr)> {
         let (title, version) = self.some_release()?;
-        let platform = self.people.permille(300).then(|| "linux".into());
+        let platform = self.some_platform();
         Some((title, version, platform, "somebody says so".into()))
     }
 
@@ -354,7 +355,7 @@ impl Run {
         let answers = [Some(GateAnswer::Pass), Some(GateAnswer::Halt), Some(GateAnswer::Inconclusive), None];
         let answer = *self.people.pick(&answers)?;
         let after = SmolStr::from(*self.people.pick(&RINGS)?);
-        let platform = self.people.permille(300).then(|| "linux".into());
+        let platform = self.some_platform();
         let rollout = self.people.permille(300).then(|| self.people.pick(&ROLLOUTS).copied().map(Into::into)).flatten();
         Some(Input::AnswerGate {
             title,

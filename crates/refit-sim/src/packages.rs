@@ -5,6 +5,7 @@ use super::{
     agent::Agent,
     keys::{DISTRIBUTION, STRANGER, VENDOR, package},
     policies::{PACKAGE, TITLES},
+    quality::platform,
     sources::Sources,
 };
 use refit_agent::machine::{CannotDo, Change, Observed, OfferedPackage, Reading, RestartNeeds};
@@ -61,7 +62,7 @@ impl Agent {
         Reading {
             inventory: Some(Inventory {
                 facts: BTreeMap::from([
-                    ("device.platform".into(), Plain::Text("linux".into())),
+                    ("device.platform".into(), Plain::Text(platform(&self.device))),
                     ("device.timezone".into(), Plain::Text("Europe/Berlin".into())),
                     ("device.os".into(), Plain::Text("debian".into())),
                     ("device.cluster".into(), Plain::Text(self.cluster())),

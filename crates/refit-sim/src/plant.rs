@@ -1,6 +1,6 @@
 //! Deliberate mistakes, one for each invariant. A simulation with one of them has to find it: a test that cannot fail is no test.
 
-use crate::policies::RINGS;
+use crate::{policies::RINGS, quality::platform};
 use jiff::SignedDuration;
 use refit_core::control::{
     Evaluation, Expedited, Input, LeaseBook, LeaseInput, LeaseStep, Receipt, ReceiptResult, RingRecord, SlotOutcome,
@@ -269,9 +269,9 @@ impl Plant {
             Plant::WindowsUntold => document.terms.iter_mut().for_each(|terms| terms.window = None),
             Plant::HaltsUntold => {
                 let halted = |directive: &Directive| {
-                    let version = version(directive);
-                    version
-                        .is_some_and(|version| state.rollouts.halt(&directive.title, version, Some("linux")).is_some())
+                    let on = platform(&document.device);
+                    let halt = |version| state.rollouts.halt(&directive.title, version, Some(&on));
+                    version(directive).is_some_and(|version| halt(version).is_some())
                 };
                 let Some(before) = before.filter(|before| before.directives.iter().any(halted)) else { return };
                 (document.directives, document.terms) = (before.directives.clone(), before.terms.clone());

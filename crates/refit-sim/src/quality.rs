@@ -67,6 +67,15 @@ pub fn model(device: &DeviceId) -> u64 {
     Rng::stream(0, device.as_str()).below(MODELS)
 }
 
+/// The platforms of devices: what a gate finds on one says nothing of the other.
+pub const PLATFORMS: [&str; 2] = ["linux", "windows"];
+
+/// The platform that a device says it is of. What it runs on is simulated alike on all.
+pub fn platform(device: &DeviceId) -> SmolStr {
+    let few = Rng::stream(0, &format!("platform of {device}")).permille(300);
+    SmolStr::new_static(PLATFORMS[usize::from(few)])
+}
+
 impl Run {
     /// A release has silenced a device: it is off until somebody repairs it.
     pub fn silenced(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {

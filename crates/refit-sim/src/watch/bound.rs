@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     policies::{PolicySpec, RolloutSpec, SOFTWARE},
-    quality::{Breaks, Quality},
+    quality::{Breaks, PLATFORMS, Quality},
     store::Entry,
 };
 use jiff::Timestamp;
@@ -271,7 +271,10 @@ impl Bounds {
             let bounds = bounds.filter_map(|spec| spec.rollout_of(title.as_str()));
             let most = bounds.map(|rollout| bound(rollout, &sizes, *quality, hours)).max().unwrap_or(0);
             if given as u64 > most {
-                let open: Vec<_> = fold.releases.open(title, version).map(|open| open.ring.clone()).collect();
+                let on = |platform: &&'static str| {
+                    fold.releases.open(title, version, &SmolStr::new_static(platform)).map(|open| open.ring.clone())
+                };
+                let open: Vec<_> = PLATFORMS.iter().flat_map(|platform| on(platform)).collect();
                 return (
                     looked,
                     Some(format!(

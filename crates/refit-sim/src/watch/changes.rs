@@ -7,6 +7,7 @@ use super::{Truth, bound::Bounds, fold::Fold};
 use crate::{
     agent::Agent,
     policies::{PolicySpec, TermsSpec, WindowSpec},
+    quality::platform,
 };
 use jiff::{
     SignedDuration, Timestamp,
@@ -107,7 +108,8 @@ impl Begun<'_> {
                 .as_ref()
                 .filter(|_| self.all(step, |asked| asked.terms.rollout.is_some() && asked.goes_through_rings()))?;
             let title = self.asked(step).first().map(|asked| asked.directive.title.clone())?;
-            let open: Vec<_> = self.fold.releases.open(&title, version).collect();
+            let platform = platform(&self.agent.device);
+            let open: Vec<_> = self.fold.releases.open(&title, version, &platform).collect();
             let member = open.iter().any(|ring| ring.members.as_ref().is_none_or(|members| members.contains(index)));
             let last = open.iter().any(|ring| ring.is_last());
             let first = open.iter().any(|ring| ring.is_first());
@@ -172,7 +174,7 @@ impl Begun<'_> {
         steps.iter().find_map(|step| {
             let version = step.after.as_ref()?;
             let title = self.asked(step).first().map(|asked| asked.directive.title.clone())?;
-            let since = self.fold.releases.halted_since(&title, version)?;
+            let since = self.fold.releases.halted_since(&title, version, &platform(&self.agent.device))?;
             let heard = self.agent.image.ledger.heard_last()?;
             let late = heard > since || self.now.duration_since(since).as_secs() > LEASE;
             late.then(|| {

@@ -4,7 +4,7 @@ use super::{
     Truth,
     fold::{Fold, in_a_group},
 };
-use crate::{policies::BudgetSpec, store::Store};
+use crate::{policies::BudgetSpec, quality::platform, store::Store};
 use jiff::{SignedDuration, Timestamp};
 use refit_core::control::{CohortKey, Contents, Event, FleetPlan, MoveCause, MovesPublished, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,12 +58,13 @@ fn may_be_of_the_world(fold: &Fold, index: u32, key: &CohortKey) -> bool {
     };
     let arrives = device.settled == 0 && device.enrolled_by > *applied_by;
     let Wanted::Release(version) = &key.admitted else { return arrives || device.settled == *revision };
+    let platform = platform(&device.id);
     let mut rings = fold
         .releases
-        .open(&key.slot.title, version)
+        .open(&key.slot.title, version, &platform)
         .filter(|open| (key.rollout.as_ref(), key.ring.as_ref()) == (Some(&open.rollout), Some(&open.ring)));
     let let_go = fold.shown.is_some_and(|shown| {
-        let went_on = fold.releases.went_on_since(&key.slot.title, version, shown);
+        let went_on = fold.releases.went_on_since(&key.slot.title, version, &platform, shown);
         rings.any(|ring| went_on || ring.at > shown)
     });
     arrives || device.settled == *revision || let_go

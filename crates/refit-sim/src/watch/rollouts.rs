@@ -4,6 +4,7 @@
 use super::{Truth, fold::Fold};
 use crate::{
     policies::{PolicySpec, RINGS},
+    quality::platform,
     store::Entry,
 };
 use jiff::Timestamp;
@@ -14,9 +15,6 @@ use refit_core::{
 use refit_model::TitleId;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The platform of all devices.
-pub(super) const PLATFORM: SmolStr = SmolStr::new_static("linux");
 
 /// What the log says of releases on their way.
 #[derive(Clone, Debug, Default)]
@@ -111,9 +109,14 @@ impl Releases {
         }
     }
 
-    /// The rings of a release that have opened for the devices that there are.
-    pub fn open<'r>(&'r self, title: &TitleId, version: &SmolStr) -> impl Iterator<Item = &'r OpenRing> + use<'r> {
-        let both = both(title, version, Some(&PLATFORM));
+    /// The rings of a release that have opened for the devices of a platform.
+    pub fn open<'r>(
+        &'r self,
+        title: &TitleId,
+        version: &SmolStr,
+        platform: &SmolStr,
+    ) -> impl Iterator<Item = &'r OpenRing> + use<'r> {
+        let both = both(title, version, Some(platform));
         both.into_iter().filter_map(|release| self.open.get(&release)).flatten()
     }
 
@@ -136,9 +139,9 @@ impl Releases {
         self.answers.iter().any(|((release, ..), (answer, _))| both.contains(release) && *answer == GateAnswer::Halt)
     }
 
-    /// Since when it is known that a release is halted for the devices that there are.
-    pub fn halted_since(&self, title: &TitleId, version: &SmolStr) -> Option<Timestamp> {
-        let both = self.sets(title, version, Some(&PLATFORM));
+    /// Since when it is known that a release is halted for the devices of a platform.
+    pub fn halted_since(&self, title: &TitleId, version: &SmolStr, platform: &SmolStr) -> Option<Timestamp> {
+        let both = self.sets(title, version, Some(platform));
         let halts = self
             .answers
             .iter()
@@ -146,9 +149,9 @@ impl Releases {
         halts.map(|(_, (_, since))| *since).min()
     }
 
-    /// Whether a halt of a release ended after `since`, for the devices that there are.
-    pub fn went_on_since(&self, title: &TitleId, version: &SmolStr, since: Timestamp) -> bool {
-        let sets = self.sets(title, version, Some(&PLATFORM));
+    /// Whether a halt of a release ended after `since`, for the devices of a platform.
+    pub fn went_on_since(&self, title: &TitleId, version: &SmolStr, platform: &SmolStr, since: Timestamp) -> bool {
+        let sets = self.sets(title, version, Some(platform));
         sets.iter().any(|release| self.went_on.get(release).is_some_and(|at| *at > since))
     }
 
@@ -258,20 +261,18 @@ pub fn unopened_reaches_nobody(fold: &Fold, truth: &Truth, at: Timestamp, moves:
         let Wanted::Release(version) = &cohort.key.admitted else { return None };
         let ring = cohort.key.ring.as_ref()?;
         let title = &cohort.key.slot.title;
-        let newly = newly_given(fold, cohort).next()?;
-        let device = fold.devices.get(newly as usize).map(|device| device.id.to_string()).unwrap_or_default();
-        if fold.releases.is_halted(title, version, Some(&PLATFORM)) {
-            return Some(format!("{device} was given {title} {version}, which is halted"));
-        }
-        let of_rollout = || {
-            let open = fold.releases.open(title, version);
-            open.filter(|open| cohort.key.rollout.as_ref() == Some(&open.rollout))
-        };
-        let ahead = ahead(fold, cohort).is_some()
-            && may_go_ahead(fold, truth, at, cohort)
-            && of_rollout().any(|open| open.is_first());
-        (!ahead && !of_rollout().any(|open| open.ring == *ring))
-            .then(|| format!("{device} was given {title} {version} before ring {ring} had opened"))
+        newly_given(fold, cohort).find_map(|index| {
+            let device = &fold.devices.get(index as usize)?.id;
+            let platform = platform(device);
+            if fold.releases.is_halted(title, version, Some(&platform)) {
+                return Some(format!("{device} was given {title} {version}, which is halted"));
+            }
+            let open = fold.releases.open(title, version, &platform);
+            let open: Vec<_> = open.filter(|open| cohort.key.rollout.as_ref() == Some(&open.rollout)).collect();
+            let inside = open.iter().any(|open| open.ring == *ring);
+            let ahead = may_go_ahead(fold, truth, at, cohort) && open.iter().any(|open| open.is_first());
+            (!inside && !ahead).then(|| format!("{device} was given {title} {version} before ring {ring} had opened"))
+        })
     })
 }
 
@@ -287,9 +288,11 @@ pub(super) fn newly_given<'a>(fold: &'a Fold, cohort: &'a PublishedCohort) -> im
 /// Whether devices of a cohort are newly given a release whose ring has not opened: one of them.
 pub(super) fn ahead(fold: &Fold, cohort: &PublishedCohort) -> Option<u32> {
     let (Wanted::Release(version), Some(ring)) = (&cohort.key.admitted, &cohort.key.ring) else { return None };
-    let mut open = fold.releases.open(&cohort.key.slot.title, version);
-    let is_open = |open: &OpenRing| cohort.key.rollout.as_ref() == Some(&open.rollout) && open.ring == *ring;
-    newly_given(fold, cohort).next().filter(|_| !open.any(is_open))
+    newly_given(fold, cohort).find(|index| {
+        let Some(device) = fold.devices.get(*index as usize) else { return false };
+        let mut open = fold.releases.open(&cohort.key.slot.title, version, &platform(&device.id));
+        !open.any(|open| cohort.key.rollout.as_ref() == Some(&open.rollout) && open.ring == *ring)
+    })
 }
 
 /// Whether the policy lets a due time carry a cohort past a gate that is inconclusive, and that time has come.

@@ -1,7 +1,7 @@
 //! What can happen to a release on its way, and which of it has happened under which faults.
 
-use super::{fold::Fold, rollouts::PLATFORM};
-use crate::{policies::RINGS, store::Entry};
+use super::fold::Fold;
+use crate::{policies::RINGS, quality::PLATFORMS, store::Entry};
 use refit_core::{
     control::Event,
     policy::document::test::GateAnswer,
@@ -98,7 +98,7 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
                 _ => Transition::NextRing,
             });
             let mut halted = releases.ever_halted(&it.title);
-            if place == Some(0) && halted.any(|version| releases.is_halted(&it.title, version, Some(&PLATFORM))) {
+            if place == Some(0) && halted.any(|version| releases.is_halted(&it.title, version, it.platform.as_ref())) {
                 found.push(Transition::SuccessorsFirstRing);
             }
             if entry.actor != "server" {
@@ -150,7 +150,9 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
         Event::PolicyApplied(applied) if releases.any() => {
             found.push(Transition::PolicyChanges);
             let blocked = truth.specs.get(&applied.files).and_then(|spec| spec.block.as_ref());
-            if blocked.is_some_and(|(title, version)| releases.is_halted(title, version, Some(&PLATFORM))) {
+            let halted =
+                |title, version| PLATFORMS.iter().any(|on| releases.is_halted(title, version, Some(&(*on).into())));
+            if blocked.is_some_and(|(title, version)| halted(title, version)) {
                 found.push(Transition::Blocked);
             }
         }

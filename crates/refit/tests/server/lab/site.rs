@@ -175,6 +175,8 @@ impl<'f> Lab<'f> {
         session.types("refit apply plan.json --server --sign-with keys/policy-1.key --yes");
         assert!(!session.text.contains("exit status"), "{}", session.text);
         self.report.did("policy", "a new revision is in force, and its mandate is signed");
+        // What is published before a host has been decided under it would move it beyond what the plan showed, and wait for a person.
+        settle(&self.server);
     }
 
     /// Publishes packages in both repositories, and lets all hosts learn of them.
