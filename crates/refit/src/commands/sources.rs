@@ -52,6 +52,9 @@ struct Synced {
     changes: Vec<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// Whether it was never read before.
+    #[serde(skip)]
+    never: bool,
 }
 
 #[derive(Serialize)]
@@ -98,7 +101,7 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
             Err(error) => {
                 estate.fail(&name, now, format!("{error:#}"));
                 exit = Exit::No;
-                failed(&name, "failed", format!("{error:#}"))
+                Synced { never: kept.source.read.is_none(), ..failed(&name, "failed", format!("{error:#}")) }
             }
             Ok(answer) => take(args, source, answer, &mut estate, &mut kept, now, &mut exit),
         };
@@ -237,6 +240,7 @@ fn failed(name: &SmolStr, result: &'static str, why: String) -> Synced {
         uncovered: Vec::new(),
         changes: Vec::new(),
         why: Some(why),
+        never: false,
     }
 }
 
@@ -252,8 +256,9 @@ fn take(
     let name = SmolStr::from(source.source.as_str());
     let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
     let shrink_limit = (!args.believe.contains(&source.source)).then_some(limit);
-    let Answer { records, quarantined, uncovered, whole, partial, marks, requests, .. } = answer;
-    let (count, all) = (records.len(), !whole.is_empty());
+    let Answer { records, quarantined, uncovered, whole, partial, marks, asked, requests, .. } = answer;
+    // Of a file, which has no lists, everything is read.
+    let (count, all) = (records.len(), asked.values().all(|whole| *whole));
     let incoming = Incoming { source: &name, records, whole, partial, at: now, shrink_limit };
     match estate.take(incoming, mint) {
         Err(alarm) => {
@@ -262,8 +267,10 @@ fn take(
         }
         Ok(changes) => {
             kept.marks.extend(marks);
-            if all {
+            if asked.is_empty() {
                 kept.whole = Some(now);
+            } else {
+                kept.asked(asked, now);
             }
             let uncovered = uncovered.into_iter();
             Synced {
@@ -278,6 +285,7 @@ fn take(
                     .collect(),
                 changes,
                 why: None,
+                never: false,
             }
         }
     }
@@ -297,7 +305,7 @@ fn mint(record: &RecordId, generation: u32) -> SmolStr {
 fn show(synced: &Synced) -> Result<()> {
     let name = terminal::paint(HEADING, &synced.source);
     if let Some(why) = &synced.why {
-        let kept = "its last good state stays";
+        let kept = if synced.never { "nothing is known of it yet" } else { "its last good state stays" };
         let help = if synced.result == "not_believed" {
             format!("; `--believe {}` believes it", synced.source)
         } else {

@@ -1,11 +1,14 @@
 //! Asking a source and reading what it answers.
 
-use super::asking::{Asking, mark};
+use super::asking::{self, Asking};
 use super::data::{Mark, Stored};
 use anyhow::{Context, Result, bail};
 use jiff::{SignedDuration, Timestamp};
-use refit_connect::systems::Client;
-use refit_core::facts::mapping::{self, Connector, Maps, Quarantined, Record, Uncovered, document::PayloadKind};
+use refit_connect::systems::{AskError, Client};
+use refit_core::facts::mapping::{
+    self, Connector, Maps, Quarantined, Record, Uncovered,
+    document::{ListDocument, PayloadKind},
+};
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +28,10 @@ pub struct Answer {
     pub whole: BTreeSet<SmolStr>,
     /// The kinds of which records say only what has changed of them.
     pub partial: BTreeSet<SmolStr>,
+    /// Where the next reading of changes begins, by list.
     pub marks: BTreeMap<SmolStr, Mark>,
+    /// Lists that were asked for, and whether for all that there is. A file has none.
+    pub asked: BTreeMap<SmolStr, bool>,
     pub requests: u32,
     pub pages: u32,
 }
@@ -70,49 +76,123 @@ pub fn system(
     full: bool,
     now: Timestamp,
 ) -> Result<Answer> {
-    let mut client = Client::new(asking.system()?);
-    let mut answer = Answer::default();
-    let due = stored.whole.is_none_or(|whole| now.duration_since(whole) >= WHOLE_EVERY);
-    let full = full || due || stored.source.alarm.is_some();
+    let mut reader =
+        Reader { connector, asking, maps, stored, client: Client::new(asking.system()?), answer: Answer::default() };
     let lists = &connector.document.lists;
     // Lists that are asked for each record of another come after that.
     let (inner, outer): (Vec<_>, Vec<_>) = lists.iter().partition(|(_, list)| list.for_each.is_some());
-    let mut ids: BTreeMap<&str, Vec<SmolStr>> = BTreeMap::new();
+    // The ids of the records of each list, and whether these are all that there are.
+    let mut ids: BTreeMap<&str, (Vec<SmolStr>, bool)> = BTreeMap::new();
     for (name, list) in outer.into_iter().chain(inner) {
-        let began = Timestamp::now();
-        let wanted: Vec<Option<SmolStr>> = match &list.for_each {
-            None => vec![None],
+        let (of_whom, all): (Vec<Option<SmolStr>>, bool) = match &list.for_each {
+            None => (vec![None], true),
             Some(of) => match ids.get(of.as_str()) {
-                Some(ids) => ids.iter().cloned().map(Some).collect(),
+                Some((ids, all)) => (ids.iter().cloned().map(Some).collect(), *all),
                 None => bail!("the list `{name}` is asked for each record of `{of}`, and there is no such list"),
             },
         };
-        let first = answer.records.len();
-        let mut whole = true;
-        for id in wanted {
-            let asked = asking.list(list, stored.marks.get(name.as_str()), full, id.as_deref());
-            let begun = match &asked.begins {
-                // Its pages count as full ones: where the next is, they say themselves.
-                Some(question) => Some(client.read(question, &mut |_| Ok(1))?),
-                None => None,
-            };
-            let mut page = |text: &str| answer.take(connector, text, maps);
-            let answered = client.read(&asked.question, &mut page)?;
-            answer.requests += answered.requests + begun.as_ref().map_or(0, |begun| begun.requests);
-            answer.pages += answered.pages;
-            if asked.partial {
-                answer.partial.extend(list.gives.iter().map(|kind| SmolStr::from(kind.as_str())));
-            }
-            whole &= asked.whole;
-            if let Some(mark) = mark(list, &asked, &begun.unwrap_or(answered).last, began) {
-                answer.marks.insert(name.as_str().into(), mark);
-            }
-        }
-        let found = answer.records.get(first..).unwrap_or_default();
-        ids.insert(name, found.iter().map(|record| record.id.clone()).collect::<BTreeSet<_>>().into_iter().collect());
-        if whole {
-            answer.whole.extend(list.gives.iter().map(|kind| SmolStr::from(kind.as_str())));
+        let first = reader.answer.records.len();
+        let whole = reader.list(name, list, &of_whom, full || due(stored, name, now))?;
+        let found = reader.answer.records.get(first..).unwrap_or_default();
+        let found: BTreeSet<SmolStr> =
+            found.iter().filter(|record| !record.deleted).map(|record| record.id.clone()).collect();
+        // Of a list that was asked for some records only, the others are not gone.
+        ids.insert(name, (found.into_iter().collect(), whole && all));
+        reader.answer.asked.insert(name.as_str().into(), whole && all);
+    }
+    let mut answer = reader.answer;
+    answer.whole = whole_kinds(lists, &answer.asked);
+    Ok(answer)
+}
+
+/// Whether all of a list is to be read again: it was not for a day, or the source is not believed.
+fn due(stored: &Stored, list: &str, now: Timestamp) -> bool {
+    let whole = stored.lists.get(list).and_then(|state| state.whole);
+    stored.source.alarm.is_some() || whole.is_none_or(|whole| now.duration_since(whole) >= WHOLE_EVERY)
+}
+
+/// The kinds of records of which all was read: each list that gives them was, also where there are several.
+fn whole_kinds(lists: &BTreeMap<String, ListDocument>, asked: &BTreeMap<SmolStr, bool>) -> BTreeSet<SmolStr> {
+    let whole = |name: &str| asked.get(name).copied().unwrap_or_default();
+    let mut kinds: BTreeMap<&str, bool> = BTreeMap::new();
+    for (name, list) in lists {
+        for kind in &list.gives {
+            *kinds.entry(kind).or_insert(true) &= whole(name);
         }
     }
-    Ok(answer)
+    kinds.into_iter().filter(|(_, whole)| *whole).map(|(kind, _)| kind.into()).collect()
+}
+
+struct Reader<'r> {
+    connector: &'r Connector,
+    asking: &'r Asking<'r>,
+    maps: &'r Maps,
+    stored: &'r Stored,
+    client: Client,
+    answer: Answer,
+}
+
+impl Reader<'_> {
+    /// Reads a list, once for each id that is wanted. Whether it was asked for all that there is.
+    fn list(&mut self, name: &str, list: &ListDocument, wanted: &[Option<SmolStr>], full: bool) -> Result<bool> {
+        let mut whole = true;
+        for id in wanted {
+            whole &= self.once(name, list, self.stored.marks.get(name), id.as_deref(), full)?;
+        }
+        Ok(whole)
+    }
+
+    /// Asks one question. Whether it was for all that there is.
+    fn once(
+        &mut self,
+        name: &str,
+        list: &ListDocument,
+        mark: Option<&Mark>,
+        id: Option<&str>,
+        full: bool,
+    ) -> Result<bool, AskError> {
+        let began = Timestamp::now();
+        let asked = self.asking.list(list, mark, full, id);
+        let begun = match &asked.begins {
+            // Its pages count as full ones: where the next is, they say themselves.
+            Some(question) => Some(self.client.read(question, &mut |_| Ok(1))?),
+            None => None,
+        };
+        let (answer, connector, maps) = (&mut self.answer, self.connector, self.maps);
+        let answered = self.client.read(&asked.question, &mut |text: &str| answer.take(connector, text, maps))?;
+        answer.requests += answered.requests + begun.as_ref().map_or(0, |begun| begun.requests);
+        answer.pages += answered.pages;
+        if asked.partial {
+            answer.partial.extend(list.gives.iter().map(|kind| SmolStr::from(kind.as_str())));
+        }
+        if let Some(mark) = asking::mark(list, &asked, &begun.unwrap_or(answered).last, began) {
+            answer.marks.insert(name.into(), mark);
+        }
+        Ok(asked.whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_two_lists_give_is_whole_when_both_are() {
+        let list = |gives: &[&str]| {
+            let gives: Vec<String> = gives.iter().map(|kind| (*kind).to_owned()).collect();
+            serde_json::from_value::<ListDocument>(serde_json::json!({ "get": "/", "gives": gives })).unwrap()
+        };
+        let lists = BTreeMap::from([
+            ("active".to_owned(), list(&["users", "teams"])),
+            ("retired".to_owned(), list(&["users"])),
+            ("rest".to_owned(), list(&["sites"])),
+        ]);
+        let whole = |asked: &[(&str, bool)]| {
+            let asked = asked.iter().map(|(name, whole)| (SmolStr::from(*name), *whole)).collect();
+            whole_kinds(&lists, &asked).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(whole(&[("active", true), ("retired", true)]), ["teams", "users"]);
+        assert_eq!(whole(&[("active", true), ("retired", false), ("rest", true)]), ["sites", "teams"]);
+        assert_eq!(whole(&[("retired", true)]), [""; 0]);
+    }
 }

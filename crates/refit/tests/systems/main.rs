@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "the tests of the client use all of it")]
 mod server;
 
+mod changes;
+
 use serde_json::{Value, json};
 use server::{Answer, Asked, Server, pairs, status};
 use std::{
