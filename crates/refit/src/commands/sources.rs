@@ -9,7 +9,7 @@ use crate::{
     sources::{
         asking::Asking,
         data::{self, Stored},
-        reading::{self, Answer},
+        reading::{self, Answer, Wanted},
     },
     terminal::{self, ADD, CHANGE, FAINT, HEADING, URGENT},
 };
@@ -42,7 +42,7 @@ const SHOWN: usize = 5;
 #[derive(Serialize)]
 struct Synced {
     source: SmolStr,
-    /// `read`, `failed` or `not_believed`.
+    /// `read`, `failed`, `not_believed`, or `resting`: it was read so lately that it is not asked yet.
     result: &'static str,
     records: usize,
     whole: bool,
@@ -50,6 +50,9 @@ struct Synced {
     quarantined: Vec<Quarantined>,
     uncovered: Vec<UncoveredValue>,
     changes: Vec<Change>,
+    /// What is to be known of how it was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
     /// Whether it was never read before.
@@ -90,9 +93,17 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         }
         let name = SmolStr::from(source.source.as_str());
         let mut kept = stored.remove(&name).unwrap_or_else(|| Stored::new(&name));
+        let now = Timestamp::now();
+        if let Some(again) = rests(args, source, &kept, now) {
+            let resting = failed(&name, "resting", again);
+            if !cli.json {
+                show(&resting)?;
+            }
+            report.push(resting);
+            continue;
+        }
         let spinner = terminal::spinner("reading");
         spinner.set_message(name.to_string());
-        let now = Timestamp::now();
         let answer = read(args, source, &policy, &kept, now);
         spinner.finish_and_clear();
         let synced = match answer {
@@ -102,6 +113,9 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
                 estate.fail(&name, now, format!("{error:#}"));
                 exit = Exit::No;
                 Synced { never: kept.source.read.is_none(), ..failed(&name, "failed", format!("{error:#}")) }
+            }
+            Ok(answer) if !answer.is_file && answer.asked.is_empty() => {
+                failed(&name, "resting", "each of its lists was asked so lately that it is not asked yet".to_owned())
             }
             Ok(answer) => take(args, source, answer, &mut estate, &mut kept, now, &mut exit),
         };
@@ -127,6 +141,14 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+/// Why a source is not asked now: it was read less than its `every` ago. Whoever names it wants it all the same.
+fn rests(args: &SourcesSyncArgs, source: &SourceDocument, kept: &Stored, now: Timestamp) -> Option<String> {
+    let every = source.every?.0;
+    let read = kept.source.read.filter(|_| kept.source.alarm.is_none() && !args.full && args.only.is_empty())?;
+    let ago = now.duration_since(read);
+    (ago < every).then(|| format!("read {} ago; again in {}", age(ago), age(every - ago)))
 }
 
 fn counted_people(people: usize) -> String {
@@ -185,7 +207,13 @@ fn read(
         };
         return reading::file(&connector, &path, &maps);
     }
-    reading::system(&connector, &asking, &maps, kept, args.full, now)
+    let wanted = match (args.full, args.only.is_empty()) {
+        (true, _) => Wanted::Everything,
+        // Who names a source wants it now.
+        (false, false) => Wanted::Changes,
+        (false, true) => Wanted::WhatIsTime,
+    };
+    reading::system(&connector, &asking, &maps, kept, wanted, now)
 }
 
 /// A file that the policy repository names: one of its own. Any other has to be named by whoever runs this.
@@ -239,6 +267,7 @@ fn failed(name: &SmolStr, result: &'static str, why: String) -> Synced {
         quarantined: Vec::new(),
         uncovered: Vec::new(),
         changes: Vec::new(),
+        notes: Vec::new(),
         why: Some(why),
         never: false,
     }
@@ -256,18 +285,19 @@ fn take(
     let name = SmolStr::from(source.source.as_str());
     let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
     let shrink_limit = (!args.believe.contains(&source.source)).then_some(limit);
-    let Answer { records, quarantined, uncovered, whole, partial, marks, asked, requests, .. } = answer;
-    // Of a file, which has no lists, everything is read.
-    let (count, all) = (records.len(), asked.values().all(|whole| *whole));
-    let incoming = Incoming { source: &name, records, whole, partial, at: now, shrink_limit };
+    let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
+    let Answer { marks, unmarked, is_file, asked, notes, requests, .. } = answer;
+    let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
+    let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
     match estate.take(incoming, mint) {
         Err(alarm) => {
             *exit = Exit::No;
             failed(&name, "not_believed", alarm.to_string())
         }
         Ok(changes) => {
+            kept.marks.retain(|list, _| !unmarked.contains(list));
             kept.marks.extend(marks);
-            if asked.is_empty() {
+            if is_file {
                 kept.whole = Some(now);
             } else {
                 kept.asked(asked, now);
@@ -284,6 +314,7 @@ fn take(
                     .map(|((field, value), records)| UncoveredValue { field, value, records })
                     .collect(),
                 changes,
+                notes,
                 why: None,
                 never: false,
             }
@@ -304,6 +335,9 @@ fn mint(record: &RecordId, generation: u32) -> SmolStr {
 
 fn show(synced: &Synced) -> Result<()> {
     let name = terminal::paint(HEADING, &synced.source);
+    if let Some(why) = synced.why.as_ref().filter(|_| synced.result == "resting") {
+        return terminal::print(&format!("{name}  {}\n", terminal::paint(FAINT, why)));
+    }
     if let Some(why) = &synced.why {
         let kept = if synced.never { "nothing is known of it yet" } else { "its last good state stays" };
         let help = if synced.result == "not_believed" {
@@ -319,6 +353,9 @@ fn show(synced: &Synced) -> Result<()> {
         text += &terminal::paint(FAINT, format!(", {}", counted(synced.requests as usize, "request")));
     }
     text.push('\n');
+    for note in &synced.notes {
+        text += &format!("  {}\n", terminal::paint(CHANGE, note));
+    }
     for set_aside in synced.quarantined.iter().take(SHOWN) {
         text += &format!("  {}  {}  {}\n", terminal::paint(URGENT, "set aside"), set_aside.at, set_aside.why);
     }

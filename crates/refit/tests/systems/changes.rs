@@ -1,15 +1,17 @@
-//! Only what has changed is asked for, and now and then everything: what of it counts as whole, and what not.
+//! Only what has changed is asked for, and now and then everything: what of it counts as whole, where changes begin may be lost, and
+//! how often systems are asked.
 
 use super::server::{self, Answer, Asked, Server, status};
 use serde_json::{Value, json};
 use std::{
     fs,
-    path::PathBuf,
-    process::{Command, Output},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 const CONNECTOR: &str = r#"
@@ -24,7 +26,7 @@ lists:
     paging: { next_link: { next: /next } }
     changes: { delta: { start: "/delta?token=latest", next: /delta } }
     gives: [users]
-  sites: { get: /sites, gives: [sites] }
+  sites: { get: /sites, every: 1h, gives: [sites] }
 records:
   - records: users
     of: person
@@ -70,11 +72,13 @@ struct Company {
 }
 
 impl Company {
-    fn new(connector: &str, answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Company {
+    /// `said` is what the source's document says besides its name.
+    fn new(connector: &str, said: &str, answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Company {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir_all(home.path().join("acme/directory")).unwrap();
         fs::write(home.path().join("acme/directory/connector.yaml"), connector).unwrap();
-        fs::write(home.path().join("acme/refit.yaml"), "organization: acme\n---\nsource: directory\n").unwrap();
+        let documents = format!("organization: acme\n---\nsource: directory\n{said}");
+        fs::write(home.path().join("acme/refit.yaml"), documents).unwrap();
         Company { home, double: Server::start(answer) }
     }
 
@@ -111,6 +115,12 @@ impl Company {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    fn department(&self, person: &str) -> Value {
+        let person = self.json(&["person", person]);
+        let mut fields = person["fields"].as_array().unwrap().iter();
+        fields.find(|field| field["field"] == "person.department").map_or(Value::Null, |field| field["value"].clone())
+    }
+
     /// So many hours pass, as far as the source's file knows.
     fn pass(&self, hours: i64) {
         let file = self.data().join("sources/directory.json");
@@ -137,26 +147,31 @@ fn users(from: usize, to: usize) -> Vec<Value> {
     (from..to).map(|id| json!({ "id": format!("E{id}"), "department": "Sales" })).collect()
 }
 
-/// Six users on two pages, and a token by which one of them has changed since.
-fn directory(asked: &Asked) -> Answer {
+/// Six users on two pages; tokens `A`, `B`, …, of which these are known. What the last page of changes says is `last`.
+fn directory(asked: &Asked, known: &[&str], last: Option<&str>) -> Answer {
     let here = format!("http://{}", asked.headers["host"]);
-    let next = format!("{here}/delta?token=A");
     match (asked.path.as_str(), asked.query.get("token").map(String::as_str)) {
         ("/users", None) => server::json(json!({ "users": users(1, 4), "next": format!("{here}/users?token=two") })),
         ("/users", Some("two")) => server::json(json!({ "users": users(4, 7) })),
         ("/sites", _) => server::json(json!({ "sites": [{ "id": 1, "serial": "SITE0001" }] })),
-        ("/delta", Some("latest")) => server::json(json!({ "users": [], "delta": next })),
-        ("/delta", Some("A")) => {
-            server::json(json!({ "users": [{ "id": "E1", "department": "Engineering" }], "delta": next }))
+        ("/delta", Some("latest")) => server::json(json!({ "users": [], "delta": format!("{here}/delta?token=A") })),
+        ("/delta", Some(token)) if known.contains(&token) => {
+            let delta = last.map(|token| format!("{here}/delta?token={token}"));
+            server::json(json!({ "users": [{ "id": "E1", "department": "Engineering" }], "delta": delta }))
         }
-        _ => status(404, &[]),
+        _ => Answer::Whole(410, Vec::new(), json!({ "error": { "message": "the token has expired" } }).to_string()),
     }
+}
+
+/// A directory whose only token goes on being taken.
+fn steady(asked: &Asked) -> Answer {
+    directory(asked, &["A"], Some("A"))
 }
 
 /// A list that can't be asked for changes is read whole each time, and says nothing of when the others were.
 #[test]
 fn each_list_is_read_whole_once_a_day() {
-    let company = Company::new(CONNECTOR, directory);
+    let company = Company::new(CONNECTOR, "", steady);
     let whole = ["/sites", "/delta?latest", "/users", "/users?two"];
     assert_eq!(company.sync(&[]).1, whole);
     company.pass(13);
@@ -190,7 +205,7 @@ fn computers(asked: &Asked, leaver: &AtomicBool) -> Answer {
 fn a_list_that_was_asked_for_some_records_of_another_is_not_whole() {
     let leaver = Arc::new(AtomicBool::new(false));
     let leaves = Arc::clone(&leaver);
-    let company = Company::new(FOR_EACH, move |asked| computers(asked, &leaves));
+    let company = Company::new(FOR_EACH, "", move |asked| computers(asked, &leaves));
     let each = |people: &[usize]| -> Vec<String> {
         let computers = people.iter().map(|id| format!("/users/E{id}/computers"));
         [vec!["/users".to_owned()], computers.collect()].concat()
@@ -215,8 +230,9 @@ fn of_a_source_that_was_never_read_no_state_stays() {
     let company =
         Company::new(
             CONNECTOR,
+            "",
             move |asked| {
-                if breaks.load(Ordering::SeqCst) { status(403, &[]) } else { directory(asked) }
+                if breaks.load(Ordering::SeqCst) { status(403, &[]) } else { steady(asked) }
             },
         );
     let said = || {
@@ -231,4 +247,174 @@ fn of_a_source_that_was_never_read_no_state_stays() {
     broken.store(true, Ordering::SeqCst);
     let (_, text) = said();
     assert!(text.contains("; its last good state stays"), "{text}");
+}
+
+#[test]
+fn a_token_that_is_not_taken_any_more_leads_to_everything_and_is_said() {
+    let company = Company::new(CONNECTOR, "", |asked| directory(asked, &["A"], Some("B")));
+    let (synced, asked) = company.sync(&[]);
+    assert_eq!((&synced["records"], &synced["whole"]), (&json!(7), &json!(true)), "{synced}");
+    assert_eq!(asked, ["/sites", "/delta?latest", "/users", "/users?two"]);
+
+    let (synced, asked) = company.sync(&["--only", "directory"]);
+    assert_eq!((&synced["records"], &synced["whole"]), (&json!(2), &json!(false)), "{synced}");
+    assert_eq!(asked, ["/sites", "/delta?A"]);
+    assert_eq!(company.department("E1"), "Engineering");
+
+    let (synced, asked) = company.sync(&["--only", "directory"]);
+    assert_eq!(asked, ["/sites", "/delta?B", "/delta?latest", "/users", "/users?two"]);
+    assert_eq!(
+        (&synced["result"], &synced["records"], &synced["whole"]),
+        (&json!("read"), &json!(7), &json!(true)),
+        "{synced}"
+    );
+    let note = synced["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("users: only what changed can't be had, so everything is read: "), "{note}");
+    assert!(note.ends_with("status 410: the token has expired"), "{note}");
+    assert_eq!(company.department("E1"), "Sales");
+    assert_eq!(company.sync(&["--only", "directory"]).1, ["/sites", "/delta?A"], "it goes on from there");
+}
+
+#[test]
+fn a_token_that_is_damaged_in_the_data_folder_is_not_followed_elsewhere() {
+    let other = Server::start(|_| server::json("{}"));
+    let company = Company::new(CONNECTOR, "", steady);
+    company.sync(&[]);
+    let file = company.data().join("sources/directory.json");
+    let kept = fs::read_to_string(&file).unwrap();
+    let ours = format!("{}/delta?token=A", company.double.url);
+    for damaged in [
+        format!("{}/delta?token=A", other.url),
+        "no address".to_owned(),
+        format!("{}/delta?token=", company.double.url),
+    ] {
+        assert!(kept.contains(&ours), "{kept}");
+        fs::write(&file, kept.replace(&ours, &damaged)).unwrap();
+        let (synced, asked) = company.sync(&["--only", "directory"]);
+        assert_eq!((&synced["result"], &synced["records"]), (&json!("read"), &json!(7)), "{damaged}: {synced}");
+        assert!(asked.ends_with(&["/users".to_owned(), "/users?two".to_owned()]), "{asked:?}");
+        assert_eq!(synced["notes"].as_array().unwrap().len(), 1, "{synced}");
+    }
+    assert!(other.paths().is_empty());
+}
+
+#[test]
+fn a_last_page_without_a_token_leads_to_everything_the_next_time() {
+    let company = Company::new(CONNECTOR, "", |asked| directory(asked, &["A"], None));
+    company.sync(&[]);
+    let (synced, _) = company.sync(&["--only", "directory"]);
+    assert_eq!(synced["records"], 2, "{synced}");
+    assert!(synced["notes"][0].as_str().unwrap().contains("does not say where the changes begin"), "{synced}");
+    assert_eq!(company.sync(&["--only", "directory"]).1, ["/sites", "/delta?latest", "/users", "/users?two"]);
+}
+
+#[test]
+fn lists_and_sources_are_asked_no_more_often_than_they_say() {
+    let company = Company::new(CONNECTOR, "", steady);
+    company.sync(&[]);
+    assert_eq!(company.sync(&[]).1, ["/delta?A"], "sites rest for an hour");
+    assert_eq!(company.sync(&["--only", "directory"]).1, ["/sites", "/delta?A"], "who names it wants it now");
+    assert_eq!(company.sync(&["--full"]).1.len(), 4);
+
+    let company = Company::new(CONNECTOR, "every: 2h\n", steady);
+    company.sync(&[]);
+    let (synced, asked) = company.sync(&[]);
+    assert_eq!((&synced["result"], asked.len()), (&json!("resting"), 0), "{synced}");
+    assert_eq!(synced["why"], "read 0 min ago; again in 119 min");
+    assert_eq!(company.sync(&["--full"]).0["result"], "read");
+}
+
+#[test]
+fn a_source_whose_lists_all_rest_is_not_asked() {
+    let connector = CONNECTOR.replace("  users:\n    get: /users\n", "  users:\n    get: /users\n    every: 1h\n");
+    let company = Company::new(&connector, "", steady);
+    company.sync(&[]);
+    let (synced, asked) = company.sync(&[]);
+    assert_eq!((&synced["result"], asked.len()), (&json!("resting"), 0), "{synced}");
+    assert_eq!(company.json(&["sources", "status"])[0]["records"], json!({ "users": 6, "sites": 1 }));
+    company.pass(2);
+    assert_eq!(company.sync(&[]).1, ["/sites", "/delta?A"]);
+}
+
+#[test]
+fn a_source_that_failed_does_not_rest() {
+    let broken = Arc::new(AtomicBool::new(true));
+    let breaks = Arc::clone(&broken);
+    let company = Company::new(CONNECTOR, "every: 2h\n", move |asked| {
+        if breaks.load(Ordering::SeqCst) { status(403, &[]) } else { steady(asked) }
+    });
+    assert_eq!(company.sync(&[]).0["result"], "failed");
+    broken.store(false, Ordering::SeqCst);
+    assert_eq!(company.sync(&[]).0["result"], "read");
+    broken.store(true, Ordering::SeqCst);
+    assert_eq!(company.sync(&["--only", "directory"]).0["result"], "failed");
+    broken.store(false, Ordering::SeqCst);
+    assert_eq!(company.sync(&[]).1, ["/sites", "/delta?latest", "/users", "/users?two"], "nor do its lists");
+}
+
+/// The list of people rests while that of their computers does not: everybody who is known is asked about. Whoever left meanwhile has none.
+#[test]
+fn of_a_list_that_rests_those_who_are_known_are_asked_about() {
+    let leaver = Arc::new(AtomicBool::new(false));
+    let leaves = Arc::clone(&leaver);
+    let connector = FOR_EACH.replace("get: /users, ", "get: /users, every: 2d, ");
+    let company = Company::new(&connector, "", move |asked| computers(asked, &leaves));
+    company.sync(&[]);
+    company.pass(25);
+    leaver.store(true, Ordering::SeqCst);
+    let (synced, asked) = company.sync(&[]);
+    assert_eq!(asked, ["/users/E1/computers", "/users/E2/computers", "/users/E3/computers"]);
+    assert_eq!((&synced["result"], &synced["records"]), (&json!("read"), &json!(2)), "{synced}");
+    assert_eq!(company.json(&["sources", "status"])[0]["records"], json!({ "users": 3, "computers": 2 }));
+}
+
+#[test]
+fn a_question_that_fits_none_of_the_records_that_it_is_asked_for_fails() {
+    let company = Company::new(FOR_EACH, "", |asked| match asked.path.as_str() {
+        "/users" => server::json(json!({ "users": users(1, 4) })),
+        _ => status(404, &[]),
+    });
+    let (synced, _) = company.sync(&[]);
+    assert_eq!(synced["result"], "failed", "{synced}");
+    assert!(synced["why"].as_str().unwrap().contains("/users/E1/computers: the system answers with status 404"));
+}
+
+/// Killed in the middle of a reading it has changed nothing, and the next reading goes its way.
+#[test]
+fn what_is_killed_half_way_leaves_what_was_known() {
+    let (slow, waiting) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(0)));
+    let (stalls, waits) = (Arc::clone(&slow), Arc::clone(&waiting));
+    let company = Company::new(CONNECTOR, "", move |asked| {
+        if stalls.load(Ordering::SeqCst) && asked.query.get("token").is_some_and(|token| token == "two") {
+            *waits.lock().unwrap() += 1;
+            return Answer::Late(Duration::from_secs(30), "{}".into());
+        }
+        steady(asked)
+    });
+    company.sync(&[]);
+    let before = files(&company.data());
+    slow.store(true, Ordering::SeqCst);
+    let mut child = company.command(&["--full"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while *waiting.lock().unwrap() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the second page is not asked for");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(files(&company.data()), before);
+    slow.store(false, Ordering::SeqCst);
+    assert_eq!(company.sync(&["--full"]).0["records"], 7);
+}
+
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for name in ["sources", "identity"] {
+        for entry in fs::read_dir(folder.join(name)).unwrap() {
+            let path = entry.unwrap().path();
+            found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
 }

@@ -47,7 +47,7 @@ impl Estate {
                     found.push(Assigned {
                         source: node.record.source.clone(),
                         record: node.record.id.clone(),
-                        observed: kept.observed.or(source.read),
+                        observed: kept.observed.or_else(|| source.said(&kept.records)),
                         assignment: relation.assignment.clone(),
                         named: named(relation),
                         person: self.person_of(&node.record.source, relation),

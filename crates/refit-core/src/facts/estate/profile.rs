@@ -196,7 +196,7 @@ impl Estate {
         records.sort_by_key(order);
         let mut newest: BTreeMap<(FieldRef, &SmolStr), Answer<'_>> = BTreeMap::new();
         for (node, kept) in records {
-            let read = self.sources.get(&node.record.source).and_then(|source| source.read);
+            let read = self.sources.get(&node.record.source).and_then(|source| source.said(&kept.records));
             for (field, value) in &kept.facts {
                 newest.insert((field.clone(), &node.record.source), (value, kept.observed.or(read)));
             }
