@@ -20,7 +20,10 @@ use refit_core::{
         FieldRef,
         estate::{Alarm, Estate, Incoming, SHRINK_LIMIT},
         identity::{Change, RecordId},
-        mapping::{Connector, Maps, Quarantined, document::Subject},
+        mapping::{
+            Connector, Maps, Quarantined,
+            document::{PayloadKind, Subject},
+        },
     },
     policy::{
         diagnostic::{Renderer, Severity},
@@ -197,22 +200,27 @@ fn read(
         }
     }
     let asking = Asking::new(source, &connector.document, built_in, of(&args.connect).as_deref(), secrets)?;
-    if reading::is_file(&connector) {
-        let path = match (of(&args.file), asking.file()) {
-            (Some(path), _) => PathBuf::from(path),
-            (None, Some(path)) => beside(&policy.folder, path)?,
-            (None, None) => {
-                return Err(Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`")));
-            }
-        };
-        return reading::file(&connector, &path, &maps);
-    }
+    let file = match (of(&args.file), asking.file()) {
+        (Some(path), _) => Some(PathBuf::from(path)),
+        (None, Some(path)) => Some(beside(&policy.folder, path)?),
+        (None, None) => None,
+    };
     let wanted = match (args.full, args.only.is_empty()) {
         (true, _) => Wanted::Everything,
         // Who names a source wants it now.
         (false, false) => Wanted::Changes,
         (false, true) => Wanted::WhatIsTime,
     };
+    let no_file = || Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`"));
+    if connector.document.reads == PayloadKind::Sql {
+        if file.is_none() && connector.document.address.is_none() {
+            return Err(no_file());
+        }
+        return reading::database(&connector, &asking, file, &maps, kept, wanted, now);
+    }
+    if reading::is_file(&connector) {
+        return reading::file(&connector, &file.ok_or_else(no_file)?, &maps);
+    }
     reading::system(&connector, &asking, &maps, kept, wanted, now)
 }
 

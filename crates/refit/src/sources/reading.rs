@@ -12,7 +12,7 @@ use refit_core::facts::mapping::{
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// After so long everything is read again where a system does not tell what was deleted.
@@ -56,6 +56,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Which kinds of records were read whole, and which not at all, of the lists that were asked for.
+    fn sum_up(&mut self, lists: &BTreeMap<String, ListDocument>) {
+        self.whole = whole_kinds(lists, &self.asked);
+        let resting = lists.iter().filter(|(name, _)| !self.asked.contains_key(name.as_str()));
+        self.resting = resting.flat_map(|(_, list)| &list.gives).map(|kind| kind.as_str().into()).collect();
+    }
+
     fn take(&mut self, connector: &Connector, text: &str, maps: &Maps) -> Result<usize, String> {
         let reading = mapping::read(connector, text, maps).map_err(|unreadable| {
             let said = unreadable.label;
@@ -81,9 +88,42 @@ pub fn file(connector: &Connector, path: &Path, maps: &Maps) -> Result<Answer> {
     Ok(answer)
 }
 
-/// Whether a connector reads a file.
+/// Whether a connector reads a file. A query may read one too, of SQLite's.
 pub fn is_file(connector: &Connector) -> bool {
-    !matches!(connector.document.reads, PayloadKind::HttpJson | PayloadKind::Graphql)
+    !matches!(connector.document.reads, PayloadKind::HttpJson | PayloadKind::Graphql | PayloadKind::Sql)
+}
+
+/// Asks a database for the rows of each query: for those that have changed where that is possible, and now and then for all.
+pub fn database(
+    connector: &Connector,
+    asking: &Asking<'_>,
+    file: Option<PathBuf>,
+    maps: &Maps,
+    stored: &Stored,
+    wanted: Wanted,
+    now: Timestamp,
+) -> Result<Answer> {
+    let database = asking.database(file)?;
+    let mut answer = Answer::default();
+    for (name, list) in &connector.document.lists {
+        let state = stored.lists.get(name.as_str());
+        if wanted == Wanted::WhatIsTime && rests(stored, list, state, now) {
+            continue;
+        }
+        let full = wanted == Wanted::Everything || due(stored, state, now);
+        let began = Timestamp::now();
+        let sql = list.sql.as_deref().unwrap_or_default();
+        let (since, whole) = asking.since(list, stored.marks.get(name.as_str()), full);
+        let answered = database.read(sql, since, &mut |text: &str| answer.take(connector, text, maps))?;
+        answer.requests += answered.requests;
+        answer.pages += answered.pages;
+        if list.changes.is_some() {
+            answer.marks.insert(name.as_str().into(), Mark::Since(began));
+        }
+        answer.asked.insert(name.as_str().into(), whole);
+    }
+    answer.sum_up(&connector.document.lists);
+    Ok(answer)
 }
 
 /// Asks a system: for what has changed where that is possible, and now and then for everything.
@@ -133,9 +173,7 @@ pub fn system(
         reader.answer.asked.insert(name.as_str().into(), whole && all);
     }
     let mut answer = reader.answer;
-    answer.whole = whole_kinds(lists, &answer.asked);
-    let resting = lists.iter().filter(|(name, _)| !answer.asked.contains_key(name.as_str()));
-    answer.resting = resting.flat_map(|(_, list)| &list.gives).map(|kind| kind.as_str().into()).collect();
+    answer.sum_up(lists);
     Ok(answer)
 }
 
@@ -253,7 +291,7 @@ impl Reader<'_> {
 fn worn(error: &AskError) -> bool {
     match error {
         AskError::Refused { status, .. } => (400..500).contains(status) && *status != 429,
-        AskError::Elsewhere { .. } | AskError::NotUnderstood { .. } => true,
+        AskError::Elsewhere { .. } | AskError::NotUnderstood { .. } | AskError::NotAnswered { .. } => true,
         _ => false,
     }
 }

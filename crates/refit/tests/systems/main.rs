@@ -7,6 +7,7 @@
 mod server;
 
 mod changes;
+mod rows;
 
 use serde_json::{Value, json};
 use server::{Answer, Asked, Server, pairs, status};
