@@ -88,6 +88,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Inventory(args) => inventory::run(cli, args),
         Command::Schema(args) => schema::run(cli, args),
         Command::Source(SourceCommand::Test(args)) => source::test(cli, args),
+        Command::Source(SourceCommand::New(args)) => source::new(cli, args),
         Command::Sources(SourcesCommand::Sync(args)) => sources::sync(cli, args),
         Command::Sources(SourcesCommand::Status(args)) => sources::status(cli, args),
         Command::Device(args) => entity::device(cli, args),

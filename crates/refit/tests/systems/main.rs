@@ -7,6 +7,7 @@
 mod server;
 
 mod changes;
+mod guide;
 mod rows;
 
 use serde_json::{Value, json};
