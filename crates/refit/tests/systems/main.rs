@@ -8,6 +8,8 @@ mod server;
 
 mod changes;
 mod guide;
+#[cfg(unix)]
+mod prism;
 mod rows;
 
 use serde_json::{Value, json};
