@@ -7,6 +7,8 @@
 //! [`Estate::device`] and [`Estate::person`] give what is known of one, with what every source says and which one is believed.
 
 mod assigned;
+mod chain;
+mod derived;
 mod kept;
 mod profile;
 mod source;
@@ -14,6 +16,8 @@ mod source;
 mod tests;
 
 pub use assigned::Assigned;
+pub use chain::{Chain, ChainEnd};
+pub use derived::REFIT;
 pub use kept::Kept;
 pub use profile::{FieldSaid, Of, Profile, RecordSaid, Rules, SaidBy, Standing};
 pub use source::{Alarm, SHRINK_LIMIT, Source, Taken};

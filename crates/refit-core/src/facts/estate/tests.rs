@@ -1,5 +1,7 @@
 //! What sources say, whom to believe, and what happens to sources that fail or shrink.
 
+mod departments;
+
 use super::{Alarm, Estate, Incoming, Rules, SHRINK_LIMIT, Standing};
 use crate::facts::identity::{Change, Settled};
 use crate::facts::mapping::{
