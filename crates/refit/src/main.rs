@@ -3,6 +3,7 @@
 //! Commands are thin: they read files and systems, call the core, and print. Data goes to standard output, everything else to
 //! standard error. Exit status: 0 done, 1 the answer is no, 2 usage, 3 something broke (all of them: docs/reference/exit-status.md).
 
+mod calendar_days;
 mod catalog;
 mod cli;
 mod commands;

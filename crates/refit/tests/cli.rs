@@ -39,6 +39,7 @@ transcripts! {
     feeds
     fleet
     help
+    import
     keys
     plan
     schema

@@ -1,10 +1,10 @@
 //! Reading a list, page after page.
 
 use super::{
-    AskError, Question, System,
+    AskError, Body, Question, System,
     address::host,
     authentication::{Failed, Token},
-    error::{said, shown},
+    error::{Trouble, said, shown, trouble},
     paging::{Answer, Page},
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     retry::{Again, Attempts, Next},
 };
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     io::Read as _,
@@ -26,6 +27,9 @@ pub struct Client {
     /// When the next request may be made.
     next: Option<Instant>,
 }
+
+/// Gets the text of one page after the other and says how many records it has, or why the reading can't go on.
+pub type PageReader<'p> = &'p mut dyn FnMut(&str) -> Result<usize, String>;
 
 /// How a question was answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,12 +63,8 @@ impl Client {
         Client { system, token: None, next: None }
     }
 
-    /// Reads a list. `page` gets the text of one page after the other and says how many records it has, or why the reading can't go on.
-    pub fn read(
-        &mut self,
-        question: &Question,
-        page: &mut dyn FnMut(&str) -> Result<usize, String>,
-    ) -> Result<Answered, AskError> {
+    /// Reads a list.
+    pub fn read(&mut self, question: &Question, page: PageReader<'_>) -> Result<Answered, AskError> {
         let started = Instant::now();
         let mut answered = Answered::default();
         let mut hosts: BTreeSet<String> = self.system.hosts.iter().filter_map(|address| host(address)).collect();
@@ -113,7 +113,7 @@ impl Client {
         &mut self,
         question: &Question,
         url: &str,
-        parameters: Option<&[(String, String)]>,
+        parameters: Option<&[(String, Value)]>,
         started: Instant,
         answered: &mut Answered,
     ) -> Result<Response, AskError> {
@@ -125,14 +125,24 @@ impl Client {
             self.keep_pace(answered);
             let left = attempts.left(&network).ok_or_else(too_slow)?;
             let Failure { error, again } = match self.once(question, url, parameters, &network, left, &tls, answered) {
-                Ok(response) if (200..300).contains(&response.status) => return Ok(response),
-                // A token may end before its time; a new one is worth one attempt.
-                Ok(response) if response.status == 401 && self.token.is_some() && !renewed => {
-                    self.token = None;
-                    renewed = true;
-                    continue;
+                Ok(response) => {
+                    // GraphQL says 200 of everything; what is wrong stands in the body.
+                    let graphql = matches!(question.body, Body::Graphql { .. });
+                    let trouble = if graphql { trouble(&response.body) } else { None };
+                    let good = (200..300).contains(&response.status);
+                    let status = if good { trouble.as_ref().map_or(200, Trouble::status) } else { response.status };
+                    // A token may end before its time; a new one is worth one attempt.
+                    if status == 401 && self.token.is_some() && !renewed {
+                        self.token = None;
+                        renewed = true;
+                        continue;
+                    }
+                    match trouble {
+                        None if good => return Ok(response),
+                        Some(trouble) if good => Failure::trouble(url, &response, trouble, &self.system),
+                        _ => Failure::status(url, &response, &self.system, Timestamp::now()),
+                    }
                 }
-                Ok(response) => Failure::status(url, &response, &self.system, Timestamp::now()),
                 Err(failure) => failure,
             };
             match attempts.failed(&network, again) {
@@ -161,7 +171,7 @@ impl Client {
         &mut self,
         question: &Question,
         url: &str,
-        parameters: Option<&[(String, String)]>,
+        parameters: Option<&[(String, Value)]>,
         network: &NetworkOptions,
         left: Duration,
         tls: &TlsConfig,
@@ -170,12 +180,16 @@ impl Client {
         // No redirect is followed: it would carry our token to wherever it leads.
         let agent = agent(url, network, left, 0, tls.clone());
         self.authorize(network, left)?;
-        let own = parameters.map(|parameters| (&question.query, parameters));
-        let pairs: Vec<(&str, &str)> = own
-            .into_iter()
-            .flat_map(|(query, page)| query.iter().chain(page).map(|(name, value)| (name.as_str(), value.as_str())))
-            .chain(self.system.authentication.parameter())
-            .collect();
+        // In the address of a next page all of it is in already.
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        if let Some(page) = parameters {
+            pairs.extend(question.query.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            if !matches!(question.body, Body::Graphql { .. }) {
+                pairs.extend(page.iter().map(|(name, value)| (name.as_str(), as_text(value))));
+            }
+        }
+        pairs.extend(self.system.authentication.parameter().map(|(name, value)| (name, value.to_owned())));
+        let pairs = pairs.iter().map(|(name, value)| (*name, value.as_str()));
         let mut headers = self.system.headers.clone();
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
             headers.push(("accept".into(), "application/json".into()));
@@ -183,7 +197,16 @@ impl Client {
         headers.extend(self.system.authentication.header(self.token.as_ref()));
         let network_failure = |error: ureq::Error| Failure::network(url, &error);
         answered.requests += 1;
-        let response = match &question.body {
+        let body = match &question.body {
+            Body::Nothing => None,
+            Body::Json(text) => Some(text.clone()),
+            Body::Graphql { query, variables } => {
+                let mut variables = variables.clone();
+                variables.extend(parameters.unwrap_or_default().iter().cloned());
+                Some(json!({ "query": query, "variables": variables }).to_string())
+            }
+        };
+        let response = match &body {
             None => {
                 let request = agent.get(url).query_pairs(pairs);
                 headers.iter().fold(request, |request, (name, value)| request.header(name, value)).call()
@@ -262,6 +285,25 @@ impl Failure {
         Failure { error: AskError::Network { url: shown(url), why: error.to_string() }, again }
     }
 
+    /// Of an answer in GraphQL that says what is wrong.
+    fn trouble(url: &str, response: &Response, trouble: Trouble, system: &System) -> Failure {
+        let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let now = Timestamp::now();
+        let url = shown(url);
+        match trouble {
+            Trouble::TooMuch(why) => {
+                let asked = header("retry-after").and_then(|said| retry_after(&said, now));
+                let again = asked.or_else(|| system.limits.until_reset(header, now)).map_or(Again::Soon, Again::After);
+                Failure { error: AskError::NotAnswered { url, why }, again }
+            }
+            Trouble::NotAllowed(said) => Failure {
+                error: AskError::NotAllowed { url, status: 200, said: format!(": {said}") },
+                again: Again::Never,
+            },
+            Trouble::Other(why) => Failure { error: AskError::NotAnswered { url, why }, again: Again::Never },
+        }
+    }
+
     fn status(url: &str, response: &Response, system: &System, now: Timestamp) -> Failure {
         let status = response.status;
         let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -281,4 +323,9 @@ impl Failure {
         };
         Failure { error, again }
     }
+}
+
+/// A value as a parameter of an address has it.
+fn as_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

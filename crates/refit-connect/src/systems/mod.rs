@@ -4,11 +4,14 @@
 //! here. [`Client::read`] hands one page after the other to whoever asked, as text. A page that can't be had is tried again where
 //! that makes sense; if it can't be had at all the reading fails as a whole, so that half a list is never taken for a whole one.
 //!
+//! Databases ([`Database`]) are asked for the rows of a query in the same way, in batches that stand for pages.
+//!
 //! Requests are made one after the other.
 
 mod address;
 mod authentication;
 mod client;
+mod database;
 mod error;
 mod jwt;
 mod pace;
@@ -17,9 +20,10 @@ mod question;
 mod secret;
 
 pub use authentication::{Authentication, ClientPlace, Grant, Signature};
-pub use client::{Answered, Client};
+pub use client::{Answered, Client, PageReader};
+pub use database::{Database, Place};
 pub use error::AskError;
 pub use pace::{Limits, Reset};
 pub use paging::{Number, Paging, Size};
-pub use question::{Question, System};
+pub use question::{Body, Question, System};
 pub use secret::Secret;

@@ -13,7 +13,9 @@ pub enum Paging {
     Cursor {
         /// Where the value is, as a JSON pointer.
         next: String,
-        /// The parameter.
+        /// Where it says whether there are more, as a JSON pointer; without it there are as long as there is a value.
+        more: Option<String>,
+        /// The parameter; a variable in GraphQL.
         parameter: String,
         /// How many records a page has.
         size: Option<Size>,
@@ -63,8 +65,8 @@ pub struct Number {
 /// The page that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Page {
-    /// With these parameters besides those of the question.
-    With(Vec<(String, String)>),
+    /// With these parameters besides those of the question; variables in GraphQL.
+    With(Vec<(String, Value)>),
     /// At another address, which has all that it needs.
     At(String),
 }
@@ -85,7 +87,7 @@ pub(super) struct Answer<'a> {
 impl Paging {
     pub(super) fn first(&self) -> Page {
         let sized = |size: &Option<Size>| {
-            let size = size.as_ref().map(|size| (size.parameter.clone(), size.records.to_string()));
+            let size = size.as_ref().map(|size| (size.parameter.clone(), Value::from(size.records)));
             Page::With(size.into_iter().collect())
         };
         match self {
@@ -122,14 +124,17 @@ impl Paging {
                 Some(Value::String(link)) if !link.is_empty() => at(link),
                 _ => Ok(None),
             },
-            Paging::Cursor { next, parameter, size } => {
-                let cursor = match json()?.pointer(next) {
-                    Some(Value::String(cursor)) if !cursor.is_empty() => cursor.clone(),
-                    Some(Value::Number(cursor)) => cursor.to_string(),
+            Paging::Cursor { next, more, parameter, size } => {
+                let json = json()?;
+                let ends = more.as_ref().is_some_and(|more| json.pointer(more).and_then(Value::as_bool) == Some(false));
+                let cursor = match json.pointer(next) {
+                    _ if ends => return Ok(None),
+                    Some(Value::String(cursor)) if !cursor.is_empty() => Value::from(cursor.as_str()),
+                    Some(Value::Number(cursor)) => Value::Number(cursor.clone()),
                     _ => return Ok(None),
                 };
                 let mut with = vec![(parameter.clone(), cursor)];
-                with.extend(size.as_ref().map(|size| (size.parameter.clone(), size.records.to_string())));
+                with.extend(size.as_ref().map(|size| (size.parameter.clone(), Value::from(size.records))));
                 Ok(Some(Page::With(with)))
             }
             Paging::PageNumber(number) => {
@@ -145,9 +150,9 @@ impl Paging {
 }
 
 impl Number {
-    fn parameters(&self, at: u64) -> Vec<(String, String)> {
-        let size = self.size_parameter.as_ref().map(|parameter| (parameter.clone(), self.size.to_string()));
-        [(self.parameter.clone(), at.to_string())].into_iter().chain(size).collect()
+    fn parameters(&self, at: u64) -> Vec<(String, Value)> {
+        let size = self.size_parameter.as_ref().map(|parameter| (parameter.clone(), Value::from(self.size)));
+        [(self.parameter.clone(), Value::from(at))].into_iter().chain(size).collect()
     }
 
     /// Whether there are more records. A page without any is the last, whatever the answer says of the others.
@@ -221,25 +226,28 @@ mod tests {
             more: None,
         };
         let pages = Paging::PageNumber(number.clone());
-        let with = |number: &str| Page::With(vec![("page".into(), number.into()), ("size".into(), "2".into())]);
-        assert_eq!(pages.first(), with("0"));
-        assert_eq!(pages.next(&answer(&[], r#"{"total":5}"#, 2, 0)).unwrap(), Some(with("1")));
-        assert_eq!(pages.next(&answer(&[], r#"{"total":5}"#, 2, 2)).unwrap(), Some(with("2")));
+        let with = |number: u64| Page::With(vec![("page".into(), number.into()), ("size".into(), 2.into())]);
+        assert_eq!(pages.first(), with(0));
+        assert_eq!(pages.next(&answer(&[], r#"{"total":5}"#, 2, 0)).unwrap(), Some(with(1)));
+        assert_eq!(pages.next(&answer(&[], r#"{"total":5}"#, 2, 2)).unwrap(), Some(with(2)));
         assert_eq!(pages.next(&answer(&[], r#"{"total":5}"#, 1, 4)).unwrap(), None);
         assert_eq!(pages.next(&answer(&[], r#"{"total":50}"#, 0, 4)).unwrap(), None, "an empty page is the last");
-        assert_eq!(pages.next(&answer(&[], "{}", 2, 0)).unwrap(), Some(with("1")), "a full page is not the last");
+        assert_eq!(pages.next(&answer(&[], "{}", 2, 0)).unwrap(), Some(with(1)), "a full page is not the last");
         let offset = Paging::Offset(Number { total: None, more: Some("/more".into()), ..number });
-        assert_eq!(offset.next(&answer(&[], r#"{"more":true}"#, 2, 4)).unwrap(), Some(with("6")));
+        assert_eq!(offset.next(&answer(&[], r#"{"more":true}"#, 2, 4)).unwrap(), Some(with(6)));
         assert_eq!(offset.next(&answer(&[], r#"{"more":false}"#, 2, 4)).unwrap(), None);
     }
 
     #[test]
     fn a_cursor_is_given_back_and_an_empty_one_ends_it() {
-        let cursor = Paging::Cursor { next: "/meta/next".into(), parameter: "cursor".into(), size: None };
-        let with = |value: &str| Some(Page::With(vec![("cursor".into(), value.into())]));
-        assert_eq!(cursor.next(&answer(&[], r#"{"meta":{"next":"a+b="}}"#, 2, 0)).unwrap(), with("a+b="));
-        assert_eq!(cursor.next(&answer(&[], r#"{"meta":{"next":17}}"#, 2, 0)).unwrap(), with("17"));
-        for last in [r#"{"meta":{"next":""}}"#, r#"{"meta":{"next":null}}"#, "{}"] {
+        let more = Some("/meta/more".to_owned());
+        let cursor = Paging::Cursor { next: "/meta/next".into(), more, parameter: "cursor".into(), size: None };
+        let with = |value: Value| Some(Page::With(vec![("cursor".into(), value)]));
+        assert_eq!(cursor.next(&answer(&[], r#"{"meta":{"next":"a+b="}}"#, 2, 0)).unwrap(), with("a+b=".into()));
+        assert_eq!(cursor.next(&answer(&[], r#"{"meta":{"next":17}}"#, 2, 0)).unwrap(), with(17.into()));
+        // GraphQL has a cursor on its last page as well, and says that there are no more.
+        let last = r#"{"meta":{"next":"a+b=","more":false}}"#;
+        for last in [r#"{"meta":{"next":""}}"#, r#"{"meta":{"next":null}}"#, "{}", last] {
             assert_eq!(cursor.next(&answer(&[], last, 2, 0)).unwrap(), None);
         }
         assert!(cursor.next(&answer(&[], "<html>", 2, 0)).is_err());

@@ -2,6 +2,7 @@
 
 use super::{Authentication, Limits, Paging};
 use crate::feeds::NetworkOptions;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// A system, and how it is asked.
@@ -20,16 +21,33 @@ pub struct System {
 }
 
 /// What is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Question {
     /// The address.
     pub address: String,
     /// Parameters of it.
     pub query: Vec<(String, String)>,
-    /// A body, in JSON, which makes it a POST.
-    pub body: Option<String>,
+    /// What is sent.
+    pub body: Body,
     /// How the next page is asked for.
     pub paging: Paging,
+}
+
+/// What a request sends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Body {
+    /// Nothing: it is a GET.
+    #[default]
+    Nothing,
+    /// JSON, by POST.
+    Json(String),
+    /// A GraphQL query, by POST. What paging sets are variables.
+    Graphql {
+        /// The query.
+        query: String,
+        /// Its variables.
+        variables: Map<String, Value>,
+    },
 }
 
 /// How patiently systems are asked: a list of a large organisation takes its time, and a limit of requests is mostly one of a minute.

@@ -4,7 +4,7 @@ use super::pages::{ids, read};
 use super::server::{Answer, Asked, Server, json, status};
 use refit_connect::{
     feeds::NetworkOptions,
-    systems::{AskError, Client, Limits, Number, Paging, Question, Reset, System},
+    systems::{AskError, Body, Client, Limits, Number, Paging, Question, Reset, System},
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn ask(server: &Server, limits: Limits, network: NetworkOptions) -> (Result<Vec<
         total: None,
         more: None,
     });
-    let question = Question { address: format!("{}/list", server.url), query: Vec::new(), body: None, paging };
+    let question = Question { address: format!("{}/list", server.url), query: Vec::new(), body: Body::Nothing, paging };
     let started = Instant::now();
     (read(&mut Client::new(System { limits, network, ..System::default() }), &question), started.elapsed())
 }

@@ -3,7 +3,7 @@
 use super::pages::read;
 use super::server::{Answer, Server, json, pairs, status};
 use refit_connect::systems::{
-    AskError, Authentication, Client, ClientPlace, Grant, Paging, Question, Secret, Signature, System,
+    AskError, Authentication, Body, Client, ClientPlace, Grant, Paging, Question, Secret, Signature, System,
 };
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::json;
@@ -13,7 +13,7 @@ use std::sync::{
 };
 
 fn question(server: &Server) -> Question {
-    Question { address: format!("{}/list", server.url), query: Vec::new(), body: None, paging: Paging::One }
+    Question { address: format!("{}/list", server.url), query: Vec::new(), body: Body::Nothing, paging: Paging::One }
 }
 
 fn client(authentication: Authentication) -> Client {

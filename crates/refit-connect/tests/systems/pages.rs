@@ -1,7 +1,7 @@
 //! Page after page, in every way that systems have.
 
 use super::server::{Answer, Asked, Server, json};
-use refit_connect::systems::{AskError, Client, Number, Paging, Question, Size, System};
+use refit_connect::systems::{AskError, Body, Client, Number, Paging, Question, Size, System};
 use serde_json::{Value, json};
 
 const ALL: usize = 23;
@@ -20,7 +20,7 @@ pub fn ids(server: &Server, paging: Paging) -> Result<Vec<u64>, AskError> {
     let question = Question {
         address: format!("{}/list", server.url),
         query: vec![("filter".into(), "a eq \"b&c\"".into())],
-        body: None,
+        body: Body::Nothing,
         paging,
     };
     read(&mut Client::new(System::default()), &question)
@@ -50,6 +50,7 @@ fn a_cursor() {
     });
     let paging = Paging::Cursor {
         next: "/next/after".into(),
+        more: None,
         parameter: "after".into(),
         size: Some(Size { parameter: "limit".into(), records: 5 }),
     };
@@ -143,7 +144,7 @@ fn the_next_page_is_never_fetched_from_another_host() {
 #[test]
 fn pages_that_lead_in_a_circle_end() {
     let server = Server::start(|_| json(json!({ "records": [{ "id": 1 }], "next": "again" })));
-    let paging = Paging::Cursor { next: "/next".into(), parameter: "after".into(), size: None };
+    let paging = Paging::Cursor { next: "/next".into(), more: None, parameter: "after".into(), size: None };
     let error = ids(&server, paging).unwrap_err();
     assert!(error.to_string().contains("read already"), "{error}");
     assert_eq!(server.paths().len(), 2);
@@ -165,7 +166,7 @@ fn a_body_makes_it_a_post() {
     let question = Question {
         address: format!("{}/graphql", server.url),
         query: Vec::new(),
-        body: Some("{\"query\":\"{ a }\"}".into()),
+        body: Body::Json("{\"query\":\"{ a }\"}".into()),
         paging: Paging::One,
     };
     assert!(read(&mut Client::new(System::default()), &question).unwrap().is_empty());

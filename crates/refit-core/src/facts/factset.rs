@@ -186,6 +186,11 @@ impl Staleness {
         self.stale_after.get(source).copied().unwrap_or(DEVICE_STALE_AFTER)
     }
 
+    /// How long what `source` says of a person counts.
+    pub fn person(&self, source: &SmolStr) -> SignedDuration {
+        self.stale_after.get(source).copied().unwrap_or(PERSON_STALE_AFTER)
+    }
+
     /// The last instant at which a fact still counts; `None`: it always does.
     fn end(&self, field: &FieldRef, fact: &Fact) -> Option<Timestamp> {
         let observed = fact.observed?;

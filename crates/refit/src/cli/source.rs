@@ -8,6 +8,40 @@ use std::path::PathBuf;
 pub enum SourceCommand {
     /// Show what a connector makes of a payload: the facts, and what of it did not fit.
     Test(SourceTestArgs),
+    /// Write the first draft of a connector, from a payload or for a made-up one.
+    New(SourceNewArgs),
+}
+
+/// `refit source new`
+#[derive(Debug, Args)]
+pub struct SourceNewArgs {
+    /// The folder to make for it, such as `acme/shelf`; its last part is the connector's name.
+    pub folder: PathBuf,
+    /// A payload as the system answers it; where records are, what identifies them and which fields they have is guessed from it.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// In what form the system gives its records [default: as the payload looks, else http-json].
+    #[arg(long, value_name = "KIND")]
+    pub reads: Option<SourceKind>,
+}
+
+/// In what form a system gives its records.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum SourceKind {
+    /// JSON over HTTP.
+    HttpJson,
+    /// GraphQL.
+    Graphql,
+    /// A file of values separated by commas, semicolons or tabs.
+    Csv,
+    /// A JSON file.
+    Json,
+    /// A file with one JSON object in each line.
+    Ndjson,
+    /// A property list of Apple's.
+    Plist,
+    /// Rows of a query.
+    Sql,
 }
 
 /// `refit source test`

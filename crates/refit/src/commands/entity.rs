@@ -12,7 +12,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use refit_core::{
     facts::{
-        estate::{Estate, FieldSaid, Profile, Rules, Standing},
+        estate::{Chain, ChainEnd, Estate, FieldSaid, Profile, Rules, Standing},
         mapping::{Strength, document::Subject},
     },
     policy::repository::Repository,
@@ -105,6 +105,13 @@ fn shown(profile: &Profile) -> String {
             let _ = writeln!(text, "{}", terminal::paint(FAINT, said));
         }
     }
+    if let Some(chain) = &profile.managers {
+        managers(&mut text, chain);
+    }
+    if profile.reports > 0 {
+        let people = if profile.reports == 1 { "1 person".to_owned() } else { format!("{} people", profile.reports) };
+        let _ = writeln!(text, "reports  {people}");
+    }
     for device in &profile.devices {
         let _ = writeln!(text, "device  {}  {} ({})", device.name.as_deref().unwrap_or("?"), device.id, device.source);
     }
@@ -131,6 +138,23 @@ fn shown(profile: &Profile) -> String {
         }
     }
     text
+}
+
+/// Who somebody reports to, each above the one before.
+fn managers(text: &mut String, chain: &Chain) {
+    let mut word = "manager";
+    let mut line = |who: String| {
+        let _ = writeln!(text, "{word}  {who}");
+        word = "  above";
+    };
+    for manager in &chain.managers {
+        line(format!("{}  {} ({})", manager.name.as_deref().unwrap_or("?"), manager.id, manager.source));
+    }
+    match &chain.ends {
+        ChainEnd::Top => {}
+        ChainEnd::Unknown { named, source } => line(format!("{named}, who is nobody that is known ({source})")),
+        ChainEnd::Circle { person } => line(terminal::paint(CHANGE, format!("{person} again: a circle"))),
+    }
 }
 
 fn field(text: &mut String, field: &FieldSaid) {

@@ -16,6 +16,7 @@ mod feeds;
 mod fleet;
 mod groups;
 mod halt;
+mod import;
 mod inventory;
 mod key;
 mod mandate;
@@ -38,7 +39,7 @@ mod world;
 
 use crate::{
     Exit, Refused,
-    cli::{Cli, Command, FeedsCommand, SourceCommand, SourcesCommand, VersionsCommand},
+    cli::{Cli, Command, FeedsCommand, ImportCommand, SourceCommand, SourcesCommand, VersionsCommand},
     remote::is_meant,
 };
 use anyhow::Result;
@@ -86,8 +87,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Exposures(args) => exposures::run(cli, args),
         Command::Query(args) => world::query::run(cli, args),
         Command::Inventory(args) => inventory::run(cli, args),
+        Command::Import(ImportCommand::Calendar(args)) => import::calendar(cli, args),
         Command::Schema(args) => schema::run(cli, args),
         Command::Source(SourceCommand::Test(args)) => source::test(cli, args),
+        Command::Source(SourceCommand::New(args)) => source::new(cli, args),
         Command::Sources(SourcesCommand::Sync(args)) => sources::sync(cli, args),
         Command::Sources(SourcesCommand::Status(args)) => sources::status(cli, args),
         Command::Device(args) => entity::device(cli, args),

@@ -1,6 +1,9 @@
-//! `refit source test`
+//! `refit source test` and `refit source new`
 
+mod new;
 mod show;
+
+pub use new::new;
 
 use crate::{
     Exit, Refused,
@@ -45,10 +48,12 @@ pub fn test(cli: &Cli, args: &SourceTestArgs) -> Result<Exit> {
         let renderer = Renderer::new(&read.files);
         read.diagnostics.iter().for_each(|found| terminal::note(paint(&renderer, found)));
     }
-    let (name, text) = payload(args)?;
-    let reading = match mapping::read(&connector, &text, &maps) {
+    let (name, bytes) = payload(args)?;
+    let reading = match mapping::read(&connector, &bytes, &maps) {
         Ok(reading) => reading,
         Err(unreadable) => {
+            // What is no UTF-8 is shown as it can be.
+            let text = String::from_utf8_lossy(&bytes).into_owned();
             let files = Files(vec![SourceFile { path: name, text }]);
             return refuse(cli, &[unreadable.diagnostic(0)], &files);
         }
@@ -96,8 +101,8 @@ fn organisation(args: &SourceTestArgs) -> Result<(Fields, Maps)> {
     Ok((read.repository.fields, maps))
 }
 
-/// The payload's name and text.
-fn payload(args: &SourceTestArgs) -> Result<(String, String)> {
+/// The payload's name and bytes.
+fn payload(args: &SourceTestArgs) -> Result<(String, Vec<u8>)> {
     let name = args.payload.display().to_string();
     let bytes = if name == "-" {
         let mut bytes = Vec::new();
@@ -111,8 +116,7 @@ fn payload(args: &SourceTestArgs) -> Result<(String, String)> {
             read => read.with_context(|| name.clone())?,
         }
     };
-    // What is no UTF-8 is shown as it can be; the connector says what it makes of it.
-    Ok((name, String::from_utf8_lossy(&bytes).into_owned()))
+    Ok((name, bytes))
 }
 
 fn refuse(cli: &Cli, found: &[Diagnostic], files: &Files) -> Result<Exit> {

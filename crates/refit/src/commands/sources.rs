@@ -9,7 +9,7 @@ use crate::{
     sources::{
         asking::Asking,
         data::{self, Stored},
-        reading::{self, Answer},
+        reading::{self, Answer, Wanted},
     },
     terminal::{self, ADD, CHANGE, FAINT, HEADING, URGENT},
 };
@@ -20,7 +20,10 @@ use refit_core::{
         FieldRef,
         estate::{Alarm, Estate, Incoming, SHRINK_LIMIT},
         identity::{Change, RecordId},
-        mapping::{Connector, Maps, Quarantined, document::Subject},
+        mapping::{
+            Connector, Maps, Quarantined,
+            document::{PayloadKind, Subject},
+        },
     },
     policy::{
         diagnostic::{Renderer, Severity},
@@ -42,7 +45,7 @@ const SHOWN: usize = 5;
 #[derive(Serialize)]
 struct Synced {
     source: SmolStr,
-    /// `read`, `failed` or `not_believed`.
+    /// `read`, `failed`, `not_believed`, or `resting`: it was read so lately that it is not asked yet.
     result: &'static str,
     records: usize,
     whole: bool,
@@ -50,8 +53,14 @@ struct Synced {
     quarantined: Vec<Quarantined>,
     uncovered: Vec<UncoveredValue>,
     changes: Vec<Change>,
+    /// What is to be known of how it was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// Whether it was never read before.
+    #[serde(skip)]
+    never: bool,
 }
 
 #[derive(Serialize)]
@@ -87,9 +96,17 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         }
         let name = SmolStr::from(source.source.as_str());
         let mut kept = stored.remove(&name).unwrap_or_else(|| Stored::new(&name));
+        let now = Timestamp::now();
+        if let Some(again) = rests(args, source, &kept, now) {
+            let resting = failed(&name, "resting", again);
+            if !cli.json {
+                show(&resting)?;
+            }
+            report.push(resting);
+            continue;
+        }
         let spinner = terminal::spinner("reading");
         spinner.set_message(name.to_string());
-        let now = Timestamp::now();
         let answer = read(args, source, &policy, &kept, now);
         spinner.finish_and_clear();
         let synced = match answer {
@@ -98,7 +115,10 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
             Err(error) => {
                 estate.fail(&name, now, format!("{error:#}"));
                 exit = Exit::No;
-                failed(&name, "failed", format!("{error:#}"))
+                Synced { never: kept.source.read.is_none(), ..failed(&name, "failed", format!("{error:#}")) }
+            }
+            Ok(answer) if !answer.is_file && answer.asked.is_empty() => {
+                failed(&name, "resting", "each of its lists was asked so lately that it is not asked yet".to_owned())
             }
             Ok(answer) => take(args, source, answer, &mut estate, &mut kept, now, &mut exit),
         };
@@ -124,6 +144,14 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+/// Why a source is not asked now: it was read less than its `every` ago. Whoever names it wants it all the same.
+fn rests(args: &SourcesSyncArgs, source: &SourceDocument, kept: &Stored, now: Timestamp) -> Option<String> {
+    let every = source.every?.0;
+    let read = kept.source.read.filter(|_| kept.source.alarm.is_none() && !args.full && args.only.is_empty())?;
+    let ago = now.duration_since(read);
+    (ago < every).then(|| format!("read {} ago; again in {}", age(ago), age(every - ago)))
 }
 
 fn counted_people(people: usize) -> String {
@@ -172,17 +200,28 @@ fn read(
         }
     }
     let asking = Asking::new(source, &connector.document, built_in, of(&args.connect).as_deref(), secrets)?;
-    if reading::is_file(&connector) {
-        let path = match (of(&args.file), asking.file()) {
-            (Some(path), _) => PathBuf::from(path),
-            (None, Some(path)) => beside(&policy.folder, path)?,
-            (None, None) => {
-                return Err(Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`")));
-            }
-        };
-        return reading::file(&connector, &path, &maps);
+    let file = match (of(&args.file), asking.file()) {
+        (Some(path), _) => Some(PathBuf::from(path)),
+        (None, Some(path)) => Some(beside(&policy.folder, path)?),
+        (None, None) => None,
+    };
+    let wanted = match (args.full, args.only.is_empty()) {
+        (true, _) => Wanted::Everything,
+        // Who names a source wants it now.
+        (false, false) => Wanted::Changes,
+        (false, true) => Wanted::WhatIsTime,
+    };
+    let no_file = || Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`"));
+    if connector.document.reads == PayloadKind::Sql {
+        if file.is_none() && connector.document.address.is_none() {
+            return Err(no_file());
+        }
+        return reading::database(&connector, &asking, file, &maps, kept, wanted, now);
     }
-    reading::system(&connector, &asking, &maps, kept, args.full, now)
+    if reading::is_file(&connector) {
+        return reading::file(&connector, &file.ok_or_else(no_file)?, &maps);
+    }
+    reading::system(&connector, &asking, &maps, kept, wanted, now)
 }
 
 /// A file that the policy repository names: one of its own. Any other has to be named by whoever runs this.
@@ -236,7 +275,9 @@ fn failed(name: &SmolStr, result: &'static str, why: String) -> Synced {
         quarantined: Vec::new(),
         uncovered: Vec::new(),
         changes: Vec::new(),
+        notes: Vec::new(),
         why: Some(why),
+        never: false,
     }
 }
 
@@ -252,18 +293,22 @@ fn take(
     let name = SmolStr::from(source.source.as_str());
     let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
     let shrink_limit = (!args.believe.contains(&source.source)).then_some(limit);
-    let Answer { records, quarantined, uncovered, whole, partial, marks, requests, .. } = answer;
-    let (count, all) = (records.len(), !whole.is_empty());
-    let incoming = Incoming { source: &name, records, whole, partial, at: now, shrink_limit };
+    let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
+    let Answer { marks, unmarked, is_file, asked, notes, requests, .. } = answer;
+    let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
+    let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
     match estate.take(incoming, mint) {
         Err(alarm) => {
             *exit = Exit::No;
             failed(&name, "not_believed", alarm.to_string())
         }
         Ok(changes) => {
+            kept.marks.retain(|list, _| !unmarked.contains(list));
             kept.marks.extend(marks);
-            if all {
+            if is_file {
                 kept.whole = Some(now);
+            } else {
+                kept.asked(asked, now);
             }
             let uncovered = uncovered.into_iter();
             Synced {
@@ -277,7 +322,9 @@ fn take(
                     .map(|((field, value), records)| UncoveredValue { field, value, records })
                     .collect(),
                 changes,
+                notes,
                 why: None,
+                never: false,
             }
         }
     }
@@ -296,8 +343,11 @@ fn mint(record: &RecordId, generation: u32) -> SmolStr {
 
 fn show(synced: &Synced) -> Result<()> {
     let name = terminal::paint(HEADING, &synced.source);
+    if let Some(why) = synced.why.as_ref().filter(|_| synced.result == "resting") {
+        return terminal::print(&format!("{name}  {}\n", terminal::paint(FAINT, why)));
+    }
     if let Some(why) = &synced.why {
-        let kept = "its last good state stays";
+        let kept = if synced.never { "nothing is known of it yet" } else { "its last good state stays" };
         let help = if synced.result == "not_believed" {
             format!("; `--believe {}` believes it", synced.source)
         } else {
@@ -311,6 +361,9 @@ fn show(synced: &Synced) -> Result<()> {
         text += &terminal::paint(FAINT, format!(", {}", counted(synced.requests as usize, "request")));
     }
     text.push('\n');
+    for note in &synced.notes {
+        text += &format!("  {}\n", terminal::paint(CHANGE, note));
+    }
     for set_aside in synced.quarantined.iter().take(SHOWN) {
         text += &format!("  {}  {}  {}\n", terminal::paint(URGENT, "set aside"), set_aside.at, set_aside.why);
     }

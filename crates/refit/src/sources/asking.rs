@@ -5,14 +5,17 @@ use crate::Refused;
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use refit_connect::systems::{
-    Authentication, ClientPlace, Grant, Limits, Number, Paging, Question, Reset, Secret, Signature, Size, System,
+    Authentication, Body, ClientPlace, Database, Grant, Limits, Number, Paging, Place, Question, Reset, Secret,
+    Signature, Size, System,
 };
 use refit_core::{
     facts::mapping::document::{
         self as written, AuthenticationDocument, ChangesDocument, ConnectorDocument, ListDocument, PagingDocument,
+        SinceDocument,
     },
     policy::document::outside::SourceDocument,
 };
+use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// How far back a reading of changes goes once more where the connector does not say: clocks differ, and records come late.
@@ -118,20 +121,32 @@ impl<'d> Asking<'d> {
     /// What is asked for a list. `mark` is where the reading before ended; without one, or with `full`, all is asked for. `id` is that
     /// of the record for which it is asked.
     pub fn list(&self, list: &ListDocument, mark: Option<&Mark>, full: bool, id: Option<&str>) -> Asked {
-        let fill = |text: &str| {
-            let text = id.map_or_else(|| text.to_owned(), |id| text.replace("{id}", &encoded(id)));
-            self.filled(&text)
+        let with = |text: &str, id: Option<&str>| {
+            let mut settings = self.settings.clone();
+            settings.extend(id.map(|id| ("id".to_owned(), id.to_owned())));
+            filled(text, &settings)
         };
-        let base = fill(self.connector.address.as_deref().unwrap_or_default());
+        let fill = |text: &str| with(text, id);
+        // In an address an id may not be taken for more than a part of the path.
+        let address = |text: &str| with(text, id.map(encoded).as_deref());
+        let base = address(self.connector.address.as_deref().unwrap_or_default());
+        let body = match (&list.graphql, &list.body) {
+            (Some(graphql), _) => {
+                let variables = graphql.variables.iter().map(|(name, value)| (name.clone(), filled_in(value, &fill)));
+                Body::Graphql { query: graphql.query.clone(), variables: variables.collect() }
+            }
+            (None, Some(body)) => Body::Json(with(body, id.map(in_json).as_deref())),
+            (None, None) => Body::Nothing,
+        };
         let mut query = BTreeMap::new();
         for (name, value) in &list.query {
             query.insert(name.clone(), fill(value));
         }
         let mut asked = Asked {
             question: Question {
-                address: format!("{base}{}", fill(&list.get)),
+                address: format!("{base}{}", address(&list.get)),
                 query: Vec::new(),
-                body: list.body.as_deref().map(&fill),
+                body,
                 paging: list.paging.as_ref().map(paging).unwrap_or_default(),
             },
             begins: None,
@@ -141,11 +156,17 @@ impl<'d> Asking<'d> {
         };
         match (&list.changes, mark.filter(|_| !full)) {
             (Some(ChangesDocument::Since(since)), Some(Mark::Since(last))) => {
-                let overlap = since.overlap.map_or(OVERLAP, |overlap| overlap.0);
-                let from = last.checked_sub(overlap).unwrap_or(*last);
-                let from = from.round(jiff::Unit::Second).unwrap_or(from).to_string();
-                // The same parameter may hold what is asked for otherwise: then both have to hold only if the vendor says so; it replaces.
-                query.insert(since.parameter.clone(), since.value.replace("{since}", &from));
+                let value = since.value.replace("{since}", &from(since, *last).to_string());
+                match &mut asked.question.body {
+                    Body::Graphql { variables, .. } => {
+                        variables.insert(since.parameter.clone(), Value::from(value));
+                    }
+                    // The same parameter may hold what is asked for otherwise: then both have to hold only if the vendor says so; it
+                    // replaces.
+                    Body::Nothing | Body::Json(_) => {
+                        query.insert(since.parameter.clone(), value);
+                    }
+                }
                 asked.whole = false;
             }
             (Some(ChangesDocument::Delta(delta)), Some(Mark::Delta(address))) => {
@@ -156,7 +177,7 @@ impl<'d> Asking<'d> {
             }
             (Some(ChangesDocument::Delta(delta)), _) => {
                 // Asked before the list itself, so that what changes meanwhile is told twice and not never.
-                let address = format!("{base}{}", fill(&delta.start));
+                let address = format!("{base}{}", address(&delta.start));
                 asked.begins = Some(Question { address, query: Vec::new(), ..asked.question.clone() });
                 asked.delta = Some(delta.next.clone());
             }
@@ -164,6 +185,41 @@ impl<'d> Asking<'d> {
         }
         asked.question.query = query.into_iter().collect();
         asked
+    }
+
+    /// From when on the rows of a query are asked for: the beginning of time for all of them.
+    pub fn since(&self, list: &ListDocument, mark: Option<&Mark>, full: bool) -> (Timestamp, bool) {
+        match (&list.changes, mark.filter(|_| !full)) {
+            (Some(ChangesDocument::Since(since)), Some(Mark::Since(last))) => (from(since, *last), false),
+            _ => (Timestamp::UNIX_EPOCH, true),
+        }
+    }
+
+    /// The database that the source is: a file, or a server.
+    pub fn database(&self, file: Option<PathBuf>) -> Result<Database> {
+        if let Some(file) = file {
+            return Ok(Database::new(Place::Sqlite(file)));
+        }
+        let (user, password) = match &self.connector.authentication {
+            Some(AuthenticationDocument::Basic(it)) => {
+                let password = it.password.as_deref().map(|name| self.secret(name)).transpose()?;
+                (Some(self.filled(&it.user)), password)
+            }
+            Some(_) => {
+                let why = "a database is told a user and a password: write `authentication: { basic: … }`";
+                return Err(Refused::no(format!("the connector of the source `{}`: {why}", self.name)));
+            }
+            None => (None, None),
+        };
+        // Also without a password: the environment of whoever runs this may have one.
+        if self.hosts.is_empty() {
+            let name = self.name;
+            return Err(Refused::usage(format!(
+                "say where the database is: `--connect {name}=postgres://HOST/DATABASE`"
+            )));
+        }
+        let address = self.filled(self.connector.address.as_deref().unwrap_or_default());
+        Ok(Database::new(Place::Postgres { address, user, password, hosts: self.hosts.clone() }))
     }
 
     /// The file that the source is.
@@ -271,6 +327,23 @@ fn token_address(connector: &ConnectorDocument) -> Option<&String> {
     }
 }
 
+/// From when on changes are asked for, where the last reading began at that time.
+fn from(since: &SinceDocument, last: Timestamp) -> Timestamp {
+    let overlap = since.overlap.map_or(OVERLAP, |overlap| overlap.0);
+    let from = last.checked_sub(overlap).unwrap_or(last);
+    from.round(jiff::Unit::Second).unwrap_or(from)
+}
+
+/// A variable, with settings filled into its texts.
+fn filled_in(value: &Value, fill: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::from(fill(text)),
+        Value::Array(items) => items.iter().map(|item| filled_in(item, fill)).collect(),
+        Value::Object(entries) => entries.iter().map(|(name, value)| (name.clone(), filled_in(value, fill))).collect(),
+        other => other.clone(),
+    }
+}
+
 /// A text with settings in it, `{name}`. Braces around anything else stay: JSON and filters have some.
 fn filled(text: &str, settings: &BTreeMap<String, String>) -> String {
     let (mut filled, mut rest) = (String::new(), text);
@@ -333,6 +406,7 @@ fn paging(document: &PagingDocument) -> Paging {
     match document {
         PagingDocument::Cursor(it) => Paging::Cursor {
             next: it.next.clone(),
+            more: it.more.clone(),
             parameter: it.parameter.clone(),
             size: size(&it.size_parameter, it.size),
         },
@@ -347,6 +421,12 @@ fn paging(document: &PagingDocument) -> Paging {
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// A text as it stands within a text of JSON.
+fn in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map_or_else(String::new, str::to_owned)
 }
 
 /// Where the next reading of changes begins that was asked so at this time.
@@ -378,6 +458,24 @@ mod tests {
         assert_eq!(host("https://graph.microsoft.com/v1.0", "").as_deref(), Some("https://graph.microsoft.com"));
         assert_eq!(host("{company}", "https://evil.example"), None);
         assert_eq!(host("https://{company}/api", "evil.example"), None);
+    }
+
+    #[test]
+    fn an_id_is_written_as_its_place_wants_it() {
+        let text = "connector: a\nname: A\nreads: http_json\naddress: \"https://a.example\"\nlists:\n  all:\n    get: \"/users/{id}/apps\"\n    \
+            query: { of: \"{id}\" }\n    body: '{\"of\": \"{id}\"}'\n    gives: [a]\n";
+        let limits = refit_core::policy::syntax::Limits::default();
+        let mut files = refit_core::policy::diagnostic::Files::default();
+        let text = format!("{text}records:\n  - {{ records: a, of: device, id: record.id }}\n");
+        let file = files.add("connector.yaml".to_owned(), text.as_bytes(), &limits).unwrap();
+        let fields = refit_core::facts::Fields::builtin();
+        let connector = refit_core::facts::mapping::load(&files, file, &fields, &limits).0.unwrap();
+        let source: SourceDocument = serde_json::from_value(serde_json::json!({ "source": "a" })).unwrap();
+        let asking = Asking::new(&source, &connector.document, false, None, BTreeMap::new()).unwrap();
+        let question = asking.list(&connector.document.lists["all"], None, true, Some("../a\"{b}")).question;
+        assert_eq!(question.address, "https://a.example/users/..%2Fa%22%7Bb%7D/apps");
+        assert_eq!(question.query, [("of".to_owned(), "../a\"{b}".to_owned())]);
+        assert_eq!(question.body, Body::Json(r#"{"of": "../a\"{b}"}"#.to_owned()));
     }
 
     #[test]

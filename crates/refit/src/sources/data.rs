@@ -27,6 +27,9 @@ pub struct Stored {
     pub name: SmolStr,
     /// Where the next reading of changes begins, by list.
     pub marks: BTreeMap<SmolStr, Mark>,
+    /// When each list was asked.
+    #[serde(default)]
+    pub lists: BTreeMap<SmolStr, ListState>,
     /// When all of it was last read.
     pub whole: Option<Timestamp>,
     /// What it says.
@@ -41,6 +44,15 @@ pub enum Mark {
     Since(Timestamp),
     /// At this address.
     Delta(String),
+}
+
+/// When a list was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListState {
+    /// When it was last asked.
+    pub asked: Timestamp,
+    /// When it was last asked for all that there is.
+    pub whole: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +73,16 @@ impl Stored {
     /// A source that was never read.
     pub fn new(name: &str) -> Stored {
         Stored { version: VERSION, name: name.into(), ..Stored::default() }
+    }
+
+    /// Notes that lists were asked at this time, each for all that there is or only for what has changed.
+    pub fn asked(&mut self, lists: impl IntoIterator<Item = (SmolStr, bool)>, at: Timestamp) {
+        for (name, whole) in lists {
+            let before = self.lists.get(&name).and_then(|state| state.whole);
+            self.lists.insert(name, ListState { asked: at, whole: if whole { Some(at) } else { before } });
+        }
+        // All of it is as old as the list that is oldest.
+        self.whole = self.lists.values().map(|state| state.whole).min().flatten();
     }
 }
 

@@ -6,6 +6,12 @@
 #[allow(dead_code, reason = "the tests of the client use all of it")]
 mod server;
 
+mod changes;
+mod guide;
+#[cfg(unix)]
+mod prism;
+mod rows;
+
 use serde_json::{Value, json};
 use server::{Answer, Asked, Server, pairs, status};
 use std::{

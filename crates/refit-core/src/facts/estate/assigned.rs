@@ -11,7 +11,7 @@ use serde::Serialize;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
 
-/// What a source says of who has a device.
+/// What a source says of who has a device, or who manages somebody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Assigned {
     /// Who says so.
@@ -38,16 +38,21 @@ const LOOKED_UP: [KeyKind; 4] = [KeyKind::Id, KeyKind::EmployeeId, KeyKind::Emai
 impl Estate {
     /// What sources say of who has a device, source by source.
     pub fn assigned(&self, nodes: &[&Node]) -> Vec<Assigned> {
+        self.related(nodes, RelationKind::Assigned)
+    }
+
+    /// What sources say of whom records have to do with in that way.
+    pub(super) fn related(&self, nodes: &[&Node], relation: RelationKind) -> Vec<Assigned> {
         let mut found = Vec::new();
         for node in nodes.iter().filter(|node| !node.gone) {
             let Some(source) = self.sources.get(&node.record.source) else { continue };
             for kept in self.kept(node) {
-                let relations = kept.relations.iter().filter(|it| it.relation == RelationKind::Assigned);
+                let relations = kept.relations.iter().filter(|it| it.relation == relation);
                 for relation in relations {
                     found.push(Assigned {
                         source: node.record.source.clone(),
                         record: node.record.id.clone(),
-                        observed: kept.observed.or(source.read),
+                        observed: kept.observed.or_else(|| source.said(&kept.records)),
                         assignment: relation.assignment.clone(),
                         named: named(relation),
                         person: self.person_of(&node.record.source, relation),

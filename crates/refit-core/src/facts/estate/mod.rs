@@ -7,6 +7,8 @@
 //! [`Estate::device`] and [`Estate::person`] give what is known of one, with what every source says and which one is believed.
 
 mod assigned;
+mod chain;
+mod derived;
 mod kept;
 mod profile;
 mod source;
@@ -14,6 +16,8 @@ mod source;
 mod tests;
 
 pub use assigned::Assigned;
+pub use chain::{Chain, ChainEnd};
+pub use derived::REFIT;
 pub use kept::Kept;
 pub use profile::{FieldSaid, Of, Profile, RecordSaid, Rules, SaidBy, Standing};
 pub use source::{Alarm, SHRINK_LIMIT, Source, Taken};
@@ -44,6 +48,8 @@ pub struct Incoming<'r> {
     pub whole: BTreeSet<SmolStr>,
     /// The kinds of which records say only what has changed of them: what they do not speak of is as before.
     pub partial: BTreeSet<SmolStr>,
+    /// The kinds of records that were not asked for: what is said of them grows old.
+    pub resting: BTreeSet<SmolStr>,
     /// When it was read.
     pub at: Timestamp,
     /// How much smaller it may be than the last, as a share; `None` believes it whatever is missing.
@@ -62,14 +68,14 @@ impl Estate {
         incoming: Incoming<'_>,
         mint: impl FnMut(&RecordId, u32) -> SmolStr,
     ) -> Result<Vec<Change>, Alarm> {
-        let Incoming { source, records, whole, partial, at, shrink_limit } = incoming;
+        let Incoming { source, records, whole, partial, resting, at, shrink_limit } = incoming;
         let sighting = |record: &Record| Sighting {
             partial: partial.contains(&record.records),
             ..Sighting::of(source, record, at)
         };
         let sightings: Vec<Sighting> = records.iter().map(sighting).collect();
         let state = self.sources.entry(source.into()).or_default();
-        let Taken { gone } = state.take(records, &whole, &partial, at, shrink_limit)?;
+        let Taken { gone } = state.take(records, &whole, &partial, &resting, at, shrink_limit)?;
         let gone: Vec<RecordId> = gone.into_iter().map(|(of, id)| RecordId { of, source: source.into(), id }).collect();
         let mut changes = self.registry.observe(sightings, at, mint);
         changes.extend(self.registry.gone(&gone));

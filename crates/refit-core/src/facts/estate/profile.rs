@@ -1,6 +1,6 @@
 //! All that is known of one device or person, with who says it.
 
-use super::{Assigned, Estate, Kept};
+use super::{Assigned, Chain, ChainEnd, Estate, Kept};
 use crate::facts::identity::{Conflict, Node};
 use crate::facts::mapping::{Key, document::Subject};
 use crate::facts::{Absent, Authority, Fact, FactSet, FieldRef, Fields, Root, Staleness, Value};
@@ -33,6 +33,12 @@ pub struct Profile {
     /// What each source says of who has a device.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assigned: Vec<Assigned>,
+    /// Who a person reports to, up to the top.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managers: Option<Chain>,
+    /// How many people report to a person.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reports: usize,
     /// The devices of a person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Of>,
@@ -140,7 +146,7 @@ impl Estate {
         let nodes = self.registry.records(&profile.id);
         profile.assigned = self.assigned(&nodes);
         profile.person = believed(&profile.assigned, rules).map(|(person, source)| {
-            let name = self.profile(Subject::Person, &person, rules).and_then(|person| person.name());
+            let name = self.name(Subject::Person, &person, rules);
             Of { id: person, name, source }
         });
         for node in nodes.iter().filter(|node| !node.gone) {
@@ -155,6 +161,9 @@ impl Estate {
     /// All that is known of a person, with the devices that are believed to be that person's.
     pub fn person(&self, id: &str, rules: &Rules<'_>) -> Option<Profile> {
         let mut profile = self.profile(Subject::Person, id, rules)?;
+        let chain = self.managers(&profile.id, rules);
+        profile.managers = Some(chain).filter(|chain| !chain.managers.is_empty() || chain.ends != ChainEnd::Top);
+        profile.reports = self.reports(&profile.id, rules);
         for device in self.registry.entities(Subject::Device) {
             let assigned = self.assigned(&self.registry.records(device));
             if !assigned.iter().any(|assigned| assigned.person.as_ref() == Some(&profile.id)) {
@@ -162,7 +171,7 @@ impl Estate {
             }
             if let Some((person, source)) = believed(&assigned, rules).filter(|(person, _)| *person == profile.id) {
                 debug_assert_eq!(person, profile.id);
-                let name = self.profile(Subject::Device, device, rules).and_then(|device| device.name());
+                let name = self.name(Subject::Device, device, rules);
                 profile.devices.push(Of { id: device.clone(), name, source });
             }
         }
@@ -196,7 +205,7 @@ impl Estate {
         records.sort_by_key(order);
         let mut newest: BTreeMap<(FieldRef, &SmolStr), Answer<'_>> = BTreeMap::new();
         for (node, kept) in records {
-            let read = self.sources.get(&node.record.source).and_then(|source| source.read);
+            let read = self.sources.get(&node.record.source).and_then(|source| source.said(&kept.records));
             for (field, value) in &kept.facts {
                 newest.insert((field.clone(), &node.record.source), (value, kept.observed.or(read)));
             }
@@ -210,6 +219,16 @@ impl Estate {
         said
     }
 
+    /// What people call a device or person.
+    pub(super) fn name(&self, of: Subject, id: &str, rules: &Rules<'_>) -> Option<SmolStr> {
+        let facts = self.facts(id, rules.fields);
+        let resolved = |field: &FieldRef| facts.resolve(field, rules.authority, rules.staleness, rules.now).value;
+        names(of).iter().find_map(|field| match resolved(field)? {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
     fn profile(&self, of: Subject, id: &str, rules: &Rules<'_>) -> Option<Profile> {
         let id = self.registry.leads_to(id)?.clone();
         let nodes = self.registry.records(&id);
@@ -220,7 +239,8 @@ impl Estate {
             Subject::Device => Root::Device,
             Subject::Person => Root::Person,
         };
-        let facts = self.facts(&id, rules.fields);
+        let mut facts = self.facts(&id, rules.fields);
+        self.derive(of, &id, &mut facts, rules);
         let of_kind = |field: &&FieldRef| field.root == root;
         let fields = facts.fields().filter(of_kind).map(|field| said_of(&facts, field, rules)).collect();
         let former: BTreeSet<SmolStr> =
@@ -242,6 +262,8 @@ impl Estate {
             person: None,
             assigned: Vec::new(),
             devices: Vec::new(),
+            managers: None,
+            reports: 0,
             conflicts: self.registry.conflicts().iter().filter(concerned).map(|conflict| (*conflict).clone()).collect(),
             id,
         })
@@ -251,11 +273,7 @@ impl Estate {
 impl Profile {
     /// What people call it.
     pub fn name(&self) -> Option<SmolStr> {
-        let named = match self.of {
-            Subject::Device => ["hostname", "serial"].map(FieldRef::device),
-            Subject::Person => ["email", "id"].map(FieldRef::person),
-        };
-        named.iter().find_map(|name| {
+        names(self.of).iter().find_map(|name| {
             let field = self.fields.iter().find(|field| field.field == *name)?;
             match field.value.as_ref()? {
                 Plain::Text(text) => Some(text.clone()),
@@ -263,6 +281,18 @@ impl Profile {
             }
         })
     }
+}
+
+/// The fields by which people call a device or person, best first.
+fn names(of: Subject) -> [FieldRef; 2] {
+    match of {
+        Subject::Device => ["hostname", "serial"].map(FieldRef::device),
+        Subject::Person => ["email", "id"].map(FieldRef::person),
+    }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What is known of one field.
@@ -294,6 +324,25 @@ fn said_of(facts: &FactSet, field: &FieldRef, rules: &Rules<'_>) -> FieldSaid {
 }
 
 impl Rules<'_> {
+    /// Of what sources say of somebody: what the most trusted says that is fresh. Whom nobody knows by what is said comes last.
+    pub(super) fn most_trusted<'a>(&self, said: &'a [Assigned], field: &FieldRef) -> Option<&'a Assigned> {
+        let order = self.authority.order.get(field).map(Vec::as_slice).unwrap_or_default();
+        let rank = |source: &SmolStr| order.iter().position(|listed| listed == source).unwrap_or(order.len());
+        let stale = |it: &&Assigned| {
+            let limit = match field.root {
+                Root::Person => self.staleness.person(&it.source),
+                _ => self.staleness.device(&it.source),
+            };
+            it.observed.and_then(|observed| observed.checked_add(limit).ok()).is_some_and(|end| end < self.now)
+        };
+        said.iter().filter(|it| !stale(it)).min_by(|a, b| {
+            let key = |it: &Assigned| {
+                (it.person.is_none(), rank(&it.source), it.assignment.is_none(), std::cmp::Reverse(it.observed))
+            };
+            (key(a), &a.source, &a.record, &a.named).cmp(&(key(b), &b.source, &b.record, &b.named))
+        })
+    }
+
     /// Whether a fact counts by its age.
     fn is_fresh(&self, field: &FieldRef, fact: &Fact) -> bool {
         let mut alone = FactSet::new();
@@ -305,19 +354,10 @@ impl Rules<'_> {
 
 /// The person whom a device is believed to belong to, and who says so: as the most trusted source for `device.assignment` says. Of one
 /// that several use there is none, unless the source says whose it is.
-fn believed(assigned: &[Assigned], rules: &Rules<'_>) -> Option<(SmolStr, SmolStr)> {
-    let field = FieldRef::device("assignment");
-    let order = rules.authority.order.get(&field).map(Vec::as_slice).unwrap_or_default();
-    let rank = |source: &SmolStr| order.iter().position(|listed| listed == source).unwrap_or(order.len());
-    let stale = |it: &&Assigned| {
-        let limit = rules.staleness.device(&it.source);
-        it.observed.and_then(|observed| observed.checked_add(limit).ok()).is_some_and(|end| end < rules.now)
-    };
+pub(super) fn believed(assigned: &[Assigned], rules: &Rules<'_>) -> Option<(SmolStr, SmolStr)> {
     let personal = |it: &&Assigned| !matches!(it.assignment.as_deref(), Some("shared" | "kiosk" | "spare"));
-    let candidates = assigned.iter().filter(|it| it.person.is_some()).filter(personal).filter(|it| !stale(it));
-    let best = candidates.min_by(|a, b| {
-        let key = |it: &Assigned| (rank(&it.source), it.assignment.is_none(), std::cmp::Reverse(it.observed));
-        (key(a), &a.source, &a.record, &a.named).cmp(&(key(b), &b.source, &b.record, &b.named))
-    })?;
+    let candidates: Vec<Assigned> =
+        assigned.iter().filter(|it| it.person.is_some()).filter(personal).cloned().collect();
+    let best = rules.most_trusted(&candidates, &FieldRef::device("assignment"))?;
     Some((best.person.clone()?, best.source.clone()))
 }

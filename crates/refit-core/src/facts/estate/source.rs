@@ -21,6 +21,9 @@ pub struct Source {
     pub records: BTreeMap<(SmolStr, SmolStr), Kept>,
     /// When it was last read and believed; what it says without a time of its own is of this time.
     pub read: Option<Timestamp>,
+    /// When kinds of records were last asked for that have not been asked for since, as their lists want to rest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rested: BTreeMap<SmolStr, Timestamp>,
     /// Why it is not believed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
@@ -77,6 +80,7 @@ impl Source {
         records: Vec<Record>,
         whole: &BTreeSet<SmolStr>,
         partial: &BTreeSet<SmolStr>,
+        resting: &BTreeSet<SmolStr>,
         at: Timestamp,
         shrink_limit: Option<f64>,
     ) -> Result<Taken, Alarm> {
@@ -115,9 +119,20 @@ impl Source {
             let there: BTreeSet<(Subject, &SmolStr)> = self.records.values().map(|kept| (kept.of, &kept.id)).collect();
             gone.retain(|(of, id)| !there.contains(&(*of, id)));
         }
+        self.rested.retain(|kind, _| resting.contains(kind));
+        if let Some(before) = self.read {
+            for kind in resting {
+                self.rested.entry(kind.clone()).or_insert(before);
+            }
+        }
         self.read = Some(self.read.map_or(at, |read| read.max(at)));
         self.alarm = None;
         Ok(Taken { gone })
+    }
+
+    /// When it last said what it says of a kind of records.
+    pub fn said(&self, kind: &SmolStr) -> Option<Timestamp> {
+        self.rested.get(kind).copied().or(self.read)
     }
 
     /// Notes that it can't be read.

@@ -1,5 +1,7 @@
 //! What sources say, whom to believe, and what happens to sources that fail or shrink.
 
+mod departments;
+
 use super::{Alarm, Estate, Incoming, Rules, SHRINK_LIMIT, Standing};
 use crate::facts::identity::{Change, Settled};
 use crate::facts::mapping::{
@@ -42,8 +44,15 @@ fn record(of: Subject, id: &str, keys: &[(KeyKind, &str)], facts: &[(&str, Optio
 
 fn take(estate: &mut Estate, source: &str, hours: i64, records: Vec<Record>) -> Result<Vec<Change>, Alarm> {
     let whole = ["devices".into(), "people".into()].into();
-    let incoming =
-        Incoming { source, records, whole, partial: [].into(), at: time(hours), shrink_limit: Some(SHRINK_LIMIT) };
+    let incoming = Incoming {
+        source,
+        records,
+        whole,
+        partial: [].into(),
+        resting: [].into(),
+        at: time(hours),
+        shrink_limit: Some(SHRINK_LIMIT),
+    };
     estate.take(incoming, |record, generation| SmolStr::new(format!("{record}+{generation}")))
 }
 
@@ -93,15 +102,7 @@ fn a_source_that_says_again_what_it_said_is_fresh() {
     let mut estate = Estate::default();
     take(&mut estate, "hr", 0, ada("Engineering")).unwrap();
     // Only what has changed was read: nothing has.
-    let incoming = Incoming {
-        source: "hr",
-        records: Vec::new(),
-        whole: [].into(),
-        partial: [].into(),
-        at: time(30),
-        shrink_limit: Some(SHRINK_LIMIT),
-    };
-    estate.take(incoming, |_, _| unreachable!()).unwrap();
+    nothing_new(&mut estate, &[], 30);
     assert_eq!(believed(&estate, "hr/1+0", "person.department", &[], 50).0, text("Engineering"));
     estate.fail("hr", time(60), "it does not answer".into());
     assert_eq!(
@@ -110,6 +111,33 @@ fn a_source_that_says_again_what_it_said_is_fresh() {
         "the last good state stays"
     );
     assert_eq!(believed(&estate, "hr/1+0", "person.department", &[], 61).0, None, "and grows old");
+}
+
+/// A reading of what has changed, without these kinds: nothing has.
+fn nothing_new(estate: &mut Estate, resting: &[&str], hours: i64) {
+    let incoming = Incoming {
+        source: "hr",
+        records: Vec::new(),
+        whole: [].into(),
+        partial: [].into(),
+        resting: resting.iter().map(SmolStr::new).collect(),
+        at: time(hours),
+        shrink_limit: Some(SHRINK_LIMIT),
+    };
+    estate.take(incoming, |_, _| unreachable!()).unwrap();
+}
+
+#[test]
+fn what_was_not_asked_for_grows_old_while_the_rest_is_read() {
+    let mut estate = Estate::default();
+    let department = |estate: &Estate, hours| believed(estate, "hr/1+0", "person.department", &[], hours).0;
+    take(&mut estate, "hr", 0, ada("Engineering")).unwrap();
+    nothing_new(&mut estate, &["people"], 12);
+    nothing_new(&mut estate, &["people"], 20);
+    assert_eq!(department(&estate, 23), text("Engineering"));
+    assert_eq!(department(&estate, 25), None, "it was last said at the beginning");
+    nothing_new(&mut estate, &["devices"], 30);
+    assert_eq!(department(&estate, 50), text("Engineering"), "it was asked for again");
 }
 
 #[test]
@@ -139,8 +167,15 @@ fn a_reading_with_far_fewer_records_is_not_believed() {
     assert!(estate.registry.nodes().iter().filter(|node| node.gone).count() == 10);
     // Somebody says that it is so.
     let whole = ["devices".into()].into();
-    let incoming =
-        Incoming { source: "mdm", records: fleet(60), whole, partial: [].into(), at: time(4), shrink_limit: None };
+    let incoming = Incoming {
+        source: "mdm",
+        records: fleet(60),
+        whole,
+        partial: [].into(),
+        resting: [].into(),
+        at: time(4),
+        shrink_limit: None,
+    };
     estate.take(incoming, |_, _| unreachable!()).unwrap();
     let source = &estate.sources["mdm"];
     assert_eq!((source.records.len(), source.alarm.clone()), (60, None));

@@ -8,6 +8,7 @@ mod apply;
 mod compile;
 mod convert;
 pub mod document;
+mod draft;
 pub mod expr;
 mod json;
 mod keys;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use apply::read;
 pub use compile::Connector;
+pub use draft::{Draft, draft, form, sample};
 pub use json::Json;
 pub use keys::{Key, KeyKind, Strength};
 pub use load::load;

@@ -136,7 +136,7 @@ fn system(document: &ConnectorDocument, fields: &Fields) -> String {
     if !document.lists.is_empty() {
         text += "| list | asked at | gives | only what has changed | not more often than |\n| --- | --- | --- | --- | --- |\n";
         for (name, list) in &document.lists {
-            let at = &list.get;
+            let at = list.sql.as_ref().unwrap_or(&list.get);
             let changes = match &list.changes {
                 None => "no: all of it each time",
                 Some(ChangesDocument::Since(it)) if it.tells_deletions => "since a time, with deletions",

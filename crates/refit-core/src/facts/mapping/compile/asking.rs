@@ -52,19 +52,40 @@ impl Compiler<'_> {
 
     /// Whether a list is asked for as systems of this kind are.
     fn list(&mut self, list: &ListDocument, at: &[Step<'_>]) {
-        if matches!(
-            self.written.document.reads,
-            PayloadKind::Csv | PayloadKind::Json | PayloadKind::Ndjson | PayloadKind::Plist
-        ) {
-            let label = "the connector reads a file, which is not asked for lists".to_owned();
-            self.report_key("connector/list", "a list of a file", at, label).help =
-                Some("leave `lists:` out, or say in `reads:` how the system is asked".to_owned());
-            return;
+        let reads = self.written.document.reads;
+        let said = [
+            ("get", !list.get.is_empty()),
+            ("graphql", list.graphql.is_some()),
+            ("sql", list.sql.is_some()),
+            ("body", list.body.is_some()),
+        ];
+        let (needed, allowed, of): (&[&str], &[&str], _) = match reads {
+            PayloadKind::HttpJson => (&[], &["get", "body"], "a system with JSON over HTTP"),
+            PayloadKind::Graphql => (&["graphql"], &["get", "graphql"], "a system with GraphQL"),
+            PayloadKind::Sql => (&["sql"], &["sql"], "a database"),
+            PayloadKind::Csv | PayloadKind::Json | PayloadKind::Ndjson | PayloadKind::Plist => {
+                let label = "the connector reads a file, which is not asked for lists".to_owned();
+                self.report_key("connector/list", "a list of a file", at, label).help =
+                    Some("leave `lists:` out, or say in `reads:` how the system is asked".to_owned());
+                return;
+            }
+        };
+        for (key, is_said) in said {
+            if is_said && !allowed.contains(&key) {
+                let label = format!("{of} is asked by {}", words(allowed));
+                self.report_key("connector/list", "a question of another kind of system", &join(at, key), label);
+            } else if !is_said && needed.contains(&key) {
+                let label = format!("{of} is asked by {}", words(needed));
+                self.report_key("connector/list", &format!("`{key}` is missing"), at, label);
+            }
         }
         let of_paging = join(at, "paging");
         match &list.paging {
             Some(PagingDocument::Cursor(it)) => {
                 self.pointer(&it.next, &join(&join(&of_paging, "cursor"), "next"));
+                if let Some(more) = &it.more {
+                    self.pointer(more, &join(&join(&of_paging, "cursor"), "more"));
+                }
             }
             Some(PagingDocument::NextLink(it)) => {
                 self.pointer(&it.next, &join(&join(&of_paging, "next_link"), "next"));
@@ -73,11 +94,32 @@ impl Compiler<'_> {
             Some(PagingDocument::Offset(it)) => self.number(it, &join(&of_paging, "offset")),
             Some(PagingDocument::LinkHeader(_)) | None => {}
         }
+        if reads == PayloadKind::Graphql && list.paging.as_ref().is_some_and(|paging| !is_cursor(paging)) {
+            let label = "GraphQL has cursors, which are given back in a variable".to_owned();
+            self.report_key("connector/list", "paging of another kind of system", &of_paging, label);
+        }
+        if reads == PayloadKind::Sql && list.paging.is_some() {
+            let label = "all rows of a query are read".to_owned();
+            self.report_key("connector/list", "paging of another kind of system", &of_paging, label);
+        }
         match &list.changes {
             Some(ChangesDocument::Delta(delta)) => {
                 self.pointer(&delta.next, &join(&join(&join(at, "changes"), "delta"), "next"));
+                if reads != PayloadKind::HttpJson {
+                    let label = format!("{of} has no address for what changes");
+                    let path = join(&join(at, "changes"), "delta");
+                    self.report_key("connector/list", "changes of another kind of system", &path, label);
+                }
             }
             Some(ChangesDocument::Since(since)) => {
+                if let Some(sql) = list.sql.as_ref().filter(|_| reads == PayloadKind::Sql)
+                    && !sql.contains(":since")
+                {
+                    let path = join(at, "sql");
+                    let label = "`:since` never stands in it".to_owned();
+                    self.report("connector/list", "a query that can't be asked for changes", &path, label).help =
+                        Some("compare a time of change with `:since`, such as `where updated_at >= :since`".to_owned());
+                }
                 let path = join(&join(&join(at, "changes"), "since"), "value");
                 if !since.value.contains("{since}") {
                     let label = "the time has to be in it, as `{since}`".to_owned();
@@ -118,6 +160,15 @@ impl Compiler<'_> {
             texts.push((&list.get, join(&at, "get")));
             for (parameter, value) in &list.query {
                 texts.push((value, join(&join(&at, "query"), parameter.as_str())));
+            }
+            for (variable, value) in list.graphql.iter().flat_map(|graphql| &graphql.variables) {
+                let path = join(&join(&join(&at, "graphql"), "variables"), variable.as_str());
+                let mut values = vec![value];
+                while let Some(value) = values.pop() {
+                    texts.extend(value.as_str().map(|text| (text, path.clone())));
+                    values.extend(value.as_array().into_iter().flatten());
+                    values.extend(value.as_object().into_iter().flat_map(|object| object.values()));
+                }
             }
             if let Some(ChangesDocument::Delta(delta)) = &list.changes {
                 texts.push((&delta.start, join(&join(&join(&at, "changes"), "delta"), "start")));
@@ -193,6 +244,14 @@ impl Compiler<'_> {
         let label = format!("there are no {what} `{name}`");
         self.report("connector/unknown-name", "unknown name", path, label).help = Some(help);
     }
+}
+
+fn is_cursor(paging: &PagingDocument) -> bool {
+    matches!(paging, PagingDocument::Cursor(_))
+}
+
+fn words(keys: &[&str]) -> String {
+    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// Names in braces, `{name}`; braces around anything else are the system's own.

@@ -190,14 +190,21 @@ pub enum ResetKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListDocument {
-    /// The address, after the connector's own.
+    /// The address, after the connector's own; that alone where nothing is said.
+    #[serde(default)]
     pub get: String,
     /// Parameters of the address.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
-    /// A body, which makes it a POST: a GraphQL query, for one.
+    /// A body, which makes it a POST.
     #[serde(default)]
     pub body: Option<String>,
+    /// A GraphQL query, which makes it a POST. Errors in its answer fail the reading, also where there is data besides.
+    #[serde(default)]
+    pub graphql: Option<GraphqlDocument>,
+    /// A query of a database, each row of which is a record. `:since` in it is the time of `changes: since`.
+    #[serde(default)]
+    pub sql: Option<String>,
     /// How the next page is asked for; there is one page where nothing is said.
     #[serde(default)]
     pub paging: Option<PagingDocument>,
@@ -212,6 +219,17 @@ pub struct ListDocument {
     pub every: Option<Duration>,
     /// The kinds of records that come of it.
     pub gives: Vec<String>,
+}
+
+/// A GraphQL query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GraphqlDocument {
+    /// It, in GraphQL.
+    pub query: String,
+    /// Its variables; settings are filled into texts. The cursor of `paging` and the time of `changes: since` are set besides.
+    #[serde(default)]
+    pub variables: BTreeMap<String, serde_json::Value>,
 }
 
 /// How the next page is asked for.
@@ -236,8 +254,11 @@ pub enum PagingDocument {
 pub struct CursorPagingDocument {
     /// Where in the answer the next cursor is, as a JSON pointer.
     pub next: String,
-    /// The parameter that it is given back in.
+    /// The parameter that it is given back in; in GraphQL a variable.
     pub parameter: String,
+    /// Where in the answer it says whether there are more, as a JSON pointer; without it there are as long as there is a cursor.
+    #[serde(default)]
+    pub more: Option<String>,
     /// The parameter that says how many records a page has.
     #[serde(default)]
     pub size_parameter: Option<String>,
@@ -302,9 +323,10 @@ pub enum ChangesDocument {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SinceDocument {
-    /// The parameter.
+    /// The parameter; in GraphQL a variable, in SQL what stands in the query as `:since`.
     pub parameter: String,
     /// What is put in it; `{since}` is the time, as RFC 3339.
+    #[serde(default = "the_time")]
     pub value: String,
     /// The time of a record's last change, by which the next reading begins.
     #[serde(default)]
@@ -315,6 +337,10 @@ pub struct SinceDocument {
     /// Whether deleted records are among them; else they are found by reading everything.
     #[serde(default)]
     pub tells_deletions: bool,
+}
+
+fn the_time() -> String {
+    "{since}".to_owned()
 }
 
 /// What has changed since the reading before.

@@ -46,6 +46,44 @@ none: { device.colour: none }
 }
 
 #[test]
+fn every_mistake_in_how_a_system_is_asked_is_shown_too() {
+    let text = r#"
+connector: acme
+name: Acme
+reads: graphql
+settings: { url: { about: Where it is. }, team: { about: Whose. } }
+secrets: { key: A key. }
+address: "{ulr}/api"
+authentication: { api_key: { key: kee, header: X-Key } }
+headers: { X-Team: "{team}", X-Trace: "{trace}" }
+lists:
+  hosts:
+    get: /graphql/{id}
+    sql: select 1
+    paging: { cursor: { next: data/next, more: /data/more, parameter: after } }
+    changes: { delta: { next: /delta, start: "/delta?for={team}" } }
+    gives: [hosts]
+  teams:
+    graphql: { query: "{ teams { id } }" }
+    query: { filter: "{\"a\": 1} {tema}" }
+    paging: { next_link: { next: /next } }
+    changes: { since: { parameter: since, value: today } }
+    gives: [hosts]
+  members: { get: /members, graphql: { query: "{ a }" }, for_each: hosts_of_teams, gives: [hosts] }
+  hosts_of_teams: { get: /hosts, graphql: { query: "{ a }" }, for_each: teams, gives: [hosts] }
+records:
+  - { records: hosts, of: device, id: record.id }
+"#;
+    let (connector, said) = loaded(text);
+    assert!(connector.is_none());
+    insta::assert_snapshot!(said);
+    let of_file = "connector: a\nname: A\nreads: csv\nlists: { all: { get: /all, gives: [a] } }\n";
+    let of_database = "connector: a\nname: A\nreads: sql\nlists: { all: { sql: select 1, changes: { since: { parameter: since } }, gives: [a] } }\n";
+    let records = "records:\n  - { records: a, of: device, id: record.id }\n";
+    insta::assert_snapshot!(loaded(&format!("{of_file}{records}")).1 + &loaded(&format!("{of_database}{records}")).1);
+}
+
+#[test]
 fn a_file_with_two_documents_is_refused() {
     let (connector, said) = loaded("connector: a\nname: A\nrecords: []\n---\nconnector: b\n");
     assert!(connector.is_none());

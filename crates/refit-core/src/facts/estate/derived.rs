@@ -1,0 +1,115 @@
+//! What follows from what sources say, where none says it itself: who manages a person, whether they have begun or left, where a device
+//! is in its life.
+//!
+//! It is said under the name [`REFIT`], and counts for as long as what it follows from.
+
+use super::profile::believed;
+use super::{Estate, Rules};
+use crate::facts::mapping::document::Subject;
+use crate::facts::{Fact, FactSet, FieldRef, Kind, Value};
+use jiff::{SignedDuration, Timestamp};
+use smol_str::SmolStr;
+
+/// Who says what follows from what others say.
+pub const REFIT: &str = "refit";
+
+/// Since so long a device was not seen that is absent (design: absence and arrival).
+const ABSENT_AFTER: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// For so long a device is new after it has enrolled: its first week.
+const NEW_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// For so long a device that has enrolled is being set up, as long as nobody has it.
+const SET_UP_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// A last day is worked to its end, in the zone that ends it last.
+const LAST_DAY: SignedDuration = SignedDuration::from_hours(24 + 12);
+
+impl Estate {
+    /// Adds what follows to what sources say of one device or person.
+    pub(super) fn derive(&self, of: Subject, id: &str, facts: &mut FactSet, rules: &Rules<'_>) {
+        let derived = match of {
+            Subject::Device => vec![(FieldRef::device("phase"), self.phase(id, facts, rules))],
+            Subject::Person => vec![
+                (FieldRef::person("manager"), self.manager_address(id, rules)),
+                (FieldRef::person("employment"), employment(facts, rules)),
+            ],
+        };
+        for (field, value) in derived {
+            let Some((value, observed)) = value.filter(|_| facts.said(&field).is_empty()) else { continue };
+            facts.insert(field, Fact { value: Value::text(value), source: Some(REFIT.into()), observed });
+        }
+    }
+
+    fn manager_address(&self, id: &str, rules: &Rules<'_>) -> Said {
+        let said = self.manager(id, rules)?;
+        let address = self.name(Subject::Person, &said.person?, rules).filter(|name| name.contains('@'))?;
+        Some((address, said.observed))
+    }
+
+    fn phase(&self, id: &str, facts: &FactSet, rules: &Rules<'_>) -> Said {
+        let nodes = self.registry.records(id);
+        let mut there = false;
+        // When it was seen last, and when those who say such things last said anything.
+        let mut newest: Option<(Timestamp, Timestamp)> = None;
+        for node in nodes.iter().filter(|node| !node.gone) {
+            let source = self.sources.get(&node.record.source);
+            for kept in self.kept(node).filter(|kept| !kept.deleted) {
+                there = true;
+                let seen = kept.facts.get(&FieldRef::device("seen")).and_then(Option::as_ref);
+                let Some(Value::Time(seen)) = seen.and_then(|seen| Value::read(seen, Kind::Time)) else { continue };
+                let Some(said) = source.and_then(|source| source.said(&kept.records)) else { continue };
+                let said = said.min(rules.now);
+                if rules.now.duration_since(said) <= rules.staleness.device(&node.record.source) {
+                    newest = Some(newest.map_or((seen, said), |(a, b)| (a.max(seen), b.max(said))));
+                }
+            }
+        }
+        if !there {
+            return Some(("retired".into(), None));
+        }
+        // A source that can't be read makes nobody absent.
+        let (seen, said) = newest?;
+        let person = believed(&self.assigned(&nodes), rules).map(|(person, _)| person);
+        let on_leave = person.as_ref().is_some_and(|person| {
+            let facts = self.facts(person, rules.fields);
+            matches!(known(&facts, &FieldRef::person("on_leave"), rules), Some((Value::Bool(true), _)))
+        });
+        if on_leave || said.duration_since(seen) >= ABSENT_AFTER {
+            return Some(("absent".into(), Some(said)));
+        }
+        // It does not change, so that it does not grow old.
+        let enrolled = facts.said(&FieldRef::device("enrolled")).iter().filter_map(|fact| match fact.value {
+            Value::Time(at) => Some(at),
+            _ => None,
+        });
+        let phase = match enrolled.max().map(|enrolled| rules.now.duration_since(enrolled)) {
+            Some(age) if age < SET_UP_FOR && person.is_none() => "provisioning",
+            Some(age) if age < NEW_FOR => "new",
+            _ => "active",
+        };
+        Some((phase.into(), Some(said)))
+    }
+}
+
+/// A value that follows, and when what it follows from was observed.
+type Said = Option<(SmolStr, Option<Timestamp>)>;
+
+fn employment(facts: &FactSet, rules: &Rules<'_>) -> Said {
+    let day = |name: &str| time(facts, &FieldRef::person(name), rules);
+    if let Some((_, observed)) = day("first_day").filter(|(first, _)| rules.now < *first) {
+        return Some(("starting".into(), observed));
+    }
+    let (last, observed) = day("last_day")?;
+    (rules.now.duration_since(last) >= LAST_DAY).then(|| ("left".into(), observed))
+}
+
+/// What is believed of a field, and when that was observed.
+fn known<'f>(facts: &'f FactSet, field: &FieldRef, rules: &Rules<'_>) -> Option<(&'f Value, Option<Timestamp>)> {
+    let resolved = facts.resolve(field, rules.authority, rules.staleness, rules.now);
+    Some((resolved.value?, resolved.observed))
+}
+
+fn time(facts: &FactSet, field: &FieldRef, rules: &Rules<'_>) -> Option<(Timestamp, Option<Timestamp>)> {
+    match known(facts, field, rules)? {
+        (Value::Time(at), observed) => Some((*at, observed)),
+        _ => None,
+    }
+}
