@@ -196,11 +196,6 @@ impl Classes {
     pub fn get(&self, class: u32) -> Option<Class<'_>> {
         self.said.get(class as usize).map(|words| Class { classes: self, words })
     }
-
-    /// The fields whose values classes tell apart.
-    pub fn fields(&self) -> &[FieldRef] {
-        &self.fields
-    }
 }
 
 impl Class<'_> {

@@ -12,8 +12,11 @@ use refit_model::TitleId;
 /// Devices that are late, by number of release in a slot.
 #[derive(Debug, Default)]
 pub(super) struct Late {
-    of: Map<u32, (Timestamp, Vec<u32>)>,
+    of: Map<u32, (Timestamp, Vec<LateDevice>)>,
 }
+
+/// A device, and when its spell began; `None` where that has to be looked up.
+pub(super) type LateDevice = (u32, Option<Timestamp>);
 
 /// That of a release nobody has to be known.
 const NOBODY: i64 = i64::MAX;
@@ -27,7 +30,7 @@ impl Late {
     /// Looks at all devices for the titles that somebody asks.
     pub fn new<'t>(inputs: Inputs<'_>, titles: impl Iterator<Item = &'t TitleId>) -> Late {
         let fleet = inputs.fleet;
-        let mut of: Map<u32, (Timestamp, Vec<u32>)> = Map::default();
+        let mut of: Map<u32, (Timestamp, Vec<LateDevice>)> = Map::default();
         let mut bounds: Vec<i64> = vec![NOBODY; fleet.releases()];
         for title in titles {
             let (releases, advisories) = (inputs.world.releases(title), inputs.world.advisories(title));
@@ -59,10 +62,13 @@ impl Late {
                     continue;
                 }
                 let since = times.get(row.since.place(place)).copied().unwrap_or(NOBODY);
-                if since.max(enrolled) > bound
+                let spell = since.max(enrolled);
+                if spell > bound
                     && let Some((_, late)) = of.get_mut(present)
                 {
-                    late.push(device);
+                    let known = spell != NOBODY;
+                    let spell = known.then(|| Timestamp::from_nanosecond(i128::from(spell)).ok()).flatten();
+                    late.push((device, spell));
                 }
             }
         }
@@ -70,7 +76,7 @@ impl Late {
     }
 
     /// Who may have a release since later than a time: the time, and the devices in order; `None` where that is not known.
-    pub fn of(&self, present: u32) -> Option<(Timestamp, &[u32])> {
+    pub fn of(&self, present: u32) -> Option<(Timestamp, &[LateDevice])> {
         self.of.get(&present).map(|(bound, late)| (*bound, late.as_slice()))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         rules::Shelf,
     },
     facts::{FieldRef, Root, Value},
-    policy::repository::Repository,
+    policy::{expr::Expr, repository::Repository},
     rollout::snapshot_policy,
     world::{ExposureView, GateState, Install, RolloutState, SlotKey, World},
 };
@@ -40,6 +40,8 @@ pub struct Engine {
     facts_last: Vec<Option<i128>>,
     /// The titles of which the answers depend on the time of day, and on when devices were seen.
     restless: BTreeSet<TitleId>,
+    /// The conditions that ask scores of exposures, each once.
+    scored: Vec<Arc<Expr>>,
 }
 
 /// What changes.
@@ -70,8 +72,8 @@ impl Engine {
         let inputs = Inputs { fleet: &fleet, repository: &repository, world: &world, now };
         let state = State::new(inputs);
         let (wakes, facts_last) = (BinaryHeap::new(), vec![None; fleet.width()]);
-        let restless = BTreeSet::new();
-        let mut engine = Engine { fleet, repository, world, now, state, wakes, facts_last, restless };
+        let (restless, scored) = (BTreeSet::new(), asking_scores(&repository));
+        let mut engine = Engine { fleet, repository, world, now, state, wakes, facts_last, restless, scored };
         engine.watch_all();
         engine
     }
@@ -303,13 +305,10 @@ impl Engine {
         if scored != *new {
             return false;
         }
-        let scores = [FieldRef::exposure("cvss"), FieldRef::exposure("epss")];
-        let mut asking = conditions_on_exposures(&self.repository)
-            .filter(|condition| condition.fields().iter().any(|field| scores.contains(field)));
         // Of what else an answer depends on, being listed changes with time, and at most once.
         let times = [known.known_at, known.kev.map_or(known.known_at, |kev| kev.max(known.known_at)), self.now];
         let nobody: BTreeMap<FieldRef, Value> = BTreeMap::new();
-        asking.all(|condition| {
+        self.scored.iter().all(|condition| {
             let of_device = condition.fields().iter().any(|field| field.root != Root::Exposure);
             let says = |advisory: &Advisory, at| condition.truth(&ExposureView { known: &nobody, advisory, at }, at);
             !of_device && !condition.depends_on_now() && times.iter().all(|at| says(known, *at) == says(new, *at))
@@ -388,7 +387,7 @@ impl Engine {
         let State { columns, classes, scopes, titles, .. } = state;
         let Some(cells) = titles.get_mut(title).filter(|cells| cells.managed) else { return };
         let Some(scope) = scopes.seen_by(cells.scope, repository, classes) else { return };
-        let shelf = Shelf::of(repository, world, title, *now, &cells.policies);
+        let shelf = Shelf::of(repository, world, title, *now, &cells.policies, &cells.trail);
         let inputs = Inputs { fleet, repository, world, now: *now };
         how(&Split::new(inputs, classes, columns, scope, &shelf, title), cells);
     }
@@ -428,13 +427,24 @@ impl Engine {
     fn watch_all(&mut self) {
         let titles: Vec<TitleId> = self.state.titles.keys().cloned().collect();
         titles.iter().for_each(|title| self.watch(title));
-        let timed = self.state.classes.depend_on_now();
-        let numbers: Vec<u32> = self.fleet.numbers().iter().collect();
-        for number in numbers {
-            let Engine { fleet, repository, state, now, .. } = self;
-            let fresh_until = state.columns.fresh_until(fleet, repository, *now, number);
+        let Engine { fleet, repository, state, now, .. } = self;
+        let timed = state.classes.depend_on_now();
+        let mut fresh_until = state.columns.fresh_until(fleet, repository, *now);
+        let times = fleet.numbers().iter().map(|number| {
             let changes = timed.then(|| state.classes.next_change(&state.columns, number, *now)).flatten();
-            self.watch_facts(number, fresh_until, changes);
-        }
+            (number, fresh_until(number), changes)
+        });
+        let times: Vec<(u32, Option<i128>, Option<Timestamp>)> = times.collect();
+        drop(fresh_until);
+        times.into_iter().for_each(|(number, fresh_until, changes)| self.watch_facts(number, fresh_until, changes));
     }
+}
+
+/// The conditions that ask scores of exposures: many policies ask the same.
+fn asking_scores(repository: &Repository) -> Vec<Arc<Expr>> {
+    let scores = [FieldRef::exposure("cvss"), FieldRef::exposure("epss")];
+    let asking = conditions_on_exposures(repository)
+        .filter(|condition| condition.fields().iter().any(|field| scores.contains(field)));
+    let by_text: BTreeMap<&SmolStr, &Arc<Expr>> = asking.map(|condition| (condition.text(), condition)).collect();
+    by_text.into_values().cloned().collect()
 }

@@ -130,7 +130,7 @@ impl Reader<'_> {
                 // That no policy speaks of it is so for everybody.
                 for (number, present, holders) in inputs.fleet.present(title) {
                     let Some(one) = holders.min() else { continue };
-                    let ruling = split.rule(&split.place_of(Some((number, present))), one, None);
+                    let ruling = split.rule(&split.place_of(Some((number, present))), one, &None, true);
                     let (slot, installed) = (present.slot(), Some(present.version.clone()));
                     let cell = Cell { slot, installed, ruling, own_clock: false, devices: holders.clone() };
                     self.cell(&cell, &mut readings);

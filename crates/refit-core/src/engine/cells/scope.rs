@@ -39,6 +39,7 @@ pub(super) struct ScopeKey {
 pub(super) struct Scopes {
     numbers: BTreeMap<ScopeKey, usize>,
     all: Vec<Scope>,
+    views: Views,
 }
 
 impl Scopes {
@@ -50,7 +51,9 @@ impl Scopes {
                 number
             }
             None => {
-                self.all.push(Scope::new(&key, repository, classes));
+                let mut scope = Scope::nothing_seen(&key);
+                scope.extend(repository, classes, &mut self.views);
+                self.all.push(scope);
                 self.numbers.insert(key, self.all.len() - 1);
                 self.all.len() - 1
             }
@@ -60,7 +63,7 @@ impl Scopes {
     /// The scope of a number, which has seen all classes.
     pub fn seen_by(&mut self, number: usize, repository: &Repository, classes: &Classes) -> Option<&Scope> {
         let scope = self.all.get_mut(number)?;
-        scope.extend(repository, classes);
+        scope.extend(repository, classes, &mut self.views);
         Some(scope)
     }
 
@@ -74,7 +77,10 @@ impl Scopes {
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     key: ScopeKey,
-    known: Map<Vec<u32>, u32>,
+    /// Places in `kinds`, by what decides and what is seen of classes in which one policy does.
+    known: Map<(u32, u32), u32>,
+    /// Of classes in which several policies have to be heard, by all that is asked.
+    heard: Map<Vec<u32>, u32>,
     /// For each class, its place in `kinds`.
     seen: Vec<u32>,
     kinds: Vec<Seen>,
@@ -160,7 +166,7 @@ impl ScopeKey {
 enum Decides {
     /// Nothing can, or nothing does: this says it all.
     Nothing(u32),
-    /// One policy, and no other has to be heard.
+    /// One policy, by its place among the candidates, and no other has to be heard.
     One(usize),
     /// Several have to be heard.
     Several,
@@ -169,8 +175,8 @@ enum Decides {
 impl Scope {
     /// What the titles of a scope see of all classes.
     pub fn new(key: &ScopeKey, repository: &Repository, classes: &Classes) -> Scope {
-        let mut scope = Scope { seen: Vec::with_capacity(classes.len()), ..Scope::nothing_seen(key) };
-        scope.extend(repository, classes);
+        let mut scope = Scope::nothing_seen(key);
+        scope.extend(repository, classes, &mut Views::default());
         scope
     }
 
@@ -179,6 +185,7 @@ impl Scope {
         Scope {
             key: key.clone(),
             known: Map::default(),
+            heard: Map::default(),
             seen: Vec::new(),
             kinds: Vec::new(),
             duties: Map::default(),
@@ -186,69 +193,91 @@ impl Scope {
         }
     }
 
-    /// Looks at classes that have come since.
-    pub fn extend(&mut self, repository: &Repository, classes: &Classes) {
-        let Scope { key, known, seen, kinds, duties, rulings } = self;
-        if seen.len() == classes.len() {
+    /// Looks at classes that have come since. What is asked of them where one policy decides is asked by many scopes, which share the answers.
+    fn extend(&mut self, repository: &Repository, classes: &Classes, views: &mut Views) {
+        if self.seen.len() == classes.len() {
             return;
         }
-        let candidates = candidates(key, repository, classes);
-        let mut looks: BTreeMap<Option<usize>, Look> = BTreeMap::new();
-        let (mut words, mut own) = (Vec::new(), Vec::new());
-        for number in seen.len() as u32..classes.len() as u32 {
+        let key = self.key.clone();
+        let candidates = candidates(&key, repository, classes);
+        // By place among the candidates; the last is for where several have to be heard.
+        let mut looks: Vec<Option<(Look, usize)>> = (0..=candidates.len()).map(|_| None).collect();
+        let mut words = Vec::new();
+        self.seen.reserve(classes.len() - self.seen.len());
+        for number in self.seen.len() as u32..classes.len() as u32 {
             let Some(class) = classes.get(number) else { continue };
-            words.clear();
-            let decides = decides(&candidates, &class);
-            let only = match decides {
-                Decides::Nothing(word) => {
-                    words.push(word);
-                    None
+            let (decider, candidate) = match decides(&candidates, &class) {
+                Decides::Nothing(word) => (word, None),
+                Decides::One(candidate) => {
+                    let policy = candidates.get(candidate).map_or(0, |candidate| candidate.place);
+                    (3 + policy as u32, Some(candidate))
                 }
-                Decides::One(policy) => Some(Some(policy)),
-                Decides::Several => Some(None),
+                Decides::Several => (2, Some(candidates.len())),
             };
-            if let Some(only) = only {
-                words.push(2 + only.map_or(0, |policy| 1 + policy as u32));
-                let look = looks.entry(only).or_insert_with(|| Look::new(key, repository, classes, only));
+            let Some(candidate) = candidate else {
+                let next = self.kinds.len() as u32;
+                let place = *self.known.entry((decider, 0)).or_insert(next);
+                if place == next {
+                    self.add(decider, &class, None);
+                }
+                self.seen.push(place);
+                continue;
+            };
+            let Some(look) = looks.get_mut(candidate) else { continue };
+            let (look, view) = look.get_or_insert_with(|| {
+                let only = candidates.get(candidate).map(|candidate| candidate.place);
+                let look = Look::new(&key, repository, classes, only);
+                let view = only.map_or(0, |_| views.number(&look));
+                (look, view)
+            });
+            let next = self.kinds.len() as u32;
+            let place = if decider == 2 {
+                words.clear();
                 look.at(&class, &mut words);
-            }
-            let place = match known.get(&words) {
-                Some(place) => *place,
-                None => {
-                    let place = kinds.len() as u32;
-                    let look = only.and_then(|only| looks.get(&only));
-                    let cuts = look.map(|look| look.cuts.clone()).unwrap_or_default();
-                    own.clear();
-                    if let Some(look) = look {
-                        look.obliging(&class, &mut own);
-                    }
-                    let next = duties.len() as u32;
-                    let duties = *duties.entry(own.clone()).or_insert(next);
-                    let all = cuts.iter().try_fold(1u64, |all, cuts| all.checked_mul(cuts.ends.len() as u64 + 1));
-                    let first = kinds.last().map_or(Some(0), |last| last.first.checked_add(last.parts()));
-                    let parts = all.and_then(|all| u32::try_from(all).ok());
-                    let last = first.zip(parts).and_then(|(first, parts)| first.checked_add(parts));
-                    let too_many = last.is_none_or(|last| last > FINE);
-                    let cuts = if too_many { Vec::new() } else { cuts };
-                    let mut kind = Seen { cuts, first: first.unwrap_or(FINE), alike: Vec::new(), duties, too_many };
-                    if kind.parts() <= MOST_PARTS && !too_many {
-                        for part in 0..kind.parts() {
-                            own.clear();
-                            match look {
-                                Some(look) => look.ruled(&words, &class, &kind.points(part), &mut own),
-                                None => own.extend(&words),
-                            }
-                            let next = rulings.len() as u32;
-                            kind.alike.push(*rulings.entry(own.clone()).or_insert(next));
-                        }
-                    }
-                    kinds.push(kind);
-                    known.insert(words.clone(), place);
-                    place
+                match self.heard.get(&words) {
+                    Some(place) => *place,
+                    None => *self.heard.entry(words.clone()).or_insert(next),
                 }
+            } else {
+                *self.known.entry((decider, views.kind(*view, look, number, &class))).or_insert(next)
             };
-            seen.push(place);
+            if place == next {
+                self.add(decider, &class, Some(&*look));
+            }
+            self.seen.push(place);
         }
+    }
+
+    /// Adds what is seen of a class that looks like none before.
+    fn add(&mut self, decider: u32, class: &Class<'_>, look: Option<&Look>) {
+        let Scope { kinds, duties, rulings, .. } = self;
+        let mut own = Vec::new();
+        let cuts = look.map(|look| look.cuts.clone()).unwrap_or_default();
+        if let Some(look) = look {
+            look.obliging(class, &mut own);
+        }
+        let next = duties.len() as u32;
+        let duties = *duties.entry(own.clone()).or_insert(next);
+        let all = cuts.iter().try_fold(1u64, |all, cuts| all.checked_mul(cuts.ends.len() as u64 + 1));
+        let first = kinds.last().map_or(Some(0), |last| last.first.checked_add(last.parts()));
+        let parts = all.and_then(|all| u32::try_from(all).ok());
+        let last = first.zip(parts).and_then(|(first, parts)| first.checked_add(parts));
+        let too_many = last.is_none_or(|last| last > FINE);
+        let cuts = if too_many { Vec::new() } else { cuts };
+        let mut kind = Seen { cuts, first: first.unwrap_or(FINE), alike: Vec::new(), duties, too_many };
+        if kind.parts() <= MOST_PARTS && !too_many {
+            for part in 0..kind.parts() {
+                own.clear();
+                // Who decides comes first.
+                own.push(decider);
+                if let Some(look) = look {
+                    look.ruled(class, &kind.points(part), &mut own);
+                }
+                let next = rulings.len() as u32;
+                kind.alike.push(*rulings.entry(own.clone()).or_insert(next));
+            }
+        }
+        kinds.push(kind);
     }
 
     /// Whether the zone matters.
@@ -329,10 +358,10 @@ fn decides(candidates: &[Candidate], class: &Class<'_>) -> Decides {
     let Some(top) = candidates.iter().filter(|one| truth(one).is_true()).map(|one| one.rank).max() else {
         return Decides::Nothing(u32::from(candidates.iter().any(|one| truth(one).is_unknown())));
     };
-    let mut tied = candidates.iter().filter(|one| one.rank == top && truth(one).is_true());
+    let mut tied = candidates.iter().enumerate().filter(|(_, one)| one.rank == top && truth(one).is_true());
     let unknown = candidates.iter().any(|one| one.rank >= top && truth(one).is_unknown());
     match (tied.next(), tied.next()) {
-        (Some(one), None) if !unknown => Decides::One(one.place),
+        (Some((one, _)), None) if !unknown => Decides::One(one),
         _ => Decides::Several,
     }
 }
@@ -422,10 +451,8 @@ impl Look {
         words.push(class.enrolled());
     }
 
-    /// What rulings go by in a part of which points are given, where nobody was a member of a ring; `words` are those that tell what is seen.
-    fn ruled(&self, words: &[u32], class: &Class<'_>, points: &[u32], own: &mut Vec<u32>) {
-        // Who decides comes first.
-        own.extend(words.first());
+    /// What rulings go by besides who decides, in a part of which points are given, where nobody was a member of a ring.
+    fn ruled(&self, class: &Class<'_>, points: &[u32], own: &mut Vec<u32>) {
         own.extend(self.ruling.iter().map(|condition| class.says(*condition) as u32));
         own.extend(self.fields.iter().map(|field| class.code_at(*field)));
         own.extend([u32::from(class.doubt()), class.enrolled()]);
@@ -439,6 +466,48 @@ impl Look {
         words.extend(self.conditions.iter().map(|condition| class.says(*condition) as u32));
         words.extend(self.fields.iter().map(|field| class.code_at(*field)));
         words.extend([u32::from(class.doubt()), class.enrolled()]);
+    }
+}
+
+/// What classes look like to those who ask the same of them, however many scopes that are.
+#[derive(Clone, Debug, Default)]
+struct Views {
+    numbers: BTreeMap<(Vec<Asked>, Vec<Option<usize>>), usize>,
+    all: Vec<View>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct View {
+    /// By number of class, one more than that of its kind; 0 where nobody has looked.
+    of: Vec<u32>,
+    known: Map<Vec<u32>, u32>,
+}
+
+impl Views {
+    fn number(&mut self, look: &Look) -> usize {
+        let next = self.all.len();
+        let number = *self.numbers.entry((look.conditions.clone(), look.fields.clone())).or_insert(next);
+        if number == next {
+            self.all.push(View::default());
+        }
+        number
+    }
+
+    /// The kind of a class, of those that look alike.
+    fn kind(&mut self, view: usize, look: &Look, number: u32, class: &Class<'_>) -> u32 {
+        let Some(View { of, known }) = self.all.get_mut(view) else { return 0 };
+        let place = number as usize;
+        if of.len() <= place {
+            of.resize(place + 1, 0);
+        }
+        let Some(kind) = of.get_mut(place) else { return 0 };
+        if *kind == 0 {
+            let mut words = Vec::with_capacity(look.conditions.len() + look.fields.len() + 2);
+            look.at(class, &mut words);
+            let next = known.len() as u32 + 1;
+            *kind = *known.entry(words).or_insert(next);
+        }
+        *kind
     }
 }
 

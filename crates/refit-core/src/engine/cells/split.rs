@@ -5,7 +5,7 @@ mod absent;
 use super::{
     Inputs,
     class::{Class, Classes, kind, phase, platform, text},
-    late::Late,
+    late::{Late, LateDevice},
     own,
     scope::{Permutation, Scope},
     title::{Group, Key, Numbers, TitleCells},
@@ -14,10 +14,10 @@ use crate::{
     engine::{
         fleet::{Presence, Slots},
         intern::Map,
-        rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spot, Subject, rule},
-        select::{Columns, Combination},
+        rules::{Alike, Common, Installed, Memo, Regime, Ruling, Shelf, Spot, Subject, Together, rule},
+        select::Columns,
     },
-    facts::{FieldRef, Value},
+    facts::{FieldRef, Lookup, Value},
     policy::{
         document::policy::Presence::Required,
         expr::{Expr, Truth},
@@ -30,7 +30,13 @@ use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{DeviceId, Offer, TitleId, Version};
 use roaring::RoaringBitmap;
 use smol_str::SmolStr;
-use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::{OnceCell, RefCell},
+    collections::BTreeSet,
+    rc::Rc,
+    sync::Arc,
+};
 
 /// Splits the devices of one title.
 pub(super) struct Split<'a> {
@@ -44,6 +50,40 @@ pub(super) struct Split<'a> {
     members: Vec<&'a BTreeSet<DeviceId>>,
     /// How policies permute positions, by name; worked out when somebody asks.
     permutations: RefCell<Vec<(SmolStr, Permutation)>>,
+    /// What devices share that only what they have installed tells apart.
+    shared: RefCell<Map<Key, Rc<Shared<'a>>>>,
+}
+
+/// What devices with one key share, whatever they have installed.
+#[derive(Default)]
+pub(super) struct Shared<'a> {
+    traits: OnceCell<Traits<'a>>,
+    common: Common<'a>,
+}
+
+/// What rules ask of a device by itself.
+#[derive(Clone, Copy)]
+struct Traits<'a> {
+    platform: Option<&'a str>,
+    may_be_server: bool,
+    provisioning: bool,
+}
+
+/// What a class says of fields that conditions on exposures ask.
+struct Facts<'a, 'c> {
+    columns: &'a Columns,
+    class: Option<&'c Class<'c>>,
+}
+
+impl Lookup for Facts<'_, '_> {
+    fn get(&self, field: &FieldRef) -> Option<Cow<'_, Value>> {
+        value(self.columns, self.class, field).map(Cow::Borrowed)
+    }
+}
+
+/// A field of a class.
+fn value<'a>(columns: &'a Columns, class: Option<&Class<'_>>, field: &FieldRef) -> Option<&'a Value> {
+    columns.get(field)?.value(class.map_or(0, |class| class.code(field)))
 }
 
 /// A release in a slot, with its number; `None` where nothing is installed.
@@ -55,6 +95,9 @@ pub(super) struct Place<'a> {
     pub slot: SlotKey,
     memo: Memo<'a>,
 }
+
+/// What a device shares with others of its key; `None` where it is looked at by itself.
+pub(super) type Shares<'a> = Option<(Alike, Rc<Shared<'a>>)>;
 
 /// How a slot of a device is looked at.
 enum Looked {
@@ -86,6 +129,7 @@ impl<'a> Split<'a> {
             title,
             members: members.collect(),
             permutations: RefCell::default(),
+            shared: RefCell::default(),
         }
     }
 
@@ -138,7 +182,7 @@ impl<'a> Split<'a> {
         place: &Place<'a>,
         devices: &RoaringBitmap,
         members: &[RoaringBitmap],
-        late_ones: Option<(Timestamp, &[u32])>,
+        late_ones: Option<(Timestamp, &[LateDevice])>,
         cells: &mut TitleCells,
     ) {
         if place.present.is_none() && self.by_package() {
@@ -155,8 +199,8 @@ impl<'a> Split<'a> {
         let groups = self.groups(place, &devices, members, cells);
         for (key, devices) in groups {
             let Some(&first) = devices.first() else { continue };
-            let alike = self.alike(&key, first);
-            let (mut group, ruling) = self.group(place, first, alike);
+            let together = self.together(&key, first);
+            let (mut group, ruling) = self.group(place, first, &together);
             cells.restless |= group.contested;
             let Some(matter_after) = group.matter_after.filter(|_| !group.contested) else {
                 match group.contested {
@@ -175,14 +219,19 @@ impl<'a> Split<'a> {
             let mut others = Vec::with_capacity(devices.len());
             let mut late: Vec<(Regime, Vec<u32>)> = Vec::new();
             for device in devices {
-                if let Some(among) = &mut among {
-                    while among.next_if(|late| **late < device).is_some() {}
-                    if among.peek().is_none_or(|late| **late != device) {
-                        others.push(device);
-                        continue;
+                let spell = match &mut among {
+                    None => self.spell(place.present, device),
+                    Some(among) => {
+                        while among.next_if(|(late, _)| *late < device).is_some() {}
+                        match among.peek() {
+                            Some((late, spell)) if *late == device => {
+                                spell.or_else(|| self.spell(place.present, device))
+                            }
+                            _ => None,
+                        }
                     }
-                }
-                match self.regime(place, device, matter_after, &group, cells) {
+                };
+                match self.regime(spell, matter_after, &group, cells) {
                     None => others.push(device),
                     Some(regime) => match late.iter_mut().find(|(known, _)| *known == regime) {
                         Some((_, devices)) => devices.push(device),
@@ -190,22 +239,21 @@ impl<'a> Split<'a> {
                     },
                 }
             }
-            if let Some(&one) = others.first() {
-                let ruling = if one == first { ruling } else { self.rule(place, one, alike) };
+            if !others.is_empty() {
                 group.base = Some(cells.add(place, ruling, false, bitmap(others)));
             }
             for (regime, devices) in late {
                 let Some(&one) = devices.first() else { continue };
-                let ruling = self.rule(place, one, alike);
+                let ruling = self.rule(place, one, &together, true);
                 group.late.push((regime, cells.add(place, ruling, true, bitmap(devices))));
             }
             cells.groups.insert((number(place.present), key), group);
         }
     }
 
-    /// What the rules say of a group, as one of its devices shows it.
-    fn group(&self, place: &Place<'a>, device: u32, alike: Option<Alike>) -> (Group, Ruling) {
-        let ruling = self.rule(place, device, alike);
+    /// What the rules say of a group, as one of its devices shows it, where spells make no difference.
+    fn group(&self, place: &Place<'a>, device: u32, together: &Shares<'a>) -> (Group, Ruling) {
+        let ruling = self.rule(place, device, together, false);
         let group = Group {
             contested: ruling.contested,
             matter_after: ruling.spells_matter_after,
@@ -220,13 +268,12 @@ impl<'a> Split<'a> {
     /// What follows from a spell that began later than anything that it is compared with; `None` where it began earlier.
     fn regime(
         &self,
-        place: &Place<'a>,
-        device: u32,
+        spell: Option<Timestamp>,
         matter_after: Timestamp,
         group: &Group,
         cells: &mut TitleCells,
     ) -> Option<Regime> {
-        let spell = self.spell(place.present, device).filter(|spell| *spell > matter_after)?;
+        let spell = spell.filter(|spell| *spell > matter_after)?;
         let policy = self.shelf.repository.policy(group.policy.as_ref()?)?;
         let began = group.clocks.began(Some(spell));
         cells.wake_at(group.clocks.next(policy, began, self.shelf.now));
@@ -234,7 +281,7 @@ impl<'a> Split<'a> {
     }
 
     fn alone(&self, place: &Place<'a>, device: u32, cells: &mut TitleCells) {
-        let ruling = self.rule(place, device, None);
+        let ruling = self.rule(place, device, &None, true);
         cells.restless |= ruling.contested;
         let cell = cells.add(place, ruling, false, RoaringBitmap::from_iter([device]));
         cells.alone.insert((number(place.present), device), cell);
@@ -300,25 +347,26 @@ impl<'a> Split<'a> {
             self.alone(place, device, cells);
             return;
         };
-        let alike = self.alike(&key, device);
+        let together = self.together(&key, device);
         let at = (number(place.present), key);
         let mut group = match cells.groups.remove(&at) {
             Some(group) => group,
-            None => self.group(place, device, alike).0,
+            None => self.group(place, device, &together).0,
         };
         if group.contested {
             self.alone(place, device, cells);
             return;
         }
-        let regime =
-            group.matter_after.and_then(|matter_after| self.regime(place, device, matter_after, &group, cells));
+        let regime = group
+            .matter_after
+            .and_then(|matter_after| self.regime(self.spell(place.present, device), matter_after, &group, cells));
         let known = match &regime {
             None => group.base,
             Some(regime) => group.late.iter().find(|(known, _)| known == regime).map(|(_, cell)| *cell),
         };
         if !known.is_some_and(|cell| cells.join(cell, device)) {
-            let ruling = self.rule(place, device, alike);
             let own_clock = regime.is_some();
+            let ruling = self.rule(place, device, &together, own_clock);
             let cell = cells.add(place, ruling, own_clock, RoaringBitmap::from_iter([device]));
             match regime {
                 None => group.base = Some(cell),
@@ -445,10 +493,11 @@ impl<'a> Split<'a> {
         })
     }
 
-    /// What obligations go by in a group to which a device belongs.
-    fn alike(&self, key: &Key, device: u32) -> Option<Alike> {
+    /// What a device has in common with others of its key.
+    fn together(&self, key: &Key, device: u32) -> Shares<'a> {
         let duties = self.scope.seen(self.classes.of(device))?.duties;
-        Some(Alike { duties, zone: key.zone, told: key.told })
+        let alike = Alike { duties, zone: key.zone, told: key.told };
+        Some((alike, Rc::clone(self.shared.borrow_mut().entry(*key).or_default())))
     }
 
     /// Whether a policy requires the title, or a package that only its vendor builds: under which name depends on what else a device
@@ -488,20 +537,15 @@ impl<'a> Split<'a> {
         since.max(fleet.enrolled(row))
     }
 
-    /// Applies the rules to a slot of a device, which stands for its cell; `alike` where it has nothing of its own there.
-    pub fn rule(&self, place: &Place<'a>, device: u32, alike: Option<Alike>) -> Ruling {
+    /// Applies the rules to a slot of a device, which stands for its cell: with others, where it has nothing of its own there; and with its
+    /// own spell, or as if that began before anything that it is compared with.
+    pub fn rule(&self, place: &Place<'a>, device: u32, together: &Shares<'a>, own_spell: bool) -> Ruling {
         let Place { present, slot, memo } = place;
         let Inputs { fleet, repository, .. } = self.inputs;
         let overlay = fleet.overlay(device);
         let row = fleet.row(device);
         let class = self.classes.get(self.classes.of(device));
         let class = class.as_ref();
-        let value = |field: &FieldRef| {
-            let column = self.columns.get(field)?;
-            column.value(class.map_or(0, |class| class.code(field)))
-        };
-        let fields = self.classes.fields();
-        let values: Vec<Option<&Value>> = fields.iter().map(value).collect();
         let ask = |condition: &Arc<Expr>| class.map_or(Truth::Unknown, |class: &Class<'_>| class.truth(condition));
         let point = |policy: &str| {
             let known = self.permutations.borrow().iter().find(|(name, _)| name == policy).map(|(_, known)| *known);
@@ -513,39 +557,54 @@ impl<'a> Split<'a> {
             row.map_or(0, |row| u32::from(permutation.point(row.point)))
         };
         let member = |members: &BTreeSet<DeviceId>| row.is_some_and(|row| members.contains(&row.id));
-        let platform = text(value(&platform()));
-        let may_be_server = match text(value(&kind())) {
-            Some(kind) => kind == "server",
-            None => !matches!(platform, Some("macos" | "ios" | "ipados" | "android" | "chromeos")),
+        let traits = || Traits::of(self.columns, class);
+        let Traits { platform, may_be_server, provisioning } = match together {
+            Some((_, shared)) => *shared.traits.get_or_init(traits),
+            None => traits(),
         };
         let zone = row.and_then(|row| fleet.zone(row.zone)).unwrap_or(&UTC);
         let installed = present.map(|(_, present)| Installed { branch: &present.branch, version: &present.version });
+        let since = || present.and_then(|(number, _)| row.and_then(|row| fleet.since(row, number)));
         let subject = Subject {
             ask: &ask,
-            facts: &Combination { fields, values },
+            facts: &Facts { columns: self.columns, class },
             platform,
             may_be_server,
-            provisioning: text(value(&phase())) == Some("provisioning"),
+            provisioning,
             zone,
             doubt: overlay.identity_in_doubt,
             point: &point,
             member: &member,
             required: &|policy| self.required(policy, device),
             enrolled: row.and_then(|row| fleet.enrolled(row)),
-            since: present.and_then(|(number, _)| row.and_then(|row| fleet.since(row, number))),
+            since: &since,
+            own_spell,
             offers: row.map_or(&[][..], |row| self.offers(row.universe)),
             spell: overlay.spells.get(slot).copied(),
             first_offers: overlay.first_offers.get(slot).map(Vec::as_slice).unwrap_or_default(),
             admitted_before: overlay.admitted_before.get(slot),
             decided_before: overlay.decided_before.get(slot),
         };
-        let own = own(fleet, repository, device, None, self.shelf.now);
-        rule(self.shelf, Spot { installed, zone }, &subject, &own, memo, alike)
+        let own = || own(fleet, repository, device, None, self.shelf.now);
+        let together = together.as_ref().map(|(alike, shared)| Together { alike: *alike, common: &shared.common });
+        rule(self.shelf, Spot { installed, zone }, &subject, &own, memo, together)
     }
 
     /// Whether such a device has a slot for the title, which it does not have.
     pub fn is_asked(&self, device: u32) -> bool {
         !self.by_package() || self.has_slot(device)
+    }
+}
+
+impl<'a> Traits<'a> {
+    fn of(columns: &'a Columns, class: Option<&Class<'_>>) -> Traits<'a> {
+        let value = |field: &FieldRef| value(columns, class, field);
+        let platform = text(value(&platform()));
+        let may_be_server = match text(value(&kind())) {
+            Some(kind) => kind == "server",
+            None => !matches!(platform, Some("macos" | "ios" | "ipados" | "android" | "chromeos")),
+        };
+        Traits { platform, may_be_server, provisioning: text(value(&phase())) == Some("provisioning") }
     }
 }
 

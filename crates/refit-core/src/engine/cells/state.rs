@@ -92,7 +92,7 @@ impl State {
         }
         let State { scopes, classes, .. } = self;
         let number = scopes.number(ScopeKey::new(&shelf, title), inputs.repository, classes);
-        let mut cells = TitleCells::managed(required, number, shelf.places());
+        let mut cells = TitleCells::managed(required, number, &shelf);
         let Some(scope) = scopes.seen_by(number, inputs.repository, classes) else { return };
         Split::new(inputs, &self.classes, &self.columns, scope, &shelf, title).fill(&mut cells, late);
         self.titles.insert(title.clone(), cells);
@@ -145,12 +145,12 @@ impl State {
         present.sort_by(|one, other| one.1.cmp(other.1));
         for (release, present) in &present {
             let slot = present.slot();
-            let ruling = split.rule(&split.place_of(Some((*release, *present))), number, None);
+            let ruling = split.rule(&split.place_of(Some((*release, *present))), number, &None, true);
             answers.push((slot, Some(present.version.clone()), ruling.read(repository, &own, now)));
         }
         if present.is_empty() && self.named.contains_key(title) && split.is_asked(number) {
             let slot = SlotKey::of(title.clone());
-            let ruling = split.rule(&split.place_of(None), number, None);
+            let ruling = split.rule(&split.place_of(None), number, &None, true);
             answers.push((slot, None, ruling.read(repository, &own, now)));
         }
         answers

@@ -4,7 +4,7 @@ use super::split::Place;
 use crate::{
     engine::{
         intern::Map,
-        rules::{Clocks, Regime, Ruling},
+        rules::{ByVersion, Clocks, Regime, Ruling, Shelf},
     },
     world::SlotKey,
 };
@@ -76,6 +76,8 @@ pub(super) struct TitleCells {
     pub scope: usize,
     /// The policies that include it, by place, each with whether it speaks only of what the security archive offers.
     pub policies: Vec<(usize, bool)>,
+    /// Where to find what is known of its releases.
+    pub trail: ByVersion,
     cells: Vec<Option<Cell>>,
     free: Vec<usize>,
     pub groups: Map<(u32, Key), Group>,
@@ -97,8 +99,9 @@ impl TitleCells {
     }
 
     /// Of a title that policies speak of, with nobody in them yet.
-    pub fn managed(required: bool, scope: usize, policies: Vec<(usize, bool)>) -> TitleCells {
-        TitleCells { managed: true, required, scope, policies, ..TitleCells::default() }
+    pub fn managed(required: bool, scope: usize, shelf: &Shelf<'_>) -> TitleCells {
+        let (policies, trail) = (shelf.places(), shelf.trail.by_version());
+        TitleCells { managed: true, required, scope, policies, trail, ..TitleCells::default() }
     }
 
     /// All cells.

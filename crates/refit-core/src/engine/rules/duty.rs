@@ -2,11 +2,10 @@
 
 use super::{
     clock::{Clocked, Clocks, Counted},
-    subject::{Said, Subject},
+    subject::{Said, Shelf, Subject},
     track::{Aim, Track},
 };
 use crate::{
-    facts::{FieldRef, Root},
     policy::{
         document::policy::Presence,
         expr::{Expr, Truth},
@@ -16,7 +15,7 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{Advisory, Offer, Release, Version};
-use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeSet};
 
 /// Why a slot has to change.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +77,16 @@ impl<'a> Judge<'_, 'a> {
     /// What a condition says of an exposure at a time.
     pub fn asks(&self, condition: &Expr, advisory: &Advisory, at: Timestamp) -> Truth {
         condition.truth(&ExposureView { known: self.subject.facts, advisory, at }, at)
+    }
+
+    /// Whether a condition holds for an exposure now. Where it asks nothing of a device, all devices share the answer.
+    pub fn holds_now(&self, condition: &Expr, place: usize, advisory: &Advisory) -> bool {
+        let holds = || self.asks(condition, advisory, self.now).is_true();
+        if Shelf::asks_of_devices(condition) {
+            return holds();
+        }
+        let shelf = self.track.shelf;
+        *shelf.hold.borrow_mut().entry((place, std::ptr::from_ref(condition).addr())).or_insert_with(holds)
     }
 
     /// Whether a version is what is installed.
@@ -146,7 +155,7 @@ impl<'a> Judge<'_, 'a> {
                     // What no time bounds, a spell does from the first moment on.
                     spells_matter_after = Some(spells_matter_after.map_or(base, |known| known.min(base)));
                 }
-                counts.push(Counted { entry: place, sure, base, floor: self.floor(entry) });
+                counts.push(Counted { entry: place, sure, base, floor: self.floor(place, entry) });
             }
             let by_kev = self.by_kev(cause, &counts);
             clocked.push(Clocked { excepted, by_kev, counts });
@@ -170,8 +179,9 @@ impl<'a> Judge<'_, 'a> {
     ) -> Option<(Option<Timestamp>, bool)> {
         let Some(condition) = &entry.condition else { return Some((arose, true)) };
         let Cause::Exposure(place, advisory) = cause else { return None };
-        let latch = self.track.shelf.world.latches.get(&(advisory.id.clone(), condition.text().clone()));
-        let latch = latch.copied().filter(|since| *since <= self.now);
+        let latches = &self.track.shelf.world.latches;
+        let latched = || latches.get(&(advisory.id.clone(), condition.text().clone())).copied();
+        let latch = if latches.is_empty() { None } else { latched() }.filter(|since| *since <= self.now);
         let said = self.said(condition, place, advisory);
         match latch.into_iter().chain(said.held).min() {
             Some(since) => Some((Some(since), true)),
@@ -185,7 +195,7 @@ impl<'a> Judge<'_, 'a> {
             let held = self.first_held(condition, advisory);
             Said { held, may: held.is_none() && self.asks(condition, advisory, self.now).is_unknown() }
         };
-        if condition.fields().iter().any(|field| field.root != Root::Exposure) {
+        if Shelf::asks_of_devices(condition) {
             return work_out();
         }
         let shelf = self.track.shelf;
@@ -215,12 +225,9 @@ impl<'a> Judge<'_, 'a> {
     }
 
     /// Before when nothing is due by an entry, on devices that were there when it first applied.
-    fn floor(&self, entry: &Deadline) -> Option<Timestamp> {
-        let applied = &self.track.shelf.world.applied;
+    fn floor(&self, place: usize, entry: &Deadline) -> Option<Timestamp> {
         let policy = self.track.candidate.policy;
-        let of_policy = applied.policies.get(&policy.name).copied().or(applied.all);
-        let of_entry = applied.entries.get(&(policy.name.clone(), entry.text.clone())).copied();
-        let since = of_policy.max(of_entry)?;
+        let since = self.track.shelf.terms(self.track.candidate)?.entries.get(place)?.applied?;
         let there = self.subject.enrolled.is_none_or(|enrolled| enrolled <= since);
         there.then(|| since.checked_add(policy.phase_in.unwrap_or(entry.within)).unwrap_or(Timestamp::MAX))
     }
@@ -237,7 +244,7 @@ impl<'a> Judge<'_, 'a> {
     /// Whether an obligation keeps its terms in spite of an exception.
     pub fn frees(&self, exception: &Exception, cause: Cause<'a>) -> bool {
         match cause {
-            Cause::Exposure(_, advisory) => self.asks(&exception.unless, advisory, self.now).is_true(),
+            Cause::Exposure(place, advisory) => self.holds_now(&exception.unless, place, advisory),
             _ => false,
         }
     }
@@ -251,13 +258,10 @@ impl<'a> Judge<'_, 'a> {
 
     fn by_kev(&self, cause: Cause<'a>, counts: &[Counted]) -> bool {
         let Cause::Exposure(_, advisory) = cause else { return false };
-        let kev = FieldRef::exposure("kev");
-        let asks = |condition: &Arc<Expr>| condition.fields().contains(&kev);
+        let terms = || self.track.shelf.terms(self.track.candidate);
+        let asks = |entry: usize| terms().and_then(|terms| terms.entries.get(entry)).is_some_and(|term| term.asks_kev);
         advisory.kev.is_some_and(|listed| listed <= self.now)
-            || counts.iter().filter(|count| count.sure).any(|count| {
-                let entry = self.track.candidate.policy.deadline.get(count.entry);
-                entry.and_then(|entry| entry.condition.as_ref()).is_some_and(asks)
-            })
+            || counts.iter().any(|count| count.sure && asks(count.entry))
     }
 
     /// Whether a release would have ended an obligation when it was offered, or when that arose.
@@ -274,6 +278,15 @@ impl<'a> Judge<'_, 'a> {
     fn ways(&self, causes: &[(Cause<'a>, Option<Timestamp>)]) -> Ways {
         let mut ways = Ways { offered: vec![None; causes.len()], never: vec![None; causes.len()] };
         if causes.is_empty() || matches!(causes.first(), Some((Cause::Present, _))) {
+            return ways;
+        }
+        if let Some((straight, newer)) = self.track.straight().filter(|_| self.subject.offers.is_empty()) {
+            for (first, (cause, _)) in ways.offered.iter_mut().zip(causes) {
+                *first = match cause {
+                    Cause::Exposure(advisory, _) => straight.first_unaffected(self.track.shelf, *advisory, newer),
+                    _ => straight.first(newer),
+                };
+            }
             return ways;
         }
         // Where the goal led before is seldom asked.

@@ -2,14 +2,17 @@
 
 use super::{
     Goal, Presence, Truth, WindowOf,
-    clock::Clocks,
+    clock::{Clocks, Regime},
     duty::{Cause, Duties, Judge},
     subject::{Candidate, Shelf, Spot, Subject},
     track::{Aim, Track},
 };
-use crate::{engine::intern::Map, policy::repository::RangeText};
+use crate::{
+    engine::intern::Map,
+    policy::repository::{Policy, RangeText},
+};
 use jiff::Timestamp;
-use refit_model::{Advisory, Release};
+use refit_model::Advisory;
 use std::{
     cell::{OnceCell, RefCell},
     rc::Rc,
@@ -38,8 +41,8 @@ pub(crate) struct Memo<'a> {
 pub(super) struct Judged<'a> {
     /// Where it leads.
     pub aim: Option<Aim<'a>>,
-    /// The release that this means.
-    pub aimed: Option<&'a Release>,
+    /// The release that this means, by its place on the shelf.
+    pub aimed: Option<usize>,
     /// As an answer says it.
     pub goal: Option<Goal>,
     /// Whether what is installed is above that.
@@ -52,8 +55,8 @@ pub(super) struct Judged<'a> {
     pub unsupported: bool,
     /// Spells that began no later make no difference.
     pub spells_matter_after: Option<Timestamp>,
-    /// The releases on the way, oldest first.
-    pub ways: Vec<&'a Release>,
+    /// The releases on the way, by their places on the shelf, oldest first.
+    pub ways: Vec<usize>,
     /// In which exceptions hold it.
     pub held_in: Vec<&'a RangeText>,
     /// The window that counts.
@@ -62,6 +65,31 @@ pub(super) struct Judged<'a> {
     pub yielding: Vec<usize>,
     /// When any of this is otherwise by itself.
     pub until: Option<Timestamp>,
+    /// What follows for who has no spell that makes a difference.
+    settled: OnceCell<Rc<Settled>>,
+}
+
+/// What follows from when a spell began.
+pub(super) struct Settled {
+    /// The due time of each thing to do, and whether KEV obliges.
+    pub duties: Arc<[(Option<Timestamp>, bool)]>,
+    /// The earliest of them.
+    pub due: Option<Timestamp>,
+    pub regime: Regime,
+    /// When a due time lets devices go ahead.
+    pub next: Option<Timestamp>,
+}
+
+impl Settled {
+    fn new(clocks: &Clocks, policy: &Policy, spell: Option<Timestamp>, now: Timestamp) -> Settled {
+        let duties = clocks.duties(policy, spell);
+        Settled {
+            due: duties.iter().filter_map(|(due, _)| *due).min(),
+            duties: duties.into(),
+            regime: clocks.regime(policy, spell, now),
+            next: clocks.next(policy, spell, now),
+        }
+    }
 }
 
 impl<'a> Memo<'a> {
@@ -114,8 +142,10 @@ impl<'a> Judged<'a> {
         let Duties { causes, clocks, noted, unsupported, spells_matter_after } = judge.duties();
         let above = aim.is_some_and(|aim| track.above(&aim));
         let on_the_way = |aim: Aim<'a>| {
-            let known = track.known(shelf.now);
-            known.filter(|release| track.on_the_way(release, &aim)).collect()
+            // What is not newer is not on a way up.
+            let newer = installed.filter(|_| track.up(&aim)).map_or(0, |(_, version)| shelf.newer_than(version));
+            let known = track.known_from(shelf.now, newer);
+            known.filter(|(_, release)| track.on_the_way(release, &aim)).map(|(place, _)| place).collect()
         };
         let goal = match aim {
             _ if forbidden => Some(Goal::Absent),
@@ -124,7 +154,7 @@ impl<'a> Judged<'a> {
         };
         Judged {
             aim,
-            aimed: aim.and_then(|aim| track.release(&aim, shelf.now)),
+            aimed: aim.and_then(|aim| track.place(&aim, shelf.now)),
             goal,
             above,
             ways: aim.filter(|_| !above).map(on_the_way).unwrap_or_default(),
@@ -136,7 +166,16 @@ impl<'a> Judged<'a> {
             noted,
             unsupported,
             spells_matter_after,
+            settled: OnceCell::new(),
         }
+    }
+
+    /// What follows for a spell.
+    pub fn settled(&self, policy: &Policy, spell: Option<Timestamp>, now: Timestamp) -> Rc<Settled> {
+        if spell.is_some_and(|spell| self.spells_matter_after.is_some_and(|after| spell > after)) {
+            return Rc::new(Settled::new(&self.clocks, policy, spell, now));
+        }
+        Rc::clone(self.settled.get_or_init(|| Rc::new(Settled::new(&self.clocks, policy, None, now))))
     }
 }
 
@@ -163,9 +202,10 @@ fn window(judge: &Judge<'_, '_>, causes: &[Cause<'_>]) -> Option<WindowOf> {
 fn yielding(judge: &Judge<'_, '_>) -> Vec<usize> {
     let freezes = judge.track.shelf.repository.freezes.iter().enumerate();
     let yielding = freezes.filter(|(_, freeze)| {
-        freeze.unless.as_ref().is_some_and(|unless| {
-            judge.exposures().any(|(_, advisory)| judge.asks(unless, advisory, judge.now).is_true())
-        })
+        freeze
+            .unless
+            .as_ref()
+            .is_some_and(|unless| judge.exposures().any(|(place, advisory)| judge.holds_now(unless, place, advisory)))
     });
     yielding.map(|(place, _)| place).collect()
 }

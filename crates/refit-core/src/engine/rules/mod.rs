@@ -6,17 +6,21 @@ mod duty;
 mod judged;
 mod moving;
 mod next;
+mod passage;
 mod read;
 mod ring;
+mod straight;
 mod subject;
 mod track;
 mod trail;
 
 pub(crate) use clock::{Clocks, Regime};
 pub(crate) use judged::{Alike, Memo};
+pub(crate) use passage::Common;
 pub(crate) use read::Own;
 pub(crate) use ring::end_of_shares;
 pub(crate) use subject::{Installed, Shelf, Spoken, Spot, Subject};
+pub(crate) use trail::ByVersion;
 
 use super::outcome::{Compliance, Goal, Outcome};
 use crate::policy::{
@@ -32,7 +36,7 @@ use refit_model::Version;
 use ring::{Rings, Stage};
 use smol_str::SmolStr;
 use std::sync::Arc;
-use subject::Candidate;
+use subject::{Candidate, Deciding};
 
 /// What the rules say of a cell: a decision but for what the time of day, absences and presence make of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +50,7 @@ pub(crate) struct Ruling {
     /// Where it has to go.
     pub goal: Option<Goal>,
     /// The due time of each obligation, and whether it is one by KEV.
-    pub duties: Vec<(Option<Timestamp>, bool)>,
+    pub duties: Arc<[(Option<Timestamp>, bool)]>,
     /// How they follow from when a spell began.
     pub clocks: Arc<Clocks>,
     /// The earliest of them.
@@ -123,7 +127,7 @@ impl Ruling {
             mode: Mode::default(),
             standing: Standing::Is(standing),
             goal: None,
-            duties: Vec::new(),
+            duties: Arc::default(),
             clocks: Arc::default(),
             due: None,
             provisional: false,
@@ -154,47 +158,94 @@ impl Ruling {
     }
 }
 
-/// Applies the rules to a cell. What its devices share with those of others is remembered; `alike` says what that goes by, for devices that
-/// have nothing of their own there.
-pub(crate) fn rule<'a>(
+/// Devices that nothing of their own tells apart in a slot: what they share is remembered.
+#[derive(Clone, Copy)]
+pub(crate) struct Together<'m, 'a> {
+    /// What obligations go by.
+    pub alike: Alike,
+    /// What was worked out of them, whatever they have installed.
+    pub common: &'m Common<'a>,
+}
+
+/// Applies the rules to a cell. What its devices share with those of others is remembered, by `together` for devices that have nothing of
+/// their own there.
+pub(crate) fn rule<'a, 'o>(
     shelf: &'a Shelf<'a>,
     spot: Spot<'a>,
     subject: &Subject<'_>,
-    own: &Own<'_>,
+    own: &dyn Fn() -> Own<'o>,
     memo: &Memo<'a>,
-    alike: Option<Alike>,
+    together: Option<Together<'_, 'a>>,
 ) -> Ruling {
-    let rank = |candidate: &Candidate<'_>| candidate.policy.rank(shelf.title);
+    let deciding = match together {
+        Some(Together { common, .. }) => *common.deciding.get_or_init(|| deciding(shelf, subject)),
+        None => deciding(shelf, subject),
+    };
+    let under = |candidate: Candidate<'a>, conflict: bool, undetermined: bool| {
+        Under { shelf, spot, subject, candidate, conflict, undetermined }.ruling(memo, together)
+    };
+    match deciding {
+        Deciding::Nobody { unknown: true } => Ruling { undetermined: true, ..Ruling::plain(Compliance::Undetermined) },
+        Deciding::Nobody { unknown: false } => Ruling::plain(Compliance::Unmanaged),
+        Deciding::One(place) => match shelf.policies.get(place) {
+            Some(candidate) => under(*candidate, false, false),
+            None => Ruling::plain(Compliance::Unmanaged),
+        },
+        Deciding::Several => of_several(shelf, subject, &own(), under),
+    }
+}
+
+fn rank(shelf: &Shelf<'_>, candidate: &Candidate<'_>) -> (i64, bool) {
+    candidate.policy.rank(shelf.title)
+}
+
+fn deciding(shelf: &Shelf<'_>, subject: &Subject<'_>) -> Deciding {
+    let truths = shelf.policies.iter().map(|one| (one, subject.holds(one.policy.condition.as_ref())));
+    let truths: Vec<(&Candidate<'_>, Truth)> = truths.collect();
+    let sure = || truths.iter().filter(|(_, truth)| truth.is_true()).map(|(one, _)| *one);
+    let Some(top) = sure().map(|one| rank(shelf, one)).max() else {
+        return Deciding::Nobody { unknown: truths.iter().any(|(_, truth)| truth.is_unknown()) };
+    };
+    let mut tied = sure().filter(|one| rank(shelf, one) == top);
+    let unknown = truths.iter().any(|(one, truth)| truth.is_unknown() && rank(shelf, one) >= top);
+    match (tied.next(), tied.next()) {
+        (Some(one), None) if !unknown => Deciding::One(one.place),
+        _ => Deciding::Several,
+    }
+}
+
+/// Where several policies have to be heard: those of the highest rank are held against each other.
+fn of_several<'a>(
+    shelf: &'a Shelf<'a>,
+    subject: &Subject<'_>,
+    own: &Own<'_>,
+    under: impl Fn(Candidate<'a>, bool, bool) -> Ruling,
+) -> Ruling {
+    let rank = |candidate: &Candidate<'_>| rank(shelf, candidate);
     let asked = |truth: Truth| {
         let applies = move |candidate: &&Candidate<'_>| subject.holds(candidate.policy.condition.as_ref()) == truth;
         shelf.policies.iter().filter(applies)
     };
     let sure: Vec<&Candidate<'a>> = asked(Truth::True).collect();
     let Some(top) = sure.iter().map(|candidate| rank(candidate)).max() else {
-        return match asked(Truth::Unknown).next() {
-            Some(_) => Ruling { undetermined: true, ..Ruling::plain(Compliance::Undetermined) },
-            None => Ruling::plain(Compliance::Unmanaged),
-        };
+        return Ruling::plain(Compliance::Unmanaged);
     };
     let tied: Vec<&Candidate<'a>> = sure.iter().copied().filter(|candidate| rank(candidate) == top).collect();
     let Some(first) = tied.first() else { return Ruling::plain(Compliance::Unmanaged) };
     let (mut matter_after, mut considered) = (None, 0);
-    let under = |candidate: &Candidate<'a>, conflict: bool, undetermined: bool| {
-        Under { shelf, spot, subject, candidate: *candidate, conflict, undetermined }.ruling(memo, alike)
-    };
     let mut consider = |candidate: &Candidate<'a>| {
-        let ruling = under(candidate, false, false);
+        let ruling = under(*candidate, false, false);
         considered += 1;
         matter_after = matter_after.into_iter().chain(ruling.spells_matter_after).min();
         ruling
     };
     let plain = consider(first);
     let conflict = tied.iter().skip(1).filter(|candidate| !consider(candidate).same(&plain, shelf, own)).count() > 0;
-    let mut decides = *first;
+    let mut decides = **first;
     if conflict
         && let Some(before) = sure.iter().find(|candidate| Some(&candidate.policy.name) == subject.decided_before)
     {
-        decides = before;
+        decides = **before;
     }
     let undetermined = asked(Truth::Unknown)
         .filter(|candidate| {
@@ -220,7 +271,7 @@ struct Under<'s, 'a> {
 
 impl<'a> Under<'_, 'a> {
     /// What the policy says.
-    fn ruling(&self, memo: &Memo<'a>, alike: Option<Alike>) -> Ruling {
+    fn ruling(&self, memo: &Memo<'a>, together: Option<Together<'_, 'a>>) -> Ruling {
         let Under { shelf, spot, subject, candidate, conflict, undetermined } = *self;
         let policy = candidate.policy;
         let named = |standing| Ruling {
@@ -238,18 +289,19 @@ impl<'a> Under<'_, 'a> {
                 Presence::Required => {}
             }
         }
-        let judged = memo.judged(shelf, spot, subject, candidate, alike);
+        let common = together.map(|together| together.common);
+        let judged = memo.judged(shelf, spot, subject, candidate, together.map(|together| together.alike));
         let clocks = &judged.clocks;
-        let spell = judged.noted.or_else(|| clocks.began(subject.since.max(subject.enrolled)));
-        let duties = clocks.duties(policy, spell);
-        let regime = clocks.regime(policy, spell, shelf.now);
-        let admission =
-            Admission { shelf, spot, subject, candidate, judged: &judged, regime: &regime, conflict, undetermined };
-        let admitted = admission.admit();
+        let began = || clocks.began((subject.since)().max(subject.enrolled));
+        let spell = judged.noted.or_else(|| if subject.own_spell { began() } else { None });
+        let settled = judged.settled(policy, spell, shelf.now);
+        let regime = &settled.regime;
+        let admission = Admission { shelf, spot, subject, candidate, judged: &judged, regime, conflict, undetermined };
+        let admitted = admission.admit(common);
         Ruling {
             standing: if judged.unsupported { Standing::Unsupported } else { Standing::Judged },
             goal: judged.goal.clone(),
-            due: duties.iter().filter_map(|(due, _)| *due).min(),
+            due: settled.due,
             provisional: regime.provisional,
             above: judged.above,
             admitted: admitted.release,
@@ -257,13 +309,13 @@ impl<'a> Under<'_, 'a> {
             ring: admitted.ring,
             gate: admitted.gate,
             kept: admitted.kept,
-            freezes: admission.freezes(),
+            freezes: admission.freezes(common),
             window: judged.window,
             provisioning: subject.provisioning && !policy.provisioning,
             may_be_server: subject.may_be_server,
             spells_matter_after: judged.spells_matter_after,
-            until: judged.until.into_iter().chain(clocks.next(policy, spell, shelf.now)).min(),
-            duties,
+            until: judged.until.into_iter().chain(settled.next).min(),
+            duties: Arc::clone(&settled.duties),
             clocks: Arc::clone(clocks),
             ..named(Compliance::Compliant)
         }

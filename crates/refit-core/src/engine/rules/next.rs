@@ -1,13 +1,10 @@
 //! When what the rules say changes by itself: the earliest of the times that they compare with the present one.
 
 use super::{duty::Judge, subject::Shelf};
-use crate::{
-    policy::expr::Expr,
-    world::{ExposureView, GateFinding, GateState},
-};
+use crate::world::{ExposureView, GateFinding, GateState};
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::Offer;
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 /// Where days end of devices whose zone is not known.
 static UTC: TimeZone = TimeZone::UTC;
@@ -44,7 +41,7 @@ impl Shelf<'_> {
             times.extend(soaks.filter_map(|soak| first.and_then(|first| first.checked_add(soak).ok())));
         }
         let exceptions = self.exceptions.iter().map(|(_, exception)| exception);
-        let branches = self.repository.titles.get(self.title).into_iter().flat_map(|title| &title.branches);
+        let branches = self.branches.iter();
         let days = (exceptions.map(|exception| exception.until))
             .chain(branches.filter_map(|branch| branch.supported_until))
             .chain(policies().flat_map(|policy| &policy.accept).filter_map(|accepted| accepted.until))
@@ -61,17 +58,14 @@ impl Judge<'_, '_> {
     /// The first time after now at which something is otherwise for these devices alone: an offer, what a condition says of an exposure.
     pub fn until(&self) -> Option<Timestamp> {
         let now = self.now;
-        let policy = self.track.candidate.policy;
         let offers = self.subject.offers.iter().filter_map(|(_, offer)| match offer {
             Offer::Since(since) => Some(*since),
             Offer::Never => None,
         });
-        let shelf = self.track.shelf;
-        let entries = policy.deadline.iter().filter_map(|entry| entry.condition.as_ref());
-        let unless = shelf.repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
-        let conditions = entries.chain(unless).chain(shelf.exceptions.iter().map(|(_, exception)| &exception.unless));
-        let timed: Vec<&Arc<Expr>> = conditions.filter(|condition| condition.depends_on_now()).collect();
-        let crossings = self.exposures().flat_map(|(_, advisory)| {
+        let timed =
+            self.track.shelf.terms(self.track.candidate).map(|terms| terms.timed.as_slice()).unwrap_or_default();
+        let exposures = self.exposures().filter(|_| !timed.is_empty());
+        let crossings = exposures.flat_map(|(_, advisory)| {
             let view = ExposureView { known: self.subject.facts, advisory, at: now };
             let changes = timed.iter().map(move |condition| condition.next_change(&view, now));
             changes.flatten().collect::<Vec<_>>()

@@ -37,7 +37,7 @@ impl Ruling {
         let policy = self.policy.as_ref().and_then(|name| repository.policy(name));
         let duties = match (own.spell, policy) {
             (Some(spell), Some(policy)) => Cow::Owned(self.clocks.duties(policy, self.clocks.began(Some(spell)))),
-            _ => Cow::Borrowed(&self.duties),
+            _ => Cow::Borrowed(&*self.duties),
         };
         let due = duties.iter().filter_map(|(due, _)| *due).min();
         let overdue = due.is_some_and(|due| due <= now);

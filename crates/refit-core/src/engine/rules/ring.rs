@@ -31,9 +31,12 @@ pub(super) struct Rings<'a> {
     pub unsure: bool,
     /// The first release behind the installed one that is not halted, where the installed one is.
     pub successor: Option<&'a Version>,
-    /// The ring of a device in a rollout of which nobody is a member yet, by address of the rollout.
-    pub newcomers: RefCell<Vec<(usize, Option<usize>)>>,
+    /// The rings of the device where nobody is a member yet.
+    pub newcomers: &'a Newcomers,
 }
+
+/// The rings of a device in rollouts of which nobody is a member yet, by address of the rollout.
+pub(super) type Newcomers = RefCell<Vec<(usize, Option<usize>)>>;
 
 impl<'a> Rings<'a> {
     /// How far a release has come in a rollout here; without one, where the device is.

@@ -1,12 +1,15 @@
 //! Who is judged, and by what: the devices of one cell share all of a subject that counts.
 
-use super::trail::Trail;
+use super::{
+    straight::Straight,
+    trail::{ByVersion, Trail},
+};
 use crate::{
     engine::intern::Map,
-    facts::Lookup,
+    facts::{FieldRef, Lookup, Root},
     policy::{
         expr::{Expr, Truth},
-        repository::{Block, Exception, Policy, Repository, Selector},
+        repository::{Block, Branch, Deadline, Exception, Policy, Repository, Selector},
     },
     rollout::{snapshot_policy, snapshot_title},
     world::{RememberedOffer, World},
@@ -47,6 +50,8 @@ pub(crate) struct Shelf<'w> {
     pub trail: Trail<'w>,
     /// How far snapshots have come, of whatever policy, by their titles.
     pub snapshots: Vec<(&'w TitleId, Trail<'w>)>,
+    /// Its branches, where its document gives any.
+    pub branches: &'w [Branch],
     /// The policies that include it, by name.
     pub policies: Vec<Candidate<'w>>,
     /// The blocks that speak of it.
@@ -57,6 +62,28 @@ pub(crate) struct Shelf<'w> {
     affected: Vec<OnceCell<Box<[Option<bool>]>>>,
     /// What conditions that ask nothing of a device say of an advisory, by its place and the condition's address.
     pub said: RefCell<Map<(usize, usize), Said>>,
+    /// Whether they hold now, likewise.
+    pub hold: RefCell<Map<(usize, usize), bool>>,
+    /// What the deadlines of the policies ask, by their places; worked out when somebody asks.
+    terms: Vec<OnceCell<Terms>>,
+    /// First publications, of all releases and of those of the security archive; likewise.
+    straight: [OnceCell<Option<Straight>>; 2],
+}
+
+/// What the deadline of a policy asks.
+pub(super) struct Terms {
+    /// Entry by entry.
+    pub entries: Vec<Term>,
+    /// The conditions on exposures of which time alone changes what they say: of the policy, of freezes and of exceptions to the title.
+    pub timed: Vec<Arc<Expr>>,
+}
+
+/// One entry of a deadline.
+pub(super) struct Term {
+    /// Whether it has a condition that asks about KEV.
+    pub asks_kev: bool,
+    /// Since when it has applied; `None`: for ever.
+    pub applied: Option<Timestamp>,
 }
 
 /// What a condition says of an exposure.
@@ -73,8 +100,21 @@ pub(crate) struct Said {
 pub(crate) struct Candidate<'w> {
     /// The policy.
     pub policy: &'w Policy,
+    /// Its place on the shelf.
+    pub place: usize,
     /// Whether it speaks only of what the security archive offers.
     pub security_only: bool,
+}
+
+/// Which policy decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deciding {
+    /// None; whether one may.
+    Nobody { unknown: bool },
+    /// One, by its place on the shelf, and no other has to be heard.
+    One(usize),
+    /// Several have to be heard.
+    Several,
 }
 
 /// One slot of the devices of a cell.
@@ -101,8 +141,10 @@ pub(crate) struct Subject<'a> {
     pub required: &'a dyn Fn(&Policy) -> bool,
     /// When it was first known.
     pub enrolled: Option<Timestamp>,
-    /// Since when what is installed is there.
-    pub since: Option<Timestamp>,
+    /// Since when what is installed is there; it is asked only where spells make a difference.
+    pub since: &'a dyn Fn() -> Option<Timestamp>,
+    /// Whether it is looked at when the device's own spell began; else as if it had begun before anything that it is compared with.
+    pub own_spell: bool,
     /// What its universe offers otherwise than published.
     pub offers: &'a [(Version, Offer)],
     /// When a spell began, where that was noted.
@@ -179,25 +221,27 @@ impl<'w> Shelf<'w> {
             let selects = |selector: &Selector| selector.selects(title, secure);
             let security_only =
                 !policy.software.iter().any(|selector| *selector != Selector::OsSecurity && selects(selector));
-            policy.software.iter().any(selects).then_some(Candidate { policy, security_only })
+            policy.software.iter().any(selects).then_some((policy, security_only))
         };
         let policies = spoken.of(title).into_iter().filter_map(|place| repository.policies.get(place));
         let policies = policies.filter_map(candidate).collect();
-        Self::with(repository, world, title, now, policies)
+        Self::with(repository, world, title, now, policies, ByVersion::default())
     }
 
     /// The same where it is known which policies include it: their places, and whether they speak only of what the security archive offers.
+    /// `trail` is that of the shelf that the title had before, since when nothing has been heard of it.
     pub fn of(
         repository: &'w Repository,
         world: &'w World,
         title: &'w TitleId,
         now: Timestamp,
         policies: &[(usize, bool)],
+        trail: &ByVersion,
     ) -> Self {
-        let candidates = policies.iter().filter_map(|(place, security_only)| {
-            Some(Candidate { policy: repository.policies.get(*place)?, security_only: *security_only })
-        });
-        Self::with(repository, world, title, now, candidates.collect())
+        let candidates = policies
+            .iter()
+            .filter_map(|(place, security_only)| Some((repository.policies.get(*place)?, *security_only)));
+        Self::with(repository, world, title, now, candidates.collect(), trail.clone())
     }
 
     fn with(
@@ -205,8 +249,12 @@ impl<'w> Shelf<'w> {
         world: &'w World,
         title: &'w TitleId,
         now: Timestamp,
-        policies: Vec<Candidate<'w>>,
+        policies: Vec<(&'w Policy, bool)>,
+        known: ByVersion,
     ) -> Self {
+        let policies: Vec<Candidate<'w>> = (policies.into_iter().enumerate())
+            .map(|(place, (policy, security_only))| Candidate { policy, place, security_only })
+            .collect();
         let releases = world.releases(title);
         let secure = || releases.iter().any(|release| release.security && release.published <= now);
         let selected =
@@ -219,13 +267,17 @@ impl<'w> Shelf<'w> {
             now,
             releases,
             advisories: world.advisories(title),
-            trail: trail(world, title),
+            trail: trail(world, title, known),
+            branches: repository.titles.get(title).map(|title| title.branches.as_slice()).unwrap_or_default(),
             snapshots: if policies.is_empty() { Vec::new() } else { snapshots(world) },
-            policies,
             blocks: repository.blocks.iter().filter(|block| block.title == *title).collect(),
             exceptions: exceptions.filter(|(_, exception)| selected(exception)).collect(),
             affected: world.advisories(title).iter().map(|_| OnceCell::new()).collect(),
             said: RefCell::default(),
+            hold: RefCell::default(),
+            terms: policies.iter().map(|_| OnceCell::new()).collect(),
+            straight: Default::default(),
+            policies,
         }
     }
 
@@ -241,6 +293,55 @@ impl<'w> Shelf<'w> {
         !self.trail.gates.is_empty() || self.snapshots.iter().any(|(_, trail)| !trail.gates.is_empty())
     }
 
+    /// The place of the first release of a version.
+    pub fn place_of(&self, version: &Version) -> Option<usize> {
+        let place = self.releases.partition_point(|release| release.version < *version);
+        self.releases.get(place).filter(|release| release.version == *version).map(|_| place)
+    }
+
+    /// The place from which on releases are newer than a version.
+    pub fn newer_than(&self, version: &Version) -> usize {
+        self.releases.partition_point(|release| release.version <= *version)
+    }
+
+    /// The tables of first publications; `None` where they do not say everything.
+    pub(super) fn straight(&self, security_only: bool) -> Option<&Straight> {
+        self.straight.get(usize::from(security_only))?.get_or_init(|| Straight::new(self, security_only)).as_ref()
+    }
+
+    /// What the deadline of a policy asks.
+    pub(super) fn terms(&self, candidate: Candidate<'_>) -> Option<&Terms> {
+        Some(self.terms.get(candidate.place)?.get_or_init(|| self.work_out_terms(candidate.policy)))
+    }
+
+    fn work_out_terms(&self, policy: &Policy) -> Terms {
+        let applied = &self.world.applied;
+        let of_policy = applied.policies.get(&policy.name).copied().or(applied.all);
+        let kev = FieldRef::exposure("kev");
+        let term = |entry: &Deadline| {
+            let of_entry = match applied.entries.is_empty() {
+                true => None,
+                false => applied.entries.get(&(policy.name.clone(), entry.text.clone())).copied(),
+            };
+            Term {
+                asks_kev: entry.condition.as_ref().is_some_and(|condition| condition.fields().contains(&kev)),
+                applied: of_policy.max(of_entry),
+            }
+        };
+        let entries = policy.deadline.iter().filter_map(|entry| entry.condition.as_ref());
+        let unless = self.repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
+        let conditions = entries.chain(unless).chain(self.exceptions.iter().map(|(_, exception)| &exception.unless));
+        Terms {
+            entries: policy.deadline.iter().map(term).collect(),
+            timed: conditions.filter(|condition| condition.depends_on_now()).cloned().collect(),
+        }
+    }
+
+    /// Whether a condition asks something of a device.
+    pub(super) fn asks_of_devices(condition: &Expr) -> bool {
+        condition.fields().iter().any(|field| field.root != Root::Exposure)
+    }
+
     /// Whether an advisory, by place, affects a release, by place.
     pub fn affects(&self, advisory: usize, release: usize) -> Option<bool> {
         let affects = || {
@@ -252,9 +353,9 @@ impl<'w> Shelf<'w> {
     }
 }
 
-fn trail<'w>(world: &'w World, title: &TitleId) -> Trail<'w> {
+fn trail<'w>(world: &'w World, title: &TitleId, places: ByVersion) -> Trail<'w> {
     let rollouts = world.rollouts.get(title).map(Vec::as_slice).unwrap_or_default();
-    Trail::new(rollouts, world.gates.get(title).map(Vec::as_slice).unwrap_or_default())
+    Trail::new(rollouts, world.gates.get(title).map(Vec::as_slice).unwrap_or_default(), places)
 }
 
 /// What is known of the snapshots of all policies.
@@ -264,7 +365,7 @@ fn snapshots(world: &World) -> Vec<(&TitleId, Trail<'_>)> {
     let gates = world.gates.range(first..).map(|(title, _)| title);
     let of_snapshot = |title: &&TitleId| snapshot_policy(title).is_some();
     let titles: BTreeSet<&TitleId> = rollouts.take_while(of_snapshot).chain(gates.take_while(of_snapshot)).collect();
-    titles.into_iter().map(|title| (title, trail(world, title))).collect()
+    titles.into_iter().map(|title| (title, trail(world, title, ByVersion::default()))).collect()
 }
 
 impl Subject<'_> {

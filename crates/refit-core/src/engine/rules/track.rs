@@ -40,21 +40,29 @@ impl<'a> Track<'a> {
 
     /// As [`Track::known`], with their places on the shelf.
     pub fn known_with_places(&self, at: Timestamp) -> impl DoubleEndedIterator<Item = (usize, &'a Release)> {
+        self.known_from(at, 0)
+    }
+
+    /// Those of them from a place on.
+    pub fn known_from(&self, at: Timestamp, from: usize) -> impl DoubleEndedIterator<Item = (usize, &'a Release)> {
         let security_only = self.candidate.security_only;
         let out = move |release: &Release| release.published <= at && (!security_only || release.security);
         let shelf: &'a Shelf<'a> = self.shelf;
-        shelf.releases.iter().enumerate().filter(move |(_, release)| out(release))
+        shelf.releases.iter().enumerate().skip(from).filter(move |(_, release)| out(release))
     }
 
-    /// The release that an aim means, where it was out. What is installed counts whichever archive it came from.
-    pub fn release(&self, aim: &Aim<'_>, at: Timestamp) -> Option<&'a Release> {
+    /// The place of the release that an aim means, where it was out. What is installed counts whichever archive it came from.
+    pub fn place(&self, aim: &Aim<'_>, at: Timestamp) -> Option<usize> {
         let own = |release: &Release| self.installed.is_some_and(|(_, version)| release.version == *version);
-        self.shelf.releases.iter().find(|release| {
+        let first = self.shelf.place_of(aim.version)?;
+        let alike = self.shelf.releases.iter().enumerate().skip(first);
+        let mut alike = alike.take_while(|(_, release)| release.version == *aim.version);
+        let found = alike.find(|(_, release)| {
             release.published <= at
                 && release.branch == *aim.branch
-                && release.version == *aim.version
                 && (!self.candidate.security_only || release.security || own(release))
-        })
+        });
+        found.map(|(place, _)| place)
     }
 
     /// The moments at which branches or releases came or went, up to `until`, in order.
@@ -68,9 +76,8 @@ impl<'a> Track<'a> {
     }
 
     fn branches(&self) -> impl Iterator<Item = (&'a BranchName, Option<Timestamp>)> {
-        let title = self.shelf.repository.titles.get(self.shelf.title);
-        let branches = title.into_iter().flat_map(|title| &title.branches);
-        branches.map(|branch| (&branch.name, branch.supported_until.map(|day| day.end_in(self.zone))))
+        let shelf: &'a Shelf<'a> = self.shelf;
+        shelf.branches.iter().map(|branch| (&branch.name, branch.supported_until.map(|day| day.end_in(self.zone))))
     }
 
     /// When a branch ends.
@@ -193,6 +200,9 @@ impl<'a> Track<'a> {
 
     /// Since when it has not satisfied, without a break; `None` outside where it does, inside where it never did.
     pub fn lapsed(&self, now: Timestamp) -> Option<Option<Timestamp>> {
+        if let Some((straight, newer)) = self.straight() {
+            return straight.first(newer).map(Some);
+        }
         if self.satisfied(now) {
             return None;
         }

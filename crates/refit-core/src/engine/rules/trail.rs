@@ -8,7 +8,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use refit_model::Version;
-use std::cell::{OnceCell, RefCell};
+use std::{
+    cell::RefCell,
+    sync::{Arc, OnceLock},
+};
 
 /// What is known of a title, or of the snapshots of a policy, on their way through rings.
 pub(crate) struct Trail<'w> {
@@ -16,29 +19,38 @@ pub(crate) struct Trail<'w> {
     pub rollouts: &'w [RolloutState],
     /// What gates said of each.
     pub gates: &'w [GateState],
-    /// Places of both by version, in their order; made when somebody asks.
-    places: OnceCell<Map<Version, Places>>,
+    /// Places of both by version.
+    places: ByVersion,
     /// What evidence amounts to, by place of the gate and address of the rollout: that is worked out once.
     answers: RefCell<Map<(usize, usize), GateAnswer>>,
 }
 
-#[derive(Default)]
+/// Places of what is known of a title by version, in their order; made when somebody asks, and kept as long as that is the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ByVersion(Arc<OnceLock<Map<Version, Places>>>);
+
+#[derive(Debug, Default)]
 struct Places {
     rollouts: Vec<usize>,
     gates: Vec<usize>,
 }
 
 impl<'w> Trail<'w> {
-    /// Of what is known.
-    pub fn new(rollouts: &'w [RolloutState], gates: &'w [GateState]) -> Self {
-        Trail { rollouts, gates, places: OnceCell::new(), answers: RefCell::default() }
+    /// Of what is known, with its places as far as somebody keeps them.
+    pub fn new(rollouts: &'w [RolloutState], gates: &'w [GateState], places: ByVersion) -> Self {
+        Trail { rollouts, gates, places, answers: RefCell::default() }
+    }
+
+    /// The places, for whoever looks at the same again.
+    pub fn by_version(&self) -> ByVersion {
+        self.places.clone()
     }
 
     fn places(&self, version: &Version) -> Option<&Places> {
         if self.rollouts.is_empty() && self.gates.is_empty() {
             return None;
         }
-        let places = self.places.get_or_init(|| {
+        let places = self.places.0.get_or_init(|| {
             let mut places: Map<Version, Places> = Map::default();
             for (place, state) in self.rollouts.iter().enumerate() {
                 places.entry(state.version.clone()).or_default().rollouts.push(place);

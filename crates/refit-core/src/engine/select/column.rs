@@ -99,12 +99,20 @@ impl Columns {
         resolver.until()
     }
 
-    /// The last instant at which all that counts now of a device still counts, in nanoseconds since 1970; `None`: for ever.
-    pub fn fresh_until(&self, fleet: &Fleet, repository: &Repository, now: Timestamp, device: u32) -> Option<i128> {
+    /// For one device after the other, the last instant at which all that counts now of it still counts, in nanoseconds since 1970;
+    /// `None`: for ever.
+    pub fn fresh_until<'f>(
+        &self,
+        fleet: &'f Fleet,
+        repository: &Repository,
+        now: Timestamp,
+    ) -> impl FnMut(u32) -> Option<i128> + use<'f> {
         let fields: Vec<&FieldRef> = self.columns.keys().collect();
         let mut resolver = Resolver::new(fleet, repository, now, &fields);
-        resolver.resolve(fleet.row(device)?);
-        resolver.until()
+        move |device| {
+            resolver.resolve(fleet.row(device)?);
+            resolver.until()
+        }
     }
 
     /// The column of a field that was asked before.

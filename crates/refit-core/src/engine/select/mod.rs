@@ -5,7 +5,7 @@ mod resolve;
 mod sets;
 mod values;
 
-pub(super) use column::{Columns, Combination};
+pub(super) use column::Columns;
 pub use sets::Sets;
 
 use super::fleet::Fleet;

@@ -5,7 +5,7 @@ use super::{Split, TitleCells};
 impl Split<'_> {
     /// What the policies say of the absence of the title, in cells of their own, which nobody keeps.
     pub fn absent(&self) -> TitleCells {
-        let mut cells = TitleCells::managed(true, 0, Vec::new());
+        let mut cells = TitleCells::managed(true, 0, self.shelf);
         self.fill_place(&self.place_of(None), &self.lacking(), &self.members_here(), None, &mut cells);
         cells
     }
