@@ -2,7 +2,9 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use roaring::{MultiOps as _, RoaringBitmap};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+use std::borrow::Cow;
 
 /// A set of devices by index. In the log it is the portable format of Roaring bitmaps in base64
 /// (<https://github.com/RoaringBitmap/RoaringFormatSpec>).
@@ -70,9 +72,24 @@ impl Serialize for DeviceSet {
     }
 }
 
+impl JsonSchema for DeviceSet {
+    fn schema_name() -> Cow<'static, str> {
+        "DeviceSet".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A set of devices by their places from 0 on: a Roaring bitmap in its portable format \
+                (https://github.com/RoaringBitmap/RoaringFormatSpec), in base64.",
+            "type": "string",
+            "contentEncoding": "base64",
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for DeviceSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DeviceSet, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         let bytes = STANDARD.decode(text.as_bytes()).map_err(D::Error::custom)?;
         RoaringBitmap::deserialize_from(bytes.as_slice()).map(DeviceSet).map_err(D::Error::custom)
     }

@@ -169,11 +169,14 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
     let mut releases: Vec<Release> = base.releases(&TitleId::new(TITLE)).to_vec();
     let mut advisories: Vec<Advisory> = base.advisories(&TitleId::new(TITLE)).to_vec();
     for number in 1..=4 {
+        // The newest may wait for a snapshot that has not been taken.
+        let just_now = number == 4 && dice.one_in(2);
+        let published = if just_now { ago(dice.hours(40)) } else { ago(500 - 100 * number + dice.hours(90)) };
         releases.push(Release {
             title: TitleId::new(PACKAGE),
             branch: None,
             version: package(&format!("3.0.{number}-1")),
-            published: ago(450 - 100 * number + dice.hours(90)),
+            published,
             security: dice.one_in(2),
         });
     }
@@ -196,6 +199,16 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
     world.rollouts = base.rollouts;
     world.gates = base.gates;
     world.latches = base.latches;
+    let conditions = repository.policies.iter().flat_map(|policy| &policy.deadline);
+    for condition in conditions.filter_map(|entry| entry.condition.as_ref()) {
+        for id in
+            world.advisories(&TitleId::new(PACKAGE)).iter().map(|advisory| advisory.id.clone()).collect::<Vec<_>>()
+        {
+            if dice.one_in(8) {
+                world.latches.insert((id, condition.text().clone()), ago(dice.hours(400) - 20));
+            }
+        }
+    }
     for title in [TITLE, PACKAGE].map(TitleId::new) {
         let versions: Vec<Version> = world.releases(&title).iter().map(|release| release.version.clone()).collect();
         for version in versions {
@@ -228,7 +241,7 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
                         first_result: Some(ago(dice.hours(90))),
                         devices: 60,
                         reported,
-                        failed: if dice.one_in(5) { reported / 2 } else { 0 },
+                        failed: if dice.one_in(3) { reported / 2 } else { 0 },
                         ..Evidence::default()
                     }),
                 });
@@ -341,7 +354,7 @@ fn device(spec: &Spec, id: &DeviceId, repository: &Repository, dice: &mut Dice) 
     if dice.one_in(6) {
         device.unheard = SignedDuration::from_hours(dice.hours(100));
     }
-    if dice.one_in(10) {
+    if dice.one_in(5) {
         // What may be required is not there.
         device.installs.retain(|install| install.title.as_str() != TITLE);
     }
@@ -371,16 +384,16 @@ fn device(spec: &Spec, id: &DeviceId, repository: &Repository, dice: &mut Dice) 
     }
     device.absences.clear();
     let mut from = 300 + dice.hours(300);
+    // Every other one has been away for long, and used for little since.
+    let long = dice.one_in(2);
     for _ in 0..dice.below(4) {
-        let (away, back) = (from, from - dice.hours(120));
+        let least = if long { 72 } else { 0 };
+        let (away, back) = (from, from - least - dice.hours(120));
         if back <= 0 {
             break;
         }
-        device.absences.push(Absence {
-            away: ago(away),
-            back: ago(back),
-            used: SignedDuration::from_hours(dice.hours(30)),
-        });
+        let used = SignedDuration::from_hours(dice.hours(if long { 8 } else { 30 }));
+        device.absences.push(Absence { away: ago(away), back: ago(back), used });
         from = back - dice.hours(80);
     }
     let mut slots: Vec<SlotKey> = device.installs.iter().map(Install::slot).collect();

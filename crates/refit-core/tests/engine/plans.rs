@@ -16,7 +16,7 @@ use refit_core::{
     policy::{document::policy::Mode, repository::Repository},
     world::{Applied, Device, World},
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
@@ -327,4 +327,56 @@ fn a_plan_that_was_changed_does_not_add_up() {
         assert_ne!(changed, plan, "{what} changes nothing");
         assert!(!check(&changed).is_empty(), "{what} was changed, and still it adds up");
     }
+}
+
+/// Keys of a value that its schema does not name, with their paths.
+fn unnamed(root: &Json, schema: &Json, value: &Json, path: &str) -> Vec<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        return unnamed(root, &root["$defs"][name], value, path);
+    }
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        let found = choices.iter().map(|choice| unnamed(root, choice, value, path));
+        return found.min_by_key(Vec::len).unwrap_or_default();
+    }
+    match value {
+        Json::Array(items) => {
+            let items = items.iter().enumerate();
+            items
+                .flat_map(|(place, item)| {
+                    let schema = schema["prefixItems"].get(place).unwrap_or(&schema["items"]);
+                    unnamed(root, schema, item, &format!("{path}[{place}]"))
+                })
+                .collect()
+        }
+        Json::Object(fields) => {
+            let named = |name: &str| {
+                schema["properties"]
+                    .get(name)
+                    .or(schema["additionalProperties"].as_object().map(|_| &schema["additionalProperties"]))
+            };
+            let fields = fields.iter();
+            fields
+                .flat_map(|(name, value)| {
+                    let path = format!("{path}.{name}");
+                    named(name).map_or_else(|| vec![path.clone()], |schema| unnamed(root, schema, value, &path))
+                })
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_schema_of_a_plan_names_every_key_of_it() {
+    let schema = serde_json::to_value(schemars::schema_for!(WorldPlan)).unwrap();
+    let plan = serde_json::to_value(some_plan()).unwrap();
+    assert_eq!(unnamed(&schema, &schema, &plan, "plan"), [""; 0]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/world-plan.json");
+    let written = std::fs::read_to_string(file).unwrap_or_default();
+    let fresh = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    assert!(
+        written == fresh,
+        "schemas/world-plan.json is not that of the types; `cargo xtask generate` writes:\n{fresh}"
+    );
 }

@@ -54,8 +54,8 @@ pub const REASONS: [&str; 44] = [
 /// What has to meet in one decision, each with each.
 pub const MEET: [&str; 7] = ["exception", "block", "freeze", "gate", "grace", "unknown", "phase_in"];
 
-/// How often each has to occur among so many worlds. The usual number is a twentieth of that, and has to have a twentieth of each.
-pub const OFTEN: (u64, usize) = (1_000, 108_000);
+/// How often each has to occur among so many worlds. The usual number is a fraction of that, and has to have the same fraction of each.
+pub const OFTEN: (u64, usize) = (1_000, 60_000);
 
 /// All reasons that a decision gives, and which of [`MEET`] do so in it.
 pub fn reasons(decision: &Value) -> Vec<String> {

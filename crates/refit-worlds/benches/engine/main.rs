@@ -1,7 +1,8 @@
 //! The fleet engine on made-up fleets: what it takes to load one, to decide for everybody, and to select by a condition.
 //!
 //! `cargo bench -p refit-worlds --bench engine` does so for 10,000 and 100,000 devices; `-- 1000000` for as many as are named. Times are
-//! CPU times of one thread. `-- once 100000` decides once, for a profiler; `-- 10000 100000 --plot FILE.svg` draws what was measured.
+//! CPU times of one thread. `-- once 100000` decides once, for a profiler, `-- plan 10000` makes a plan, `-- change 10000` changes devices;
+//! `-- 10000 100000 --plot FILE.svg` draws what was measured.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +20,7 @@ use plot::Figures;
 use refit_core::{
     engine::{Change, Engine, Fleet, Selection, Verdicts, WorldChange},
     facts::Fields,
+    plan::world::{FORMAT, Revision, Sources, WorldPlan, check, make, tables},
     policy::{
         expr::{Scope, compile},
         repository::Repository,
@@ -27,7 +29,7 @@ use refit_core::{
 };
 use refit_model::{Advisory, Release, TitleId, Version};
 use refit_worlds::{Spec, Statistics, Synthetic};
-use std::{collections::BTreeSet, error::Error, hint::black_box, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, error::Error, hint::black_box, ops::ControlFlow, sync::Arc, time::Duration};
 
 /// How many devices are made before they are put in.
 const BATCH: usize = 5_000;
@@ -47,14 +49,14 @@ const SELECTORS: [&str; 6] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let once = arguments.iter().any(|argument| argument == "once");
+    let only = arguments.iter().map(String::as_str).find(|argument| ["once", "plan", "change"].contains(argument));
     let mut sizes: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if sizes.is_empty() {
         sizes = vec![10_000, 100_000];
     }
     let mut figures = Vec::new();
     for devices in sizes {
-        figures.push(measure(devices, once)?);
+        figures.push(measure(devices, only)?);
     }
     let plot = arguments.iter().position(|argument| argument == "--plot");
     if let Some(file) = plot.and_then(|place| arguments.get(place + 1)) {
@@ -63,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn measure(devices: u32, once: bool) -> Result<Figures, Box<dyn Error>> {
+fn measure(devices: u32, only: Option<&str>) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures { devices, values: Vec::new() };
     let now = "2026-11-23T09:00:00Z".parse()?;
     let synthetic = Synthetic::new(Spec { devices, seed: 1, now });
@@ -72,9 +74,20 @@ fn measure(devices: u32, once: bool) -> Result<Figures, Box<dyn Error>> {
     policies::introduce(&mut world, &synthetic, now);
     let before = resident();
     let (fleet, statistics, loading) = load(&synthetic);
-    if once {
-        black_box(Verdicts::new(&fleet, &repository, &world, now).cells());
-        return Ok(figures);
+    match only {
+        Some("once") => {
+            black_box(Verdicts::new(&fleet, &repository, &world, now).cells());
+            return Ok(figures);
+        }
+        Some("plan") => {
+            plan(&fleet, &repository, &world, now);
+            return Ok(figures);
+        }
+        Some("change") => {
+            change(fleet, repository, world, &synthetic, &mut figures);
+            return Ok(figures);
+        }
+        _ => {}
     }
     println!(
         "== {devices} devices, {} policies, {} managed titles",
@@ -98,6 +111,7 @@ fn measure(devices: u32, once: bool) -> Result<Figures, Box<dyn Error>> {
     figures.values.push(("full evaluation, ms", evaluate(&fleet, &repository, &world, now)));
     select(&fleet, &repository, &synthetic)?;
     figures.values.push(("snapshot read, ms", snapshot(&fleet)?));
+    figures.values.push(("a plan of everything, ms", plan(&fleet, &repository, &world, now)));
     change(fleet, repository, world, &synthetic, &mut figures);
     Ok(figures)
 }
@@ -179,6 +193,39 @@ fn snapshot(fleet: &Fleet) -> Result<f64, Box<dyn Error>> {
     );
     assert_eq!(restored.len(), fleet.len());
     Ok(reading.as_secs_f64() * 1e3)
+}
+
+/// What the policies would do to everybody, against no policy at all, as `refit plan --world` makes it: how many milliseconds that takes.
+fn plan(fleet: &Fleet, repository: &Repository, world: &World, now: Timestamp) -> f64 {
+    let after = Revision { repository, hash: "" };
+    let sources = Sources { fleet, world, before: None, after, applied: None, now };
+    let start = cpu();
+    let (plan, members) = make(&sources, |_, _| ControlFlow::Continue(())).expect("nobody stops it");
+    let made = cpu() - start;
+    let plan = WorldPlan {
+        world_plan: FORMAT,
+        world: String::new(),
+        policy: String::new(),
+        against: None,
+        applied: None,
+        plan,
+        members,
+    };
+    let start = cpu();
+    let wrong = check(&plan);
+    let checked = cpu() - start;
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let start = cpu();
+    black_box(tables(&plan));
+    println!(
+        "a plan of everything: {:.0} ms to make, {:.0} ms to check, {:.0} ms to divide; {} changes for {} devices",
+        made.as_secs_f64() * 1e3,
+        checked.as_secs_f64() * 1e3,
+        (cpu() - start).as_secs_f64() * 1e3,
+        plan.plan.changes.len(),
+        plan.plan.summary.touched
+    );
+    made.as_secs_f64() * 1e3
 }
 
 /// One change after the other, decisions included.

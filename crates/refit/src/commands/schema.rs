@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context, Result};
 use refit_core::{
     facts::mapping::document::ConnectorDocument,
-    plan::Plan,
+    plan::{Plan, world::WorldPlan},
     policy::{diagnostic::did_you_mean, document::Kind},
 };
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub fn run(_: &Cli, args: &SchemaArgs) -> Result<Exit> {
 
 /// `document` is any document of a policy repository; the others are one kind each, a connector, or an output.
 fn names() -> impl Iterator<Item = &'static str> {
-    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain(["connector", "plan"])
+    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain(["connector", "plan", "world-plan"])
 }
 
 fn schema(name: &str) -> Option<Value> {
@@ -50,6 +50,9 @@ fn schema(name: &str) -> Option<Value> {
     }
     if name == "plan" {
         return serde_json::to_value(schemars::schema_for!(Plan)).ok();
+    }
+    if name == "world-plan" {
+        return serde_json::to_value(schemars::schema_for!(WorldPlan)).ok();
     }
     Kind::of_key(name).and_then(|kind| serde_json::to_value(kind.schema()).ok())
 }

@@ -14,6 +14,7 @@ use crate::{
 use jiff::Timestamp;
 use refit_model::DeviceId;
 use roaring::RoaringBitmap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{cmp::Ordering, collections::BTreeMap};
@@ -75,7 +76,7 @@ struct Changing {
 }
 
 /// The devices behind the figures of one change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeMembers {
     /// All of them.
     pub devices: DeviceSet,
@@ -99,13 +100,14 @@ pub struct ChangeMembers {
 }
 
 /// The devices behind the figures of a plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gathered {
     /// Of each change, in the order of the plan.
     pub changes: Vec<ChangeMembers>,
     /// Those that would be overdue at once, also by what does not change.
     pub overdue: DeviceSet,
     /// Those that would be given something, by ring, also by what does not change.
+    #[schemars(with = "BTreeMap<String, DeviceSet>")]
     pub rings: BTreeMap<SmolStr, DeviceSet>,
 }
 

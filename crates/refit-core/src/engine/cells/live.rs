@@ -13,7 +13,10 @@ use crate::{
         rules::Shelf,
     },
     facts::{FieldRef, Root, Value},
-    policy::{expr::Expr, repository::Repository},
+    policy::{
+        expr::{Part, Text},
+        repository::Repository,
+    },
     rollout::snapshot_policy,
     world::{ExposureView, GateState, Install, RolloutState, SlotKey, World},
 };
@@ -40,8 +43,8 @@ pub struct Engine {
     facts_last: Vec<Option<i128>>,
     /// The titles of which the answers depend on the time of day, and on when devices were seen.
     restless: BTreeSet<TitleId>,
-    /// The conditions that ask scores of exposures, each once.
-    scored: Vec<Arc<Expr>>,
+    /// The parts of conditions that ask scores of exposures, each once.
+    scored: Vec<Part>,
 }
 
 /// What changes.
@@ -308,10 +311,11 @@ impl Engine {
         // Of what else an answer depends on, being listed changes with time, and at most once.
         let times = [known.known_at, known.kev.map_or(known.known_at, |kev| kev.max(known.known_at)), self.now];
         let nobody: BTreeMap<FieldRef, Value> = BTreeMap::new();
-        self.scored.iter().all(|condition| {
-            let of_device = condition.fields().iter().any(|field| field.root != Root::Exposure);
-            let says = |advisory: &Advisory, at| condition.truth(&ExposureView { known: &nobody, advisory, at }, at);
-            !of_device && !condition.depends_on_now() && times.iter().all(|at| says(known, *at) == says(new, *at))
+        // A condition says the same where each of its parts does, whatever the device.
+        self.scored.iter().all(|part| {
+            let of_device = part.fields.iter().any(|field| field.root != Root::Exposure);
+            let says = |advisory: &Advisory, at| part.expr.truth(&ExposureView { known: &nobody, advisory, at }, at);
+            !of_device && !part.expr.depends_on_now() && times.iter().all(|at| says(known, *at) == says(new, *at))
         })
     }
 
@@ -440,11 +444,18 @@ impl Engine {
     }
 }
 
-/// The conditions that ask scores of exposures: many policies ask the same.
-fn asking_scores(repository: &Repository) -> Vec<Arc<Expr>> {
+/// The parts of conditions that ask scores of exposures: many policies ask the same.
+fn asking_scores(repository: &Repository) -> Vec<Part> {
     let scores = [FieldRef::exposure("cvss"), FieldRef::exposure("epss")];
-    let asking = conditions_on_exposures(repository)
-        .filter(|condition| condition.fields().iter().any(|field| scores.contains(field)));
-    let by_text: BTreeMap<&SmolStr, &Arc<Expr>> = asking.map(|condition| (condition.text(), condition)).collect();
-    by_text.into_values().cloned().collect()
+    let mut by_key: BTreeMap<Text, Part> = BTreeMap::new();
+    for condition in conditions_on_exposures(repository) {
+        if condition.fields().iter().any(|field| scores.contains(field)) {
+            for part in condition.formula().parts() {
+                if part.fields.iter().any(|field| scores.contains(field)) {
+                    by_key.entry(part.key.clone()).or_insert_with(|| part.clone());
+                }
+            }
+        }
+    }
+    by_key.into_values().collect()
 }

@@ -94,5 +94,5 @@ fn own<'f>(
         let after = fleet.name(row.seen_by).map(|source| repository.staleness.device(source));
         after.is_some_and(|after| now.duration_since(fleet.seen(row)).saturating_sub(overlay.unheard) > after)
     });
-    Own { zone, absences: &overlay.absences, unseen, spell }
+    Own { zone, absences: &overlay.absences, unseen, spell, openings: None }
 }

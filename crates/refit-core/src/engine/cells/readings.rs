@@ -13,14 +13,14 @@ use crate::{
         fleet::Fleet,
         intern::Map,
         outcome::Outcome,
-        rules::{Own, Shelf},
+        rules::{Openings, Own, Ruling, Shelf},
     },
     world::SlotKey,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{TitleId, Version};
 use roaring::RoaringBitmap;
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 /// The answer for one slot, and the devices that share it.
 #[derive(Clone, Debug)]
@@ -44,7 +44,13 @@ pub struct Reader<'v> {
     back: RoaringBitmap,
     /// All others by zone; a zone that is not known is UTC.
     zones: Vec<(&'v TimeZone, RoaringBitmap)>,
+    openings: Openings,
+    /// What the zones come down to for a window, by address, and freezes.
+    alike: RefCell<Map<(usize, Vec<usize>), ZonesAlike<'v>>>,
 }
+
+/// Zones in which the same windows and freezes are under way: one of them, with the devices of all.
+type ZonesAlike<'v> = Rc<Vec<(&'v TimeZone, RoaringBitmap)>>;
 
 /// What tells the answers of one cell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +85,14 @@ impl Verdicts<'_> {
             let devices = RoaringBitmap::from_sorted_iter(devices).unwrap_or_default();
             (fleet.zone(zone).unwrap_or(&UTC), devices)
         });
-        Reader { verdicts: self, unseen, back, zones: zones.collect() }
+        Reader {
+            verdicts: self,
+            unseen,
+            back,
+            zones: zones.collect(),
+            openings: Openings::new(now),
+            alike: RefCell::default(),
+        }
     }
 }
 
@@ -144,7 +157,10 @@ impl Reader<'_> {
         let Inputs { fleet, repository, now, .. } = self.verdicts.inputs;
         let reading =
             |outcome, devices| Reading { slot: cell.slot.clone(), installed: cell.installed.clone(), outcome, devices };
-        let of_one = |device, spell| cell.ruling.read(repository, &own(fleet, repository, device, spell, now), now);
+        let openings = Some(&self.openings);
+        let of_one = |device, spell| {
+            cell.ruling.read(repository, &Own { openings, ..own(fleet, repository, device, spell, now) }, now)
+        };
         if cell.own_clock {
             // Their due times differ: what they share is not looked for.
             for (apart, devices) in self.apart(cell) {
@@ -167,7 +183,8 @@ impl Reader<'_> {
         let outstanding = !cell.ruling.duties.is_empty();
         let by_zone = outstanding && (cell.ruling.window.is_some() || !cell.ruling.freezes.is_empty());
         for (mut devices, unseen) in [(&cell.devices - &self.unseen, false), (&cell.devices & &self.unseen, true)] {
-            let of_all = |zone| cell.ruling.read(repository, &Own { zone, absences: &[], unseen, spell: None }, now);
+            let of_all =
+                |zone| cell.ruling.read(repository, &Own { zone, absences: &[], unseen, spell: None, openings }, now);
             if outstanding {
                 for device in &devices & &self.back {
                     add(of_one(device, None), RoaringBitmap::from_iter([device]));
@@ -181,13 +198,40 @@ impl Reader<'_> {
                 add(of_all(&UTC), devices);
                 continue;
             }
-            for (zone, members) in &self.zones {
+            for (zone, members) in self.zones_alike(&cell.ruling).iter() {
                 let devices = &devices & members;
                 if !devices.is_empty() {
                     add(of_all(zone), devices);
                 }
             }
         }
+    }
+
+    /// The zones, those together in which a ruling reads the same.
+    fn zones_alike(&self, ruling: &Ruling) -> ZonesAlike<'_> {
+        let Inputs { repository, now, .. } = self.verdicts.inputs;
+        let policy = ruling.policy.as_ref().and_then(|name| repository.policy(name));
+        let used = ruling.used_window(repository, policy);
+        let key = (used.map_or(0, |used| std::ptr::from_ref(used).addr()), ruling.freezes.clone());
+        if let Some(known) = self.alike.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let mut states: Vec<(bool, bool)> = Vec::new();
+        let mut alike: Vec<(&TimeZone, RoaringBitmap)> = Vec::new();
+        for (zone, devices) in &self.zones {
+            let open = used.is_some_and(|used| self.openings.open(used, zone));
+            let under_way = (open, ruling.frozen(repository, zone, now));
+            match states.iter().zip(&mut alike).find(|(known, _)| **known == under_way) {
+                Some((_, (_, known))) => *known |= devices,
+                None => {
+                    states.push(under_way);
+                    alike.push((zone, devices.clone()));
+                }
+            }
+        }
+        let alike = Rc::new(alike);
+        self.alike.borrow_mut().insert(key, Rc::clone(&alike));
+        alike
     }
 
     /// The devices of a cell in which each has its own clock, by all that tells their answers apart.

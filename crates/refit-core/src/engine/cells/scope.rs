@@ -77,17 +77,17 @@ impl Scopes {
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     key: ScopeKey,
-    /// Places in `kinds`, by what decides and what is seen of classes in which one policy does.
+    /// Places in `kinds`, by what decides and what is seen of the class.
     known: Map<(u32, u32), u32>,
-    /// Of classes in which several policies have to be heard, by all that is asked.
-    heard: Map<Vec<u32>, u32>,
+    /// What is seen where several policies have to be heard.
+    heard: View,
     /// For each class, its place in `kinds`.
     seen: Vec<u32>,
     kinds: Vec<Seen>,
-    /// Numbers for what obligations go by.
-    duties: Map<Vec<u32>, u32>,
-    /// Numbers for what rulings go by, where nobody was a member of a ring.
-    rulings: Map<Vec<u32>, u32>,
+    /// Numbers for what obligations go by, by who decides and the number that the view has for it.
+    duties: Map<(u32, u32), u32>,
+    /// Numbers for what rulings go by, where nobody was a member of a ring; likewise.
+    rulings: Map<(u32, u32), u32>,
 }
 
 /// How the devices of classes that look alike are told apart further: by shares of rings.
@@ -185,7 +185,7 @@ impl Scope {
         Scope {
             key: key.clone(),
             known: Map::default(),
-            heard: Map::default(),
+            heard: View::default(),
             seen: Vec::new(),
             kinds: Vec::new(),
             duties: Map::default(),
@@ -202,7 +202,6 @@ impl Scope {
         let candidates = candidates(&key, repository, classes);
         // By place among the candidates; the last is for where several have to be heard.
         let mut looks: Vec<Option<(Look, usize)>> = (0..=candidates.len()).map(|_| None).collect();
-        let mut words = Vec::new();
         self.seen.reserve(classes.len() - self.seen.len());
         for number in self.seen.len() as u32..classes.len() as u32 {
             let Some(class) = classes.get(number) else { continue };
@@ -214,11 +213,11 @@ impl Scope {
                 }
                 Decides::Several => (2, Some(candidates.len())),
             };
+            let next = self.kinds.len() as u32;
             let Some(candidate) = candidate else {
-                let next = self.kinds.len() as u32;
                 let place = *self.known.entry((decider, 0)).or_insert(next);
                 if place == next {
-                    self.add(decider, &class, None);
+                    self.add(decider, Vec::new(), &Kind { duties: 0, rulings: vec![0] });
                 }
                 self.seen.push(place);
                 continue;
@@ -230,51 +229,31 @@ impl Scope {
                 let view = only.map_or(0, |_| views.number(&look));
                 (look, view)
             });
-            let next = self.kinds.len() as u32;
-            let place = if decider == 2 {
-                words.clear();
-                look.at(&class, &mut words);
-                match self.heard.get(&words) {
-                    Some(place) => *place,
-                    None => *self.heard.entry(words.clone()).or_insert(next),
-                }
-            } else {
-                *self.known.entry((decider, views.kind(*view, look, number, &class))).or_insert(next)
-            };
+            let view = if decider == 2 { Some(&mut self.heard) } else { views.all.get_mut(*view) };
+            let Some((number, kind)) = view.and_then(|view| view.kind(look, number, &class)) else { continue };
+            let place = *self.known.entry((decider, number)).or_insert(next);
             if place == next {
-                self.add(decider, &class, Some(&*look));
+                let kind = kind.clone();
+                self.add(decider, look.cuts.clone(), &kind);
             }
             self.seen.push(place);
         }
     }
 
     /// Adds what is seen of a class that looks like none before.
-    fn add(&mut self, decider: u32, class: &Class<'_>, look: Option<&Look>) {
+    fn add(&mut self, decider: u32, cuts: Vec<Cuts>, of_view: &Kind) {
         let Scope { kinds, duties, rulings, .. } = self;
-        let mut own = Vec::new();
-        let cuts = look.map(|look| look.cuts.clone()).unwrap_or_default();
-        if let Some(look) = look {
-            look.obliging(class, &mut own);
-        }
         let next = duties.len() as u32;
-        let duties = *duties.entry(own.clone()).or_insert(next);
-        let all = cuts.iter().try_fold(1u64, |all, cuts| all.checked_mul(cuts.ends.len() as u64 + 1));
+        let duties = *duties.entry((decider, of_view.duties)).or_insert(next);
         let first = kinds.last().map_or(Some(0), |last| last.first.checked_add(last.parts()));
-        let parts = all.and_then(|all| u32::try_from(all).ok());
-        let last = first.zip(parts).and_then(|(first, parts)| first.checked_add(parts));
+        let last = first.zip(parts(&cuts)).and_then(|(first, parts)| first.checked_add(parts));
         let too_many = last.is_none_or(|last| last > FINE);
         let cuts = if too_many { Vec::new() } else { cuts };
         let mut kind = Seen { cuts, first: first.unwrap_or(FINE), alike: Vec::new(), duties, too_many };
-        if kind.parts() <= MOST_PARTS && !too_many {
-            for part in 0..kind.parts() {
-                own.clear();
-                // Who decides comes first.
-                own.push(decider);
-                if let Some(look) = look {
-                    look.ruled(class, &kind.points(part), &mut own);
-                }
+        if !too_many {
+            for ruling in &of_view.rulings {
                 let next = rulings.len() as u32;
-                kind.alike.push(*rulings.entry(own.clone()).or_insert(next));
+                kind.alike.push(*rulings.entry((decider, *ruling)).or_insert(next));
             }
         }
         kinds.push(kind);
@@ -315,24 +294,29 @@ impl Seen {
         self.alike.get(self.within(point) as usize).copied().unwrap_or_else(|| self.part(point))
     }
 
-    /// For each policy that cuts its rings a point, permuted, of those in a part.
-    fn points(&self, part: u32) -> Vec<u32> {
-        let mut rest = part;
-        let mut points: Vec<u32> = Vec::with_capacity(self.cuts.len());
-        for cuts in self.cuts.iter().rev() {
-            let width = cuts.ends.len() as u32 + 1;
-            let place = rest % width;
-            points.push(place.checked_sub(1).and_then(|before| cuts.ends.get(before as usize)).copied().unwrap_or(0));
-            rest /= width;
-        }
-        points.reverse();
-        points
-    }
-
     /// How many parts there are.
     fn parts(&self) -> u32 {
         self.cuts.iter().map(|cuts| cuts.ends.len() as u32 + 1).product()
     }
+}
+
+/// How many parts cuts make, if so many can be counted.
+fn parts(cuts: &[Cuts]) -> Option<u32> {
+    cuts.iter().try_fold(1u32, |all, cuts| all.checked_mul(cuts.ends.len() as u32 + 1))
+}
+
+/// For each policy that cuts its rings a point, permuted, of those in a part.
+fn points(cuts: &[Cuts], part: u32) -> Vec<u32> {
+    let mut rest = part;
+    let mut points: Vec<u32> = Vec::with_capacity(cuts.len());
+    for cuts in cuts.iter().rev() {
+        let width = cuts.ends.len() as u32 + 1;
+        let place = rest % width;
+        points.push(place.checked_sub(1).and_then(|before| cuts.ends.get(before as usize)).copied().unwrap_or(0));
+        rest /= width;
+    }
+    points.reverse();
+    points
 }
 
 /// A policy of a scope.
@@ -380,6 +364,7 @@ struct Look {
 }
 
 /// A rollout that a policy may take.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Taken {
     /// The place of the policy among those that cut their rings.
     cuts: Option<usize>,
@@ -387,6 +372,7 @@ struct Taken {
 }
 
 /// Who joins a ring: the points from and up to which its share goes, and its condition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Joins {
     share: Option<(u32, u32)>,
     condition: Option<Asked>,
@@ -472,42 +458,91 @@ impl Look {
 /// What classes look like to those who ask the same of them, however many scopes that are.
 #[derive(Clone, Debug, Default)]
 struct Views {
-    numbers: BTreeMap<(Vec<Asked>, Vec<Option<usize>>), usize>,
+    numbers: BTreeMap<Questions, usize>,
     all: Vec<View>,
 }
 
+/// All that a look asks, apart from where devices stand in the shares of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Questions {
+    conditions: Vec<Asked>,
+    fields: Vec<Option<usize>>,
+    obliging: (Vec<Asked>, Vec<Option<usize>>),
+    ruling: Vec<Asked>,
+    rollouts: Vec<Taken>,
+    ends: Vec<Vec<u32>>,
+}
+
+/// What some who ask the same see of classes.
 #[derive(Clone, Debug, Default)]
 struct View {
     /// By number of class, one more than that of its kind; 0 where nobody has looked.
     of: Vec<u32>,
     known: Map<Vec<u32>, u32>,
+    kinds: Vec<Kind>,
+    duties: Map<Vec<u32>, u32>,
+    rulings: Map<Vec<u32>, u32>,
+}
+
+/// Classes that look alike, with numbers for what that comes down to.
+#[derive(Clone, Debug)]
+struct Kind {
+    /// What obligations go by.
+    duties: u32,
+    /// What rulings go by besides who decides, for each part of shares; empty where there are too many parts.
+    rulings: Vec<u32>,
 }
 
 impl Views {
     fn number(&mut self, look: &Look) -> usize {
+        let Look { conditions, fields, obliging, ruling, rollouts, cuts } = look;
+        let questions = Questions {
+            conditions: conditions.clone(),
+            fields: fields.clone(),
+            obliging: obliging.clone(),
+            ruling: ruling.clone(),
+            rollouts: rollouts.clone(),
+            ends: cuts.iter().map(|cuts| cuts.ends.clone()).collect(),
+        };
         let next = self.all.len();
-        let number = *self.numbers.entry((look.conditions.clone(), look.fields.clone())).or_insert(next);
+        let number = *self.numbers.entry(questions).or_insert(next);
         if number == next {
             self.all.push(View::default());
         }
         number
     }
+}
 
-    /// The kind of a class, of those that look alike.
-    fn kind(&mut self, view: usize, look: &Look, number: u32, class: &Class<'_>) -> u32 {
-        let Some(View { of, known }) = self.all.get_mut(view) else { return 0 };
+impl View {
+    /// The kind of a class, with its number.
+    fn kind(&mut self, look: &Look, number: u32, class: &Class<'_>) -> Option<(u32, &Kind)> {
+        let View { of, known, kinds, duties, rulings } = self;
         let place = number as usize;
         if of.len() <= place {
             of.resize(place + 1, 0);
         }
-        let Some(kind) = of.get_mut(place) else { return 0 };
+        let kind = of.get_mut(place)?;
         if *kind == 0 {
             let mut words = Vec::with_capacity(look.conditions.len() + look.fields.len() + 2);
             look.at(class, &mut words);
-            let next = known.len() as u32 + 1;
+            let next = kinds.len() as u32 + 1;
             *kind = *known.entry(words).or_insert(next);
+            if *kind == next {
+                let mut own = Vec::new();
+                look.obliging(class, &mut own);
+                let next = duties.len() as u32;
+                let duties = *duties.entry(own).or_insert(next);
+                let parts = parts(&look.cuts).filter(|parts| *parts <= MOST_PARTS).unwrap_or(0);
+                let of_part = |part: u32| {
+                    let mut own = Vec::new();
+                    look.ruled(class, &points(&look.cuts, part), &mut own);
+                    let next = rulings.len() as u32;
+                    *rulings.entry(own).or_insert(next)
+                };
+                kinds.push(Kind { duties, rulings: (0..parts).map(of_part).collect() });
+            }
         }
-        *kind
+        Some((*kind, kinds.get(*kind as usize - 1)?))
     }
 }
 

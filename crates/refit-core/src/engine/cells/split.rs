@@ -1,10 +1,11 @@
 //! One title: from the devices that have a release of it to cells.
 
 mod absent;
+mod shared;
 
 use super::{
     Inputs,
-    class::{Class, Classes, kind, phase, platform, text},
+    class::{Class, Classes},
     late::{Late, LateDevice},
     own,
     scope::{Permutation, Scope},
@@ -14,10 +15,9 @@ use crate::{
     engine::{
         fleet::{Presence, Slots},
         intern::Map,
-        rules::{Alike, Common, Installed, Memo, Regime, Ruling, Shelf, Spot, Subject, Together, rule},
+        rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spot, Subject, Together, rule},
         select::Columns,
     },
-    facts::{FieldRef, Lookup, Value},
     policy::{
         document::policy::Presence::Required,
         expr::{Expr, Truth},
@@ -29,14 +29,9 @@ use crate::{
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{DeviceId, Offer, TitleId, Version};
 use roaring::RoaringBitmap;
+use shared::{Facts, Shared, Shares, Traits};
 use smol_str::SmolStr;
-use std::{
-    borrow::Cow,
-    cell::{OnceCell, RefCell},
-    collections::BTreeSet,
-    rc::Rc,
-    sync::Arc,
-};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
 
 /// Splits the devices of one title.
 pub(super) struct Split<'a> {
@@ -54,38 +49,6 @@ pub(super) struct Split<'a> {
     shared: RefCell<Map<Key, Rc<Shared<'a>>>>,
 }
 
-/// What devices with one key share, whatever they have installed.
-#[derive(Default)]
-pub(super) struct Shared<'a> {
-    traits: OnceCell<Traits<'a>>,
-    common: Common<'a>,
-}
-
-/// What rules ask of a device by itself.
-#[derive(Clone, Copy)]
-struct Traits<'a> {
-    platform: Option<&'a str>,
-    may_be_server: bool,
-    provisioning: bool,
-}
-
-/// What a class says of fields that conditions on exposures ask.
-struct Facts<'a, 'c> {
-    columns: &'a Columns,
-    class: Option<&'c Class<'c>>,
-}
-
-impl Lookup for Facts<'_, '_> {
-    fn get(&self, field: &FieldRef) -> Option<Cow<'_, Value>> {
-        value(self.columns, self.class, field).map(Cow::Borrowed)
-    }
-}
-
-/// A field of a class.
-fn value<'a>(columns: &'a Columns, class: Option<&Class<'_>>, field: &FieldRef) -> Option<&'a Value> {
-    columns.get(field)?.value(class.map_or(0, |class| class.code(field)))
-}
-
 /// A release in a slot, with its number; `None` where nothing is installed.
 pub(super) type Present<'a> = Option<(u32, &'a Presence)>;
 
@@ -95,9 +58,6 @@ pub(super) struct Place<'a> {
     pub slot: SlotKey,
     memo: Memo<'a>,
 }
-
-/// What a device shares with others of its key; `None` where it is looked at by itself.
-pub(super) type Shares<'a> = Option<(Alike, Rc<Shared<'a>>)>;
 
 /// How a slot of a device is looked at.
 enum Looked {
@@ -593,18 +553,6 @@ impl<'a> Split<'a> {
     /// Whether such a device has a slot for the title, which it does not have.
     pub fn is_asked(&self, device: u32) -> bool {
         !self.by_package() || self.has_slot(device)
-    }
-}
-
-impl<'a> Traits<'a> {
-    fn of(columns: &'a Columns, class: Option<&Class<'_>>) -> Traits<'a> {
-        let value = |field: &FieldRef| value(columns, class, field);
-        let platform = text(value(&platform()));
-        let may_be_server = match text(value(&kind())) {
-            Some(kind) => kind == "server",
-            None => !matches!(platform, Some("macos" | "ios" | "ipados" | "android" | "chromeos")),
-        };
-        Traits { platform, may_be_server, provisioning: text(value(&phase())) == Some("provisioning") }
     }
 }
 

@@ -20,10 +20,10 @@ pub(in crate::engine) struct Held {
 
 /// An install as a row has it: a release in a slot, since when it is there, and whether nobody had that release before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    pub present: u32,
-    pub new: bool,
-    pub since: Moment,
+struct Entry {
+    present: u32,
+    new: bool,
+    since: Moment,
 }
 
 impl Fleet {
@@ -79,7 +79,7 @@ impl Fleet {
     }
 
     /// Holds a set of installs, in order, of which the times are held already.
-    pub(super) fn hold_installs(&mut self, entries: &[Entry]) -> (u32, Times) {
+    fn hold_installs(&mut self, entries: &[Entry]) -> (u32, Times) {
         let numbers: Arc<[u32]> = entries.iter().map(|entry| entry.present).collect();
         let (packages, unknown) = self.packages.hold(numbers);
         // The set holds each of its releases once; what is new is held already.
@@ -150,7 +150,7 @@ impl Fleet {
         records.into()
     }
 
-    fn release_presence(&mut self, number: u32) {
+    pub(super) fn release_presence(&mut self, number: u32) {
         if let Some(gone) = self.present.release(number)
             && let Some(numbers) = self.by_title.get_mut(&gone.title)
         {

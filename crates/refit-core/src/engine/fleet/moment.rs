@@ -91,21 +91,75 @@ fn width(distinct: usize) -> usize {
 impl Times {
     /// Packs times, each of which is held.
     pub fn new(times: &[Moment], far: &mut FarAway) -> Times {
-        let mut distinct = times.to_vec();
-        distinct.sort_unstable();
-        // Each is kept once, and held once.
-        distinct.dedup_by(|one, other| {
+        let mut order: Vec<(Moment, u32)> = times.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        let mut distinct: Vec<Moment> = Vec::new();
+        let mut places = vec![0; times.len()];
+        for (time, thing) in order {
+            // Each is kept once, and held once.
+            match distinct.last() == Some(&time) {
+                true => time.release(far),
+                false => distinct.push(time),
+            }
+            if let Some(place) = places.get_mut(thing as usize) {
+                *place = distinct.len() - 1;
+            }
+        }
+        Times::packed(distinct, &places)
+    }
+
+    /// Times of things of which most had theirs in `old`: its thing of that number, or a time that is held. What comes of it holds its times
+    /// besides `old`.
+    pub fn renewed(old: &Times, things: &[Result<usize, Moment>], far: &mut FarAway) -> Times {
+        let mut used = vec![false; old.distinct.len()];
+        let mut added: Vec<Moment> = Vec::new();
+        for thing in things {
+            match thing {
+                Ok(thing) => used.get_mut(old.place(*thing)).into_iter().for_each(|used| *used = true),
+                Err(time) => added.push(*time),
+            }
+        }
+        added.sort_unstable();
+        added.dedup_by(|one, other| {
             let same = one == other;
             if same {
                 one.release(far);
             }
             same
         });
+        let mut distinct: Vec<Moment> = Vec::with_capacity(old.distinct.len() + added.len());
+        let mut new_places = vec![0; old.distinct.len()];
+        let mut coming = added.into_iter().peekable();
+        for ((time, used), place) in old.distinct.iter().zip(&used).zip(&mut new_places) {
+            if !used {
+                continue;
+            }
+            while let Some(earlier) = coming.next_if(|coming| coming < time) {
+                distinct.push(earlier);
+            }
+            if coming.next_if_eq(time).is_none() {
+                time.hold_again(far);
+            }
+            *place = distinct.len();
+            distinct.push(*time);
+        }
+        distinct.extend(coming);
+        let place = |thing: &Result<usize, Moment>| match thing {
+            Ok(thing) => new_places.get(old.place(*thing)).copied().unwrap_or_default(),
+            Err(time) => distinct.binary_search(time).unwrap_or_default(),
+        };
+        let places: Vec<usize> = things.iter().map(place).collect();
+        Times::packed(distinct, &places)
+    }
+
+    fn packed(distinct: Vec<Moment>, things: &[usize]) -> Times {
         let width = width(distinct.len());
-        let mut places = Vec::with_capacity(width * times.len());
-        for time in times {
-            let place = distinct.binary_search(time).unwrap_or_default().to_le_bytes();
-            places.extend_from_slice(place.get(..width).unwrap_or_default());
+        let mut places = Vec::with_capacity(width * things.len());
+        match width {
+            1 => places.extend(things.iter().map(|place| *place as u8)),
+            _ => things
+                .iter()
+                .for_each(|place| places.extend_from_slice(place.to_le_bytes().get(..width).unwrap_or_default())),
         }
         Times { distinct: distinct.into(), places: places.into() }
     }
@@ -157,6 +211,35 @@ mod tests {
             moment.release(&mut far);
         }
         assert_eq!(far.len(), 0);
+    }
+
+    #[test]
+    fn times_of_which_few_change_come_to_the_same_as_all_of_them_anew() {
+        let far_away = Timestamp::MAX;
+        let at = |second: i64| if second == 0 { far_away } else { Timestamp::from_second(second).unwrap() };
+        for distinct in [2, 9, 300] {
+            let mut far = FarAway::default();
+            let times: Vec<i64> = (0..400).map(|number| number * 7 % distinct).collect();
+            let hold = |seconds: &[i64], far: &mut FarAway| -> Vec<Moment> {
+                seconds.iter().map(|second| Moment::hold(Some(at(*second)), far)).collect()
+            };
+            let moments = hold(&times, &mut far);
+            let old = Times::new(&moments, &mut far);
+            // Every fifth thing goes; some come, with times of others, with new ones, and twice with the same.
+            let kept: Vec<usize> = (0..400).filter(|thing| thing % 5 != 0 && times[*thing] != 1).collect();
+            let come = [3, 0, 1_000, 1_000, 2];
+            let mut things: Vec<Result<usize, Moment>> = kept.iter().map(|thing| Ok(*thing)).collect();
+            things.extend(hold(&come, &mut far).into_iter().map(Err));
+            let renewed = Times::renewed(&old, &things, &mut far);
+            let expected: Vec<i64> = kept.iter().map(|thing| times[*thing]).chain(come).collect();
+            let moments = hold(&expected, &mut far);
+            let anew = Times::new(&moments, &mut far);
+            assert_eq!(renewed.parts(), anew.parts());
+            for times in [old, renewed, anew] {
+                times.distinct().iter().for_each(|moment| moment.release(&mut far));
+            }
+            assert_eq!(far.len(), 0, "each holds its own");
+        }
     }
 
     #[test]

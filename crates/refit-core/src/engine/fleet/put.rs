@@ -1,9 +1,6 @@
 //! Devices come, change and go.
 
-use super::{
-    Fleet, Moment, Overlay, Presence,
-    hold::{Entry, Held},
-};
+use super::{Fleet, Moment, Overlay, Presence, hold::Held, moment::Times};
 use crate::{
     engine::intern::hash_of,
     facts::{Fact, FieldRef},
@@ -11,7 +8,7 @@ use crate::{
 };
 use refit_model::{DeviceId, TitleId};
 use roaring::RoaringBitmap;
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// What a change of a device leaves as it is.
 pub(in crate::engine) enum Difference {
@@ -43,6 +40,9 @@ pub(in crate::engine) struct Slots {
     pub after: bool,
 }
 
+/// How many pairs of releases and devices wait before they are noted.
+const WAITING_MOST: usize = 1 << 21;
+
 impl Fleet {
     /// Adds a device, or replaces what is known of it. A device that is there keeps its number.
     pub fn put(&mut self, device: &Device) {
@@ -53,7 +53,7 @@ impl Fleet {
     /// Adds many devices, or replaces what is known of them, faster than one by one.
     pub fn extend<'d>(&mut self, devices: impl IntoIterator<Item = &'d Device>) {
         // Who has a release is first noted in the order of devices, and then appended to its bitmap at once.
-        let mut waiting: Vec<Vec<u32>> = Vec::new();
+        let mut waiting: Vec<(u32, u32)> = Vec::new();
         for device in devices {
             if self.number(&device.id).is_some() {
                 self.append(&mut waiting);
@@ -65,11 +65,9 @@ impl Fleet {
             let (number, last) = self.enter(held);
             let installs = self.packages.get(packages).cloned().unwrap_or_default();
             if last {
-                waiting.resize(waiting.len().max(self.holders.len()), Vec::new());
-                for present in installs.iter() {
-                    if let Some(waiting) = waiting.get_mut(*present as usize) {
-                        waiting.push(number);
-                    }
+                waiting.extend(installs.iter().map(|present| (*present, number)));
+                if waiting.len() >= WAITING_MOST {
+                    self.append(&mut waiting);
                 }
             } else {
                 self.change_holders(number, &[], &installs);
@@ -78,14 +76,31 @@ impl Fleet {
         self.append(&mut waiting);
     }
 
-    fn append(&mut self, waiting: &mut [Vec<u32>]) {
-        for (holders, waiting) in self.holders.iter_mut().zip(waiting) {
-            if !waiting.is_empty() {
-                // Numbers at the end are greater than all that there were.
-                if holders.append(waiting.iter().copied()).is_err() {
-                    holders.extend(waiting.iter().copied());
-                }
-                waiting.clear();
+    /// Notes who has what: pairs of releases and devices, in the order of devices, whose numbers are greater than all that there were.
+    fn append(&mut self, waiting: &mut Vec<(u32, u32)>) {
+        // Sorted by counting: there are more pairs than releases.
+        let mut ends = vec![0usize; self.holders.len() + 1];
+        for (present, _) in waiting.iter() {
+            ends.get_mut(*present as usize).into_iter().for_each(|end| *end += 1);
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut sorted = vec![0u32; waiting.len()];
+        for (present, number) in waiting.drain(..) {
+            let Some(end) = ends.get_mut(present as usize) else { continue };
+            if let Some(place) = sorted.get_mut(*end) {
+                *place = number;
+            }
+            *end += 1;
+        }
+        let mut from = 0;
+        for (holders, end) in self.holders.iter_mut().zip(ends) {
+            let devices = sorted.get(from..end).unwrap_or_default();
+            from = end;
+            if !devices.is_empty() && holders.append(devices.iter().copied()).is_err() {
+                holders.extend(devices.iter().copied());
             }
         }
     }
@@ -262,77 +277,128 @@ impl Fleet {
         }
     }
 
-    /// Takes what was observed of some slots of a device: what is installed in them, and which are empty. What has changed.
+    /// Takes what was observed of some slots of a device: what is installed in them, and which are empty. What has changed. What stays is
+    /// neither looked up nor held anew.
     pub(in crate::engine) fn observe(&mut self, number: u32, installs: &[Install], removed: &[SlotKey]) -> Moved {
         let mut moved = Moved::default();
         let Some(row) = self.row(number) else { return moved };
-        let before = self.packages.get(row.packages).cloned().unwrap_or_default();
-        let mut entries: Vec<Entry> = Vec::with_capacity(before.len() + installs.len());
-        let mut observed: Vec<(SlotKey, Option<&Install>)> = removed.iter().map(|slot| (slot.clone(), None)).collect();
-        for install in installs {
-            let slot = install.slot();
+        let old = row.packages;
+        let before = self.packages.get(old).cloned().unwrap_or_default();
+        let mut observed: Vec<(SlotKey, Option<&Install>)> = Vec::with_capacity(removed.len() + installs.len());
+        let empty = removed.iter().map(|slot| (slot.clone(), None));
+        for (slot, install) in empty.chain(installs.iter().map(|install| (install.slot(), Some(install)))) {
             // Of what is said of one slot the last counts.
             match observed.iter_mut().find(|(known, _)| *known == slot) {
-                Some((_, known)) => *known = Some(install),
-                None => observed.push((slot, Some(install))),
+                Some((_, known)) => *known = install,
+                None => observed.push((slot, install)),
             }
         }
-        let mut gone: Vec<(u32, usize)> = Vec::new();
+        // What there is of the titles, with its place in the set.
+        let mut here: BTreeMap<&TitleId, Vec<(u32, usize)>> = BTreeMap::new();
+        for (slot, _) in &observed {
+            here.entry(&slot.title).or_insert_with(|| {
+                let of_title = self.by_title.get(&slot.title).into_iter().flatten();
+                of_title.filter_map(|present| Some((*present, before.binary_search(present).ok()?))).collect()
+            });
+        }
+        let (mut gone, mut coming): (Vec<(u32, usize)>, Vec<&Install>) = (Vec::new(), Vec::new());
         for (slot, install) in &observed {
-            let here = |present: &u32| {
-                self.present.get(*present).is_some_and(|known| in_slot(known, slot)).then_some(*present)
-            };
-            let of_title = self.by_title.get(&slot.title).into_iter().flatten();
-            for present in of_title {
-                let Ok(place) = before.binary_search(present) else { continue };
-                let Some(present) = here(present) else { continue };
-                let known = self.present.get(present);
+            let mut stays = false;
+            for (present, place) in here.get(&slot.title).into_iter().flatten() {
+                let Some(known) = self.present.get(*present).filter(|known| in_slot(known, slot)) else { continue };
                 let as_it_was = install.is_some_and(|install| {
-                    known.is_some_and(|known| {
-                        known.version.scheme() == install.version.scheme()
-                            && known.version.as_str() == install.version.as_str()
-                    }) && row.since.get(place).get(&self.far) == install.since
+                    known.version.scheme() == install.version.scheme()
+                        && known.version.as_str() == install.version.as_str()
+                        && row.since.get(*place).get(&self.far) == install.since
                 });
-                if !as_it_was {
-                    gone.push((present, place));
-                    moved.title(&slot.title).gone.push((present, slot.clone()));
+                if as_it_was {
+                    stays = true;
+                } else {
+                    gone.push((*present, *place));
+                    moved.title(&slot.title).gone.push((*present, slot.clone()));
                 }
             }
+            coming.extend(install.filter(|_| !stays));
         }
-        let is_there = |install: &Install| {
-            self.find(install).is_some_and(|present| {
-                before.binary_search(&present).is_ok() && gone.iter().all(|(gone, _)| *gone != present)
-            })
-        };
-        let coming: Vec<&Install> =
-            observed.iter().filter_map(|(_, install)| *install).filter(|install| !is_there(install)).collect();
         if gone.is_empty() && coming.is_empty() {
             return moved;
         }
-        for (place, present) in before.iter().enumerate() {
-            if gone.iter().all(|(_, gone)| *gone != place) {
-                entries.push(Entry { present: *present, new: false, since: row.since.get(place) });
-            }
+        let left = |title: &TitleId, moved: &Slots| here.get(title).map_or(0, Vec::len) > moved.gone.len();
+        for install in &coming {
+            moved.title(&install.title);
         }
-        for entry in &entries {
-            entry.since.hold_again(&mut self.far);
+        for (title, slots) in &mut moved.titles {
+            slots.before = here.get(title).is_some_and(|here| !here.is_empty());
+            slots.after = left(title, slots) || coming.iter().any(|install| install.title == *title);
+            moved.other_titles |= slots.before != slots.after;
         }
+        let mut come: Vec<(u32, bool, Moment)> = Vec::with_capacity(coming.len());
         for install in coming {
             let (present, new) = self.find_presence(install);
             moved.title(&install.title).come.push(present);
-            entries.push(Entry { present, new, since: Moment::hold(install.since, &mut self.far) });
+            come.push((present, new, Moment::hold(install.since, &mut self.far)));
         }
-        entries.sort_unstable();
-        let (packages, since) = self.hold_installs(&entries);
-        let after: Arc<[u32]> = self.packages.get(packages).cloned().unwrap_or_default();
-        self.count(&mut moved, &before, &after);
-        self.change_holders(number, &before, &after);
-        drop((before, after));
-        if let Some(Some(row)) = self.rows.get_mut(number as usize) {
-            let old = (std::mem::replace(&mut row.packages, packages), std::mem::replace(&mut row.since, since));
-            self.release_installs(old.0, &old.1);
-        }
+        come.sort_unstable();
+        self.exchange(number, &before, &gone, &come);
         moved
+    }
+
+    /// Gives a device another set of installs: without some, by their places in the set that it has, and with others, sorted, of which the
+    /// times are held, and the releases where they are new.
+    fn exchange(&mut self, number: u32, before: &[u32], gone: &[(u32, usize)], come: &[(u32, bool, Moment)]) {
+        let Fleet { rows, far, .. } = &mut *self;
+        let Some(Some(row)) = rows.get(number as usize) else { return };
+        let mut numbers: Vec<u32> = Vec::with_capacity(before.len() + come.len());
+        let mut things: Vec<Result<usize, Moment>> = Vec::with_capacity(before.len() + come.len());
+        let mut coming = come.iter().peekable();
+        for (place, present) in before.iter().enumerate() {
+            if gone.iter().any(|(_, gone)| *gone == place) {
+                continue;
+            }
+            while let Some((earlier, _, time)) = coming.next_if(|(coming, _, _)| coming < present) {
+                numbers.push(*earlier);
+                things.push(Err(*time));
+            }
+            numbers.push(*present);
+            things.push(Ok(place));
+        }
+        for (last, _, time) in coming {
+            numbers.push(*last);
+            things.push(Err(*time));
+        }
+        let old = row.packages;
+        let since = Times::renewed(&row.since, &things, far);
+        // A set that nobody else has hands on what it holds.
+        let hands_on = self.packages.holders(old) == 1;
+        let (packages, unknown) = self.packages.hold(numbers.into());
+        if unknown {
+            if !hands_on {
+                let kept = before.iter().enumerate().filter(|(place, _)| gone.iter().all(|(_, gone)| gone != place));
+                kept.for_each(|(_, present)| self.present.hold_again(*present));
+            }
+            come.iter().filter(|(_, new, _)| !new).for_each(|(present, _, _)| self.present.hold_again(*present));
+        }
+        for (present, _) in gone {
+            if let Some(holders) = self.holders.get_mut(*present as usize) {
+                holders.remove(number);
+            }
+        }
+        for (present, _, _) in come {
+            if let Some(holders) = self.holders.get_mut(*present as usize) {
+                holders.insert(number);
+            }
+        }
+        let Some(Some(row)) = self.rows.get_mut(number as usize) else { return };
+        row.packages = packages;
+        let times = std::mem::replace(&mut row.since, since);
+        times.distinct().iter().for_each(|moment| moment.release(&mut self.far));
+        if let Some(set) = self.packages.release(old) {
+            match unknown && hands_on {
+                true => gone.iter().for_each(|(present, _)| self.release_presence(*present)),
+                false => set.iter().for_each(|present| self.release_presence(*present)),
+            }
+        }
+        self.holders.truncate(self.present.width());
     }
 
     /// Takes what a source says of a device.

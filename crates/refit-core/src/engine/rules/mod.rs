@@ -17,7 +17,7 @@ mod trail;
 pub(crate) use clock::{Clocks, Regime};
 pub(crate) use judged::{Alike, Memo};
 pub(crate) use passage::Common;
-pub(crate) use read::Own;
+pub(crate) use read::{Openings, Own};
 pub(crate) use ring::end_of_shares;
 pub(crate) use subject::{Installed, Shelf, Spoken, Spot, Subject};
 pub(crate) use trail::ByVersion;

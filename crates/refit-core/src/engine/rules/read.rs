@@ -2,7 +2,10 @@
 
 use super::{Ruling, Standing, WindowOf};
 use crate::{
-    engine::outcome::{Compliance, Hold, Mark, Outcome, Progress},
+    engine::{
+        intern::Map,
+        outcome::{Compliance, Hold, Mark, Outcome, Progress},
+    },
     policy::{
         document::policy::AfterDue,
         repository::{Policy, Repository, UsedWindow},
@@ -10,7 +13,7 @@ use crate::{
     world::Absence,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet};
 
 /// What only the device itself knows.
 pub(crate) struct Own<'a> {
@@ -22,6 +25,34 @@ pub(crate) struct Own<'a> {
     pub unseen: bool,
     /// When its own spell began, where that gives due times other than those of the ruling.
     pub spell: Option<Timestamp>,
+    /// Which windows are open, where somebody remembers that.
+    pub openings: Option<&'a Openings>,
+}
+
+/// Which windows are open in which zones at one time: each is worked out once, since a recurrence takes long. Windows and zones are told by
+/// their addresses, so that both have to stay where they are for as long as this is asked.
+#[derive(Debug)]
+pub(crate) struct Openings {
+    now: Timestamp,
+    known: RefCell<Map<(usize, usize), bool>>,
+}
+
+impl Openings {
+    /// At a time.
+    pub fn new(now: Timestamp) -> Openings {
+        Openings { now, known: RefCell::default() }
+    }
+
+    /// Whether a window is open in a zone.
+    pub fn open(&self, used: &UsedWindow, zone: &TimeZone) -> bool {
+        let at = (std::ptr::from_ref(used).addr(), std::ptr::from_ref(zone).addr());
+        let known = self.known.borrow().get(&at).copied();
+        known.unwrap_or_else(|| {
+            let open = used.window.open_until(zone, self.now).is_some();
+            self.known.borrow_mut().insert(at, open);
+            open
+        })
+    }
 }
 
 /// An absence that gives a grace.
@@ -89,19 +120,9 @@ impl Ruling {
         if duties.is_empty() {
             return BTreeSet::new();
         }
-        let frozen = self
-            .freezes
-            .iter()
-            .filter_map(|place| repository.freezes.get(*place))
-            .any(|freeze| freeze.from.start_in(own.zone) <= now && now < freeze.to.end_in(own.zone));
+        let frozen = self.frozen(repository, own.zone, now);
         let overdue = duties.iter().any(|(due, _)| due.is_some_and(|due| due <= now));
-        let used = match self.window {
-            Some(WindowOf::Policy) => policy.and_then(|policy| policy.window.as_ref()),
-            Some(WindowOf::Exception(place)) => {
-                repository.exceptions.get(place).and_then(|exception| exception.window.as_ref())
-            }
-            None => None,
-        };
+        let used = self.used_window(repository, policy);
         let shut = used.is_some_and(|used| self.shut(used, overdue, own, now));
         let admitted = self.admitted.is_some();
         let holds = [
@@ -115,9 +136,27 @@ impl Ruling {
         holds.into_iter().filter(|(_, held)| *held).map(|(hold, _)| hold).collect()
     }
 
+    /// Whether a freeze that concerns the cell has begun in a zone, and not ended.
+    pub fn frozen(&self, repository: &Repository, zone: &TimeZone, now: Timestamp) -> bool {
+        let freezes = self.freezes.iter().filter_map(|place| repository.freezes.get(*place));
+        freezes.into_iter().any(|freeze| freeze.from.start_in(zone) <= now && now < freeze.to.end_in(zone))
+    }
+
+    /// The window that it has to keep to; `policy` is the one that decides.
+    pub fn used_window<'r>(&self, repository: &'r Repository, policy: Option<&'r Policy>) -> Option<&'r UsedWindow> {
+        match self.window? {
+            WindowOf::Policy => policy?.window.as_ref(),
+            WindowOf::Exception(place) => repository.exceptions.get(place)?.window.as_ref(),
+        }
+    }
+
     fn shut(&self, used: &UsedWindow, overdue: bool, own: &Own<'_>, now: Timestamp) -> bool {
         let runs = used.after_due.map_or(!self.may_be_server, |after| after == AfterDue::Run);
-        !(runs && overdue) && used.window.open_until(own.zone, now).is_none()
+        let open = || match own.openings {
+            Some(openings) => openings.open(used, own.zone),
+            None => used.window.open_until(own.zone, now).is_some(),
+        };
+        !((runs && overdue) || open())
     }
 }
 

@@ -15,6 +15,7 @@ pub use tables::{Row, Tables, Waiting, tables};
 use crate::control::{DeviceSet, FleetPlan, Gathered};
 use jiff::Timestamp;
 use refit_model::DeviceId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 pub const FORMAT: u32 = 1;
 
 /// A plan for a fleet in a file, with the devices behind its figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorldPlan {
     /// The version of this format. It is the first key, and tells such a file from other plans.
@@ -36,6 +37,7 @@ pub struct WorldPlan {
     pub against: Option<Against>,
     /// Since when the policies apply that are not new; `None`: they have applied for ever where there is something to compare with, and
     /// else apply from the time of the plan on.
+    #[schemars(with = "Option<String>")]
     pub applied: Option<Timestamp>,
     /// What would change. `replaces` is 0: revisions have numbers on a server only.
     pub plan: FleetPlan,
@@ -44,7 +46,7 @@ pub struct WorldPlan {
 }
 
 /// Another state of the policies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Against {
     /// The folder, or the revision in git, as it was given.
@@ -54,12 +56,13 @@ pub struct Against {
 }
 
 /// The devices behind the figures of a plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Members {
     /// All devices of the fleet: sets hold their places in this list, from 0 on.
     pub devices: Vec<DeviceId>,
     /// The devices by the values of the fields by which the plan divides them; whoever is in none has no known value.
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, DeviceSet>>")]
     pub groups: BTreeMap<SmolStr, BTreeMap<SmolStr, DeviceSet>>,
     /// Who is behind each change, and who is overdue or given something.
     pub gathered: Gathered,
