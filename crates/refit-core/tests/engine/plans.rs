@@ -1,5 +1,6 @@
 //! Plans of fleets: what the engine counts at once is what the plain decision says device by device, and a plan that was changed by
 //! somebody does not add up.
+#![allow(clippy::disallowed_methods, reason = "a test reads files")]
 
 use super::{
     equality::{cases, specs},

@@ -271,10 +271,10 @@ impl Bounds {
             let bounds = bounds.filter_map(|spec| spec.rollout_of(title.as_str()));
             let most = bounds.map(|rollout| bound(rollout, &sizes, *quality, hours)).max().unwrap_or(0);
             if given as u64 > most {
-                let on = |platform: &&'static str| {
+                let open = PLATFORMS.iter().flat_map(|platform| {
                     fold.releases.open(title, version, &SmolStr::new_static(platform)).map(|open| open.ring.clone())
-                };
-                let open: Vec<_> = PLATFORMS.iter().flat_map(|platform| on(platform)).collect();
+                });
+                let open: Vec<_> = open.collect();
                 return (
                     looked,
                     Some(format!(
