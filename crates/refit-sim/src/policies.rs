@@ -237,7 +237,9 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
     for name in ROLLOUTS {
         let mut rollout = RolloutSpec { gated: rng.permille(930), ..RolloutSpec::default() };
         if rollout.gated {
-            rollout.asks = Asks { silence: rng.permille(800), reports: rng.permille(800), signal: rng.permille(400) };
+            // What only monitoring sees is seldom sure in a small fleet: more of their gates ask for it.
+            let signal = rng.permille(if fleet > 200 { 400 } else { 800 });
+            rollout.asks = Asks { silence: rng.permille(800), reports: rng.permille(800), signal };
             let _ = writeln!(gates, "  {name}: {{ {} }}", gate(rng, fleet, rollout.asks));
         }
         begin_rollout(&mut yaml, name, rollout.gated);
