@@ -193,7 +193,9 @@ async fn lists_have_pages_filters_and_only_what_is_wanted() {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": "userName eq \"USER5\"",
         "attributes": ["name.familyName", format!("{ENTERPRISE}:department")],
     });
+    let everywhere = server.post("/scim/okta/v2/.search", search.clone()).await.ok();
     let found = server.post(&format!("{USERS}/.search"), search).await.ok();
+    assert_eq!(found, everywhere);
     let mut user = found["Resources"][0].clone();
     user.as_object_mut().unwrap().remove("id");
     user.as_object_mut().unwrap().remove("schemas");

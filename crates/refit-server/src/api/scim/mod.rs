@@ -49,6 +49,8 @@ pub(super) fn router() -> Router<Api> {
         .route("/scim/{source}/v2/Users", users.fallback(not_allowed))
         .route("/scim/{source}/v2/Users/.search", post(users::search).fallback(not_allowed))
         .route("/scim/{source}/v2/Users/{id}", user.fallback(not_allowed))
+        // All resources are users.
+        .route("/scim/{source}/v2/.search", post(users::search).fallback(not_allowed))
         .route("/scim/{source}/v2/ServiceProviderConfig", get(discovery::config).fallback(not_allowed))
         .route("/scim/{source}/v2/ResourceTypes", get(discovery::types).fallback(not_allowed))
         .route("/scim/{source}/v2/ResourceTypes/{id}", get(discovery::one_type).fallback(not_allowed))
