@@ -194,7 +194,15 @@ fn set_attribute(
         (Op::Add, Some(Value::Array(new))) => {
             let list = holder.entry(name).or_insert_with(|| Value::Array(Vec::new()));
             if let Value::Array(list) = list {
-                list.extend(new.into_iter().filter(|new| !list.contains(new)).collect::<Vec<_>>());
+                let new: Vec<Value> = new.into_iter().filter(|new| !list.contains(new)).collect();
+                for new in new {
+                    // One value of one kind is there once (RFC 7643, section 2.4).
+                    let same = |known: &&mut Value| known["value"] == new["value"] && known["type"] == new["type"];
+                    match (list.iter_mut().find(same).filter(|_| new.get("value").is_some()), new) {
+                        (Some(known), Value::Object(parts)) => object(known).extend(parts),
+                        (_, new) => list.push(new),
+                    }
+                }
                 schema::only_one_is_primary(list);
             }
         }
