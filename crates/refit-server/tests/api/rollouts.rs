@@ -124,7 +124,7 @@ async fn a_release_passes_ring_by_ring_and_says_where_it_stands() {
         fleet.timeline().await,
         [
             "ring canary of standard opened for 2 devices",
-            "passed after ring canary: 2 of 2 reported, 0 failed",
+            "passed after ring canary of standard: 2 of 2 reported, 0 failed",
             "ring rest of standard opened for 10 devices",
         ]
     );
@@ -164,8 +164,8 @@ async fn a_release_that_fails_is_halted_and_people_let_it_go_on() {
         fleet.timeline().await,
         [
             "ring canary of standard opened for 2 devices",
-            "halted after ring canary: 1 of 1 failed",
-            "let go on after ring canary: that disk was full",
+            "halted after ring canary of standard: 1 of 1 failed",
+            "let go on after ring canary of standard: that disk was full",
             "it waits for no gate: that disk was full",
             "ring rest of standard opened for 10 devices",
             "halted after ring rest: that disk was full",
