@@ -106,7 +106,10 @@ impl Index {
             if let Some(people) = self.of_source.get_mut(&key.0) {
                 people.remove(person);
             }
-            self.named.remove(&key);
+            // Whoever has the name by now keeps it: one may have been renamed and another given its name since it was last asked.
+            if self.named.get(&key) == Some(person) {
+                self.named.remove(&key);
+            }
         }
         for address in keys.addresses {
             if let Some(people) = self.addresses.get_mut(&address) {
@@ -139,5 +142,39 @@ impl Index {
             self.addresses.entry(address.clone()).or_default().insert(person.clone());
         }
         self.keys.insert(person.clone(), keys);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(state: &mut State, person: &str, name: &str) {
+        let reference = SmolStr::from(format!("{person} {name}"));
+        let record = PersonRecord {
+            facts: [(RECORD.into(), [("okta".into(), reference.clone())].into())].into(),
+            revised: name.len() as u64,
+            ..PersonRecord::default()
+        };
+        state.people.insert(PersonId::new(person), Arc::new(record));
+        let said = format!("{{\"userName\": \"{name}\"}}");
+        state.personal.insert(reference, Plain::Text(said.into()));
+    }
+
+    #[test]
+    fn a_name_that_goes_from_one_to_another_between_two_questions_is_the_others() {
+        let (directory, okta) = (Directory::default(), SmolStr::from("okta"));
+        let mut state = State::default();
+        says(&mut state, "p2", "ada");
+        assert_eq!(directory.named(&state, &okta, "Ada"), Some(PersonId::new("p2")));
+        // The person who has it now comes first in the order of ids.
+        says(&mut state, "p2", "ada.l");
+        says(&mut state, "p1", "ada");
+        assert_eq!(directory.named(&state, &okta, "ada"), Some(PersonId::new("p1")));
+        assert_eq!(directory.named(&state, &okta, "ada.l"), Some(PersonId::new("p2")));
+        assert_eq!(directory.of_source(&state, "okta"), ["p1", "p2"].map(PersonId::new));
+        state.people.remove(&PersonId::new("p1"));
+        assert_eq!(directory.named(&state, &okta, "ada"), None);
+        assert_eq!(directory.with_address(&state, "ada"), None);
     }
 }
