@@ -1,6 +1,6 @@
 //! Rolling budgets: how many devices may be moved in a time, over all causes together.
 
-use super::{device_set::DeviceSet, state::State};
+use super::{device_set::DeviceSet, fleet_plan::UNKNOWN, state::State};
 use crate::policy::document::{
     organization::BudgetDocument,
     scalars::{Duration, Share},
@@ -177,7 +177,7 @@ impl Row<'_> {
     }
 }
 
-/// How many devices there are; by value of a field, as the most trusted source says. And the values by the names of their groups.
+/// How many devices there are; by value of a field, as the most trusted source says, and of whom none does. And the values by the names of their groups.
 fn denominators(state: &State, document: &BudgetDocument) -> (BTreeMap<SmolStr, u64>, BTreeMap<SmolStr, SmolStr>) {
     let (mut counts, mut values) = (BTreeMap::new(), BTreeMap::new());
     match &document.by {
@@ -186,11 +186,10 @@ fn denominators(state: &State, document: &BudgetDocument) -> (BTreeMap<SmolStr, 
         }
         Some(field) => {
             for device in state.managed() {
-                if let Some(value) = state.plain_fact(device, field) {
-                    let group = group_name(field, &value);
-                    *counts.entry(group.clone()).or_default() += 1;
-                    values.insert(group, value);
-                }
+                let value = state.plain_fact(device, field).unwrap_or_else(|| UNKNOWN.into());
+                let group = group_name(field, &value);
+                *counts.entry(group.clone()).or_default() += 1;
+                values.insert(group, value);
             }
         }
     }

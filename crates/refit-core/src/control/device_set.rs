@@ -56,6 +56,14 @@ impl DeviceSet {
     pub fn remove(&mut self, index: u32) {
         self.0.remove(index);
     }
+
+    /// Takes devices out: these, or all.
+    pub fn take_out(&mut self, devices: Option<&DeviceSet>) {
+        match devices {
+            Some(devices) => self.0 -= &devices.0,
+            None => self.0.clear(),
+        }
+    }
 }
 
 impl FromIterator<u32> for DeviceSet {

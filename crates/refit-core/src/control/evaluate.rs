@@ -7,6 +7,7 @@ use super::{
     budget::group_name,
     entry::SlotName,
     event::FirstOffered,
+    fleet_plan::UNKNOWN,
     publication::{CohortKey, DueBy, DueCause, Wanted},
     reading::{device, heard, world},
     state::{DeviceRecord, State},
@@ -173,7 +174,7 @@ impl Evaluator {
         latches.sort();
         latches.dedup();
         let next_change = next_change(&terms.repository, &world, &device, &decisions, now);
-        let groups = groups(&terms.repository, &device, now);
+        let groups = groups(state, record, &terms.repository, &device, now);
         let slots = decisions.iter().map(|decision| self.share(outcome(decision))).collect();
         Evaluation {
             device: record.id.clone(),
@@ -247,15 +248,23 @@ impl Evaluator {
     }
 }
 
-/// The groups of the fields that budgets divide by, by the names that the log has for them.
-fn groups(repository: &Repository, device: &Device, now: Timestamp) -> BTreeMap<SmolStr, SmolStr> {
+/// The groups of the fields that budgets divide by, by the names that the log has for them. What was said too long ago still says where
+/// a device most likely belongs, and of whom nothing was ever said are a group too: nobody is without a budget.
+fn groups(
+    state: &State,
+    record: &DeviceRecord,
+    repository: &Repository,
+    device: &Device,
+    now: Timestamp,
+) -> BTreeMap<SmolStr, SmolStr> {
     let fields = repository.budgets.iter().filter_map(|budget| budget.by.as_deref());
     let value = |name: &str| {
         let field: FieldRef = name.parse().ok()?;
         let resolved = device.facts.resolve(&field, &repository.authority, &repository.staleness, now);
-        let group = match resolved.value? {
-            Value::Text(text) => group_name(name, text),
-            other => group_name(name, &other.to_string()),
+        let group = match resolved.value {
+            Some(Value::Text(text)) => group_name(name, text),
+            Some(other) => group_name(name, &other.to_string()),
+            None => group_name(name, state.plain_fact(record, name).as_deref().unwrap_or(UNKNOWN)),
         };
         Some((SmolStr::new(name), group))
     };

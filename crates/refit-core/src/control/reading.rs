@@ -14,7 +14,7 @@ use crate::{
     world::{Absence, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use refit_model::{Advisory, Offer, Release, Scheme, TitleId, Version};
+use refit_model::{Advisory, Offer, Release, TitleId, Version};
 use smol_str::SmolStr;
 
 /// Puts a world together.
@@ -136,10 +136,11 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
     };
     for (slot, installed) in record.installs.iter() {
         let scheme = repository.scheme(&slot.title);
-        // What is not in order does not run, whatever its version says: it counts as older than everything.
+        // What is not in order does not run, whatever its version says: it counts as a little older than that, so that nothing but the
+        // same or a newer one is a way on. Nobody goes back because a script failed.
         let version = match installed.state {
-            Some(_) if matches!(scheme, Scheme::Dpkg | Scheme::Rpm) => Version::parse(scheme, "0~~"),
-            _ => Version::parse(scheme, &installed.version),
+            Some(_) => Version::parse(scheme, &installed.version).map(|it| it.unfinished().unwrap_or(it)),
+            None => Version::parse(scheme, &installed.version),
         };
         let Ok(version) = version else { continue };
         device.installs.push(Install {

@@ -245,3 +245,44 @@ fn a_budget_counts_devices_and_not_moves() {
     shell.settle();
     assert_eq!(held_devices(&shell), 1);
 }
+
+/// Of whom no source says a department are a group of their own, and what HR said too long ago still counts.
+#[test]
+fn nobody_is_without_a_budget() {
+    let by_department = POLICY.replace("at_most: 20%, of: devices", "at_most: 20%, of: devices, by: person.department");
+    for (department, permitted) in [(None, 2), (Some("Engineering"), 2)] {
+        let mut shell = Shell::new("2026-11-01T00:00:00Z");
+        for index in 0..10 {
+            let id = format!("d{index}");
+            shell.enrol(&id);
+            shell.installs(&id, &[("editor", "1.0.0")]);
+            if let Some(department) = department {
+                shell.department(&format!("p{index}"), department);
+                shell.tell(Input::Assign {
+                    device: id.as_str().into(),
+                    person: Some(PersonId::new(format!("p{index}"))),
+                });
+            }
+        }
+        shell.release("editor", "1.0.0");
+        shell.apply(&by_department.replace("      - { name: canary, where: 'person.department == \"IT\"' }\n", ""));
+        shell.settle();
+        // HR has said nothing for months.
+        shell.wait(24 * 90);
+        (0..10).for_each(|index| drop(shell.installs(&format!("d{index}"), &[("editor", "1.0.0")])));
+        shell.release("editor", "1.1.0");
+        shell.settle();
+        shell.tell(Input::OpenRing {
+            title: "editor".into(),
+            version: "1.1.0".into(),
+            rollout: "staged".into(),
+            ring: "rest".into(),
+            platform: Some("linux".into()),
+            members: None,
+            releases: Vec::new(),
+        });
+        shell.settle();
+        assert_eq!(shell.moved("editor").len(), permitted, "{department:?}");
+        assert_eq!(held_devices(&shell), 10 - permitted as u64, "{department:?}");
+    }
+}

@@ -1,8 +1,10 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
 mod by_hand;
+mod halts;
 mod pace;
 mod plans;
+mod rings;
 mod side_by_side;
 mod signals;
 mod snapshots;

@@ -308,6 +308,19 @@ proptest! {
     }
 
     #[test]
+    fn an_unfinished_install_is_just_below_its_version([a, b, _] in three()) {
+        match a.unfinished() {
+            Some(unfinished) => {
+                prop_assert!(unfinished < a);
+                // Nobody publishes what has several tildes there, or a tilde before anything but a word or a number.
+                let odd = b.as_str().contains("~~") || b.as_str().contains("~.") || b.as_str().contains("~+");
+                prop_assert!(odd || b >= a || b < unfinished, "{} {}", a, b);
+            }
+            None => prop_assert!(!matches!(a.scheme(), Scheme::Dpkg | Scheme::Rpm)),
+        }
+    }
+
+    #[test]
     fn no_text_makes_reading_panic(text in r"\PC{0,40}|[0-9a-zA-Z.:~^+()\[\] _-]{0,30}|[0-9.]{0,20}") {
         for scheme in Scheme::ALL {
             match Version::parse(scheme, &text) {

@@ -68,6 +68,19 @@ impl Version {
         &self.text
     }
 
+    /// What stands for an install of a package that is not in order: a little older than the version that it says, and newer than what
+    /// was published before that. It does not run, so that what that version closes stays open, and finishing it is a way on; nothing older is.
+    /// `None` in schemes that know no such version.
+    pub fn unfinished(&self) -> Option<Version> {
+        // After a tilde dpkg has a dot behind every letter and number, and rpm a number behind every letter.
+        let suffix = match self.scheme {
+            Scheme::Dpkg => "~..",
+            Scheme::Rpm => "~99999999999999999999",
+            _ => return None,
+        };
+        Version::parse(self.scheme, &format!("{}{suffix}", self.text)).ok()
+    }
+
     /// A package's version without its epoch; `None` where it has none.
     pub fn without_epoch(&self) -> Option<Version> {
         let (_, rest) = self.text.split_once(':').filter(|_| matches!(self.scheme, Scheme::Dpkg | Scheme::Rpm))?;

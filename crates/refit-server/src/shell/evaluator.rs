@@ -27,6 +27,8 @@ const WRITER_MOST: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait after a look, in multiples of how long it took: where much changes, looking is not all that is done.
 const REST: u32 = 4;
+/// How long devices are decided before rollouts are looked at in between, in multiples of how long the last such look took, and at least.
+const HALTS_AFTER: (u32, Duration) = (8, Duration::from_secs(2));
 /// When a device that could not be decided is tried again though nothing has changed.
 const AGAIN: SignedDuration = SignedDuration::from_mins(10);
 /// How long the thread rests after a mistake that was not in deciding one device.
@@ -44,6 +46,7 @@ pub(super) fn start(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) -> Result<
         batch: DEVICES_MOST,
         lookout: Lookout::default(),
         directed: None,
+        stopping: (Instant::now(), Duration::ZERO),
     };
     let run = move || {
         crate::background::yield_to_others();
@@ -69,6 +72,8 @@ struct Deciding {
     lookout: Lookout,
     /// The state in which rollouts were looked at last, and when they have to be again though nothing happens.
     directed: Option<(u64, Option<Timestamp>)>,
+    /// When it was last looked for what has to be stopped while devices were being decided, and how long that took.
+    stopping: (Instant, Duration),
 }
 
 /// The shell has ended.
@@ -197,11 +202,32 @@ impl Deciding {
     /// Rings open, gates answer.
     async fn direct(&mut self, inputs: Vec<Input>) -> Result<(), Ended> {
         for input in inputs {
-            if let Err(error) = self.tell(input).await? {
-                tracing::warn!(%error, "a rollout could not go on; it is looked at again");
-                tokio::time::sleep(RECOVER).await;
+            match self.tell(input).await? {
+                Ok(_) => {}
+                // Something has changed since: the next look sees it.
+                Err(error @ TellError::Refused(_)) => tracing::warn!(%error, "a rollout could not go on"),
+                Err(error) => {
+                    tracing::warn!(%error, "a rollout could not go on; it is looked at again");
+                    tokio::time::sleep(RECOVER).await;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Rings open when all is decided, and a release that fails is stopped at once: a large fleet takes a while to decide.
+    async fn stop_what_fails(&mut self) -> Result<(), Ended> {
+        let (looked, took) = self.stopping;
+        let (times, least) = HALTS_AFTER;
+        if looked.elapsed() < (took * times).max(least) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let view = self.shared.view();
+        let halts = Director.halts(&view.state, &self.board, self.shared.now(&view.state));
+        drop(view);
+        self.direct(halts).await?;
+        self.stopping = (Instant::now(), begun.elapsed());
         Ok(())
     }
 
@@ -217,6 +243,7 @@ impl Deciding {
                 }
                 self.board.update(&decided);
                 self.shared.show(|view| view.board = self.board.clone());
+                self.stop_what_fails().await?;
             }
             Err(error) => {
                 tracing::warn!(%error, "what was decided could not be logged; it is decided again");

@@ -4,7 +4,7 @@ use super::plan::make;
 use crate::{
     Exit, Refused,
     cli::{Cli, ExplainArgs},
-    local::{NOTHING_RUNS, Present, required},
+    local::{Present, required},
     repository, terminal,
 };
 use anyhow::Result;
@@ -57,9 +57,11 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit> {
         // People know their machine by its name.
         decision.device = made.plan.hostname.as_str().into();
         let text = painted(&decide::explain(&decision, &view));
-        terminal::print(&unfinished.map_or(text.clone(), |present| {
-            text.replace(NOTHING_RUNS, &format!("{} ({})", present.version, present.state.unwrap_or_default()))
-        }))?;
+        let shown = unfinished.zip(decision.installed.as_ref()).map(|(present, stands_for_it)| {
+            let real = format!("{} ({})", present.version, present.state.unwrap_or_default());
+            text.replace(stands_for_it.as_str(), &real)
+        });
+        terminal::print(shown.as_deref().unwrap_or(&text))?;
     }
     if let Some(said) = read.repository.carried_in_words(&title, has) {
         terminal::print(&format!("\n{said}\n"))?;

@@ -12,4 +12,4 @@ pub use machine::{provider, required, universe};
 pub use memory::{Memory, data_folder};
 pub use planning::{Draft, Present, draft};
 pub use report::{Report, report};
-pub use situation::{NOTHING_RUNS, Situation, read_facts};
+pub use situation::{Situation, read_facts};

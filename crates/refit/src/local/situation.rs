@@ -4,10 +4,7 @@ use super::{Gathered, Memory, machine::present};
 use crate::{Refused, terminal};
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
-use refit_agent::{
-    inventory::{self, offered},
-    providers::Manager,
-};
+use refit_agent::inventory::{self, offered};
 use refit_core::{
     control::read_fact as as_value,
     facts::{Fact, FieldRef, Fields, Kind, Root, Value},
@@ -66,8 +63,9 @@ pub fn situation(
             title: package.title.clone(),
             branch: None,
             profile: None,
-            // What is half-configured does not run, whatever its version says: it counts as older than everything.
-            version: if package.is_well() { package.version.clone() } else { nothing_runs(gathered.installs.manager) },
+            // What is half-configured does not run, whatever its version says. What decisions say of it is shown with the version and the
+            // state that the package really has.
+            version: package.version.unfinished().filter(|_| !package.is_well()).unwrap_or(package.version.clone()),
             since: None,
         });
     }
@@ -106,15 +104,6 @@ fn begun(gathered: &Gathered, memory: &mut Memory, now: Timestamp) -> Vec<Releas
         })
         .collect()
 }
-
-/// The version of a package whose configuration failed: before every other. People never see it: see [`NOTHING_RUNS`].
-fn nothing_runs(manager: Manager) -> Version {
-    Version::parse(manager.scheme(), NOTHING_RUNS).unwrap_or_else(|_| unreachable!("`{NOTHING_RUNS}` is a version"))
-}
-
-/// A version to dpkg and rpm that sorts before all that a distribution publishes: it stands for what is there and does not run. What
-/// decisions say of it is shown with the version and the state that the package really has.
-pub const NOTHING_RUNS: &str = "0~~";
 
 /// Advisories for the titles of this machine; what has no fix affects every version.
 fn advisories(gathered: &Gathered) -> Vec<Advisory> {

@@ -102,6 +102,11 @@ fn not_halted(state: &State, title: &TitleId, version: &str, platform: Option<&s
 }
 
 pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {
+    let known = state.rollouts.answers(&answered.title).iter().find(|known| known.gives_way_to(&answered));
+    // What was said can be taken back whatever the policy says by now.
+    if answered.answer.is_none() && known.is_some() {
+        return Ok(one(answered));
+    }
     readable(state, &answered.title, &answered.version)?;
     let repository = repository(state)?;
     let named = |name: &SmolStr| answered.rollout.as_ref().is_none_or(|rollout| rollout == name);
@@ -112,10 +117,10 @@ pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outco
     if !rollouts.any(|(_, rollout)| rollout.rings.iter().any(|ring| ring.name == answered.after)) {
         return Err(Refusal::Missing { what: "ring", id: answered.after });
     }
-    let known = state.rollouts.answers(&answered.title).iter().find(|known| known.gives_way_to(&answered));
-    // What was found is said once; what a person says again may have another end.
+    // What was found is said once, and again where it takes the place of what would end; what a person says again may have another end.
     let same = known.map(|known| known.answer) == answered.answer;
-    let again = same && (answered.verdict.is_some() || known.is_none());
+    let lasts = known.and_then(|known| known.until).is_some_and(|end| answered.until.is_none_or(|until| until > end));
+    let again = same && (known.is_none() || (answered.verdict.is_some() && !lasts));
     Ok(if again { Outcome::default() } else { one(answered) })
 }
 
@@ -130,7 +135,7 @@ pub(super) fn halt(state: &State, release: Named, why: SmolStr, now: Timestamp) 
         .or_else(first)
         .ok_or_else(|| Refusal::Conflict("the policy has no rollouts: block the release in it".into()))?;
     let Named { title, version, platform } = release;
-    Ok(one(GateAnswered {
+    let mut halt = GateAnswered {
         title,
         version,
         rollout: None,
@@ -141,7 +146,15 @@ pub(super) fn halt(state: &State, release: Named, why: SmolStr, now: Timestamp) 
         verdict: None,
         evidence: None,
         why: Some(why),
-    }))
+    };
+    // What was halted for good stays so: a person adds the reason, and no end.
+    let gates = state.rollouts.answers(&halt.title).iter();
+    let mut lasting = gates.filter(|known| known.answer == GateAnswer::Halt && known.until.is_none());
+    if let Some(known) = lasting.find(|known| known.gives_way_to(&halt)) {
+        (halt.until, halt.rollout) = (None, known.rollout.clone());
+        (halt.verdict, halt.evidence) = (known.verdict.clone(), known.evidence.clone());
+    }
+    Ok(one(halt))
 }
 
 pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Outcome, Refusal> {

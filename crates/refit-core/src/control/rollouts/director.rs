@@ -58,6 +58,7 @@ impl Director {
         });
         let releases: BTreeSet<Moving> = waiting.keys().cloned().chain(begun).collect();
         let mut look = Look::default();
+        ends(state, now, &mut look);
         for release in &releases {
             let (title, rollout, version) = release;
             let Some(rollout) = policy.repository.rollouts.get(rollout) else { continue };
@@ -72,6 +73,115 @@ impl Director {
         }
         look
     }
+
+    /// What must not wait until everything is decided: the halts that the evidence asks for.
+    pub fn halts(self, state: &State, board: &Board, now: Timestamp) -> Vec<Input> {
+        let halts = |input: &Input| matches!(input, Input::AnswerGate { answer: Some(GateAnswer::Halt), .. });
+        self.look(state, board, now).inputs.into_iter().filter(halts).collect()
+    }
+}
+
+/// Halts whose time is over end, whatever has become of their rollouts; but what has come in since may halt the release by itself: it
+/// is given to nobody in between.
+fn ends(state: &State, now: Timestamp, look: &mut Look) {
+    for (title, gates) in &state.rollouts.gates {
+        for halt in gates.iter().filter(|gate| gate.answer == GateAnswer::Halt) {
+            match halt.until {
+                Some(until) if until <= now => look.inputs.extend(end(state, title, halt, now)),
+                Some(until) => look.wake(until),
+                None => {}
+            }
+        }
+    }
+}
+
+/// What follows a halt whose time is over.
+fn end(state: &State, title: &TitleId, halt: &GateRecord, now: Timestamp) -> Vec<Input> {
+    let records = state.rollouts.of(title).iter().filter(|record| record.version == halt.version);
+    let here = records.filter(|record| halt.platform.is_none() || record.platform == halt.platform);
+    let mut halting = here.filter_map(|record| Some((record, halts_by_itself(state, title, record, halt, now)?)));
+    let answer = |rollout, after, platform, found: Option<(Found, Option<Timestamp>)>| {
+        let (found, until) = found.unzip();
+        Input::AnswerGate {
+            title: title.clone(),
+            version: halt.version.clone(),
+            rollout,
+            after,
+            platform,
+            answer: found.as_ref().map(|(verdict, _)| verdict.answer()),
+            until: until.flatten(),
+            why: None,
+            found: found.map(Box::new),
+        }
+    };
+    let same_gate = |found| answer(halt.rollout.clone(), halt.after.clone(), halt.platform.clone(), found);
+    let with_end = |record: &RolloutRecord, found: Found| {
+        let until =
+            end_of_halt(state, title, record.platform.as_deref(), (&record.rollout, &record.version), &found.0, now);
+        (found, until)
+    };
+    if halt.platform.is_some() {
+        // One answer takes the place of the other.
+        return vec![same_gate(halting.next().map(|(record, (_, found))| with_end(record, found)))];
+    }
+    // On some platforms it stays halted, before it ends on all.
+    let mut inputs: Vec<Input> = halting
+        .map(|(record, (after, found))| {
+            answer(Some(record.rollout.clone()), after, record.platform.clone(), Some(with_end(record, found)))
+        })
+        .collect();
+    inputs.push(same_gate(None));
+    inputs
+}
+
+/// What a gate says, and what it goes by.
+type Found = (Verdict, Evidence);
+
+/// When a halt by the evidence ends by itself: where people alone stop what is urgent.
+fn end_of_halt(
+    state: &State,
+    title: &TitleId,
+    platform: Option<&str>,
+    (rollout, version): (&str, &str),
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let by_people = *verdict == Verdict::Halts(HaltedBy::Measure(Measure::Reports));
+    (by_people && is_urgent(state, title, platform, (rollout, version)))
+        .then(|| now.checked_add(URGENT_HALT).ok())
+        .flatten()
+}
+
+/// Whether waiting is dangerous too: somebody expedited the release, or a condition of a deadline chose the rollout.
+fn is_urgent(state: &State, title: &TitleId, platform: Option<&str>, (rollout, version): (&str, &str)) -> bool {
+    let policies = state.policy.iter().flat_map(|policy| &policy.repository.policies);
+    let mut entries = policies.flat_map(|policy| &policy.deadline);
+    entries.any(|entry| entry.condition.is_some() && entry.rollout.as_deref() == Some(rollout))
+        || state.rollouts.is_expedited(title, version, platform)
+}
+
+/// Whether the evidence halts what a halt held, with the ring that the gate stands after. What people said has had its time, where
+/// that was the halt.
+fn halts_by_itself(
+    state: &State,
+    title: &TitleId,
+    record: &RolloutRecord,
+    halt: &GateRecord,
+    now: Timestamp,
+) -> Option<(SmolStr, Found)> {
+    let rollout = state.policy.as_ref()?.repository.rollouts.get(&record.rollout)?;
+    let (gate, open) = (rollout.gate.as_ref()?, newest(rollout, record)?);
+    let mut evidence = evidence(state, title, record, &open.name, gate, now)?;
+    if halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports))) {
+        evidence.compared.retain(|compared| compared.measure != Measure::Reports);
+    }
+    let verdict = judge(gate, open.soak, &evidence, now);
+    matches!(verdict, Verdict::Halts(_)).then(|| (open.name.clone(), (verdict, evidence)))
+}
+
+/// The ring that opened last, of those that the rollout has now.
+fn newest<'r>(rollout: &'r Rollout, record: &RolloutRecord) -> Option<&'r Ring> {
+    record.open.iter().rev().find_map(|open| rollout.rings.iter().find(|ring| ring.name == open.ring))
 }
 
 /// The devices that nothing but their ring keeps from a release, by what moves as one, and ring.
@@ -133,41 +243,37 @@ struct One<'s> {
 impl One<'_> {
     fn look(&self, look: &mut Look) {
         let rollouts = &self.state.rollouts;
-        if let Some(halt) = rollouts.halt(self.title, self.version, Some(self.platform)) {
-            match halt.until {
-                Some(until) if until <= self.now => look.inputs.push(self.take_back(halt)),
-                Some(until) => look.wake(until),
-                None => {}
-            }
+        if rollouts.halt(self.title, self.version, Some(self.platform)).is_some() {
             return;
         }
         let records = rollouts.of(self.title);
         let record = records.iter().find(|it| it.is_of(&self.rollout.name, self.version, Some(self.platform)));
-        let Some((index, record)) = record.and_then(|record| Some((self.last_open(record)?, record))) else {
+        let Some((ring, record)) = record.and_then(|record| Some((newest(self.rollout, record)?, record))) else {
             return self.open(0, look);
         };
-        let Some(ring) = self.rollout.rings.get(index) else { return };
+        // The policy may have got rings since: those before one that has opened wait for nothing more than that had to.
+        let rings = &self.rollout.rings;
+        let next = rings.iter().position(|ring| record.ring(&ring.name).is_none()).unwrap_or(rings.len());
+        let inserted = rings.iter().skip(next).any(|later| later.name == ring.name);
         let answered = rollouts.answer(self.title, self.version, Some(self.platform), (&self.rollout.name, &ring.name));
-        let passed = match answered.map(|gate| gate.answer) {
-            Some(GateAnswer::Pass) => true,
-            // A person has said that it is not clear: the evidence is heard again when that is taken back.
-            Some(GateAnswer::Inconclusive) => return,
-            Some(GateAnswer::Halt) => return,
-            None => false,
-        };
+        let said = answered.map(|gate| gate.answer);
         // What has passed may still turn out to be bad: evidence is heard until the next release has gone all the way.
         if self.is_superseded(record) {
             return;
         }
         let verdict = self.verdict(record, ring, look);
-        let last = index + 1 >= self.rollout.rings.len();
-        let goes_on = passed || rollouts.is_expedited(self.title, self.version, Some(self.platform));
+        let expedited = rollouts.is_expedited(self.title, self.version, Some(self.platform));
+        let goes_on = inserted || said == Some(GateAnswer::Pass) || expedited;
         match verdict {
             Some(found @ (Verdict::Halts(_), _)) => look.inputs.push(self.answer(&ring.name, found)),
             _ if self.state.brake.is_some() => {}
-            _ if goes_on => self.open(index + 1, look),
-            Some(found @ (Verdict::Passes(_), _)) if !last => look.inputs.push(self.answer(&ring.name, found)),
-            None if self.soaked(record, ring, look) => self.open(index + 1, look),
+            // A person has said that it is not clear: until that is taken back nothing passes.
+            _ if said == Some(GateAnswer::Inconclusive) => {}
+            _ if goes_on => self.open(next, look),
+            Some(found @ (Verdict::Passes(_), _)) if next < rings.len() => {
+                look.inputs.push(self.answer(&ring.name, found));
+            }
+            None if self.soaked(record, ring, look) => self.open(next, look),
             _ => {}
         }
     }
@@ -181,17 +287,14 @@ impl One<'_> {
         let mut later = later.filter(|later| later.is_of(&self.rollout.name, &later.version, Some(self.platform)));
         nobody_waits
             && later.any(|later| {
-                let gone_all_the_way = self.last_open(later).is_some_and(|last| last + 1 == self.rollout.rings.len());
+                let last = self.rollout.rings.last();
+                let gone_all_the_way = last.is_some_and(|last| later.ring(&last.name).is_some());
                 gone_all_the_way && rollouts.halt(self.title, &later.version, Some(self.platform)).is_none()
             })
     }
 
-    fn last_open(&self, record: &RolloutRecord) -> Option<usize> {
-        self.rollout.rings.iter().rposition(|ring| record.ring(&ring.name).is_some())
-    }
-
     /// What the gate says now; `None` where the rollout has none.
-    fn verdict(&self, record: &RolloutRecord, ring: &Ring, look: &mut Look) -> Option<(Verdict, Evidence)> {
+    fn verdict(&self, record: &RolloutRecord, ring: &Ring, look: &mut Look) -> Option<Found> {
         let gate = self.rollout.gate.as_ref()?;
         let evidence = evidence(self.state, self.title, record, &ring.name, gate, self.now)?;
         let verdict = judge(gate, ring.soak, &evidence, self.now);
@@ -261,14 +364,15 @@ impl One<'_> {
         let is_in = |key: &CohortKey| {
             ours(key) && key.rollout.as_ref() == Some(&self.rollout.name) && key.ring.as_ref() == Some(ring)
         };
-        let inside = self.board.cohorts().filter(|(outcome, _)| outcome.key.as_ref().is_some_and(is_in));
+        let counts = |key: &CohortKey| key.mode != Mode::Observe && is_in(key);
+        let inside = self.board.cohorts().filter(|(outcome, _)| outcome.key.as_ref().is_some_and(counts));
         inside.for_each(|(_, devices)| members.0 |= &devices.0);
         members.both(&on_platform(self.state, Some(self.platform)))
     }
 
-    fn answer(&self, after: &SmolStr, (verdict, evidence): (Verdict, Evidence)) -> Input {
-        let by_people = verdict == Verdict::Halts(HaltedBy::Measure(Measure::Reports));
-        let until = (by_people && self.is_urgent()).then(|| self.now.checked_add(URGENT_HALT).ok()).flatten();
+    fn answer(&self, after: &SmolStr, (verdict, evidence): Found) -> Input {
+        let release = (self.rollout.name.as_str(), self.version.as_str());
+        let until = end_of_halt(self.state, self.title, Some(self.platform), release, &verdict, self.now);
         Input::AnswerGate {
             title: self.title.clone(),
             version: self.version.clone(),
@@ -279,28 +383,6 @@ impl One<'_> {
             until,
             why: None,
             found: Some(Box::new((verdict, evidence))),
-        }
-    }
-
-    /// Whether waiting is dangerous too: somebody expedited the release, or a condition of a deadline chose the rollout.
-    fn is_urgent(&self) -> bool {
-        let policies = self.state.policy.iter().flat_map(|policy| &policy.repository.policies);
-        let mut entries = policies.flat_map(|policy| &policy.deadline);
-        entries.any(|entry| entry.condition.is_some() && entry.rollout.as_ref() == Some(&self.rollout.name))
-            || self.state.rollouts.is_expedited(self.title, self.version, Some(self.platform))
-    }
-
-    fn take_back(&self, halt: &GateRecord) -> Input {
-        Input::AnswerGate {
-            title: self.title.clone(),
-            version: self.version.clone(),
-            rollout: halt.rollout.clone(),
-            after: halt.after.clone(),
-            platform: halt.platform.clone(),
-            answer: None,
-            until: None,
-            why: None,
-            found: None,
         }
     }
 }

@@ -3,25 +3,29 @@
 use super::{
     super::{
         device_set::DeviceSet,
-        publication::Wanted,
-        state::{DeviceRecord, State},
+        publication::{CohortKey, Wanted},
+        state::{DeviceRecord, PlanStatus, State},
     },
     record::{RolloutRecord, Trial},
     signals::SIGNAL_STALE_AFTER,
 };
 use crate::{
-    policy::repository::{Gate, Signal},
+    policy::{
+        document::policy::Mode,
+        repository::{Gate, Signal},
+    },
     rollout::{Compared, Evidence, Measure, Tally},
 };
 use jiff::Timestamp;
-use refit_model::{TitleId, Version};
+use refit_model::{PlanId, TitleId, Version};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the gate after an open ring has to go by at `now`; `None` where that ring has not opened.
 ///
-/// Devices due in the ring are its members that are given the release or have said what came of it: who is held elsewhere is
-/// not waited for, and who has been put back to an earlier release has not reported. The control group are the devices of the
+/// Devices due in the ring are its members that are given the release, that wait for a person because a budget holds them, or that have
+/// said what came of it: who is held otherwise is not waited for, and who has been put back to an earlier release has not reported. Who
+/// is only told of it is waited for where nobody in the ring is forced, and who is only observed is not. The control group are the devices of the
 /// platform that have the title, and that the release has not reached.
 pub fn evidence(
     state: &State,
@@ -40,13 +44,14 @@ pub fn evidence(
     let members = ring.members.as_ref().map_or_else(|| here.clone(), |members| here.both(members));
     let (said, back) = (members.both(&results), put_back(state, title, record, &members));
     let reported = DeviceSet(&said.0 - &back.0);
-    let asked = |index: &u32| reported.contains(*index) || is_given(state, title, record, *index);
-    let devices = members.iter().filter(asked).count() as u64;
+    let due = due(state, title, record, &members);
+    let devices = due.len() + reported.len() - due.common(&reported);
     let (reported, failed_here) = (reported.len(), reported.common(&failed));
     let failed_elsewhere = failed.len() - said.common(&failed);
     let elsewhere = Tally::new(failed_elsewhere, results.len() - said.len());
     let mut compared = Vec::new();
-    let control = Control { state, title, record, trial, here: &here, results: &results, back: &back };
+    let went_on = trial.went_on(record.platform.as_deref());
+    let control = Control { state, title, record, trial, here: &here, results: &results, back: &back, went_on };
     if gate.silence.is_some() {
         compared.push(control.silence(gate, now));
     }
@@ -65,14 +70,28 @@ pub(super) fn on_platform(state: &State, platform: Option<&str>) -> DeviceSet {
     }
 }
 
-/// Whether a device is given the release, or one of those that move as one.
-fn is_given(state: &State, title: &TitleId, record: &RolloutRecord, index: u32) -> bool {
-    state.at_index(index).is_some_and(|device| {
-        device.published.values().any(|published| match &published.key.admitted {
-            Wanted::Release(version) => record.moves(title, &published.key.slot.title, version),
-            _ => false,
-        })
-    })
+/// The members that are to have the release, or one of those that move as one.
+fn due(state: &State, title: &TitleId, record: &RolloutRecord, members: &DeviceSet) -> DeviceSet {
+    let moves = |key: &CohortKey| match &key.admitted {
+        Wanted::Release(version) => record.moves(title, &key.slot.title, version),
+        _ => false,
+    };
+    let waits = |plan: &PlanId| state.plans.get(plan).is_some_and(|plan| plan.status == PlanStatus::Open);
+    let titles: Vec<&TitleId> = record.titles(title).collect();
+    let (mut forced, mut told, mut anybody_forced) = (DeviceSet::default(), DeviceSet::default(), false);
+    for index in members.iter() {
+        let Some(device) = state.at_index(index) else { continue };
+        let given = device.published.values().map(|published| &*published.key);
+        let held = device.held.values().filter(|(plan, _)| waits(plan)).map(|(_, key)| &**key);
+        let ours: Vec<&CohortKey> = given.chain(held).filter(|key| titles.contains(&&key.slot.title)).collect();
+        anybody_forced |= ours.iter().any(|key| key.mode == Mode::Enforce);
+        match ours.into_iter().filter(|key| moves(key)).map(|key| key.mode).max() {
+            Some(Mode::Enforce) => forced.insert(index),
+            Some(Mode::Notify) => told.insert(index),
+            Some(Mode::Observe) | None => {}
+        }
+    }
+    if anybody_forced { forced } else { told }
 }
 
 /// Devices on which the release, or one of those that move as one, was fine, and that have an earlier one of the title by now: what
@@ -113,6 +132,8 @@ struct Control<'s> {
     results: &'s DeviceSet,
     /// Devices that have been put back.
     back: &'s DeviceSet,
+    /// When a person last let the release go on in spite of what was said: only what was said later counts.
+    went_on: Option<Timestamp>,
 }
 
 impl Control<'_> {
@@ -128,11 +149,13 @@ impl Control<'_> {
         self.record.open.iter().map(|open| open.at).min().unwrap_or(Timestamp::MAX)
     }
 
-    /// Devices that no longer check in: of those that were there after the release had begun, so that they could be given it.
+    /// Devices that no longer check in: of those that were there after the release had begun, or a person had let it go on, so that they
+    /// could be given it.
     fn silence(&self, gate: &Gate, now: Timestamp) -> Compared {
         let count = |devices: &DeviceSet, opened: Timestamp| {
             let mut tally = Tally::default();
-            for index in devices.iter().filter(|index| !self.trial.excused.contains(*index)) {
+            let opened = Some(opened).max(self.went_on).unwrap_or(opened);
+            for index in devices.iter() {
                 let Some(device) = self.state.at_index(index) else { continue };
                 let heard = self.state.heard_from(index).map_or(device.seen, |heard| heard.max(device.seen));
                 if heard < opened {
@@ -200,10 +223,11 @@ impl Control<'_> {
             let since = self.state.at_index(index).and_then(|device| self.since(device));
             since.is_some_and(|since| since <= at)
         };
-        let watched = count(self.results, &since_it_came).of;
-        let reached = count(&DeviceSet(&self.results.0 - &self.trial.excused.0), &since_it_came);
+        let since_it_went_on =
+            |index: u32, at: Timestamp| since_it_came(index, at) && self.went_on.is_none_or(|went_on| at > went_on);
+        let reached = count(self.results, &since_it_went_on);
         let control = count(&self.group(), &|_, _| true);
-        Compared { measure: Measure::Signal(signal.name.clone()), reached, control, watched: Some(watched) }
+        Compared { measure: Measure::Signal(signal.name.clone()), reached, control, watched: Some(reached.of) }
     }
 
     /// Devices of which people say that something broke. What people say of another title counts on neither side; who has not been

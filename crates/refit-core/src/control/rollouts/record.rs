@@ -166,8 +166,9 @@ pub struct Trial {
     pub failed: DeviceSet,
     /// Devices of which somebody said within three days of the change that something broke.
     pub complained: DeviceSet,
-    /// Devices of which nothing speaks against it, because a person said that it goes on all the same.
-    pub excused: DeviceSet,
+    /// When a person last said that it goes on in spite of what was said until then, by platform; `None` is every platform.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub went_on: Vec<(Option<SmolStr>, Timestamp)>,
     /// The snapshots that it moves with.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub snapshots: BTreeSet<(TitleId, SmolStr)>,
@@ -177,6 +178,12 @@ impl Trial {
     /// Devices that have said what came of it.
     pub fn results(&self) -> DeviceSet {
         DeviceSet(&self.fine.0 | &self.failed.0)
+    }
+
+    /// When a person last said, of a platform, that it goes on in spite of what was said until then.
+    pub fn went_on(&self, platform: Option<&str>) -> Option<Timestamp> {
+        let here = self.went_on.iter().filter(|(on, _)| on.is_none() || on.as_deref() == platform);
+        here.map(|(_, at)| *at).max()
     }
 }
 
@@ -288,13 +295,17 @@ impl Rollouts {
             return self.trials.get(title)?.get(version).map(Cow::Borrowed);
         }
         let mut all = Trial::default();
+        let mut went_on: Option<Vec<(Option<SmolStr>, Timestamp)>> = None;
         for (title, version) in self.parts(title, version) {
             let Some(trial) = self.trials.get(&title).and_then(|trials| trials.get(&version)) else { continue };
             all.fine.0 |= &trial.fine.0;
             all.failed.0 |= &trial.failed.0;
             all.complained.0 |= &trial.complained.0;
-            all.excused.0 |= &trial.excused.0;
+            // What a person said of one release alone is not said of the others.
+            let of_all = went_on.get_or_insert_with(|| trial.went_on.clone());
+            of_all.retain(|said| trial.went_on.contains(said));
         }
+        all.went_on = went_on.unwrap_or_default();
         all.fine.0 -= &all.failed.0;
         Some(Cow::Owned(all))
     }
@@ -407,13 +418,18 @@ impl Rollouts {
     }
 
     /// A person lets a release go on: what came of it until now no longer speaks against it.
-    fn excuse(&mut self, title: &TitleId, version: &str) {
-        let reached = self.of(title).iter().filter(|record| record.version == version).map(RolloutRecord::reached);
-        let reached: Vec<DeviceSet> = reached.collect();
+    fn went_on(
+        &mut self,
+        (title, version): (&TitleId, &str),
+        platform: Option<&SmolStr>,
+        here: Option<&DeviceSet>,
+        at: Timestamp,
+    ) {
         self.change_trials(title, version, |trial| {
-            trial.excused = DeviceSet::union(reached.iter().chain([&trial.excused, &trial.failed, &trial.complained]));
-            trial.failed = DeviceSet::default();
-            trial.complained = DeviceSet::default();
+            trial.went_on.retain(|(on, _)| on.as_ref() != platform);
+            trial.went_on.push((platform.cloned(), at));
+            trial.failed.take_out(here);
+            trial.complained.take_out(here);
         });
     }
 
@@ -429,17 +445,24 @@ impl Rollouts {
         }
     }
 
-    pub(in super::super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
+    /// `here` are the devices of the platform that it speaks of, where it speaks of one.
+    pub(in super::super) fn gate_answered(
+        &mut self,
+        seq: u64,
+        at: Timestamp,
+        answered: &GateAnswered,
+        here: Option<&DeviceSet>,
+    ) {
         let GateAnswered { title, version, rollout, after, platform, answer, verdict, evidence, why, .. } =
             answered.clone();
         // What ends by itself excuses nothing; what people alone had said has had its time.
         if answer.is_none() && why.is_some() {
-            self.excuse(&title, &version);
+            self.went_on((&title, &version), platform.as_ref(), here, at);
         } else if answer.is_none()
             && let Some(halt) = self.answers(&title).iter().find(|known| known.gives_way_to(answered))
             && halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)))
         {
-            self.change_trials(&title, &version, |trial| trial.complained = DeviceSet::default());
+            self.change_trials(&title, &version, |trial| trial.complained.take_out(here));
         }
         let what = Happened::Answered { rollout, after, answer, verdict, evidence, why };
         self.note(&title, Moment { seq, at, version, platform, what });
@@ -474,8 +497,6 @@ impl Rollouts {
         let Some(trial) = Arc::make_mut(trial).get_mut(version) else { return };
         trial.fine.remove(index);
         trial.failed.remove(index);
-        // What is said from now on counts again.
-        trial.excused.remove(index);
         match failed {
             Some(true) => trial.failed.insert(index),
             Some(false) => trial.fine.insert(index),

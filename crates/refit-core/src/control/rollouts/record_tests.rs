@@ -118,9 +118,16 @@ fn what_came_of_a_snapshot_is_what_came_of_its_releases() {
         why: Some("the network".into()),
         ..answered(title.as_str(), "canary", None)
     };
-    rollouts.gate_answered(9, at(200), &goes_on);
+    rollouts.gate_answered(9, at(200), &goes_on, None);
     let all = rollouts.trial(&title, "2026-11-09").unwrap().into_owned();
-    assert_eq!((all.failed, all.complained, all.excused), (devices(&[]), devices(&[]), (0..10).collect()));
+    assert_eq!((all.failed.clone(), all.complained.clone()), (devices(&[]), devices(&[])));
+    assert_eq!(all.went_on(Some("linux")), Some(at(200)));
+    // What is said of one of its releases alone is not said of the snapshot.
+    let alone = GateAnswered { why: Some("it is fine".into()), ..answered("deb/openssl", "canary", None) };
+    rollouts.gate_answered(10, at(300), &alone, None);
+    let all = rollouts.trial(&title, "2026-11-09").unwrap().into_owned();
+    assert_eq!(all.went_on(Some("linux")), None);
+    assert_eq!(trial(&rollouts, "deb/openssl").went_on(Some("linux")), Some(at(300)));
 }
 
 #[test]
@@ -131,14 +138,14 @@ fn halts_are_the_releases_own_and_those_of_its_snapshots() {
     assert_eq!(halted(&rollouts), []);
     let pass =
         GateAnswered { version: "2026-11-09".into(), ..answered(title.as_str(), "canary", Some(GateAnswer::Pass)) };
-    rollouts.gate_answered(2, at(200), &pass);
+    rollouts.gate_answered(2, at(200), &pass, None);
     assert_eq!(halted(&rollouts), []);
     let other = GateAnswered { version: "2026-11-08".into(), answer: Some(GateAnswer::Halt), ..pass.clone() };
-    rollouts.gate_answered(3, at(201), &other);
+    rollouts.gate_answered(3, at(201), &other, None);
     assert_eq!(halted(&rollouts), []);
-    rollouts.gate_answered(4, at(202), &GateAnswered { answer: Some(GateAnswer::Halt), ..pass });
+    rollouts.gate_answered(4, at(202), &GateAnswered { answer: Some(GateAnswer::Halt), ..pass }, None);
     assert_eq!(halted(&rollouts), std::slice::from_ref(&title));
-    rollouts.gate_answered(5, at(203), &answered("deb/openssl", "canary", Some(GateAnswer::Halt)));
+    rollouts.gate_answered(5, at(203), &answered("deb/openssl", "canary", Some(GateAnswer::Halt)), None);
     assert_eq!(halted(&rollouts), [openssl, title]);
 }
 
@@ -149,24 +156,24 @@ fn answers_stand_by_ring_and_platform_until_they_are_taken_back() {
     let said = |rollouts: &Rollouts, after: &str, platform: &str| {
         rollouts.answer(&editor, "2", Some(platform), ("standard", after)).map(|gate| gate.answer)
     };
-    rollouts.gate_answered(2, at(200), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    rollouts.gate_answered(2, at(200), &answered("editor", "canary", Some(GateAnswer::Pass)), None);
     assert_eq!(said(&rollouts, "canary", "linux"), Some(GateAnswer::Pass));
     assert_eq!((said(&rollouts, "early", "linux"), said(&rollouts, "canary", "macos")), (None, None));
     let macos = GateAnswered { platform: Some("macos".into()), ..answered("editor", "canary", Some(GateAnswer::Halt)) };
-    rollouts.gate_answered(3, at(201), &macos);
-    rollouts.gate_answered(4, at(202), &answered("editor", "early", Some(GateAnswer::Halt)));
+    rollouts.gate_answered(3, at(201), &macos, None);
+    rollouts.gate_answered(4, at(202), &answered("editor", "early", Some(GateAnswer::Halt)), None);
     assert!(rollouts.halt(&editor, "2", Some("linux")).is_some_and(|halt| halt.after == "early"));
     assert!(rollouts.halt(&editor, "1", Some("linux")).is_none());
     // What is said again takes the place of what was said, there and nowhere else.
-    rollouts.gate_answered(5, at(203), &answered("editor", "canary", Some(GateAnswer::Inconclusive)));
+    rollouts.gate_answered(5, at(203), &answered("editor", "canary", Some(GateAnswer::Inconclusive)), None);
     assert_eq!(said(&rollouts, "canary", "linux"), Some(GateAnswer::Inconclusive));
     assert_eq!(said(&rollouts, "canary", "macos"), Some(GateAnswer::Halt));
     assert_eq!(rollouts.answers(&editor).len(), 3);
-    rollouts.gate_answered(6, at(204), &answered("editor", "early", None));
+    rollouts.gate_answered(6, at(204), &answered("editor", "early", None), None);
     assert_eq!((said(&rollouts, "early", "linux"), rollouts.answers(&editor).len()), (None, 2));
     // One for every platform speaks of each.
     let everywhere = GateAnswered { platform: None, ..answered("editor", "early", Some(GateAnswer::Halt)) };
-    rollouts.gate_answered(7, at(205), &everywhere);
+    rollouts.gate_answered(7, at(205), &everywhere, None);
     assert_eq!(said(&rollouts, "early", "windows"), Some(GateAnswer::Halt));
 }
 
@@ -194,14 +201,14 @@ fn a_timeline_keeps_the_newest_moments() {
     let mut rollouts = begun();
     let editor = TitleId::new("editor");
     for seq in 2..=256 {
-        rollouts.gate_answered(seq, at(100), &answered("editor", "canary", Some(GateAnswer::Inconclusive)));
+        rollouts.gate_answered(seq, at(100), &answered("editor", "canary", Some(GateAnswer::Inconclusive)), None);
     }
     let ends = |rollouts: &Rollouts| {
         let timeline = &rollouts.timelines[&editor];
         (timeline.len(), timeline.front().unwrap().seq, timeline.back().unwrap().seq)
     };
     assert_eq!(ends(&rollouts), (256, 1, 256));
-    rollouts.gate_answered(257, at(100), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    rollouts.gate_answered(257, at(100), &answered("editor", "canary", Some(GateAnswer::Pass)), None);
     assert_eq!(ends(&rollouts), (256, 2, 257));
 }
 
@@ -260,25 +267,36 @@ fn what_was_let_go_on_speaks_against_nothing_until_it_speaks_again() {
     let halt =
         |verdict| GateAnswered { verdict: Some(verdict), ..answered("editor", "canary", Some(GateAnswer::Halt)) };
     // A halt by failures that ends by itself forgets nothing, and one by people what they said.
-    rollouts.gate_answered(2, at(200), &halt(Verdict::Halts(HaltedBy::Failures)));
-    rollouts.gate_answered(3, at(201), &answered("editor", "canary", None));
+    rollouts.gate_answered(2, at(200), &halt(Verdict::Halts(HaltedBy::Failures)), None);
+    rollouts.gate_answered(3, at(201), &answered("editor", "canary", None), None);
     assert_eq!(trial(&rollouts, "editor").complained, devices(&[21]));
-    rollouts.gate_answered(4, at(202), &halt(Verdict::Passes(PassedBy::Bound)));
-    rollouts.gate_answered(5, at(203), &answered("editor", "early", None));
+    rollouts.gate_answered(4, at(202), &halt(Verdict::Passes(PassedBy::Bound)), None);
+    rollouts.gate_answered(5, at(203), &answered("editor", "early", None), None);
     assert_eq!(trial(&rollouts, "editor").complained, devices(&[21]));
-    rollouts.gate_answered(6, at(204), &halt(Verdict::Halts(HaltedBy::Measure(Measure::Reports))));
-    rollouts.gate_answered(7, at(205), &answered("editor", "canary", None));
+    rollouts.gate_answered(6, at(204), &halt(Verdict::Halts(HaltedBy::Measure(Measure::Reports))), None);
+    rollouts.gate_answered(7, at(205), &answered("editor", "canary", None), None);
     let now = trial(&rollouts, "editor");
-    assert_eq!((now.complained, now.failed.clone(), now.excused), (devices(&[]), devices(&[1, 20]), devices(&[])));
-    // A person excuses all that it has reached.
-    let goes_on = GateAnswered { why: Some("the network".into()), ..answered("editor", "canary", None) };
-    rollouts.gate_answered(8, at(206), &goes_on);
+    assert_eq!((now.complained.clone(), now.failed.clone()), (devices(&[]), devices(&[1, 20])));
+    assert_eq!(now.went_on(Some("linux")), None);
+    // A person lets it go on, on one platform or on all.
+    let goes_on = |platform: Option<&str>| GateAnswered {
+        why: Some("the network".into()),
+        platform: platform.map(Into::into),
+        ..answered("editor", "canary", None)
+    };
+    rollouts.complaint(1, &[(editor.clone(), "2".into())]);
+    rollouts.gate_answered(8, at(206), &goes_on(Some("linux")), Some(&devices(&[1, 2])));
     let now = trial(&rollouts, "editor");
-    let excused: DeviceSet = (0..10).chain([20]).collect();
-    assert_eq!((now.failed, now.excused), (devices(&[]), excused));
+    assert_eq!((now.failed.clone(), now.complained.clone()), (devices(&[20]), devices(&[])));
+    assert_eq!((now.went_on(Some("linux")), now.went_on(Some("macos"))), (Some(at(206)), None));
+    rollouts.gate_answered(9, at(207), &goes_on(None), None);
+    rollouts.gate_answered(10, at(208), &goes_on(None), None);
+    let now = trial(&rollouts, "editor");
+    assert_eq!(now.failed, devices(&[]));
+    assert_eq!((now.went_on(Some("linux")), now.went_on(Some("macos"))), (Some(at(208)), Some(at(208))));
+    assert_eq!(now.went_on.len(), 2, "of each the last is kept");
     rollouts.result(&editor, "2", 1, at(210), Some(true));
-    let now = trial(&rollouts, "editor");
-    assert!(now.failed == devices(&[1]) && !now.excused.contains(1) && now.excused.contains(2));
+    assert_eq!(trial(&rollouts, "editor").failed, devices(&[1]));
 }
 
 #[test]
@@ -310,24 +328,24 @@ fn a_rollout_lets_its_members_go_when_a_halt_ends_and_at_no_other_answer() {
         rollouts.let_go_since((&title, "2"), ("standard", "canary"), device, at(seconds))
     };
     let mut rollouts = begun();
-    rollouts.gate_answered(2, at(200), &answered("editor", "canary", Some(GateAnswer::Halt)));
+    rollouts.gate_answered(2, at(200), &answered("editor", "canary", Some(GateAnswer::Halt)), None);
     assert!(!since(&rollouts, 150, 3), "a halt lets nobody go");
-    rollouts.gate_answered(3, at(300), &answered("editor", "canary", None));
+    rollouts.gate_answered(3, at(300), &answered("editor", "canary", None), None);
     assert!(since(&rollouts, 299, 3) && !since(&rollouts, 300, 3) && !since(&rollouts, 299, 30));
     let elsewhere = GateAnswered { platform: Some("macos".into()), ..answered("editor", "canary", None) };
-    rollouts.gate_answered(4, at(400), &elsewhere);
+    rollouts.gate_answered(4, at(400), &elsewhere, None);
     assert!(!since(&rollouts, 300, 3), "it went on where the device is not");
     let other = GateAnswered { version: "1".into(), ..answered("editor", "canary", None) };
-    rollouts.gate_answered(5, at(450), &other);
+    rollouts.gate_answered(5, at(450), &other, None);
     assert!(!since(&rollouts, 300, 3), "that was another release");
-    rollouts.gate_answered(6, at(500), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    rollouts.gate_answered(6, at(500), &answered("editor", "canary", Some(GateAnswer::Pass)), None);
     assert!(
         !since(&rollouts, 300, 3),
         "what was not halted lets nobody go: the next ring opens by an event of its own"
     );
-    rollouts.gate_answered(7, at(600), &answered("editor", "canary", Some(GateAnswer::Halt)));
-    rollouts.gate_answered(8, at(700), &answered("editor", "early", Some(GateAnswer::Pass)));
+    rollouts.gate_answered(7, at(600), &answered("editor", "canary", Some(GateAnswer::Halt)), None);
+    rollouts.gate_answered(8, at(700), &answered("editor", "early", Some(GateAnswer::Pass)), None);
     assert!(!since(&rollouts, 300, 3), "another gate than the one that halts it");
-    rollouts.gate_answered(9, at(800), &answered("editor", "canary", Some(GateAnswer::Pass)));
+    rollouts.gate_answered(9, at(800), &answered("editor", "canary", Some(GateAnswer::Pass)), None);
     assert!(since(&rollouts, 799, 3) && !since(&rollouts, 800, 3), "a person let it pass");
 }

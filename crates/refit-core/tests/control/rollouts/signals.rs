@@ -230,5 +230,8 @@ fn a_person_confirms_a_halt_by_people() {
     shell.wait(5);
     assert_eq!(direct(&mut shell), [""; 0]);
     shell.wait(72);
+    // They still say so, and that stops what is urgent for four hours.
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+    shell.wait(4);
     assert_eq!(direct(&mut shell)[0], "editor 1.1.0: taken back after canary");
 }

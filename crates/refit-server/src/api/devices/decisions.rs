@@ -61,7 +61,10 @@ fn decision(state: &World, record: &DeviceRecord, outcome: &Arc<SlotOutcome>) ->
     holds.sort();
     SlotDecision {
         slot: outcome.slot.clone(),
-        installed: outcome.installed.as_ref().map(ToString::to_string),
+        // What is not in order is decided as if it were a little older than it says.
+        installed: (record.installs.get(&outcome.slot).map(|there| &there.version))
+            .filter(|_| outcome.installed.is_some())
+            .map(ToString::to_string),
         compliance: outcome.compliance,
         due: outcome.due,
         due_by: outcome.due_by.as_ref().map(|by| by.obligation.to_string()),

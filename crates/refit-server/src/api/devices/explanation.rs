@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use refit_api::{Explanation, HeldSlot};
 use refit_core::{
     control::{DeviceRecord, Evaluator, Scope, SlotName, State as World, Terms},
-    decide::{self, Hold, View},
+    decide::{self, Decision, Hold, View},
     facts::{Root, Value},
 };
 use refit_model::{DeviceId, TitleId};
@@ -94,7 +94,7 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
     }
     let name = zone.iana_name().unwrap_or("UTC").to_owned();
     let view = View { now: at, zone };
-    let text: Vec<String> = decisions.iter().map(|decision| decide::explain(decision, &view).to_string()).collect();
+    let text: Vec<String> = decisions.iter().map(|decision| in_words(record, decision, &view)).collect();
     let fault = |error: serde_json::Error| Problem::new(Code::Internal, error.to_string());
     let json = |decision| match serde_json::to_value(decision) {
         Ok(serde_json::Value::Object(fields)) => Ok(fields),
@@ -114,6 +114,19 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         held_by,
         decisions: decisions.iter().map(json).collect::<Result<_, _>>()?,
     })
+}
+
+/// A decision in words; what is not in order is told by the version and the state that it really has.
+fn in_words(record: &DeviceRecord, decision: &Decision, view: &View) -> String {
+    let text = decide::explain(decision, view).to_string();
+    let there = record.installs.get(&SlotName::from(&decision.slot));
+    let unfinished = there.and_then(|there| Some((&there.version, there.state.as_ref()?)));
+    match unfinished.zip(decision.installed.as_ref()) {
+        Some(((version, state), stands_for_it)) => {
+            text.replace(stands_for_it.as_str(), &format!("{version} ({state})"))
+        }
+        None => text,
+    }
 }
 
 /// That nothing comes of what the policy says while two machines report as this device.

@@ -70,7 +70,8 @@ impl State {
     }
 
     pub(super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
-        self.rollouts.gate_answered(seq, at, answered);
+        let here = answered.platform.as_ref().map(|platform| self.found.on_platform(platform));
+        self.rollouts.gate_answered(seq, at, answered, here.as_ref());
         self.revise_set(&answered.title, &answered.version, seq);
     }
 

@@ -1,0 +1,122 @@
+//! Policies that change under a release on its way, and who counts as one of a ring.
+
+use super::{POLICY, direct, fleet, given, heard, made_under, name, update};
+use crate::shell::Shell;
+use refit_core::control::evidence;
+use refit_model::TitleId;
+
+fn evidence_after(shell: &Shell, ring: &str) -> refit_core::rollout::Evidence {
+    let title = TitleId::new("editor");
+    let record = &shell.state.rollouts.of(&title)[0];
+    let gate = shell.state.policy.as_ref().unwrap().repository.rollouts["standard"].gate.clone().unwrap();
+    evidence(&shell.state, &title, record, ring, &gate, shell.now).unwrap()
+}
+
+fn soak(shell: &mut Shell) -> Vec<String> {
+    shell.wait(1);
+    update(shell, "1.1.0");
+    shell.wait(25);
+    heard(shell, &[]);
+    direct(shell)
+}
+
+/// A policy that names the rings so, in their order.
+fn with_rings(rings: &[&str]) -> String {
+    let ring = |name: &&str| match *name {
+        "canary" | "first" => format!("      - {{ name: {name}, where: '\"canary\" in device.tags', soak: 1d }}\n"),
+        "pilot" => "      - { name: pilot, where: '\"pilot\" in device.tags', soak: 1d }\n".to_owned(),
+        "early" => "      - { name: early, share: 40%, soak: 1d }\n".to_owned(),
+        _ => "      - { name: rest }\n".to_owned(),
+    };
+    let start = POLICY.find("      - { name: canary").unwrap();
+    let end = POLICY.find("gates:").unwrap();
+    format!("{}{}{}", &POLICY[..start], rings.iter().map(ring).collect::<String>(), &POLICY[end..])
+}
+
+#[test]
+fn a_ring_that_comes_to_stand_before_an_open_one_opens_at_once_and_holds_up_nothing() {
+    let mut shell = fleet(30, 3);
+    (20..24).for_each(|index| shell.tags(&name(index), &["pilot"]));
+    shell.settle();
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let said = soak(&mut shell);
+    assert!(said[1].starts_with("editor 1.1.0: early opens"), "{said:?}");
+    shell.apply(&with_rings(&["canary", "pilot", "early", "rest"]));
+    let said = direct(&mut shell);
+    assert!(said[0].starts_with("editor 1.1.0: pilot opens with"), "{said:?}");
+    assert_eq!(said.len(), 1, "{said:?}");
+    let said = soak(&mut shell);
+    assert_eq!(said[0], "editor 1.1.0: Pass after pilot", "what opened last is what the next waits for: {said:?}");
+    assert!(said.iter().any(|said| said.starts_with("editor 1.1.0: rest opens")), "{said:?}");
+    soak(&mut shell);
+    let trial = shell.state.rollouts.trial(&TitleId::new("editor"), "1.1.0").unwrap();
+    assert_eq!(trial.fine.len() as usize, 30, "everybody has it");
+}
+
+#[test]
+fn a_release_goes_on_where_a_ring_has_another_name_or_is_gone() {
+    for rings in [&["first", "early", "rest"][..], &["early", "rest"]] {
+        let mut shell = fleet(30, 3);
+        shell.release("editor", "1.1.0");
+        direct(&mut shell);
+        soak(&mut shell);
+        shell.apply(&with_rings(rings));
+        direct(&mut shell);
+        for _ in 0..3 {
+            soak(&mut shell);
+        }
+        let trial = shell.state.rollouts.trial(&TitleId::new("editor"), "1.1.0").unwrap();
+        assert_eq!(trial.fine.len() as usize, 30, "{rings:?}: everybody has it");
+    }
+}
+
+/// Whom a policy only observes is no member, and whom it only tells is not waited for where others are forced.
+#[test]
+fn who_is_not_forced_is_not_waited_for() {
+    for (mode, members) in [("observe", 6), ("notify", 10)] {
+        let second = format!(
+            "---\npolicy: others\npriority: 5\nmode: {mode}\nsoftware: [editor]\nwhere: '\"guest\" in device.tags'\nrollout: standard\ndeadline: [{{ within: 14d }}]\n"
+        );
+        let mut shell = made_under(&format!("{POLICY}{second}"), 30, 0, |shell, id| shell.enrol(id));
+        (0..6).for_each(|index| shell.tags(&name(index), &["canary"]));
+        (6..10).for_each(|index| shell.tags(&name(index), &["canary", "guest"]));
+        shell.release("editor", "1.1.0");
+        assert_eq!(direct(&mut shell), [format!("editor 1.1.0: canary opens with {members}")], "{mode}");
+        assert_eq!(evidence_after(&shell, "canary").devices, 6, "{mode}");
+        shell.wait(1);
+        let forced: Vec<String> = given(&shell, "1.1.0").into_iter().filter(|id| *id < name(6)).collect();
+        for id in &forced {
+            shell.installs(id, &[("editor", "1.1.0")]);
+            super::receipt(&mut shell, id, refit_core::control::ReceiptResult::Succeeded, "1.0.0", "1.1.0");
+        }
+        shell.wait(25);
+        heard(&mut shell, &[]);
+        let said = direct(&mut shell);
+        assert_eq!(
+            said.first().map_or("", |said| said),
+            "editor 1.1.0: Pass after canary",
+            "{mode}: {:?}",
+            evidence_after(&shell, "canary")
+        );
+    }
+    // Where nobody is forced, those who are told are all that there is.
+    let told = POLICY.replace("mode: enforce", "mode: notify");
+    let mut shell = made_under(&told, 30, 3, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    assert_eq!(evidence_after(&shell, "canary").devices, 3);
+}
+
+/// One device that a budget lets through does not speak for a ring.
+#[test]
+fn whom_a_budget_holds_is_waited_for() {
+    let policy = POLICY.replace("rollouts:", "budgets: [{ per: 30d, at_most: 4%, of: devices }]\nrollouts:");
+    let mut shell = made_under(&policy, 30, 8, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    assert_eq!(given(&shell, "1.1.0").len(), 1);
+    let said = soak(&mut shell);
+    assert_eq!((evidence_after(&shell, "canary").devices, evidence_after(&shell, "canary").reported), (8, 1));
+    assert_eq!(said, [""; 0], "one of eight is not enough");
+}
