@@ -39,6 +39,8 @@ pub struct Agent {
     pub wake: Option<(Timestamp, u64)>,
     /// Until when it sleeps.
     pub asleep: Option<Timestamp>,
+    /// The package of a release that has silenced it, with the version before, until it is repaired.
+    pub silenced: Option<(SmolStr, Option<SmolStr>)>,
     /// Until when nothing can be written to its disk.
     pub full_until: Option<Timestamp>,
     /// The distribution's universe that it gets from.
@@ -111,6 +113,7 @@ impl Agent {
             life: 0,
             wake: None,
             asleep: None,
+            silenced: None,
             full_until: None,
             universe,
             out: None,

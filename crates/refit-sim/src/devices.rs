@@ -539,6 +539,10 @@ impl Run {
             self.now = self.now.checked_add(SignedDuration::from_secs(120)).unwrap_or(self.now);
             self.tick()?;
             let now = self.now;
+            // Whom a release has silenced is heard again once that has been taken off it.
+            if let Some((package, before)) = self.agents.get(index).and_then(|agent| agent.silenced.clone()) {
+                self.repaired(index, package, before);
+            }
             let Some(agent) = self.agents.get_mut(index) else { continue };
             agent.set_clock(0, now);
             (agent.asleep, agent.full_until) = (None, None);

@@ -86,6 +86,7 @@ impl Run {
         let Some(agent) = self.agents.get_mut(index) else { return };
         agent.reboot(now);
         agent.asleep = now.checked_add(SignedDuration::from_secs(seconds)).ok();
+        agent.silenced = Some((package.clone(), before.clone()));
         self.after(seconds, Task::Repaired(index, package, before));
         self.after(seconds + 60, Task::Boot(index));
     }
@@ -93,6 +94,10 @@ impl Run {
     /// A device that a release silenced is repaired: the version before is put back.
     pub fn repaired(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {
         let Some(agent) = self.agents.get_mut(index) else { return };
+        // It may have been repaired already, or another release has silenced it since.
+        if agent.silenced.take_if(|silenced| (&silenced.0, &silenced.1) == (&package, &before)).is_none() {
+            return;
+        }
         agent.image.ledger.put_back(&package);
         match before {
             Some(before) => drop(agent.image.packages.insert(package, before)),

@@ -29,7 +29,8 @@ impl Run {
             let links = said.history.iter().flat_map(|history| history.links.first());
             for link in links {
                 // A copy that was made while a check-in was unanswered does that one again: it is whose who drew it.
-                self.watch.truth.links.entry(*link).or_insert(agent.who);
+                let known = (message.device.clone(), *link);
+                self.watch.truth.links.entry(known).or_insert(agent.who);
             }
             self.watch.truth.agents.entry(message.device.clone()).or_default().insert(agent.who);
         }

@@ -8,7 +8,7 @@ use refit_core::control::{Event, MovesPublished};
 pub fn clones_are_quarantined(fold: &Fold, truth: &Truth, event: &Event) -> Option<String> {
     match event {
         Event::DeviceObserved(observed) => {
-            let agent = truth.links.get(&observed.check_in?.link)?;
+            let agent = truth.links.get(&(observed.device.clone(), observed.check_in?.link))?;
             let device = fold.devices.get(*fold.by_id.get(&observed.device)?)?;
             let again = device.heard.last() != Some(agent) && device.heard.contains(agent);
             again.then(|| format!("{}: agent {agent} was heard again after {:?}", device.id, device.heard))

@@ -152,7 +152,8 @@ impl Fold {
                 });
             }
             Event::DeviceObserved(observed) => {
-                let agent = observed.check_in.and_then(|head| truth.links.get(&head.link)).copied();
+                let drew = |link| truth.links.get(&(observed.device.clone(), link)).copied();
+                let agent = observed.check_in.and_then(|head| drew(head.link));
                 self.change(&observed.device, |device| {
                     device.heard.extend(agent.filter(|agent| device.heard.last() != Some(agent)));
                 });

@@ -157,8 +157,8 @@ pub struct Truth {
     pub values: BTreeMap<SmolStr, String>,
     /// The agents that report under each id.
     pub agents: BTreeMap<DeviceId, BTreeSet<usize>>,
-    /// Which agent drew each link.
-    pub links: BTreeMap<u32, usize>,
+    /// Which agent drew each link, by the device as which it checked in with it: a large fleet draws some numbers twice.
+    pub links: BTreeMap<(DeviceId, u32), usize>,
     /// Values that were erased and that nobody sent again.
     pub erased: BTreeSet<String>,
     /// All states that were made for devices.
