@@ -234,6 +234,13 @@ fn a_plan_counts_what_the_plain_decision_says_device_by_device() {
             let expected = plainly(before.map(|before| (before, &worlds[0])), (&after, &worlds[1]), &devices);
             assert_eq!(figures_of(&plan), expected, "seed {seed}, compared: {}", before.is_some());
             assert_eq!(check(&plan), Vec::<String>::new(), "seed {seed}");
+            let of_budgets: u64 = plan.plan.budgets.iter().filter(|row| row.by.is_some()).map(|row| row.of).sum();
+            let nobody_is_without = of_budgets == devices.len() as u64;
+            assert!(
+                nobody_is_without || plan.plan.budgets.is_empty(),
+                "seed {seed}: {of_budgets} of {}",
+                devices.len()
+            );
             moved += plan.plan.summary.moved;
             beyond += plan.plan.summary.beyond_budgets;
             overdue += plan.plan.summary.overdue_devices;

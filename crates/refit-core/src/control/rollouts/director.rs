@@ -309,9 +309,12 @@ impl One<'_> {
         Some((verdict, evidence))
     }
 
-    /// Without a gate a ring opens when the one before has soaked.
+    /// Without a gate a ring opens when the one before has soaked: from its first result on, or from when it opened where nobody is in it.
     fn soaked(&self, record: &RolloutRecord, ring: &Ring, look: &mut Look) -> bool {
-        let first = record.ring(&ring.name).and_then(|open| open.first_result);
+        let first = record.ring(&ring.name).and_then(|open| {
+            let nobody = open.members.as_ref().is_some_and(DeviceSet::is_empty);
+            open.first_result.or(nobody.then_some(open.at))
+        });
         let Some(over) = first.and_then(|first| first.checked_add(ring.soak).ok()) else { return false };
         if over > self.now {
             look.wake(over);

@@ -241,6 +241,14 @@ fn groups(fleet: &Fleet, repository: &Repository, now: Timestamp) -> BTreeMap<Sm
             };
             values.entry(value).or_default().0 |= devices;
         }
+        if repository.budgets.iter().any(|budget| budget.by.as_deref() == Some(field)) {
+            // Nobody is without a budget.
+            let known: Vec<&DeviceSet> = values.values().collect();
+            let rest = fleet.numbers() - &DeviceSet::union(known.into_iter()).0;
+            if !rest.is_empty() {
+                values.entry(UNKNOWN.into()).or_default().0 |= rest;
+            }
+        }
         groups.insert(field.into(), values);
     }
     groups

@@ -46,6 +46,21 @@ fn without_a_gate_a_ring_opens_when_the_one_before_has_soaked() {
     assert!(said[0].starts_with("editor 1.1.0: early opens") && said.len() == 1, "{said:?}");
 }
 
+/// A platform may have nobody in the first ring: without a gate nothing is asked of it.
+#[test]
+fn without_a_gate_an_empty_ring_soaks_from_when_it_opened() {
+    let policy = POLICY.replace("    gate: default\n", "");
+    let mut shell = made_under(&policy, 30, 0, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: canary opens with 0"]);
+    assert_eq!(next(&shell), hours(&shell, 24));
+    shell.wait(24);
+    let said = direct(&mut shell);
+    assert!(said.len() == 1 && said[0].starts_with("editor 1.1.0: early opens"), "{said:?}");
+    shell.wait(100);
+    assert_eq!(direct(&mut shell), [""; 0], "of the others somebody has to say something");
+}
+
 #[test]
 fn no_gate_passes_while_everything_is_stopped() {
     let mut shell = fleet(30, 3);
