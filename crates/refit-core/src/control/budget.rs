@@ -8,7 +8,7 @@ use crate::policy::document::{
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// How a group is named in the log: a personal value must not be there, so a digest stands for it. It keeps groups apart; who
 /// knows a value can find its digest, but nobody reads a value out of it.
@@ -84,8 +84,8 @@ impl<'s> Budgets<'s> {
         Budgets { rows: rows.collect() }
     }
 
-    /// Whether one more device may be moved; else why not, with the figures.
-    pub fn permit(&self, index: u32, groups: &BTreeMap<SmolStr, SmolStr>) -> Result<(), SmolStr> {
+    /// Whether one more device may be moved; else why not.
+    pub fn permit(&self, index: u32, groups: &BTreeMap<SmolStr, SmolStr>) -> Result<(), Spent> {
         for row in &self.rows {
             let Some(group) = row.group(groups) else { continue };
             let moved = row.moved.get(&group);
@@ -96,18 +96,9 @@ impl<'s> Budgets<'s> {
             let (limit, of) = row.limit(&group);
             let spent = moved.map_or(0, DeviceSet::len);
             if spent >= limit {
-                let whose = match &row.document.by {
-                    Some(field) if field.starts_with("person.") => format!(" of one {field}"),
-                    Some(field) => format!(" of {field} {group}"),
-                    None => String::new(),
-                };
                 let Share(share) = row.document.at_most;
-                return Err(format!(
-                    "the budget of {}% of {of} devices{whose} in {} is spent: {spent} of {limit} were moved",
-                    share * 100.0,
-                    row.document.per
-                )
-                .into());
+                let by = row.document.by.clone().map(|field| (field, group));
+                return Err(Spent { share, of, by, per: row.document.per.to_string(), limit, spent });
             }
         }
         Ok(())
@@ -142,6 +133,36 @@ impl<'s> Budgets<'s> {
             }
         }
         figures
+    }
+}
+
+/// Why a device may not be moved: a budget is spent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// The share that it permits.
+    pub share: f64,
+    /// Of how many devices.
+    pub of: u64,
+    /// The field that it is divided by, and the group of the device, as the log names it.
+    pub by: Option<(String, SmolStr)>,
+    /// Its rolling time.
+    pub per: String,
+    /// Devices that may be moved in that time.
+    pub limit: u64,
+    /// Devices that were.
+    pub spent: u64,
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Spent { share, of, by, per, limit, spent } = self;
+        write!(f, "the budget of {}% of {of} devices", share * 100.0)?;
+        match by {
+            Some((field, _)) if field.starts_with("person.") => write!(f, " of one {field}")?,
+            Some((field, group)) => write!(f, " of {field} {group}")?,
+            None => {}
+        }
+        write!(f, " in {per} is spent: {spent} of {limit} were moved")
     }
 }
 

@@ -38,7 +38,7 @@ mod upcoming;
 
 pub use agents::{AgentRecord, Agents, Certificate, Complained, EnrolmentRecord, MandateRecord, RootRecord};
 pub use board::{Board, BoardRow, Failure};
-pub use budget::{BudgetFigures, Budgets};
+pub use budget::{BudgetFigures, Budgets, Spent};
 pub use codec::{DecodeError, decode, encode};
 pub use device_index::DeviceIndex;
 pub use device_set::DeviceSet;

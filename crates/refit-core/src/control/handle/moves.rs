@@ -4,7 +4,7 @@
 //! nearer, something is taken away) is published at once.
 
 use super::super::{
-    budget::Budgets,
+    budget::{Budgets, Spent},
     codec::NOT_SHOWN,
     device_set::DeviceSet,
     entry::SlotName,
@@ -16,7 +16,7 @@ use super::super::{
 };
 use jiff::Timestamp;
 use refit_model::{AdvisoryId, PlanId};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is published for a cohort besides its key.
@@ -251,13 +251,13 @@ impl<'s> Gathered<'s> {
         if let Some(kept) = self.waiting(record, movers, permitted.as_ref().err()) {
             return Err(kept);
         }
-        permitted.map_err(|because| Kept { by: HeldBy::Budget, because })?;
+        permitted.map_err(|spent| Kept { by: HeldBy::Budget, because: spent.to_smolstr() })?;
         Ok(plan.map(|(id, _)| id.clone()))
     }
 
     /// Why a move that is held already stays held: it waits for a person, whatever a budget permits by now, and what a person has
     /// rejected stays rejected. `spent` is what the budget says today, where it still does not permit it.
-    fn waiting(&self, record: &DeviceRecord, movers: &[&Change<'_>], spent: Option<&SmolStr>) -> Option<Kept> {
+    fn waiting(&self, record: &DeviceRecord, movers: &[&Change<'_>], spent: Option<&Spent>) -> Option<Kept> {
         movers.iter().find_map(|change| {
             let (id, key) = record.held.get(&change.key.slot).filter(|(_, key)| **key == *change.key)?;
             let plan = self.state.plans.get(id)?;
@@ -268,7 +268,9 @@ impl<'s> Gathered<'s> {
                 PlanStatus::Rejected => Some(Kept { by, because: format!("plan {id} was rejected").into() }),
                 PlanStatus::Open => {
                     let newest = spent.filter(|_| by == HeldBy::Budget);
-                    held.map(|held| Kept { by, because: newest.unwrap_or(&held.because).clone() })
+                    let because =
+                        |held: &HeldCohort| newest.map_or_else(|| held.because.clone(), |spent| spent.to_smolstr());
+                    held.map(|held| Kept { by, because: because(held) })
                 }
                 _ => None,
             }
