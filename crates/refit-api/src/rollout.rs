@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use refit_core::{
-    control::Stage,
+    control::{AskedFor, Stage},
     policy::document::test::GateAnswer,
     rollout::{Evidence, Verdict},
 };
@@ -33,6 +33,9 @@ pub struct RolloutSaid {
     pub waiting: Vec<String>,
     /// What gates were answered for this release.
     pub gates: Vec<GateSaid>,
+    /// What people are asked about the gate after the last open ring, and have not answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<AskedSaid>,
     /// What the gate after the last open ring goes by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -42,6 +45,19 @@ pub struct RolloutSaid {
     /// Whether it waits for no gate, because somebody asked for that.
     #[serde(default)]
     pub expedited: bool,
+}
+
+/// A question to people: whether a release goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AskedSaid {
+    /// The ring before the gate.
+    pub after: String,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Why.
+    pub because: AskedFor,
+    /// The same in words.
+    pub says: String,
 }
 
 /// A release that moves with others.

@@ -176,6 +176,7 @@ fn rollouts(world: &mut World, titles: &[TitleId], releases: &[Vec<Release>], no
                 after: "canary".into(),
                 platform: (index.is_multiple_of(3)).then(|| "linux".into()),
                 finding,
+                notes: None,
             });
         }
         world.rollouts.insert(title.clone(), states);

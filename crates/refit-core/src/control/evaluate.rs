@@ -84,6 +84,8 @@ pub struct SlotOutcome {
     pub exposures: Vec<(AdvisoryId, bool)>,
     /// Exceptions that act.
     pub exceptions: Vec<SmolStr>,
+    /// Whether the condition of a deadline chose its rollout.
+    pub hurried: bool,
     /// Releases that nothing but the ring keeps from being admitted, newest first: the newest of them, and those that an
     /// earlier ring has.
     pub awaits: Vec<Awaited>,
@@ -100,6 +102,8 @@ pub struct Awaited {
     pub rollout: SmolStr,
     /// The ring.
     pub ring: SmolStr,
+    /// The due time that has come and asks a person whether it goes on; `None` where none does.
+    pub asks: Option<Timestamp>,
 }
 
 /// Puts worlds together and decides.
@@ -408,6 +412,7 @@ fn outcome(decision: &Decision) -> SlotOutcome {
         obligations: derivation.obligations.iter().map(|it| (it.cause.name(), it.due)).collect(),
         exposures,
         exceptions: acting.map(|acting| acting.exception.clone()).collect(),
+        hurried: derivation.rings.as_ref().is_some_and(|rings| rings.hurried),
         awaits: awaited(decision),
     }
 }
@@ -420,13 +425,14 @@ fn awaited(decision: &Decision) -> Vec<Awaited> {
     }
     for release in &decision.derivation.releases {
         let ReleaseVerdict::PassedOver(reasons) = &release.verdict else { continue };
-        let [PassedOver::RingNotOpen { rollout, snapshot, ring, gate }] = reasons.as_slice() else { continue };
+        let [PassedOver::RingNotOpen { rollout, snapshot, ring, gate, asks }] = reasons.as_slice() else { continue };
         if awaited.is_empty() || gate.is_some() {
             awaited.push(Awaited {
                 version: release.version.as_str().into(),
                 snapshot: snapshot.clone(),
                 rollout: rollout.clone(),
                 ring: ring.clone(),
+                asks: *asks,
             });
         }
     }

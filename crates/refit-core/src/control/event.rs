@@ -10,6 +10,7 @@ use super::{
     entry::{AdvisoryEntry, InstallEntry, Plain, ReleaseEntry, SlotName},
     history::Head,
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
+    rollouts::AskedFor,
     token::TokenRecord,
 };
 use crate::{
@@ -412,6 +413,27 @@ events! {
         evidence: Option<Evidence>,
         /// Why, where a person answered.
         why: Option<SmolStr>,
+    }
+
+    "gate.asked", 1 =>
+    /// A person was asked whether a release goes on, because its gate does not say.
+    GateAsked {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The rollout in which the gate stands.
+        rollout: SmolStr,
+        /// The ring before the gate.
+        after: SmolStr,
+        /// The platform that it speaks of; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// Why.
+        because: AskedFor,
+        /// What the gate is in want of; `None` where the rollout has none.
+        verdict: Option<Verdict>,
+        /// What it goes by.
+        evidence: Option<Evidence>,
     }
 
     "release.expedited", 1 =>

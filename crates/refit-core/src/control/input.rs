@@ -8,6 +8,7 @@ use super::{
     event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished},
     history::CheckIn,
     publication::CohortKey,
+    rollouts::AskedFor,
     token::{Scope, TokenRecord},
 };
 use crate::{
@@ -195,6 +196,23 @@ pub enum Input {
         /// Why, where a person answers.
         why: Option<SmolStr>,
         /// What was found, and by what, where the evidence answers.
+        found: Option<Box<(Verdict, Evidence)>>,
+    },
+    /// A person is to say whether a release goes on. Only the director asks.
+    AskPerson {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The rollout in which the gate stands.
+        rollout: SmolStr,
+        /// The ring before the gate.
+        after: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// Why.
+        because: AskedFor,
+        /// What the gate is in want of, and by what; `None` where the rollout has none.
         found: Option<Box<(Verdict, Evidence)>>,
     },
     /// A release is to go no further, for three days: a block in the policy repository stops it for good.

@@ -11,7 +11,7 @@ use crate::{
     facts::{Fact, FactSet, FieldRef, Kind, Root, Value},
     policy::repository::Repository,
     rollout::snapshot_policy,
-    world::{Absence, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, World},
+    world::{Absence, Device, GateFinding, GateNotes, GateState, Install, RememberedOffer, RolloutState, World},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_model::{Advisory, Offer, Release, TitleId, Version};
@@ -61,6 +61,14 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
                 after: record.after.clone(),
                 platform: record.platform.clone(),
                 finding: GateFinding::Answered(record.answer),
+                notes: Some(Box::new(GateNotes {
+                    at: Some(record.at),
+                    until: record.until,
+                    verdict: record.verdict.clone(),
+                    evidence: record.evidence.clone(),
+                    why: record.why.clone(),
+                    asked: None,
+                })),
             })
         });
         world.gates.insert(title.clone(), states.collect());
@@ -80,12 +88,14 @@ pub(super) fn heard(state: &State, repository: &Repository, title: &TitleId, now
             return None;
         }
         let evidence = evidence(state, title, record, &last.ring, rollout.gate.as_ref()?, now)?;
+        let asked = state.rollouts.asks(title, record).map(|question| question.at).min();
         Some(GateState {
             version: Version::parse(repository.scheme(title), &record.version).ok()?,
             rollout: Some(record.rollout.clone()),
             after: last.ring.clone(),
             platform: record.platform.clone(),
             finding: GateFinding::Evidence(evidence),
+            notes: asked.map(|asked| Box::new(GateNotes { asked: Some(asked), ..GateNotes::default() })),
         })
     };
     state.rollouts.of(title).iter().filter_map(one).collect()

@@ -2,7 +2,7 @@
 
 use super::{
     case::Case,
-    decision::{Clock, ClockCounts, PassedOver, ReleaseConsidered, ReleaseVerdict, RingDerivation},
+    decision::{Clock, ClockCounts, Halt, PassedOver, ReleaseConsidered, ReleaseVerdict, RingDerivation},
     goal::Standing,
     obligations::{Duties, keeps_its_terms},
     release_set::{ReleaseSet, Route},
@@ -62,8 +62,10 @@ pub(super) fn admit<'a>(
     let every = policy.snapshot_every.filter(SignedDuration::is_positive);
     let own = policy.rollout.as_ref().and_then(named).map(|rollout| Route { rollout, every });
     // A rollout that an entry names is in a hurry, and waits for no snapshot.
-    let urgent = first_named(policy, duties, |entry| entry.rollout.as_ref()).and_then(named);
-    let decided = urgent.map(|rollout| Route { rollout, every: None }).or(own);
+    let named_by = |entry: &'a Deadline| Some((entry.rollout.as_ref()?, entry.condition.is_some()));
+    let urgent = first_named(policy, duties, named_by).and_then(|(name, condition)| Some((named(name)?, condition)));
+    let hurried = urgent.is_some_and(|(_, by_condition)| by_condition);
+    let decided = urgent.map(|(rollout, _)| Route { rollout, every: None }).or(own);
     let min_age = first_named(policy, duties, |entry| entry.min_age).unwrap_or(policy.min_age);
 
     let mut context = Context { case, slot, policy, duties, placed, min_age, own, successor: None };
@@ -96,6 +98,7 @@ pub(super) fn admit<'a>(
         let (index, because) = ring::ring_of(case, policy, rollout, state, placed, on_halted);
         RingDerivation {
             rollout: rollout.name.clone(),
+            hurried,
             version: speaks_of.map(|release| release.version.clone()),
             snapshot: set.filter(|set| set.taken.is_some()).map(|set| set.version.as_str().into()),
             ring: rollout.rings[index].name.clone(),
@@ -147,14 +150,14 @@ impl<'a> Context<'_, 'a, '_> {
         ReleaseSet::on(self.case, self.slot, self.policy, route, release)
     }
 
-    /// The ring after which a release was halted, by itself or with the snapshot that it moves with.
-    fn halted_after(&self, release: &Release) -> Option<SmolStr> {
+    /// The halt of a release, by itself or with the snapshot that it moves with.
+    fn halt(&self, release: &Release) -> Option<Box<Halt>> {
         let alone = ReleaseSet::alone(self.slot, &release.version);
         let own = self.own.filter(|own| own.every.is_some()).map(|own| self.set(own, release));
         // A halt counts in every rollout, also of another policy.
         let others = ReleaseSet::began_with(self.case, release);
         let mut sets = std::iter::once(alone).chain(own).chain(others);
-        sets.find_map(|set| ring::halted_after(self.case, &set))
+        sets.find_map(|set| ring::halt(self.case, &set))
     }
 
     /// The next release that is not halted, where the installed one is.
@@ -162,11 +165,11 @@ impl<'a> Context<'_, 'a, '_> {
         let installed = &self.slot.install?.version;
         let release = self.slot.releases.iter().find(|release| release.version == *installed);
         match release {
-            Some(release) => self.halted_after(release)?,
-            None => ring::halted_after(self.case, &ReleaseSet::alone(self.slot, installed))?,
+            Some(release) => self.halt(release)?,
+            None => ring::halt(self.case, &ReleaseSet::alone(self.slot, installed))?,
         };
         let mut newer = standing.ways.iter().filter(|release| release.version > *installed);
-        newer.find(|release| self.halted_after(release).is_none()).map(|release| release.version.clone())
+        newer.find(|release| self.halt(release).is_none()).map(|release| release.version.clone())
     }
 
     /// Whether the device is on a halted release, whose successor this is.
@@ -222,14 +225,13 @@ impl<'a> Context<'_, 'a, '_> {
                 reasons.push(PassedOver::HeldAt { exception: acting.exception.name.clone() });
             }
         }
-        let halted = self.halted_after(release);
-        if let Some(after) = &halted {
-            reasons.push(PassedOver::Halted { after: after.clone() });
-        }
+        let halt = self.halt(release);
+        let halted = halt.is_some();
+        reasons.extend(halt.map(PassedOver::Halted));
         if let Some(route) = decided.filter(|_| !was_admitted) {
             let ours = || std::iter::once(route).chain(self.own);
             let reached = ours().any(|route| self.reached(route, release));
-            let goes_ahead = || halted.is_none() && ours().any(|route| self.goes_ahead(route, release));
+            let goes_ahead = || !halted && ours().any(|route| self.goes_ahead(route, release));
             if !reached && !goes_ahead() {
                 reasons.push(self.not_open(route, release));
             }
@@ -253,16 +255,19 @@ impl<'a> Context<'_, 'a, '_> {
     /// Whether a due time that has come carries the device past an inconclusive gate (rule 10). Where nothing may be forced it
     /// carries nobody.
     fn goes_ahead(&self, route: Route<'_>, release: &Release) -> bool {
-        let proceeds = |clock: &Clock| {
+        self.came_due(AtDue::Proceed).is_some() && self.gates_before(route, release).contains(&GateAnswer::Inconclusive)
+    }
+
+    /// The first due time that has come of an entry that says what then happens at a gate; `None` where nothing may be forced.
+    fn came_due(&self, says: AtDue) -> Option<Timestamp> {
+        let said = |clock: &&Clock| {
             let entry = self.policy.deadline.get(clock.entry);
             let sure = !matches!(clock.counts, ClockCounts::No | ClockCounts::Provisional { .. });
-            sure && entry.is_some_and(|entry| entry.at_due == AtDue::Proceed)
-                && clock.due.is_some_and(|due| due <= self.case.now)
+            sure && entry.is_some_and(|entry| entry.at_due == says)
         };
-        let mut entries = self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none());
-        self.placed == Placed::ByRings
-            && entries.any(|obligation| obligation.clocks.iter().any(proceeds))
-            && self.gates_before(route, release).contains(&GateAnswer::Inconclusive)
+        let entries = self.duties.obligations.iter().filter(|obligation| obligation.exception.is_none());
+        let dues = entries.flat_map(|obligation| obligation.clocks.iter().filter(said)).filter_map(|clock| clock.due);
+        dues.filter(|due| self.placed == Placed::ByRings && *due <= self.case.now).min()
     }
 
     /// What the gates between the first ring and the device's own say, in their order; empty where no earlier ring is open.
@@ -283,15 +288,17 @@ impl<'a> Context<'_, 'a, '_> {
             return PassedOver::NextSnapshot { until };
         }
         let index = self.ring_index(route.rollout, &release.version, ring::state(self.case, &set, route.rollout));
+        // The first that has not passed is what it waits for.
+        let gate = self.gates_before(route, release).into_iter().reduce(|gate, next| match gate {
+            GateAnswer::Pass => next,
+            _ => gate,
+        });
         PassedOver::RingNotOpen {
             rollout: route.rollout.name.clone(),
             snapshot: set.taken.map(|_| set.version.as_str().into()),
             ring: route.rollout.rings[index].name.clone(),
-            // The first that has not passed is what it waits for.
-            gate: self.gates_before(route, release).into_iter().reduce(|gate, next| match gate {
-                GateAnswer::Pass => next,
-                _ => gate,
-            }),
+            gate,
+            asks: self.came_due(AtDue::Ask).filter(|_| gate == Some(GateAnswer::Inconclusive)),
         }
     }
 }

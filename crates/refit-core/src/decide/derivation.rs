@@ -3,6 +3,10 @@
 //! Every "no" is a value with its reason. The types here hold what `explain` prints, the API returns and the console draws;
 //! they print nothing themselves.
 
+mod rings;
+
+pub use rings::{GateDerivation, Halt, RingDerivation, RingReason, SharePlace};
+
 use super::decision::Hold;
 use crate::{
     facts::{Absent, FieldRef, Value},
@@ -13,7 +17,6 @@ use crate::{
         },
         repository::Origin,
     },
-    world::Evidence,
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{Advisory, AdvisoryId, BranchName, Version};
@@ -341,10 +344,7 @@ pub enum PassedOver {
     /// Whether another policy applies is unknown, or two contradict each other, so what was admitted before stays, and this was not.
     Undetermined,
     /// It was halted.
-    Halted {
-        /// After this ring.
-        after: SmolStr,
-    },
+    Halted(Box<Halt>),
     /// The device's ring has not opened.
     RingNotOpen {
         /// The rollout.
@@ -356,68 +356,10 @@ pub enum PassedOver {
         ring: SmolStr,
         /// What the first gate before it that has not passed says, where an earlier ring is open.
         gate: Option<GateAnswer>,
+        /// The due time that has come behind that gate, of an entry that then asks a person.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asks: Option<Timestamp>,
     },
-}
-
-/// The rings of a rollout, and the device's own.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RingDerivation {
-    /// The rollout.
-    pub rollout: SmolStr,
-    /// The release that it speaks of; `None` where no release is under way.
-    pub version: Option<Version>,
-    /// The snapshot that this moves with; `None` where it goes by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<SmolStr>,
-    /// The device's ring.
-    pub ring: SmolStr,
-    /// Why.
-    pub because: RingReason,
-    /// The ring's `where`; `None` where it has none.
-    #[serde(rename = "where")]
-    pub condition: Option<SmolStr>,
-    /// The device's position among all, 0 to 1, and the part that the ring takes; `None` where the ring has no share.
-    pub share: Option<SharePlace>,
-    /// All rings, in the order in which they open.
-    pub order: Vec<SmolStr>,
-    /// The rings that have opened for `version`.
-    pub open: Vec<SmolStr>,
-    /// The gate after the last open ring; `None` where none is open.
-    pub gate: Option<GateDerivation>,
-}
-
-/// Where a device stands in a ring's share.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct SharePlace {
-    /// The device's position, 0 to 1.
-    pub position: f64,
-    /// Where the share begins, inclusive.
-    pub from: f64,
-    /// Where it ends, exclusive.
-    pub to: f64,
-}
-
-/// What a gate says, and by what evidence.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct GateDerivation {
-    /// The release that it speaks of.
-    pub version: Version,
-    /// The snapshot that this moves with; `None` where it goes by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<SmolStr>,
-    /// The ring before it.
-    pub after: SmolStr,
-    /// What it says.
-    pub answer: GateAnswer,
-    /// What it goes by; `None` where only its answer, or nothing, is known.
-    pub evidence: Option<Evidence>,
-    /// How long the release has to be in use in that ring.
-    #[serde(serialize_with = "as_seconds", rename = "soak_seconds")]
-    pub soak: SignedDuration,
-    /// The share of the ring whose reports without a failure suffice, 0 to 1.
-    pub enough: Option<f64>,
-    /// The failure rate that divides halt from pass, 0 to 1; `None` where the rollout has no gate.
-    pub failure_rate: Option<f64>,
 }
 
 /// A block that takes a release away.
@@ -433,31 +375,6 @@ pub struct BlockCited {
     pub until: Option<Timestamp>,
     /// The facts for want of which it is unknown whether it applies.
     pub wanting: Vec<FieldRef>,
-}
-
-/// Why a device is in its ring.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RingReason {
-    /// The ring's condition, or its share, holds.
-    Holds,
-    /// It was a member when the ring opened.
-    Member,
-    /// The condition of an earlier ring is unknown, so it is in the last.
-    Unknown {
-        /// The ring whose condition is unknown.
-        ring: SmolStr,
-        /// The facts that are wanting.
-        wanting: Vec<FieldRef>,
-    },
-    /// Its identity is in doubt, so it is in the last.
-    IdentityInDoubt,
-    /// Whether another policy applies is unknown, so it is in the last.
-    Undetermined,
-    /// It is on a halted release, whose successor it receives first.
-    OnHaltedRelease,
-    /// No earlier ring holds.
-    Last,
 }
 
 /// An exception that was looked at.

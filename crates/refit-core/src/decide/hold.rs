@@ -73,10 +73,10 @@ fn kept_releases(case: &Case<'_>, duties: &Duties<'_>, admission: &Admission<'_>
                         unknown: acting.is_some_and(|acting| !acting.surely),
                     }
                 }
-                PassedOver::Halted { .. } => Held {
+                PassedOver::Halted(halt) => Held {
                     hold: Hold::FailedGate,
                     name: release.version.as_str().into(),
-                    until: None,
+                    until: halt.until,
                     origin: None,
                     unknown: false,
                 },

@@ -7,7 +7,7 @@ use crate::{
     world::{GateState, RolloutState},
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_model::{Release, Scheme, Version};
+use refit_model::{Release, Scheme, TitleId, Version};
 use smol_str::SmolStr;
 
 /// A rollout that releases may take, and whether they take it in snapshots.
@@ -20,6 +20,8 @@ pub(super) struct Route<'a> {
 
 /// A release set, with what is known of it.
 pub(super) struct ReleaseSet<'s> {
+    /// The title, or what snapshots of the policy go by.
+    pub title: TitleId,
     /// The release, or the snapshot's name.
     pub version: Version,
     /// How far it and its like have come.
@@ -33,7 +35,13 @@ pub(super) struct ReleaseSet<'s> {
 impl<'s> ReleaseSet<'s> {
     /// A release that goes by itself.
     pub fn alone(slot: &Slot<'s>, version: &Version) -> ReleaseSet<'s> {
-        ReleaseSet { version: version.clone(), rollouts: slot.rollouts, gates: slot.gates, taken: None }
+        ReleaseSet {
+            title: slot.key.title.clone(),
+            version: version.clone(),
+            rollouts: slot.rollouts,
+            gates: slot.gates,
+            taken: None,
+        }
     }
 
     /// The snapshots that began with a release, of whatever policy.
@@ -46,7 +54,13 @@ impl<'s> ReleaseSet<'s> {
             let gates = world.gates.get(title).map_or(&[][..], Vec::as_slice);
             let key = key.clone();
             let began = states.iter().filter(move |state| state.releases.as_ref().is_some_and(|it| it.contains(&key)));
-            began.map(move |state| ReleaseSet { version: state.version.clone(), rollouts: states, gates, taken: None })
+            began.map(move |state| ReleaseSet {
+                title: title.clone(),
+                version: state.version.clone(),
+                rollouts: states,
+                gates,
+                taken: None,
+            })
         })
     }
 
@@ -67,7 +81,7 @@ impl<'s> ReleaseSet<'s> {
             let Ok(version) = Version::parse(Scheme::Generic, &snapshot_name(taken)) else {
                 return ReleaseSet::alone(slot, &release.version);
             };
-            let set = ReleaseSet { version, rollouts, gates, taken: Some(taken) };
+            let set = ReleaseSet { title: title.clone(), version, rollouts, gates, taken: Some(taken) };
             let began_without = ring::state(case, &set, route.rollout)
                 .and_then(|state| state.releases.as_ref())
                 .is_some_and(|moved| !moved.contains(&(release.title.clone(), release.version.as_str().into())));

@@ -2,7 +2,7 @@
 
 use super::{
     case::Case,
-    decision::{GateDerivation, RingReason, SharePlace},
+    decision::{GateDerivation, Halt, RingReason, SharePlace},
     release_set::ReleaseSet,
 };
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
         expr::Truth,
         repository::{Policy, Ring, Rollout},
     },
-    rollout::judge,
-    world::{GateFinding, GateState, RolloutState},
+    rollout::{Verdict, judge, watched_needed},
+    world::{Evidence, GateFinding, GateState, RolloutState},
 };
 use refit_model::Version;
 use smol_str::SmolStr;
@@ -108,15 +108,25 @@ pub(super) fn state<'s>(case: &Case<'_>, set: &ReleaseSet<'s>, rollout: &Rollout
 /// What the gate after a ring says of a release set; inconclusive while nothing is known. A halt counts whoever found it; else what was
 /// found on the device's own platform comes before what was found on all, and of several the most careful.
 pub(super) fn gate_after(case: &Case<'_>, set: &ReleaseSet<'_>, rollout: &Rollout, ring: &str) -> GateAnswer {
-    findings(case, set)
-        .filter(|finding| stands_after(finding, rollout, ring))
-        .map(|finding| (finding.platform.is_none(), answer(case, rollout, finding)))
-        .min_by_key(|(general, answer)| match answer {
-            GateAnswer::Halt => (false, 0),
-            GateAnswer::Inconclusive => (*general, 1),
-            GateAnswer::Pass => (*general, 2),
-        })
-        .map_or(GateAnswer::Inconclusive, |(_, answer)| answer)
+    found_after(case, set, rollout, ring).map_or(GateAnswer::Inconclusive, |(_, answer, _)| answer)
+}
+
+/// What the gate after a ring says of a release set, where it was found, and why.
+fn found_after<'s>(
+    case: &'s Case<'_>,
+    set: &'s ReleaseSet<'_>,
+    rollout: &Rollout,
+    ring: &str,
+) -> Option<(&'s GateState, GateAnswer, Option<Verdict>)> {
+    let found = findings(case, set).filter(|finding| stands_after(finding, rollout, ring)).map(|finding| {
+        let (answer, verdict) = answer(case, rollout, finding);
+        (finding, answer, verdict)
+    });
+    found.min_by_key(|(finding, answer, _)| match answer {
+        GateAnswer::Halt => (false, 0),
+        GateAnswer::Inconclusive => (finding.platform.is_none(), 1),
+        GateAnswer::Pass => (finding.platform.is_none(), 2),
+    })
 }
 
 /// What the gate after a ring says of a release set that `version` moves with, with its evidence.
@@ -127,38 +137,54 @@ pub(super) fn gate_derivation(
     ring: &Ring,
     version: &Version,
 ) -> GateDerivation {
-    let evidence =
-        findings(case, set).find(|finding| stands_after(finding, rollout, &ring.name)).and_then(
-            |finding| match &finding.finding {
-                GateFinding::Evidence(evidence) => Some(evidence.clone()),
-                GateFinding::Answered(_) => None,
-            },
-        );
+    let found = found_after(case, set, rollout, &ring.name);
+    let notes = found.as_ref().and_then(|(finding, ..)| finding.notes.as_deref());
+    let evidence = found.as_ref().and_then(|(finding, ..)| evidence(finding)).cloned();
+    let gate = rollout.gate.as_ref();
     GateDerivation {
+        title: set.title.clone(),
         version: version.clone(),
         snapshot: set.taken.map(|_| set.version.as_str().into()),
         after: ring.name.clone(),
-        answer: gate_after(case, set, rollout, &ring.name),
+        answer: found.as_ref().map_or(GateAnswer::Inconclusive, |(_, answer, _)| *answer),
+        watched_needed: gate.zip(evidence.as_ref()).map(|(gate, evidence)| watched_needed(gate, evidence.devices)),
         evidence,
+        at: notes.and_then(|notes| notes.at),
+        until: notes.and_then(|notes| notes.until),
+        why: notes.and_then(|notes| notes.why.clone()),
+        asked: notes.and_then(|notes| notes.asked),
+        verdict: found.and_then(|(_, _, verdict)| verdict),
         soak: ring.soak,
-        enough: rollout.gate.as_ref().and_then(|gate| gate.enough),
-        failure_rate: rollout.gate.as_ref().map(|gate| gate.failure_rate),
+        enough: gate.and_then(|gate| gate.enough),
+        failure_rate: gate.map(|gate| gate.failure_rate),
     }
 }
 
-/// The ring after which a release set was halted, by any rollout that has such a ring: a halt belongs to the release set.
-pub(super) fn halted_after(case: &Case<'_>, set: &ReleaseSet<'_>) -> Option<SmolStr> {
-    findings(case, set)
-        .find(|finding| match &finding.finding {
-            GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
-            GateFinding::Evidence(_) => case
-                .repository
-                .rollouts
-                .values()
-                .filter(|rollout| rollout.rings.iter().any(|ring| stands_after(finding, rollout, &ring.name)))
-                .any(|rollout| answer(case, rollout, finding) == GateAnswer::Halt),
-        })
-        .map(|finding| finding.after.clone())
+/// The halt of a release set, by any rollout that has such a ring: a halt belongs to the release set.
+pub(super) fn halt(case: &Case<'_>, set: &ReleaseSet<'_>) -> Option<Box<Halt>> {
+    let halts = |(answer, verdict): (GateAnswer, Option<Verdict>)| (answer == GateAnswer::Halt).then_some(verdict);
+    let (finding, verdict) = findings(case, set).find_map(|finding| match &finding.finding {
+        GateFinding::Answered(answer) => {
+            let verdict = finding.notes.as_ref().and_then(|notes| notes.verdict.clone());
+            Some((finding, halts((*answer, verdict))?))
+        }
+        GateFinding::Evidence(_) => {
+            let mut rollouts = (case.repository.rollouts.values())
+                .filter(|rollout| rollout.rings.iter().any(|ring| stands_after(finding, rollout, &ring.name)));
+            rollouts.find_map(|rollout| Some((finding, halts(answer(case, rollout, finding))?)))
+        }
+    })?;
+    let notes = finding.notes.as_deref();
+    Some(Box::new(Halt {
+        title: set.title.clone(),
+        version: set.version.as_str().into(),
+        after: finding.after.clone(),
+        at: notes.and_then(|notes| notes.at),
+        until: notes.and_then(|notes| notes.until),
+        evidence: evidence(finding).filter(|_| verdict.is_some()).cloned(),
+        verdict,
+        why: notes.and_then(|notes| notes.why.clone()),
+    }))
 }
 
 /// What was found on the device's platform; where that is unknown, on any.
@@ -175,16 +201,25 @@ fn stands_after(finding: &GateState, rollout: &Rollout, ring: &str) -> bool {
     finding.after == ring && finding.rollout.as_ref().is_none_or(|of| *of == rollout.name)
 }
 
-fn answer(case: &Case<'_>, rollout: &Rollout, finding: &GateState) -> GateAnswer {
-    match &finding.finding {
-        GateFinding::Answered(answer) => *answer,
-        GateFinding::Evidence(evidence) => {
-            let ring = rollout.rings.iter().find(|ring| ring.name == finding.after);
-            match (&rollout.gate, ring) {
-                (Some(gate), Some(ring)) => judge(gate, ring.soak, evidence, case.now).answer(),
-                _ => GateAnswer::Inconclusive,
-            }
+/// What a gate says in a rollout, and why, where that is known.
+fn answer(case: &Case<'_>, rollout: &Rollout, finding: &GateState) -> (GateAnswer, Option<Verdict>) {
+    let evidence = match &finding.finding {
+        GateFinding::Answered(answer) => {
+            return (*answer, finding.notes.as_ref().and_then(|notes| notes.verdict.clone()));
         }
+        GateFinding::Evidence(evidence) => evidence,
+    };
+    let ring = rollout.rings.iter().find(|ring| ring.name == finding.after);
+    let Some((gate, ring)) = rollout.gate.as_ref().zip(ring) else { return (GateAnswer::Inconclusive, None) };
+    let verdict = judge(gate, ring.soak, evidence, case.now);
+    (verdict.answer(), Some(verdict))
+}
+
+/// What a gate goes by, or went by when it answered.
+fn evidence(finding: &GateState) -> Option<&Evidence> {
+    match &finding.finding {
+        GateFinding::Evidence(evidence) => Some(evidence),
+        GateFinding::Answered(_) => finding.notes.as_ref()?.evidence.as_ref(),
     }
 }
 

@@ -302,7 +302,7 @@ pub struct Gate {
     pub silent_after: SignedDuration,
     /// The share of devices of which people may say that something broke, beyond the control group's, 0 to 1.
     pub reports: Option<f64>,
-    /// Inconclusive for longer asks a person.
+    /// Inconclusive for longer asks a person; `None` where the policy does not say ([`Gate::patience_after`]).
     pub patience: Option<SignedDuration>,
     /// Measurements that must be no worse than the control group's.
     pub signals: Vec<Signal>,
@@ -323,6 +323,13 @@ impl Gate {
             patience: None,
             signals: Vec::new(),
         }
+    }
+
+    /// For how long it may be inconclusive, from the opening of a ring that has to soak for `soak`, before a person is asked. Where the
+    /// policy does not say, a week more than the soak: a gate can say nothing good before that, and within a week everybody who is at
+    /// work at all was at work.
+    pub fn patience_after(&self, soak: SignedDuration) -> SignedDuration {
+        self.patience.unwrap_or_else(|| soak.saturating_add(SignedDuration::from_hours(7 * 24)))
     }
 }
 

@@ -139,8 +139,6 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
         return Verdict::Halts(HaltedBy::Failures);
     }
     let (mut worse, mut unwatched) = (None, None);
-    // A product such as 55 % of 100 is not exact in binary.
-    let share_of_ring = |share: f64| (share * evidence.devices as f64 - 1e-6).ceil();
     for compared in &evidence.compared {
         let Some(permitted) = gate.permitted(&compared.measure) else { continue };
         // All measures together are as sure as the failure rate is by itself; each has two bounds.
@@ -156,10 +154,8 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
         if shown.rate() > compared.control.rate() + permitted {
             worse = worse.or(Some(compared.measure.clone()));
         }
-        // What can't have shown yet is no good sign: as many have to be watched as have to report.
-        let needed = results_needed(gate).map_or(f64::MAX, |results| results as f64);
-        let needed = needed.min(share_of_ring(gate.enough.unwrap_or(1.0)));
-        if compared.watched.is_some_and(|watched| (watched as f64) < needed) {
+        // What can't have shown yet is no good sign.
+        if compared.watched.is_some_and(|watched| watched < watched_needed(gate, evidence.devices)) {
             unwatched = unwatched.or(Some(compared.measure.clone()));
         }
     }
@@ -175,7 +171,7 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
     if let Some(measure) = worse {
         return Verdict::Waits(Wants::Measure(measure));
     }
-    let enough = |share| results.bad == 0 && evidence.reported as f64 >= share_of_ring(share);
+    let enough = |share| results.bad == 0 && evidence.reported >= share_of_ring(share, evidence.devices);
     let by = match () {
         () if certain && results.rate() < gate.failure_rate => PassedBy::Bound,
         () if gate.enough.is_some_and(enough) => PassedBy::Enough,
@@ -190,6 +186,19 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
 /// How many results without a failure a gate needs to be sure; `None` where no number suffices.
 pub fn results_needed(gate: &Gate) -> Option<u64> {
     results_to_exclude(gate.failure_rate, gate.alpha())
+}
+
+/// Of how many devices a measure that takes time has to have had that time before a gate passes, for a ring of `devices`: as many
+/// as have to report.
+pub fn watched_needed(gate: &Gate, devices: u64) -> u64 {
+    let by_share = share_of_ring(gate.enough.unwrap_or(1.0), devices);
+    results_needed(gate).map_or(by_share, |results| results.min(by_share))
+}
+
+/// How many devices a share of a ring is, rounded up.
+fn share_of_ring(share: f64, devices: u64) -> u64 {
+    // A product such as 55 % of 100 is not exact in binary.
+    (share * devices as f64 - 1e-6).ceil() as u64
 }
 
 impl Gate {

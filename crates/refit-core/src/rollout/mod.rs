@@ -4,8 +4,11 @@ mod bounds;
 pub mod disruption;
 mod gate;
 mod snapshot;
+pub mod words;
 
 pub use bounds::{Tally, results_to_exclude};
-pub use gate::{Compared, Evidence, HaltedBy, Measure, PassedBy, Verdict, Wants, judge, results_needed};
+pub use gate::{
+    Compared, Evidence, HaltedBy, Measure, PassedBy, Verdict, Wants, judge, results_needed, watched_needed,
+};
 pub use refit_model::position;
 pub use snapshot::{snapshot_after, snapshot_name, snapshot_policy, snapshot_title};

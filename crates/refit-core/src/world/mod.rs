@@ -11,6 +11,7 @@ pub use exposure::ExposureView;
 
 use crate::policy::document::test::GateAnswer;
 pub use crate::rollout::Evidence;
+use crate::rollout::Verdict;
 use jiff::Timestamp;
 use refit_model::{Advisory, AdvisoryId, DeviceId, Release, TitleId, Version};
 use smol_str::SmolStr;
@@ -72,6 +73,25 @@ pub struct GateState {
     pub platform: Option<SmolStr>,
     /// What it said, or what it has to go by.
     pub finding: GateFinding,
+    /// What the log says besides; `None` where there is no log, or it says nothing.
+    pub notes: Option<Box<GateNotes>>,
+}
+
+/// What the log says of a gate besides its answer. Explanations tell it; no decision depends on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GateNotes {
+    /// When it answered.
+    pub at: Option<Timestamp>,
+    /// Until when the answer counts; `None` is: until somebody takes it back.
+    pub until: Option<Timestamp>,
+    /// Why, where the evidence answered.
+    pub verdict: Option<Verdict>,
+    /// What it went by when it answered.
+    pub evidence: Option<Evidence>,
+    /// Why, where a person answered.
+    pub why: Option<SmolStr>,
+    /// Since when a person is asked, where the gate has not answered.
+    pub asked: Option<Timestamp>,
 }
 
 /// What a gate said, or what it has to go by.

@@ -1,6 +1,8 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
+mod asks;
 mod by_hand;
+mod explained;
 mod halts;
 mod pace;
 mod plans;

@@ -7,8 +7,11 @@ use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::{
     facts::{Fact, FieldRef, Value},
     policy::{document::test::GateAnswer, repository::Repository},
-    rollout::{Evidence, snapshot_after, snapshot_name, snapshot_title},
-    world::{Absence, Applied, Device, GateFinding, GateState, Install, RememberedOffer, RolloutState, SlotKey, World},
+    rollout::{Evidence, HaltedBy, Verdict, snapshot_after, snapshot_name, snapshot_title},
+    world::{
+        Absence, Applied, Device, GateFinding, GateNotes, GateState, Install, RememberedOffer, RolloutState, SlotKey,
+        World,
+    },
 };
 use refit_model::{Advisory, AdvisoryId, DeviceId, Offer, Release, Scheme, TitleId, Version, VersionRange};
 use serde_json::{Value as Json, json};
@@ -244,6 +247,7 @@ fn world(spec: &Spec, ids: &[DeviceId], repository: &Repository, dice: &mut Dice
                         failed: if dice.one_in(3) { reported / 2 } else { 0 },
                         ..Evidence::default()
                     }),
+                    notes: Some(notes()),
                 });
             }
         }
@@ -306,10 +310,17 @@ fn snapshots(world: &mut World, ids: &[DeviceId], repository: &Repository, dice:
                         GateAnswer::Inconclusive,
                         GateAnswer::Halt,
                     ])),
+                    notes: Some(notes()),
                 });
             }
         }
     }
+}
+
+/// What the log says besides, which decides nothing: here it contradicts whatever was found, and has long ended.
+fn notes() -> Box<GateNotes> {
+    let halted = Some(Verdict::Halts(HaltedBy::Failures));
+    Box::new(GateNotes { at: Some(ago(90)), until: Some(ago(1)), verdict: halted, ..GateNotes::default() })
 }
 
 fn fact(dice: &mut Dice, value: Value, source: &'static str) -> Fact {

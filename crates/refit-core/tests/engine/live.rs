@@ -96,7 +96,7 @@ fn event(engine: &Engine, others: &[Device], dice: &mut Dice) -> Event {
             let finding = GateFinding::Answered(dice.of(&answers));
             let (after, platform) = (dice.of(&["early", "broad", "canary"]).into(), None);
             let rollout = dice.one_in(3).then(|| dice.of(&["shares", "conditions"]).into());
-            let state = GateState { version: release.version, rollout, after, platform, finding };
+            let state = GateState { version: release.version, rollout, after, platform, finding, notes: None };
             Event::World(WorldChange::Found(title, state))
         }
         13 => Event::Device(Change::Seen(id, engine.now())),

@@ -278,6 +278,7 @@ impl Spec {
                     after: "canary".into(),
                     platform: None,
                     finding: GateFinding::Answered(answer),
+                    notes: None,
                 });
             }
         }

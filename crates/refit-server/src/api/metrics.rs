@@ -11,8 +11,12 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use refit_core::control::Scope;
+use refit_core::{
+    control::{GateRecord, Scope},
+    policy::document::test::GateAnswer,
+};
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,6 +31,8 @@ pub struct Metrics {
     devices: Gauge,
     lag: Gauge,
     stopped: Gauge,
+    asking: Gauge,
+    halted: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -61,6 +67,8 @@ impl Metrics {
             devices: Gauge::default(),
             lag: Gauge::default(),
             stopped: Gauge::default(),
+            asking: Gauge::default(),
+            halted: Gauge::default(),
         };
         {
             let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,6 +80,9 @@ impl Metrics {
             registry.register("devices", "Devices that are managed", metrics.devices.clone());
             registry.register("board_lag", "Devices that have to be decided anew", metrics.lag.clone());
             registry.register("stopped", "1 while the brake is pulled", metrics.stopped.clone());
+            let help = "Releases that wait for a person to say whether they go on";
+            registry.register("rollouts_asking", help, metrics.asking.clone());
+            registry.register("rollouts_halted", "Releases that are halted", metrics.halted.clone());
         }
         metrics
     }
@@ -116,6 +127,13 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
     metrics.devices.set(devices as i64);
     metrics.lag.set(stale.max(api.shell().metrics().due.get()));
     metrics.stopped.set(i64::from(view.state.brake.is_some()));
+    let rollouts = &view.state.rollouts;
+    let asking = view.state.policy.as_ref().map_or(0, |policy| rollouts.waiting_for_people(&policy.repository));
+    metrics.asking.set(asking as i64);
+    let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt;
+    let halted =
+        rollouts.gates.iter().flat_map(|(title, gates)| gates.iter().filter(halts).map(move |it| (title, &it.version)));
+    metrics.halted.set(halted.collect::<BTreeSet<_>>().len() as i64);
     let mut response = metrics.text().into_response();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -8,8 +8,8 @@ use super::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use refit_api::{
-    GateAnswered, GateSaid, MomentSaid, OpenRing, Page, ReleaseAndWhy, ReleaseMoved, RingSaid, RolloutSaid, Why,
-    Written,
+    AskedSaid, GateAnswered, GateSaid, MomentSaid, OpenRing, Page, ReleaseAndWhy, ReleaseMoved, RingSaid, RolloutSaid,
+    Why, Written,
 };
 use refit_core::{
     control::{Happened, Input, Moment, RolloutRecord, Scope, State as World, Status, because},
@@ -93,6 +93,14 @@ fn rollout(state: &World, title: &TitleId, record: &RolloutRecord, now: Timestam
                 why: Some(because(gate)).filter(|why| !why.is_empty()),
             })
             .collect(),
+        asks: (status.asks.iter())
+            .map(|asked| AskedSaid {
+                after: asked.after.to_string(),
+                at: asked.at,
+                because: asked.because,
+                says: asked.because.sentence(now),
+            })
+            .collect(),
         evidence: status.evidence,
         verdict: status.verdict,
         expedited: state.rollouts.is_expedited(title, &record.version, platform),
@@ -147,6 +155,7 @@ fn moment_said(moment: &Moment) -> MomentSaid {
     let (ring, answer, evidence) = match &moment.what {
         Happened::Opened { ring, .. } => (Some(ring), None, None),
         Happened::Answered { after, answer, evidence, .. } => (Some(after), *answer, evidence.clone()),
+        Happened::Asked { after, evidence, .. } => (Some(after), None, evidence.clone()),
         Happened::Expedited { .. } => (None, None, None),
     };
     MomentSaid {

@@ -193,6 +193,7 @@ pub fn introduce(world: &mut World, synthetic: &Synthetic, now: Timestamp) {
                 after: "canary".into(),
                 platform: None,
                 finding,
+                notes: None,
             });
         }
         world.rollouts.insert(title.id.clone(), states);

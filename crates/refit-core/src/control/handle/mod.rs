@@ -9,10 +9,11 @@ mod moves;
 mod operations;
 mod people;
 mod plans;
+mod questions;
 mod rollouts;
 
 use super::{
-    event::{GateAnswered, PlanMade, ReceiptReceived, ReleaseExpedited, RingOpened},
+    event::{GateAnswered, GateAsked, PlanMade, ReceiptReceived, ReleaseExpedited, RingOpened},
     input::{Input, Outcome, Refusal},
     state::State,
     token::{Actor, Scope},
@@ -57,6 +58,10 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
             let event =
                 GateAnswered { title, version, rollout, after, platform, answer, until, verdict, evidence, why };
             rollouts::answer_gate(state, event)
+        }
+        Input::AskPerson { title, version, rollout, after, platform, because, found } => {
+            let (verdict, evidence) = found.map(|found| *found).unzip();
+            questions::ask(state, GateAsked { title, version, rollout, after, platform, because, verdict, evidence })
         }
         Input::Signal { source, signal, at, whole, devices } => {
             rollouts::signal(state, source, signal, at.min(now), whole, &devices)
@@ -107,6 +112,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::Releases { .. } | Input::Advisories { .. } => Scope::Catalogue,
         Input::OpenRing { .. }
         | Input::AnswerGate { .. }
+        | Input::AskPerson { .. }
         | Input::HaltRelease { .. }
         | Input::ResumeRelease { .. }
         | Input::ExpediteRelease { .. } => Scope::Rollouts,

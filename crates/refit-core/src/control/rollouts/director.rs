@@ -3,6 +3,9 @@
 //! It reads the state and what is said of every device, and proposes inputs. It decides when all is decided that was to be
 //! decided, so that a ring's members are known when it opens.
 
+mod asks;
+mod urgent;
+
 use super::{
     super::{board::Board, device_set::DeviceSet, input::Input, publication::CohortKey, state::State},
     evidence::{evidence, on_platform},
@@ -19,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_model::TitleId;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
+use urgent::is_urgent;
 
 /// Looks at all releases under way, and at what devices wait for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +50,8 @@ struct Waiting {
     rings: BTreeMap<SmolStr, DeviceSet>,
     /// For which releases, where it is a snapshot.
     releases: BTreeSet<(TitleId, SmolStr)>,
+    /// Who of them is overdue, and is to ask a person.
+    overdue: asks::Overdue,
 }
 
 impl Director {
@@ -58,16 +64,19 @@ impl Director {
         });
         let releases: BTreeSet<Moving> = waiting.keys().cloned().chain(begun).collect();
         let mut look = Look::default();
-        ends(state, now, &mut look);
+        ends(state, board, now, &mut look);
         for release in &releases {
             let (title, rollout, version) = release;
             let Some(rollout) = policy.repository.rollouts.get(rollout) else { continue };
             let nobody = Waiting::default();
-            let Waiting { rings, releases } = waiting.get(release).unwrap_or(&nobody);
+            let Waiting { rings, releases, overdue } = waiting.get(release).unwrap_or(&nobody);
             for platform in platforms(state, release, rings) {
                 let here = on_platform(state, Some(&platform));
                 let waiting = rings.iter().map(|(ring, devices)| (ring.clone(), here.both(devices))).collect();
-                let one = One { state, board, now, title, version, rollout, platform: &platform, waiting, releases };
+                let overdue = overdue.iter().map(|(since, devices)| (*since, here.both(devices)));
+                let overdue = overdue.filter(|(_, devices)| !devices.is_empty()).collect();
+                let platform = &platform;
+                let one = One { state, board, now, title, version, rollout, platform, waiting, releases, overdue };
                 one.look(&mut look);
             }
         }
@@ -83,11 +92,11 @@ impl Director {
 
 /// Halts whose time is over end, whatever has become of their rollouts; but what has come in since may halt the release by itself: it
 /// is given to nobody in between.
-fn ends(state: &State, now: Timestamp, look: &mut Look) {
+fn ends(state: &State, board: &Board, now: Timestamp, look: &mut Look) {
     for (title, gates) in &state.rollouts.gates {
         for halt in gates.iter().filter(|gate| gate.answer == GateAnswer::Halt) {
             match halt.until {
-                Some(until) if until <= now => look.inputs.extend(end(state, title, halt, now)),
+                Some(until) if until <= now => look.inputs.extend(end(state, board, title, halt, now)),
                 Some(until) => look.wake(until),
                 None => {}
             }
@@ -96,7 +105,7 @@ fn ends(state: &State, now: Timestamp, look: &mut Look) {
 }
 
 /// What follows a halt whose time is over.
-fn end(state: &State, title: &TitleId, halt: &GateRecord, now: Timestamp) -> Vec<Input> {
+fn end(state: &State, board: &Board, title: &TitleId, halt: &GateRecord, now: Timestamp) -> Vec<Input> {
     let records = state.rollouts.of(title).iter().filter(|record| record.version == halt.version);
     let here = records.filter(|record| halt.platform.is_none() || record.platform == halt.platform);
     let mut halting = here.filter_map(|record| Some((record, halts_by_itself(state, title, record, halt, now)?)));
@@ -116,8 +125,8 @@ fn end(state: &State, title: &TitleId, halt: &GateRecord, now: Timestamp) -> Vec
     };
     let same_gate = |found| answer(halt.rollout.clone(), halt.after.clone(), halt.platform.clone(), found);
     let with_end = |record: &RolloutRecord, found: Found| {
-        let until =
-            end_of_halt(state, title, record.platform.as_deref(), (&record.rollout, &record.version), &found.0, now);
+        let (platform, release) = (record.platform.as_deref(), (record.rollout.as_str(), record.version.as_str()));
+        let until = end_of_halt(state, board, title, platform, release, &found.0, now);
         (found, until)
     };
     if halt.platform.is_some() {
@@ -140,6 +149,7 @@ type Found = (Verdict, Evidence);
 /// When a halt by the evidence ends by itself: where people alone stop what is urgent.
 fn end_of_halt(
     state: &State,
+    board: &Board,
     title: &TitleId,
     platform: Option<&str>,
     (rollout, version): (&str, &str),
@@ -147,17 +157,9 @@ fn end_of_halt(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let by_people = *verdict == Verdict::Halts(HaltedBy::Measure(Measure::Reports));
-    (by_people && is_urgent(state, title, platform, (rollout, version)))
+    (by_people && is_urgent(state, board, title, platform, (rollout, version)))
         .then(|| now.checked_add(URGENT_HALT).ok())
         .flatten()
-}
-
-/// Whether waiting is dangerous too: somebody expedited the release, or a condition of a deadline chose the rollout.
-fn is_urgent(state: &State, title: &TitleId, platform: Option<&str>, (rollout, version): (&str, &str)) -> bool {
-    let policies = state.policy.iter().flat_map(|policy| &policy.repository.policies);
-    let mut entries = policies.flat_map(|policy| &policy.deadline);
-    entries.any(|entry| entry.condition.is_some() && entry.rollout.as_deref() == Some(rollout))
-        || state.rollouts.is_expedited(title, version, platform)
 }
 
 /// Whether the evidence halts what a halt held, with the ring that the gate stands after. What people said has had its time, where
@@ -204,6 +206,9 @@ fn waiting(state: &State, board: &Board) -> BTreeMap<Moving, Waiting> {
                 }
             };
             let waiting = waiting.entry(release).or_default();
+            if let Some(since) = awaited.asks {
+                waiting.overdue.entry(since).or_default().0 |= &devices.0;
+            }
             waiting.rings.entry(awaited.ring.clone()).or_default().0 |= devices.0;
             waiting.releases.extend(part);
         }
@@ -238,6 +243,8 @@ struct One<'s> {
     waiting: BTreeMap<SmolStr, DeviceSet>,
     /// The releases that are waited for, where it is a snapshot.
     releases: &'s BTreeSet<(TitleId, SmolStr)>,
+    /// Who waits for it and is overdue.
+    overdue: asks::Overdue,
 }
 
 impl One<'_> {
@@ -274,6 +281,7 @@ impl One<'_> {
                 look.inputs.push(self.answer(&ring.name, found));
             }
             None if self.soaked(record, ring, look) => self.open(next, look),
+            found if next < rings.len() => self.ask(record, ring, found, look),
             _ => {}
         }
     }
@@ -375,7 +383,7 @@ impl One<'_> {
 
     fn answer(&self, after: &SmolStr, (verdict, evidence): Found) -> Input {
         let release = (self.rollout.name.as_str(), self.version.as_str());
-        let until = end_of_halt(self.state, self.title, Some(self.platform), release, &verdict, self.now);
+        let until = end_of_halt(self.state, self.board, self.title, Some(self.platform), release, &verdict, self.now);
         Input::AnswerGate {
             title: self.title.clone(),
             version: self.version.clone(),

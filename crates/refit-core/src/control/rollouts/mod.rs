@@ -4,14 +4,17 @@
 //! - `signals.rs` What monitoring systems say of devices.
 //! - `evidence.rs` What a gate has to go by.
 //! - `status.rs` How a release stands, for people.
+//! - `asked.rs` What people are asked about.
 //! - `director.rs` What comes next: rings that open, gates that answer, halts that end.
 
+mod asked;
 mod director;
 mod evidence;
 mod record;
 mod signals;
 mod status;
 
+pub use asked::{AskedFor, GateQuestion};
 pub use director::{Director, Look};
 pub use evidence::evidence;
 pub use record::{Expedited, GateRecord, Happened, Moment, RingRecord, RolloutRecord, Rollouts, Trial};

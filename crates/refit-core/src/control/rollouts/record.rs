@@ -5,6 +5,7 @@ use super::{
         device_set::DeviceSet,
         event::{GateAnswered, ReleaseExpedited, RingOpened},
     },
+    asked::{AskedFor, GateQuestion},
     signals::Signals,
 };
 use crate::{
@@ -33,6 +34,9 @@ pub struct Rollouts {
     pub trials: OrdMap<TitleId, Arc<BTreeMap<SmolStr, Trial>>>,
     /// Releases that wait for no gate, with the platform; `None` is every platform.
     pub expedited: OrdMap<TitleId, BTreeMap<(SmolStr, Option<SmolStr>), Expedited>>,
+    /// What people are asked about and have not answered.
+    #[serde(default)]
+    pub asked: OrdMap<TitleId, Arc<Vec<GateQuestion>>>,
     /// What monitoring systems say of devices.
     #[serde(default)]
     pub signals: Signals,
@@ -91,6 +95,17 @@ pub enum Happened {
         evidence: Option<Evidence>,
         /// Why, where a person answered.
         why: Option<SmolStr>,
+    },
+    /// A person was asked whether it goes on.
+    Asked {
+        /// The rollout.
+        rollout: SmolStr,
+        /// The ring before the gate.
+        after: SmolStr,
+        /// Why.
+        because: AskedFor,
+        /// What the gate went by.
+        evidence: Option<Evidence>,
     },
     /// It was to wait for no gate.
     Expedited {
@@ -409,7 +424,7 @@ impl Rollouts {
         self.note(title, Moment { seq, at, version: version.clone(), platform: platform.clone(), what });
     }
 
-    fn note(&mut self, title: &TitleId, moment: Moment) {
+    pub(super) fn note(&mut self, title: &TitleId, moment: Moment) {
         let timeline = self.timelines.entry(title.clone()).or_default();
         timeline.push_back(Arc::new(moment));
         while timeline.len() > MOMENTS_MOST {

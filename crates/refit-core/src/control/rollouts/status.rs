@@ -2,13 +2,17 @@
 
 use super::{
     super::state::State,
+    asked::{AskedFor, GateQuestion},
     evidence::evidence,
     record::{GateRecord, Happened, RolloutRecord},
 };
 use crate::{
     decide::rough,
     policy::document::test::GateAnswer,
-    rollout::{Evidence, HaltedBy, Measure, Verdict, Wants, judge},
+    rollout::{
+        Evidence, Measure, Verdict, Wants, judge,
+        words::{halted_because, halted_by, measured, watched},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::TitleId;
@@ -34,6 +38,8 @@ pub struct Status {
     pub halt: Option<GateRecord>,
     /// How long the ring has to soak.
     pub soak: SignedDuration,
+    /// What people are asked about its gate.
+    pub asks: Vec<GateQuestion>,
 }
 
 /// How far a release is.
@@ -42,7 +48,7 @@ pub struct Status {
 pub enum Stage {
     /// It is on its way.
     UnderWay,
-    /// The gate has been inconclusive for longer than its patience: a person has to say.
+    /// The gate has been inconclusive for longer than its patience, or somebody behind it is overdue: a person has to say.
     Asks,
     /// It is halted.
     Halted,
@@ -66,6 +72,7 @@ impl Status {
             verdict: None,
             halt: state.rollouts.halt(title, &record.version, record.platform.as_deref()).cloned(),
             soak: SignedDuration::ZERO,
+            asks: state.rollouts.asks(title, record).cloned().collect(),
         };
         if let Some((rollout, place)) = rollout.zip(place) {
             let soak = rollout.rings.get(place).map_or(SignedDuration::ZERO, |ring| ring.soak);
@@ -75,18 +82,9 @@ impl Status {
                 status.evidence = evidence(state, title, record, &open.ring, gate, now);
                 status.verdict = status.evidence.as_ref().map(|evidence| judge(gate, soak, evidence, now));
             }
-            let patience = rollout.gate.as_ref().and_then(|gate| gate.patience);
-            let waits = matches!(status.verdict, Some(Verdict::Waits(_)));
-            let asks = waits && patience.is_some_and(|patience| now.duration_since(open.at) >= patience);
-            let answered = state.rollouts.answer(
-                title,
-                &record.version,
-                record.platform.as_deref(),
-                (&record.rollout, &open.ring),
-            );
             status.stage = match status.next {
                 None => Stage::Complete,
-                Some(_) if asks && answered.is_none() => Stage::Asks,
+                Some(_) if !status.asks.is_empty() => Stage::Asks,
                 Some(_) => Stage::UnderWay,
             };
         }
@@ -111,7 +109,10 @@ impl Status {
             }
             (Stage::Gone, _) => format!("{ring} is open, and the policy no longer has this rollout"),
             (Stage::Complete, _) | (_, None) => format!("all rings are open{results}"),
-            (Stage::Asks, Some(next)) => format!("a person has to say whether {next} opens{results}"),
+            (Stage::Asks, Some(next)) => {
+                let why: String = self.asks.iter().map(|asked| format!("; {}", asked.because.sentence(now))).collect();
+                format!("a person has to say whether {next} opens{results}{why}")
+            }
             (Stage::UnderWay, Some(next)) => format!("{next} opens when {ring} has passed{results}"),
         }
     }
@@ -137,8 +138,7 @@ impl Status {
                 format!("; {} look worse than elsewhere", measured(measure))
             }
             Some(Verdict::Waits(Wants::Watching(measure))) => {
-                let watched = evidence.compared.iter().find(|it| it.measure == *measure).and_then(|it| it.watched);
-                let watched = watched.unwrap_or(0);
+                let watched = watched(measure, evidence);
                 match measure {
                     Measure::Signal(name) => format!("; signal {name} speaks of {watched} of them since the change"),
                     _ => format!("; {watched} watched for long enough to fall silent"),
@@ -152,34 +152,9 @@ impl Status {
 
 /// Why a release is halted.
 pub fn because(halt: &GateRecord) -> String {
-    if let Some(why) = &halt.why {
-        return why.to_string();
-    }
-    let (Some(Verdict::Halts(by)), Some(evidence)) = (&halt.verdict, &halt.evidence) else {
-        return if halt.answer == GateAnswer::Halt { "its gate said so".to_owned() } else { String::new() };
-    };
-    halted_by(by, evidence)
-}
-
-fn halted_by(by: &HaltedBy, evidence: &Evidence) -> String {
-    match by {
-        HaltedBy::Failures => {
-            let results = evidence.results();
-            format!("{} of {} failed", results.bad, results.of)
-        }
-        HaltedBy::Measure(measure) => {
-            let compared = evidence.compared.iter().find(|compared| compared.measure == *measure);
-            let (reached, control) = compared.map(|it| (it.reached, it.control)).unwrap_or_default();
-            format!(
-                "{}: {} of {} devices that it reached, {} of {} others",
-                measured(measure),
-                reached.bad,
-                reached.of,
-                control.bad,
-                control.of
-            )
-        }
-    }
+    let because = halted_because(halt.why.as_ref(), halt.verdict.as_ref(), halt.evidence.as_ref());
+    because
+        .unwrap_or_else(|| if halt.answer == GateAnswer::Halt { "its gate said so".to_owned() } else { String::new() })
 }
 
 impl fmt::Display for Happened {
@@ -211,16 +186,18 @@ impl fmt::Display for Happened {
                 let of = rollout.as_ref().map_or_else(String::new, |rollout| format!(" of {rollout}"));
                 write!(f, "{said} after ring {after}{of}: {by}")
             }
+            Happened::Asked { rollout, after, because, evidence } => {
+                let why = match because {
+                    AskedFor::Patience { since } => format!("not clear since {since:.0}"),
+                    due @ AskedFor::Due { since, .. } => due.sentence(*since),
+                };
+                let results = evidence.as_ref().map_or_else(String::new, |evidence| {
+                    format!("; {} of {} reported, {} failed", evidence.reported, evidence.devices, evidence.failed)
+                });
+                write!(f, "a person is asked whether it goes on after ring {after} of {rollout}: {why}{results}")
+            }
             Happened::Expedited { why } => write!(f, "it waits for no gate: {why}"),
         }
-    }
-}
-
-fn measured(measure: &Measure) -> String {
-    match measure {
-        Measure::Silence => "devices that fell silent".to_owned(),
-        Measure::Reports => "reports of people".to_owned(),
-        Measure::Signal(name) => format!("devices of which signal {name} says something bad"),
     }
 }
 

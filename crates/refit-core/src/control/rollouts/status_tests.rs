@@ -1,5 +1,5 @@
 use super::*;
-use crate::rollout::{Compared, PassedBy, Tally};
+use crate::rollout::{Compared, HaltedBy, PassedBy, Tally};
 
 fn at(hours: i64) -> Timestamp {
     Timestamp::from_second(hours * 3_600).unwrap()
@@ -15,6 +15,7 @@ fn status(stage: Stage) -> Status {
         verdict: None,
         halt: None,
         soak: SignedDuration::from_hours(48),
+        asks: Vec::new(),
     }
 }
 
@@ -60,6 +61,20 @@ fn how_a_release_stands_is_one_sentence() {
     assert_eq!(under_way.sentence(at(48)), soaked);
     let failing = Status { evidence: Some(evidence(2)), soak: SignedDuration::ZERO, ..status(Stage::Asks) };
     assert_eq!(failing.sentence(at(1)), "a person has to say whether early opens: 61 of 74 reported, 2 failed");
+    let question = |because| GateQuestion {
+        version: "2".into(),
+        rollout: "standard".into(),
+        after: "canary".into(),
+        platform: None,
+        at: at(200),
+        because,
+    };
+    let due = AskedFor::Due { devices: 12, since: at(72) };
+    let asks = vec![question(AskedFor::Patience { since: at(0) }), question(due)];
+    let both = Status { asks, ..failing };
+    let expected = "a person has to say whether early opens: 61 of 74 reported, 2 failed; not clear for 9 days; 12 devices behind it are \
+        overdue, the first since 1970-01-04T00:00:00Z";
+    assert_eq!(both.sentence(at(9 * 24)), expected);
     let nobody = Evidence { first_result: None, devices: 0, ..Evidence::default() };
     let nobody = Status { evidence: Some(nobody), ..status(Stage::UnderWay) };
     let expected = "early opens when canary has passed: nobody in it has the title or waits for the release";
@@ -127,6 +142,15 @@ fn each_moment_of_a_timeline_is_one_line() {
     assert_eq!(said(Some(GateAnswer::Inconclusive), None, None, None), "kept waiting after ring early: by hand");
     assert_eq!(said(None, None, None, None), "let go on after ring early: the halt has ended");
     assert_eq!(said(None, None, None, Some("fixed")), "let go on after ring early: fixed");
+    let asked = |because, evidence| {
+        let (rollout, after) = ("standard".into(), "early".into());
+        Happened::Asked { rollout, after, because, evidence }.to_string()
+    };
+    let line = "a person is asked whether it goes on after ring early of standard: not clear since 1970-01-01T00:00:00Z; 61 of 74 \
+        reported, 1 failed";
+    assert_eq!(asked(AskedFor::Patience { since: at(0) }, Some(evidence(1))), line);
+    let line = "a person is asked whether it goes on after ring early of standard: 1 device behind it was due on 1970-01-04T00:00:00Z";
+    assert_eq!(asked(AskedFor::Due { devices: 1, since: at(72) }, None), line);
     let expedited = Happened::Expedited { why: "it is exploited".into() }.to_string();
     assert_eq!(expedited, "it waits for no gate: it is exploited");
 }

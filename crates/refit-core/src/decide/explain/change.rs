@@ -15,6 +15,7 @@ use jiff::Timestamp;
 pub(super) fn would_change(decision: &Decision, view: &View) -> Vec<Entry> {
     let mut changes: Vec<(Option<Timestamp>, String)> =
         decision.derivation.would_change.iter().filter_map(|change| say(decision, change)).collect();
+    changes.extend(halts_end(decision).map(|text| (None, text)));
     changes.extend(all_of(decision, view).map(|text| (None, text)));
     // The sort is stable: what has no time keeps its order, at the end.
     changes.sort_by_key(|(at, _)| (at.is_none(), *at));
@@ -86,7 +87,8 @@ fn hold_ends(decision: &Decision, hold: Hold, name: &str, timed: bool) -> Option
         (Hold::Block, _) if exception_holds(decision, name) => return None,
         (Hold::Block, true) => format!("block `{name}` ends"),
         (Hold::Block, false) => format!("when block `{name}` is removed"),
-        (Hold::FailedGate, _) => format!("when a release comes that is newer than {name}, which was halted"),
+        (Hold::FailedGate, true) => format!("the halt of {name} ends by itself"),
+        (Hold::FailedGate, false) => newer(name),
         (Hold::KillSwitch, _) => {
             "when somebody lets everything go on: `refit resume --everything --why TEXT`".to_owned()
         }
@@ -108,6 +110,30 @@ fn hold_ends(decision: &Decision, hold: Hold, name: &str, timed: bool) -> Option
         }
         (Hold::Window, true) => format!("window `{name}` opens"),
         (Hold::Window, false) => format!("when window `{name}` opens"),
+    })
+}
+
+fn newer(name: &str) -> String {
+    format!("when a release comes that is newer than {name}, which was halted")
+}
+
+/// What ends halts besides a time: a newer release, and a person.
+fn halts_end(decision: &Decision) -> impl Iterator<Item = String> {
+    let held = decision.derivation.holds.iter().filter(|held| held.hold == Hold::FailedGate);
+    held.flat_map(|held| {
+        let release = decision.derivation.releases.iter().find(|release| release.version.as_str() == held.name);
+        let halt = release.and_then(|release| {
+            reasons(release).iter().find_map(|reason| match reason {
+                PassedOver::Halted(halt) => Some(halt),
+                _ => None,
+            })
+        });
+        // Where there is no log, nobody can be told.
+        let resumed = halt.filter(|halt| halt.at.is_some()).map(|halt| {
+            let (title, version) = (&halt.title, &halt.version);
+            format!("when somebody lets {} go on: `refit resume {title} {version} --why TEXT`", held.name)
+        });
+        [Some(newer(&held.name)), resumed].into_iter().flatten()
     })
 }
 
@@ -145,7 +171,7 @@ fn all_of(decision: &Decision, view: &View) -> Option<String> {
             | PassedOver::NewerThanGoal
             | PassedOver::OlderThanInstalled
             | PassedOver::NeverOffered
-            | PassedOver::Halted { .. } => return None,
+            | PassedOver::Halted(_) => return None,
         });
     }
     Some(format!("{goal} is admitted when all of this has happened: {}", list(&steps)))

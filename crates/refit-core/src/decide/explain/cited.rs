@@ -94,7 +94,7 @@ pub(super) fn hold_text(held: &Held, decision: &Decision, view: &View) -> String
     match held.hold {
         Hold::Block if is_exception(decision, held) => format!("exception `{name}`{until}"),
         Hold::Block => format!("block `{name}`{until}"),
-        Hold::FailedGate => format!("the halt of {name}"),
+        Hold::FailedGate => format!("the halt of {name}{until}"),
         Hold::Freeze => format!("freeze `{name}`{until}"),
         Hold::KillSwitch => format!("the stop of everything: {name}"),
         Hold::Mandate => format!("the mandate: {name}"),

@@ -7,6 +7,7 @@ mod answer;
 mod change;
 mod cited;
 mod duties;
+mod gate;
 mod releases;
 mod words;
 

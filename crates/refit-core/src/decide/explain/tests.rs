@@ -1,5 +1,7 @@
 //! What an administrator reads, for one decision of each kind.
 
+mod gates;
+
 use super::{View, explain};
 use crate::{
     decide::{Decision, decide_title},
@@ -11,6 +13,7 @@ use crate::{
         syntax::Limits,
         testing::world::build,
     },
+    world::World,
 };
 use refit_model::TitleId;
 use std::fmt::Write;
@@ -55,13 +58,24 @@ const TITLES: &str = "title: google-chrome\nscheme: chrome\n---\ntitle: firefox\
 
 /// The decisions about a title of the world's first device.
 fn decisions(policies: &str, world: &str, title: &str) -> (Vec<Decision>, View) {
+    decisions_under(ORGANIZATION, policies, world, title, |_| {})
+}
+
+/// The same in another organisation, and where the log says more than a document can.
+fn decisions_under(
+    organization: &str,
+    policies: &str,
+    world: &str,
+    title: &str,
+    more: impl Fn(&mut World),
+) -> (Vec<Decision>, View) {
     let mut test = String::from("test: an explanation\nexpect: {}\nworld:\n");
     for line in world.lines() {
         writeln!(test, "  {line}").unwrap();
     }
     let mut files = Files::default();
     let texts =
-        [("refit.yaml", ORGANIZATION), ("titles.yaml", TITLES), ("policies.yaml", policies), ("world.yaml", &test)];
+        [("refit.yaml", organization), ("titles.yaml", TITLES), ("policies.yaml", policies), ("world.yaml", &test)];
     for (name, text) in texts {
         files.add(name.to_owned(), text.trim_start().as_bytes(), &Limits::default()).unwrap();
     }
@@ -71,7 +85,8 @@ fn decisions(policies: &str, world: &str, title: &str) -> (Vec<Decision>, View) 
     for policy in &mut repository.policies {
         policy.mode = if policies.contains("mode:") { policy.mode } else { Mode::Enforce };
     }
-    let built = build(&documents.tests[0], &repository, &files, &mut found);
+    let mut built = build(&documents.tests[0], &repository, &files, &mut found);
+    more(&mut built.world);
     found.retain(|found| found.severity == Severity::Error);
     assert!(found.is_empty(), "{}", found.iter().map(|found| render(found, &files)).collect::<String>());
     let device = &built.devices[0];
@@ -81,7 +96,11 @@ fn decisions(policies: &str, world: &str, title: &str) -> (Vec<Decision>, View) 
 
 /// What is said of a title of the world's first device: lines without gaps.
 fn told(policies: &str, world: &str, title: &str) -> String {
-    let (decisions, view) = decisions(policies, world, title);
+    told_under(ORGANIZATION, policies, world, title, |_| {})
+}
+
+fn told_under(organization: &str, policies: &str, world: &str, title: &str, more: impl Fn(&mut World)) -> String {
+    let (decisions, view) = decisions_under(organization, policies, world, title, more);
     let text: String = decisions.iter().map(|decision| explain(decision, &view).to_string()).collect();
     for line in text.lines().map(str::trim_start) {
         for gap in ["  ", "..", " .", " ,", ": .", "()", "``", ": :"] {

@@ -235,6 +235,13 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
         let ring = rollout.rings.iter().find(|ring| ring.name == needs.ring)?;
         diagnostic = diagnostic.with_note(format!("{}: {}", ring.name, tell_ring(gate, ring, needs)));
     }
+    // What is written can be read.
+    if gate.patience.is_none() {
+        let longer = length(gate.patience_after(SignedDuration::ZERO));
+        diagnostic = diagnostic.with_note(format!(
+            "a gate that has not answered {longer} after its ring could have soaked asks a person; `patience` says otherwise"
+        ));
+    }
     Some(diagnostic)
 }
 
@@ -315,6 +322,7 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: canary: the devices that match, at most 30; up to 27 results without a failure, 1d after the first result
   note: early: 10% of the devices, at most 3; up to 3 results without a failure, 2d after the first result
   note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
+  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
 "#);
     }
 
@@ -328,6 +336,7 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: canary: the devices that match, at most 1000; 320 results without a failure, 1d after the first result
   note: early: 10% of the devices, at most 100; it can't pass
   note: broad: 50% of the devices, at most 500; 320 results without a failure, 2d after the first result
+  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
 
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:8:17
@@ -374,6 +383,7 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: canary: the devices that match; it goes by `enough`, whatever their number, 1d after the first result
   note: early: 10% of the devices; it goes by `enough`, whatever their number, 2d after the first result
   note: broad: 50% of the devices; it goes by `enough`, whatever their number, 2d after the first result
+  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
 
 error[policy/gate-never-halts]: gate that can't halt
   policy.yaml:12:26

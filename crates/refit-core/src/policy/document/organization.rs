@@ -115,7 +115,7 @@ pub struct GateDocument {
     /// The share of people who may say that it broke something, beyond the control group's.
     #[serde(default)]
     pub reports: Option<Share>,
-    /// Inconclusive for longer asks a person.
+    /// Inconclusive for longer asks a person; a week more than the ring soaks where it is left out.
     #[serde(default)]
     pub patience: Option<Duration>,
     /// Further measurements.

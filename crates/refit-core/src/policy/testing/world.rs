@@ -209,6 +209,7 @@ impl Builder<'_> {
                 after: document.after.as_str().into(),
                 platform,
                 finding,
+                notes: None,
             });
         }
         gates

@@ -81,7 +81,7 @@ fn it_looks_again_when_a_ring_has_soaked_and_where_silence_counts_now_and_then()
     let mut shell = made_under(&quiet, 30, 3, |shell, id| shell.enrol(id));
     shell.release("editor", "1.1.0");
     direct(&mut shell);
-    assert_eq!(next(&shell), None, "nothing comes of time alone");
+    assert_eq!(next(&shell), hours(&shell, 7 * 24), "nothing comes of time alone but that a person is asked");
     update(&mut shell, "1.1.0");
     direct(&mut shell);
     assert_eq!(next(&shell), hours(&shell, 24));
@@ -160,6 +160,43 @@ fn people_halt_what_is_not_urgent_until_somebody_says_otherwise() {
     assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
     let halt = shell.state.rollouts.halt(&TitleId::new("editor"), "1.1.0", Some("linux")).unwrap();
     assert_eq!(halt.until, None);
+}
+
+#[test]
+fn a_title_that_is_always_in_a_hurry_is_not_made_urgent_by_another() {
+    // Viewers go the fast way where something is exploited; the editor always does.
+    let policy = POLICY.replace("rollout: standard\ndeadline: [{ within: 14d }]", "rollout: fast\ndeadline: [{ within: 14d }]").replace(
+        "gates:",
+        "  fast: { gate: default, rings: [{ name: canary, where: '\"canary\" in device.tags', soak: 1d }, { name: rest }] }\ngates:",
+    ) + "---\ntitle: viewer\n---\npolicy: viewers\nsoftware: [viewer]\nrollout: standard\ndeadline: [{ if: exposure.kev, within: 2d, rollout: fast }, { within: 14d }]\n";
+    let mut shell = made_under(&policy, 100, 12, super::joined);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.wait(1);
+    update(&mut shell, "1.1.0");
+    (0..12).for_each(|index| super::signals::complain(&mut shell, index));
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+    let halt = shell.state.rollouts.halt(&TitleId::new("editor"), "1.1.0", Some("linux")).unwrap();
+    assert_eq!((halt.rollout.as_deref(), halt.until), (Some("fast"), None));
+}
+
+/// The editor itself is exploited: who waits for the release that mends it is in danger too.
+#[test]
+fn people_stop_what_is_exploited_for_four_hours() {
+    let policy = POLICY
+        .replace("gates:", "  fast: { gate: default, rings: [{ name: canary, where: '\"canary\" in device.tags', soak: 1h }, { name: rest }] }\ngates:")
+        .replace("deadline: [", "deadline: [{ if: exposure.kev, within: 2d, rollout: fast }, ");
+    let mut shell = made_under(&policy, 100, 12, super::joined);
+    super::signals::exploited(&mut shell);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.wait(1);
+    update(&mut shell, "1.1.0");
+    (0..12).for_each(|index| super::signals::complain(&mut shell, index));
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+    let halt = shell.state.rollouts.halt(&TitleId::new("editor"), "1.1.0", Some("linux")).unwrap();
+    assert_eq!(halt.rollout.as_deref(), Some("fast"));
+    assert_eq!(halt.until, Some(shell.now + jiff::SignedDuration::from_hours(4)));
 }
 
 #[test]

@@ -121,6 +121,16 @@ fn a_slip_in_a_signal_is_told() {
     assert!(matches!(tell("monitoring", "crashes", "d999"), Refusal::Missing { what: "device", .. }));
 }
 
+/// What the editor's next release mends is exploited.
+pub fn exploited(shell: &mut Shell) {
+    let advisory = serde_json::json!({
+        "id": "CVE-2026-1111", "title": "editor", "affected": ["<1.1.0"],
+        "known_at": "2026-11-01T00:00:00Z", "kev": "2026-11-01T00:00:00Z",
+    });
+    let advisories = vec![serde_json::from_value(advisory).unwrap()];
+    shell.tell(Input::Advisories { source: "feed".into(), advisories });
+}
+
 pub fn complain(shell: &mut Shell, index: usize) {
     complain_of(shell, index, None);
 }
@@ -215,12 +225,15 @@ fn a_person_confirms_a_halt_by_people() {
         "deadline: [{ if: exposure.kev, within: 2d, rollout: standard }, { within: 14d }]",
     );
     let mut shell = made_under(&urgent, 100, 12, joined);
+    exploited(&mut shell);
     shell.release("editor", "1.1.0");
     direct(&mut shell);
     shell.wait(1);
     update(&mut shell, "1.1.0");
     (0..12).for_each(|index| complain(&mut shell, index));
     assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+    let halt = shell.state.rollouts.halt(&TitleId::new("editor"), "1.1.0", Some("linux")).unwrap();
+    assert_eq!(halt.until, Some(shell.now + SignedDuration::from_hours(4)));
     shell.tell(Input::HaltRelease {
         title: TitleId::new("editor"),
         version: "1.1.0".into(),

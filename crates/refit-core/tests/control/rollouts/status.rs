@@ -47,10 +47,11 @@ fn a_release_is_under_way_asks_a_person_and_is_complete() {
     shell.wait(7 * 24 - 1);
     assert_eq!(stands(&shell).0, Stage::UnderWay);
     shell.wait(1);
+    direct(&mut shell);
     assert_eq!(stands(&shell).0, Stage::Asks);
     assert_eq!(
         status(&shell).sentence(shell.now),
-        "a person has to say whether early opens: 0 of 4 reported, none failed"
+        "a person has to say whether early opens: 0 of 4 reported, none failed; not clear for 7 days"
     );
 
     // A person has said.

@@ -65,11 +65,13 @@ impl State {
             };
             self.rollouts.begins(part, is_snapshot.then(|| set.clone()), already);
         }
+        self.rollouts.goes_on(opened);
         self.rollouts.ring_opened(seq, at, opened);
         self.revise_set(&opened.title, &opened.version, seq);
     }
 
     pub(super) fn gate_answered(&mut self, seq: u64, at: Timestamp, answered: &GateAnswered) {
+        self.rollouts.heard(answered);
         let here = answered.platform.as_ref().map(|platform| self.found.on_platform(platform));
         self.rollouts.gate_answered(seq, at, answered, here.as_ref());
         self.revise_set(&answered.title, &answered.version, seq);

@@ -1,0 +1,31 @@
+//! Questions to people about releases that wait.
+
+use super::super::{
+    event::GateAsked,
+    input::{Outcome, Refusal},
+    state::State,
+};
+use super::{
+    catalogue::{readable, repository},
+    operations::one,
+};
+
+/// Asks once, about a gate that stands and that nobody has answered: what the director saw may have changed since.
+pub(super) fn ask(state: &State, asked: GateAsked) -> Result<Outcome, Refusal> {
+    readable(state, &asked.title, &asked.version)?;
+    let GateAsked { title, version, rollout, after, platform, because, .. } = &asked;
+    if !repository(state)?.rollouts.contains_key(rollout) {
+        return Err(Refusal::Missing { what: "rollout", id: rollout.clone() });
+    }
+    let rollouts = &state.rollouts;
+    let platform = platform.as_deref();
+    let record = rollouts.of(title).iter().find(|record| record.is_of(rollout, version, platform));
+    let waits = record.filter(|record| {
+        record.open.last().is_some_and(|open| open.ring == *after)
+            && rollouts.answer(title, version, platform, (rollout, after)).is_none()
+            && rollouts.halt(title, version, platform).is_none()
+    });
+    let new =
+        waits.is_some_and(|record| rollouts.asks(title, record).all(|question| !question.because.is_like(*because)));
+    Ok(if new { one(asked) } else { Outcome::default() })
+}

@@ -1,0 +1,153 @@
+//! Questions to people: gates that have not answered for too long, and due times that have come behind a gate that has not.
+//!
+//! A question is written down once. It is open until somebody answers the gate, or the next ring opens whoever let it.
+
+use super::{
+    super::event::{GateAnswered, GateAsked, RingOpened},
+    record::{Happened, Moment, RolloutRecord, Rollouts},
+};
+use crate::{
+    decide::rough,
+    policy::{document::test::GateAnswer, repository::Repository},
+};
+use jiff::Timestamp;
+use refit_model::TitleId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// Why a person is asked whether a release goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AskedFor {
+    /// The gate has not been clear for longer than its patience.
+    Patience {
+        /// Since when it has not.
+        #[schemars(with = "String")]
+        since: Timestamp,
+    },
+    /// Devices behind the gate are overdue, and what gives their due time says `at_due: ask`.
+    Due {
+        /// How many were when it was asked.
+        devices: u64,
+        /// The first of their due times.
+        #[schemars(with = "String")]
+        since: Timestamp,
+    },
+}
+
+/// A question to a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateQuestion {
+    /// The release.
+    pub version: SmolStr,
+    /// The rollout in which the gate stands.
+    pub rollout: SmolStr,
+    /// The ring before the gate.
+    pub after: SmolStr,
+    /// The platform; `None` is every platform.
+    pub platform: Option<SmolStr>,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Why.
+    pub because: AskedFor,
+}
+
+impl AskedFor {
+    /// Whether it is the same question, whatever its figures.
+    pub fn is_like(self, other: AskedFor) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// In words, at a time: `not clear for 7 days`.
+    pub fn sentence(self, now: Timestamp) -> String {
+        match self {
+            AskedFor::Patience { since } => format!("not clear for {}", rough(now.duration_since(since))),
+            AskedFor::Due { devices: 1, since } => format!("1 device behind it was due on {since:.0}"),
+            AskedFor::Due { devices, since } => {
+                format!("{devices} devices behind it are overdue, the first since {since:.0}")
+            }
+        }
+    }
+}
+
+impl Rollouts {
+    /// What was asked of a title's releases and is not answered.
+    pub fn questions(&self, title: &TitleId) -> &[GateQuestion] {
+        self.asked.get(title).map_or(&[], |list| list.as_slice())
+    }
+
+    /// What was asked about the gate after the last open ring of a release, and is not answered.
+    pub fn asks<'s>(&'s self, title: &TitleId, record: &'s RolloutRecord) -> impl Iterator<Item = &'s GateQuestion> {
+        let last = record.open.last().map(|open| &open.ring);
+        self.questions(title).iter().filter(move |question| {
+            Some(&question.after) == last
+                && record.is_of(&question.rollout, &question.version, question.platform.as_deref())
+        })
+    }
+
+    /// How many releases wait for a person, on each platform: those of rollouts that a repository still has, and of which no later
+    /// release has gone all the way.
+    pub fn waiting_for_people(&self, repository: &Repository) -> usize {
+        let records = self.asked.keys().flat_map(|title| self.of(title).iter().map(move |record| (title, record)));
+        let waiting = records.filter(|(title, record)| {
+            let Some(rollout) = repository.rollouts.get(&record.rollout) else { return false };
+            let Some(last) = rollout.rings.last() else { return false };
+            let later = self.of(title).iter().skip_while(|known| known != record).skip(1);
+            let mut later = later.filter(|it| it.is_of(&record.rollout, &it.version, record.platform.as_deref()));
+            self.asks(title, record).next().is_some() && later.all(|later| later.ring(&last.name).is_none())
+        });
+        waiting.count()
+    }
+
+    /// Since when the gate after the last open ring has been able to answer and has not: that ring opened, or somebody took back what
+    /// it had said.
+    pub fn unclear_since(&self, title: &TitleId, record: &RolloutRecord) -> Timestamp {
+        let opened = record.open.last().map_or(Timestamp::MIN, |open| open.at);
+        let moments = self.timelines.get(title).into_iter().flat_map(|moments| moments.iter());
+        let taken_back = moments.filter(|moment| {
+            matches!(&moment.what, Happened::Answered { answer: None, .. })
+                && moment.version == record.version
+                && (moment.platform.is_none() || moment.platform == record.platform)
+        });
+        taken_back.map(|moment| moment.at).max().map_or(opened, |back| back.max(opened))
+    }
+
+    pub(in super::super) fn gate_asked(&mut self, seq: u64, at: Timestamp, asked: &GateAsked) {
+        let GateAsked { title, version, rollout, after, platform, because, evidence, .. } = asked.clone();
+        let what = Happened::Asked { rollout: rollout.clone(), after: after.clone(), because, evidence };
+        self.note(&title, Moment { seq, at, version: version.clone(), platform: platform.clone(), what });
+        let list = Arc::make_mut(self.asked.entry(title).or_default());
+        list.push(GateQuestion { version, rollout, after, platform, at, because });
+    }
+
+    /// A gate was answered, or its answer taken back: what was asked about it has been heard.
+    pub(in super::super) fn heard(&mut self, answered: &GateAnswered) {
+        let GateAnswered { title, version, rollout, after, platform, answer, .. } = answered;
+        self.forget_questions(title, |question| {
+            let of_release = question.version == *version && (platform.is_none() || *platform == question.platform);
+            let of_gate = question.after == *after && rollout.as_ref().is_none_or(|of| *of == question.rollout);
+            // What is halted is halted everywhere.
+            of_release && (of_gate || *answer == Some(GateAnswer::Halt))
+        });
+    }
+
+    /// A ring opened: the gates before it are passed, whoever let it.
+    pub(in super::super) fn goes_on(&mut self, opened: &RingOpened) {
+        let RingOpened { title, version, rollout, platform, .. } = opened;
+        self.forget_questions(title, |question| {
+            (&question.version, &question.rollout, &question.platform) == (version, rollout, platform)
+        });
+    }
+
+    fn forget_questions(&mut self, title: &TitleId, forgets: impl Fn(&GateQuestion) -> bool) {
+        let Some(list) = self.asked.get_mut(title).filter(|list| list.iter().any(&forgets)) else { return };
+        let left: Vec<GateQuestion> = list.iter().filter(|question| !forgets(question)).cloned().collect();
+        if left.is_empty() {
+            self.asked.remove(title);
+        } else {
+            *list = Arc::new(left);
+        }
+    }
+}
