@@ -6,6 +6,7 @@ mod explained;
 mod halts;
 mod pace;
 mod plans;
+mod reports;
 mod rings;
 mod side_by_side;
 mod signals;

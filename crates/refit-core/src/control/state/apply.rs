@@ -17,6 +17,7 @@ use crate::control::{
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, PlanId};
+use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Why an event can't be taken.
@@ -223,6 +224,17 @@ impl State {
 }
 
 impl Receipt {
+    /// The release that was tried: what is there now, or what was to come where that failed. What has failed and does not say what was to
+    /// come tried whatever it left there; `None` where it left what was there before, or nothing.
+    pub fn tried(&self) -> Option<&SmolStr> {
+        match self.result {
+            ReceiptResult::Failed => {
+                self.wanted.as_ref().or_else(|| self.after.as_ref().filter(|_| self.after != self.before))
+            }
+            ReceiptResult::Succeeded | ReceiptResult::RestartPending => self.after.as_ref(),
+        }
+    }
+
     /// Whether it succeeded, by observation.
     pub fn succeeded(&self) -> bool {
         self.result == ReceiptResult::Succeeded

@@ -361,6 +361,7 @@ impl DeviceRecord {
             held: Sorted::default(),
             receipts: Sorted::default(),
             counted: Vec::new(),
+            tried: Vec::new(),
             said: Sorted::default(),
         }
     }

@@ -81,6 +81,10 @@ pub struct DeviceRecord {
     /// The ids of the receipts that counted last, oldest first: the same one counts once, whatever clocks say.
     #[serde(default)]
     pub counted: Vec<SmolStr>,
+    /// What was tried in slots within three days before the newest receipt there: that one is in `receipts`. A device on which nothing
+    /// is changed twice in that time has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
 }
 
 /// Two histories claim a device.
@@ -155,6 +159,17 @@ pub struct Receipt {
     /// what is installed is due no more.
     #[serde(default)]
     pub due: Option<Timestamp>,
+}
+
+/// A release that a device tried, whatever came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The title.
+    pub title: TitleId,
+    /// The release.
+    pub version: SmolStr,
+    /// When that ended.
+    pub at: Timestamp,
 }
 
 /// One person. Values are elsewhere, by reference, so that they can be erased.

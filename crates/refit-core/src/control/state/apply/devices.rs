@@ -1,6 +1,6 @@
 //! Devices: what sources say of them, presence and absences, receipts.
 
-use super::super::{AbsenceRecord, Installed, Receipt, State, found::platforms};
+use super::super::{AbsenceRecord, Installed, Receipt, State, Tried, found::platforms};
 use crate::control::{
     entry::{InstallEntry, ReceiptResult, SlotName},
     event::{ComplaintReceived, DeviceObserved, PresenceSeen, ReceiptReceived},
@@ -183,9 +183,18 @@ impl State {
                 due: published.and_then(|published| published.due).filter(|_| waits),
             };
             // What is older than what is known of the slot counts, and replaces nothing.
-            if device.receipts.get(&receipt.slot).is_none_or(|known| known.at <= kept.at) {
-                device.receipts.insert(receipt.slot.clone(), kept);
-            }
+            let replaces = device.receipts.get(&receipt.slot).is_none_or(|known| known.at <= kept.at);
+            let other = match replaces {
+                true => device.receipts.insert(receipt.slot.clone(), kept),
+                false => Some(kept),
+            };
+            // People may still complain of it.
+            let newest = device.receipts.get(&receipt.slot).map_or(receipt.at, |newest| newest.at);
+            let from = newest.checked_sub(BLAMED).unwrap_or(Timestamp::MIN);
+            let title = receipt.slot.title.clone();
+            let other = other.and_then(|other| Some(Tried { version: other.tried()?.clone(), at: other.at, title }));
+            device.tried.extend(other);
+            device.tried.retain(|tried| tried.title != receipt.slot.title || tried.at >= from);
             device.counted.push(receipt.receipt.clone());
             let surplus = device.counted.len().saturating_sub(COUNTED_MOST);
             device.counted.drain(..surplus);
@@ -204,16 +213,19 @@ impl State {
         }
     }
 
-    /// What had changed on a device within three days before somebody complained is what they complain of.
+    /// What was tried on a device within three days before somebody complained is what they complain of: each release, and also one
+    /// that failed, which may have left something behind.
     pub(super) fn complained(&mut self, complaint: &ComplaintReceived) {
         let Some(device) = self.devices.get(&complaint.device) else { return };
         let from = complaint.at.checked_sub(BLAMED).unwrap_or(Timestamp::MIN);
-        let recent = device.receipts.iter().filter(|(slot, receipt)| {
-            let named = complaint.title.as_ref().is_none_or(|title| title.as_str() == slot.title.as_str());
-            named && receipt.at >= from && receipt.at <= complaint.at
+        let newest = device.receipts.iter();
+        let newest = newest.filter_map(|(slot, receipt)| Some((&slot.title, receipt.tried()?, receipt.at)));
+        let earlier = device.tried.iter().map(|tried| (&tried.title, &tried.version, tried.at));
+        let blamed = newest.chain(earlier).filter(|(title, _, at)| {
+            let named = complaint.title.as_ref().is_none_or(|named| named.as_str() == title.as_str());
+            named && *at >= from && *at <= complaint.at
         });
-        let changed: Vec<_> =
-            recent.filter_map(|(slot, receipt)| Some((slot.title.clone(), receipt.after.clone()?))).collect();
-        self.rollouts.complaint(device.index, &changed);
+        let blamed: Vec<_> = blamed.map(|(title, version, _)| (title.clone(), version.clone())).collect();
+        self.rollouts.complaint(device.index, &blamed);
     }
 }
