@@ -293,7 +293,14 @@ pub fn questions(state: &State) -> Vec<Asked> {
             question,
             hook: hook.clone(),
             url: state.leases.hook(hook).cloned(),
-            groups: lease.places.iter().map(|place| place.group.clone()).collect(),
+            groups: lease
+                .places
+                .iter()
+                .map(|place| &place.group)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .cloned()
+                .collect(),
         })
     });
     questions.collect()

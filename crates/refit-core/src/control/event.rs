@@ -609,6 +609,9 @@ events! {
     LeaseResumed {
         /// Who has the lease.
         holder: Holder,
+        /// Whether the hooks have to agree again that it begins; they had not in logs from before this was written down.
+        #[serde(default)]
+        drains: bool,
     }
 
     "lease.settled", 1 =>

@@ -217,10 +217,19 @@ impl Lease {
         Ok(())
     }
 
-    /// It was not over after all.
+    /// It was not over after all. What was drained for it may be in use again: the hooks have to agree once more.
     pub fn resumed(&mut self) -> Result<(), NotNow> {
+        self.resumed_as(beginning(&self.places))
+    }
+
+    /// As [`Self::resumed`], in logs from before hooks were asked again.
+    pub fn resumed_at_once(&mut self) -> Result<(), NotNow> {
+        self.resumed_as(Phase::Session)
+    }
+
+    fn resumed_as(&mut self, phase: Phase) -> Result<(), NotNow> {
         let (Phase::Settling { .. } | Phase::Checking { .. }) = self.phase else { return Err(self.not_now()) };
-        self.phase = Phase::Session;
+        self.phase = phase;
         self.problem = None;
         Ok(())
     }

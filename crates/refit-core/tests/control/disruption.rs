@@ -386,6 +386,12 @@ fn hooks_have_to_agree_before_and_after_and_one_that_fails_grants_nothing() {
     // It was not through after all.
     fleet.receipt("db-1", ReceiptResult::Failed, "2.0");
     fleet.check_in("db-1");
+    // The probe may have put it back: nothing goes on before it is drained again.
+    assert_eq!(fleet.phase("db-1"), Some("draining"));
+    assert!(fleet.check_in("db-1").is_empty());
+    let asked = disruption::questions(&fleet.shell.state);
+    assert_eq!((asked.len(), asked[0].question, asked[0].hook.as_str()), (1, Question::Drain, "lb"));
+    fleet.shell.tell(answer(Question::Drain, "lb", true, ""));
     assert_eq!(fleet.phase("db-1"), Some("session"));
     fleet.receipt("db-1", ReceiptResult::Succeeded, "2.0");
     fleet.check_in("db-1");
@@ -423,6 +429,44 @@ fn others_take_leases_of_the_same_groups() {
     assert!(matches!(fleet.shell.try_as(&client, take("", "db")), Err(Refusal::Invalid(_))));
     let group = fleet.shell.state.leases.all().find(|(_, lease)| lease.phase == Phase::Session);
     assert!(group.is_some());
+}
+
+#[test]
+fn a_client_keeps_the_terms_of_every_policy_and_all_their_hooks_are_asked() {
+    let second = "---\npolicy: kernels\nsoftware: [deb/kernel]\ndisruption: { group_by: device.cluster, max_unavailable: 2, settle: 2h, drain: storage, health: probe }\n";
+    let policy = POLICY.replace("settle: 30m", "settle: 30m, drain: lb") + second;
+    let mut fleet = Fleet::new(&[("db-1", Some("db")), ("db-2", Some("db"))], &policy);
+    let client = person("node", &[Scope::FleetLock]);
+    let take = |client: &str| Input::Leases(LeaseInput::Take { client: client.into(), group: "db".into() });
+    fleet.shell.try_as(&client, take("node-7")).unwrap();
+    let holder = Holder::Client("node-7".into());
+    let phase = |fleet: &Fleet| fleet.shell.state.leases.of(&holder).map(|lease| lease.phase.word());
+    let hooks = |fleet: &Fleet| {
+        let asked = disruption::questions(&fleet.shell.state);
+        assert!(asked.iter().all(|asked| asked.groups.len() == 1), "{asked:?}");
+        asked.into_iter().map(|asked| asked.hook.to_string()).collect::<Vec<_>>()
+    };
+    let answer = |question, hook: &str| {
+        let holder = Holder::Client("node-7".into());
+        Input::Leases(LeaseInput::Answer { holder, question, hook: hook.into(), agrees: true, said: "".into() })
+    };
+    assert_eq!(hooks(&fleet), ["lb", "storage"]);
+    fleet.shell.tell(answer(Question::Drain, "lb"));
+    assert_eq!(phase(&fleet), Some("draining"));
+    fleet.shell.tell(answer(Question::Drain, "storage"));
+    assert_eq!(phase(&fleet), Some("session"));
+    assert!(matches!(fleet.shell.try_as(&client, take("node-8")), Err(Refusal::Busy(_))), "one at a time is stricter");
+    fleet.shell.try_as(&client, Input::Leases(LeaseInput::Through { client: "node-7".into() })).unwrap();
+    fleet.minutes(119);
+    fleet.shell.tell(Input::Tick);
+    assert_eq!(phase(&fleet), Some("settling"), "two hours are longer");
+    fleet.minutes(1);
+    fleet.shell.tell(Input::Tick);
+    assert_eq!((phase(&fleet), hooks(&fleet)), (Some("checking"), vec!["probe".to_owned()]));
+    // Whoever begins anew before it is well is drained anew, by all of them.
+    assert_eq!(fleet.shell.try_as(&client, take("node-7")).unwrap().len(), 1);
+    assert_eq!((phase(&fleet), hooks(&fleet)), (Some("draining"), vec!["lb".to_owned(), "storage".to_owned()]));
+    assert_eq!(fleet.shell.replayed().leases.of(&holder), fleet.shell.state.leases.of(&holder));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn of_device(state: &State, device: &DeviceId, step: LeaseStep, now: Timestamp) 
         }
         (LeaseStep::Resume, Some(lease)) => {
             let over = matches!(lease.phase, Phase::Settling { .. } | Phase::Checking { .. });
-            over.then(|| LeaseResumed { holder }.into())
+            over.then(|| LeaseResumed { holder, drains: true }.into())
         }
         (LeaseStep::GiveBack, Some(lease)) => {
             let over = unfinished(state, record, lease, &[]).is_none();
@@ -100,18 +100,18 @@ pub(super) fn tick(state: &State, now: Timestamp) -> Vec<Event> {
 
 /// Somebody who is no device wants to restart. Asking again is granted again.
 fn take(state: &State, client: SmolStr, group: &str, now: Timestamp) -> Result<Outcome, Refusal> {
-    let wish = wish(state, group)?;
+    let (group, wishes) = wishes(state, group)?;
     let holder = named(client)?;
     match state.leases.of(&holder) {
-        Some(lease) if !lease.has(&wish.place.group) => {
+        Some(lease) if !lease.has(&group) => {
             let held = lease.places.iter().map(|place| state.group_called(&place.group).to_string());
-            let held = held.collect::<Vec<_>>().join(", ");
+            let held = held.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
             Err(Refusal::Conflict(format!("`{}` has the lease of another group: {held}", holder.as_str())))
         }
         Some(lease) => match &lease.phase {
             Phase::Session => Ok(Outcome::default()),
-            // It begins anew before it was seen to be well: the place is still its own.
-            Phase::Settling { .. } | Phase::Checking { .. } => Ok(one(LeaseResumed { holder })),
+            // It begins anew before it was seen to be well: the place is still its own, and is drained anew.
+            Phase::Settling { .. } | Phase::Checking { .. } => Ok(one(LeaseResumed { holder, drains: true })),
             Phase::Draining { yet } => {
                 let yet = yet.iter().map(SmolStr::as_str).collect::<Vec<_>>().join(", ");
                 Err(Refusal::Busy(format!("the webhook {yet} has not agreed yet: ask again")))
@@ -122,18 +122,21 @@ fn take(state: &State, client: SmolStr, group: &str, now: Timestamp) -> Result<O
             let why = state.brake.as_ref().map(|(why, _)| why.clone()).unwrap_or_default();
             Err(Refusal::Stopped { why })
         }
-        None => match (forgets(state, now), ask(state, &holder, [&wish], now)) {
+        None => match (forgets(state, now), ask(state, &holder, &wishes, now)) {
             (Some(until), _) => Err(Refusal::Busy(format!(
                 "the log came from a backup, and may not know of all leases: nobody gets one until {until:.0}"
             ))),
-            (None, Ok(())) => Ok(one(LeaseTaken { holder, places: BTreeSet::from([wish.place]) })),
+            (None, Ok(())) => {
+                Ok(one(LeaseTaken { holder, places: wishes.into_iter().map(|wish| wish.place).collect() }))
+            }
             (None, Err(no)) => Err(Refusal::Busy(state.because(&no).into())),
         },
     }
 }
 
-/// The group that somebody names, with the strictest terms that any policy has for it.
-fn wish(state: &State, named: &str) -> Result<Wish, Refusal> {
+/// The group that somebody names, and the terms of each policy that has it: all of them have to be kept, and all of their hooks to be
+/// asked.
+fn wishes(state: &State, named: &str) -> Result<(Group, Vec<Wish>), Refusal> {
     let grouping = state.grouping();
     let dotted = grouping.keys().find_map(|field| {
         let value = named.strip_prefix(field)?.strip_prefix('.')?;
@@ -151,18 +154,8 @@ fn wish(state: &State, named: &str) -> Result<Wish, Refusal> {
         }));
     };
     let group = Group::new(field.as_str(), value);
-    let terms = grouping.get(field.as_str()).into_iter().flatten().map(|terms| terms.wish(group.clone()));
-    let strictest = terms.reduce(|a, b| Wish {
-        place: crate::rollout::disruption::Place {
-            most: a.place.most.min(b.place.most),
-            settle_seconds: a.place.settle_seconds.max(b.place.settle_seconds),
-            drain: a.place.drain.or(b.place.drain),
-            health: a.place.health.or(b.place.health),
-            group: a.place.group,
-        },
-        silent_after: a.silent_after.min(b.silent_after),
-    });
-    strictest.ok_or_else(|| Refusal::Invalid("there is no such group".into()))
+    let wishes = grouping.get(field.as_str()).into_iter().flatten().map(|terms| terms.wish(group.clone())).collect();
+    Ok((group, wishes))
 }
 
 fn named(client: SmolStr) -> Result<Holder, Refusal> {

@@ -116,7 +116,10 @@ impl LeaseBook {
                     self.rests.insert(device.clone(), until);
                 }
             }
-            Event::LeaseResumed(resumed) => self.change(seq, &resumed.holder, Lease::resumed),
+            Event::LeaseResumed(resumed) => {
+                let go_on = if resumed.drains { Lease::resumed } else { Lease::resumed_at_once };
+                self.change(seq, &resumed.holder, go_on);
+            }
             Event::LeaseSettled(settled) => self.change(seq, &settled.holder, Lease::checked),
             Event::LeaseWithdrawn(back) => {
                 self.change(seq, &back.holder, |lease| lease.withdrawn(back.until, back.why.clone()));
@@ -180,7 +183,7 @@ impl LeaseBook {
 }
 
 impl State {
-    /// The fields that policies in force group devices by, with the strictest terms that any of them has.
+    /// The fields that policies in force group devices by, with the terms of each of them.
     pub fn grouping(&self) -> BTreeMap<&str, Vec<&crate::policy::document::policy::DisruptionDocument>> {
         let mut fields: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         let policies = self.policy.iter().flat_map(|policy| &policy.repository.policies);

@@ -1,8 +1,8 @@
-//! The releases, newest first, and why each is or is not admitted; the device's ring, and what the gate goes by.
+//! The releases, newest first, and why each is or is not admitted; the device's ring.
 
 use super::{
-    Entry, Tone, View,
-    words::{because, count, for_want_of, gate_says, list, percent, rough, utc},
+    Entry, Tone, View, gate,
+    words::{because, count, for_want_of, list, percent, utc},
 };
 use crate::{
     decide::decision::{
@@ -10,7 +10,6 @@ use crate::{
         RingDerivation, RingReason,
     },
     policy::document::test::GateAnswer,
-    world::Evidence,
 };
 use smol_str::SmolStr;
 
@@ -105,8 +104,8 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
         PassedOver::Undetermined => {
             "what was admitted before stays, as long as it is unknown whether another policy applies".to_owned()
         }
-        PassedOver::Halted { after } => format!("halted after ring {after}"),
-        PassedOver::RingNotOpen { rollout, snapshot, ring, gate } => {
+        PassedOver::Halted(halt) => gate::halted(decision, halt, view),
+        PassedOver::RingNotOpen { rollout, snapshot, ring, gate, asks } => {
             let gate = match gate {
                 // That it was halted is a reason of its own.
                 None | Some(GateAnswer::Halt) => "",
@@ -114,7 +113,10 @@ fn reason(decision: &Decision, reason: &PassedOver, view: &View) -> String {
                 Some(GateAnswer::Inconclusive) => ", because the gate before it has not passed",
             };
             let it = snapshot.as_ref().map_or_else(|| "it".to_owned(), |snapshot| format!("snapshot {snapshot}"));
-            format!("ring {ring} of rollout `{rollout}` has not opened for {it}{gate}")
+            let asks = asks.map_or_else(String::new, |due| {
+                format!("; it was due on {}, and the policy then asks a person (`at_due: ask`)", utc(due))
+            });
+            format!("ring {ring} of rollout `{rollout}` has not opened for {it}{gate}{asks}")
         }
     }
 }
@@ -135,7 +137,7 @@ pub(super) fn ring_and_gate(decision: &Decision, view: &View) -> Vec<Entry> {
     let waited_for = |gate: &&GateDerivation| {
         ring.order.last() != Some(&gate.after) || gate.evidence.is_some() || gate.answer != GateAnswer::Inconclusive
     };
-    entries.extend(ring.gate.as_ref().filter(waited_for).map(|gate| self::gate(gate, view)));
+    entries.extend(ring.gate.as_ref().filter(waited_for).map(|gate| gate::gate(gate, view)));
     entries
 }
 
@@ -198,59 +200,5 @@ fn ring_reason(decision: &Decision, ring: &RingDerivation) -> String {
             "the first, because the device runs a halted release, and this one follows it".to_owned()
         }
         RingReason::Last => "the last, because no ring before it takes the device".to_owned(),
-    }
-}
-
-fn gate(gate: &GateDerivation, view: &View) -> Entry {
-    let tone = match gate.answer {
-        GateAnswer::Pass => Tone::Good,
-        GateAnswer::Halt => Tone::Bad,
-        GateAnswer::Inconclusive => Tone::Waiting,
-    };
-    let version = gate.snapshot.as_ref().map_or_else(|| gate.version.to_string(), |it| format!("snapshot {it}"));
-    let subject = format!("{version}: the gate after ring {}", gate.after);
-    let text = format!("{subject} {}", gate_says(gate.answer));
-    let Some(evidence) = &gate.evidence else {
-        let unknown = gate.answer == GateAnswer::Inconclusive;
-        return Entry::new(tone, if unknown { format!("{subject} has not answered yet") } else { text });
-    };
-    let failed = match evidence.failed {
-        0 => "none failed".to_owned(),
-        failed => format!("{failed} failed"),
-    };
-    let reported = match evidence.devices {
-        0 => "the ring has no devices".to_owned(),
-        devices => format!("{} of {} reported, {failed}", evidence.reported, devices_text(devices)),
-    };
-    let soaked = evidence.first_result.map(|first| view.now.duration_since(first));
-    let soaked = match soaked {
-        None => format!("it has not begun to soak, for {}", rough(gate.soak)),
-        Some(soaked) if soaked >= gate.soak => format!("it has soaked for {}", rough(soaked)),
-        Some(soaked) => format!("it has soaked for {} of {}", rough(soaked), rough(gate.soak)),
-    };
-    let soaked = if gate.soak.is_zero() { String::new() } else { format!("; {soaked}") };
-    let entry = Entry::new(tone, format!("{text}: {reported}{soaked}"));
-    match (gate.answer, gate.failure_rate) {
-        (GateAnswer::Inconclusive, Some(rate)) => entry.with([passes(gate, evidence, rate)]),
-        _ => entry,
-    }
-}
-
-fn devices_text(devices: u64) -> String {
-    count(usize::try_from(devices).unwrap_or(usize::MAX), "device has", "devices have")
-}
-
-/// What a gate that is inconclusive waits for.
-fn passes(gate: &GateDerivation, evidence: &Evidence, rate: f64) -> String {
-    let soak = if gate.soak.is_zero() { String::new() } else { format!(" after {} of soaking,", rough(gate.soak)) };
-    let surely = format!("when it is sure that less than {} fail", percent(rate));
-    // Where some have failed, reports without a failure no longer suffice.
-    match gate.enough.filter(|_| evidence.devices > 0 && evidence.failed == 0) {
-        Some(enough) => {
-            let (devices, needed) = (evidence.devices, (enough * evidence.devices as f64).ceil());
-            let share = percent(enough);
-            format!("it passes{soak} when {needed} of {devices} ({share}) have reported and none failed, or {surely}")
-        }
-        None => format!("it passes{soak} {surely}"),
     }
 }

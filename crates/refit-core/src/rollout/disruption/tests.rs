@@ -83,11 +83,26 @@ fn a_session_goes_from_its_hooks_to_its_hooks() {
     assert!(!lease.is_over(at(1_000)), "a hook has to agree");
     lease.checked().unwrap();
     assert_eq!(lease.asks(), Some((Question::Health, &BTreeSet::from(["probe".into()]))));
+    // The probe may have put it back: nothing begins before it is drained again.
     lease.resumed().unwrap();
+    assert!(!lease.permits(&places));
+    assert_eq!(lease.asks(), Some((Question::Drain, &BTreeSet::from(["lb".into()]))));
+    lease.drained("lb").unwrap();
+    assert!(lease.permits(&places));
     lease.ended(at(200), true).unwrap();
     lease.checked().unwrap();
     lease.healthy("probe").unwrap();
     assert!(lease.is_over(at(200)));
+}
+
+#[test]
+fn what_went_on_before_hooks_were_asked_again_still_did() {
+    let mut lease = Lease::taken(BTreeSet::from([with_hooks("lb", "probe")]), at(0), 1);
+    lease.drained("lb").unwrap();
+    assert!(lease.resumed_at_once().is_err());
+    lease.ended(at(100), true).unwrap();
+    lease.resumed_at_once().unwrap();
+    assert_eq!(lease.phase, Phase::Session);
 }
 
 #[test]
