@@ -4,8 +4,11 @@
 //! anything. The writer looks once more ([`super::handle()`]): two who check in at the same moment never both get the last lease.
 //! Nothing but a check-in of the device itself begins or ends its session; what has fallen silent keeps its lease.
 
+mod health;
 mod status;
 
+pub use health::awaited;
+pub(super) use health::said;
 pub use status::{GroupStatus, MemberStatus, groups};
 
 use super::{
@@ -344,7 +347,7 @@ impl State {
                 Phase::Settling { until } => {
                     return Some((format_smolstr!("its last session settles until {until:.0}"), None));
                 }
-                Phase::Checking { yet } => return Some((self.asks_hooks(lease, yet), None)),
+                Phase::Checking { yet, .. } => return Some((self.asks_hooks(lease, yet), None)),
                 Phase::Withdrawn { until, why } => {
                     return Some((
                         format_smolstr!("its lease was given back by hand ({why}), and ends {until:.0}"),
@@ -359,13 +362,17 @@ impl State {
 
     fn asks_hooks(&self, lease: &Lease, yet: &BTreeSet<SmolStr>) -> SmolStr {
         let names: Vec<&str> = yet.iter().map(SmolStr::as_str).collect();
-        let unknown = yet.iter().any(|hook| self.leases.hook(hook).is_none());
+        let signals: BTreeSet<String> =
+            lease.places.iter().filter_map(|place| Some(place.signal.as_ref()?.to_string())).collect();
+        let is_signal = |hook: &SmolStr| signals.contains(hook.as_str());
+        let unknown = yet.iter().any(|hook| self.leases.hook(hook).is_none() && !is_signal(hook));
         let said = match &lease.problem {
             Some(problem) => format!(", which said: {problem}"),
             None if unknown => ", of which this server knows no address".to_owned(),
             None => String::new(),
         };
-        format_smolstr!("waits for the webhook {} to agree{said}", names.join(", "))
+        let what = if yet.iter().any(is_signal) { "" } else { "the webhook " };
+        format_smolstr!("waits for {what}{} to agree{said}", names.join(", "))
     }
 
     /// A "no" in words: who has the group.
@@ -389,7 +396,9 @@ impl State {
     pub fn stuck(&self, holder: &Holder) -> Option<String> {
         let lease = self.leases.of(holder)?;
         if let Some(problem) = &lease.problem {
-            return Some(format!("a webhook does not agree: {problem}"));
+            let what =
+                if lease.places.iter().any(|place| place.signal.is_some()) { "what has to agree" } else { "a webhook" };
+            return Some(format!("{what} does not agree: {problem}"));
         }
         let record = self.device(holder.device()?)?;
         let silent = silent_since(self, record, document::SILENT_AFTER, self.clock);

@@ -424,6 +424,15 @@ pub struct Exception {
 }
 
 impl Repository {
+    /// The signals that somebody listens to, each as its source and its name: gates of rollouts, and groups whose devices have to be
+    /// well before the next may begin.
+    pub fn listened(&self) -> BTreeSet<(&str, &str)> {
+        let gates = self.rollouts.values().flat_map(|rollout| rollout.gate.iter().flat_map(|gate| &gate.signals));
+        let gates = gates.map(|signal| (signal.source.as_str(), signal.name.as_str()));
+        let groups = self.policies.iter().filter_map(|policy| policy.disruption.as_ref()?.signal());
+        gates.chain(groups.map(|signal| (signal.from.as_str(), signal.signal.as_str()))).collect()
+    }
+
     /// How the versions of a title are written: as its document says, by its namespace, else generic.
     pub fn scheme(&self, title: &TitleId) -> Scheme {
         match title.package() {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_model::DeviceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -52,6 +52,25 @@ pub struct Place {
     /// The hook that has to agree before the lease is given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<SmolStr>,
+    /// The signal that has to say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<HealthSignal>,
+}
+
+/// A signal that has to say nothing bad of a holder before its lease is given back. It is asked under its name in words, which no
+/// webhook can have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HealthSignal {
+    /// The source that gives it.
+    pub source: SmolStr,
+    /// Its name.
+    pub name: SmolStr,
+}
+
+impl fmt::Display for HealthSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "signal {} from {}", self.name, self.source)
+    }
 }
 
 /// Who has a lease.
@@ -102,6 +121,9 @@ pub enum Phase {
     Checking {
         /// Those who have not agreed.
         yet: BTreeSet<SmolStr>,
+        /// Since when: what a signal said before that says nothing; `None` in logs from before signals were asked.
+        #[serde(default)]
+        since: Option<Timestamp>,
     },
     /// A person has given it back. What the device was told lasts until then.
     Withdrawn {
@@ -235,15 +257,15 @@ impl Lease {
     }
 
     /// It has settled; the hooks have to agree. Without any it is given back instead.
-    pub fn checked(&mut self) -> Result<(), NotNow> {
+    pub fn checked(&mut self, at: Timestamp) -> Result<(), NotNow> {
         let Phase::Settling { .. } = self.phase else { return Err(self.not_now()) };
-        self.phase = Phase::Checking { yet: self.hooks(Question::Health) };
+        self.phase = Phase::Checking { yet: self.hooks(Question::Health), since: Some(at) };
         Ok(())
     }
 
     /// A hook agrees that it is well. It is given back once all have.
     pub fn healthy(&mut self, hook: &str) -> Result<(), NotNow> {
-        let Phase::Checking { yet } = &mut self.phase else { return Err(self.not_now()) };
+        let Phase::Checking { yet, .. } = &mut self.phase else { return Err(self.not_now()) };
         yet.remove(hook);
         self.problem = None;
         Ok(())
@@ -264,7 +286,7 @@ impl Lease {
         match &self.phase {
             Phase::Draining { .. } | Phase::Session => false,
             Phase::Settling { until } => *until <= at && self.hooks(Question::Health).is_empty(),
-            Phase::Checking { yet } => yet.is_empty(),
+            Phase::Checking { yet, .. } => yet.is_empty(),
             Phase::Withdrawn { until, .. } => *until <= at,
         }
     }
@@ -288,7 +310,7 @@ impl Lease {
     pub fn asks(&self) -> Option<(Question, &BTreeSet<SmolStr>)> {
         match &self.phase {
             Phase::Draining { yet } => Some((Question::Drain, yet)),
-            Phase::Checking { yet } => Some((Question::Health, yet)),
+            Phase::Checking { yet, .. } => Some((Question::Health, yet)),
             Phase::Session | Phase::Settling { .. } | Phase::Withdrawn { .. } => None,
         }
     }
@@ -309,11 +331,11 @@ fn beginning(places: &BTreeSet<Place>) -> Phase {
 }
 
 fn hooks(places: &BTreeSet<Place>, question: Question) -> BTreeSet<SmolStr> {
-    let named = places.iter().filter_map(|place| match question {
-        Question::Drain => place.drain.clone(),
-        Question::Health => place.health.clone(),
+    let named = places.iter().flat_map(|place| match question {
+        Question::Drain => [place.drain.clone(), None],
+        Question::Health => [place.health.clone(), place.signal.as_ref().map(|signal| format_smolstr!("{signal}"))],
     });
-    named.collect()
+    named.flatten().collect()
 }
 
 /// Who is around in a group, besides those who have a lease.

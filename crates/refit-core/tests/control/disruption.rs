@@ -1,5 +1,6 @@
 //! Disruption groups: a lease for the whole session, one member after the other.
 
+mod health;
 mod sessions;
 
 use super::shell::{Shell, entry, person, time};

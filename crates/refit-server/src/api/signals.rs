@@ -28,19 +28,17 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Respo
 }
 
 fn signals(state: &World, trouble: impl Fn(&SmolStr, &SmolStr) -> Option<String>) -> Vec<SignalSaid> {
-    let rollouts = state.policy.iter().flat_map(|policy| policy.repository.rollouts.values());
-    let gates = rollouts.filter_map(|rollout| rollout.gate.as_ref());
-    let listened: BTreeSet<(&SmolStr, &SmolStr)> =
-        gates.flat_map(|gate| &gate.signals).map(|signal| (&signal.source, &signal.name)).collect();
-    let read = state.rollouts.signals.iter().map(|(source, name, _)| (source, name));
-    let all: BTreeSet<(&SmolStr, &SmolStr)> = listened.iter().copied().chain(read).collect();
-    let one = |(source, name): (&SmolStr, &SmolStr)| {
+    let listened = state.policy.as_ref().map(|policy| policy.repository.listened()).unwrap_or_default();
+    let read = state.rollouts.signals.iter().map(|(source, name, _)| (source.as_str(), name.as_str()));
+    let all: BTreeSet<(&str, &str)> = listened.iter().copied().chain(read).collect();
+    let one = |(from, named): (&str, &str)| {
+        let (source, name) = (&SmolStr::new(from), &SmolStr::new(named));
         let record = state.rollouts.signals.get(source, name);
         let (bad, fine) = record.map(|record| record.devices()).unwrap_or_default();
         SignalSaid {
             source: source.to_string(),
             signal: name.to_string(),
-            listened: listened.contains(&(source, name)),
+            listened: listened.contains(&(from, named)),
             newest: record.and_then(|record| record.newest()),
             bad: bad.len(),
             fine: fine.len(),

@@ -1,11 +1,12 @@
-//! Asks monitoring systems for the signals that gates listen to, while a release is under way.
+//! Asks monitoring systems for the signals that gates listen to while a release is under way, and that leases of disruption groups wait
+//! for.
 
 use super::Pace;
 use crate::{connections::Connections, shell::Shell};
 use jiff::{SignedDuration, Timestamp};
 use refit_connect::prometheus::{self, Sample};
 use refit_core::{
-    control::{Actor, Input, Signals, State},
+    control::{Actor, Input, Signals, State, disruption::awaited},
     policy::repository::{Monitoring, SignalQuery},
 };
 use refit_model::DeviceId;
@@ -72,7 +73,7 @@ pub(crate) async fn monitoring(shell: Shell, connections: Connections, troubles:
     }
 }
 
-/// The signals that gates of releases under way listen to.
+/// The signals that gates of releases under way listen to, and that leases wait for.
 fn listened(state: &State, now: Timestamp) -> BTreeSet<(SmolStr, SmolStr)> {
     let Some(policy) = &state.policy else { return BTreeSet::new() };
     let records = state.rollouts.under_way.values().flat_map(|list| list.iter());
@@ -82,7 +83,8 @@ fn listened(state: &State, now: Timestamp) -> BTreeSet<(SmolStr, SmolStr)> {
         let ends = rollout.rings.last().is_some_and(|ring| ring.name == last.ring);
         (!ends || now.duration_since(last.at) < WATCHED).then_some(rollout.gate.as_ref()?)
     });
-    gates.flat_map(|gate| &gate.signals).map(|signal| (signal.source.clone(), signal.name.clone())).collect()
+    let gates = gates.flat_map(|gate| &gate.signals).map(|signal| (signal.source.clone(), signal.name.clone()));
+    gates.chain(awaited(state)).collect()
 }
 
 /// Asks for one signal, and tells the writer what it says.
@@ -104,7 +106,9 @@ async fn read(
     let samples = samples.await.map_err(|_| "a mistake in the program".to_owned())??;
     let view = shell.view();
     let Said { devices, unknown } = said(&view.state, &samples, &query.device);
-    let says_nothing_new = same(&view.state.rollouts.signals, &view.state, (source, signal), &devices, at);
+    // Whoever waits for it wants to hear it again, though it says the same.
+    let says_nothing_new = same(&view.state.rollouts.signals, &view.state, (source, signal), &devices, at)
+        && !awaited(&view.state).contains(&(source.clone(), signal.clone()));
     drop(view);
     if !says_nothing_new {
         let input = Input::Signal { source: source.clone(), signal: signal.clone(), at, whole: true, devices };

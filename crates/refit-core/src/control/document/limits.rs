@@ -12,10 +12,10 @@ use crate::{
     },
     facts::{FieldRef, Lookup as _, Value},
     policy::{
-        document::policy::{AfterDue, DisruptionDocument, Mode},
+        document::policy::{AfterDue, DisruptionDocument, HealthDocument, Mode},
         repository::{Policy, Repository},
     },
-    rollout::disruption::{Group, Most, Place},
+    rollout::disruption::{Group, HealthSignal, Most, Place},
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::PersonId;
@@ -122,7 +122,14 @@ impl DisruptionDocument {
                 most: Most::Of(self.max_unavailable),
                 settle_seconds: settle,
                 drain: self.drain.as_deref().map(Into::into),
-                health: self.health.as_deref().map(Into::into),
+                health: match &self.health {
+                    Some(HealthDocument::Webhook(name)) => Some(name.as_str().into()),
+                    Some(HealthDocument::Signal(_)) | None => None,
+                },
+                signal: self.signal().map(|signal| HealthSignal {
+                    source: signal.from.as_str().into(),
+                    name: signal.signal.as_str().into(),
+                }),
             },
             silent_after: self.silent_after.map_or(SILENT_AFTER, |after| after.0),
         }
@@ -153,6 +160,7 @@ impl Writer<'_> {
                 settle_seconds: 0,
                 drain: None,
                 health: None,
+                signal: None,
             };
             wishes.insert(Wish { place, silent_after: SILENT_AFTER });
         }

@@ -1,7 +1,7 @@
 //! Leases of disruption groups: taken, through, given back.
 
 use super::super::{
-    disruption::{acts_until, ask, forgets, has_changed, unfinished},
+    disruption::{acts_until, ask, forgets, has_changed, said, unfinished},
     event::{
         Event, LeaseAnswered, LeaseEnded, LeaseResumed, LeaseReturned, LeaseSettled, LeaseTaken, LeaseWithdrawn,
         WebhookSet,
@@ -89,13 +89,19 @@ fn settled(holder: Holder, lease: &Lease, now: Timestamp) -> Option<Event> {
     (has_settled && hooked).then(|| LeaseSettled { holder }.into())
 }
 
-/// Leases whose time has come though nobody checks in: of those who do not, and those that were given back by hand.
+/// Leases whose time has come though nobody checks in: of those who do not, those that were given back by hand, and those of which a
+/// signal has spoken.
 pub(super) fn tick(state: &State, now: Timestamp) -> Vec<Event> {
     let alone = |holder: &Holder, lease: &Arc<Lease>| {
         holder.device().is_none() || matches!(lease.phase, Phase::Withdrawn { .. })
     };
     let come = state.leases.all().filter(|(holder, lease)| alone(holder, lease));
-    come.filter_map(|(holder, lease)| settled(holder.clone(), lease, now)).collect()
+    let settled = come.filter_map(|(holder, lease)| settled(holder.clone(), lease, now));
+    let answered = state.leases.all().filter_map(|(holder, lease)| said(state, holder, lease));
+    // An answer to what is not asked comes to nothing.
+    settled
+        .chain(answered.filter_map(|answered| answer(state, answered).ok()).flat_map(|outcome| outcome.events))
+        .collect()
 }
 
 /// Somebody who is no device wants to restart. Asking again is granted again.

@@ -209,11 +209,7 @@ pub(super) fn signal(
     whole: bool,
     devices: &BTreeMap<DeviceId, bool>,
 ) -> Result<Outcome, Refusal> {
-    let rollouts = repository(state)?.rollouts.values();
-    let listened: BTreeSet<(&str, &str)> = rollouts
-        .flat_map(|rollout| rollout.gate.iter().flat_map(|gate| &gate.signals))
-        .map(|signal| (signal.source.as_str(), signal.name.as_str()))
-        .collect();
+    let listened = repository(state)?.listened();
     if !listened.contains(&(source.as_str(), signal.as_str())) {
         let known: Vec<String> = listened.iter().map(|(source, name)| format!("`{name}` from `{source}`")).collect();
         let near = did_you_mean(&signal, listened.iter().filter(|(from, _)| *from == source).map(|(_, name)| *name));

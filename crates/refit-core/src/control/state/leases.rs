@@ -120,7 +120,7 @@ impl LeaseBook {
                 let go_on = if resumed.drains { Lease::resumed } else { Lease::resumed_at_once };
                 self.change(seq, &resumed.holder, go_on);
             }
-            Event::LeaseSettled(settled) => self.change(seq, &settled.holder, Lease::checked),
+            Event::LeaseSettled(settled) => self.change(seq, &settled.holder, |lease| lease.checked(at)),
             Event::LeaseWithdrawn(back) => {
                 self.change(seq, &back.holder, |lease| lease.withdrawn(back.until, back.why.clone()));
                 // Others come first.

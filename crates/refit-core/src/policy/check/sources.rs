@@ -12,6 +12,7 @@ const BUILTIN: [&str; 2] = ["agent", "refit"];
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     authority_and_signals(subject, found);
+    health(subject, found);
     budgets(subject, found);
     disruption(subject, found);
 }
@@ -59,6 +60,43 @@ fn authority_and_signals(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                 });
             }
         }
+    }
+}
+
+/// Signals that groups wait for.
+fn health(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let sources = &subject.documents.sources;
+    for policy in subject.repository.policies.iter().filter(|policy| subject.says_itself(policy, "disruption")) {
+        let Some(signal) = policy.disruption.as_ref().and_then(|disruption| disruption.signal()) else { continue };
+        let place = |key: &'static str| subject.term_place(policy, steps!["disruption", "health", key]);
+        let source = sources.iter().find(|source| source.document.source == signal.from);
+        let wrong = match source.map(|source| &source.document.signals) {
+            // The sources may be described elsewhere.
+            None if sources.is_empty() || BUILTIN.contains(&signal.from.as_str()) => continue,
+            None => {
+                let near = did_you_mean(&signal.from, sources.iter().map(|source| source.document.source.as_str()));
+                let label =
+                    format!("no `source:` document is named `{}`, so no device would ever be well", signal.from);
+                let help = near.map_or_else(
+                    || format!("add a `source: {}` document", signal.from),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                ("policy/unknown-source", "unknown source", place("from"), label, help)
+            }
+            // What it says is posted.
+            Some(asked) if asked.is_empty() || asked.contains_key(&signal.signal) => continue,
+            Some(asked) => {
+                let near = did_you_mean(&signal.signal, asked.keys().map(String::as_str));
+                let label = format!("`{}` is not asked for it, so no device would ever be well", signal.from);
+                let help = near.map_or_else(
+                    || format!("add it to `signals:` of `source: {}`", signal.from),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                ("policy/unknown-signal", "unknown signal", place("signal"), label, help)
+            }
+        };
+        let (code, title, Some(place), label, help) = wrong else { continue };
+        found.push(Diagnostic::error(code, title).at(place).label(label).with_help(help));
     }
 }
 
@@ -211,6 +249,26 @@ budgets: [{ per: 24h, at_most: 5%, of: devices, by: person.department }]
 "#
             ),
             ""
+        );
+    }
+
+    #[test]
+    fn a_group_waits_for_a_signal_that_somebody_gives() {
+        let policy = |from: &str, signal: &str| {
+            format!(
+                "source: prometheus\nconnector: prometheus\nsignals: {{ unhealthy: {{ query: 'up < bool 1', device: instance }} }}\n---\npolicy: servers\nsoftware: [deb/server]\ndisruption: {{ group_by: device.cluster, max_unavailable: 1, health: {{ signal: {signal}, from: {from} }} }}\ndeadline: [{{ within: 7d }}]\n"
+            )
+        };
+        assert_eq!(found(CODES, &policy("prometheus", "unhealthy")), "");
+        let shown = found(CODES, &policy("promethius", "unhealthy"));
+        assert!(
+            shown.contains("no device would ever be well") && shown.contains("did you mean `prometheus`?"),
+            "{shown}"
+        );
+        let shown = found(CODES, &policy("prometheus", "unhealty"));
+        assert!(
+            shown.contains("error[policy/unknown-signal]") && shown.contains("did you mean `unhealthy`?"),
+            "{shown}"
         );
     }
 }

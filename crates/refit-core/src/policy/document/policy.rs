@@ -324,9 +324,39 @@ pub struct DisruptionDocument {
     /// The server's webhook that has to agree before a device begins.
     #[serde(default)]
     pub drain: Option<String>,
-    /// The server's webhook that has to agree before the next device may begin.
+    /// What has to agree before the next device may begin: the server's webhook of that name, or a signal.
     #[serde(default)]
-    pub health: Option<String>,
+    pub health: Option<HealthDocument>,
+}
+
+/// What says whether a device is well again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum HealthDocument {
+    /// The server's webhook of that name.
+    Webhook(String),
+    /// A signal.
+    Signal(HealthSignalDocument),
+}
+
+/// A signal that says whether a device is well again: nothing bad, after it has settled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSignalDocument {
+    /// Its name.
+    pub signal: String,
+    /// The source that gives it.
+    pub from: String,
+}
+
+impl DisruptionDocument {
+    /// The signal that has to say that a device is well.
+    pub fn signal(&self) -> Option<&HealthSignalDocument> {
+        match self.health.as_ref()? {
+            HealthDocument::Signal(signal) => Some(signal),
+            HealthDocument::Webhook(_) => None,
+        }
+    }
 }
 
 /// What a package manager may change beyond the planned packages. Nothing, where it is left out.

@@ -11,7 +11,14 @@ impl Leases for Book {
 }
 
 fn place(value: &str, most: Most) -> Place {
-    Place { group: Group::new("device.cluster", value), most, settle_seconds: 60, drain: None, health: None }
+    Place {
+        group: Group::new("device.cluster", value),
+        most,
+        settle_seconds: 60,
+        drain: None,
+        health: None,
+        signal: None,
+    }
 }
 
 fn with_hooks(drain: &str, health: &str) -> Place {
@@ -77,11 +84,11 @@ fn a_session_goes_from_its_hooks_to_its_hooks() {
     assert!(!lease.permits(&places));
     lease.drained("lb").unwrap();
     assert!(lease.permits(&places));
-    assert!(lease.drained("lb").is_err() && lease.healthy("probe").is_err() && lease.checked().is_err());
+    assert!(lease.drained("lb").is_err() && lease.healthy("probe").is_err() && lease.checked(at(100)).is_err());
     lease.ended(at(100), true).unwrap();
     assert!(!lease.permits(&places), "what has ended begins nothing more");
     assert!(!lease.is_over(at(1_000)), "a hook has to agree");
-    lease.checked().unwrap();
+    lease.checked(at(100)).unwrap();
     assert_eq!(lease.asks(), Some((Question::Health, &BTreeSet::from(["probe".into()]))));
     // The probe may have put it back: nothing begins before it is drained again.
     lease.resumed().unwrap();
@@ -90,7 +97,7 @@ fn a_session_goes_from_its_hooks_to_its_hooks() {
     lease.drained("lb").unwrap();
     assert!(lease.permits(&places));
     lease.ended(at(200), true).unwrap();
-    lease.checked().unwrap();
+    lease.checked(at(100)).unwrap();
     lease.healthy("probe").unwrap();
     assert!(lease.is_over(at(200)));
 }
@@ -201,7 +208,7 @@ proptest! {
                 Move::Drained(who) => with(who, &|lease| lease.drained("lb")),
                 Move::Ended(who) => with(who, &|lease| lease.ended(now, true)),
                 Move::Resumed(who) => with(who, &|lease| lease.resumed()),
-                Move::Checked(who) => with(who, &|lease| lease.checked()),
+                Move::Checked(who) => with(who, &|lease| lease.checked(at(100))),
                 Move::Healthy(who) => with(who, &|lease| lease.healthy("probe")),
                 Move::Withdrawn(who) => with(who, &|lease| lease.withdrawn(now, "why".into())),
                 Move::GiveBack(who) => {
