@@ -1,11 +1,11 @@
 //! Windows: when changes may be made, as recurrence rules in the device's own time.
 
 use crate::recurrence::{utc, wall};
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Datelike as _, Days, Months, Utc};
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use rrule::{Frequency, RRule, Tz, Unvalidated};
 use smol_str::SmolStr;
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// When changes may be made: from each occurrence of a rule, for a length of time.
 ///
@@ -28,8 +28,12 @@ pub struct WindowError {
     pub why: SmolStr,
 }
 
-/// How many occurrences are looked at for one question: a rule that opens every second has 86,400 a day, and is refused.
-const OCCURRENCES_MOST: usize = 2_000;
+/// How often a window may open in a day: every five minutes. Whatever is asked of a window looks through the occurrences of two
+/// days or so, and is asked for every device at every check-in; nobody means more, since a session takes half an hour.
+const OPENINGS_A_DAY: usize = 288;
+
+/// By how much a change of zone moves wall time at the most: a date line crosses a country now and then.
+const SHIFT: SignedDuration = SignedDuration::from_hours(24);
 
 impl Window {
     /// Reads a recurrence rule.
@@ -47,6 +51,12 @@ impl Window {
         }
         if lasts <= SignedDuration::ZERO {
             return Err(wrong("it has to last longer than nothing".into()));
+        }
+        let a_day = openings_a_day(&rule);
+        if a_day > OPENINGS_A_DAY {
+            return Err(wrong(format!(
+                "it opens {a_day} times a day, and a window opens every five minutes at the most often ({OPENINGS_A_DAY} times)"
+            )));
         }
         let origin = utc(ORIGIN).ok_or_else(|| wrong("it has no beginning".into()))?;
         rule.clone().validate(origin.with_timezone(&Tz::UTC)).map_err(|error| wrong(error.to_string()))?;
@@ -66,24 +76,36 @@ impl Window {
     /// Until when it is open at `now` in a zone; `None` while it is shut.
     pub fn open_until(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
         let local = zone.to_datetime(now);
-        let day = SignedDuration::from_hours(24);
-        // A day more on either side: daylight saving and changes of zone move wall time by less.
-        let from = local.checked_sub(self.lasts + day).ok()?;
-        let to = local.checked_add(day).ok()?;
-        self.occurrences(from)?
-            .take_while(|start| *start <= to)
-            .take(OCCURRENCES_MOST)
-            .filter_map(|start| moment(zone, start))
-            .filter(|start| *start <= now)
-            .filter_map(|start| start.checked_add(self.lasts).ok())
-            .filter(|end| now < *end)
-            .max()
+        let to = local.checked_add(SHIFT).ok()?;
+        // All openings last as long, so that the last before now decides. It is looked for near first, since a window that lasts
+        // for weeks may open every hour; what is further back than a change of zone can move it is not the last.
+        let mut back = SHIFT + SHIFT;
+        loop {
+            let from = local.checked_sub(back).ok()?;
+            let starts = self.occurrences(from)?.take_while(|start| *start <= to);
+            let last = starts.filter_map(|start| moment(zone, start)).filter(|start| *start <= now).max();
+            if last.is_some() || back > self.lasts + SHIFT {
+                return last?.checked_add(self.lasts).ok().filter(|end| now < *end);
+            }
+            back += back;
+        }
     }
 
     /// When it opens next after `now` in a zone; `None` where it never does.
     pub fn next_opening(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-        let from = zone.to_datetime(now).checked_sub(SignedDuration::from_hours(24)).ok()?;
-        self.occurrences(from)?.take(100).filter_map(|start| moment(zone, start)).find(|start| *start > now)
+        self.openings(zone, now).next()
+    }
+
+    /// When it opens after `now` in a zone, time after time, each worked out when it is asked for.
+    pub fn openings(&self, zone: &TimeZone, now: Timestamp) -> impl Iterator<Item = Timestamp> + use<> {
+        let zone = zone.clone();
+        let from = zone.to_datetime(now).checked_sub(SHIFT).ok();
+        let occurrences = from.and_then(|from| self.occurrences(from));
+        occurrences
+            .into_iter()
+            .flatten()
+            .filter_map(move |start| moment(&zone, start))
+            .filter(move |start| *start > now)
     }
 
     /// Occurrences from `from` on, in wall time, each worked out when it is asked for.
@@ -97,18 +119,32 @@ impl Window {
     /// The last start of the rule's own rhythm before `from`: counting from 2020 each time would take thousands of steps.
     fn start_near(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let origin = utc(ORIGIN)?;
-        let step = match self.rule.get_freq() {
-            Frequency::Hourly | Frequency::Daily => u64::from(self.rule.get_interval()),
-            Frequency::Weekly => u64::from(self.rule.get_interval()) * 7,
-            _ => return Some(origin),
+        let interval = u32::from(self.rule.get_interval()).max(1);
+        let steps = |since: i64, step: u32| {
+            u32::try_from(since).map_or(0, |since| since.saturating_sub(2 * step) / step * step)
         };
-        // Hours are stepped in whole days as well, which keeps every rhythm that divides a day; others count from the origin.
-        if self.rule.get_freq() == Frequency::Hourly && 24 % self.rule.get_interval().max(1) != 0 {
-            return Some(origin);
+        let months = i64::from(from.year() - origin.year()) * 12 + i64::from(from.month0());
+        let days = (from - origin).num_days();
+        match self.rule.get_freq() {
+            // `interval` days have 24 times `interval` hours: both rhythms come round in them.
+            Frequency::Hourly | Frequency::Daily => origin.checked_add_days(Days::new(steps(days, interval).into())),
+            Frequency::Weekly => origin.checked_add_days(Days::new(steps(days, interval * 7).into())),
+            // The origin is the first of a month, and the first month of a year.
+            Frequency::Monthly => origin.checked_add_months(Months::new(steps(months, interval))),
+            Frequency::Yearly => origin.checked_add_months(Months::new(steps(months, interval * 12))),
+            Frequency::Secondly | Frequency::Minutely => Some(origin),
         }
-        let days = u64::try_from((from - origin).num_days()).ok()?.saturating_sub(2 * step);
-        origin.checked_add_days(Days::new(days / step.max(1) * step))
     }
+}
+
+/// How often a rule happens on a day on which it does, at the most.
+fn openings_a_day(rule: &RRule<Unvalidated>) -> usize {
+    let different = |by: &[u8]| by.iter().collect::<BTreeSet<_>>().len();
+    let hours = match (different(rule.get_by_hour()), rule.get_freq()) {
+        (0, Frequency::Hourly) => 24_usize.div_ceil(usize::from(rule.get_interval()).max(1)),
+        (hours, _) => hours.max(1),
+    };
+    hours * different(rule.get_by_minute()).max(1) * different(rule.get_by_second()).max(1)
 }
 
 /// Wednesday, 1 January 2020, 00:00: what rules without a start of their own are counted from.
@@ -176,6 +212,47 @@ mod tests {
         assert_eq!(next.to_string(), "2026-11-28T18:00:00Z");
     }
 
+    #[test]
+    fn a_window_that_opens_every_few_minutes_is_open_and_opens_again() {
+        let often = window("FREQ=HOURLY;BYMINUTE=0,10,20,30,40,50", 1);
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let now = "2026-11-27T12:34:00Z".parse().unwrap();
+        assert_eq!(open(&often, "Europe/Berlin", "2026-11-27T12:34:00Z").unwrap(), "2026-11-27T13:30:00Z");
+        assert_eq!(often.next_opening(&berlin, now).unwrap().to_string(), "2026-11-27T12:40:00Z");
+        // Two weeks of openings every five minutes are four thousand.
+        let minutes: Vec<String> = (0..60).step_by(5).map(|minute| minute.to_string()).collect();
+        let rule = format!("FREQ=HOURLY;BYMINUTE={}", minutes.join(","));
+        assert_eq!(open(&window(&rule, 24 * 14), "UTC", "2026-11-27T12:34:00Z").unwrap(), "2026-12-11T12:30:00Z");
+        // The last openings were on Friday, and each lasts for three weeks.
+        let fridays = window(&format!("FREQ=WEEKLY;BYDAY=FR;BYHOUR=9,10;BYMINUTE={}", minutes.join(",")), 24 * 21);
+        assert_eq!(open(&fridays, "UTC", "2026-12-03T12:00:00Z").unwrap(), "2026-12-18T10:55:00Z");
+        let opening = fridays.next_opening(&TimeZone::UTC, "2026-12-03T12:00:00Z".parse().unwrap());
+        assert_eq!(opening.unwrap().to_string(), "2026-12-04T09:00:00Z");
+    }
+
+    #[test]
+    fn openings_follow_one_another() {
+        let often = window("FREQ=DAILY;BYHOUR=8,9;BYMINUTE=0,30", 1);
+        let openings = often.openings(&TimeZone::UTC, "2026-11-27T08:30:00Z".parse().unwrap());
+        let openings: Vec<String> = openings.take(4).map(|at| at.strftime("%d %H:%M").to_string()).collect();
+        assert_eq!(openings, ["27 09:00", "27 09:30", "28 08:00", "28 08:30"]);
+    }
+
+    #[test]
+    fn what_opens_more_often_than_every_five_minutes_is_refused() {
+        let of = |rule: &str| Window::parse(rule, SignedDuration::from_hours(1)).map(|_| ());
+        let minutes = |step: usize| {
+            let minutes: Vec<String> = (0..60).step_by(step).map(|minute| minute.to_string()).collect();
+            minutes.join(",")
+        };
+        assert_eq!(of(&format!("FREQ=HOURLY;BYMINUTE={}", minutes(5))), Ok(()));
+        let refused = of(&format!("FREQ=HOURLY;BYMINUTE={}", minutes(4))).unwrap_err().to_string();
+        assert!(refused.contains("it opens 360 times a day"), "{refused}");
+        assert_eq!(of(&format!("FREQ=HOURLY;INTERVAL=2;BYMINUTE={}", minutes(4))), Ok(()));
+        assert_eq!(of(&format!("FREQ=DAILY;BYHOUR=1,2,2,1;BYMINUTE={}", minutes(1))), Ok(()));
+        assert!(of(&format!("FREQ=DAILY;BYMINUTE={0};BYSECOND={0}", minutes(1))).is_err());
+    }
+
     /// Occurrences as the rule has them when it is counted from its beginning, one after the other.
     fn counted_from_the_beginning(window: &Window) -> Vec<civil::DateTime> {
         let start = utc(ORIGIN).unwrap().with_timezone(&Tz::UTC);
@@ -196,13 +273,19 @@ mod tests {
             "FREQ=HOURLY;INTERVAL=6",
             "FREQ=HOURLY;INTERVAL=9",
             "FREQ=MONTHLY;INTERVAL=2;BYDAY=2TU",
+            "FREQ=MONTHLY;INTERVAL=5",
+            "FREQ=MONTHLY;BYMONTHDAY=-1;BYHOUR=3",
+            "FREQ=YEARLY",
+            "FREQ=YEARLY;INTERVAL=2;BYMONTH=3,11;BYDAY=SU",
+            "FREQ=YEARLY;BYWEEKNO=1,20,52;BYDAY=TH",
         ];
         for rule in rules {
             let window = window(rule, 1);
             let all = counted_from_the_beginning(&window);
             for day in (0..1_000).step_by(17) {
                 let from = ORIGIN.checked_add(SignedDuration::from_hours(24 * day + 13)).unwrap();
-                let near: Vec<_> = window.occurrences(from).unwrap().take(3).collect();
+                let near = window.occurrences(from).unwrap().take(3);
+                let near: Vec<_> = near.take_while(|at| at.year() < 2024).collect();
                 let expected: Vec<_> = all.iter().copied().filter(|at| *at >= from).take(3).collect();
                 assert_eq!(near, expected, "{rule} from {from}");
             }

@@ -33,6 +33,21 @@ impl Transitions {
         }
     }
 
+    /// A line for each fault, a column for each transition by its number, with how often both came together.
+    fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {:24}", "")?;
+        (1..=Transition::ALL.len()).try_for_each(|number| write!(f, " {number:>4}"))?;
+        writeln!(f)?;
+        for fault in Fault::ALL {
+            write!(f, "  {fault:24}")?;
+            for transition in Transition::ALL {
+                write!(f, " {:>4}", short(self.after.get(&(*transition, *fault)).copied().unwrap_or(0)))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, other: &Transitions) {
         other.counts.iter().for_each(|(key, count)| *self.counts.entry(*key).or_default() += count);
         other.after.iter().for_each(|(key, count)| *self.after.entry(*key).or_default() += count);
@@ -161,19 +176,24 @@ impl fmt::Display for Summary {
                 many => writeln!(f, "  never after {many} kinds")?,
             }
         }
-        writeln!(f, "\nwhat happened to releases, and after how many kinds of faults of the hour before:")?;
-        for transition in Transition::ALL {
+        writeln!(f, "\nwhat happened to releases:")?;
+        for (number, transition) in (1..).zip(Transition::ALL) {
             let count = self.transitions.counts.get(transition).copied().unwrap_or(0);
-            let after = |fault: &&Fault| self.transitions.after.contains_key(&(*transition, **fault));
-            let never: Vec<_> = Fault::ALL.iter().filter(|fault| !after(fault)).map(|it| it.name()).collect();
-            write!(f, "  {transition:34} {count:>10} {:>4}", Fault::ALL.len() - never.len())?;
-            match never.len() {
-                0 => writeln!(f)?,
-                1..=6 => writeln!(f, "  never after: {}", never.join(", "))?,
-                many => writeln!(f, "  never after {many} kinds")?,
-            }
+            writeln!(f, "  {number:>2} {transition:34} {count:>10}")?;
         }
+        writeln!(f, "\nhow often, by its number, with a fault of the hour before:")?;
+        self.transitions.table(f)?;
         Ok(())
+    }
+}
+
+/// A count in four characters at the most: 0 as `.`, thousands as `12k`, millions as `3M`.
+fn short(count: u64) -> String {
+    match count {
+        0 => ".".to_owned(),
+        1..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{}k", count / 1_000),
+        _ => format!("{}M", count / 1_000_000),
     }
 }
 
@@ -187,5 +207,37 @@ impl fmt::Display for Report {
                 writeln!(f, "  again: {}", self.config.command())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_has_four_characters_at_the_most() {
+        let counts = [0, 7, 9_999, 10_000, 999_999, 1_000_000, 123_456_789];
+        assert_eq!(counts.map(short), [".", "7", "9999", "10k", "999k", "1M", "123M"]);
+    }
+
+    #[test]
+    fn every_pair_of_a_transition_and_a_fault_has_its_place_in_the_table() {
+        let mut summary = Summary::default();
+        let (last, fault) = (*Transition::ALL.last().unwrap(), Fault::MessageLost);
+        for _ in 0..12 {
+            summary.transitions.happened(last, &[fault, Fault::Restore].into());
+        }
+        let shown = summary.to_string();
+        let of = |fault: Fault| {
+            let mut lines = shown.lines().rev();
+            let line = lines.find(|line| line.trim_start().starts_with(fault.name())).unwrap();
+            line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut expected = vec![".".to_owned(); Transition::ALL.len()];
+        assert_eq!(of(Fault::AckLost), expected);
+        *expected.last_mut().unwrap() = "12".to_owned();
+        assert_eq!((of(fault), of(Fault::Restore)), (expected.clone(), expected));
+        let widths: BTreeSet<_> = shown.lines().rev().take(Fault::ALL.len() + 1).map(str::len).collect();
+        assert_eq!(widths.len(), 1, "{shown}");
     }
 }

@@ -141,8 +141,7 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
     let (mut worse, mut unwatched) = (None, None);
     for compared in &evidence.compared {
         let Some(permitted) = gate.permitted(&compared.measure) else { continue };
-        // All measures together are as sure as the failure rate is by itself; each has two bounds.
-        let alpha = gate.alpha() / (2.0 * evidence.compared.len() as f64);
+        let alpha = gate.alpha_of_measures(evidence.compared.len());
         if compared.reached.lower_bound(alpha) > compared.control.upper_bound(alpha) + permitted {
             return Verdict::Halts(HaltedBy::Measure(compared.measure.clone()));
         }
@@ -201,7 +200,54 @@ fn share_of_ring(share: f64, devices: u64) -> u64 {
     (share * devices as f64 - 1e-6).ceil() as u64
 }
 
+/// What halts a release by a measure, if everybody who has it is bad and nobody of the control group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// Devices that have the release, all of them bad.
+    pub bad: u64,
+    /// Devices of the control group, none of them bad.
+    pub control: u64,
+}
+
+/// The least that halts by a measure of which `permitted` is no reason to: what it takes where `bad` devices have the release and
+/// all are bad, or the fewest of them that can prove it at all. `None` where no control group is large enough.
+///
+/// Anybody of the control group who is bad too makes it take more.
+pub fn control_needed(gate: &Gate, permitted: f64, bad: Option<u64>) -> Option<Proof> {
+    let alpha = gate.alpha_of_measures(gate.measures().count());
+    // The control group's upper bound comes as near to nothing as one likes.
+    let provable = |bad: u64| Tally::new(bad, bad).lower_bound(alpha) > permitted;
+    let bad = match bad {
+        Some(bad) => Some(bad).filter(|bad| provable(*bad))?,
+        None => (1..=MOST_TRIED).find(|bad| provable(*bad))?,
+    };
+    let room = Tally::new(bad, bad).lower_bound(alpha) - permitted;
+    Some(Proof { bad, control: results_to_exclude(room, alpha)? })
+}
+
+/// How many bad devices are tried at the most: a gate that a thousand can't make sure permits nearly everything.
+const MOST_TRIED: u64 = 1_000;
+
 impl Gate {
+    /// How long a ring takes at the least that soaks for `soak`: no less than silence takes to show, where the gate asks for it.
+    pub fn takes(&self, soak: SignedDuration) -> SignedDuration {
+        if self.silence.is_some() { soak.max(self.silent_after) } else { soak }
+    }
+
+    /// What it asks besides failures, and by how much each may be worse than the control group's, 0 to 1.
+    pub fn measures(&self) -> impl Iterator<Item = (Measure, f64)> {
+        let silence = self.silence.map(|permitted| (Measure::Silence, permitted));
+        let reports = self.reports.map(|permitted| (Measure::Reports, permitted));
+        let signals = self.signals.iter().map(|signal| (Measure::Signal(signal.name.clone()), 0.0));
+        silence.into_iter().chain(reports).chain(signals)
+    }
+
+    /// The part of the doubt that each of so many measures has: all together are as sure as the failure rate is by itself, and each
+    /// has two bounds.
+    fn alpha_of_measures(&self, measures: usize) -> f64 {
+        self.alpha() / (2.0 * measures.max(1) as f64)
+    }
+
     /// The probability with which a bound may be wrong, over all looks together.
     fn alpha(&self) -> f64 {
         1.0 - self.confidence
@@ -330,6 +376,31 @@ mod tests {
             differs += u32::from(halts(1) && !halts(5));
         }
         assert!(differs > 2, "{differs}");
+    }
+
+    /// What is said to halt does, and nothing less.
+    #[test]
+    fn a_control_group_is_as_large_as_a_halt_needs_and_no_larger() {
+        let halts = |bad: u64, control: u64| {
+            let mut said = silent(Tally::new(bad, bad), Tally::new(0, control));
+            said.compared.push(Compared {
+                measure: Measure::Reports,
+                reached: Tally::new(0, bad),
+                control: Tally::new(0, control),
+                watched: None,
+            });
+            matches!(judged(&said, 1), Verdict::Halts(HaltedBy::Measure(Measure::Silence)))
+        };
+        for bad in [2, 3, 8, 80] {
+            let proof = control_needed(&gate(), 0.01, Some(bad)).unwrap();
+            assert_eq!(proof.bad, bad);
+            assert!(halts(bad, proof.control) && !halts(bad, proof.control - 1), "{proof:?}");
+        }
+        let fewest = control_needed(&gate(), 0.01, None).unwrap();
+        assert_eq!((fewest.bad, control_needed(&gate(), 0.01, Some(1))), (2, None));
+        assert_eq!(Some(fewest), control_needed(&gate(), 0.01, Some(2)));
+        let certain = Gate { confidence: 1.0, ..gate() };
+        assert_eq!((control_needed(&certain, 0.01, None), control_needed(&certain, 0.01, Some(8))), (None, None));
     }
 
     #[test]

@@ -8,7 +8,8 @@ pub mod words;
 
 pub use bounds::{Tally, results_to_exclude};
 pub use gate::{
-    Compared, Evidence, HaltedBy, Measure, PassedBy, Verdict, Wants, judge, results_needed, watched_needed,
+    Compared, Evidence, HaltedBy, Measure, PassedBy, Proof, Verdict, Wants, control_needed, judge, results_needed,
+    watched_needed,
 };
 pub use refit_model::position;
 pub use snapshot::{snapshot_after, snapshot_name, snapshot_policy, snapshot_title};

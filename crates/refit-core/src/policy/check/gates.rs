@@ -1,7 +1,7 @@
 //! Gates: what each needs to pass, beside the size of its ring; and those that can't pass (docs/reference/rules.md, rule 9).
 
 use super::{
-    CheckWorld, rings,
+    CheckWorld, measures, rings,
     subject::{Subject, counted, length},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         document::scalars::Share,
         repository::{Gate, Repository, Ring, Rollout},
     },
-    rollout::results_needed,
+    rollout::{Measure, Proof, control_needed, results_needed},
     steps,
 };
 use jiff::SignedDuration;
@@ -30,12 +30,27 @@ pub struct GateNeeds {
     /// How long the ring has to soak, at least.
     #[serde(serialize_with = "as_written")]
     pub soak: SignedDuration,
+    /// How long it takes at the least: as long as it soaks, and as silence takes to show where the gate asks for that.
+    #[serde(serialize_with = "as_written")]
+    pub takes: SignedDuration,
     /// How many results without a failure make the gate sure; `None` where no number does.
     pub results: Option<u64>,
     /// How many results without a failure are `enough` of this ring; `None` where `enough` is not set or the size not known.
     pub enough: Option<u64>,
     /// The devices in the ring.
     pub size: RingSize,
+    /// What halts by each measure, where all devices of the ring are bad; of a ring whose size is not known, the fewest devices
+    /// that can prove anything.
+    pub measures: Vec<MeasureNeeds>,
+}
+
+/// What it takes to halt by a measure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MeasureNeeds {
+    /// What is measured.
+    pub measure: Measure,
+    /// Bad devices that have the release, and good ones that it has not reached; `None` where nothing is proof enough.
+    pub proof: Option<Proof>,
 }
 
 /// How many devices are in a ring.
@@ -70,18 +85,31 @@ pub fn gate_needs(repository: &Repository, world: &CheckWorld) -> Vec<GateNeeds>
         for (index, ring) in rollout.rings.iter().enumerate().take(rollout.rings.len().saturating_sub(1)) {
             let size = size(rollout, index, ring, world);
             let enough = size.most().zip(gate.enough).map(|(size, share)| reports(share, size));
+            let known = size.most().filter(|_| is_known(ring, size));
+            let proof = |(measure, permitted)| MeasureNeeds { measure, proof: control_needed(gate, permitted, known) };
             needs.push(GateNeeds {
                 rollout: rollout.name.clone(),
                 ring: ring.name.clone(),
                 gate: gate.name.clone(),
                 soak: ring.soak,
+                takes: gate.takes(ring.soak),
                 results,
                 enough,
                 size,
+                measures: gate.measures().map(proof).collect(),
             });
         }
     }
     needs
+}
+
+/// Whether a ring has about so many devices, and not only so many at the most.
+pub(super) fn is_known(ring: &Ring, size: RingSize) -> bool {
+    match size {
+        RingSize::Counted(_) => true,
+        RingSize::AtMost(_) => ring.share.is_some() && ring.condition.is_none(),
+        RingSize::Unknown => false,
+    }
 }
 
 fn as_written<S: serde::Serializer>(duration: &SignedDuration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -194,17 +222,21 @@ fn judge_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds, world: &CheckWorld, p
         ),
         _ => {}
     }
-    if let Some(patience) = gate.patience.filter(|patience| *patience < ring.soak) {
+    if let Some(patience) = gate.patience.filter(|patience| *patience < needs.takes) {
+        let (takes, longer) = match needs.takes > ring.soak {
+            true => ("takes", "`silent_after`"),
+            false => ("soaks", "the soak"),
+        };
         found.push(
             Diagnostic::warning("policy/patience-before-soak", "patience that ends before the ring has soaked")
                 .at(place)
                 .label(format!(
-                    "soaks {}, and gate `{}` asks a person after {}",
-                    length(ring.soak),
+                    "{takes} {}, and gate `{}` asks a person after {}",
+                    length(needs.takes),
                     gate.name,
                     length(patience)
                 ))
-                .with_help("make the gate's `patience` longer than the soak, or somebody is asked every time"),
+                .with_help(format!("make the gate's `patience` longer than {longer}, or somebody is asked every time")),
         );
     }
     found
@@ -234,6 +266,9 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
     for needs in needs {
         let ring = rollout.rings.iter().find(|ring| ring.name == needs.ring)?;
         diagnostic = diagnostic.with_note(format!("{}: {}", ring.name, tell_ring(gate, ring, needs)));
+    }
+    for said in measures::tell(gate, rollout, needs, subject.world.devices) {
+        diagnostic = diagnostic.with_note(said);
     }
     // What is written can be read.
     if gate.patience.is_none() {
@@ -280,8 +315,11 @@ fn tell_ring(gate: &Gate, ring: &Ring, needs: &GateNeeds) -> String {
         },
         _ => return format!("{who}; it can't pass"),
     };
-    let soak =
-        if ring.soak.is_zero() { String::new() } else { format!(", {} after the first result", length(ring.soak)) };
+    let soak = match (needs.takes > ring.soak, ring.soak.is_zero()) {
+        (true, _) => format!(", {} after the changes", length(needs.takes)),
+        (false, true) => String::new(),
+        (false, false) => format!(", {} after the first result", length(ring.soak)),
+    };
     format!("{who}; {how}{soak}")
 }
 
@@ -323,6 +361,73 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: early: 10% of the devices, at most 3; up to 3 results without a failure, 2d after the first result
   note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
   note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
+"#);
+    }
+
+    #[test]
+    fn measures_need_time_words_and_others() {
+        let gate = "{ enough: 90%, silence: 1%, reports: 1%, signals: [{ name: crashes, from: prometheus, no_worse_than: control }] }";
+        let sources = "---\nsource: prometheus\nconnector: prometheus\nsignals:\n  crashes: { query: 'crashes > bool 0', device: instance }\n";
+        let shown = |devices, soak: &str| {
+            let text = rollout(gate).replace("share: 10%, soak: 2d", &format!("share: 10%, soak: {soak}"));
+            found_with(CODES, devices, &(text + sources))
+        };
+        assert_snapshot!(shown(30, "2h"), @r#"
+note[policy/gate-needs]: what the gates of this rollout need
+  policy.yaml:4:3
+      standard:
+      ^^^^^^^^ gate `default` passes after 320 results without a failure, or when 90% of the ring have reported and none failed
+  note: canary: the devices that match, at most 30; up to 27 results without a failure, 1d after the first result
+  note: early: 10% of the devices, at most 3; up to 3 results without a failure, 1d after the changes
+  note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
+  note: `silence`: as many devices as have to report have to be seen 1d (`silent_after`) after the change, so no ring takes less
+  note: `crashes`: as many devices as have to report have to be spoken of after the change
+  note: to halt by `silence` or `reports` takes devices of the platform that have the title and not the release, none of them bad; where all that have it are bad: early takes 54 and there are at most 27, so that it asks a person, broad takes 7, 2 devices take 169, and more take fewer
+  note: to halt by `crashes` takes devices of the platform that have the title and not the release, none of them bad; where all that have it are bad: early takes 50 and there are at most 27, so that it asks a person, broad takes 7, 1 device takes 2206, and more take fewer
+  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
+"#);
+        assert_snapshot!(shown(3_000, "2d"), @r#"
+note[policy/gate-needs]: what the gates of this rollout need
+  policy.yaml:4:3
+      standard:
+      ^^^^^^^^ gate `default` passes after 320 results without a failure, or when 90% of the ring have reported and none failed
+  note: canary: the devices that match, at most 3000; 320 results without a failure, 1d after the first result
+  note: early: 10% of the devices, at most 300; up to 270 results without a failure, 2d after the first result
+  note: broad: 50% of the devices, at most 1500; 320 results without a failure, 2d after the first result
+  note: `silence`: as many devices as have to report have to be seen 1d (`silent_after`) after the change, so no ring takes less
+  note: `crashes`: as many devices as have to report have to be spoken of after the change
+  note: to halt by `silence` or `reports` takes devices of the platform that have the title and not the release, none of them bad; where all that have it are bad: early takes 2, broad takes 2, 2 devices take 169, and more take fewer
+  note: to halt by `crashes` takes devices of the platform that have the title and not the release, none of them bad; where all that have it are bad: early takes 2, broad takes 2, 1 device takes 2206, and more take fewer
+  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
+"#);
+        assert_snapshot!(found(CODES, &rollout("{ silence: 1%, silent_after: 3d, patience: 60h }")), @r#"
+note[policy/gate-needs]: what the gates of this rollout need
+  policy.yaml:4:3
+      standard:
+      ^^^^^^^^ gate `default` passes after 320 results without a failure
+  note: canary: the devices that match; it needs at least 320 devices, 3d after the changes
+  note: early: 10% of the devices; it needs at least 320 devices, 3d after the changes
+  note: broad: 50% of the devices; it needs at least 320 devices, 3d after the changes
+  note: `silence`: as many devices as have to report have to be seen 3d (`silent_after`) after the change, so no ring takes less
+  note: to halt by `silence` takes devices of the platform that have the title and not the release, none of them bad; where all that have it are bad: 1 device takes 3323, and more take fewer
+
+warning[policy/patience-before-soak]: patience that ends before the ring has soaked
+  policy.yaml:7:17
+          - { name: canary, where: person.department == "IT", soak: 1d }
+                    ^^^^^^ takes 3d, and gate `default` asks a person after 2d12h
+  help: make the gate's `patience` longer than `silent_after`, or somebody is asked every time
+
+warning[policy/patience-before-soak]: patience that ends before the ring has soaked
+  policy.yaml:8:17
+          - { name: early, share: 10%, soak: 2d }
+                    ^^^^^ takes 3d, and gate `default` asks a person after 2d12h
+  help: make the gate's `patience` longer than `silent_after`, or somebody is asked every time
+
+warning[policy/patience-before-soak]: patience that ends before the ring has soaked
+  policy.yaml:9:17
+          - { name: broad, share: 50%, soak: 2d }
+                    ^^^^^ takes 3d, and gate `default` asks a person after 2d12h
+  help: make the gate's `patience` longer than `silent_after`, or somebody is asked every time
 "#);
     }
 

@@ -14,6 +14,7 @@ mod exceptions;
 mod freezes;
 mod gates;
 mod mandate;
+mod measures;
 mod meetings;
 mod modes;
 mod pace;
@@ -31,7 +32,7 @@ mod windows;
 #[cfg(test)]
 pub(super) mod trial;
 
-pub use gates::{GateNeeds, gate_needs};
+pub use gates::{GateNeeds, MeasureNeeds, RingSize, gate_needs};
 
 use super::{
     diagnostic::{Diagnostic, Files, Severity, sort},

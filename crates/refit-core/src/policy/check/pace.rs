@@ -2,9 +2,10 @@
 //! time, if every gate passes as early as it may.
 //!
 //! The clock of an entry starts at the earliest with the publication of the release that helps. From there a release has to
-//! become old enough, and each ring before the device's has to soak: if that alone takes as long as the deadline gives, nobody
-//! in that ring will ever be in time, which is an error, but for `at_due: proceed`, which lets them go ahead. What may add to
-//! it, a snapshot that has just been taken or a window that has just shut, is a warning.
+//! become old enough, and each ring before the device's has to soak, and to be watched for as long as silence takes to show where
+//! its gate asks for that: if that alone takes as long as the deadline gives, nobody in that ring will ever be in time, which is an
+//! error, but for `at_due: proceed`, which lets them go ahead. What may add to it, a snapshot that has just been taken or a window
+//! that has just shut, is a warning.
 
 use super::{deadlines::implies, subject::Subject, subject::length, windows::rhythm};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
         diagnostic::{Diagnostic, Place},
         document::policy::{AfterDue, AtDue, Presence},
         expr::Satisfiability,
-        repository::{Deadline, Policy, Rollout, UsedWindow},
+        repository::{Deadline, Gate, Policy, Ring, Rollout, UsedWindow},
     },
     steps,
 };
@@ -37,6 +38,29 @@ struct Way<'a> {
     rollout: Option<&'a Rollout>,
     /// A snapshot that has just been taken is followed by the next after so long.
     every: Option<SignedDuration>,
+}
+
+/// What a ring before the last takes at the least.
+struct Stage<'a> {
+    ring: &'a str,
+    takes: SignedDuration,
+    /// Whether it soaks for less: silence takes longer to show.
+    watched: bool,
+}
+
+impl<'a> Stage<'a> {
+    fn of(gate: Option<&Gate>, ring: &'a Ring) -> Stage<'a> {
+        let takes = gate.map_or(ring.soak, |gate| gate.takes(ring.soak));
+        Stage { ring: &ring.name, takes, watched: takes > ring.soak }
+    }
+}
+
+fn silence_takes(gate: &Gate) -> String {
+    format!(
+        "gate `{}` asks for `silence`: as many devices as have to report have to be seen {} (`silent_after`) after the change",
+        gate.name,
+        length(gate.silent_after)
+    )
 }
 
 impl<'a> Way<'a> {
@@ -66,9 +90,9 @@ impl<'a> Way<'a> {
         if self.min_age > SignedDuration::ZERO && self.min_age >= self.within {
             return Some(self.before_the_age(place()?));
         }
-        let soaks: SignedDuration = self.soaks().map(|(_, soak)| soak).sum();
-        let needed = self.min_age + soaks;
-        if soaks > SignedDuration::ZERO && needed >= self.within {
+        let rings: SignedDuration = self.stages().map(|stage| stage.takes).sum();
+        let needed = self.min_age + rings;
+        if rings > SignedDuration::ZERO && needed >= self.within {
             return Some(match self.at_due {
                 AtDue::Proceed => self.goes_ahead(place()?, needed),
                 AtDue::Ask | AtDue::Wait => self.before_the_ring(place()?, needed),
@@ -86,11 +110,17 @@ impl<'a> Way<'a> {
         None
     }
 
-    /// The rings before the last that soak, with how long.
-    fn soaks(&self) -> impl Iterator<Item = (&'a str, SignedDuration)> {
+    /// The rings before the last that take time.
+    fn stages(&self) -> impl Iterator<Item = Stage<'a>> + use<'a> {
+        let gate = self.rollout.and_then(|rollout| rollout.gate.as_ref());
         let rings = self.rollout.map_or(&[][..], |rollout| &rollout.rings);
         let before_the_last = rings.split_last().map_or(&[][..], |(_, before)| before);
-        before_the_last.iter().map(|ring| (ring.name.as_str(), ring.soak)).filter(|(_, soak)| !soak.is_zero())
+        before_the_last.iter().map(move |ring| Stage::of(gate, ring)).filter(|stage| !stage.takes.is_zero())
+    }
+
+    /// The gate because of whose `silence` a ring takes longer than it soaks.
+    fn watching(&self) -> Option<&'a Gate> {
+        self.rollout.and_then(|rollout| rollout.gate.as_ref()).filter(|_| self.stages().any(|stage| stage.watched))
     }
 
     /// Whether a due time leaves the window shut, for some of the devices.
@@ -106,8 +136,11 @@ impl<'a> Way<'a> {
 
     fn sum(&self, more: &[(String, SignedDuration)]) -> String {
         let age = (!self.min_age.is_zero()).then(|| ("min_age".to_owned(), self.min_age));
-        let soaks = self.soaks().map(|(ring, soak)| (format!("{ring} soaks"), soak));
-        let parts: Vec<(String, SignedDuration)> = age.into_iter().chain(soaks).chain(more.iter().cloned()).collect();
+        let stages = self.stages().map(|stage| {
+            let what = if stage.watched { "is watched for silence" } else { "soaks" };
+            (format!("{} {what}", stage.ring), stage.takes)
+        });
+        let parts: Vec<(String, SignedDuration)> = age.into_iter().chain(stages).chain(more.iter().cloned()).collect();
         let total: SignedDuration = parts.iter().map(|(_, part)| *part).sum();
         let named: Vec<String> = parts.iter().map(|(name, part)| format!("{name} {}", length(*part))).collect();
         if parts.len() == 1 { named.join("") } else { format!("{} = {}", named.join(" + "), length(total)) }
@@ -144,34 +177,46 @@ impl<'a> Way<'a> {
         if late.len() > 1 {
             diagnostic = diagnostic.with_note(format!("too late for {}", super::subject::enumeration(late)));
         }
-        diagnostic.with_help(
-            "name a faster `rollout` in this entry, shorten soaks, allow more time, or let devices go ahead with `at_due: proceed`",
-        )
+        let shorten = match self.watching() {
+            Some(gate) => {
+                diagnostic = diagnostic.with_note(silence_takes(gate));
+                format!("give gate `{}` a shorter `silent_after`, or the rollout a gate without `silence`", gate.name)
+            }
+            None => "shorten soaks".to_owned(),
+        };
+        diagnostic.with_help(format!(
+            "name a faster `rollout` in this entry, {shorten}, allow more time, or let devices go ahead with `at_due: proceed`",
+        ))
     }
 
     /// The rings that open too late, with when they do.
     fn late_rings(&self) -> Vec<String> {
         let mut at = self.min_age;
         let mut late = Vec::new();
+        let gate = self.rollout.and_then(|rollout| rollout.gate.as_ref());
         for ring in self.rollout.into_iter().flat_map(|rollout| &rollout.rings) {
             if at >= self.within {
                 late.push(format!("{} ({})", ring.name, length(at)));
             }
-            at += ring.soak;
+            at += Stage::of(gate, ring).takes;
         }
         late
     }
 
     fn goes_ahead(&self, place: Place, needed: SignedDuration) -> Diagnostic {
         let (rollout, ring) = self.last_ring();
-        Diagnostic::note("policy/ahead-of-ring", "devices go ahead of their ring")
+        let diagnostic = Diagnostic::note("policy/ahead-of-ring", "devices go ahead of their ring")
             .at(place)
             .label(format!(
                 "due after {}; ring `{ring}` of `{rollout}` opens after {}, so `at_due: proceed` decides there",
                 length(self.within),
                 length(needed)
             ))
-            .with_note(format!("{}, from the publication, if every gate passes at once", self.sum(&[])))
+            .with_note(format!("{}, from the publication, if every gate passes at once", self.sum(&[])));
+        match self.watching() {
+            Some(gate) => diagnostic.with_note(silence_takes(gate)),
+            None => diagnostic,
+        }
     }
 
     fn perhaps_late(
@@ -250,6 +295,38 @@ error[policy/deadline-before-ring]: deadline that the rings cannot meet
   note: too late for early (2d), broad (4d) and rest (6d)
   help: name a faster `rollout` in this entry, shorten soaks, allow more time, or let devices go ahead with `at_due: proceed`
 "#);
+    }
+
+    /// The fast rollout, whose rings soak for hours, with a gate.
+    fn gated(gate: &str, deadline: &str) -> String {
+        let organization = ORGANIZATION.replace("  fast:\n", "  fast:\n    gate: urgent\n");
+        let organization = organization.replace("windows:", &format!("gates: {{ urgent: {gate} }}\nwindows:"));
+        let policy = format!("policy: browsers\nsoftware: [firefox]\nrollout: fast\ndeadline: [{deadline}]\n");
+        found(CODES, &format!("{organization}{policy}"))
+    }
+
+    #[test]
+    fn a_ring_takes_as_long_as_silence_takes_to_show() {
+        assert_snapshot!(gated("{ enough: 90%, silence: 1% }", "{ within: 1d }"), @r#"
+error[policy/deadline-before-ring]: deadline that the rings cannot meet
+  policy.yaml:23:22
+    deadline: [{ within: 1d }]
+                         ^^ due after 1d, but ring `rest` of `fast` opens after 1d
+  note: canary is watched for silence 1d, from the publication, if every gate passes at once
+  note: gate `urgent` asks for `silence`: as many devices as have to report have to be seen 1d (`silent_after`) after the change
+  help: name a faster `rollout` in this entry, give gate `urgent` a shorter `silent_after`, or the rollout a gate without `silence`, allow more time, or let devices go ahead with `at_due: proceed`
+"#);
+        assert_snapshot!(gated("{ enough: 90%, silence: 1%, silent_after: 5h }", "{ within: 5h, at_due: proceed }"), @r#"
+note[policy/ahead-of-ring]: devices go ahead of their ring
+  policy.yaml:23:22
+    deadline: [{ within: 5h, at_due: proceed }]
+                         ^^ due after 5h; ring `rest` of `fast` opens after 5h, so `at_due: proceed` decides there
+  note: canary is watched for silence 5h, from the publication, if every gate passes at once
+  note: gate `urgent` asks for `silence`: as many devices as have to report have to be seen 5h (`silent_after`) after the change
+"#);
+        // Where nobody asks for silence, or a ring soaks for longer, it takes what it soaks.
+        assert_eq!(gated("{ enough: 90%, reports: 1% }", "{ within: 3h }"), "");
+        assert_eq!(gated("{ enough: 90%, silence: 1%, silent_after: 1h }", "{ within: 3h }"), "");
     }
 
     #[test]

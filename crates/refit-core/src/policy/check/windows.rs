@@ -11,8 +11,10 @@ use smol_str::SmolStr;
 /// into a feature update of Windows or macOS takes up to half an hour, and what has begun in a window is not stopped at its end.
 const SESSION: SignedDuration = SignedDuration::from_mins(30);
 
-/// How many openings are looked at: enough for a year of a monthly window and for every weekday of a daily one.
+/// How many openings are looked at, at the least: enough for a year of a monthly window.
 const OPENINGS: usize = 16;
+/// For how long they are looked at, at the least: every weekday of a window that opens many times a day.
+const WEEK: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// How a window opens and shuts.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +30,17 @@ pub(super) fn rhythm(subject: &Subject<'_>, name: &SmolStr, window: &Window) -> 
     if let Some(known) = subject.rhythms.borrow().get(name) {
         return *known;
     }
-    let next = window.next_opening(&TimeZone::UTC, subject.now);
-    let (mut shut, mut before) = (None, next);
-    for _ in 0..OPENINGS {
-        let Some(opening) = before.and_then(|before| window.next_opening(&TimeZone::UTC, before)) else { break };
-        let closed = before.map_or(SignedDuration::ZERO, |before| opening.duration_since(before) - window.lasts());
-        shut = Some(shut.map_or(closed, |longest: SignedDuration| longest.max(closed)));
+    let mut openings = window.openings(&TimeZone::UTC, subject.now).peekable();
+    let next = openings.peek().copied();
+    let (mut shut, mut before) = (None, None);
+    for (index, opening) in openings.enumerate() {
+        if let Some(before) = before {
+            let closed = opening.duration_since(before) - window.lasts();
+            shut = Some(shut.map_or(closed, |longest: SignedDuration| longest.max(closed)));
+        }
+        if index >= OPENINGS && next.is_some_and(|next| opening.duration_since(next) >= WEEK) {
+            break;
+        }
         before = Some(opening);
     }
     let rhythm = Rhythm { next, shut: shut.map(|shut| shut.max(SignedDuration::ZERO)) };
@@ -103,6 +110,18 @@ error[policy/window-never-opens]: window that never opens
                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ no day to come matches
   help: look at UNTIL, and at days that no month has
 "#);
+    }
+
+    #[test]
+    fn a_window_that_opens_many_times_a_day_is_looked_at_for_a_week() {
+        let of = |rule: &str, lasts: &str| {
+            found(CODES, &format!("organization: acme\nwindows:\n  often: {{ rrule: \"{rule}\", lasts: {lasts} }}\n"))
+        };
+        let always = of("FREQ=HOURLY;BYMINUTE=0,10,20,30,40,50", "30m");
+        assert!(always.contains("it opens again before it has shut"), "{always}");
+        // By night, and at the weekend, it is shut.
+        assert_eq!(of("FREQ=HOURLY;BYHOUR=8,9,10,11,12,13,14,15,16;BYMINUTE=0,10,20,30,40,50", "30m"), "");
+        assert_eq!(of("FREQ=HOURLY;BYDAY=MO,TU,WE,TH,FR;BYMINUTE=0,30", "30m"), "");
     }
 
     #[test]

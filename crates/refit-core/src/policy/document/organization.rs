@@ -109,7 +109,7 @@ pub struct GateDocument {
     /// The share of devices that may stop checking in, beyond the control group's.
     #[serde(default)]
     pub silence: Option<Share>,
-    /// How long a device has to have been unseen to count as one that stopped checking in; a day where nothing is said.
+    /// How long a device has to have been unseen to count as one that stopped checking in; a day where nothing is said. Where `silence` is asked, no ring takes less.
     #[serde(default)]
     pub silent_after: Option<Duration>,
     /// The share of people who may say that it broke something, beyond the control group's.
