@@ -27,6 +27,12 @@ pub struct Metrics {
     devices: Gauge,
     lag: Gauge,
     stopped: Gauge,
+    alarms: Family<Source, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Source {
+    source: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -61,6 +67,7 @@ impl Metrics {
             devices: Gauge::default(),
             lag: Gauge::default(),
             stopped: Gauge::default(),
+            alarms: Family::default(),
         };
         {
             let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,6 +79,8 @@ impl Metrics {
             registry.register("devices", "Devices that are managed", metrics.devices.clone());
             registry.register("board_lag", "Devices that have to be decided anew", metrics.lag.clone());
             registry.register("stopped", "1 while the brake is pulled", metrics.stopped.clone());
+            let help = "1 while a source keeps its last good state, by source";
+            registry.register("source_alarm", help, metrics.alarms.clone());
         }
         metrics
     }
@@ -116,6 +125,10 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
     metrics.devices.set(devices as i64);
     metrics.lag.set(stale.max(api.shell().metrics().due.get()));
     metrics.stopped.set(i64::from(view.state.brake.is_some()));
+    for (source, reading) in &view.state.readings {
+        let of = Source { source: source.to_string() };
+        metrics.alarms.get_or_create(&of).set(i64::from(reading.alarm.is_some()));
+    }
     let mut response = metrics.text().into_response();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
