@@ -14,7 +14,7 @@ use refit_model::{
 use refit_wire::protocol::{Inventory, Universe};
 use sha2::{Digest as _, Sha256};
 use smol_str::{SmolStr, format_smolstr};
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// All that a machine says of itself.
 pub fn inventory(machine: &Machine, installs: &Installs, available: &Available, now: Timestamp) -> Inventory {
@@ -52,6 +52,9 @@ pub fn id(machine: &Machine) -> String {
 /// What is known of a machine, as facts of the device.
 pub fn facts(machine: &Machine) -> BTreeMap<SmolStr, Plain> {
     let kind = kind(machine.container.as_ref());
+    // A container has no firmware of its own: that of its host would make two devices one.
+    let firmware = |name: &str| if machine.container.is_some() { None } else { firmware(Path::new(FIRMWARE), name) };
+    let (serial, uuid) = (firmware("product_serial"), firmware("product_uuid"));
     let values = [
         ("hostname", Some(machine.hostname.as_str())),
         ("platform", Some("linux")),
@@ -61,10 +64,26 @@ pub fn facts(machine: &Machine) -> BTreeMap<SmolStr, Plain> {
         ("arch", Some(machine.architecture.as_str())),
         ("timezone", machine.timezone.as_deref()),
         ("kind", kind),
+        ("serial", serial.as_deref()),
+        ("hardware_uuid", uuid.as_deref()),
     ];
     let fact =
         |(name, value): (&str, Option<&str>)| Some((format_smolstr!("device.{name}"), Plain::Text(value?.into())));
     values.into_iter().filter_map(fact).collect()
+}
+
+/// Where the kernel shows what the firmware says of the machine (SMBIOS 7.2).
+const FIRMWARE: &str = "/sys/class/dmi/id";
+/// Longer than that is no number of a machine.
+const NUMBER_LONGEST: usize = 128;
+
+/// What the firmware says, where this program may read it (numbers of machines are root's alone). Placeholders of manufacturers are
+/// told as they are: whoever compares them knows them all.
+fn firmware(folder: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(folder.join(name)).ok()?;
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.len() <= NUMBER_LONGEST && !text.contains(char::is_control);
+    is_number.then(|| text.to_owned())
 }
 
 /// What sort of machine it is, by its chassis (SMBIOS 7.4.1), or by what contains it.
@@ -205,6 +224,19 @@ mod tests {
 
     fn version(text: &str) -> Version {
         Version::parse(Scheme::Dpkg, text).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_a_machine_are_told_where_there_are_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).unwrap();
+            firmware(folder.path(), name)
+        };
+        assert_eq!(read("product_serial", "C02XK1AA\n").as_deref(), Some("C02XK1AA"));
+        assert_eq!(read("product_uuid", " \n"), None);
+        assert_eq!(read("long", &"9".repeat(NUMBER_LONGEST + 1)), None);
+        assert_eq!(firmware(folder.path(), "missing"), None);
     }
 
     fn machine(id: &str) -> Machine {

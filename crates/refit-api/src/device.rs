@@ -51,6 +51,13 @@ pub struct Device {
     pub enrolled: Timestamp,
     /// Since when it is no longer managed.
     pub retired: Option<Timestamp>,
+    /// The device that it is, as was found out later: it was merged into that, and what is said under its id counts there. Absent where
+    /// it is one by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
+    /// Ids that lead to it since they were merged into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_ids: Vec<String>,
     /// Its primary person's id.
     pub person: Option<String>,
     /// When it was last seen, and by whom.

@@ -19,6 +19,7 @@ mod problem;
 mod rollout;
 mod schema;
 mod signal;
+mod source;
 mod token;
 mod trust;
 
@@ -36,5 +37,6 @@ pub use problem::{Finding, InvalidField, Problem};
 pub use rollout::*;
 pub use schema::schemas;
 pub use signal::*;
+pub use source::*;
 pub use token::*;
 pub use trust::*;

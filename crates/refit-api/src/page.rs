@@ -45,6 +45,8 @@ pub type TimelinePage = Page<crate::MomentSaid>;
 pub type RolloutPage = Page<crate::RolloutSaid>;
 /// A page of signals.
 pub type SignalPage = Page<crate::SignalSaid>;
+/// Sources.
+pub type SourcePage = Page<crate::SourceSaid>;
 /// Disruption groups.
 pub type GroupPage = Page<crate::GroupSaid>;
 /// Webhooks.

@@ -57,7 +57,7 @@ wire! {
     GateAnswered, GiveBack, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewToken,
     Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, Problem, ReleaseAndWhy, RootEnvelope, Settings, TokenMade, Trust,
     WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;
-    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid,
+    AdvisorySaid, BudgetSaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid, SourceSaid,
     TitleSummary, Token, Webhook,
 }
 

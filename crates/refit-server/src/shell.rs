@@ -227,13 +227,15 @@ impl Shell {
     /// What readers would have seen at a time: all that had been logged by then. The board is empty; decisions on a device can
     /// be worked out from the state. What is personal is as it is today, since what was erased stays erased.
     pub async fn view_at(&self, time: Timestamp) -> Result<View, TellError> {
-        self.past(Past { at: time, device: None }).await
+        self.past(Past { at: time, devices: None }).await
     }
 
     /// As [`Shell::view_at`], for what is decided of one device: what others said and when they were seen may be missing. That is
     /// most of what a log has.
     pub async fn view_of_at(&self, device: &DeviceId, time: Timestamp) -> Result<View, TellError> {
-        self.past(Past { at: time, device: Some(device.clone()) }).await
+        let former = self.view().state.identity.former_ids(device);
+        let devices = std::iter::once(device.clone()).chain(former).collect();
+        self.past(Past { at: time, devices: Some(devices) }).await
     }
 
     async fn past(&self, past: Past) -> Result<View, TellError> {

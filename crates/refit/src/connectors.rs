@@ -30,13 +30,18 @@ pub struct Read {
 /// Reads a connector by its name, or by the folder or file that it is in.
 pub fn read(name: &str, fields: &Fields) -> Result<Read> {
     let (path, bytes) = text(name)?;
+    Ok(parsed(path, &bytes, fields))
+}
+
+/// Reads a connector of this text.
+pub fn parsed(path: String, bytes: &[u8], fields: &Fields) -> Read {
     let (mut files, limits) = (Files::default(), Limits::default());
-    let file = match files.add(path, &bytes, &limits) {
+    let file = match files.add(path, bytes, &limits) {
         Ok(file) => file,
-        Err(found) => return Ok(Read { connector: None, files, diagnostics: vec![*found] }),
+        Err(found) => return Read { connector: None, files, diagnostics: vec![*found] },
     };
     let (connector, diagnostics) = load(&files, file, fields, &limits);
-    Ok(Read { connector, files, diagnostics })
+    Read { connector, files, diagnostics }
 }
 
 /// The names of those that are compiled in, sorted.

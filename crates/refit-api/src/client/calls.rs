@@ -314,6 +314,11 @@ impl Client {
         self.get::<Page<_>>("/api/v1/signals", &[]).map(|page| page.items)
     }
 
+    /// The sources that the server reads.
+    pub fn sources(&self) -> Result<Vec<SourceSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/sources", &[]).map(|page| page.items)
+    }
+
     /// Says what a monitoring system says of devices.
     pub fn tell_signal(&self, signal: &NewSignal) -> Result<Written, ClientError> {
         self.post("/api/v1/signals", Some(signal))

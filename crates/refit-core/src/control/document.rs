@@ -76,7 +76,7 @@ pub fn document(state: &State, record: &DeviceRecord, row: Option<&BoardRow>, fr
     let mandate = state.agents.mandate().map(|(_, mandate)| mandate);
     let mut document = Document {
         organization: frame.organization.into(),
-        device: record.id.clone(),
+        device: state.identity.agents_id(&record.id).clone(),
         epoch: state.agents.epoch,
         sequence: frame.sequence,
         policy: state.policy.as_ref().map(|policy| policy.policy_hash.clone()).unwrap_or_default(),

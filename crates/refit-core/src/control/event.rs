@@ -167,6 +167,24 @@ events! {
         device: DeviceId,
     }
 
+    "device.merged", 1 =>
+    /// Two devices are one. The one that was known first stays as it is; the id of the other leads to it.
+    DeviceMerged {
+        /// The one that is no more.
+        from: DeviceId,
+        /// The one that it is.
+        into: DeviceId,
+    }
+
+    "device.split", 1 =>
+    /// A device that was merged into another is by itself after all, under the id that it had.
+    DeviceSplit {
+        /// The one that it had been merged into.
+        from: DeviceId,
+        /// The one that is by itself again.
+        device: DeviceId,
+    }
+
     "presence.seen", 2 =>
     /// Devices that checked in during a quarter of an hour.
     PresenceSeen {
@@ -198,6 +216,47 @@ events! {
         device: DeviceId,
         /// Its primary person; `None` is nobody.
         person: Option<PersonId>,
+    }
+
+    "person.changed", 1 =>
+    /// Somebody has joined, moved or left, by what the most trusted sources say. The values are personal, and not here.
+    PersonChanged {
+        /// The person.
+        person: PersonId,
+        /// What has changed.
+        change: PersonChange,
+    }
+
+    "person.merged", 1 =>
+    /// Two people are one. The one who was known first stays; the id of the other leads there.
+    PersonMerged {
+        /// The one who is no more.
+        from: PersonId,
+        /// Who that is.
+        into: PersonId,
+    }
+
+    "person.split", 1 =>
+    /// Somebody who was merged into another is somebody else after all, under the id that they had.
+    PersonSplit {
+        /// Whom they had been merged into.
+        from: PersonId,
+        /// Who is somebody else again.
+        person: PersonId,
+    }
+
+    "source.read", 1 =>
+    /// A source was read, or could not be: how much it has, and why it is not believed now. What it said of devices and people are
+    /// events of their own.
+    SourceRead {
+        /// The source.
+        source: SmolStr,
+        /// When it was last read and believed; `None` is never.
+        read: Option<Timestamp>,
+        /// How many records it has.
+        records: u64,
+        /// Why it keeps its last good state; `None` where it is believed.
+        alarm: Option<SourceAlarm>,
     }
 
     "person.erased", 2 =>
@@ -699,6 +758,41 @@ events! {
         /// By how many seconds it took since the brake was pulled.
         after: Vec<(u64, DeviceSet)>,
     }
+}
+
+/// What has changed of somebody's place in the organisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonChange {
+    /// Employment has begun.
+    Began,
+    /// Employment has ended.
+    Ended,
+    /// The department is another.
+    Department,
+    /// The office is another.
+    Site,
+}
+
+/// Why a source keeps its last good state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceAlarm {
+    /// What sort of trouble it is.
+    pub kind: SourceTrouble,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in words.
+    pub why: SmolStr,
+}
+
+/// What is wrong with a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceTrouble {
+    /// It can't be read.
+    Failed,
+    /// It suddenly has far fewer records.
+    Shrunk,
 }
 
 /// What the log has of an event: from where it came, and what there is to say.

@@ -5,7 +5,7 @@ use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
-    event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished},
+    event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished, SourceRead},
     history::CheckIn,
     publication::CohortKey,
     rollouts::AskedFor,
@@ -91,6 +91,10 @@ pub enum Input {
         /// The person.
         person: Option<PersonId>,
     },
+    /// Who is one with whom, and who is not after all.
+    Identity(IdentityInput),
+    /// How a source was read.
+    SourceRead(SourceRead),
     /// All personal values of a person are to be erased.
     ErasePerson {
         /// The person.
@@ -297,6 +301,35 @@ pub enum Input {
     Agents(AgentInput),
     /// Leases of disruption groups.
     Leases(LeaseInput),
+}
+
+/// What the server is told of who is who.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityInput {
+    /// Two devices are one.
+    MergeDevices {
+        /// The one that was known later.
+        from: DeviceId,
+        /// The one that stays.
+        into: DeviceId,
+    },
+    /// A device that was merged into another is one by itself.
+    SplitDevice {
+        /// It.
+        device: DeviceId,
+    },
+    /// Two people are one.
+    MergePeople {
+        /// The one who was known later.
+        from: PersonId,
+        /// The one who stays.
+        into: PersonId,
+    },
+    /// Somebody who was merged into another is somebody else.
+    SplitPerson {
+        /// They.
+        person: PersonId,
+    },
 }
 
 /// What the server is told of leases.

@@ -31,6 +31,7 @@ pub mod report;
 mod rollouts;
 mod snapshot;
 mod sorted;
+pub mod sources;
 mod state;
 mod token;
 mod unread;
@@ -54,7 +55,7 @@ pub use handle::handle;
 pub use history::{CheckIn, Continuation, Head, History};
 pub use holds::ServerHold;
 pub use input::{
-    AgentInput, Effect, Input, Installs, LeaseInput, LeaseStep, Observation, Outcome, Personal, Refusal,
+    AgentInput, Effect, IdentityInput, Input, Installs, LeaseInput, LeaseStep, Observation, Outcome, Personal, Refusal,
     UniverseReport, Wish,
 };
 pub use lookout::Lookout;

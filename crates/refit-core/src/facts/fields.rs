@@ -320,6 +320,7 @@ const EMPLOYMENTS: &[&str] = &["starting", "active", "leave", "contractor", "lef
 const BUILTIN: &[Row] = &[
     Row(Device, "id", Kind::Text, Any, "Refit's id of the device; it survives re-imaging."),
     Row(Device, "serial", Kind::Text, Any, "The serial number that the manufacturer gave it."),
+    Row(Device, "hardware_uuid", Kind::Text, Any, "The UUID that its firmware gives it."),
     Row(Device, "hostname", Kind::Text, Any, "Its name on the network."),
     Row(Device, "platform", Kind::Text, Only(PLATFORMS), "The family of its operating system."),
     Row(Device, "os", Kind::Text, Such(SYSTEMS), "Its operating system or distribution."),

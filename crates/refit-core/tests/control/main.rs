@@ -13,3 +13,4 @@ mod lookout;
 mod presence;
 mod rollouts;
 mod shell;
+mod sources;

@@ -22,7 +22,9 @@ pub(super) async fn renew(
 ) -> Result<Json<CertificateAnswer>, Refused> {
     let request: CertificateRequest = peer::body(&headers, body, limits::ANSWER).await?;
     let device = asking.record.id.clone();
-    let made = agents.inner.authority.issue(&device, &request.request, asking.now)?;
+    // The agent knows the device by the name that it enrolled as.
+    let named = asking.view.state.identity.agents_id(&device);
+    let made = agents.inner.authority.issue(named, &request.request, asking.now)?;
     let input =
         AgentInput::Issue { device: device.clone(), beside: asking.serial, serial: made.serial, until: made.until };
     let actor = actor(&device, asking.origin);

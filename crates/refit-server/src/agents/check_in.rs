@@ -73,7 +73,8 @@ pub(super) async fn check_in(
 ) -> Result<Response, Refused> {
     let said: CheckIn = peer::body(&headers, body, limits::CHECK_IN).await?;
     let Asking { mut view, mut record, renew, now, origin, .. } = asking;
-    let entry = agents.inner.seen.entry(&record.id);
+    // By the agent and not by the device: one that takes another's place counts its own check-ins.
+    let entry = agents.inner.seen.entry(view.state.identity.agents_id(&record.id));
     let mut memory = entry.lock().await;
     if let Err(refused) = in_order(&mut memory, &said) {
         return Err(agents.out_of_order(&record, refused).await);

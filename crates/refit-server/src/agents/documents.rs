@@ -155,7 +155,7 @@ pub(super) async fn mandate(
 
 /// What the device that asks is to do.
 pub(super) async fn state(State(agents): State<Agents>, asking: Asking) -> Result<Response, Refused> {
-    let entry = agents.inner.seen.entry(&asking.record.id);
+    let entry = agents.inner.seen.entry(asking.view.state.identity.agents_id(&asking.record.id));
     let mut memory = entry.lock().await;
     let told = agents.refresh(&asking.view, &asking.record, &mut memory)?;
     let document = made(&asking.view, &asking.record, told.sequence);

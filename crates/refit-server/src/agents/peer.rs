@@ -77,12 +77,14 @@ impl FromRequestParts<Agents> for Asking {
 
 fn asking(agents: &Agents, peer: &Peer, origin: SmolStr) -> Result<Asking, Refused> {
     let (view, now) = (agents.shell().view(), agents.shell().now());
-    let Some(record) = view.state.device(&peer.device).cloned() else {
+    // Its certificate names the device that it enrolled as, which may have been merged into another since.
+    let device = view.state.identity.device(&peer.device);
+    let Some(record) = view.state.device(device).cloned() else {
         let retired = view.state.devices.contains_key(&peer.device);
         let code = if retired { Code::Retired } else { Code::Certificate };
         return Err(Refused::new(code, "this device is not managed"));
     };
-    let Some(certificate) = view.state.agents.certificate(&peer.device, &peer.serial, now) else {
+    let Some(certificate) = view.state.agents.certificate(device, &peer.serial, now) else {
         let what = "this certificate does not count: it was revoked or replaced, or its time is over; enrol again";
         return Err(Refused::new(Code::Certificate, what));
     };

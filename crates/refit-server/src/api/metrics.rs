@@ -33,6 +33,12 @@ pub struct Metrics {
     stopped: Gauge,
     asking: Gauge,
     halted: Gauge,
+    alarms: Family<Source, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Source {
+    source: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -69,6 +75,7 @@ impl Metrics {
             stopped: Gauge::default(),
             asking: Gauge::default(),
             halted: Gauge::default(),
+            alarms: Family::default(),
         };
         {
             let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,6 +90,8 @@ impl Metrics {
             let help = "Releases that wait for a person to say whether they go on";
             registry.register("rollouts_asking", help, metrics.asking.clone());
             registry.register("rollouts_halted", "Releases that are halted", metrics.halted.clone());
+            let help = "1 while a source keeps its last good state, by source";
+            registry.register("source_alarm", help, metrics.alarms.clone());
         }
         metrics
     }
@@ -134,6 +143,10 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
     let halted =
         rollouts.gates.iter().flat_map(|(title, gates)| gates.iter().filter(halts).map(move |it| (title, &it.version)));
     metrics.halted.set(halted.collect::<BTreeSet<_>>().len() as i64);
+    for (source, reading) in &view.state.readings {
+        let of = Source { source: source.to_string() };
+        metrics.alarms.get_or_create(&of).set(i64::from(reading.alarm.is_some()));
+    }
     let mut response = metrics.text().into_response();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

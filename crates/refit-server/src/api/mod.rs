@@ -31,6 +31,7 @@ mod rollouts;
 mod scim;
 mod settings;
 mod signals;
+mod sources;
 mod titles;
 mod tokens;
 mod trust;
@@ -151,6 +152,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(devices::lift_quarantine))
         .routes(routes!(people::list))
         .routes(routes!(people::get, people::observe, people::erase))
+        .routes(routes!(sources::list))
         .routes(routes!(titles::list))
         .routes(routes!(releases::list, releases::publish))
         .routes(routes!(advisories::list, advisories::publish))

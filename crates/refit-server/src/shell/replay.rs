@@ -26,25 +26,27 @@ const TURN: Duration = Duration::from_millis(5);
 pub(super) struct Past {
     /// When.
     pub at: Timestamp,
-    /// The one device that is asked about; what others said and when they were seen is left out, since nothing that is decided of
-    /// one device reads it.
-    pub device: Option<DeviceId>,
+    /// The one device that is asked about, and those that were merged into it by now; what others said and when they were seen is
+    /// left out, since nothing that is decided of one device reads it.
+    pub devices: Option<Vec<DeviceId>>,
 }
 
 impl Past {
     /// Whether an event says something of another device only, as its bytes show: ids are written as they are.
     fn passes_over(&self, event: &StoredEvent) -> bool {
-        let Some(device) = &self.device else { return false };
-        let id = format!("\"{device}\"");
-        ["device.observed", "receipt.received"].contains(&event.kind.as_str())
-            && !event.body.windows(id.len()).any(|part| part == id.as_bytes())
+        let Some(devices) = &self.devices else { return false };
+        let names = |device: &DeviceId| {
+            let id = format!("\"{device}\"");
+            event.body.windows(id.len()).any(|part| part == id.as_bytes())
+        };
+        ["device.observed", "receipt.received"].contains(&event.kind.as_str()) && !devices.iter().any(names)
     }
 
     /// Leaves other devices out of an event.
     fn narrow(&self, state: &State, event: &mut Event) {
-        if let (Some(device), Event::PresenceSeen(seen)) = (&self.device, event) {
-            let index = state.devices.get(device).map(|record| record.index);
-            seen.devices = index.filter(|index| seen.devices.contains(*index)).into_iter().collect();
+        if let (Some(devices), Event::PresenceSeen(seen)) = (&self.devices, event) {
+            let indexes = devices.iter().filter_map(|device| Some(state.devices.get(device)?.index));
+            seen.devices = indexes.filter(|index| seen.devices.contains(*index)).collect();
         }
     }
 }

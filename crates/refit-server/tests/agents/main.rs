@@ -9,4 +9,5 @@ mod documents;
 mod enrolment;
 mod groups;
 mod lives;
+mod merged;
 mod server;

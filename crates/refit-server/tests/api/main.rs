@@ -18,4 +18,5 @@ mod rollouts;
 mod schemathesis;
 mod scim;
 mod server;
+mod sources;
 mod tokens;

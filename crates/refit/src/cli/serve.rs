@@ -62,12 +62,17 @@ pub enum LogFormat {
 /// The systems that a server may talk to.
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
-    /// Where a system is that the policy names, such as `prometheus=https://prometheus.example`; may be given several times.
+    /// Where a system is that the policy names, such as `okta=https://acme.okta.com`; may be given several times. No other host is
+    /// told its secrets.
     #[arg(long, value_name = "NAME=URL", value_parser = named)]
     pub connect: Vec<(String, String)>,
-    /// The file of the secret with which it is asked.
-    #[arg(long, value_name = "NAME=FILE", value_parser = named, requires = "connect")]
+    /// The file of the secret with which it is asked; of a source with the name that its connector has for it, such as
+    /// `okta.private_key=okta.pem`.
+    #[arg(long, value_name = "NAME=FILE", value_parser = named)]
     pub secret: Vec<(String, String)>,
+    /// The file that a source is, such as `inventory=devices.csv`.
+    #[arg(long, value_name = "SOURCE=FILE", value_parser = named)]
+    pub file: Vec<(String, String)>,
 }
 
 pub(super) fn named(text: &str) -> Result<(String, String), String> {

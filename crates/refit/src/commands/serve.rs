@@ -4,6 +4,10 @@ use crate::{
     Exit, Refused, catalog,
     cli::{Cli, ConnectionArgs, LogArgs, LogFormat, ServeArgs},
     local::data_folder,
+    sources::{
+        serving::{self, Serving},
+        syncing::Places,
+    },
 };
 use anyhow::{Context, Result};
 use refit_server::{
@@ -19,9 +23,11 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     options.approvals = Some(args.approvals);
     options.public = args.public.as_deref().map(public).transpose()?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
+    let sources = serving(cli, &args.connections)?;
     runtime()?.block_on(async {
         let end = asked_to_end();
-        let server = Server::start(options).await?;
+        let mut server = Server::start(options).await?;
+        server.spawn(serving::run(server.shell().clone(), sources));
         server.run(end).await?;
         Ok(Exit::Done)
     })
@@ -51,10 +57,21 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
     })
 }
 
+/// Where the sources are that a server reads.
+pub fn serving(cli: &Cli, args: &ConnectionArgs) -> Result<Serving> {
+    let places = Places { connect: args.connect.clone(), secret: args.secret.clone(), file: args.file.clone() };
+    for (_, file) in places.secret.iter().filter(|(name, _)| name.contains('.')) {
+        // What can't be read is told now, and not when it is needed first.
+        std::fs::metadata(file).map_err(|error| Refused::usage(format!("{file}: {error}")))?;
+    }
+    Ok(Serving { data: data_folder(cli.data.as_deref())?, places })
+}
+
 fn read_connections(args: &ConnectionArgs) -> Result<Connections> {
     let mut connections = Connections::default();
     for (name, address) in &args.connect {
-        if !address.starts_with("https://") && !address.starts_with("http://") {
+        let is_database = ["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme));
+        if !is_database && !address.starts_with("https://") && !address.starts_with("http://") {
             return Err(Refused::usage(format!("`{address}` is no address: write `--connect {name}=https://HOST`")));
         }
         let connection = Connection { address: address.trim_end_matches('/').to_owned(), secret: None };
@@ -63,10 +80,15 @@ fn read_connections(args: &ConnectionArgs) -> Result<Connections> {
         }
     }
     for (name, file) in &args.secret {
-        let Some(connection) = connections.0.get_mut(name.as_str()) else {
-            return Err(Refused::usage(format!(
-                "a secret for `{name}`, which has no address: add `--connect {name}=URL`"
-            )));
+        let connection = match connections.0.get_mut(name.as_str()) {
+            Some(connection) => connection,
+            // The secrets of sources have names of their own: `okta.private_key`.
+            None if name.contains('.') => continue,
+            None => {
+                return Err(Refused::usage(format!(
+                    "a secret for `{name}`, which has no address: add `--connect {name}=URL`"
+                )));
+            }
         };
         connection.secret = Some(file.into());
         // What can't be read is told now, and not when it is needed first.

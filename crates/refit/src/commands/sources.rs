@@ -3,72 +3,30 @@
 use crate::{
     Exit, Refused,
     cli::{Cli, SourcesStatusArgs, SourcesSyncArgs},
-    connectors,
     local::data_folder,
     repository::{self, counted, paint},
     sources::{
-        asking::Asking,
         data::{self, Stored},
-        reading::{self, Answer, Wanted},
+        reading::Wanted,
+        syncing::{self, How, Places, Policy, Synced},
     },
     terminal::{self, ADD, CHANGE, FAINT, HEADING, URGENT},
 };
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
-    facts::{
-        FieldRef,
-        estate::{Alarm, Estate, Incoming, SHRINK_LIMIT},
-        identity::{Change, RecordId},
-        mapping::{
-            Connector, Maps, Quarantined,
-            document::{PayloadKind, Subject},
-        },
-    },
+    facts::{estate::Alarm, identity::Change, mapping::document::Subject},
     policy::{
         diagnostic::{Renderer, Severity},
         document::outside::SourceDocument,
     },
 };
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
-use std::{
-    collections::BTreeMap,
-    path::{Component, Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 /// What of a source's reading is shown at most.
 const SHOWN: usize = 5;
-
-/// One source of `refit sources sync --json`.
-#[derive(Serialize)]
-struct Synced {
-    source: SmolStr,
-    /// `read`, `failed`, `not_believed`, or `resting`: it was read so lately that it is not asked yet.
-    result: &'static str,
-    records: usize,
-    whole: bool,
-    requests: u32,
-    quarantined: Vec<Quarantined>,
-    uncovered: Vec<UncoveredValue>,
-    changes: Vec<Change>,
-    /// What is to be known of how it was read.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    /// Whether it was never read before.
-    #[serde(skip)]
-    never: bool,
-}
-
-#[derive(Serialize)]
-struct UncoveredValue {
-    field: String,
-    value: String,
-    records: usize,
-}
 
 pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
     let policy = repository::read(&args.policy)?;
@@ -79,16 +37,25 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         return Err(Refused::no(format!("{}: {}; nothing is read", args.policy.display(), counted(wrong, "mistake"))));
     }
     let folder = data_folder(cli.data.as_deref())?;
+    let Some(_alone) = data::lock(&folder)? else {
+        let why = "another program reads the sources of this data folder just now; a server does that by itself";
+        return Err(Refused::no(format!("{}: {why}", folder.display())));
+    };
     let (mut estate, mut stored) = data::read(&folder, policy.repository.identities.clone())?;
-    let sources: Vec<&SourceDocument> = policy.documents.sources.iter().map(|written| &written.document).collect();
-    // A monitoring system that gates listen to is asked by the server.
-    let sources: Vec<&SourceDocument> =
-        sources.into_iter().filter(|it| it.connector.is_some() || it.signals.is_empty()).collect();
+    let sources: Vec<&SourceDocument> = syncing::sources(&policy.documents).collect();
     if sources.is_empty() {
         let why = "names no system to read: add a document `source: NAME` with its `connector:`";
         return Err(Refused::no(format!("the policy repository {} {why}", args.policy.display())));
     }
     known(args, &sources)?;
+    let places = Places { connect: args.connect.clone(), secret: args.secret.clone(), file: args.file.clone() };
+    let read = Policy { files: &policy.files, fields: &policy.repository.fields, folder: Some(&policy.folder) };
+    let wanted = match (args.full, args.only.is_empty()) {
+        (true, _) => Wanted::Everything,
+        // Who names a source wants it now.
+        (false, false) => Wanted::Changes,
+        (false, true) => Wanted::WhatIsTime,
+    };
     let (mut exit, mut report) = (Exit::Done, Vec::new());
     for source in sources {
         if !args.only.is_empty() && !args.only.contains(&source.source) {
@@ -98,7 +65,7 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         let mut kept = stored.remove(&name).unwrap_or_else(|| Stored::new(&name));
         let now = Timestamp::now();
         if let Some(again) = rests(args, source, &kept, now) {
-            let resting = failed(&name, "resting", again);
+            let resting = Synced::without(&name, "resting", again);
             if !cli.json {
                 show(&resting)?;
             }
@@ -107,22 +74,13 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         }
         let spinner = terminal::spinner("reading");
         spinner.set_message(name.to_string());
-        let answer = read(args, source, &policy, &kept, now);
+        let how = How { wanted, believe: args.believe.contains(&source.source) };
+        let synced = syncing::sync(source, read, &places, how, &mut estate, &mut kept, now);
         spinner.finish_and_clear();
-        let synced = match answer {
-            // What was asked for is wrong: nothing is the source's fault.
-            Err(error) if error.is::<Refused>() => return Err(error),
-            Err(error) => {
-                estate.fail(&name, now, format!("{error:#}"));
-                exit = Exit::No;
-                Synced { never: kept.source.read.is_none(), ..failed(&name, "failed", format!("{error:#}")) }
-            }
-            Ok(answer) if !answer.is_file && answer.asked.is_empty() => {
-                failed(&name, "resting", "each of its lists was asked so lately that it is not asked yet".to_owned())
-            }
-            Ok(answer) => take(args, source, answer, &mut estate, &mut kept, now, &mut exit),
-        };
-        kept.source = estate.sources.get(&name).cloned().unwrap_or_default();
+        let synced = synced?;
+        if synced.raises_alarm() {
+            exit = Exit::No;
+        }
         data::write(&folder, &kept, &estate, &synced.changes, now)?;
         if !cli.json {
             show(&synced)?;
@@ -148,10 +106,11 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
 
 /// Why a source is not asked now: it was read less than its `every` ago. Whoever names it wants it all the same.
 fn rests(args: &SourcesSyncArgs, source: &SourceDocument, kept: &Stored, now: Timestamp) -> Option<String> {
-    let every = source.every?.0;
-    let read = kept.source.read.filter(|_| kept.source.alarm.is_none() && !args.full && args.only.is_empty())?;
-    let ago = now.duration_since(read);
-    (ago < every).then(|| format!("read {} ago; again in {}", age(ago), age(every - ago)))
+    if args.full || !args.only.is_empty() {
+        return None;
+    }
+    let (ago, again) = syncing::rests(source, kept, now)?;
+    Some(format!("read {} ago; again in {}", age(ago), age(again)))
 }
 
 fn counted_people(people: usize) -> String {
@@ -174,171 +133,6 @@ fn known(args: &SourcesSyncArgs, sources: &[&SourceDocument]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn read(
-    args: &SourcesSyncArgs,
-    source: &SourceDocument,
-    policy: &repository::Read,
-    kept: &Stored,
-    now: Timestamp,
-) -> Result<Answer> {
-    let name = source.source.as_str();
-    let (connector, built_in) = connector(source, policy)?;
-    let maps = maps(source)?;
-    let of = |list: &[(String, String)]| list.iter().find(|(named, _)| named == name).map(|(_, value)| value.clone());
-    let mut secrets = BTreeMap::new();
-    for (named, file) in &args.secret {
-        match named.split_once('.') {
-            Some((of, secret)) if of == name => {
-                secrets.insert(secret.to_owned(), PathBuf::from(file));
-            }
-            None if named == name => {
-                return Err(Refused::usage(format!("`--secret {named}=…`: say which secret, `{named}.SECRET=FILE`")));
-            }
-            _ => {}
-        }
-    }
-    let asking = Asking::new(source, &connector.document, built_in, of(&args.connect).as_deref(), secrets)?;
-    let file = match (of(&args.file), asking.file()) {
-        (Some(path), _) => Some(PathBuf::from(path)),
-        (None, Some(path)) => Some(beside(&policy.folder, path)?),
-        (None, None) => None,
-    };
-    let wanted = match (args.full, args.only.is_empty()) {
-        (true, _) => Wanted::Everything,
-        // Who names a source wants it now.
-        (false, false) => Wanted::Changes,
-        (false, true) => Wanted::WhatIsTime,
-    };
-    let no_file = || Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`"));
-    if connector.document.reads == PayloadKind::Sql {
-        if file.is_none() && connector.document.address.is_none() {
-            return Err(no_file());
-        }
-        return reading::database(&connector, &asking, file, &maps, kept, wanted, now);
-    }
-    if reading::is_file(&connector) {
-        return reading::file(&connector, &file.ok_or_else(no_file)?, &maps);
-    }
-    reading::system(&connector, &asking, &maps, kept, wanted, now)
-}
-
-/// A file that the policy repository names: one of its own. Any other has to be named by whoever runs this.
-fn beside(folder: &Path, path: &str) -> Result<PathBuf> {
-    let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    let file = folder.join(path);
-    match file.canonicalize() {
-        Ok(real) if inside && real.starts_with(folder) => Ok(file),
-        Err(_) if inside => Ok(file),
-        _ => Err(Refused::usage(format!(
-            "`path: {path}` leads out of the policy repository; give the file with `--file SOURCE=FILE`"
-        ))),
-    }
-}
-
-/// A source's connector, and whether it is one that comes with Refit.
-fn connector(source: &SourceDocument, policy: &repository::Read) -> Result<(Connector, bool)> {
-    let name = source.connector.as_deref().unwrap_or(&source.source);
-    // A connector of the organisation's own lies beside its policies.
-    let beside = policy.folder.join(name);
-    let built_in = connectors::names().contains(&name);
-    let own = !built_in && beside.join("connector.yaml").is_file();
-    let found = if own { beside.display().to_string() } else { name.to_owned() };
-    let read = connectors::read(&found, &policy.repository.fields)?;
-    match read.connector {
-        Some(connector) => Ok((connector, built_in)),
-        None => {
-            let renderer = Renderer::new(&read.files);
-            read.diagnostics.iter().for_each(|found| terminal::note(paint(&renderer, found)));
-            Err(Refused::no(format!("the connector `{name}` can't be used")))
-        }
-    }
-}
-
-fn maps(source: &SourceDocument) -> Result<Maps> {
-    let mut maps = Maps::new();
-    for (field, names) in &source.maps {
-        let field = field.parse::<FieldRef>().map_err(|error| Refused::no(format!("{}: {error}", source.source)))?;
-        maps.entry(field).or_default().extend(names.clone());
-    }
-    Ok(maps)
-}
-
-fn failed(name: &SmolStr, result: &'static str, why: String) -> Synced {
-    Synced {
-        source: name.clone(),
-        result,
-        records: 0,
-        whole: false,
-        requests: 0,
-        quarantined: Vec::new(),
-        uncovered: Vec::new(),
-        changes: Vec::new(),
-        notes: Vec::new(),
-        why: Some(why),
-        never: false,
-    }
-}
-
-fn take(
-    args: &SourcesSyncArgs,
-    source: &SourceDocument,
-    answer: Answer,
-    estate: &mut Estate,
-    kept: &mut Stored,
-    now: Timestamp,
-    exit: &mut Exit,
-) -> Synced {
-    let name = SmolStr::from(source.source.as_str());
-    let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
-    let shrink_limit = (!args.believe.contains(&source.source)).then_some(limit);
-    let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
-    let Answer { marks, unmarked, is_file, asked, notes, requests, .. } = answer;
-    let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
-    let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
-    match estate.take(incoming, mint) {
-        Err(alarm) => {
-            *exit = Exit::No;
-            failed(&name, "not_believed", alarm.to_string())
-        }
-        Ok(changes) => {
-            kept.marks.retain(|list, _| !unmarked.contains(list));
-            kept.marks.extend(marks);
-            if is_file {
-                kept.whole = Some(now);
-            } else {
-                kept.asked(asked, now);
-            }
-            let uncovered = uncovered.into_iter();
-            Synced {
-                source: name,
-                result: "read",
-                records: count,
-                whole: all,
-                requests,
-                quarantined,
-                uncovered: uncovered
-                    .map(|((field, value), records)| UncoveredValue { field, value, records })
-                    .collect(),
-                changes,
-                notes,
-                why: None,
-                never: false,
-            }
-        }
-    }
-}
-
-/// The id of a record that was not known: the same wherever it is worked out.
-fn mint(record: &RecordId, generation: u32) -> SmolStr {
-    let kind = match record.of {
-        Subject::Device => "device",
-        Subject::Person => "person",
-    };
-    let digest = Sha256::digest(format!("{kind}\n{}\n{}\n{generation}", record.source, record.id));
-    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{hex}", &kind[..1]).into()
 }
 
 fn show(synced: &Synced) -> Result<()> {
@@ -402,12 +196,9 @@ pub fn status(cli: &Cli, args: &SourcesStatusArgs) -> Result<Exit> {
     let folder = data_folder(cli.data.as_deref())?;
     let (_, mut stored) = data::read(&folder, Default::default())?;
     if let Some(policy) = &args.policy {
-        for written in &repository::read(policy)?.documents.sources {
-            let document = &written.document;
-            if document.connector.is_some() || document.signals.is_empty() {
-                let name = document.source.as_str();
-                stored.entry(name.into()).or_insert_with(|| Stored::new(name));
-            }
+        for written in syncing::sources(&repository::read(policy)?.documents) {
+            let name = written.source.as_str();
+            stored.entry(name.into()).or_insert_with(|| Stored::new(name));
         }
     }
     let all: Vec<Status> = stored

@@ -1,11 +1,12 @@
 //! `refit up`
 
-use super::serve::{begin_log, options, runtime};
+use super::serve::{begin_log, options, runtime, serving};
 use crate::{
     Exit,
     cli::{Cli, UpArgs},
     local::{Report, report, required},
     repository::{self, Read},
+    sources,
 };
 use anyhow::{Context, Result};
 use refit_core::control::{Actor, Input, PolicyFiles, Refusal};
@@ -40,10 +41,12 @@ pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
     }
     let mut options = options(cli, args.listen, &args.connections)?;
     options.approvals = Some(0);
+    let served = serving(cli, &args.connections)?;
     runtime()?.block_on(async {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
         let (shell, packages) = (server.shell().clone(), server.packages().clone());
+        server.spawn(sources::serving::run(shell.clone(), served));
         server.spawn(this_machine(shell, packages, policy));
         server.run(end).await?;
         Ok(Exit::Done)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
@@ -117,8 +117,26 @@ pub fn read(data: &Path, settled: Settled) -> Result<(Estate, BTreeMap<SmolStr, 
     Ok((Estate::restore(nodes, sources, settled), stored))
 }
 
+/// Keeps others from reading and writing it until the file is dropped; `None` where somebody does just now.
+pub fn lock(data: &Path) -> Result<Option<File>> {
+    let path = data.join("sources").join("lock");
+    make_folder(&path)?;
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
 /// Writes a source, who is who, and what has changed of that.
 pub fn write(data: &Path, stored: &Stored, estate: &Estate, changes: &[Change], at: Timestamp) -> Result<()> {
+    write_identity(data, estate, changes, at)?;
+    whole(&data.join("sources").join(format!("{}.json", file_name(&stored.name))), stored)
+}
+
+/// Writes who is who, and what has changed of that.
+pub fn write_identity(data: &Path, estate: &Estate, changes: &[Change], at: Timestamp) -> Result<()> {
     // The history first: what is in it twice is harmless, and what is missing is lost.
     if !changes.is_empty() {
         let path = data.join("identity").join("history.ndjson");
@@ -136,8 +154,7 @@ pub fn write(data: &Path, stored: &Stored, estate: &Estate, changes: &[Change], 
         write().with_context(|| format!("{} can't be written", path.display()))?;
     }
     let identity = Identity { version: VERSION, records: estate.registry.nodes().to_vec() };
-    whole(&records(data), &identity)?;
-    whole(&data.join("sources").join(format!("{}.json", file_name(&stored.name))), stored)
+    whole(&records(data), &identity)
 }
 
 fn records(data: &Path) -> PathBuf {

@@ -16,4 +16,5 @@ mod package;
 mod rotation;
 mod running;
 mod signing;
+mod sources;
 mod withheld;

@@ -4,6 +4,7 @@
 mod agents;
 mod catalogue;
 mod devices;
+mod identity;
 mod leases;
 mod moves;
 mod operations;
@@ -11,6 +12,7 @@ mod people;
 mod plans;
 mod questions;
 mod rollouts;
+mod sources;
 
 use super::{
     event::{GateAnswered, GateAsked, PlanMade, ReceiptReceived, ReleaseExpedited, RingOpened},
@@ -25,7 +27,7 @@ use rollouts::Named;
 pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result<Outcome, Refusal> {
     let now = now.max(state.clock);
     permitted(actor, &input)?;
-    match input {
+    match identity::led(state, input) {
         Input::Start { program, alive_until } => Ok(operations::start(state, program, alive_until, now)),
         Input::Tick => Ok(operations::tick(state, now)),
         Input::End => Ok(operations::end(state, now)),
@@ -44,6 +46,8 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
             people::observe(state, person, source, observed.min(now), values)
         }
         Input::Assign { device, person } => people::assign(state, device, person),
+        Input::Identity(input) => identity::handle(state, input),
+        Input::SourceRead(read) => Ok(sources::read(state, read)),
         Input::ErasePerson { person } => people::erase(state, person),
         Input::Releases { source, releases } => catalogue::releases(state, source, releases),
         Input::Advisories { source, advisories } => catalogue::advisories(state, source, advisories),
@@ -103,6 +107,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::CreateToken { .. } | Input::RevokeToken { .. } | Input::Evaluated { .. } | Input::Matched { .. } => {
             Scope::Admin
         }
+        Input::Identity(_) | Input::SourceRead(_) => Scope::Admin,
         Input::Enrol { .. }
         | Input::Observe(_)
         | Input::Retire { .. }

@@ -1,8 +1,10 @@
 //! People: what sources say of them, their devices, and erasing what is personal.
 
+mod career;
+
 use super::super::{
     entry::Plain,
-    event::{PersonAssigned, PersonErased, PersonObserved},
+    event::{Event, PersonAssigned, PersonChanged, PersonErased, PersonObserved},
     input::{Effect, Outcome, Personal, Refusal},
     state::State,
 };
@@ -55,7 +57,10 @@ pub(super) fn observe(
     if event.values.is_empty() && !grows_old {
         return Ok(Outcome::default());
     }
-    Ok(Outcome { personal, ..one(event) })
+    let changes = career::changes(state, record.map(|record| &**record), &event, &personal);
+    let changed = changes.into_iter().map(|change| PersonChanged { person: person.clone(), change }.into());
+    let events = std::iter::once(event.into()).chain(changed).collect();
+    Ok(Outcome { events, personal, ..Outcome::default() })
 }
 
 pub(super) fn assign(state: &State, device: DeviceId, person: Option<PersonId>) -> Result<Outcome, Refusal> {
@@ -70,10 +75,16 @@ pub(super) fn erase(state: &State, person: PersonId) -> Result<Outcome, Refusal>
     let Some(record) = state.people.get(&person) else {
         return Err(Refusal::Missing { what: "person", id: person.as_str().into() });
     };
-    let effects = vec![Effect::EraseValues(person.clone())];
+    let mut effects = vec![Effect::EraseValues(person.clone())];
+    // What was said of them while they were taken for somebody else is theirs too.
+    let former: Vec<PersonId> = state.identity.former_people(&person).into_iter().collect();
+    effects.extend(former.iter().cloned().map(Effect::EraseValues));
+    let left = |id: &&PersonId| state.people.get(*id).is_some_and(|record| !record.facts.is_empty());
+    let mut events: Vec<Event> =
+        former.iter().filter(left).map(|id| PersonErased { person: id.clone() }.into()).collect();
     // Erased already, and nothing has come since: the log says so, and only what may have been left is done again.
-    if record.erased.is_some() && record.facts.is_empty() {
-        return Ok(Outcome { effects, ..Outcome::default() });
+    if record.erased.is_none() || !record.facts.is_empty() {
+        events.push(PersonErased { person }.into());
     }
-    Ok(Outcome { effects, ..one(PersonErased { person }) })
+    Ok(Outcome { events, effects, ..Outcome::default() })
 }

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod devices;
+mod identity;
 mod moves;
 mod people;
 mod plans;
@@ -69,6 +70,15 @@ impl State {
                     self.leases.retired(&retired.device, index);
                 }
                 self.no_longer_held(&retired.device);
+            }
+            Event::DeviceMerged(merged) => self.device_merged(seq, at, merged),
+            Event::DeviceSplit(split) => self.device_split(seq, split),
+            Event::PersonMerged(merged) => self.person_merged(seq, merged),
+            Event::PersonSplit(split) => self.identity.split_person(&split.person),
+            // What it speaks of is in the facts already: it is there to be read.
+            Event::PersonChanged(_) => {}
+            Event::SourceRead(read) => {
+                self.readings.insert(read.source.clone(), Arc::new(read.clone()));
             }
             Event::PresenceSeen(seen) => self.presence_seen(seq, seen),
             Event::PersonObserved(observed) => self.person_observed(seq, observed),
@@ -171,6 +181,7 @@ impl State {
                 if let Some(record) = self.devices.get_mut(&joined.device).filter(|record| record.history.is_some()) {
                     Arc::make_mut(record).history = None;
                 }
+                self.identity.agent_joins(&joined.device);
                 self.agents.apply(seq, at, event);
             }
             Event::LeaseTaken(_)

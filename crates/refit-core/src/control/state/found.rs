@@ -80,6 +80,10 @@ impl Found {
         record.person.iter().for_each(|person| self.people.insert(person, record.index));
     }
 
+    pub(super) fn managed_again(&mut self, index: u32) {
+        self.managed.insert(&(), index);
+    }
+
     pub(super) fn retired(&mut self, index: u32) {
         self.managed.remove(&(), index);
     }
@@ -119,16 +123,17 @@ impl State {
         self.devices.insert(record.id.clone(), Arc::new(record));
     }
 
-    /// The managed device of this id, or else the only one of this name.
+    /// The managed device of this id, or that it leads to, or else the only one of this name.
     pub fn device_called(&self, name: &str) -> Option<&Arc<DeviceRecord>> {
         let id = DeviceId::new(name);
-        if let Some(device) = self.device(&id) {
+        if let Some(device) = self.device_now(&id) {
             return Some(device);
         }
         let named = self.found.names.range((SmolStr::new(name), 0)..).take_while(|(known, _)| known == name);
-        let managed = |(_, index): &(SmolStr, u32)| self.at_index(*index).filter(|device| device.retired.is_none());
+        let managed = |(_, index): &(SmolStr, u32)| self.device_now(self.by_index.get(*index as usize)?);
         let mut named = named.filter_map(managed);
-        named.next().filter(|_| named.next().is_none())
+        // One that was merged into another of the same name is the other.
+        named.next().filter(|first| named.all(|other| other.index == first.index))
     }
 
     /// The devices whose id or name begins so, retired ones among them; `None` where they are more than `most`.

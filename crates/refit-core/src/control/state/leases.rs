@@ -160,6 +160,20 @@ impl LeaseBook {
         }
     }
 
+    /// What `from` has is `to`'s from now on, unless that has a lease of its own: then its own stays.
+    pub(super) fn moves(&mut self, from: &DeviceId, to: &DeviceId) {
+        let (holder, other) = (Holder::Device(from.clone()), Holder::Device(to.clone()));
+        if self.held.contains_key(&other) {
+            return;
+        }
+        let Some(lease) = self.held.get(&holder).cloned() else { return };
+        self.forget(&holder);
+        for place in &lease.places {
+            self.by_group.entry(place.group.clone()).or_default().insert(other.clone());
+        }
+        self.held.insert(other, lease);
+    }
+
     /// A device is no longer managed.
     pub(super) fn retired(&mut self, device: &DeviceId, index: u32) {
         self.forget(&Holder::Device(device.clone()));

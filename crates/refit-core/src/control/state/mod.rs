@@ -7,6 +7,7 @@ mod apply;
 mod changes;
 mod found;
 mod ground;
+mod identity;
 mod leases;
 mod published;
 mod records;
@@ -16,6 +17,7 @@ pub use apply::ApplyError;
 pub use changes::Changes;
 pub use found::Found;
 pub use ground::{Contents, Ground, PolicyFiles, Prepared};
+pub use identity::IdentityBook;
 pub use leases::LeaseBook;
 pub use published::PublishedSlots;
 pub use records::*;
@@ -25,6 +27,7 @@ use super::{
     device_set::DeviceSet,
     entry::{InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::SlotOutcome,
+    event::SourceRead,
     publication::Wanted,
     rollouts::Rollouts,
     sorted::Sorted,
@@ -112,6 +115,12 @@ pub struct State {
     /// Leases of disruption groups.
     #[serde(default)]
     pub leases: LeaseBook,
+    /// Which ids lead to which others.
+    #[serde(default)]
+    pub identity: IdentityBook,
+    /// How each source was last read.
+    #[serde(default)]
+    pub readings: OrdMap<SmolStr, Arc<SourceRead>>,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,

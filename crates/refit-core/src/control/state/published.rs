@@ -72,6 +72,11 @@ impl PublishedSlots {
         self.iter().map(|(_, published)| published)
     }
 
+    /// What is published, by slot, as it lies in memory once.
+    pub(super) fn shared(&self) -> impl Iterator<Item = &Arc<Published>> {
+        self.0.values()
+    }
+
     /// Lets others say what is the same as each.
     pub(super) fn share(&mut self, share: &mut impl FnMut(Arc<Published>) -> Arc<Published>) {
         self.0 = self.0.values().map(|published| share(published.clone())).map(entry).collect();

@@ -49,17 +49,25 @@ impl Estate {
         let mut there = false;
         // When it was seen last, and when those who say such things last said anything.
         let mut newest: Option<(Timestamp, Timestamp)> = None;
+        let mut heard = |seen: Timestamp, said: Timestamp, source: &SmolStr| {
+            let said = said.min(rules.now);
+            if rules.now.duration_since(said) <= rules.staleness.device(source) {
+                newest = Some(newest.map_or((seen, said), |(a, b)| (a.max(seen), b.max(said))));
+            }
+        };
         for node in nodes.iter().filter(|node| !node.gone) {
             let source = self.sources.get(&node.record.source);
+            if source.is_none() {
+                // It has an agent of Refit's, which is all that such a record says.
+                there = true;
+                node.life.alive.iter().for_each(|alive| heard(*alive, node.at, &node.record.source));
+            }
             for kept in self.kept(node).filter(|kept| !kept.deleted) {
                 there = true;
                 let seen = kept.facts.get(&FieldRef::device("seen")).and_then(Option::as_ref);
                 let Some(Value::Time(seen)) = seen.and_then(|seen| Value::read(seen, Kind::Time)) else { continue };
                 let Some(said) = source.and_then(|source| source.said(&kept.records)) else { continue };
-                let said = said.min(rules.now);
-                if rules.now.duration_since(said) <= rules.staleness.device(&node.record.source) {
-                    newest = Some(newest.map_or((seen, said), |(a, b)| (a.max(seen), b.max(said))));
-                }
+                heard(seen, said, &node.record.source);
             }
         }
         if !there {

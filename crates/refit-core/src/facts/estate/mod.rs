@@ -14,6 +14,7 @@ mod profile;
 mod source;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use assigned::Assigned;
 pub use chain::{Chain, ChainEnd};
@@ -21,6 +22,7 @@ pub use derived::REFIT;
 pub use kept::Kept;
 pub use profile::{FieldSaid, Of, Profile, RecordSaid, Rules, SaidBy, Standing};
 pub use source::{Alarm, SHRINK_LIMIT, Source, Taken};
+pub use told::{Entity, Told};
 
 use super::identity::{Change, RecordId, Registry, Settled, Sighting};
 use super::mapping::{KeyKind, Record, document::Subject};

@@ -76,6 +76,25 @@ impl Registry {
         self.decide(touched)
     }
 
+    /// Takes in what is known under ids of Refit's own: of a device that has an agent, of a person whom somebody made known to the
+    /// server. Such a record goes by its own id, since the time that is given with it, and its id is never given to anything else. What
+    /// is older than what is known of it changes nothing.
+    pub fn observe_own(&mut self, said: impl IntoIterator<Item = (Sighting, Timestamp)>) -> Vec<Change> {
+        let mut touched = BTreeSet::new();
+        for (sighting, since) in said {
+            match self.current.get(&sighting.record).copied() {
+                Some(place) if self.node(place).is_some_and(|node| sighting.at < node.at) => {}
+                Some(place) => self.update(place, sighting, &mut touched),
+                None => {
+                    let anchor = Anchor { since, id: sighting.record.id.clone() };
+                    let place = self.add(Node::new(sighting, 0, anchor));
+                    self.touch(place, &mut touched);
+                }
+            }
+        }
+        self.decide(touched)
+    }
+
     /// Takes in that sources do not have records any more.
     pub fn gone<'r>(&mut self, records: impl IntoIterator<Item = &'r RecordId>) -> Vec<Change> {
         let mut touched = BTreeSet::new();

@@ -31,7 +31,13 @@ pub(in super::super) async fn get(
         // A device that is no longer managed is still shown: the log speaks of it.
         let record = view.state.devices.get(id.as_str()).ok_or_else(|| Problem::missing("device", &id))?;
         let fields = view.state.fields();
-        Ok(device(record, fields, view.state.agents.devices.get(id.as_str()).map(|agent| said(agent))))
+        let mut device = device(record, fields, view.state.agents.devices.get(id.as_str()).map(|agent| said(agent)));
+        let identity = &view.state.identity;
+        if identity.device_merged_into(&record.id).is_some() {
+            device.merged_into = Some(identity.device(&record.id).to_string());
+        }
+        device.former_ids = identity.former_ids(&record.id).iter().map(ToString::to_string).collect();
+        Ok(device)
     })
 }
 
@@ -93,6 +99,8 @@ fn device(record: &DeviceRecord, fields: &Fields, agent: Option<AgentSaid>) -> D
         name: record.name.as_ref().map(ToString::to_string),
         enrolled: record.enrolled,
         retired: record.retired,
+        merged_into: None,
+        former_ids: Vec::new(),
         person: record.person.as_ref().map(ToString::to_string),
         presence: Presence {
             seen: record.seen,

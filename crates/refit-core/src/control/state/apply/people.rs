@@ -1,7 +1,7 @@
 //! People: what sources say of them, and erasing it.
 
 use super::super::State;
-use crate::control::event::PersonObserved;
+use crate::control::event::{PersonMerged, PersonObserved};
 use jiff::Timestamp;
 use refit_model::PersonId;
 use std::sync::Arc;
@@ -30,6 +30,33 @@ impl State {
         for reference in replaced {
             self.personal.remove(&reference);
         }
+    }
+
+    /// What is known of the one who is no more is known of the one who stays, where nothing is known yet.
+    pub(super) fn person_merged(&mut self, seq: u64, merged: &PersonMerged) {
+        self.identity.merge_person(&merged.from, &merged.into);
+        let Some(gone) = self.people.get_mut(&merged.from) else { return };
+        let gone = Arc::make_mut(gone);
+        let (facts, reported) = (std::mem::take(&mut gone.facts), std::mem::take(&mut gone.reported));
+        let before = std::mem::replace(&mut gone.revised, seq);
+        self.changes.person(&merged.from, before, seq);
+        let person = Arc::make_mut(self.people.entry(merged.into.clone()).or_default());
+        for (field, said) in facts {
+            let known = person.facts.entry(field).or_default();
+            for (source, reference) in said {
+                if !person.reported.contains_key(&source) {
+                    known.insert(source, reference);
+                } else {
+                    self.personal.remove(&reference);
+                }
+            }
+        }
+        person.facts.retain(|_, said| !said.is_empty());
+        for (source, at) in reported {
+            person.reported.entry(source).or_insert(at);
+        }
+        let before = std::mem::replace(&mut person.revised, seq);
+        self.changes.person(&merged.into, before, seq);
     }
 
     pub(super) fn person_erased(&mut self, seq: u64, at: Timestamp, id: &PersonId) {

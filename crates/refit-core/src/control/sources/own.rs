@@ -1,0 +1,106 @@
+//! What the server itself knows, as records beside those of sources: devices by what their agents say of them, people by what was told
+//! to it.
+
+use crate::control::{DeviceRecord, State, report};
+use crate::facts::{
+    estate::REFIT,
+    identity::{RecordId, Registry, Sighting},
+    mapping::{Key, KeyKind, document::Subject},
+};
+use jiff::Timestamp;
+use refit_model::{DeviceId, entry::Plain};
+use smol_str::SmolStr;
+use std::collections::BTreeSet;
+
+/// By which facts of an agent a device is known elsewhere.
+const DEVICE_KEYS: [(&str, KeyKind); 3] = [
+    ("device.serial", KeyKind::Serial),
+    ("device.hardware_uuid", KeyKind::HardwareUuid),
+    ("device.hostname", KeyKind::Hostname),
+];
+
+/// What the server itself knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Own {
+    /// Records under ids of Refit's own, each with the time since which it has that id.
+    pub sightings: Vec<(Sighting, Timestamp)>,
+    /// Records of devices that are no longer managed.
+    pub gone: Vec<RecordId>,
+}
+
+impl Own {
+    /// What of it can change who is who. It is equal as long as nobody has to look anew.
+    pub fn keys(&self) -> impl Iterator<Item = (&RecordId, &[Key])> {
+        let sightings = self.sightings.iter().map(|(sighting, _)| (&sighting.record, sighting.keys.as_slice()));
+        sightings.chain(self.gone.iter().map(|record| (record, &[][..])))
+    }
+}
+
+/// What the server itself knows. `read` are the sources that it reads: what they say comes from there.
+pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Timestamp) -> Own {
+    let mut own = Own::default();
+    for record in state.managed() {
+        own.sightings.extend(device(state, record, now));
+    }
+    for (id, record) in &state.people {
+        if state.identity.person_merged_into(id).is_some() {
+            continue;
+        }
+        for (source, reference) in record.facts.get("email").into_iter().flatten() {
+            let told = source != REFIT && !read.contains(source);
+            let Some(Plain::Text(address)) = state.personal.get(reference).filter(|_| told) else { continue };
+            let Some(key) = key(KeyKind::Email, address) else { continue };
+            let of = Subject::Person;
+            let sighting = Sighting {
+                record: RecordId { of, source: source.clone(), id: id.as_str().into() },
+                at: record.reported.get(source).copied().unwrap_or(now),
+                keys: vec![key],
+                partial: false,
+                platform: None,
+                began: None,
+                alive: None,
+                gone: false,
+            };
+            // Whoever told it to the server keeps asking for it under this id: no other is older.
+            own.sightings.push((sighting, Timestamp::UNIX_EPOCH));
+        }
+    }
+    let retired = |record: &RecordId| {
+        let id = DeviceId::new(&record.id);
+        let there = state.devices.get(&id).is_some_and(|device| device.retired.is_none());
+        !there && state.identity.device_merged_into(&id).is_none()
+    };
+    let agents = registry.nodes().iter().filter(|node| !node.gone && node.record.of == Subject::Device);
+    let agents = agents.map(|node| &node.record).filter(|record| record.source == report::SOURCE);
+    own.gone = agents.filter(|record| retired(record)).cloned().collect();
+    own
+}
+
+fn device(state: &State, record: &DeviceRecord, now: Timestamp) -> Option<(Sighting, Timestamp)> {
+    let text = |field: &str| match record.facts.get(field)?.get(report::SOURCE)? {
+        Plain::Text(text) => Some(text),
+        _ => None,
+    };
+    let mut keys: Vec<Key> = DEVICE_KEYS.iter().filter_map(|(field, kind)| key(*kind, text(field)?)).collect();
+    // By a name alone nothing is known elsewhere.
+    keys.iter().find(|key| key.kind != KeyKind::Hostname)?;
+    keys.sort();
+    // An agent goes by the id under which it enrolled, whatever its device was merged into.
+    let id = state.identity.agents_id(&record.id);
+    let sighting = Sighting {
+        record: RecordId { of: Subject::Device, source: report::SOURCE.into(), id: id.as_str().into() },
+        at: now,
+        keys,
+        partial: false,
+        platform: text("device.platform").cloned(),
+        began: state.agents.devices.get(&record.id).map(|agent| agent.joined),
+        alive: Some(record.seen.min(now)),
+        gone: false,
+    };
+    Some((sighting, state.devices.get(id)?.enrolled))
+}
+
+/// A key of this text; `None` where it identifies nothing.
+fn key(kind: KeyKind, text: &str) -> Option<Key> {
+    Some(Key { kind, value: kind.written(text).ok()?, strength: kind.strength() })
+}

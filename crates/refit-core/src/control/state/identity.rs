@@ -1,0 +1,128 @@
+//! Which devices and people were merged into which, and by what name an agent knows the device that it is on.
+
+use super::State;
+use imbl::OrdMap;
+use refit_model::{DeviceId, PersonId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Ids that lead to others. Merges follow each other, so an id may lead to one that leads on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IdentityBook {
+    /// What each device that is no more was merged into.
+    devices: OrdMap<DeviceId, DeviceId>,
+    /// The same the other way round.
+    former: OrdMap<DeviceId, BTreeSet<DeviceId>>,
+    /// Whom each person who is no more was merged into.
+    people: OrdMap<PersonId, PersonId>,
+    /// The id that an agent has for the device that it is on, where it enrolled as one that was merged since.
+    agents: OrdMap<DeviceId, DeviceId>,
+}
+
+impl IdentityBook {
+    /// Whether no id leads to another.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty() && self.people.is_empty()
+    }
+
+    /// The device that an id leads to: itself, where it was merged into none.
+    pub fn device<'b>(&'b self, id: &'b DeviceId) -> &'b DeviceId {
+        let mut at = id;
+        while let Some(into) = self.devices.get(at) {
+            at = into;
+        }
+        at
+    }
+
+    /// What a device was merged into; `None` where it is one by itself.
+    pub fn device_merged_into(&self, id: &DeviceId) -> Option<&DeviceId> {
+        self.devices.get(id)
+    }
+
+    /// All ids that lead to a device, sorted; its own is not among them.
+    pub fn former_ids(&self, id: &DeviceId) -> BTreeSet<DeviceId> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![id]);
+        while let Some(at) = open.pop() {
+            for former in self.former.get(at).into_iter().flatten() {
+                found.insert(former.clone());
+                open.push(former);
+            }
+        }
+        found
+    }
+
+    /// The person whom an id leads to: themselves, where they were merged into nobody.
+    pub fn person<'b>(&'b self, id: &'b PersonId) -> &'b PersonId {
+        let mut at = id;
+        while let Some(into) = self.people.get(at) {
+            at = into;
+        }
+        at
+    }
+
+    /// Whom a person was merged into; `None` where they are somebody by themselves.
+    pub fn person_merged_into(&self, id: &PersonId) -> Option<&PersonId> {
+        self.people.get(id)
+    }
+
+    /// All people who were merged into one, sorted.
+    pub fn former_people(&self, id: &PersonId) -> BTreeSet<PersonId> {
+        // There are few: nobody looks for them but whoever erases a person.
+        self.people.keys().filter(|former| self.person(former) == id).cloned().collect()
+    }
+
+    /// The id that a device's agent has for it. What it is told has to be of this id, or it would take it for another device's.
+    pub fn agents_id<'b>(&'b self, id: &'b DeviceId) -> &'b DeviceId {
+        self.agents.get(id).unwrap_or(id)
+    }
+
+    pub(super) fn merge_device(&mut self, from: &DeviceId, into: &DeviceId) {
+        // Whatever came into the log: nothing leads in a circle.
+        if self.device(into) != from && !self.devices.contains_key(from) {
+            self.devices.insert(from.clone(), into.clone());
+            self.former.entry(into.clone()).or_default().insert(from.clone());
+        }
+    }
+
+    pub(super) fn split_device(&mut self, device: &DeviceId) {
+        let Some(into) = self.devices.remove(device) else { return };
+        if let Some(former) = self.former.get_mut(&into) {
+            former.remove(device);
+            if former.is_empty() {
+                self.former.remove(&into);
+            }
+        }
+    }
+
+    pub(super) fn merge_person(&mut self, from: &PersonId, into: &PersonId) {
+        if self.person(into) != from && !self.people.contains_key(from) {
+            self.people.insert(from.clone(), into.clone());
+        }
+    }
+
+    pub(super) fn split_person(&mut self, person: &PersonId) {
+        self.people.remove(person);
+    }
+
+    /// The agent of `from` is that of `to` from now on, and has the id for it that it had.
+    pub(super) fn agent_moves(&mut self, from: &DeviceId, to: &DeviceId) {
+        let known_as = self.agents.remove(from).unwrap_or_else(|| from.clone());
+        if known_as == *to {
+            self.agents.remove(to);
+        } else {
+            self.agents.insert(to.clone(), known_as);
+        }
+    }
+
+    /// An agent has enrolled, under the id that the device has.
+    pub(super) fn agent_joins(&mut self, device: &DeviceId) {
+        self.agents.remove(device);
+    }
+}
+
+impl State {
+    /// The managed device that an id leads to.
+    pub fn device_now(&self, id: &DeviceId) -> Option<&std::sync::Arc<super::DeviceRecord>> {
+        self.device(self.identity.device(id))
+    }
+}

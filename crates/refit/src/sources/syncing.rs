@@ -1,0 +1,314 @@
+//! Reading one source and taking in what it says. The command `refit sources sync` and a server do it in the same way.
+
+use super::{
+    asking::Asking,
+    data::Stored,
+    reading::{self, Answer, Wanted},
+};
+use crate::{Refused, connectors};
+use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
+use refit_core::{
+    facts::{
+        FieldRef, Fields,
+        estate::{Estate, Incoming, SHRINK_LIMIT},
+        identity::{Change, RecordId},
+        mapping::{
+            Connector, Maps, Quarantined,
+            document::{PayloadKind, Subject},
+        },
+    },
+    policy::{
+        diagnostic::{Files, Renderer},
+        document::outside::SourceDocument,
+        load::Documents,
+    },
+};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use smol_str::SmolStr;
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+};
+
+/// Where systems, their secrets and files are: whoever runs Refit says that, and nobody who writes policy.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Addresses, by source.
+    pub connect: Vec<(String, String)>,
+    /// Files of secrets, by source and secret: `okta.private_key`.
+    pub secret: Vec<(String, String)>,
+    /// Files that are a source, by source.
+    pub file: Vec<(String, String)>,
+}
+
+/// What a policy repository says that reading its sources needs.
+#[derive(Clone, Copy)]
+pub struct Policy<'p> {
+    /// Its files: an organisation's own connectors are among them.
+    pub files: &'p Files,
+    /// The fields that there are.
+    pub fields: &'p Fields,
+    /// Its folder, where it is one on this machine.
+    pub folder: Option<&'p Path>,
+}
+
+/// How a source is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// What of it is wanted.
+    pub wanted: Wanted,
+    /// Whether it is believed however much is missing.
+    pub believe: bool,
+}
+
+/// One source as it was read; `refit sources sync --json`.
+#[derive(Serialize)]
+pub struct Synced {
+    pub source: SmolStr,
+    /// `read`, `failed`, `not_believed`, or `resting`: it was read so lately that it is not asked yet.
+    pub result: &'static str,
+    pub records: usize,
+    pub whole: bool,
+    pub requests: u32,
+    pub quarantined: Vec<Quarantined>,
+    pub uncovered: Vec<UncoveredValue>,
+    pub changes: Vec<Change>,
+    /// What is to be known of how it was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether it was never read before.
+    #[serde(skip)]
+    pub never: bool,
+}
+
+/// A value that no map covers.
+#[derive(Serialize)]
+pub struct UncoveredValue {
+    pub field: String,
+    pub value: String,
+    pub records: usize,
+}
+
+impl Synced {
+    /// Nothing was read, for this reason.
+    pub fn without(name: &str, result: &'static str, why: String) -> Synced {
+        Synced {
+            source: name.into(),
+            result,
+            records: 0,
+            whole: false,
+            requests: 0,
+            quarantined: Vec::new(),
+            uncovered: Vec::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
+            why: Some(why),
+            never: false,
+        }
+    }
+
+    /// Whether the source keeps its last good state.
+    pub fn raises_alarm(&self) -> bool {
+        matches!(self.result, "failed" | "not_believed")
+    }
+}
+
+/// The sources of a policy repository that are systems to read. A monitoring system that gates listen to is asked for signals alone.
+pub fn sources(documents: &Documents) -> impl Iterator<Item = &SourceDocument> {
+    let sources = documents.sources.iter().map(|written| &written.document);
+    sources.filter(|source| source.connector.is_some() || source.signals.is_empty())
+}
+
+/// Since when a source need not be asked, and for how much longer: it was read less than its `every` ago. One that is not believed
+/// does not rest.
+pub fn rests(source: &SourceDocument, kept: &Stored, now: Timestamp) -> Option<(SignedDuration, SignedDuration)> {
+    let every = source.every?.0;
+    let read = kept.source.read.filter(|_| kept.source.alarm.is_none())?;
+    let ago = now.duration_since(read);
+    (ago < every).then(|| (ago, every - ago))
+}
+
+/// Reads a source, and takes in what it says: into `estate` who is who and what is known, into `kept` where the next reading begins.
+///
+/// # Errors
+///
+/// Where whoever runs this has to say something else first: nothing is the source's fault, and nothing has changed.
+pub fn sync(
+    source: &SourceDocument,
+    policy: Policy<'_>,
+    places: &Places,
+    how: How,
+    estate: &mut Estate,
+    kept: &mut Stored,
+    now: Timestamp,
+) -> Result<Synced> {
+    let name = source.source.as_str();
+    let synced = match read(source, policy, places, how.wanted, kept, now) {
+        Err(error) if error.is::<Refused>() => return Err(error),
+        Err(error) => failed(name, format!("{error:#}"), estate, kept, now),
+        Ok(answer) if !answer.is_file && answer.asked.is_empty() => {
+            let why = "each of its lists was asked so lately that it is not asked yet";
+            Synced::without(name, "resting", why.to_owned())
+        }
+        Ok(answer) => take(source, how.believe, answer, estate, kept, now),
+    };
+    kept.source = estate.sources.get(name).cloned().unwrap_or_default();
+    Ok(synced)
+}
+
+/// Notes that a source could not be read.
+pub fn failed(name: &str, why: String, estate: &mut Estate, kept: &mut Stored, now: Timestamp) -> Synced {
+    estate.fail(name, now, why.clone());
+    kept.source = estate.sources.get(name).cloned().unwrap_or_default();
+    Synced { never: kept.source.read.is_none(), ..Synced::without(name, "failed", why) }
+}
+
+fn read(
+    source: &SourceDocument,
+    policy: Policy<'_>,
+    places: &Places,
+    wanted: Wanted,
+    kept: &Stored,
+    now: Timestamp,
+) -> Result<Answer> {
+    let name = source.source.as_str();
+    let (connector, built_in) = connector(source, policy)?;
+    let maps = maps(source)?;
+    let of = |list: &[(String, String)]| list.iter().find(|(named, _)| named == name).map(|(_, value)| value.clone());
+    let mut secrets = BTreeMap::new();
+    for (named, file) in &places.secret {
+        match named.split_once('.') {
+            Some((of, secret)) if of == name => {
+                secrets.insert(secret.to_owned(), PathBuf::from(file));
+            }
+            None if named == name => {
+                return Err(Refused::usage(format!("`--secret {named}=…`: say which secret, `{named}.SECRET=FILE`")));
+            }
+            _ => {}
+        }
+    }
+    let asking = Asking::new(source, &connector.document, built_in, of(&places.connect).as_deref(), secrets)?;
+    let file = match (of(&places.file), asking.file(), policy.folder) {
+        (Some(path), _, _) => Some(PathBuf::from(path)),
+        (None, Some(path), Some(folder)) => Some(beside(folder, path)?),
+        // A server has the policy's documents, and no other file of its folder.
+        (None, _, _) => None,
+    };
+    let no_file = || Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`"));
+    if connector.document.reads == PayloadKind::Sql {
+        if file.is_none() && connector.document.address.is_none() {
+            return Err(no_file());
+        }
+        return reading::database(&connector, &asking, file, &maps, kept, wanted, now);
+    }
+    if reading::is_file(&connector) {
+        return reading::file(&connector, &file.ok_or_else(no_file)?, &maps);
+    }
+    reading::system(&connector, &asking, &maps, kept, wanted, now)
+}
+
+/// A file that the policy repository names: one of its own. Any other has to be named by whoever runs this.
+fn beside(folder: &Path, path: &str) -> Result<PathBuf> {
+    let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let file = folder.join(path);
+    match file.canonicalize() {
+        Ok(real) if inside && real.starts_with(folder) => Ok(file),
+        Err(_) if inside => Ok(file),
+        _ => Err(Refused::usage(format!(
+            "`path: {path}` leads out of the policy repository; give the file with `--file SOURCE=FILE`"
+        ))),
+    }
+}
+
+/// A source's connector, and whether it is one that comes with Refit.
+fn connector(source: &SourceDocument, policy: Policy<'_>) -> Result<(Connector, bool)> {
+    let name = source.connector.as_deref().unwrap_or(&source.source);
+    let built_in = connectors::names().contains(&name);
+    // A connector of the organisation's own lies beside its policies.
+    let path = format!("{name}/connector.yaml");
+    let own = policy.files.0.iter().find(|file| !built_in && file.path == path);
+    let read = match own {
+        Some(file) => connectors::parsed(file.path.clone(), file.text.as_bytes(), policy.fields),
+        None => connectors::read(name, policy.fields)?,
+    };
+    match read.connector {
+        Some(connector) => Ok((connector, built_in)),
+        None => {
+            let renderer = Renderer::new(&read.files);
+            let mut why = format!("the connector `{name}` can't be used");
+            for found in &read.diagnostics {
+                why += &format!("\n{}", renderer.render(found));
+            }
+            Err(Refused::no(why))
+        }
+    }
+}
+
+fn maps(source: &SourceDocument) -> Result<Maps> {
+    let mut maps = Maps::new();
+    for (field, names) in &source.maps {
+        let field = field.parse::<FieldRef>().map_err(|error| Refused::no(format!("{}: {error}", source.source)))?;
+        maps.entry(field).or_default().extend(names.clone());
+    }
+    Ok(maps)
+}
+
+fn take(
+    source: &SourceDocument,
+    believe: bool,
+    answer: Answer,
+    estate: &mut Estate,
+    kept: &mut Stored,
+    now: Timestamp,
+) -> Synced {
+    let name = SmolStr::from(source.source.as_str());
+    let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
+    let shrink_limit = (!believe).then_some(limit);
+    let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
+    let Answer { marks, unmarked, is_file, asked, notes, requests, .. } = answer;
+    let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
+    let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
+    match estate.take(incoming, mint) {
+        Err(alarm) => Synced::without(&name, "not_believed", alarm.to_string()),
+        Ok(changes) => {
+            kept.marks.retain(|list, _| !unmarked.contains(list));
+            kept.marks.extend(marks);
+            if is_file {
+                kept.whole = Some(now);
+            } else {
+                kept.asked(asked, now);
+            }
+            let uncovered = uncovered.into_iter();
+            Synced {
+                source: name,
+                result: "read",
+                records: count,
+                whole: all,
+                requests,
+                quarantined,
+                uncovered: uncovered
+                    .map(|((field, value), records)| UncoveredValue { field, value, records })
+                    .collect(),
+                changes,
+                notes,
+                why: None,
+                never: false,
+            }
+        }
+    }
+}
+
+/// The id of a record that was not known: the same wherever it is worked out.
+pub fn mint(record: &RecordId, generation: u32) -> SmolStr {
+    let kind = match record.of {
+        Subject::Device => "device",
+        Subject::Person => "person",
+    };
+    let digest = Sha256::digest(format!("{kind}\n{}\n{}\n{generation}", record.source, record.id));
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hex}", &kind[..1]).into()
+}
