@@ -61,9 +61,13 @@ pub enum Stage {
 impl Status {
     /// How a release stands at `now`; `None` where nothing has opened.
     pub fn of(state: &State, title: &TitleId, record: &RolloutRecord, now: Timestamp) -> Option<Status> {
-        let open = record.open.last()?;
         let rollout = state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
-        let place = rollout.and_then(|rollout| rollout.rings.iter().position(|ring| ring.name == open.ring));
+        // The policy may have other rings by now: what counts is the one that opened last of those that it has.
+        let known = rollout.and_then(|rollout| {
+            let mut open = record.open.iter().rev();
+            open.find_map(|open| Some((rollout, open, rollout.rings.iter().find(|ring| ring.name == open.ring)?)))
+        });
+        let open = known.map(|(_, open, _)| open).or(record.open.last())?;
         let mut status = Status {
             stage: Stage::Gone,
             ring: open.ring.clone(),
@@ -74,9 +78,9 @@ impl Status {
             soak: SignedDuration::ZERO,
             asks: state.rollouts.asks(title, record).cloned().collect(),
         };
-        if let Some((rollout, place)) = rollout.zip(place) {
-            let soak = rollout.rings.get(place).map_or(SignedDuration::ZERO, |ring| ring.soak);
-            status.next = rollout.rings.get(place + 1).map(|ring| ring.name.clone());
+        if let Some((rollout, _, ring)) = known {
+            let soak = ring.soak;
+            status.next = rollout.rings.iter().map(|ring| &ring.name).find(|name| record.ring(name).is_none()).cloned();
             status.soak = soak;
             if let Some(gate) = &rollout.gate {
                 status.evidence = evidence(state, title, record, &open.ring, gate, now);
