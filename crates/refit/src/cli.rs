@@ -221,6 +221,9 @@ pub struct CheckArgs {
     /// How many devices there are, to tell whether gates can pass.
     #[arg(long, value_name = "N", value_parser = number)]
     pub devices: Option<u64>,
+    /// A fleet in a file, to count who is in which ring; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "devices")]
+    pub world: Option<PathBuf>,
     /// Count warnings as errors.
     #[arg(long)]
     pub strict: bool,

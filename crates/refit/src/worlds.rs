@@ -63,6 +63,18 @@ pub fn load(file: &Path, fields: &Fields, kept: Kept) -> Result<Loaded> {
     Ok(Loaded { fleet, world: reader.world().clone(), now: reader.now() })
 }
 
+/// Reads the devices of a fleet one after the other, and the time at which the fleet is as it is.
+pub fn each(file: &Path, fields: &Fields, mut take: impl FnMut(&Device, Timestamp)) -> Result<()> {
+    let bar = terminal::spinner("reading devices");
+    let mut reader = open(file, fields)?;
+    let now = reader.now();
+    for device in reader.by_ref() {
+        take(&device.with_context(|| named(file))?, now);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
 /// Reads one device of a fleet, and what is so of titles. `None` where there is no such device, with ids that are near.
 pub fn one(file: &Path, fields: &Fields, id: &DeviceId) -> Result<(Option<Device>, World, Timestamp, Vec<DeviceId>)> {
     let bar = terminal::spinner("looking for the device");

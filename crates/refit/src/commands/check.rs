@@ -4,7 +4,7 @@ use crate::{
     Exit,
     cli::{CheckArgs, Cli},
     repository::{self, counted, paint},
-    terminal,
+    terminal, worlds,
 };
 use anyhow::Result;
 use jiff::Timestamp;
@@ -28,7 +28,11 @@ pub fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit> {
     let mut read = repository::read(&args.policy)?;
     let now = args.now.unwrap_or_else(Timestamp::now);
     // What does not resolve is no reason to keep quiet about the rest.
-    let world = CheckWorld { devices: args.devices, ..CheckWorld::default() };
+    let mut world = CheckWorld { devices: args.devices, ..CheckWorld::default() };
+    if let Some(file) = &args.world {
+        let repository = &read.repository;
+        worlds::each(file, &repository.fields, |device, now| world.count(repository, device, now))?;
+    }
     let (documents, files, repository) = (&read.documents, &read.files, &read.repository);
     let found = check_what_is_right(documents, files, repository, &world, now, &read.diagnostics);
     let resolved = read.diagnostics.iter().all(|found| found.severity != Severity::Error);

@@ -267,6 +267,11 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
         let ring = rollout.rings.iter().find(|ring| ring.name == needs.ring)?;
         diagnostic = diagnostic.with_note(format!("{}: {}", ring.name, tell_ring(gate, ring, needs)));
     }
+    if subject.world.devices.is_some() && subject.world.platforms.is_empty() {
+        diagnostic = diagnostic.with_note(
+            "these are the devices of all platforms, and each goes through rings of its own: `--world FILE` counts them",
+        );
+    }
     for said in measures::tell(gate, rollout, needs, subject.world.devices) {
         diagnostic = diagnostic.with_note(said);
     }
@@ -361,6 +366,7 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: early: 10% of the devices, at most 3; up to 3 results without a failure, 2d after the first result
   note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
   note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
+  note: these are the devices of all platforms, and each goes through rings of its own: `--world FILE` counts them
 "#);
     }
 
@@ -380,6 +386,7 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: canary: the devices that match, at most 30; up to 27 results without a failure, 1d after the first result
   note: early: 10% of the devices, at most 3; up to 3 results without a failure, 1d after the changes
   note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
+  note: these are the devices of all platforms, and each goes through rings of its own: `--world FILE` counts them
   note: `silence`: as many devices as have to report have to be seen 1d (`silent_after`) after the change, so no ring takes less
   note: `crashes`: as many devices as have to report have to be spoken of after the change
   note: to halt by `silence` or `reports` takes devices of the platform that have the title and not the release, none of them bad; where all that have it are bad: early takes 54 and there are at most 27, so that it asks a person, broad takes 7, 2 devices take 169, and more take fewer
@@ -394,6 +401,7 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: canary: the devices that match, at most 3000; 320 results without a failure, 1d after the first result
   note: early: 10% of the devices, at most 300; up to 270 results without a failure, 2d after the first result
   note: broad: 50% of the devices, at most 1500; 320 results without a failure, 2d after the first result
+  note: these are the devices of all platforms, and each goes through rings of its own: `--world FILE` counts them
   note: `silence`: as many devices as have to report have to be seen 1d (`silent_after`) after the change, so no ring takes less
   note: `crashes`: as many devices as have to report have to be spoken of after the change
   note: to halt by `silence` or `reports` takes devices of the platform that have the title and not the release, none of them bad; where all that have it are bad: early takes 2, broad takes 2, 2 devices take 169, and more take fewer
@@ -442,6 +450,7 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: early: 10% of the devices, at most 100; it can't pass
   note: broad: 50% of the devices, at most 500; 320 results without a failure, 2d after the first result
   note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
+  note: these are the devices of all platforms, and each goes through rings of its own: `--world FILE` counts them
 
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:8:17

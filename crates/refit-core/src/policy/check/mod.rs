@@ -18,6 +18,7 @@ mod measures;
 mod meetings;
 mod modes;
 mod pace;
+mod platforms;
 mod ranges;
 mod right;
 mod rings;
@@ -33,6 +34,7 @@ mod windows;
 pub(super) mod trial;
 
 pub use gates::{GateNeeds, MeasureNeeds, RingSize, gate_needs};
+pub use platforms::RingCounts;
 
 use super::{
     diagnostic::{Diagnostic, Files, Severity, sort},
@@ -52,6 +54,8 @@ pub struct CheckWorld {
     pub devices: Option<u64>,
     /// How many devices are in a ring, by rollout and ring, where somebody has counted.
     pub rings: BTreeMap<(SmolStr, SmolStr), u64>,
+    /// How many devices are in each ring, by rollout, policy and platform, where somebody has counted ([`CheckWorld::count`]).
+    pub platforms: RingCounts,
     /// Values that sources have given for fields whose values are texts, so that a text that no fact has is found.
     pub values: BTreeMap<FieldRef, BTreeSet<SmolStr>>,
 }
@@ -131,6 +135,7 @@ const CHECKS: &[(Check, Needs)] = &[
     (mandate::check, Needs::Organization),
     (modes::check, Needs::Organization),
     (pace::check, Needs::Itself),
+    (platforms::check, Needs::Itself),
     (ranges::check, Needs::Titles),
     (rings::check, Needs::Itself),
     (shadows::check, Needs::Itself),

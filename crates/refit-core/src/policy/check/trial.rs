@@ -1,12 +1,15 @@
 //! How the tests of checks try a small repository.
 
 use super::{CheckWorld, check};
-use crate::policy::{
-    diagnostic::{Files, render},
-    load::load,
-    repository::Title,
-    resolve::{Titles, resolve, resolve_titles},
-    syntax::Limits,
+use crate::{
+    policy::{
+        diagnostic::{Files, render},
+        load::load,
+        repository::{Repository, Title},
+        resolve::{Titles, resolve, resolve_titles},
+        syntax::Limits,
+    },
+    world::Device,
 };
 use jiff::Timestamp;
 use std::{collections::BTreeMap, sync::Arc};
@@ -35,6 +38,20 @@ pub fn mistakes(text: &str) -> String {
     let (documents, mut before) = load(&files, &Limits::default());
     before.extend(resolve(&documents, &files, &titles()).1);
     before.iter().map(|found| render(found, &files)).collect::<Vec<_>>().join("\n")
+}
+
+/// As [`found`] with the devices of a fleet.
+pub fn found_of(codes: &[&str], devices: &[Device], text: &str) -> String {
+    let (repository, mut world) = (repository(text), CheckWorld::default());
+    devices.iter().for_each(|device| world.count(&repository, device, now()));
+    found_in(codes, text, &world)
+}
+
+/// The repository that one file makes.
+pub fn repository(text: &str) -> Repository {
+    let mut files = Files::default();
+    files.add("policy.yaml", text.as_bytes(), &Limits::default()).unwrap();
+    resolve(&load(&files, &Limits::default()).0, &files, &titles()).0
 }
 
 /// As [`found`] with a number of devices.
