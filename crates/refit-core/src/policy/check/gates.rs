@@ -365,8 +365,8 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: canary: the devices that match, at most 30; up to 27 results without a failure, 1d after the first result
   note: early: 10% of the devices, at most 3; up to 3 results without a failure, 2d after the first result
   note: broad: 50% of the devices, at most 15; up to 14 results without a failure, 2d after the first result
-  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
   note: these are the devices of all platforms, and each goes through rings of its own: `--world FILE` counts them
+  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
 "#);
     }
 
@@ -449,8 +449,8 @@ note[policy/gate-needs]: what the gates of this rollout need
   note: canary: the devices that match, at most 1000; 320 results without a failure, 1d after the first result
   note: early: 10% of the devices, at most 100; it can't pass
   note: broad: 50% of the devices, at most 500; 320 results without a failure, 2d after the first result
-  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
   note: these are the devices of all platforms, and each goes through rings of its own: `--world FILE` counts them
+  note: a gate that has not answered 7d after its ring could have soaked asks a person; `patience` says otherwise
 
 error[policy/gate-never-passes]: gate that can't pass
   policy.yaml:8:17
