@@ -1,10 +1,8 @@
 //! Classes: devices of which decisions ask the same, and hear the same.
 
-use super::super::{
-    fleet::Fleet,
-    intern::Map,
-    select::{Columns, Selection, Sets},
-};
+mod keys;
+
+use super::super::{fleet::Fleet, intern::Map, rules::Manner, select::Columns};
 use crate::{
     facts::{FieldRef, Root, Value},
     policy::{
@@ -14,7 +12,11 @@ use crate::{
     world::Applied,
 };
 use jiff::Timestamp;
-use std::{collections::BTreeSet, sync::Arc};
+use keys::{Keys, Tables};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 /// How many truths stand in one word, of two bits each.
 const TRUTHS: usize = 16;
@@ -37,6 +39,12 @@ pub(super) struct Classes {
     applied: Vec<Timestamp>,
     /// Where the codes begin.
     codes: usize,
+    /// The conditions of freezes, in their order.
+    freezes: Vec<Option<Asked>>,
+    /// What reading answers asks, each once.
+    manners: Vec<Manner>,
+    /// Places in `manners`, by class.
+    manner_of: Vec<u32>,
 }
 
 /// A condition, as classes answer it: the place of its truth.
@@ -65,14 +73,18 @@ pub(super) fn phase() -> FieldRef {
 }
 
 impl Classes {
-    /// Partitions a fleet.
-    pub fn new(fleet: &Fleet, repository: &Repository, applied: &Applied, selection: &mut Selection<'_>) -> Classes {
+    /// Partitions a fleet, of which all columns have been read.
+    pub fn new(
+        fleet: &Fleet,
+        repository: &Repository,
+        applied: &Applied,
+        columns: &Columns,
+        now: Timestamp,
+    ) -> Classes {
         let (mut conditions, mut formulas): (Map<Text, usize>, _) = (Map::default(), Vec::new());
-        let mut sets: Vec<Sets> = Vec::new();
         for condition in conditions_on_devices(repository) {
             if !conditions.contains_key(condition.text()) {
-                conditions.insert(condition.text().clone(), sets.len());
-                sets.push(selection.select(condition));
+                conditions.insert(condition.text().clone(), formulas.len());
                 formulas.push(condition.formula());
             }
         }
@@ -81,69 +93,100 @@ impl Classes {
             fields.extend(condition.fields().iter().filter(|field| field.root != Root::Exposure).cloned());
         }
         let fields: Vec<FieldRef> = fields.into_iter().collect();
-        let codes = sets.len().div_ceil(TRUTHS);
-        let applied = applied_times(applied);
-        let (of, said, known) = (vec![0; fleet.width()], Vec::new(), Map::default());
-        let mut classes = Classes { of, said, known, conditions, formulas, fields, applied, codes };
-        let width = classes.width();
-        let mut words = vec![0u32; width * fleet.width()];
-        for (place, sets) in sets.iter().enumerate() {
-            for (devices, bits) in [(&sets.holds, HOLDS), (&sets.unknown, UNKNOWN)] {
-                for device in devices {
-                    let own = words.get_mut(device as usize * width..).unwrap_or_default();
-                    set(own, place, bits);
-                }
-            }
-        }
-        selection.read(&classes.fields);
+        let codes = formulas.len().div_ceil(TRUTHS);
+        let mut classes = Classes {
+            of: vec![0; fleet.width()],
+            said: Vec::new(),
+            known: Map::default(),
+            conditions,
+            formulas,
+            fields,
+            applied: applied_times(applied),
+            codes,
+            freezes: Vec::new(),
+            manners: Vec::new(),
+            manner_of: Vec::new(),
+        };
+        let freezes = repository.freezes.iter();
+        classes.freezes =
+            freezes.map(|freeze| freeze.condition.as_ref().map(|condition| classes.asked(condition))).collect();
+        let formulas = std::mem::take(&mut classes.formulas);
+        let tables = Tables::new(columns, &formulas, now);
+        let enrolments = classes.applied.len() + 1;
+        let enrolled = |device| classes.enrolment(fleet, device);
+        let keys = Keys::new(fleet, &tables, &formulas, &classes.fields, enrolments, enrolled);
+        let mut words = Vec::new();
+        let mut known: Map<&[u64], u32> = Map::default();
         for device in fleet.numbers() {
-            let from = device as usize * width;
-            let Some(own) = words.get_mut(from..from + width) else { continue };
-            classes.fill(fleet, &selection.columns, device, own);
-            let class = classes.number_of(own);
-            if let Some(place) = classes.of.get_mut(device as usize) {
-                *place = class;
-            }
+            let key = keys.of(device);
+            let class = match known.get(key) {
+                Some(class) => *class,
+                None => {
+                    let truths = formulas.iter().map(|formula| formula.truth(&mut |part| tables.truth(part, device)));
+                    classes.tell(truths, fleet, columns, device, &mut words);
+                    let class = classes.number_of(columns, &words);
+                    known.insert(key, class);
+                    class
+                }
+            };
+            classes.set(device, class);
         }
+        classes.formulas = formulas;
         classes
     }
 
-    fn width(&self) -> usize {
-        self.codes + self.fields.len() + 2
+    /// What is said of a device, in words.
+    fn tell(
+        &self,
+        truths: impl Iterator<Item = Truth>,
+        fleet: &Fleet,
+        columns: &Columns,
+        device: u32,
+        words: &mut Vec<u32>,
+    ) {
+        words.clear();
+        words.resize(self.codes, 0);
+        for (place, truth) in truths.enumerate() {
+            match truth {
+                Truth::True => set(words, place, HOLDS),
+                Truth::Unknown => set(words, place, UNKNOWN),
+                Truth::False => {}
+            }
+        }
+        words.extend(self.fields.iter().map(|field| columns.get(field).map_or(0, |column| column.code(device))));
+        words.extend([u32::from(fleet.overlay(device).identity_in_doubt), self.enrolment(fleet, device)]);
     }
 
-    /// What is said of a device besides truths.
-    fn fill(&self, fleet: &Fleet, columns: &Columns, device: u32, words: &mut [u32]) {
+    /// How many of the times at which something first applied had passed when a device was enrolled.
+    fn enrolment(&self, fleet: &Fleet, device: u32) -> u32 {
         let enrolled = fleet.row(device).and_then(|row| fleet.enrolled(row));
-        let enrolled = enrolled.map_or(0, |enrolled| self.applied.partition_point(|applied| *applied < enrolled));
-        let asked = self.fields.iter().map(|field| columns.get(field).map_or(0, |column| column.code(device)));
-        let others = [u32::from(fleet.overlay(device).identity_in_doubt), enrolled as u32];
-        words.iter_mut().skip(self.codes).zip(asked.chain(others)).for_each(|(word, said)| *word = said);
+        enrolled.map_or(0, |enrolled| self.applied.partition_point(|applied| *applied < enrolled)) as u32
     }
 
-    fn number_of(&mut self, words: &[u32]) -> u32 {
+    fn number_of(&mut self, columns: &Columns, words: &[u32]) -> u32 {
         if let Some(class) = self.known.get(words) {
             return *class;
         }
         let (class, words): (u32, Arc<[u32]>) = (self.said.len() as u32, words.into());
         self.said.push(Arc::clone(&words));
         self.known.insert(words, class);
+        let manner = self.get(class).map(|class| class.manner(columns)).unwrap_or_default();
+        let known = self.manners.iter().position(|known| *known == manner);
+        let place = known.unwrap_or_else(|| {
+            self.manners.push(manner);
+            self.manners.len() - 1
+        });
+        self.manner_of.push(place as u32);
         class
     }
 
     /// Looks at one device anew, of which the columns speak already. The next time at which what conditions say of it changes by
     /// itself; `None`: never.
     pub fn renew(&mut self, fleet: &Fleet, columns: &Columns, device: u32, now: Timestamp) -> Option<Timestamp> {
-        let mut words = vec![0u32; self.width()];
-        for (place, formula) in self.formulas.iter().enumerate() {
-            match formula.truth(&mut |part| columns.truth(part, device, now)) {
-                Truth::True => set(&mut words, place, HOLDS),
-                Truth::Unknown => set(&mut words, place, UNKNOWN),
-                Truth::False => {}
-            }
-        }
-        self.fill(fleet, columns, device, &mut words);
-        let class = self.number_of(&words);
+        let mut words = Vec::new();
+        let truths = self.formulas.iter().map(|formula| formula.truth(&mut |part| columns.truth(part, device, now)));
+        self.tell(truths, fleet, columns, device, &mut words);
+        let class = self.number_of(columns, &words);
         if self.of.len() <= device as usize {
             self.of.resize(device as usize + 1, 0);
         }
@@ -173,6 +216,17 @@ impl Classes {
     /// The place of a field of which the codes are asked of many classes.
     pub fn place(&self, field: &FieldRef) -> Option<usize> {
         self.fields.iter().position(|known| known == field)
+    }
+
+    /// What reading the answer of a device asks of it, by its place among all such.
+    pub fn manner_of(&self, device: u32) -> u32 {
+        self.manner_of.get(self.of(device) as usize).copied().unwrap_or(0)
+    }
+
+    /// What reading answers asks, by that place.
+    pub fn manner(&self, place: u32) -> &Manner {
+        static NOTHING: LazyLock<Manner> = LazyLock::new(Manner::default);
+        self.manners.get(place as usize).unwrap_or(&NOTHING)
     }
 
     /// How many there are.
@@ -206,7 +260,7 @@ impl Class<'_> {
 
     /// The same of one that was looked up.
     pub fn says(&self, Asked(place): Asked) -> Truth {
-        if place >= self.classes.formulas.len() {
+        if place >= self.classes.conditions.len() {
             return Truth::Unknown;
         }
         let word = self.words.get(place / TRUTHS).copied().unwrap_or(0);
@@ -225,6 +279,28 @@ impl Class<'_> {
     /// The same of one that was looked up.
     pub fn code_at(&self, place: Option<usize>) -> u32 {
         place.map_or(0, |place| self.words.get(self.classes.codes + place).copied().unwrap_or(0))
+    }
+
+    /// The value of a field.
+    pub fn value<'a>(&self, columns: &'a Columns, field: &FieldRef) -> Option<&'a Value> {
+        columns.get(field)?.value(self.code(field))
+    }
+
+    /// What reading answers asks of its devices.
+    fn manner(&self, columns: &Columns) -> Manner {
+        let value = |field: &FieldRef| text(self.value(columns, field));
+        let may_be_server = match value(&kind()) {
+            Some(kind) => kind == "server",
+            None => !matches!(value(&platform()), Some("macos" | "ios" | "ipados" | "android" | "chromeos")),
+        };
+        // Whom a freeze may concern, it concerns.
+        let freezes = self.classes.freezes.iter().enumerate();
+        let freezes = freezes.filter(|(_, asked)| asked.is_none_or(|asked| !self.says(asked).is_false()));
+        Manner {
+            may_be_server,
+            provisioning: value(&phase()) == Some("provisioning"),
+            freezes: freezes.map(|(place, _)| place).collect(),
+        }
     }
 
     fn other(&self, place: usize) -> u32 {

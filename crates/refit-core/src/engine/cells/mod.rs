@@ -17,6 +17,7 @@ use crate::{
     policy::repository::Repository,
     world::{SlotKey, World},
 };
+use class::Classes;
 use jiff::Timestamp;
 use refit_model::{DeviceId, TitleId, Version};
 use split::UTC;
@@ -83,6 +84,7 @@ impl<'a> Verdicts<'a> {
 fn own<'f>(
     fleet: &'f Fleet,
     repository: &Repository,
+    classes: &'f Classes,
     device: u32,
     spell: Option<Timestamp>,
     now: Timestamp,
@@ -94,5 +96,6 @@ fn own<'f>(
         let after = fleet.name(row.seen_by).map(|source| repository.staleness.device(source));
         after.is_some_and(|after| now.duration_since(fleet.seen(row)).saturating_sub(overlay.unheard) > after)
     });
-    Own { zone, absences: &overlay.absences, unseen, spell, openings: None }
+    let manner = classes.manner(classes.manner_of(device));
+    Own { zone, absences: &overlay.absences, unseen, spell, openings: None, manner }
 }

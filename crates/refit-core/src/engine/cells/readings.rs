@@ -13,14 +13,14 @@ use crate::{
         fleet::Fleet,
         intern::Map,
         outcome::Outcome,
-        rules::{Openings, Own, Ruling, Shelf},
+        rules::{Manner, Openings, Own, Ruling, Shelf},
     },
     world::SlotKey,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{TitleId, Version};
 use roaring::RoaringBitmap;
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
 
 /// The answer for one slot, and the devices that share it.
 #[derive(Clone, Debug)]
@@ -42,21 +42,26 @@ pub struct Reader<'v> {
     unseen: RoaringBitmap,
     /// Those that have absences, which may give a grace.
     back: RoaringBitmap,
-    /// All others by zone; a zone that is not known is UTC.
-    zones: Vec<(&'v TimeZone, RoaringBitmap)>,
+    /// All others by zone, a zone that is not known being UTC, and by what else reading asks of them.
+    manners: Vec<(&'v TimeZone, &'v Manner, RoaringBitmap)>,
     openings: Openings,
-    /// What the zones come down to for a window, by address, and freezes.
-    alike: RefCell<Map<(usize, Vec<usize>), ZonesAlike<'v>>>,
+    /// What these come down to for rulings.
+    alike: RefCell<Map<Asking, MannersAlike<'v>>>,
 }
 
-/// Zones in which the same windows and freezes are under way: one of them, with the devices of all.
-type ZonesAlike<'v> = Rc<Vec<(&'v TimeZone, RoaringBitmap)>>;
+/// What a ruling asks of who reads it: its window, by address, the freezes that yield, and whether its policy lets devices be set up in
+/// peace.
+type Asking = (usize, Arc<[usize]>, bool);
+
+/// Devices with which the same windows and freezes are under way: how one of them reads, with all of them.
+type MannersAlike<'v> = Rc<Vec<(&'v TimeZone, &'v Manner, RoaringBitmap)>>;
 
 /// What tells the answers of one cell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Apart {
     spell: Option<Timestamp>,
     zone: u32,
+    manner: u32,
     unseen: bool,
     /// A device with absences of its own.
     device: Option<u32>,
@@ -67,29 +72,30 @@ impl Verdicts<'_> {
     pub fn reader(&self) -> Reader<'_> {
         let Inputs { fleet, repository, now, .. } = self.inputs;
         let (mut unseen, mut back) = (RoaringBitmap::new(), RoaringBitmap::new());
-        let mut zones: Map<u32, Vec<u32>> = Map::default();
+        let classes = &self.state.classes;
+        let mut manners: Map<(u32, u32), Vec<u32>> = Map::default();
         for device in fleet.numbers() {
-            let own = own(fleet, repository, device, None, now);
+            let own = own(fleet, repository, classes, device, None, now);
             if own.unseen {
                 unseen.insert(device);
             }
             if own.absences.is_empty() {
-                zones.entry(zone_of(fleet, device)).or_default().push(device);
+                manners.entry((zone_of(fleet, device), classes.manner_of(device))).or_default().push(device);
             } else {
                 back.insert(device);
             }
         }
-        let mut zones: Vec<(u32, Vec<u32>)> = zones.into_iter().collect();
-        zones.sort();
-        let zones = zones.into_iter().map(|(zone, devices)| {
+        let mut manners: Vec<((u32, u32), Vec<u32>)> = manners.into_iter().collect();
+        manners.sort();
+        let manners = manners.into_iter().map(|((zone, manner), devices)| {
             let devices = RoaringBitmap::from_sorted_iter(devices).unwrap_or_default();
-            (fleet.zone(zone).unwrap_or(&UTC), devices)
+            (fleet.zone(zone).unwrap_or(&UTC), classes.manner(manner), devices)
         });
         Reader {
             verdicts: self,
             unseen,
             back,
-            zones: zones.collect(),
+            manners: manners.collect(),
             openings: Openings::new(now),
             alike: RefCell::default(),
         }
@@ -157,9 +163,9 @@ impl Reader<'_> {
         let Inputs { fleet, repository, now, .. } = self.verdicts.inputs;
         let reading =
             |outcome, devices| Reading { slot: cell.slot.clone(), installed: cell.installed.clone(), outcome, devices };
-        let openings = Some(&self.openings);
+        let (openings, classes) = (Some(&self.openings), &self.verdicts.state.classes);
         let of_one = |device, spell| {
-            cell.ruling.read(repository, &Own { openings, ..own(fleet, repository, device, spell, now) }, now)
+            cell.ruling.read(repository, &Own { openings, ..own(fleet, repository, classes, device, spell, now) }, now)
         };
         if cell.own_clock {
             // Their due times differ: what they share is not looked for.
@@ -179,12 +185,14 @@ impl Reader<'_> {
                 None => readings.push(reading(outcome, devices)),
             }
         };
-        // Where nothing is to be done there is neither a grace nor a window.
+        // Where nothing is to be done there is neither a grace nor a window, and nothing to freeze.
         let outstanding = !cell.ruling.duties.is_empty();
-        let by_zone = outstanding && (cell.ruling.window.is_some() || !cell.ruling.freezes.is_empty());
+        let nothing = Manner::default();
         for (mut devices, unseen) in [(&cell.devices - &self.unseen, false), (&cell.devices & &self.unseen, true)] {
-            let of_all =
-                |zone| cell.ruling.read(repository, &Own { zone, absences: &[], unseen, spell: None, openings }, now);
+            let of_all = |zone, manner| {
+                let own = Own { zone, absences: &[], unseen, spell: None, openings, manner };
+                cell.ruling.read(repository, &own, now)
+            };
             if outstanding {
                 for device in &devices & &self.back {
                     add(of_one(device, None), RoaringBitmap::from_iter([device]));
@@ -194,38 +202,46 @@ impl Reader<'_> {
             if devices.is_empty() {
                 continue;
             }
-            if !by_zone {
-                add(of_all(&UTC), devices);
+            if !outstanding {
+                add(of_all(&UTC, &nothing), devices);
                 continue;
             }
-            for (zone, members) in self.zones_alike(&cell.ruling).iter() {
+            let alike = self.manners_alike(&cell.ruling);
+            if let [(zone, manner, _)] = alike.as_slice() {
+                add(of_all(zone, manner), devices);
+                continue;
+            }
+            for (zone, manner, members) in alike.iter() {
                 let devices = &devices & members;
                 if !devices.is_empty() {
-                    add(of_all(zone), devices);
+                    add(of_all(zone, manner), devices);
                 }
             }
         }
     }
 
-    /// The zones, those together in which a ruling reads the same.
-    fn zones_alike(&self, ruling: &Ruling) -> ZonesAlike<'_> {
+    /// All devices, those together with which a ruling reads the same.
+    fn manners_alike(&self, ruling: &Ruling) -> MannersAlike<'_> {
         let Inputs { repository, now, .. } = self.verdicts.inputs;
         let policy = ruling.policy.as_ref().and_then(|name| repository.policy(name));
         let used = ruling.used_window(repository, policy);
-        let key = (used.map_or(0, |used| std::ptr::from_ref(used).addr()), ruling.freezes.clone());
+        let in_peace = policy.is_some_and(|policy| !policy.provisioning);
+        let key = (used.map_or(0, |used| std::ptr::from_ref(used).addr()), Arc::clone(&ruling.yielding), in_peace);
         if let Some(known) = self.alike.borrow().get(&key) {
             return Rc::clone(known);
         }
-        let mut states: Vec<(bool, bool)> = Vec::new();
-        let mut alike: Vec<(&TimeZone, RoaringBitmap)> = Vec::new();
-        for (zone, devices) in &self.zones {
+        let mut states: Vec<(bool, bool, bool, bool)> = Vec::new();
+        let mut alike: Vec<(&TimeZone, &Manner, RoaringBitmap)> = Vec::new();
+        for (zone, manner, devices) in &self.manners {
             let open = used.is_some_and(|used| self.openings.open(used, zone));
-            let under_way = (open, ruling.frozen(repository, zone, now));
+            let waits = used.is_some_and(|used| used.after_due.is_none()) && manner.may_be_server;
+            let frozen = ruling.frozen(repository, manner, zone, now);
+            let under_way = (open, waits, frozen, Ruling::set_up(policy, manner));
             match states.iter().zip(&mut alike).find(|(known, _)| **known == under_way) {
-                Some((_, (_, known))) => *known |= devices,
+                Some((_, (_, _, known))) => *known |= devices,
                 None => {
                     states.push(under_way);
-                    alike.push((zone, devices.clone()));
+                    alike.push((zone, manner, devices.clone()));
                 }
             }
         }
@@ -236,13 +252,14 @@ impl Reader<'_> {
 
     /// The devices of a cell in which each has its own clock, by all that tells their answers apart.
     fn apart(&self, cell: &Cell) -> Vec<(Apart, Vec<u32>)> {
-        let fleet = self.verdicts.inputs.fleet;
+        let (fleet, classes) = (self.verdicts.inputs.fleet, &self.verdicts.state.classes);
         let mut places: Map<Apart, usize> = Map::default();
         let mut found: Vec<(Apart, Vec<u32>)> = Vec::new();
         for device in &cell.devices {
             let apart = Apart {
                 spell: spell(fleet, cell, device),
                 zone: zone_of(fleet, device),
+                manner: classes.manner_of(device),
                 unseen: self.unseen.contains(device),
                 device: self.back.contains(device).then_some(device),
             };

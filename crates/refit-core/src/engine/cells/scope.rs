@@ -1,25 +1,19 @@
 //! What the policies of titles look at: classes that differ in nothing else are one group for all titles of a scope.
 
-use super::class::{Asked, Class, Classes, kind, phase, platform};
-use crate::{
-    facts::FieldRef,
-    policy::{
-        expr::{Expr, Truth},
-        repository::{Policy, Repository, Rollout},
-    },
-};
-use refit_model::TitleId;
-use sha2::{Digest, Sha256};
-use smol_str::SmolStr;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod look;
 
-use super::super::{
-    intern::Map,
-    rules::{Shelf, end_of_shares},
+use super::{
+    super::{intern::Map, rules::Shelf},
+    class::{Asked, Class, Classes},
 };
+use crate::policy::{
+    expr::Truth,
+    repository::{Policy, Repository},
+};
+pub(super) use look::Permutation;
+use look::{Cuts, Kind, Look, View, Views, parts};
+use refit_model::TitleId;
+use std::collections::BTreeMap;
 
 /// What tells scopes apart: titles that have the same share one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +26,10 @@ pub(super) struct ScopeKey {
     exceptions: Vec<usize>,
     /// Whether anything about it ends with a day, which ends at other times in other zones.
     pub days: bool,
+    /// Whether anything that rollouts or gates know of it is so on one platform only.
+    platforms: bool,
+    /// Whether anything of it was halted: what comes next begins with the first ring.
+    halted: bool,
 }
 
 /// All scopes, by numbers that stay.
@@ -108,39 +106,6 @@ pub(super) struct Seen {
 /// Numbers of parts are told from those of rulings by this bit.
 const FINE: u32 = 1 << 31;
 
-/// Of more parts than this nobody works out which are alike.
-const MOST_PARTS: u32 = 1_024;
-
-/// Where one policy cuts its rings.
-#[derive(Clone, Debug)]
-struct Cuts {
-    permutation: Permutation,
-    /// The points at which rings with shares end, in order.
-    ends: Vec<u32>,
-}
-
-/// How a policy permutes positions (docs/reference/rules.md, rule 8).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Permutation {
-    multiplier: u16,
-    offset: u16,
-}
-
-impl Permutation {
-    pub fn of(policy: &str) -> Permutation {
-        let digest = Sha256::digest(policy.as_bytes());
-        Permutation {
-            multiplier: u16::from_be_bytes([digest[0], digest[1]]) | 1,
-            offset: u16::from_be_bytes([digest[2], digest[3]]),
-        }
-    }
-
-    /// Where a device with such a point stands.
-    pub fn point(self, point: u16) -> u16 {
-        point.wrapping_mul(self.multiplier).wrapping_add(self.offset)
-    }
-}
-
 impl ScopeKey {
     pub fn new(shelf: &Shelf<'_>, title: &TitleId) -> ScopeKey {
         let repository = shelf.repository;
@@ -158,7 +123,14 @@ impl ScopeKey {
             || branches.into_iter().any(|branch| branch.supported_until.is_some())
             || blocks.iter().any(|place| repository.blocks.get(*place).is_some_and(|block| block.until.is_some()))
             || !exceptions.is_empty();
-        ScopeKey { policies: policies.collect(), blocks, exceptions, days }
+        ScopeKey {
+            policies: policies.collect(),
+            blocks,
+            exceptions,
+            days,
+            platforms: shelf.tells_platforms(),
+            halted: shelf.anything_halted(),
+        }
     }
 }
 
@@ -291,6 +263,9 @@ impl Seen {
 
     /// A number for what rulings go by where nobody was a member of a ring; else that of the part.
     pub fn ruling(&self, point: u16) -> u32 {
+        if let [one] = self.alike.as_slice() {
+            return *one;
+        }
         self.alike.get(self.within(point) as usize).copied().unwrap_or_else(|| self.part(point))
     }
 
@@ -298,25 +273,6 @@ impl Seen {
     fn parts(&self) -> u32 {
         self.cuts.iter().map(|cuts| cuts.ends.len() as u32 + 1).product()
     }
-}
-
-/// How many parts cuts make, if so many can be counted.
-fn parts(cuts: &[Cuts]) -> Option<u32> {
-    cuts.iter().try_fold(1u32, |all, cuts| all.checked_mul(cuts.ends.len() as u32 + 1))
-}
-
-/// For each policy that cuts its rings a point, permuted, of those in a part.
-fn points(cuts: &[Cuts], part: u32) -> Vec<u32> {
-    let mut rest = part;
-    let mut points: Vec<u32> = Vec::with_capacity(cuts.len());
-    for cuts in cuts.iter().rev() {
-        let width = cuts.ends.len() as u32 + 1;
-        let place = rest % width;
-        points.push(place.checked_sub(1).and_then(|before| cuts.ends.get(before as usize)).copied().unwrap_or(0));
-        rest /= width;
-    }
-    points.reverse();
-    points
 }
 
 /// A policy of a scope.
@@ -338,259 +294,23 @@ fn candidates(key: &ScopeKey, repository: &Repository, classes: &Classes) -> Vec
 }
 
 fn decides(candidates: &[Candidate], class: &Class<'_>) -> Decides {
-    let truth = |candidate: &Candidate| candidate.condition.map_or(Truth::True, |condition| class.says(condition));
-    let Some(top) = candidates.iter().filter(|one| truth(one).is_true()).map(|one| one.rank).max() else {
-        return Decides::Nothing(u32::from(candidates.iter().any(|one| truth(one).is_unknown())));
-    };
-    let mut tied = candidates.iter().enumerate().filter(|(_, one)| one.rank == top && truth(one).is_true());
-    let unknown = candidates.iter().any(|one| one.rank >= top && truth(one).is_unknown());
-    match (tied.next(), tied.next()) {
-        (Some((one, _)), None) if !unknown => Decides::One(one),
-        _ => Decides::Several,
-    }
-}
-
-/// What has to be known of a class where one policy decides, or where all have to be heard.
-struct Look {
-    conditions: Vec<Asked>,
-    fields: Vec<Option<usize>>,
-    cuts: Vec<Cuts>,
-    /// Of those, what obligations go by.
-    obliging: (Vec<Asked>, Vec<Option<usize>>),
-    /// The conditions that rulings go by, but for those of rings.
-    ruling: Vec<Asked>,
-    /// The rollouts that policies may take.
-    rollouts: Vec<Taken>,
-}
-
-/// A rollout that a policy may take.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Taken {
-    /// The place of the policy among those that cut their rings.
-    cuts: Option<usize>,
-    rings: Vec<Joins>,
-}
-
-/// Who joins a ring: the points from and up to which its share goes, and its condition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Joins {
-    share: Option<(u32, u32)>,
-    condition: Option<Asked>,
-}
-
-impl Look {
-    fn new(key: &ScopeKey, repository: &Repository, classes: &Classes, only: Option<usize>) -> Look {
-        let places =
-            key.policies.iter().map(|(place, _)| *place).filter(|place| only.is_none_or(|only| only == *place));
-        let policies: Vec<&Policy> = places.filter_map(|place| repository.policies.get(place)).collect();
-        let blocks = key.blocks.iter().filter_map(|place| repository.blocks.get(*place));
-        let exceptions = || key.exceptions.iter().filter_map(|place| repository.exceptions.get(*place));
-        let (mut fields, mut cuts) = (BTreeSet::from([platform(), kind(), phase()]), Vec::new());
-        let mut ruling: BTreeSet<Asked> = BTreeSet::new();
-        let mut ask = |condition: &Option<Arc<Expr>>| {
-            ruling.extend(condition.iter().map(|condition| classes.asked(condition)));
-        };
-        let mut taken = Vec::new();
-        for policy in &policies {
-            // Where one decides its condition holds.
-            if only.is_none() {
-                ask(&policy.condition);
-            }
-            let rollouts = rollouts_of(policy, repository);
-            let ends: BTreeSet<u32> = rollouts.iter().flat_map(|rollout| ends(rollout)).collect();
-            let place = (!ends.is_empty()).then_some(cuts.len());
-            if !ends.is_empty() {
-                let ends = ends.into_iter().collect();
-                cuts.push(Cuts { permutation: Permutation::of(&policy.name), ends });
-            }
-            taken.extend(rollouts.iter().map(|rollout| Taken { cuts: place, rings: joins(rollout, classes) }));
-        }
-        blocks.for_each(|block| ask(&block.condition));
-        repository.freezes.iter().for_each(|freeze| ask(&freeze.condition));
-        exceptions().for_each(|exception| ask(&exception.condition));
-        let entries = policies.iter().flat_map(|policy| &policy.deadline).filter_map(|entry| entry.condition.as_ref());
-        let unless = repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
-        let on_exposures = entries.chain(unless).chain(exceptions().map(|exception| &exception.unless));
-        let on_exposures: BTreeSet<FieldRef> =
-            on_exposures.flat_map(|condition| condition.fields().iter().cloned()).collect();
-        fields.extend(on_exposures.iter().cloned());
-        let excepting = exceptions().filter_map(|exception| exception.condition.as_ref());
-        let excepting = excepting.map(|condition| classes.asked(condition)).collect();
-        let place = |field: FieldRef| classes.place(&field);
-        let of_rings = taken.iter().flat_map(|taken| &taken.rings).filter_map(|joins| joins.condition);
-        let conditions: BTreeSet<Asked> = ruling.iter().copied().chain(of_rings).collect();
-        Look {
-            conditions: conditions.into_iter().collect(),
-            ruling: ruling.into_iter().collect(),
-            rollouts: taken,
-            fields: fields.into_iter().map(place).collect(),
-            cuts,
-            obliging: (excepting, on_exposures.into_iter().map(place).collect()),
+    // The highest rank of those that surely hold, the first of it, and whether there are more; and that of those that may.
+    let mut sure: Option<((i64, bool), usize, bool)> = None;
+    let mut may: Option<(i64, bool)> = None;
+    for (place, one) in candidates.iter().enumerate() {
+        match one.condition.map_or(Truth::True, |condition| class.says(condition)) {
+            Truth::True => match sure {
+                Some((rank, _, _)) if rank > one.rank => {}
+                Some((rank, first, _)) if rank == one.rank => sure = Some((rank, first, true)),
+                _ => sure = Some((one.rank, place, false)),
+            },
+            Truth::Unknown => may = may.max(Some(one.rank)),
+            Truth::False => {}
         }
     }
-
-    /// What obligations go by: exceptions, what conditions on exposures ask, and what applied before the device was there.
-    fn obliging(&self, class: &Class<'_>, words: &mut Vec<u32>) {
-        let (conditions, fields) = &self.obliging;
-        words.extend(conditions.iter().map(|condition| class.says(*condition) as u32));
-        words.extend(fields.iter().map(|field| class.code_at(*field)));
-        words.push(class.enrolled());
+    match sure {
+        None => Decides::Nothing(u32::from(may.is_some())),
+        Some((rank, first, false)) if may < Some(rank) => Decides::One(first),
+        Some(_) => Decides::Several,
     }
-
-    /// What rulings go by besides who decides, in a part of which points are given, where nobody was a member of a ring.
-    fn ruled(&self, class: &Class<'_>, points: &[u32], own: &mut Vec<u32>) {
-        own.extend(self.ruling.iter().map(|condition| class.says(*condition) as u32));
-        own.extend(self.fields.iter().map(|field| class.code_at(*field)));
-        own.extend([u32::from(class.doubt()), class.enrolled()]);
-        own.extend(self.rollouts.iter().map(|taken| {
-            let point = taken.cuts.and_then(|place| points.get(place)).copied().unwrap_or(0);
-            taken.ring(class, point)
-        }));
-    }
-
-    fn at(&self, class: &Class<'_>, words: &mut Vec<u32>) {
-        words.extend(self.conditions.iter().map(|condition| class.says(*condition) as u32));
-        words.extend(self.fields.iter().map(|field| class.code_at(*field)));
-        words.extend([u32::from(class.doubt()), class.enrolled()]);
-    }
-}
-
-/// What classes look like to those who ask the same of them, however many scopes that are.
-#[derive(Clone, Debug, Default)]
-struct Views {
-    numbers: BTreeMap<Questions, usize>,
-    all: Vec<View>,
-}
-
-/// All that a look asks, apart from where devices stand in the shares of a policy.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Questions {
-    conditions: Vec<Asked>,
-    fields: Vec<Option<usize>>,
-    obliging: (Vec<Asked>, Vec<Option<usize>>),
-    ruling: Vec<Asked>,
-    rollouts: Vec<Taken>,
-    ends: Vec<Vec<u32>>,
-}
-
-/// What some who ask the same see of classes.
-#[derive(Clone, Debug, Default)]
-struct View {
-    /// By number of class, one more than that of its kind; 0 where nobody has looked.
-    of: Vec<u32>,
-    known: Map<Vec<u32>, u32>,
-    kinds: Vec<Kind>,
-    duties: Map<Vec<u32>, u32>,
-    rulings: Map<Vec<u32>, u32>,
-}
-
-/// Classes that look alike, with numbers for what that comes down to.
-#[derive(Clone, Debug)]
-struct Kind {
-    /// What obligations go by.
-    duties: u32,
-    /// What rulings go by besides who decides, for each part of shares; empty where there are too many parts.
-    rulings: Vec<u32>,
-}
-
-impl Views {
-    fn number(&mut self, look: &Look) -> usize {
-        let Look { conditions, fields, obliging, ruling, rollouts, cuts } = look;
-        let questions = Questions {
-            conditions: conditions.clone(),
-            fields: fields.clone(),
-            obliging: obliging.clone(),
-            ruling: ruling.clone(),
-            rollouts: rollouts.clone(),
-            ends: cuts.iter().map(|cuts| cuts.ends.clone()).collect(),
-        };
-        let next = self.all.len();
-        let number = *self.numbers.entry(questions).or_insert(next);
-        if number == next {
-            self.all.push(View::default());
-        }
-        number
-    }
-}
-
-impl View {
-    /// The kind of a class, with its number.
-    fn kind(&mut self, look: &Look, number: u32, class: &Class<'_>) -> Option<(u32, &Kind)> {
-        let View { of, known, kinds, duties, rulings } = self;
-        let place = number as usize;
-        if of.len() <= place {
-            of.resize(place + 1, 0);
-        }
-        let kind = of.get_mut(place)?;
-        if *kind == 0 {
-            let mut words = Vec::with_capacity(look.conditions.len() + look.fields.len() + 2);
-            look.at(class, &mut words);
-            let next = kinds.len() as u32 + 1;
-            *kind = *known.entry(words).or_insert(next);
-            if *kind == next {
-                let mut own = Vec::new();
-                look.obliging(class, &mut own);
-                let next = duties.len() as u32;
-                let duties = *duties.entry(own).or_insert(next);
-                let parts = parts(&look.cuts).filter(|parts| *parts <= MOST_PARTS).unwrap_or(0);
-                let of_part = |part: u32| {
-                    let mut own = Vec::new();
-                    look.ruled(class, &points(&look.cuts, part), &mut own);
-                    let next = rulings.len() as u32;
-                    *rulings.entry(own).or_insert(next)
-                };
-                kinds.push(Kind { duties, rulings: (0..parts).map(of_part).collect() });
-            }
-        }
-        Some((*kind, kinds.get(*kind as usize - 1)?))
-    }
-}
-
-impl Taken {
-    /// The ring that devices of a class join who stand at a point.
-    fn ring(&self, class: &Class<'_>, point: u32) -> u32 {
-        let last = self.rings.len().saturating_sub(1) as u32;
-        for (place, ring) in (0..).zip(&self.rings) {
-            let inside = ring.share.is_none_or(|(from, until)| (from..until).contains(&point));
-            let holds = ring.condition.map_or(Truth::True, |condition| class.says(condition));
-            match Truth::from(inside).and(holds) {
-                Truth::True => return place,
-                Truth::Unknown => return last,
-                Truth::False => {}
-            }
-        }
-        last
-    }
-}
-
-fn joins(rollout: &Rollout, classes: &Classes) -> Vec<Joins> {
-    let (mut sum, mut from) = (0.0, 0);
-    let rings = rollout.rings.iter().map(|ring| {
-        let share = ring.share.map(|share| {
-            sum += share.0;
-            let until = end_of_shares(sum);
-            (std::mem::replace(&mut from, until), until)
-        });
-        Joins { share, condition: ring.condition.as_ref().map(|condition| classes.asked(condition)) }
-    });
-    rings.collect()
-}
-
-/// The rollouts that a policy may take.
-fn rollouts_of<'r>(policy: &Policy, repository: &'r Repository) -> Vec<&'r Rollout> {
-    let entries = policy.deadline.iter().filter_map(|entry| entry.rollout.as_ref());
-    let names: BTreeSet<&SmolStr> = policy.rollout.iter().chain(entries).collect();
-    names.into_iter().filter_map(|name| repository.rollouts.get(name)).collect()
-}
-
-/// The points at which the shares of a rollout end, of 65,536.
-fn ends(rollout: &Rollout) -> Vec<u32> {
-    let mut sum = 0.0;
-    let shares = rollout.rings.iter().filter_map(|ring| ring.share);
-    shares
-        .map(|share| {
-            sum += share.0;
-            end_of_shares(sum)
-        })
-        .collect()
 }

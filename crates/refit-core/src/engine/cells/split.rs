@@ -1,12 +1,13 @@
 //! One title: from the devices that have a release of it to cells.
 
 mod absent;
+mod fill;
 mod shared;
 
 use super::{
     Inputs,
-    class::{Class, Classes},
-    late::{Late, LateDevice},
+    class::{Class, Classes, platform, text},
+    late::KnownLate,
     own,
     scope::{Permutation, Scope},
     title::{Group, Key, Numbers, TitleCells},
@@ -29,9 +30,9 @@ use crate::{
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{DeviceId, Offer, TitleId, Version};
 use roaring::RoaringBitmap;
-use shared::{Facts, Shared, Shares, Traits};
+use shared::{Facts, Shared, Shares};
 use smol_str::SmolStr;
-use std::{borrow::Cow, cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
 
 /// Splits the devices of one title.
 pub(super) struct Split<'a> {
@@ -121,94 +122,6 @@ impl<'a> Split<'a> {
         let fleet = self.inputs.fleet;
         let having = fleet.present(self.title).into_iter().map(|(_, _, holders)| holders);
         having.fold(fleet.numbers().clone(), |lacking, holders| lacking - holders)
-    }
-
-    /// Decides the title for everybody who has it, and for those who have not where it is required.
-    pub fn fill(&self, cells: &mut TitleCells, late: &Late) {
-        let fleet = self.inputs.fleet;
-        let members = self.members_here();
-        for (number, present, holders) in fleet.present(self.title) {
-            let late = late.of(number);
-            self.fill_place(&self.place_of(Some((number, present))), holders, &members, late, cells);
-        }
-        if cells.required {
-            self.fill_place(&self.place_of(None), &self.lacking(), &members, None, cells);
-        }
-        cells.wake_at(self.shelf.next(fleet.zones()));
-    }
-
-    fn fill_place(
-        &self,
-        place: &Place<'a>,
-        devices: &RoaringBitmap,
-        members: &[RoaringBitmap],
-        late_ones: Option<(Timestamp, &[LateDevice])>,
-        cells: &mut TitleCells,
-    ) {
-        if place.present.is_none() && self.by_package() {
-            for device in devices.iter().filter(|device| self.has_slot(*device)) {
-                self.alone(place, device, cells);
-            }
-            return;
-        }
-        let mut devices = Cow::Borrowed(devices);
-        if let Some(own) = self.inputs.fleet.remembering(&place.slot) {
-            (&*devices & own).iter().for_each(|device| self.alone(place, device, cells));
-            *devices.to_mut() -= own;
-        }
-        let groups = self.groups(place, &devices, members, cells);
-        for (key, devices) in groups {
-            let Some(&first) = devices.first() else { continue };
-            let together = self.together(&key, first);
-            let (mut group, ruling) = self.group(place, first, &together);
-            cells.restless |= group.contested;
-            let Some(matter_after) = group.matter_after.filter(|_| !group.contested) else {
-                match group.contested {
-                    // What the policies say is held against each other device by device.
-                    true => devices.into_iter().for_each(|device| self.alone(place, device, cells)),
-                    false => {
-                        group.base = Some(cells.add(place, ruling, false, bitmap(devices)));
-                        cells.groups.insert((number(place.present), key), group);
-                    }
-                }
-                continue;
-            };
-            // Who is not among those that are late by the least that can matter is not late at all.
-            let mut among =
-                late_ones.filter(|(bound, _)| *bound <= matter_after).map(|(_, late)| late.iter().peekable());
-            let mut others = Vec::with_capacity(devices.len());
-            let mut late: Vec<(Regime, Vec<u32>)> = Vec::new();
-            for device in devices {
-                let spell = match &mut among {
-                    None => self.spell(place.present, device),
-                    Some(among) => {
-                        while among.next_if(|(late, _)| *late < device).is_some() {}
-                        match among.peek() {
-                            Some((late, spell)) if *late == device => {
-                                spell.or_else(|| self.spell(place.present, device))
-                            }
-                            _ => None,
-                        }
-                    }
-                };
-                match self.regime(spell, matter_after, &group, cells) {
-                    None => others.push(device),
-                    Some(regime) => match late.iter_mut().find(|(known, _)| *known == regime) {
-                        Some((_, devices)) => devices.push(device),
-                        None => late.push((regime, vec![device])),
-                    },
-                }
-            }
-            if !others.is_empty() {
-                group.base = Some(cells.add(place, ruling, false, bitmap(others)));
-            }
-            for (regime, devices) in late {
-                let Some(&one) = devices.first() else { continue };
-                let ruling = self.rule(place, one, &together, true);
-                group.late.push((regime, cells.add(place, ruling, true, bitmap(devices))));
-            }
-            cells.groups.insert((number(place.present), key), group);
-        }
     }
 
     /// What the rules say of a group, as one of its devices shows it, where spells make no difference.
@@ -302,6 +215,11 @@ impl<'a> Split<'a> {
             }
             return;
         }
+        let spell = self.spell(place.present, device);
+        if place.present.is_some() {
+            let late = cells.late.entry(number(place.present)).or_insert_with(|| KnownLate::nobody(self.inputs.now));
+            late.add(device, spell);
+        }
         let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
         let Looked::As(key) = self.look(&place.slot, device, member, &mut cells.numbers) else {
             self.alone(place, device, cells);
@@ -317,9 +235,7 @@ impl<'a> Split<'a> {
             self.alone(place, device, cells);
             return;
         }
-        let regime = group
-            .matter_after
-            .and_then(|matter_after| self.regime(self.spell(place.present, device), matter_after, &group, cells));
+        let regime = group.matter_after.and_then(|matter_after| self.regime(spell, matter_after, &group, cells));
         let known = match &regime {
             None => group.base,
             Some(regime) => group.late.iter().find(|(known, _)| known == regime).map(|(_, cell)| *cell),
@@ -337,6 +253,9 @@ impl<'a> Split<'a> {
     }
 
     fn take_out(&self, cells: &mut TitleCells, device: u32, present: u32, slot: &SlotKey) {
+        if let Some(late) = cells.late.get_mut(&present) {
+            late.devices.remove(device);
+        }
         if let Some(cell) = cells.alone.remove(&(present, device)) {
             cells.leave(cell, device);
             return;
@@ -350,64 +269,6 @@ impl<'a> Split<'a> {
         if group.base.is_some() || !group.late.is_empty() {
             cells.groups.insert((present, key), group);
         }
-    }
-
-    /// Who of those devices, which have nothing of their own there, is looked at with whom.
-    fn groups(
-        &self,
-        place: &Place<'a>,
-        devices: &RoaringBitmap,
-        members: &[RoaringBitmap],
-        cells: &mut TitleCells,
-    ) -> Vec<(Key, Vec<u32>)> {
-        let mut groups: Vec<(Key, Vec<u32>)> = Vec::new();
-        let mut others: Vec<u32> = Vec::new();
-        if self.members.is_empty() && !self.scope.days() && self.telling().is_empty() {
-            // Nothing but classes and shares tells devices apart.
-            let points = self.inputs.fleet.points();
-            let mut places = vec![u32::MAX; self.scope.rulings()];
-            for device in devices {
-                let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
-                let point = points.get(device as usize).copied().unwrap_or(0);
-                let Some(part) = seen.map(|seen| seen.ruling(point)) else {
-                    self.alone(place, device, cells);
-                    continue;
-                };
-                let Some(at) = places.get_mut(part as usize) else {
-                    others.push(device);
-                    continue;
-                };
-                if *at == u32::MAX {
-                    *at = groups.len() as u32;
-                    groups.push((Key { part, zone: 0, told: 0, members: 0 }, Vec::new()));
-                }
-                if let Some((_, group)) = groups.get_mut(*at as usize) {
-                    group.push(device);
-                }
-            }
-        } else {
-            others.extend(devices);
-        }
-        let mut places: Map<Key, usize> = Map::default();
-        for device in others {
-            let member = |place: usize, _: &BTreeSet<DeviceId>| {
-                members.get(place).is_some_and(|members| members.contains(device))
-            };
-            match self.key(device, member, &mut cells.numbers) {
-                Looked::Alone => self.alone(place, device, cells),
-                Looked::As(key) => {
-                    let next = groups.len();
-                    let at = *places.entry(key).or_insert(next);
-                    if at == next {
-                        groups.push((key, Vec::new()));
-                    }
-                    if let Some((_, group)) = groups.get_mut(at) {
-                        group.push(device);
-                    }
-                }
-            }
-        }
-        groups
     }
 
     fn look(
@@ -517,10 +378,10 @@ impl<'a> Split<'a> {
             row.map_or(0, |row| u32::from(permutation.point(row.point)))
         };
         let member = |members: &BTreeSet<DeviceId>| row.is_some_and(|row| members.contains(&row.id));
-        let traits = || Traits::of(self.columns, class);
-        let Traits { platform, may_be_server, provisioning } = match together {
-            Some((_, shared)) => *shared.traits.get_or_init(traits),
-            None => traits(),
+        let platform = || text(class.and_then(|class| class.value(self.columns, &platform())));
+        let platform = match together {
+            Some((_, shared)) => *shared.platform.get_or_init(platform),
+            None => platform(),
         };
         let zone = row.and_then(|row| fleet.zone(row.zone)).unwrap_or(&UTC);
         let installed = present.map(|(_, present)| Installed { branch: &present.branch, version: &present.version });
@@ -529,8 +390,6 @@ impl<'a> Split<'a> {
             ask: &ask,
             facts: &Facts { columns: self.columns, class },
             platform,
-            may_be_server,
-            provisioning,
             zone,
             doubt: overlay.identity_in_doubt,
             point: &point,
@@ -545,7 +404,7 @@ impl<'a> Split<'a> {
             admitted_before: overlay.admitted_before.get(slot),
             decided_before: overlay.decided_before.get(slot),
         };
-        let own = || own(fleet, repository, device, None, self.shelf.now);
+        let own = || own(fleet, repository, self.classes, device, None, self.shelf.now);
         let together = together.as_ref().map(|(alike, shared)| Together { alike: *alike, common: &shared.common });
         rule(self.shelf, Spot { installed, zone }, &subject, &own, memo, together)
     }
@@ -562,8 +421,4 @@ pub(super) static UTC: TimeZone = TimeZone::UTC;
 /// The number of a release in a slot; nothing is installed under the greatest, which no release has.
 fn number(present: Present<'_>) -> u32 {
     present.map_or(u32::MAX, |(number, _)| number)
-}
-
-fn bitmap(devices: Vec<u32>) -> RoaringBitmap {
-    RoaringBitmap::from_sorted_iter(devices).unwrap_or_default()
 }

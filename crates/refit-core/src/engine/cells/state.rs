@@ -12,6 +12,7 @@ use super::{
 use crate::{
     engine::{
         fleet::{Fleet, Presence as Release},
+        intern::Map,
         outcome::Outcome,
         rules::{Shelf, Spoken},
         select::{Columns, Selection},
@@ -58,9 +59,10 @@ impl State {
         let Inputs { fleet, repository, world, now } = inputs;
         let mut selection = Selection::new(fleet, repository, now);
         selection.read(&fields_asked(repository));
-        let classes = Classes::new(fleet, repository, &world.applied, &mut selection);
+        let columns = selection.columns;
+        let classes = Classes::new(fleet, repository, &world.applied, &columns, now);
         let mut state = State {
-            columns: selection.columns,
+            columns,
             classes,
             scopes: Scopes::default(),
             titles: BTreeMap::new(),
@@ -73,16 +75,17 @@ impl State {
         let managed =
             titles.iter().filter(|title| !Shelf::new(repository, spoken, world, title, now).policies.is_empty());
         let late = Late::new(inputs, managed);
-        titles.iter().for_each(|title| state.decide_with(inputs, title, &late));
+        titles.iter().for_each(|title| state.decide_with(inputs, title, Some(&late)));
         state
     }
 
     /// Decides a title for everybody anew.
     pub fn decide(&mut self, inputs: Inputs<'_>, title: &TitleId) {
-        self.decide_with(inputs, title, &Late::unknown());
+        self.decide_with(inputs, title, None);
     }
 
-    fn decide_with(&mut self, inputs: Inputs<'_>, title: &TitleId, late: &Late) {
+    /// Decides a title; `late` is who has what too recently, where somebody has looked at all devices.
+    fn decide_with(&mut self, inputs: Inputs<'_>, title: &TitleId, late: Option<&Late>) {
         let shelf = Shelf::new(inputs.repository, &self.spoken, inputs.world, title, inputs.now);
         let required = self.named.get(title) == Some(&Named::Required);
         if shelf.policies.is_empty() {
@@ -93,6 +96,15 @@ impl State {
         let State { scopes, classes, .. } = self;
         let number = scopes.number(ScopeKey::new(&shelf, title), inputs.repository, classes);
         let mut cells = TitleCells::managed(required, number, &shelf);
+        let again;
+        let late = match late {
+            Some(late) => late,
+            None => {
+                let known = self.titles.get(title).map(|cells| &cells.late);
+                again = Late::again(inputs, title, known.unwrap_or(&Map::default()));
+                &again
+            }
+        };
         let Some(scope) = scopes.seen_by(number, inputs.repository, classes) else { return };
         Split::new(inputs, &self.classes, &self.columns, scope, &shelf, title).fill(&mut cells, late);
         self.titles.insert(title.clone(), cells);
@@ -118,9 +130,15 @@ impl State {
         let cells = self.titles.get(title).into_iter().flat_map(TitleCells::iter);
         let cells = cells.filter(|cell| cell.devices.contains(number));
         let mut found: Vec<Answer> =
-            cells.map(|cell| (cell.slot.clone(), cell.installed.clone(), read(inputs, cell, number))).collect();
+            cells.map(|cell| (cell.slot.clone(), cell.installed.clone(), self.read(inputs, cell, number))).collect();
         found.sort_by(|one, other| one.0.cmp(&other.0));
         if found.is_empty() { self.without_cell(inputs, number, title) } else { found }
+    }
+
+    fn read(&self, inputs: Inputs<'_>, cell: &Cell, device: u32) -> Outcome {
+        let Inputs { fleet, repository, now, .. } = inputs;
+        let spell = cell.own_clock.then(|| spell(fleet, cell, device)).flatten();
+        cell.ruling.read(repository, &own(fleet, repository, &self.classes, device, spell, now), now)
     }
 
     /// The answers where nothing is kept, since nothing has to be done.
@@ -138,7 +156,7 @@ impl State {
             }
         };
         let split = Split::new(inputs, &self.classes, &self.columns, scope, &shelf, title);
-        let own = own(fleet, repository, number, None, now);
+        let own = own(fleet, repository, &self.classes, number, None, now);
         let mut answers = Vec::new();
         let present = fleet.installs_of(row).iter().filter_map(|number| Some((*number, fleet.presence(*number)?)));
         let mut present: Vec<(u32, &Release)> = present.filter(|(_, present)| present.title == *title).collect();
@@ -195,12 +213,6 @@ fn cohort(cell: &Cell) -> String {
         false => write!(key, "{:?}", ruling.due),
     };
     key
-}
-
-fn read(inputs: Inputs<'_>, cell: &Cell, device: u32) -> Outcome {
-    let Inputs { fleet, repository, now, .. } = inputs;
-    let spell = cell.own_clock.then(|| spell(fleet, cell, device)).flatten();
-    cell.ruling.read(repository, &own(fleet, repository, device, spell, now), now)
 }
 
 /// When a device's spell began, if nobody noted it.

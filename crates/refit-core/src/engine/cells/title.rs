@@ -1,6 +1,6 @@
 //! What is kept of one title: cells, and how devices are found in them.
 
-use super::split::Place;
+use super::{late::KnownLate, split::Place};
 use crate::{
     engine::{
         intern::Map,
@@ -84,6 +84,8 @@ pub(super) struct TitleCells {
     /// The cells of devices that are looked at by themselves.
     pub alone: Map<(u32, u32), usize>,
     pub numbers: Numbers,
+    /// Who has a release since later than anything obliges to leave it, by its number.
+    pub late: Map<u32, KnownLate>,
     /// The first time at which something may change by itself.
     pub next: Option<Timestamp>,
     /// The time of which somebody was told.

@@ -167,6 +167,11 @@ impl Fleet {
         self.overlays.get(&number).map_or(&NOTHING_OF_ITS_OWN, Box::as_ref)
     }
 
+    /// The devices whose identity is in doubt.
+    pub(super) fn in_doubt(&self) -> impl Iterator<Item = u32> {
+        self.overlays.iter().filter(|(_, overlay)| overlay.identity_in_doubt).map(|(number, _)| *number)
+    }
+
     /// Where devices stand before shares are cut, by number.
     pub(super) fn points(&self) -> &[u16] {
         &self.points

@@ -180,6 +180,14 @@ impl Times {
         }
     }
 
+    /// Goes through things in a row, each with the place of its time among the distinct ones.
+    pub fn with<T: Copy>(&self, things: &[T], mut see: impl FnMut(T, usize)) {
+        match width(self.distinct.len()) {
+            1 => things.iter().zip(&self.places).for_each(|(thing, place)| see(*thing, usize::from(*place))),
+            _ => things.iter().enumerate().for_each(|(number, thing)| see(*thing, self.place(number))),
+        }
+    }
+
     /// Each time once, and for each thing the bytes of its place.
     pub fn parts(&self) -> (&[Moment], &[u8]) {
         (&self.distinct, &self.places)
@@ -258,6 +266,9 @@ mod tests {
             for (place, time) in times.iter().enumerate() {
                 assert_eq!(packed.get(place).get(&far), *time);
             }
+            let mut seen = Vec::new();
+            packed.with(&times, |time, place| seen.push((time, packed.distinct()[place].get(&far))));
+            assert_eq!(seen, times.iter().map(|time| (*time, *time)).collect::<Vec<_>>());
             packed.distinct().iter().for_each(|moment| moment.release(&mut far));
             assert_eq!(far.len(), 0);
         }

@@ -93,32 +93,15 @@ impl<'a> Admission<'_, 'a> {
                 None => halted_set(shelf, subject, &Moving::alone(shelf, installed.version)),
             });
         // Without an install everything is up.
-        let up =
-            judged.aim.is_some_and(|aim| self.spot.installed.is_none_or(|installed| aim.version > installed.version));
-        let mut ways = judged.ways.iter().copied();
-        let successor = ways.find(|place| on_halted && up && !passage.halted(shelf, subject, *place));
+        let up = || {
+            judged.aim.is_some_and(|aim| self.spot.installed.is_none_or(|installed| aim.version > installed.version))
+        };
+        let mut ways = judged.ways.iter().copied().filter(|_| on_halted && up());
+        let successor = ways.find(|place| !passage.halted(shelf, subject, *place));
         let successor = successor.and_then(|place| shelf.releases.get(place)).map(|release| &release.version);
         match (successor, unsure) {
             (None, false) => passage,
             _ => Rc::new(Passage::new(shelf, candidate, regime).but(unsure, successor)),
         }
-    }
-
-    /// The freezes that concern the slot and do not yield to one of its open exposures.
-    pub fn freezes(&self, common: Option<&Common<'a>>) -> Vec<usize> {
-        let concern = || {
-            let freezes = self.shelf.repository.freezes.iter().enumerate();
-            let concern = freezes.filter(|(_, freeze)| !self.subject.holds(freeze.condition.as_ref()).is_false());
-            concern.map(|(place, _)| place).collect::<Vec<usize>>()
-        };
-        let own;
-        let concern = match common {
-            Some(common) => common.freezes.get_or_init(concern),
-            None => {
-                own = concern();
-                &own
-            }
-        };
-        concern.iter().copied().filter(|place| !self.judged.yielding.contains(place)).collect()
     }
 }

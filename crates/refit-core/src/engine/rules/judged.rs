@@ -62,7 +62,7 @@ pub(super) struct Judged<'a> {
     /// The window that counts.
     pub window: Option<WindowOf>,
     /// The freezes that yield to one of its exposures, by place.
-    pub yielding: Vec<usize>,
+    pub yielding: Arc<[usize]>,
     /// When any of this is otherwise by itself.
     pub until: Option<Timestamp>,
     /// What follows for who has no spell that makes a difference.
@@ -97,8 +97,14 @@ impl<'a> Memo<'a> {
     fn affecting(&self, shelf: &'a Shelf<'a>, spot: &Spot<'a>) -> &[(usize, &'a Advisory)] {
         self.affecting.get_or_init(|| {
             let Some(installed) = spot.installed else { return Vec::new() };
+            // Of a release that is known the shelf says it, to whoever asks.
+            let at = shelf.place_of(installed.version);
+            let affects = |place: usize, advisory: &Advisory| match at {
+                Some(at) => shelf.affects(place, at),
+                None => advisory.affects(installed.version),
+            };
             let advisories = shelf.advisories.iter().enumerate();
-            advisories.filter(|(_, advisory)| advisory.affects(installed.version) == Some(true)).collect()
+            advisories.filter(|(place, advisory)| affects(*place, advisory) == Some(true)).collect()
         })
     }
 
@@ -199,7 +205,7 @@ fn window(judge: &Judge<'_, '_>, causes: &[Cause<'_>]) -> Option<WindowOf> {
 }
 
 /// The freezes that yield to one of the open exposures of a slot.
-fn yielding(judge: &Judge<'_, '_>) -> Vec<usize> {
+fn yielding(judge: &Judge<'_, '_>) -> Arc<[usize]> {
     let freezes = judge.track.shelf.repository.freezes.iter().enumerate();
     let yielding = freezes.filter(|(_, freeze)| {
         freeze

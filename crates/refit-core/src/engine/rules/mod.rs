@@ -17,7 +17,7 @@ mod trail;
 pub(crate) use clock::{Clocks, Regime};
 pub(crate) use judged::{Alike, Memo};
 pub(crate) use passage::Common;
-pub(crate) use read::{Openings, Own};
+pub(crate) use read::{Manner, Openings, Own};
 pub(crate) use ring::end_of_shares;
 pub(crate) use subject::{Installed, Shelf, Spoken, Spot, Subject};
 pub(crate) use trail::ByVersion;
@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use refit_model::Version;
 use ring::{Rings, Stage};
 use smol_str::SmolStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use subject::{Candidate, Deciding};
 
 /// What the rules say of a cell: a decision but for what the time of day, absences and presence make of it.
@@ -73,14 +73,10 @@ pub(crate) struct Ruling {
     pub gate: Option<GateAnswer>,
     /// What keeps releases back.
     pub kept: Kept,
-    /// The freezes that concern it, by their place in the repository.
-    pub freezes: Vec<usize>,
+    /// The freezes that yield to one of its open exposures, by their place in the repository: who reads says which concern the device.
+    pub yielding: Arc<[usize]>,
     /// The window that it has to keep to.
     pub window: Option<WindowOf>,
-    /// Whether nothing is forced because the device is being set up.
-    pub provisioning: bool,
-    /// Whether windows wait where nobody says what they do at the due time.
-    pub may_be_server: bool,
     /// Whether policies of one rank were held against each other, which looks at what only the device knows.
     pub contested: bool,
     /// Spells that began no later make no difference.
@@ -120,6 +116,9 @@ pub(crate) enum WindowOf {
     Exception(usize),
 }
 
+/// Nothing is to be done.
+static NO_CLOCKS: LazyLock<Arc<Clocks>> = LazyLock::new(Arc::default);
+
 impl Ruling {
     fn plain(standing: Compliance) -> Ruling {
         Ruling {
@@ -128,7 +127,7 @@ impl Ruling {
             standing: Standing::Is(standing),
             goal: None,
             duties: Arc::default(),
-            clocks: Arc::default(),
+            clocks: Arc::clone(&NO_CLOCKS),
             due: None,
             provisional: false,
             above: false,
@@ -139,10 +138,8 @@ impl Ruling {
             ring: None,
             gate: None,
             kept: Kept::default(),
-            freezes: Vec::new(),
+            yielding: Arc::default(),
             window: None,
-            provisioning: false,
-            may_be_server: false,
             contested: false,
             spells_matter_after: None,
             until: None,
@@ -309,10 +306,8 @@ impl<'a> Under<'_, 'a> {
             ring: admitted.ring,
             gate: admitted.gate,
             kept: admitted.kept,
-            freezes: admission.freezes(common),
+            yielding: Arc::clone(&judged.yielding),
             window: judged.window,
-            provisioning: subject.provisioning && !policy.provisioning,
-            may_be_server: subject.may_be_server,
             spells_matter_after: judged.spells_matter_after,
             until: judged.until.into_iter().chain(settled.next).min(),
             duties: Arc::clone(&settled.duties),

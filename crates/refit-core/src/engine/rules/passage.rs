@@ -20,8 +20,6 @@ use std::{
 pub(crate) struct Common<'a> {
     /// Which policy decides.
     pub(super) deciding: OnceCell<Deciding>,
-    /// The freezes that concern them, by their place in the repository.
-    pub(super) freezes: OnceCell<Vec<usize>>,
     passages: RefCell<Vec<(Under, Rc<Passage<'a>>)>>,
 }
 

@@ -27,6 +27,19 @@ pub(crate) struct Own<'a> {
     pub spell: Option<Timestamp>,
     /// Which windows are open, where somebody remembers that.
     pub openings: Option<&'a Openings>,
+    /// What else reading asks, which it shares with others.
+    pub manner: &'a Manner,
+}
+
+/// What nothing but reading an answer asks of a device: so it tells no cells apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Manner {
+    /// Whether windows wait where nobody says what they do at the due time.
+    pub may_be_server: bool,
+    /// Whether it is being set up.
+    pub provisioning: bool,
+    /// The freezes that concern it, or may, by their place in the repository.
+    pub freezes: Box<[usize]>,
 }
 
 /// Which windows are open in which zones at one time: each is worked out once, since a recurrence takes long. Windows and zones are told by
@@ -120,7 +133,7 @@ impl Ruling {
         if duties.is_empty() {
             return BTreeSet::new();
         }
-        let frozen = self.frozen(repository, own.zone, now);
+        let frozen = self.frozen(repository, own.manner, own.zone, now);
         let overdue = duties.iter().any(|(due, _)| due.is_some_and(|due| due <= now));
         let used = self.used_window(repository, policy);
         let shut = used.is_some_and(|used| self.shut(used, overdue, own, now));
@@ -129,17 +142,23 @@ impl Ruling {
             (Hold::Block, self.kept.block && !admitted),
             (Hold::FailedGate, self.kept.failed_gate && !admitted),
             (Hold::Freeze, frozen),
-            (Hold::Provisioning, self.provisioning),
+            (Hold::Provisioning, Ruling::set_up(policy, own.manner)),
             (Hold::Grace, grace(duties, own, now)),
             (Hold::Window, shut),
         ];
         holds.into_iter().filter(|(_, held)| *held).map(|(hold, _)| hold).collect()
     }
 
-    /// Whether a freeze that concerns the cell has begun in a zone, and not ended.
-    pub fn frozen(&self, repository: &Repository, zone: &TimeZone, now: Timestamp) -> bool {
-        let freezes = self.freezes.iter().filter_map(|place| repository.freezes.get(*place));
-        freezes.into_iter().any(|freeze| freeze.from.start_in(zone) <= now && now < freeze.to.end_in(zone))
+    /// Whether a freeze that concerns a device, and does not yield, has begun in a zone, and not ended.
+    pub fn frozen(&self, repository: &Repository, manner: &Manner, zone: &TimeZone, now: Timestamp) -> bool {
+        let freezes = manner.freezes.iter().filter(|place| !self.yielding.contains(place));
+        let mut freezes = freezes.filter_map(|place| repository.freezes.get(*place));
+        freezes.any(|freeze| freeze.from.start_in(zone) <= now && now < freeze.to.end_in(zone))
+    }
+
+    /// Whether nothing is forced on a device under a policy because it is being set up.
+    pub fn set_up(policy: Option<&Policy>, manner: &Manner) -> bool {
+        manner.provisioning && policy.is_some_and(|policy| !policy.provisioning)
     }
 
     /// The window that it has to keep to; `policy` is the one that decides.
@@ -151,7 +170,7 @@ impl Ruling {
     }
 
     fn shut(&self, used: &UsedWindow, overdue: bool, own: &Own<'_>, now: Timestamp) -> bool {
-        let runs = used.after_due.map_or(!self.may_be_server, |after| after == AfterDue::Run);
+        let runs = used.after_due.map_or(!own.manner.may_be_server, |after| after == AfterDue::Run);
         let open = || match own.openings {
             Some(openings) => openings.open(used, own.zone),
             None => used.window.open_until(own.zone, now).is_some(),

@@ -3,6 +3,7 @@
 use super::{
     moving::{Moving, Way},
     subject::{Shelf, Subject},
+    trail::Trail,
 };
 use crate::{
     policy::{document::test::GateAnswer, expr::Truth, repository::Rollout},
@@ -172,13 +173,25 @@ pub(super) fn halted<'a>(
 pub(super) fn halted_set(shelf: &Shelf<'_>, subject: &Subject<'_>, moving: &Moving<'_>) -> bool {
     let Some(trail) = moving.trail else { return false };
     let mut gates = trail.gates(&moving.version).filter(|(_, state)| is_here(state, subject));
-    gates.any(|(place, state)| match &state.finding {
+    gates.any(|(place, state)| halts(shelf, trail, place, state))
+}
+
+/// Whether a gate, by its place, has halted what it stands before, in any rollout.
+fn halts(shelf: &Shelf<'_>, trail: &Trail<'_>, place: usize, state: &GateState) -> bool {
+    match &state.finding {
         GateFinding::Answered(answer) => *answer == GateAnswer::Halt,
         GateFinding::Evidence(_) => {
             let mut rollouts = shelf.repository.rollouts.values().filter(|rollout| is_in(state, rollout));
             rollouts.any(|rollout| trail.answer(place, state, rollout, shelf.now) == GateAnswer::Halt)
         }
-    })
+    }
+}
+
+/// Whether anything that has to do with a title was halted, for whomever.
+pub(super) fn anything_halted(shelf: &Shelf<'_>) -> bool {
+    let halted =
+        |trail: &Trail<'_>| trail.gates.iter().enumerate().any(|(place, state)| halts(shelf, trail, place, state));
+    halted(&shelf.trail) || shelf.snapshots.iter().any(|(_, trail)| halted(trail))
 }
 
 /// Whether a gate stands in a rollout: one that names none stands in each.

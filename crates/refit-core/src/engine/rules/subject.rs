@@ -1,6 +1,7 @@
 //! Who is judged, and by what: the devices of one cell share all of a subject that counts.
 
 use super::{
+    ring::anything_halted,
     straight::Straight,
     trail::{ByVersion, Trail},
 };
@@ -125,10 +126,6 @@ pub(crate) struct Subject<'a> {
     pub facts: &'a dyn Lookup,
     /// The platform.
     pub platform: Option<&'a str>,
-    /// Whether it may be a server.
-    pub may_be_server: bool,
-    /// Whether it is being set up.
-    pub provisioning: bool,
     /// The zone.
     pub zone: &'a TimeZone,
     /// Whether two histories claim its identity.
@@ -291,6 +288,20 @@ impl<'w> Shelf<'w> {
     /// Whether any gate has said anything that can stop a release.
     pub fn anything_halts(&self) -> bool {
         !self.trail.gates.is_empty() || self.snapshots.iter().any(|(_, trail)| !trail.gates.is_empty())
+    }
+
+    /// Whether any gate has stopped a release, for whomever.
+    pub fn anything_halted(&self) -> bool {
+        self.anything_halts() && anything_halted(self)
+    }
+
+    /// Whether anything that rollouts or gates know is so on one platform only.
+    pub fn tells_platforms(&self) -> bool {
+        let tells = |trail: &Trail<'_>| {
+            trail.rollouts.iter().any(|state| state.platform.is_some())
+                || trail.gates.iter().any(|state| state.platform.is_some())
+        };
+        tells(&self.trail) || self.snapshots.iter().any(|(_, trail)| tells(trail))
     }
 
     /// The place of the first release of a version.

@@ -136,6 +136,16 @@ impl Columns {
         Combination { fields: &part.fields, values: values.collect() }
     }
 
+    /// What a part that asks one field says, by the code of that.
+    pub fn truths(&self, part: &Part, now: Timestamp) -> Vec<Truth> {
+        let column = part.fields.first().and_then(|field| self.columns.get(field));
+        let truth = |code: u32| {
+            let values = vec![column.and_then(|column| column.value(code))];
+            part.expr.truth(&Combination { fields: &part.fields, values }, now)
+        };
+        (0..=column.map_or(0, Column::values) as u32).map(truth).collect()
+    }
+
     /// Where a part holds: evaluated once for each distinct combination of values, then read off the columns.
     pub fn part(&mut self, fleet: &Fleet, repository: &Repository, now: Timestamp, part: &Part) -> Sets {
         self.read(fleet, repository, now, &part.fields);
@@ -155,8 +165,7 @@ impl Columns {
                 sets
             }
             [column] => {
-                let table: Vec<Truth> = (0..=column.values.len() as u32).map(|code| truth(&[code])).collect();
-                let table: Vec<u8> = table.into_iter().map(bits).collect();
+                let table: Vec<u8> = self.truths(part, now).into_iter().map(bits).collect();
                 scan(fleet, column.codes.iter().map(|code| table.get(*code as usize).copied().unwrap_or(UNKNOWN)))
             }
             columns => {
@@ -256,6 +265,16 @@ impl Column {
     /// The code of a device; 0 is unknown.
     pub fn code(&self, device: u32) -> u32 {
         self.codes.get(device as usize).copied().unwrap_or(0)
+    }
+
+    /// The codes of all devices that there were when it was read, by number.
+    pub fn codes(&self) -> &[u32] {
+        &self.codes
+    }
+
+    /// How many values there are; their codes go from 1 on.
+    pub fn values(&self) -> usize {
+        self.values.len()
     }
 
     /// The value behind a code.

@@ -5,7 +5,7 @@ mod resolve;
 mod sets;
 mod values;
 
-pub(super) use column::Columns;
+pub(super) use column::{Column, Columns};
 pub use sets::Sets;
 
 use super::fleet::Fleet;

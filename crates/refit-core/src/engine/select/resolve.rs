@@ -89,17 +89,23 @@ impl<'f> Resolver<'f> {
         self.until = None;
         for said in &row.records {
             let observed = instant(self.fleet, said.observed);
+            // What has a time counts up to an end, which is one for all that it says of devices, and one for people.
+            let timed = observed != ALWAYS_FRESH;
             let (of_device, of_person) = self.lasts.get(said.source as usize).copied().unwrap_or((0, 0));
+            let end = |after: i128| if timed { observed + after } else { ALWAYS_FRESH };
+            let (of_device, of_person) = (end(of_device), end(of_person));
+            let (mut told_of_device, mut told_of_person) = (false, false);
             for (field, value) in self.fleet.set(said.set) {
                 let Some(Some(place)) = self.places.get(*field as usize).copied() else { continue };
                 let (Some(wanted), Some(best)) = (self.wanted.get(place), self.best.get_mut(place)) else { continue };
-                if observed != ALWAYS_FRESH {
-                    let end = observed + if wanted.of_person { of_person } else { of_device };
-                    if end < self.now {
-                        continue;
-                    }
-                    self.until = Some(self.until.map_or(end, |until| until.min(end)));
+                let (end, told) = match wanted.of_person {
+                    true => (of_person, &mut told_of_person),
+                    false => (of_device, &mut told_of_device),
+                };
+                if end < self.now {
+                    continue;
                 }
+                *told = true;
                 let rank = wanted.ranks.get(said.source as usize).copied().unwrap_or(usize::MAX);
                 let better = best.is_none_or(|known| {
                     (rank, std::cmp::Reverse(observed))
@@ -109,6 +115,11 @@ impl<'f> Resolver<'f> {
                 });
                 if better {
                     *best = Some(Best { rank, observed, said: *said, value: *value });
+                }
+            }
+            for (end, told) in [(of_device, told_of_device), (of_person, told_of_person)] {
+                if timed && told {
+                    self.until = Some(self.until.map_or(end, |until| until.min(end)));
                 }
             }
         }

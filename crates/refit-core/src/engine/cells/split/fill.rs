@@ -1,0 +1,210 @@
+//! Everybody at once: the devices that have a release of the title, gathered by what tells them apart, and each such group decided.
+
+use super::{
+    super::{
+        late::{LOOK_UP, Late, LateDevice, LateOnes},
+        title::{Key, TitleCells},
+    },
+    Looked, Place, Split, number,
+};
+use crate::engine::{intern::Map, rules::Regime};
+use jiff::Timestamp;
+use refit_model::DeviceId;
+use roaring::RoaringBitmap;
+use std::{borrow::Cow, collections::BTreeSet};
+
+/// Devices that nothing tells apart but when their spells began, in order: those of whom that makes no difference, and those of whom it may.
+struct Gathered {
+    key: Key,
+    devices: Vec<u32>,
+    late: Vec<LateDevice>,
+}
+
+impl Gathered {
+    fn new(key: Key) -> Gathered {
+        Gathered { key, devices: Vec::new(), late: Vec::new() }
+    }
+
+    fn add(&mut self, device: u32, late: Option<LateDevice>) {
+        match late {
+            None => self.devices.push(device),
+            Some(late) => self.late.push(late),
+        }
+    }
+
+    /// One that stands for all.
+    fn one(&self) -> Option<u32> {
+        self.devices.first().copied().or_else(|| self.late.first().map(|(device, _)| *device))
+    }
+
+    fn all(&self) -> impl Iterator<Item = u32> {
+        self.devices.iter().copied().chain(self.late.iter().map(|(device, _)| *device))
+    }
+}
+
+/// Says of devices that are asked in order who is late.
+struct Lateness<'l>(std::iter::Peekable<std::slice::Iter<'l, LateDevice>>);
+
+impl<'l> Lateness<'l> {
+    fn new(late: Option<&'l LateOnes>) -> Lateness<'l> {
+        Lateness(late.map(|late| late.devices.as_slice()).unwrap_or_default().iter().peekable())
+    }
+
+    fn of(&mut self, device: u32) -> Option<LateDevice> {
+        while self.0.next_if(|(late, _)| *late < device).is_some() {}
+        self.0.next_if(|(late, _)| *late == device).copied()
+    }
+}
+
+impl<'a> Split<'a> {
+    /// Decides the title for everybody who has it, and for those who have not where it is required.
+    pub fn fill(&self, cells: &mut TitleCells, late: &Late) {
+        let fleet = self.inputs.fleet;
+        let members = self.members_here();
+        for (number, present, holders) in fleet.present(self.title) {
+            let late = late.of(number);
+            cells.late.extend(late.map(|late| (number, late.known())));
+            self.fill_place(&self.place_of(Some((number, present))), holders, &members, late, cells);
+        }
+        if cells.required {
+            self.fill_place(&self.place_of(None), &self.lacking(), &members, None, cells);
+        }
+        cells.wake_at(self.shelf.next(fleet.zones()));
+    }
+
+    /// Decides a slot for some devices; `late_ones` are those among them who may be late, where that is known.
+    pub(super) fn fill_place(
+        &self,
+        place: &Place<'a>,
+        devices: &RoaringBitmap,
+        members: &[RoaringBitmap],
+        late_ones: Option<&LateOnes>,
+        cells: &mut TitleCells,
+    ) {
+        if place.present.is_none() && self.by_package() {
+            for device in devices.iter().filter(|device| self.has_slot(*device)) {
+                self.alone(place, device, cells);
+            }
+            return;
+        }
+        let mut devices = Cow::Borrowed(devices);
+        if let Some(own) = self.inputs.fleet.remembering(&place.slot) {
+            (&*devices & own).iter().for_each(|device| self.alone(place, device, cells));
+            *devices.to_mut() -= own;
+        }
+        for mut gathered in self.gather(place, &devices, members, late_ones, cells) {
+            let Some(one) = gathered.one() else { continue };
+            let key = gathered.key;
+            let together = self.together(&key, one);
+            let (mut group, ruling) = self.group(place, one, &together);
+            cells.restless |= group.contested;
+            if group.contested {
+                // What the policies say is held against each other device by device.
+                gathered.all().for_each(|device| self.alone(place, device, cells));
+                continue;
+            }
+            let mut regimes: Vec<(Regime, Vec<u32>)> = Vec::new();
+            let mut on_time: Vec<u32> = Vec::new();
+            match group.matter_after {
+                None => on_time.extend(gathered.late.iter().map(|(device, _)| *device)),
+                Some(matter_after) => {
+                    // Who is not among those that are late by the least that can matter is not late at all.
+                    if late_ones.is_none_or(|late| late.after > matter_after) {
+                        gathered.late = gathered.all().map(|device| (device, LOOK_UP)).collect();
+                        gathered.late.sort_unstable();
+                        gathered.devices.clear();
+                        // Next time it is looked again for whom that bound says.
+                        cells.late.remove(&number(place.present));
+                    }
+                    for (device, spell) in gathered.late {
+                        let known = (spell != LOOK_UP).then(|| Timestamp::from_nanosecond(i128::from(spell)).ok());
+                        let spell = known.flatten().or_else(|| self.spell(place.present, device));
+                        match self.regime(spell, matter_after, &group, cells) {
+                            None => on_time.push(device),
+                            Some(regime) => match regimes.iter_mut().find(|(known, _)| *known == regime) {
+                                Some((_, devices)) => devices.push(device),
+                                None => regimes.push((regime, vec![device])),
+                            },
+                        }
+                    }
+                }
+            }
+            let mut base = bitmap(gathered.devices);
+            base.extend(on_time);
+            if !base.is_empty() {
+                group.base = Some(cells.add(place, ruling, false, base));
+            }
+            for (regime, devices) in regimes {
+                let Some(&one) = devices.first() else { continue };
+                let ruling = self.rule(place, one, &together, true);
+                group.late.push((regime, cells.add(place, ruling, true, bitmap(devices))));
+            }
+            cells.groups.insert((number(place.present), key), group);
+        }
+    }
+
+    /// Who of those devices, which have nothing of their own there, is looked at with whom.
+    fn gather(
+        &self,
+        place: &Place<'a>,
+        devices: &RoaringBitmap,
+        members: &[RoaringBitmap],
+        late: Option<&LateOnes>,
+        cells: &mut TitleCells,
+    ) -> Vec<Gathered> {
+        let mut gathered: Vec<Gathered> = Vec::new();
+        let mut others: Vec<u32> = Vec::new();
+        if self.members.is_empty() && !self.scope.days() && self.telling().is_empty() {
+            // Nothing but classes and shares tells devices apart.
+            let points = self.inputs.fleet.points();
+            let mut places = vec![u32::MAX; self.scope.rulings()];
+            let mut lateness = Lateness::new(late);
+            for device in devices {
+                let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
+                let point = points.get(device as usize).copied().unwrap_or(0);
+                let Some(part) = seen.map(|seen| seen.ruling(point)) else {
+                    self.alone(place, device, cells);
+                    continue;
+                };
+                let Some(at) = places.get_mut(part as usize) else {
+                    others.push(device);
+                    continue;
+                };
+                if *at == u32::MAX {
+                    *at = gathered.len() as u32;
+                    gathered.push(Gathered::new(Key { part, zone: 0, told: 0, members: 0 }));
+                }
+                if let Some(gathered) = gathered.get_mut(*at as usize) {
+                    gathered.add(device, lateness.of(device));
+                }
+            }
+        } else {
+            others.extend(devices);
+        }
+        let mut places: Map<Key, usize> = Map::default();
+        let mut lateness = Lateness::new(late);
+        for device in others {
+            let member = |place: usize, _: &BTreeSet<DeviceId>| {
+                members.get(place).is_some_and(|members| members.contains(device))
+            };
+            match self.key(device, member, &mut cells.numbers) {
+                Looked::Alone => self.alone(place, device, cells),
+                Looked::As(key) => {
+                    let next = gathered.len();
+                    let at = *places.entry(key).or_insert(next);
+                    if at == next {
+                        gathered.push(Gathered::new(key));
+                    }
+                    if let Some(gathered) = gathered.get_mut(at) {
+                        gathered.add(device, lateness.of(device));
+                    }
+                }
+            }
+        }
+        gathered
+    }
+}
+
+fn bitmap(devices: Vec<u32>) -> RoaringBitmap {
+    RoaringBitmap::from_sorted_iter(devices).unwrap_or_default()
+}
