@@ -9,9 +9,10 @@ fn signalled(signal: &str, to: &str, afterwards: &str) -> (Machine, String) {
     let base = BaseRoot::minimal().expect("asked for before");
     let machine = Machine::new(scenarios::upgrade_that_waits(&base), EVERYTHING);
     machine.root().run("refit", ["plan", "policy", "--local", "--out", "plan.json"]).success();
-    // A shell without job control lets what runs in the background ignore what a terminal's key sends.
+    // A shell without job control lets what runs in the background ignore what a terminal's key sends, and whoever started the tests may
+    // have let them ignore the end of a terminal.
     let script = format!(
-        "setsid env --default-signal=INT refit apply plan.json >told 2>&1 & P=$!; \
+        "setsid env --default-signal=INT,HUP refit apply plan.json >told 2>&1 & P=$!; \
          until test -e /run/waiting; do kill -0 $P || exit 99; sleep 0.05; done; \
          kill -{signal} -- {to}; {afterwards} \
          sleep 0.5; echo on >/run/gate; \
