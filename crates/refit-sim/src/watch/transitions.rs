@@ -69,6 +69,8 @@ transitions! {
     Expedited = "expedited",
     /// A due time carries devices past a gate that is inconclusive.
     GoesAhead = "due-time-goes-ahead-of-a-gate",
+    /// A person is asked, because a gate has not been clear for too long, or somebody behind it is overdue.
+    Asked = "a-person-is-asked",
     /// A policy blocks a release that is halted.
     Blocked = "halted-release-blocked",
     /// The policy is changed while a release is on its way.
@@ -147,6 +149,7 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
             found.extend(ahead.then_some(Transition::GoesAhead));
         }
         Event::ReleaseExpedited(_) => found.push(Transition::Expedited),
+        Event::GateAsked(_) => found.push(Transition::Asked),
         Event::PolicyApplied(applied) if releases.any() => {
             found.push(Transition::PolicyChanges);
             let blocked = truth.specs.get(&applied.files).and_then(|spec| spec.block.as_ref());
