@@ -21,7 +21,7 @@ pub(super) fn ask(state: &State, asked: GateAsked) -> Result<Outcome, Refusal> {
     let platform = platform.as_deref();
     let record = rollouts.of(title).iter().find(|record| record.is_of(rollout, version, platform));
     let waits = record.filter(|record| {
-        record.open.last().is_some_and(|open| open.ring == *after)
+        record.ring(after).is_some()
             && rollouts.answer(title, version, platform, (rollout, after)).is_none()
             && rollouts.halt(title, version, platform).is_none()
     });

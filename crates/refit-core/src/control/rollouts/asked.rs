@@ -78,13 +78,10 @@ impl Rollouts {
         self.asked.get(title).map_or(&[], |list| list.as_slice())
     }
 
-    /// What was asked about the gate after the last open ring of a release, and is not answered.
+    /// What was asked about the gates of a release in a rollout, and is not answered: a ring that opens ends all of that.
     pub fn asks<'s>(&'s self, title: &TitleId, record: &'s RolloutRecord) -> impl Iterator<Item = &'s GateQuestion> {
-        let last = record.open.last().map(|open| &open.ring);
-        self.questions(title).iter().filter(move |question| {
-            Some(&question.after) == last
-                && record.is_of(&question.rollout, &question.version, question.platform.as_deref())
-        })
+        let questions = self.questions(title).iter();
+        questions.filter(|question| record.is_of(&question.rollout, &question.version, question.platform.as_deref()))
     }
 
     /// How many releases wait for a person, on each platform: those of rollouts that a repository still has, and of which no later

@@ -172,18 +172,13 @@ fn halts_by_itself(
     now: Timestamp,
 ) -> Option<(SmolStr, Found)> {
     let rollout = state.policy.as_ref()?.repository.rollouts.get(&record.rollout)?;
-    let (gate, open) = (rollout.gate.as_ref()?, newest(rollout, record)?);
+    let (gate, open) = (rollout.gate.as_ref()?, record.newest(rollout)?.1);
     let mut evidence = evidence(state, title, record, &open.name, gate, now)?;
     if halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports))) {
         evidence.compared.retain(|compared| compared.measure != Measure::Reports);
     }
     let verdict = judge(gate, open.soak, &evidence, now);
     matches!(verdict, Verdict::Halts(_)).then(|| (open.name.clone(), (verdict, evidence)))
-}
-
-/// The ring that opened last, of those that the rollout has now.
-fn newest<'r>(rollout: &'r Rollout, record: &RolloutRecord) -> Option<&'r Ring> {
-    record.open.iter().rev().find_map(|open| rollout.rings.iter().find(|ring| ring.name == open.ring))
 }
 
 /// The devices that nothing but their ring keeps from a release, by what moves as one, and ring.
@@ -255,7 +250,7 @@ impl One<'_> {
         }
         let records = rollouts.of(self.title);
         let record = records.iter().find(|it| it.is_of(&self.rollout.name, self.version, Some(self.platform)));
-        let Some((ring, record)) = record.and_then(|record| Some((newest(self.rollout, record)?, record))) else {
+        let Some((ring, record)) = record.and_then(|record| Some((record.newest(self.rollout)?.1, record))) else {
             return self.open(0, look);
         };
         // The policy may have got rings since: those before one that has opened wait for nothing more than that had to.

@@ -9,7 +9,10 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    policy::document::test::GateAnswer,
+    policy::{
+        document::test::GateAnswer,
+        repository::{Ring, Rollout},
+    },
     rollout::{Evidence, HaltedBy, Measure, Verdict, snapshot_policy},
 };
 use imbl::{OrdMap, Vector};
@@ -206,6 +209,12 @@ impl RolloutRecord {
     /// The ring, where it has opened.
     pub fn ring(&self, name: &str) -> Option<&RingRecord> {
         self.open.iter().find(|open| open.ring == name)
+    }
+
+    /// The ring that opened last, of those that the rollout has now: a policy may have got others since.
+    pub fn newest<'r>(&self, rollout: &'r Rollout) -> Option<(&RingRecord, &'r Ring)> {
+        let mut newest = self.open.iter().rev();
+        newest.find_map(|open| Some((open, rollout.rings.iter().find(|ring| ring.name == open.ring)?)))
     }
 
     /// The devices of all rings that have opened.

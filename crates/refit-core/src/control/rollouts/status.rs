@@ -62,11 +62,7 @@ impl Status {
     /// How a release stands at `now`; `None` where nothing has opened.
     pub fn of(state: &State, title: &TitleId, record: &RolloutRecord, now: Timestamp) -> Option<Status> {
         let rollout = state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
-        // The policy may have other rings by now: what counts is the one that opened last of those that it has.
-        let known = rollout.and_then(|rollout| {
-            let mut open = record.open.iter().rev();
-            open.find_map(|open| Some((rollout, open, rollout.rings.iter().find(|ring| ring.name == open.ring)?)))
-        });
+        let known = rollout.and_then(|rollout| record.newest(rollout).map(|(open, ring)| (rollout, open, ring)));
         let open = known.map(|(_, open, _)| open).or(record.open.last())?;
         let mut status = Status {
             stage: Stage::Gone,

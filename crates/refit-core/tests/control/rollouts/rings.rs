@@ -2,7 +2,7 @@
 
 use super::{POLICY, direct, fleet, given, heard, made_under, name, update};
 use crate::shell::Shell;
-use refit_core::control::evidence;
+use refit_core::control::{Input, evidence};
 use refit_model::TitleId;
 
 fn evidence_after(shell: &Shell, ring: &str) -> refit_core::rollout::Evidence {
@@ -69,6 +69,31 @@ fn a_release_goes_on_where_a_ring_has_another_name_or_is_gone() {
         let trial = shell.state.rollouts.trial(&TitleId::new("editor"), "1.1.0").unwrap();
         assert_eq!(trial.fine.len() as usize, 30, "{rings:?}: everybody has it");
     }
+}
+
+/// The ring that opened last may be gone from the policy: a person is asked about the one that is left, once.
+#[test]
+fn a_person_is_asked_about_a_ring_that_the_policy_has() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.tell(Input::OpenRing {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        rollout: "standard".into(),
+        ring: "early".into(),
+        platform: Some("linux".into()),
+        members: None,
+        releases: Vec::new(),
+    });
+    shell.apply(&with_rings(&["canary", "rest"]));
+    shell.wait(24 * 9);
+    direct(&mut shell);
+    let asked = shell.state.rollouts.questions(&TitleId::new("editor"));
+    assert_eq!(asked.iter().map(|question| question.after.as_str()).collect::<Vec<_>>(), ["canary"]);
+    shell.wait(24);
+    direct(&mut shell);
+    assert_eq!(shell.state.rollouts.questions(&TitleId::new("editor")).len(), 1, "once");
 }
 
 /// Whom a policy only observes is no member, and whom it only tells is not waited for where others are forced.
