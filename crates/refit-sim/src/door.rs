@@ -5,7 +5,7 @@ use super::{
     config::Form,
     keys::{self, ORGANIZATION, Signer},
     plant::Plant,
-    run::{Run, Stop},
+    run::{Run, Stop, begins},
     server::Told,
     watch::Confirmed,
 };
@@ -93,7 +93,7 @@ impl Run {
     }
 
     pub(super) fn publish_root(&mut self, version: u64) -> Result<(Actor, Input), Stop> {
-        let first = Timestamp::from_second(1_790_000_000).unwrap_or(self.now);
+        let first = begins(self.config.seed);
         let root = keys::root(version, first);
         self.signed_roots = self.signed_roots.max(version);
         let bytes = keys::signed(&root, Signer::Root)?;
@@ -105,7 +105,7 @@ impl Run {
     }
 
     pub(super) fn publish_mandate(&mut self, number: u64) -> Result<(Actor, Input), Stop> {
-        let first = Timestamp::from_second(1_790_000_000).unwrap_or(self.now);
+        let first = begins(self.config.seed);
         let mandate = match self.config.form {
             Form::Everything => keys::mandate(number, first),
             Form::Rollouts => keys::mandate_of_fleet(number, first, self.config.devices),

@@ -338,13 +338,16 @@ impl Run {
         let records = server.state.rollouts.of(&title).iter();
         let ours = records.filter(|it| it.version == version && it.rollout == rollout);
         let open = ours.map(|it| it.open.len()).min().unwrap_or(0);
-        let ring = RINGS.get(open)?;
+        let known = server.state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(rollout));
+        let ring = known.map_or(RINGS.get(open).map(|ring| (*ring).into()), |rollout| {
+            rollout.rings.get(open).map(|ring| ring.name.clone())
+        })?;
         Some(Input::OpenRing {
             releases: Vec::new(),
             title,
             version,
             rollout: rollout.into(),
-            ring: (*ring).into(),
+            ring,
             platform: None,
             members: None,
         })

@@ -5,7 +5,7 @@ use super::{
     agent::Agent,
     keys::{DISTRIBUTION, STRANGER, VENDOR, package},
     policies::{PACKAGE, TITLES},
-    quality::platform,
+    quality::{platform, zone},
     sources::Sources,
 };
 use refit_agent::machine::{CannotDo, Change, Observed, OfferedPackage, Reading, RestartNeeds};
@@ -63,7 +63,7 @@ impl Agent {
             inventory: Some(Inventory {
                 facts: BTreeMap::from([
                     ("device.platform".into(), Plain::Text(platform(&self.device))),
-                    ("device.timezone".into(), Plain::Text("Europe/Berlin".into())),
+                    ("device.timezone".into(), Plain::Text(zone(&self.device).into())),
                     ("device.os".into(), Plain::Text("debian".into())),
                     ("device.cluster".into(), Plain::Text(self.cluster())),
                 ]),

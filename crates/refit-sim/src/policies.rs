@@ -21,8 +21,12 @@ pub const SOFTWARE: [(&str, &str); 4] =
     [(TITLES[0], "editors"), (TITLES[1], "browsers"), (TITLES[2], "guards"), (PACKAGE, "packages")];
 /// The rollouts. Both have rings of the same names: what a gate said in one is said of that one alone.
 pub const ROLLOUTS: [&str; 2] = ["staged", "steady"];
-/// The rings of each rollout, in their order.
+/// The rings of each rollout, in their order, where nobody has changed them.
 pub const RINGS: [&str; 3] = ["canary", "early", "rest"];
+/// Rings as policies change them while releases are on their way: one is added before one that may be open, one is removed, the first
+/// is renamed. The last ring stays: everybody else is in it.
+const CHANGED: [&[&str]; 3] =
+    [&["canary", "pilot", "early", "rest"], &["canary", "rest"], &["vanguard", "early", "rest"]];
 
 /// A policy repository.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +58,8 @@ pub struct RolloutSpec {
     pub gated: bool,
     /// What that gate asks besides failures.
     pub asks: Asks,
+    /// The names of its rings.
+    pub names: Vec<&'static str>,
     /// Its rings: each with its share, where it has one, and how long it soaks, in hours.
     pub rings: Vec<(Option<f64>, i64)>,
 }
@@ -76,24 +82,85 @@ pub struct TermsSpec {
     pub rollout: Option<&'static str>,
     /// Whether a due time may carry devices past a gate that is inconclusive.
     pub proceeds: bool,
+    /// Whether it only says what it would do.
+    pub observes: bool,
     /// The window.
     pub window: Option<WindowSpec>,
     /// What people must not be disturbed at, and for how many hours after the due time.
     pub not_while: Option<(Vec<Busy>, i64)>,
 }
 
-/// A window: every day, or every Saturday.
+/// A window: on some days, it opens at these times of the day and lasts for so long.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowSpec {
-    /// The hour at which it opens, in local time.
-    pub hour: i8,
-    /// For how many hours.
-    pub hours: i64,
-    /// Only on Saturdays.
-    pub saturdays: bool,
+    /// When it opens, in local time: hours and minutes.
+    pub starts: &'static [(i8, i8)],
+    /// For how many minutes.
+    pub minutes: i64,
+    /// The days on which it opens.
+    pub days: Days,
     /// Whether what is overdue waits for it.
     pub waits: bool,
 }
+
+/// Days on which a window opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Days {
+    /// All.
+    Every,
+    /// From Monday to Friday.
+    Weekdays,
+    /// Saturdays.
+    Saturdays,
+    /// The Wednesday and the Saturday of every other week, beginning with the first of 2020.
+    Fortnightly,
+}
+
+/// A window as policies write it.
+struct Rule {
+    name: &'static str,
+    rule: &'static str,
+    window: WindowSpec,
+}
+
+/// The windows. In that of the small hours clocks are set, in those that open often sessions begin at their very end.
+const WINDOWS: [Rule; 6] = [
+    Rule {
+        name: "overnight",
+        rule: "FREQ=DAILY;BYHOUR=19",
+        window: WindowSpec { starts: &[(19, 0)], minutes: 600, days: Days::Every, waits: false },
+    },
+    Rule {
+        name: "saturday",
+        rule: "FREQ=WEEKLY;BYDAY=SA;BYHOUR=2",
+        window: WindowSpec { starts: &[(2, 0)], minutes: 1_200, days: Days::Saturdays, waits: false },
+    },
+    Rule {
+        name: "small hours",
+        rule: "FREQ=DAILY;BYHOUR=2;BYMINUTE=30",
+        window: WindowSpec { starts: &[(2, 30)], minutes: 150, days: Days::Every, waits: false },
+    },
+    Rule {
+        name: "breaks",
+        rule: "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;BYHOUR=7,12,18",
+        window: WindowSpec { starts: &[(7, 0), (12, 0), (18, 0)], minutes: 90, days: Days::Weekdays, waits: false },
+    },
+    Rule {
+        name: "fortnightly",
+        rule: "FREQ=WEEKLY;INTERVAL=2;BYDAY=WE,SA;BYHOUR=1",
+        window: WindowSpec { starts: &[(1, 0)], minutes: 1_380, days: Days::Fortnightly, waits: false },
+    },
+    Rule {
+        name: "quarters",
+        rule: "FREQ=HOURLY;INTERVAL=6;BYMINUTE=10,40",
+        window: WindowSpec {
+            starts: &[(0, 10), (0, 40), (6, 10), (6, 40), (12, 10), (12, 40), (18, 10), (18, 40)],
+            minutes: 45,
+            days: Days::Every,
+            waits: false,
+        },
+    },
+];
 
 impl PolicySpec {
     /// The rollout that releases of a title go through.
@@ -175,13 +242,14 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
             yaml,
             "      - {{ name: canary, where: 'person.department == \"{canary}\"', soak: {soak}h }}\n      - {{ name: early, share: {share}%, soak: {soak}h }}\n      - {{ name: rest }}"
         );
+        rollout.names = RINGS.to_vec();
         rollout.rings = vec![(None, soak), (Some(share as f64 / 100.0), soak), (None, 0)];
         spec.rollouts.insert(name.into(), rollout);
     }
     if !gates.is_empty() {
         let _ = write!(yaml, "gates:\n{gates}");
     }
-    window(&mut yaml);
+    windows(&mut yaml);
     if rng.permille(250) {
         freeze(rng, &mut yaml, &mut spec, today, 10);
     }
@@ -216,6 +284,8 @@ pub fn policy(rng: &mut Rng, today: jiff::civil::Date) -> PolicySpec {
             TITLES[1]
         );
     }
+    let observes = mode == "observe";
+    spec.terms.values_mut().for_each(|terms| terms.observes = observes);
     spec.yaml = yaml;
     spec
 }
@@ -243,7 +313,9 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
             let _ = writeln!(gates, "  {name}: {{ {} }}", gate(rng, fleet, rollout.asks));
         }
         begin_rollout(&mut yaml, name, rollout.gated);
-        for (name, share) in RINGS.iter().zip(shares(fleet)) {
+        let changed = rng.permille(300).then(|| rng.pick(&CHANGED).copied()).flatten();
+        rollout.names = changed.unwrap_or(&RINGS).to_vec();
+        for (name, share) in rollout.names.iter().zip(shares_of(&rollout.names, fleet)) {
             let soak = *rng.pick(&[12, 24, 36]).unwrap_or(&24);
             rollout.rings.push((share, if share.is_some() { soak } else { 0 }));
             let _ = match share {
@@ -256,13 +328,20 @@ pub fn rollouts(rng: &mut Rng, today: Date, fleet: usize, block: Option<(TitleId
     if !gates.is_empty() {
         let _ = write!(yaml, "gates:\n{gates}");
     }
-    window(&mut yaml);
+    windows(&mut yaml);
     if rng.permille(400) {
         freeze(rng, &mut yaml, &mut spec, today, 6);
     }
     titles(&mut yaml);
     for (title, name) in SOFTWARE {
         one_policy(rng, &mut yaml, &mut spec, name, title, "priority: 1\n");
+    }
+    if rng.permille(250) {
+        // One department looks first at what would happen to it.
+        let department = rng.pick(&DEPARTMENTS).copied().unwrap_or_default();
+        let condition = format!("priority: 5\nmode: observe\nwhere: 'person.department == \"{department}\"'\n");
+        one_policy(rng, &mut yaml, &mut spec, "observed", TITLES[0], &condition);
+        spec.terms.entry("observed".to_owned()).and_modify(|terms| terms.observes = true);
     }
     if let Some((title, version)) = &block {
         let until = today.checked_add(jiff::Span::new().days(30)).unwrap_or(today);
@@ -303,17 +382,27 @@ pub fn shares(fleet: usize) -> [Option<f64>; 3] {
     if fleet > 200 { [Some(0.02), Some(0.25), None] } else { [Some(0.2), Some(0.3), None] }
 }
 
+/// The shares of rings of these names: the first is the same in all, and the one that is added takes a part of the next.
+fn shares_of(names: &[&str], fleet: usize) -> Vec<Option<f64>> {
+    let [first, second, last] = shares(fleet);
+    match names.len() {
+        2 => vec![first, last],
+        4 => vec![first, second.map(|share| share / 4.0), second.map(|share| share * 3.0 / 4.0), last],
+        _ => vec![first, second, last],
+    }
+}
+
 fn titles(yaml: &mut String) {
     for title in TITLES {
         let _ = writeln!(yaml, "---\ntitle: {title}\nname: {title}\nscheme: semver\nidentifiers: {{ deb: [{title}] }}");
     }
 }
 
-fn window(yaml: &mut String) {
-    let _ = writeln!(
-        yaml,
-        "windows:\n  overnight: {{ rrule: \"FREQ=DAILY;BYHOUR=19\", lasts: 10h }}\n  saturday: {{ rrule: \"FREQ=WEEKLY;BYDAY=SA;BYHOUR=2\", lasts: 20h }}"
-    );
+fn windows(yaml: &mut String) {
+    yaml.push_str("windows:\n");
+    for Rule { name, rule, window } in &WINDOWS {
+        let _ = writeln!(yaml, "  {name}: {{ rrule: \"{rule}\", lasts: {}m }}", window.minutes);
+    }
 }
 
 fn freeze(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, today: Date, within: i64) {
@@ -350,10 +439,10 @@ fn one_policy(rng: &mut Rng, yaml: &mut String, spec: &mut PolicySpec, name: &st
         let _ = writeln!(yaml, "min_age: {}d", rng.between(1, 4));
     }
     if rng.permille(350) {
-        let saturdays = rng.permille(200);
+        let chosen = if rng.permille(400) { 0 } else { rng.below(WINDOWS.len() as u64) as usize };
         let waits = rng.permille(500);
-        let (name, hour, hours) = if saturdays { ("saturday", 2, 20) } else { ("overnight", 19, 10) };
-        terms.window = Some(WindowSpec { hour, hours, saturdays, waits });
+        let Rule { name, window, .. } = &WINDOWS[chosen];
+        terms.window = Some(WindowSpec { waits, ..*window });
         let after = if waits { "wait" } else { "run" };
         let _ = writeln!(yaml, "window: {{ use: {name}, after_due: {after} }}");
     }

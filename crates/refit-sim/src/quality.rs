@@ -78,6 +78,22 @@ pub fn platform(device: &DeviceId) -> SmolStr {
     SmolStr::new_static(PLATFORMS[usize::from(other)])
 }
 
+/// Where devices are: on both sides of the equator, with clocks that are set and that are not, and half an hour beside the others.
+const ZONES: [&str; 7] = [
+    "Europe/Berlin",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Pacific/Auckland",
+];
+
+/// The time zone that a device says it is in.
+pub fn zone(device: &DeviceId) -> &'static str {
+    Rng::stream(0, &format!("zone of {device}")).pick(&ZONES).copied().unwrap_or("UTC")
+}
+
 impl Run {
     /// A release has silenced a device: it is off until somebody repairs it.
     pub fn silenced(&mut self, index: usize, package: SmolStr, before: Option<SmolStr>) {

@@ -50,12 +50,10 @@ pub struct Bounds {
 #[derive(Clone, Debug)]
 struct Begun {
     at: Timestamp,
-    /// How many devices each ring has.
-    sizes: Vec<u64>,
     /// How many devices there were.
     devices: usize,
-    /// Policies that have been in force since.
-    specs: BTreeSet<SmolStr>,
+    /// Policies that have been in force since, each with how many devices each ring of its own would have had.
+    specs: BTreeMap<SmolStr, Vec<u64>>,
     /// People have taken the bound away.
     lifted: bool,
 }
@@ -83,6 +81,27 @@ pub fn bound(spec: &RolloutSpec, sizes: &[u64], quality: Quality, hours: i64) ->
     reached
 }
 
+/// How many devices a release may have reached under policies that followed one another, each with the sizes of its rings.
+///
+/// Where all have the same rings it is the most that one of them permits. Where rings were added, removed or renamed, a ring that
+/// was not the one before the last may have become it: once the first could have soaked, all may be open. And a first ring of
+/// another name opens once more, with the devices that have come since.
+fn bound_of_all(since: &[(&RolloutSpec, Vec<u64>)], came: u64, quality: Quality, hours: i64) -> u64 {
+    let each = since.iter().map(|(rollout, sizes)| bound(rollout, sizes, quality, hours)).max().unwrap_or(0);
+    let mut names = since.iter().map(|(rollout, _)| &rollout.names);
+    let first = names.next();
+    if names.all(|names| Some(names) == first) {
+        return each;
+    }
+    let contained = since.iter().all(|(rollout, sizes)| {
+        quality.breaks_all() && bound(rollout, sizes, quality, i64::MAX) == sizes.first().copied().unwrap_or(0)
+    });
+    let soaks = since.iter().filter_map(|(rollout, _)| rollout.rings.first());
+    let soaked = soaks.map(|(_, soak)| *soak).min().is_some_and(|soak| soak <= hours);
+    let all = since.iter().map(|(_, sizes)| sizes.iter().sum()).max().unwrap_or(0);
+    if !contained && soaked { all } else { each + came }
+}
+
 /// The position of a device in the shares of a policy: the first 16 bits of the SHA-256 of its id, permuted by that of the policy's name.
 fn position(device: &DeviceId, policy: &str) -> f64 {
     let (id, name) = (Sha256::digest(device.as_str()), Sha256::digest(policy));
@@ -94,7 +113,6 @@ fn position(device: &DeviceId, policy: &str) -> f64 {
 /// How many devices each ring of a title has.
 fn sizes(spec: &PolicySpec, fold: &Fold, title: &TitleId) -> Vec<u64> {
     let policy = SOFTWARE.iter().find(|(known, _)| title.as_str() == *known).map_or("", |(_, policy)| policy);
-    // All rollouts have rings of the same shares.
     let Some(rollout) = spec.rollout_of(title.as_str()).or_else(|| spec.rollouts.values().next()) else {
         return Vec::new();
     };
@@ -128,9 +146,8 @@ impl Bounds {
                     {
                         self.begun.entry(release.clone()).or_insert_with(|| Begun {
                             at: entry.at,
-                            sizes: sizes(spec, fold, &release.0),
                             devices: fold.devices.len(),
-                            specs: [files.clone()].into(),
+                            specs: [(files.clone(), sizes(spec, fold, &release.0))].into(),
                             lifted: false,
                         });
                     }
@@ -146,8 +163,9 @@ impl Bounds {
             }
             Event::ReleaseExpedited(it) => Some((it.title.clone(), it.version.clone())),
             Event::PolicyApplied(applied) => {
-                for begun in self.begun.values_mut() {
-                    begun.specs.insert(applied.files.clone());
+                for ((title, _), begun) in self.begun.iter_mut().filter(|(_, begun)| !begun.lifted) {
+                    let sizes = truth.specs.get(&applied.files).map(|spec| sizes(spec, fold, title));
+                    begun.specs.insert(applied.files.clone(), sizes.unwrap_or_default());
                 }
                 None
             }
@@ -185,9 +203,8 @@ impl Bounds {
             let begun = self.begun.entry(release);
             begun.and_modify(|begun| begun.lifted = true).or_insert_with(|| Begun {
                 at: entry.at,
-                sizes: Vec::new(),
                 devices: 0,
-                specs: BTreeSet::new(),
+                specs: BTreeMap::new(),
                 lifted: true,
             });
         }
@@ -226,7 +243,7 @@ impl Bounds {
             let Some(release) = release(&cohort.key) else { continue };
             if cohort.key.rollout.is_none() {
                 // A policy without a rollout has no rings.
-                let nothing = || Begun { at, sizes: Vec::new(), devices: 0, specs: BTreeSet::new(), lifted: true };
+                let nothing = || Begun { at, devices: 0, specs: BTreeMap::new(), lifted: true };
                 self.begun.entry(release.clone()).or_insert_with(nothing).lifted = true;
             }
             if may_go_ahead(fold, truth, at, cohort) {
@@ -253,7 +270,6 @@ impl Bounds {
             looked = true;
             let (title, version) = release;
             let hours = at.duration_since(begun.at).as_hours();
-            let mut sizes = begun.sizes.clone();
             // Who is on a halted release is in the first ring of what follows it; who came later is in none that had opened.
             let halted: BTreeSet<u32> = fold
                 .releases
@@ -262,14 +278,16 @@ impl Bounds {
                 .flat_map(|halted| self.on(title, halted))
                 .copied()
                 .collect();
-            if let Some(first) = sizes.first_mut() {
-                *first += halted.len() as u64;
-            }
             let came = (self.devices - begun.devices) as u64;
-            sizes.iter_mut().skip(1).for_each(|size| *size += came);
-            let bounds = begun.specs.iter().filter_map(|files| truth.specs.get(files));
-            let bounds = bounds.filter_map(|spec| spec.rollout_of(title.as_str()));
-            let most = bounds.map(|rollout| bound(rollout, &sizes, *quality, hours)).max().unwrap_or(0);
+            let since = begun.specs.iter().filter_map(|(files, sizes)| {
+                let rollout = truth.specs.get(files)?.rollout_of(title.as_str())?;
+                let mut sizes = sizes.clone();
+                sizes.first_mut().into_iter().for_each(|first| *first += halted.len() as u64);
+                sizes.iter_mut().skip(1).for_each(|size| *size += came);
+                Some((rollout, sizes))
+            });
+            let since: Vec<_> = since.collect();
+            let most = bound_of_all(&since, came, *quality, hours);
             if given as u64 > most {
                 let open = PLATFORMS.iter().flat_map(|platform| {
                     fold.releases.open(title, version, &SmolStr::new_static(platform)).map(|open| open.ring.clone())
@@ -278,8 +296,9 @@ impl Bounds {
                 return (
                     looked,
                     Some(format!(
-                        "{title} {version}, {quality:?}, was given {} devices {hours} hours after its first ring, and {most} were the most; open are {open:?}, rings have {sizes:?}",
-                        given
+                        "{title} {version}, {quality:?}, was given {} devices {hours} hours after its first ring, and {most} were the most; open are {open:?}, rings have {:?}",
+                        given,
+                        since.iter().map(|(rollout, sizes)| (&rollout.names, sizes)).collect::<Vec<_>>()
                     )),
                 );
             }
@@ -303,7 +322,27 @@ mod tests {
     fn spec() -> RolloutSpec {
         let asks = Asks { silence: true, ..Asks::default() };
         let rings = vec![(Some(0.02), 24), (Some(0.25), 36), (None, 0)];
-        RolloutSpec { gated: true, asks, rings }
+        RolloutSpec { gated: true, asks, rings, ..RolloutSpec::default() }
+    }
+
+    #[test]
+    fn where_rings_change_everything_may_be_open_once_the_first_could_have_soaked() {
+        let named = |names: &[&'static str], rings: &[i64]| RolloutSpec {
+            names: names.to_vec(),
+            rings: rings.iter().map(|soak| (None, *soak)).collect(),
+            ..spec()
+        };
+        let (long, short) = (named(&["canary", "early", "rest"], &[24, 36, 0]), named(&["canary", "rest"], &[12, 0]));
+        let sizes = || [(&long, vec![10, 125, 365]), (&short, vec![10, 490])];
+        let some = Quality { breaks: Breaks::Installing, permille: 200, model: None };
+        assert_eq!([11, 12].map(|hours| bound_of_all(&sizes(), 0, some, hours)), [10, 500]);
+        // What breaks everything still stays in the first ring, with those who have come since.
+        let all = Quality { permille: 1_000, ..some };
+        assert_eq!(bound_of_all(&sizes(), 3, all, 900), 13);
+        // Rings of the same names are those of one policy or of the other.
+        let slow = named(&["canary", "early", "rest"], &[36, 36, 0]);
+        let alike = [(&long, vec![10, 125, 365]), (&slow, vec![10, 125, 365])];
+        assert_eq!([23, 24, 60].map(|hours| bound_of_all(&alike, 3, some, hours)), [10, 135, 500]);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use super::{Truth, bound::Bounds, fold::Fold};
 use crate::{
     agent::Agent,
-    policies::{PolicySpec, TermsSpec, WindowSpec},
-    quality::platform,
+    policies::{Days, PolicySpec, TermsSpec, WindowSpec},
+    quality::{platform, zone},
 };
 use jiff::{
     SignedDuration, Timestamp,
@@ -36,6 +36,17 @@ impl Asked<'_> {
     /// Whether it was given by a rollout.
     fn goes_through_rings(&self) -> bool {
         self.state.terms(self.directive).is_some_and(|terms| terms.rollout.is_some())
+    }
+
+    /// Where the device is; what nobody has heard of for long is in UTC again.
+    fn zone(&self) -> TimeZone {
+        let own = if self.state.timezone == "UTC" { "UTC" } else { zone(&self.state.device) };
+        TimeZone::get(own).unwrap_or(TimeZone::UTC)
+    }
+
+    /// Whether the policy only says what it would do, and did so when the release was given.
+    fn observes(&self) -> bool {
+        self.terms.observes && self.decided.is_none_or(|terms| terms.observes)
     }
 
     /// Whether its due time may have carried it past a gate. The server's clock said so, which may be ahead.
@@ -95,11 +106,14 @@ impl Begun<'_> {
     }
 
     /// Nothing is installed but what a ring has been opened for in which the device is; who is on a halted release is in the first,
-    /// and past a gate that is inconclusive comes whom the policy lets go ahead at the due time.
+    /// and past a gate that is inconclusive comes whom the policy lets go ahead at the due time. What only observes opens nothing.
     pub fn inside_open_ring(&self, steps: &[Step]) -> Option<String> {
         // States of a log that was lost may be acted on for as long as their leases last.
         if self.truth.restored.is_some_and(|at| self.now.duration_since(at).as_secs() < LEASE) {
             return None;
+        }
+        if let Some(step) = steps.iter().find(|step| self.all(step, |asked| asked.observes())) {
+            return Some(format!("{} begins {step:?}, and the policy only observes", self.agent.device));
         }
         let index = u32::try_from(*self.fold.by_id.get(&self.agent.device)?).ok()?;
         steps.iter().find_map(|step| {
@@ -127,7 +141,7 @@ impl Begun<'_> {
     /// Nothing changes on days on which the organisation wants none.
     pub fn freezes_hold(&self, steps: &[Step]) -> Option<String> {
         let frozen = |asked: &Asked<'_>| {
-            let zone = TimeZone::get(&asked.state.timezone).unwrap_or(TimeZone::UTC);
+            let zone = asked.zone();
             asked.spec.freezes.iter().any(|(from, to, yields)| {
                 let yields = *yields && self.fold.exploited.contains(&asked.directive.title);
                 let (start, end) = (midnight(*from, &zone), to.tomorrow().ok().and_then(|day| midnight(day, &zone)));
@@ -143,7 +157,7 @@ impl Begun<'_> {
     pub fn windows_hold(&self, steps: &[Step]) -> Option<String> {
         let shut = |asked: &Asked<'_>, version: Option<&SmolStr>| {
             let Some(window) = asked.terms.window else { return false };
-            let zone = TimeZone::get(&asked.state.timezone).unwrap_or(TimeZone::UTC);
+            let zone = asked.zone();
             let overdue = asked.directive.due.is_some_and(|due| due <= self.wall);
             let agreed = self.agent.image.ledger.agreed(&asked.directive.title, version);
             !(agreed || (overdue && !window.waits) || is_open(window, &zone, self.wall))
@@ -206,15 +220,34 @@ fn asks(directive: &Directive, step: &Step) -> bool {
     package.as_ref() == Some(&step.package) && version == step.after.as_ref()
 }
 
-/// Whether a window is open.
+/// Whether a window is open. It was opened yesterday, or the day before where a day has been skipped.
 fn is_open(window: WindowSpec, zone: &TimeZone, now: Timestamp) -> bool {
     let today = zone.to_datetime(now).date();
     let days = std::iter::successors(Some(today.saturating_add(jiff::Span::new().days(1))), |day| day.yesterday().ok());
-    let days = days.take(4).filter(|day| !window.saturdays || day.weekday() == Weekday::Saturday);
-    days.filter_map(|day| zone.to_ambiguous_timestamp(day.at(window.hour, 0, 0, 0)).compatible().ok()).any(|start| {
-        let end = later(start, window.hours * 3_600);
+    let starts = days
+        .take(4)
+        .filter(|day| is_of(window.days, *day))
+        .flat_map(|day| window.starts.iter().map(move |(hour, minute)| day.at(*hour, *minute, 0, 0)));
+    starts.filter_map(|start| zone.to_ambiguous_timestamp(start).compatible().ok()).any(|start| {
+        let end = later(start, window.minutes * 60);
         start <= now && now < end
     })
+}
+
+/// Whether a window opens on a day.
+fn is_of(days: Days, day: Date) -> bool {
+    let weekday = day.weekday();
+    match days {
+        Days::Every => true,
+        Days::Weekdays => !matches!(weekday, Weekday::Saturday | Weekday::Sunday),
+        Days::Saturdays => weekday == Weekday::Saturday,
+        Days::Fortnightly => {
+            // Weeks begin on Mondays; the first of January 2020 was a Wednesday.
+            let monday = Date::constant(2019, 12, 30);
+            let weeks = monday.until(day).map_or(0, |since| since.get_days()) / 7;
+            weeks % 2 == 0 && matches!(weekday, Weekday::Wednesday | Weekday::Saturday)
+        }
+    }
 }
 
 fn midnight(day: Date, zone: &TimeZone) -> Option<Timestamp> {

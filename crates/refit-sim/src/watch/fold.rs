@@ -245,7 +245,8 @@ impl Fold {
                 }
             }
             Event::RingOpened(_) | Event::GateAnswered(_) | Event::ReleaseExpedited(_) => {
-                self.releases.apply(event, entry.at, truth.now);
+                let spec = self.policy.as_ref().and_then(|(_, _, files)| truth.specs.get(files));
+                self.releases.apply(spec, event, entry.at, truth.now);
             }
             Event::BrakePulled(_) => self.stopped = true,
             Event::BrakeReleased(_) => self.stopped = false,

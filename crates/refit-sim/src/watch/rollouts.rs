@@ -44,6 +44,8 @@ pub struct OpenRing {
     pub at: Timestamp,
     /// Who is in it, where that was fixed.
     pub members: Option<DeviceSet>,
+    /// Its place among the rings of the policy that was in force, and how many those were.
+    place: (usize, usize),
 }
 
 /// A title, a version and a platform; without one it is every platform.
@@ -52,12 +54,12 @@ type Release = (TitleId, SmolStr, Option<SmolStr>);
 impl OpenRing {
     /// Whether it is the last of its rollout.
     pub fn is_last(&self) -> bool {
-        RINGS.last().is_some_and(|last| self.ring == *last)
+        self.place.0 + 1 == self.place.1
     }
 
     /// Whether it is the first of its rollout.
     pub fn is_first(&self) -> bool {
-        RINGS.first().is_some_and(|first| self.ring == *first)
+        self.place.0 == 0
     }
 }
 
@@ -67,8 +69,8 @@ pub(super) fn both(title: &TitleId, version: &SmolStr, platform: Option<&SmolStr
 }
 
 impl Releases {
-    /// Takes one event, which is known `now`.
-    pub fn apply(&mut self, event: &Event, at: Timestamp, now: Timestamp) {
+    /// Takes one event, which is known `now`, under the policy in force.
+    pub fn apply(&mut self, spec: Option<&PolicySpec>, event: &Event, at: Timestamp, now: Timestamp) {
         match event {
             Event::RingOpened(opened) => {
                 let set = (opened.title.clone(), opened.version.clone());
@@ -76,7 +78,9 @@ impl Releases {
                     self.snapshots.entry(set.clone()).or_default().extend(opened.releases.iter().cloned());
                 }
                 let (rollout, ring) = (opened.rollout.clone(), opened.ring.clone());
-                let ring = OpenRing { rollout, ring, at, members: opened.members.clone() };
+                let names = rings(spec, &rollout);
+                let place = (place(names, &ring).unwrap_or(names.len()), names.len());
+                let ring = OpenRing { rollout, ring, at, members: opened.members.clone(), place };
                 for (title, version) in opened.releases.iter().cloned().chain([set]) {
                     let release = (title, version, opened.platform.clone());
                     self.open.entry(release).or_default().push(ring.clone());
@@ -196,6 +200,16 @@ pub(super) fn in_force<'t>(fold: &Fold, truth: &'t Truth) -> Option<&'t PolicySp
     fold.policy.as_ref().and_then(|(_, _, files)| truth.specs.get(files))
 }
 
+/// The rings of a rollout under a policy; a rollout that it does not have had those that nobody has changed.
+pub(super) fn rings<'s>(spec: Option<&'s PolicySpec>, rollout: &SmolStr) -> &'s [&'static str] {
+    spec.and_then(|spec| spec.rollouts.get(rollout)).map_or(&RINGS[..], |rollout| rollout.names.as_slice())
+}
+
+/// The place of a ring among those of these names.
+pub(super) fn place(names: &[&str], ring: &SmolStr) -> Option<usize> {
+    names.iter().position(|name| ring == name)
+}
+
 /// By itself a ring opens after the one before has passed, or if nobody waits for gates; never what is halted, and never while
 /// everything is stopped. Whoever opens a ring, those before it are open.
 pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &RingOpened) -> Option<String> {
@@ -204,8 +218,11 @@ pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &R
     if fold.releases.is_halted(title, version, platform.as_ref()) {
         return Some(format!("{what} opened though it is halted"));
     }
-    let place = RINGS.iter().position(|known| ring == known)?;
-    let before = place.checked_sub(1).map(|before| SmolStr::new_static(RINGS[before]))?;
+    let names = rings(in_force(fold, truth), rollout);
+    let Some(place) = place(names, ring) else {
+        return Some(format!("{what} opened in {rollout}, whose rings are {names:?}"));
+    };
+    let before = place.checked_sub(1).map(|before| SmolStr::new_static(names[before]))?;
     let release = (title.clone(), version.clone(), platform.clone());
     let is_before = |open: &OpenRing| open.rollout == *rollout && open.ring == before;
     if !fold.releases.open.get(&release).is_some_and(|open| open.iter().any(is_before)) {
@@ -228,19 +245,23 @@ pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> O
     if entry.actor != "server" {
         return None;
     }
-    let place = |ring: &SmolStr| RINGS.iter().position(|known| ring == known);
+    let names = |rollout: &SmolStr| rings(in_force(fold, truth), rollout);
     let (title, version, platform, rollout, place) = match event {
         Event::GateAnswered(it) if it.answer == Some(GateAnswer::Pass) => {
-            (&it.title, &it.version, &it.platform, it.rollout.as_ref()?, place(&it.after)?)
+            let rollout = it.rollout.as_ref()?;
+            (&it.title, &it.version, &it.platform, rollout, place(names(rollout), &it.after)?)
         }
-        Event::RingOpened(it) => (&it.title, &it.version, &it.platform, &it.rollout, place(&it.ring)?.checked_sub(1)?),
+        Event::RingOpened(it) => {
+            let before = place(names(&it.rollout), &it.ring)?.checked_sub(1)?;
+            (&it.title, &it.version, &it.platform, &it.rollout, before)
+        }
         _ => return None,
     };
     let spec = in_force(fold, truth)?.rollouts.get(rollout)?;
     if spec.gated && matches!(event, Event::RingOpened(_)) {
         return None;
     }
-    let ring = SmolStr::new_static(RINGS[place]);
+    let ring = SmolStr::new_static(spec.names.get(place)?);
     let lets = fold.releases.lets_pass(title, version, platform.as_ref(), (rollout, &ring));
     if lets || fold.releases.is_expedited(title, version, platform.as_ref()) {
         return None;

@@ -1,6 +1,9 @@
 //! What can happen to a release on its way, and which of it has happened under which faults.
 
-use super::fold::Fold;
+use super::{
+    fold::Fold,
+    rollouts::{in_force, place, rings},
+};
 use crate::{policies::RINGS, quality::PLATFORMS, store::Entry};
 use refit_core::{
     control::Event,
@@ -75,6 +78,8 @@ transitions! {
     Blocked = "halted-release-blocked",
     /// The policy is changed while a release is on its way.
     PolicyChanges = "policy-changes-on-the-way",
+    /// A policy adds, removes or renames rings while a release is on its way.
+    RingsChange = "rings-change-on-the-way",
     /// Everything is stopped while a release is on its way.
     Stopped = "everything-stopped-on-the-way",
     /// What was stopped goes on while a release is on its way.
@@ -93,10 +98,11 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
     let releases = &fold.releases;
     match event {
         Event::RingOpened(it) => {
-            let place = RINGS.iter().position(|ring| it.ring == *ring);
+            let names = rings(in_force(fold, truth), &it.rollout);
+            let place = place(names, &it.ring);
             found.push(match place {
                 Some(0) => Transition::FirstRing,
-                Some(place) if place + 1 == RINGS.len() => Transition::LastRing,
+                Some(place) if place + 1 == names.len() => Transition::LastRing,
                 _ => Transition::NextRing,
             });
             let mut halted = releases.ever_halted(&it.title);
@@ -106,14 +112,14 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
             if entry.actor != "server" {
                 found.push(Transition::OpenedByPerson);
             }
-            let before = place.and_then(|place| place.checked_sub(1)).map(|before| RINGS[before].into());
+            let before = place.and_then(|place| place.checked_sub(1)).map(|before| names[before].into());
             let passed = before.is_some_and(|before| {
                 releases.lets_pass(&it.title, &it.version, it.platform.as_ref(), (&it.rollout, &before))
             });
             if place > Some(0) && !passed && releases.is_expedited(&it.title, &it.version, it.platform.as_ref()) {
                 found.push(Transition::OpensExpedited);
             }
-            let spec = super::rollouts::in_force(fold, truth);
+            let spec = in_force(fold, truth);
             let day = entry.at.to_zoned(jiff::tz::TimeZone::UTC).date();
             if spec.is_some_and(|spec| spec.freezes.iter().any(|(from, to, _)| *from < day && day < *to)) {
                 found.push(Transition::OpensInFreeze);
@@ -140,7 +146,8 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
                 (None, _) if halted => Some(Transition::Resumed),
                 _ => None,
             });
-            if it.answer == Some(GateAnswer::Halt) && RINGS.iter().position(|ring| it.after == *ring) > Some(0) {
+            let names = it.rollout.as_ref().map_or(&RINGS[..], |rollout| rings(in_force(fold, truth), rollout));
+            if it.answer == Some(GateAnswer::Halt) && place(names, &it.after) > Some(0) {
                 found.push(Transition::HaltedLater);
             }
         }
@@ -152,6 +159,12 @@ pub fn transitions(fold: &Fold, truth: &super::Truth, entry: &Entry, event: &Eve
         Event::GateAsked(_) => found.push(Transition::Asked),
         Event::PolicyApplied(applied) if releases.any() => {
             found.push(Transition::PolicyChanges);
+            let next = truth.specs.get(&applied.files);
+            let changes = in_force(fold, truth).zip(next).is_some_and(|(before, after)| {
+                let mut rollouts = before.rollouts.iter();
+                rollouts.any(|(name, rollout)| after.rollouts.get(name).is_none_or(|it| it.names != rollout.names))
+            });
+            found.extend(changes.then_some(Transition::RingsChange));
             let blocked = truth.specs.get(&applied.files).and_then(|spec| spec.block.as_ref());
             let halted =
                 |title, version| PLATFORMS.iter().any(|on| releases.is_halted(title, version, Some(&(*on).into())));
