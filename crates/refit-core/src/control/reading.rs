@@ -82,7 +82,7 @@ pub(super) fn world(state: &State, terms: &Terms, record: &DeviceRecord) -> Worl
 pub(super) fn heard(state: &State, repository: &Repository, title: &TitleId, now: Timestamp) -> Vec<GateState> {
     let one = |record: &RolloutRecord| {
         let rollout = repository.rollouts.get(&record.rollout)?;
-        let (last, _) = record.newest(rollout)?;
+        let (last, _) = record.furthest(rollout)?;
         let platform = record.platform.as_deref();
         if state.rollouts.answer(title, &record.version, platform, (&record.rollout, &last.ring)).is_some() {
             return None;

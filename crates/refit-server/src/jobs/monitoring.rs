@@ -79,9 +79,10 @@ fn listened(state: &State, now: Timestamp) -> BTreeSet<(SmolStr, SmolStr)> {
     let records = state.rollouts.under_way.values().flat_map(|list| list.iter());
     let gates = records.filter_map(|record| {
         let rollout = policy.repository.rollouts.get(&record.rollout)?;
-        let last = record.open.last()?;
-        let ends = rollout.rings.last().is_some_and(|ring| ring.name == last.ring);
-        (!ends || now.duration_since(last.at) < WATCHED).then_some(rollout.gate.as_ref()?)
+        let over = record.furthest(rollout).is_some_and(|(open, ring)| {
+            rollout.rings.last().is_some_and(|last| last.name == ring.name) && now.duration_since(open.at) >= WATCHED
+        });
+        (!over).then_some(rollout.gate.as_ref()?)
     });
     let gates = gates.flat_map(|gate| &gate.signals).map(|signal| (signal.source.clone(), signal.name.clone()));
     gates.chain(awaited(state)).collect()

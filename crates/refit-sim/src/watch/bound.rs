@@ -34,6 +34,8 @@ pub struct Bounds {
     begun: BTreeMap<(TitleId, SmolStr), Begun>,
     /// Whom each release was given.
     given: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
+    /// Whom a policy without rings gave it, of those.
+    freely: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
     /// Whom a due time carried past a gate, of those.
     ahead: BTreeMap<(TitleId, SmolStr), BTreeSet<u32>>,
     /// Who complained of each title, and when last.
@@ -233,6 +235,12 @@ impl Bounds {
         self.on(title, version).any(|on| *on == index)
     }
 
+    /// Whether a device was given a release by a policy without rings. Where it is unknown since whether another policy applies, it
+    /// keeps what it was given.
+    pub fn was_given_freely(&self, title: &TitleId, version: &SmolStr, index: u32) -> bool {
+        self.freely.get(&(title.clone(), version.clone())).is_some_and(|given| given.contains(&index))
+    }
+
     fn on<'r>(&'r self, title: &TitleId, version: &SmolStr) -> impl Iterator<Item = &'r u32> + use<'r> {
         let release = (title.clone(), version.clone());
         self.given.get(&release).into_iter().chain(self.seen.get(&release)).flatten()
@@ -245,6 +253,7 @@ impl Bounds {
                 // A policy without a rollout has no rings.
                 let nothing = || Begun { at, devices: 0, specs: BTreeMap::new(), lifted: true };
                 self.begun.entry(release.clone()).or_insert_with(nothing).lifted = true;
+                self.freely.entry(release.clone()).or_default().extend(newly_given(fold, cohort));
             }
             if may_go_ahead(fold, truth, at, cohort) {
                 self.ahead.entry(release.clone()).or_default().extend(newly_given(fold, cohort));

@@ -106,7 +106,8 @@ impl Begun<'_> {
     }
 
     /// Nothing is installed but what a ring has been opened for in which the device is; who is on a halted release is in the first,
-    /// and past a gate that is inconclusive comes whom the policy lets go ahead at the due time. What only observes opens nothing.
+    /// past a gate that is inconclusive comes whom the policy lets go ahead at the due time, and what a policy without rings gave may
+    /// stay given. What only observes opens nothing.
     pub fn inside_open_ring(&self, steps: &[Step]) -> Option<String> {
         // States of a log that was lost may be acted on for as long as their leases last.
         if self.truth.restored.is_some_and(|at| self.now.duration_since(at).as_secs() < LEASE) {
@@ -130,7 +131,8 @@ impl Begun<'_> {
             let mut halted = self.fold.releases.ever_halted(&title).filter(|halted| *halted != version);
             let on_halted = halted.any(|halted| self.bounds.was_on(&title, halted, index));
             let ahead = first && !self.all(step, |asked| !asked.goes_ahead(self.now));
-            let inside = member || last || (first && on_halted) || ahead;
+            let freely = self.bounds.was_given_freely(&title, version, index);
+            let inside = member || last || (first && on_halted) || ahead || freely;
             (!inside).then(|| {
                 let open: Vec<_> = open.iter().map(|ring| &ring.ring).collect();
                 format!("{} begins {title} {version} from {:?}, and open are {open:?}", self.agent.device, step.before)

@@ -98,10 +98,10 @@ impl Rollouts {
         waiting.count()
     }
 
-    /// Since when the gate after the last open ring has been able to answer and has not: that ring opened, or somebody took back what
+    /// Since when the gate after an open ring has been able to answer and has not: that ring opened, or somebody took back what
     /// it had said.
-    pub fn unclear_since(&self, title: &TitleId, record: &RolloutRecord) -> Timestamp {
-        let opened = record.open.last().map_or(Timestamp::MIN, |open| open.at);
+    pub fn unclear_since(&self, title: &TitleId, record: &RolloutRecord, ring: &str) -> Timestamp {
+        let opened = record.ring(ring).map_or(Timestamp::MIN, |open| open.at);
         let moments = self.timelines.get(title).into_iter().flat_map(|moments| moments.iter());
         let taken_back = moments.filter(|moment| {
             matches!(&moment.what, Happened::Answered { answer: None, .. })

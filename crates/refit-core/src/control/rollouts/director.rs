@@ -172,7 +172,7 @@ fn halts_by_itself(
     now: Timestamp,
 ) -> Option<(SmolStr, Found)> {
     let rollout = state.policy.as_ref()?.repository.rollouts.get(&record.rollout)?;
-    let (gate, open) = (rollout.gate.as_ref()?, record.newest(rollout)?.1);
+    let (gate, open) = (rollout.gate.as_ref()?, record.furthest(rollout)?.1);
     let mut evidence = evidence(state, title, record, &open.name, gate, now)?;
     if halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports))) {
         evidence.compared.retain(|compared| compared.measure != Measure::Reports);
@@ -250,7 +250,7 @@ impl One<'_> {
         }
         let records = rollouts.of(self.title);
         let record = records.iter().find(|it| it.is_of(&self.rollout.name, self.version, Some(self.platform)));
-        let Some((ring, record)) = record.and_then(|record| Some((record.newest(self.rollout)?.1, record))) else {
+        let Some((ring, record)) = record.and_then(|record| Some((record.furthest(self.rollout)?.1, record))) else {
             return self.open(0, look);
         };
         // The policy may have got rings since: those before one that has opened wait for nothing more than that had to.

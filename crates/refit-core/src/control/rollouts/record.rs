@@ -211,10 +211,10 @@ impl RolloutRecord {
         self.open.iter().find(|open| open.ring == name)
     }
 
-    /// The ring that opened last, of those that the rollout has now: a policy may have got others since.
-    pub fn newest<'r>(&self, rollout: &'r Rollout) -> Option<(&RingRecord, &'r Ring)> {
-        let mut newest = self.open.iter().rev();
-        newest.find_map(|open| Some((open, rollout.rings.iter().find(|ring| ring.name == open.ring)?)))
+    /// The ring that the release has come to: of those that the rollout has now the last one that is open, in the order of the
+    /// policy. One that a policy got before it opened later, and is behind it all the same.
+    pub fn furthest<'r>(&self, rollout: &'r Rollout) -> Option<(&RingRecord, &'r Ring)> {
+        rollout.rings.iter().rev().find_map(|ring| Some((self.ring(&ring.name)?, ring)))
     }
 
     /// The devices of all rings that have opened.

@@ -62,7 +62,7 @@ impl Status {
     /// How a release stands at `now`; `None` where nothing has opened.
     pub fn of(state: &State, title: &TitleId, record: &RolloutRecord, now: Timestamp) -> Option<Status> {
         let rollout = state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
-        let known = rollout.and_then(|rollout| record.newest(rollout).map(|(open, ring)| (rollout, open, ring)));
+        let known = rollout.and_then(|rollout| record.furthest(rollout).map(|(open, ring)| (rollout, open, ring)));
         let open = known.map(|(_, open, _)| open).or(record.open.last())?;
         let mut status = Status {
             stage: Stage::Gone,

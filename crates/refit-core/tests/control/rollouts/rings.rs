@@ -47,7 +47,7 @@ fn a_ring_that_comes_to_stand_before_an_open_one_opens_at_once_and_holds_up_noth
     assert!(said[0].starts_with("editor 1.1.0: pilot opens with"), "{said:?}");
     assert_eq!(said.len(), 1, "{said:?}");
     let said = soak(&mut shell);
-    assert_eq!(said[0], "editor 1.1.0: Pass after pilot", "what opened last is what the next waits for: {said:?}");
+    assert_eq!(said[0], "editor 1.1.0: Pass after early", "the next waits for the one before it: {said:?}");
     assert!(said.iter().any(|said| said.starts_with("editor 1.1.0: rest opens")), "{said:?}");
     soak(&mut shell);
     let trial = shell.state.rollouts.trial(&TitleId::new("editor"), "1.1.0").unwrap();

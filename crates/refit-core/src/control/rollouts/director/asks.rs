@@ -23,7 +23,7 @@ impl One<'_> {
             return;
         }
         let rollouts = &self.state.rollouts;
-        let since = rollouts.unclear_since(self.title, record);
+        let since = rollouts.unclear_since(self.title, record, &ring.name);
         let patience = self.rollout.gate.as_ref().map(|gate| gate.patience_after(ring.soak));
         let ends = patience.map(|patience| since.checked_add(patience).unwrap_or(Timestamp::MAX));
         let patience = ends.map(|ends| (AskedFor::Patience { since }, ends));
