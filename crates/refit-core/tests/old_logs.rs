@@ -77,6 +77,14 @@ fn a_log_of_rollouts_that_go_on_by_themselves_reads() {
 }
 
 #[test]
+fn a_log_in_which_gates_ask_and_people_join_reads() {
+    let (state, kinds) = read(include_str!("old_logs/2026-11-26-asked.jsonl"));
+    assert!(kinds.contains("gate.asked") && kinds.contains("person.changed"));
+    let asked = |title: &TitleId| state.rollouts.questions(title).len();
+    assert!(state.rollouts.under_way.keys().map(asked).sum::<usize>() > 0, "somebody is still asked");
+}
+
+#[test]
 fn rings_of_older_logs_opened_on_every_platform() {
     let body = serde_json::json!({
         "origin": "local", "title": "editor", "version": "1.1.0", "rollout": "standard", "ring": "canary", "members": null,
