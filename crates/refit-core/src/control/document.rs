@@ -351,7 +351,7 @@ impl Writer<'_> {
     }
 
     fn terms(&self, policy: &Policy, published: &Published, outcome: Option<&SlotOutcome>) -> Terms {
-        let acting = self.acting(outcome);
+        let acting = self.acting(published.slot(), outcome);
         let window = acting.iter().find_map(|exception| exception.window.as_ref()).or(policy.window.as_ref());
         let restart = acting.iter().find_map(|exception| exception.restart);
         let experience = &policy.experience;
@@ -378,10 +378,16 @@ impl Writer<'_> {
         }
     }
 
-    /// The exceptions that act on a slot, as was decided last.
-    fn acting(&self, outcome: Option<&SlotOutcome>) -> Vec<&Exception> {
-        let names = outcome.iter().flat_map(|outcome| &outcome.exceptions);
-        names.filter_map(|name| self.repository.exceptions.iter().find(|known| known.name == *name)).collect()
+    /// The exceptions whose window and restart take the place of the policy's, as was decided last: those that surely act.
+    fn acting(&self, slot: &SlotName, outcome: Option<&SlotOutcome>) -> Vec<&Exception> {
+        outcome.map_or_else(Vec::new, |outcome| self.exceptions(slot, outcome, &outcome.exceptions))
+    }
+
+    /// Of the exceptions of a slot that have these names those that no obligation lets be.
+    fn exceptions(&self, slot: &SlotName, outcome: &SlotOutcome, names: &[SmolStr]) -> Vec<&Exception> {
+        let obliges = |id: &AdvisoryId| outcome.obligations.iter().any(|(name, _)| name == id.as_str());
+        let known = names.iter().filter_map(|name| self.repository.exceptions.iter().find(|it| it.name == *name));
+        known.filter(|exception| !self.holds_for_one(&exception.unless, slot, outcome, obliges)).collect()
     }
 
     /// What no change may bring along: versions that a block or a halt keeps back on the device, and all but those at which an
@@ -404,9 +410,10 @@ impl Writer<'_> {
             }
         }
         for outcome in self.row.iter().flat_map(|row| &row.slots) {
-            for exception in self.acting(Some(&**outcome)) {
-                let lets_go = || self.holds_for_one(&exception.unless, &outcome.slot, outcome);
-                if let Some(range) = exception.hold_at.as_ref().filter(|_| !lets_go()) {
+            // One of which it is unknown whether it acts holds too.
+            let unsure = self.exceptions(&outcome.slot, outcome, &outcome.unsure_exceptions);
+            for exception in self.acting(&outcome.slot, Some(&**outcome)).into_iter().chain(unsure) {
+                if let Some(range) = &exception.hold_at {
                     let title = &outcome.slot.title;
                     add(title, Releases::Only(range.text_in(self.repository.scheme(title)).clone()));
                 }
@@ -474,12 +481,18 @@ impl Writer<'_> {
 
     fn yields(&self, freeze: &Freeze, published: &Published, outcome: Option<&SlotOutcome>) -> bool {
         let (Some(unless), Some(outcome)) = (&freeze.unless, outcome) else { return false };
-        self.holds_for_one(unless, published.slot(), outcome)
+        self.holds_for_one(unless, published.slot(), outcome, |_| true)
     }
 
-    /// Whether a condition surely holds for one of a slot's open exposures.
-    fn holds_for_one(&self, unless: &Expr, slot: &SlotName, outcome: &SlotOutcome) -> bool {
-        outcome.exposures.iter().any(|(id, _)| {
+    /// Whether a condition surely holds for one of a slot's open exposures, of those that count.
+    fn holds_for_one(
+        &self,
+        unless: &Expr,
+        slot: &SlotName,
+        outcome: &SlotOutcome,
+        counts: impl Fn(&AdvisoryId) -> bool,
+    ) -> bool {
+        outcome.exposures.iter().filter(|(id, _)| counts(id)).any(|(id, _)| {
             let entry = self.advisory(slot, id);
             let advisory = entry.and_then(|entry| reading::advisory(self.repository, entry));
             advisory.is_some_and(|advisory| {

@@ -84,6 +84,8 @@ pub struct SlotOutcome {
     pub exposures: Vec<(AdvisoryId, bool)>,
     /// Exceptions that act.
     pub exceptions: Vec<SmolStr>,
+    /// Exceptions of which it is unknown whether they act.
+    pub unsure_exceptions: Vec<SmolStr>,
     /// Whether the condition of a deadline chose its rollout.
     pub hurried: bool,
     /// Releases that nothing but the ring keeps from being admitted, newest first: the newest of them, and those that an
@@ -398,7 +400,10 @@ fn outcome(decision: &Decision) -> SlotOutcome {
     let mut exposures: Vec<(AdvisoryId, bool)> = obliging.chain(open).collect();
     exposures.sort();
     exposures.dedup();
-    let acting = derivation.exceptions.iter().filter(|it| matches!(it.verdict, ExceptionVerdict::Acts { .. }));
+    let exceptions = |which: fn(&ExceptionVerdict) -> bool| {
+        let considered = derivation.exceptions.iter().filter(|it| which(&it.verdict));
+        considered.map(|it| it.exception.clone()).collect()
+    };
     SlotOutcome {
         slot,
         installed: decision.installed.as_ref().map(|version| version.as_str().into()),
@@ -411,7 +416,8 @@ fn outcome(decision: &Decision) -> SlotOutcome {
         marks: decision.marks.iter().copied().collect(),
         obligations: derivation.obligations.iter().map(|it| (it.cause.name(), it.due)).collect(),
         exposures,
-        exceptions: acting.map(|acting| acting.exception.clone()).collect(),
+        exceptions: exceptions(|verdict| matches!(verdict, ExceptionVerdict::Acts { .. })),
+        unsure_exceptions: exceptions(|verdict| matches!(verdict, ExceptionVerdict::Unknown { .. })),
         hurried: derivation.rings.as_ref().is_some_and(|rings| rings.hurried),
         awaits: awaited(decision),
     }
@@ -423,8 +429,9 @@ fn awaited(decision: &Decision) -> Vec<Awaited> {
     if decision.derivation.obligations.is_empty() {
         return awaited;
     }
+    // Newest first: what is older than the release that it is given is given to nobody.
     for release in &decision.derivation.releases {
-        let ReleaseVerdict::PassedOver(reasons) = &release.verdict else { continue };
+        let ReleaseVerdict::PassedOver(reasons) = &release.verdict else { break };
         let [PassedOver::RingNotOpen { rollout, snapshot, ring, gate, asks }] = reasons.as_slice() else { continue };
         if awaited.is_empty() || gate.is_some() {
             awaited.push(Awaited {

@@ -326,10 +326,11 @@ impl Gate {
     }
 
     /// For how long it may be inconclusive, from the opening of a ring that has to soak for `soak`, before a person is asked. Where the
-    /// policy does not say, a week more than the soak: a gate can say nothing good before that, and within a week everybody who is at
-    /// work at all was at work.
-    pub fn patience_after(&self, soak: SignedDuration) -> SignedDuration {
-        self.patience.unwrap_or_else(|| soak.saturating_add(SignedDuration::from_hours(7 * 24)))
+    /// policy does not say, or there is no gate and nobody reports, a week more than the soak: a gate can say nothing good before that,
+    /// and within a week everybody who is at work at all was at work.
+    pub fn patience_after(gate: Option<&Gate>, soak: SignedDuration) -> SignedDuration {
+        let patience = gate.and_then(|gate| gate.patience);
+        patience.unwrap_or_else(|| soak.saturating_add(SignedDuration::from_hours(7 * 24)))
     }
 }
 

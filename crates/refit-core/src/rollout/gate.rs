@@ -7,9 +7,11 @@
 use super::bounds::{Tally, results_to_exclude};
 use crate::policy::{document::test::GateAnswer, repository::Gate};
 use jiff::{SignedDuration, Timestamp};
+use refit_wire::protocol::WaitsFor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
 /// What a gate has to go by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +25,12 @@ pub struct Evidence {
     pub reported: u64,
     /// Devices of the ring on which it failed.
     pub failed: u64,
+    /// Devices due in the ring that have not reported, and of which nothing is heard.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub silent: u64,
+    /// Devices due in the ring that have not reported, and say what they wait for: by that, how many.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<WaitsFor, u64>,
     /// Results of the release on devices of the platform that are not in the ring, whatever moved them.
     #[serde(default, skip_serializing_if = "nothing")]
     pub elsewhere: Tally,
@@ -264,8 +272,8 @@ impl Gate {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn nothing(tally: &Tally) -> bool {
-    *tally == Tally::default()
+fn nothing<T: Default + PartialEq>(figure: &T) -> bool {
+    *figure == T::default()
 }
 
 #[cfg(test)]

@@ -149,6 +149,41 @@ deadline: [{ within: 30d }]
     }
 }
 
+/// Rule 13: an obligation for which `unless` holds keeps all its entries, the window and the restart too.
+#[test]
+fn what_is_exploited_keeps_the_policys_window_in_spite_of_an_exception() {
+    let exception = "---\nexception: month end\nsoftware: [editor]\nuntil: 2026-12-01\nrestart: never\nwindow: { use: weekend, after_due: wait }\n";
+    let windows = "weekend: { rrule: \"FREQ=WEEKLY;BYDAY=SA;BYHOUR=1\", lasts: 20h }, night:";
+    let mut shell = fleet(&[("deb/editor", "1.0.0")]);
+    shell.platform("d1", "linux");
+    shell.apply(&format!("{}{exception}", POLICY.replace("night:", windows)));
+    shell.settle();
+    let terms = |shell: &Shell| {
+        let document = told(shell);
+        let terms = document.terms(&document.directives[0]).unwrap();
+        (terms.window.as_ref().unwrap().rrule.clone(), terms.reboot)
+    };
+    assert_eq!(terms(&shell), ("FREQ=WEEKLY;BYDAY=SA;BYHOUR=1".into(), RestartMode::Never));
+    super::rollouts::exploited(&mut shell);
+    shell.settle();
+    assert_eq!(terms(&shell), ("FREQ=DAILY;BYHOUR=22".into(), RestartMode::default()));
+}
+
+/// Rule 12: whether the exception acts is unknown, and so it holds.
+#[test]
+fn an_exception_that_may_act_holds_a_package_where_it_is() {
+    let exception = "---\nexception: a fair\nsoftware: [deb/editor]\nwhere: 'device.site == \"hall 3\"'\nhold_at: \"<=1.0.0\"\nuntil: 2026-12-01\n";
+    let policy = "---\npolicy: packages\nsoftware: [deb/editor]\ndeadline: [{ within: 30d }]\n";
+    let mut shell = fleet(&[("deb/editor", "1.0.0")]);
+    shell.release("deb/editor", "1.0.0");
+    shell.release("deb/editor", "1.1.0");
+    shell.apply(&format!("{POLICY}{policy}{exception}"));
+    shell.settle();
+    let document = told(&shell);
+    let [withheld] = &document.withheld[..] else { panic!("{:?}", document.withheld) };
+    assert!(withheld.keeps_back("1.1.0") && !withheld.keeps_back("1.0.0"));
+}
+
 const CHROME: &str = "
 organization: acme
 defaults: { mode: enforce }

@@ -13,6 +13,8 @@ mod signals;
 mod snapshots;
 mod status;
 
+pub use signals::exploited;
+
 use super::shell::Shell;
 use refit_core::{
     control::{

@@ -124,6 +124,7 @@ mod tests {
             obligations: Vec::new(),
             exposures: open.iter().map(|(id, kev)| (AdvisoryId::new(id), *kev)).collect(),
             exceptions: Vec::new(),
+            unsure_exceptions: Vec::new(),
             hurried: false,
             awaits: Vec::new(),
         })

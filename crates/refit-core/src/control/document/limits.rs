@@ -176,7 +176,7 @@ impl Writer<'_> {
 
     /// The window that is shut now and does not yield to the due time, by when it opens.
     fn shut(&self, policy: &Policy, published: &Published, now: Timestamp) -> Option<Option<Timestamp>> {
-        let acting = self.acting(self.outcome(published.slot()));
+        let acting = self.acting(published.slot(), self.outcome(published.slot()));
         let used = acting.iter().find_map(|exception| exception.window.as_ref()).or(policy.window.as_ref())?;
         let zone = self.device.zone();
         if used.window.open_until(&zone, now).is_some() {

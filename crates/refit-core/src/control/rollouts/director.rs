@@ -345,7 +345,8 @@ impl One<'_> {
     }
 
     /// The members of a ring; where that is nobody, those that another rollout has brought the release to. An urgent rollout that
-    /// takes over in the middle of a slow one begins with what the devices say that are ahead, not with an empty ring.
+    /// takes over in the middle of a slow one begins with what the devices say that are ahead, not with an empty ring. Who has it by
+    /// themselves makes no ring: it would pass by one laptop that somebody updated.
     fn members_or_those_ahead(&self, ring: &SmolStr) -> DeviceSet {
         let members = self.members(ring);
         if !members.is_empty() {
@@ -353,10 +354,13 @@ impl One<'_> {
         }
         let rollouts = &self.state.rollouts;
         let Some(trial) = rollouts.trial(self.title, self.version) else { return members };
-        let records = rollouts.of(self.title).iter();
-        let own = records.filter(|it| it.is_of(&self.rollout.name, self.version, Some(self.platform)));
-        let own: Vec<DeviceSet> = own.map(RolloutRecord::reached).collect();
-        let ahead = DeviceSet(trial.results().0 - &DeviceSet::union(own.iter()).0);
+        let records = rollouts.of(self.title).iter().filter(|it| it.version == *self.version);
+        let (own, others): (Vec<_>, Vec<_>) = records.partition(|it| it.rollout == self.rollout.name);
+        let reached = |records: &[&RolloutRecord]| {
+            let each: Vec<DeviceSet> = records.iter().map(|record| record.reached()).collect();
+            DeviceSet::union(each.iter())
+        };
+        let ahead = trial.results().both(&DeviceSet(reached(&others).0 - reached(&own).0));
         ahead.both(&on_platform(self.state, Some(self.platform)))
     }
 

@@ -3,6 +3,7 @@
 use super::{
     super::{
         device_set::DeviceSet,
+        document::names,
         publication::{CohortKey, Wanted},
         state::{DeviceRecord, PlanStatus, State},
     },
@@ -18,15 +19,17 @@ use crate::{
 };
 use jiff::Timestamp;
 use refit_model::{PlanId, TitleId, Version};
+use refit_wire::protocol::WaitsFor;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the gate after an open ring has to go by at `now`; `None` where that ring has not opened.
 ///
 /// Devices due in the ring are its members that are given the release, that wait for a person because a budget holds them, or that have
-/// said what came of it: who is held otherwise is not waited for, and who has been put back to an earlier release has not reported. Who
-/// is only told of it is waited for where nobody in the ring is forced, and who is only observed is not. The control group are the devices of the
-/// platform that have the title, and that the release has not reached.
+/// said what came of it. Whom a freeze, a window, its mandate or a person holds is one of them, and is shown apart while it has not
+/// reported, as are the silent. Who has been put back to an earlier release has not reported. Who is only told of it is waited for where
+/// nobody in the ring is forced, and who is only observed is not. The control group are the devices of the platform that have the title, and that
+/// the release has not reached.
 pub fn evidence(
     state: &State,
     title: &TitleId,
@@ -46,7 +49,7 @@ pub fn evidence(
     let reported = DeviceSet(&said.0 - &back.0);
     let due = due(state, title, record, &members);
     let devices = due.len() + reported.len() - due.common(&reported);
-    let (reported, failed_here) = (reported.len(), reported.common(&failed));
+    let failed_here = reported.common(&failed);
     let failed_elsewhere = failed.len() - said.common(&failed);
     let elsewhere = Tally::new(failed_elsewhere, results.len() - said.len());
     let mut compared = Vec::new();
@@ -59,7 +62,9 @@ pub fn evidence(
         compared.push(control.reports());
     }
     compared.extend(gate.signals.iter().map(|signal| control.signal(signal, now)));
-    Some(Evidence { first_result: ring.first_result, devices, reported, failed: failed_here, elsewhere, compared })
+    let (silent, held) = control.outstanding(&DeviceSet(due.0 - &reported.0), gate, now);
+    let (first_result, reported) = (ring.first_result, reported.len());
+    Some(Evidence { first_result, devices, reported, failed: failed_here, silent, held, elsewhere, compared })
 }
 
 /// The managed devices of a platform.
@@ -175,6 +180,29 @@ impl Control<'_> {
         let watched = watched.iter().filter(|index| self.is_watched(*index, gate, now)).count() as u64;
         let control = count(&self.group(), self.opened());
         Compared { measure: Measure::Silence, reached, control, watched: Some(watched) }
+    }
+
+    /// Of devices that have not reported: of how many nothing is heard, and how many of the others say what they wait for.
+    fn outstanding(&self, devices: &DeviceSet, gate: &Gate, now: Timestamp) -> (u64, BTreeMap<WaitsFor, u64>) {
+        let (mut silent, mut held) = (0, BTreeMap::new());
+        for device in devices.iter().filter_map(|index| self.state.at_index(index)) {
+            let heard = self.state.heard_from(device.index).map_or(device.seen, |heard| heard.max(device.seen));
+            if self.is_silent(heard, gate, now) {
+                silent += 1;
+                continue;
+            }
+            let ours = device.published.values().filter(|published| {
+                let key = &published.key;
+                matches!(&key.admitted, Wanted::Release(version) if self.record.moves(self.title, &key.slot.title, version))
+            });
+            let slots: Vec<_> = ours.map(|published| &published.key.slot).collect();
+            let standing = self.state.agents.devices.get(&device.id).into_iter().flat_map(|agent| &agent.standing);
+            let mut standing = standing.filter(|said| slots.iter().any(|slot| names(&said.directive, slot)));
+            if let Some(said) = standing.find(|said| said.waits_for != WaitsFor::Nothing) {
+                *held.entry(said.waits_for).or_default() += 1;
+            }
+        }
+        (silent, held)
     }
 
     fn is_silent(&self, heard: Timestamp, gate: &Gate, now: Timestamp) -> bool {

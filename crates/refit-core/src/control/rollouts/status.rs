@@ -11,7 +11,7 @@ use crate::{
     policy::document::test::GateAnswer,
     rollout::{
         Evidence, Measure, Verdict, Wants, judge,
-        words::{halted_because, halted_by, measured, watched},
+        words::{halted_because, halted_by, measured, outstanding, watched},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -146,7 +146,7 @@ impl Status {
             }
             _ => String::new(),
         };
-        format!("{reported}{soaked}{wants}")
+        format!("{reported}{soaked}{wants}{}", outstanding(evidence))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     policy::document::test::GateAnswer,
     rollout::{
         HaltedBy, Measure, Verdict, Wants,
-        words::{figures, halted_because, halted_by, measured, watched},
+        words::{figures, halted_because, halted_by, measured, outstanding, watched},
     },
     world::Evidence,
 };
@@ -81,7 +81,7 @@ fn results(gate: &GateDerivation, evidence: &Evidence, view: &View) -> String {
         Some(Verdict::Halts(by @ HaltedBy::Measure(_))) => format!("; {}", halted_by(by, evidence)),
         _ => String::new(),
     };
-    format!("{reported}{soaked}{worse}")
+    format!("{reported}{}{soaked}{worse}", outstanding(evidence))
 }
 
 fn devices_text(devices: u64) -> String {

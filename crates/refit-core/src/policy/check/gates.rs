@@ -277,7 +277,7 @@ fn tell(subject: &Subject<'_>, rollout: &Rollout, gate: &Gate, needs: &[&GateNee
     }
     // What is written can be read.
     if gate.patience.is_none() {
-        let longer = length(gate.patience_after(SignedDuration::ZERO));
+        let longer = length(Gate::patience_after(Some(gate), SignedDuration::ZERO));
         diagnostic = diagnostic.with_note(format!(
             "a gate that has not answered {longer} after its ring could have soaked asks a person; `patience` says otherwise"
         ));

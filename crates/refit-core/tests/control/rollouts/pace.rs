@@ -59,6 +59,10 @@ fn without_a_gate_an_empty_ring_soaks_from_when_it_opened() {
     assert!(said.len() == 1 && said[0].starts_with("editor 1.1.0: early opens"), "{said:?}");
     shell.wait(100);
     assert_eq!(direct(&mut shell), [""; 0], "of the others somebody has to say something");
+    shell.wait(24 * 8 - 100);
+    direct(&mut shell);
+    let asked = shell.state.rollouts.questions(&TitleId::new("editor"));
+    assert_eq!(asked.iter().map(|question| question.after.as_str()).collect::<Vec<_>>(), ["early"]);
 }
 
 #[test]

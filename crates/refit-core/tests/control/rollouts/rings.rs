@@ -1,9 +1,10 @@
 //! Policies that change under a release on its way, and who counts as one of a ring.
 
-use super::{POLICY, direct, fleet, given, heard, made_under, name, update};
+use super::{POLICY, direct, fleet, given, heard, joined, made, made_under, name, update};
 use crate::shell::Shell;
-use refit_core::control::{Input, evidence};
-use refit_model::TitleId;
+use refit_core::control::{AgentInput, DeviceStands, Input, evidence};
+use refit_model::{DeviceId, TitleId};
+use refit_wire::protocol::{Standing, WaitsFor};
 
 fn evidence_after(shell: &Shell, ring: &str) -> refit_core::rollout::Evidence {
     let title = TitleId::new("editor");
@@ -94,6 +95,59 @@ fn a_person_is_asked_about_a_ring_that_the_policy_has() {
     shell.wait(24);
     direct(&mut shell);
     assert_eq!(shell.state.rollouts.questions(&TitleId::new("editor")).len(), 1, "once");
+}
+
+/// Whoever is given the newest release waits for none of those before it.
+#[test]
+fn rings_open_for_no_release_that_nobody_is_to_have() {
+    let mut shell = fleet(30, 3);
+    ["1.1.0", "1.2.0", "1.3.0"].iter().for_each(|version| shell.release("editor", version));
+    let said = direct(&mut shell);
+    assert_eq!(said, ["editor 1.3.0: canary opens with 3"]);
+    shell.wait(24 * 20);
+    assert_eq!(direct(&mut shell), [""; 0], "and nobody is asked about them");
+    let asked = shell.state.rollouts.questions(&TitleId::new("editor"));
+    assert!(asked.iter().all(|question| question.version == "1.3.0"), "{asked:?}");
+}
+
+/// An empty ring passes nothing: what somebody installed by hand elsewhere makes no ring of it.
+#[test]
+fn who_updated_by_themselves_does_not_stand_in_for_a_ring_that_is_empty() {
+    let mut shell = fleet(30, 0);
+    shell.installs(&name(7), &[("editor", "1.1.0")]);
+    shell.release("editor", "1.1.0");
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: canary opens with 0"]);
+    let evidence = evidence_after(&shell, "canary");
+    assert_eq!((evidence.devices, evidence.reported, evidence.first_result), (0, 0, None));
+    shell.wait(24 * 3);
+    assert_eq!(direct(&mut shell), [""; 0]);
+}
+
+/// Rule 9: the silent and those that cannot converge are due in the ring, and are shown apart.
+#[test]
+fn who_is_silent_or_held_is_shown_apart() {
+    let mut shell = made(30, 6, joined);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let stands = |shell: &mut Shell, index: usize, waits_for: WaitsFor| {
+        shell.tell(Input::Agents(AgentInput::Stands(DeviceStands {
+            device: DeviceId::new(name(index)),
+            agent: "1".into(),
+            standing: vec![Standing { directive: "upgrade editor 1.1.0".into(), waits_for, until: None }],
+            problems: Vec::new(),
+        })));
+    };
+    stands(&mut shell, 1, WaitsFor::Mandate);
+    stands(&mut shell, 2, WaitsFor::Freeze);
+    stands(&mut shell, 3, WaitsFor::Freeze);
+    stands(&mut shell, 4, WaitsFor::Nothing);
+    shell.installs(&name(0), &[("editor", "1.1.0")]);
+    shell.wait(30);
+    heard(&mut shell, &[name(5)]);
+    let evidence = evidence_after(&shell, "canary");
+    assert_eq!((evidence.devices, evidence.reported, evidence.silent), (6, 1, 1));
+    let held: Vec<_> = evidence.held.into_iter().collect();
+    assert_eq!(held, [(WaitsFor::Mandate, 1), (WaitsFor::Freeze, 2)]);
 }
 
 /// Whom a policy only observes is no member, and whom it only tells is not waited for where others are forced.

@@ -51,7 +51,7 @@ fn a_release_is_under_way_asks_a_person_and_is_complete() {
     assert_eq!(stands(&shell).0, Stage::Asks);
     assert_eq!(
         status(&shell).sentence(shell.now),
-        "a person has to say whether early opens: 0 of 4 reported, none failed; not clear for 7 days"
+        "a person has to say whether early opens: 0 of 4 reported, none failed; 4 are silent; not clear for 7 days"
     );
 
     // A person has said.

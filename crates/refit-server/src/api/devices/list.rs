@@ -252,6 +252,7 @@ mod tests {
                 obligations: Vec::new(),
                 exposures: Vec::new(),
                 exceptions: Vec::new(),
+                unsure_exceptions: Vec::new(),
                 hurried: false,
                 awaits: Vec::new(),
             })

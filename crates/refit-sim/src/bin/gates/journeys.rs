@@ -75,6 +75,7 @@ fn journey(fleet: u64, rate: f64, run: u64) -> (u64, i64, bool) {
                 },
                 Compared { measure: Measure::Reports, reached: Tally::new(complain, all), control, watched: None },
             ],
+            ..Evidence::default()
         };
         let soak = SignedDuration::from_hours(24 * soaks[open.len() - 1]);
         match judge(&gate, soak, &evidence, time(at)).answer() {

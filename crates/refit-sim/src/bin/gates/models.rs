@@ -119,6 +119,7 @@ fn journey(fleet: u64, canaries: Canaries, rate: f64, run: u64) -> Ended {
                 control: Tally::new(0, later),
                 watched: Some(open.iter().map(|ring| count(ring, at - DAY).of).sum()),
             }],
+            ..Evidence::default()
         };
         let ended = |halted| Ended { halted, ring: place, reached: given as f64 / fleet as f64, broken };
         match judge(&gate, SignedDuration::from_hours(24 * soaks[place]), &evidence, time(at)).answer() {

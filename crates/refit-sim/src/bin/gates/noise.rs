@@ -224,5 +224,6 @@ fn evidence(devices: &[Device], others: &[Device], opened: i64, at: i64) -> Evid
                 watched: None,
             },
         ],
+        ..Evidence::default()
     }
 }

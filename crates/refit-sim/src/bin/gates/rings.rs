@@ -99,6 +99,7 @@ fn simulate(ring: u64, rate: f64, breaks: Breaks, run: u64) -> Ended {
             failed,
             elsewhere: Tally::default(),
             compared,
+            ..Evidence::default()
         };
         let answer = judge(&gate, SignedDuration::from_hours(24), &evidence, time(at)).answer();
         if answer != GateAnswer::Inconclusive {

@@ -105,6 +105,7 @@ fn simulate((ring, every): (u64, i64), (usual, rate): (f64, f64), chronic: bool,
             failed: 0,
             elsewhere: Tally::default(),
             compared: vec![Compared { measure, reached, control: Tally::new(control, others), watched: Some(of) }],
+            ..Evidence::default()
         };
         let verdict = judge(&gate, SignedDuration::from_mins(DAY), &evidence, time(at));
         if let Some(ended) = Ended::of(&verdict, at).filter(|ended| until.is_over(ended)) {

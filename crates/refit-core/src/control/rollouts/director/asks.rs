@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     control::{device_set::DeviceSet, input::Input},
-    policy::repository::Ring,
+    policy::repository::{Gate, Ring},
     rollout::{Evidence, Verdict},
 };
 use jiff::Timestamp;
@@ -24,14 +24,13 @@ impl One<'_> {
         }
         let rollouts = &self.state.rollouts;
         let since = rollouts.unclear_since(self.title, record, &ring.name);
-        let patience = self.rollout.gate.as_ref().map(|gate| gate.patience_after(ring.soak));
-        let ends = patience.map(|patience| since.checked_add(patience).unwrap_or(Timestamp::MAX));
-        let patience = ends.map(|ends| (AskedFor::Patience { since }, ends));
+        let patience = Gate::patience_after(self.rollout.gate.as_ref(), ring.soak);
+        let patience = (AskedFor::Patience { since }, since.checked_add(patience).unwrap_or(Timestamp::MAX));
         let due = self.overdue.first_key_value().map(|(since, _)| {
             let devices = DeviceSet::union(self.overdue.values()).len();
             (AskedFor::Due { devices, since: *since }, *since)
         });
-        for (because, from) in patience.into_iter().chain(due) {
+        for (because, from) in std::iter::once(patience).chain(due) {
             if rollouts.asks(self.title, record).any(|question| question.because.is_like(because)) {
                 continue;
             }
