@@ -48,11 +48,7 @@ fn of_title(client: &Client, title: &str, version: Option<&str>) -> Result<(Vec<
         refuse_unknown(client, title)?;
     }
     if let Some(version) = version {
-        rollouts.retain(|rollout| {
-            let mut with = rollout.releases.iter().map(|release| (&release.title, &release.version));
-            (rollout.title == title && rollout.version == version)
-                || with.any(|(moved, of)| moved == title && of == version)
-        });
+        rollouts.retain(|rollout| moves(rollout, title, version));
     }
     let others = rollouts.iter().filter(|rollout| rollout.title != title);
     let snapshots: BTreeSet<(&str, &str)> =
@@ -62,6 +58,12 @@ fn of_title(client: &Client, title: &str, version: Option<&str>) -> Result<(Vec<
     }
     moments.sort_by_key(|moment| moment.seq);
     Ok((rollouts, moments))
+}
+
+/// Whether a release moves in a rollout, by itself or with others.
+fn moves(rollout: &RolloutSaid, title: &str, version: &str) -> bool {
+    let with = rollout.releases.iter().any(|release| release.title == title && release.version == version);
+    with || (rollout.title == title && rollout.version == version)
 }
 
 /// Nothing under way is no answer to a slip.
@@ -140,4 +142,23 @@ pub fn written(cli: &Cli, written: &Written, release: &ReleaseAndWhy, what: &str
     let already = if written.changed { "" } else { " (it was so before)" };
     terminal::print(&format!("{} {}{platform} {what}{already}\n", release.title, release.version))?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_found_by_itself_and_in_the_snapshot_that_it_moves_with() {
+        let snapshot: RolloutSaid = serde_json::from_value(serde_json::json!({
+            "title": "snapshot/linux", "version": "2026-11-23", "rollout": "standard", "platform": "linux", "stage": "halted",
+            "says": "halted", "open": [], "waiting": [], "gates": [],
+            "releases": [{ "title": "deb/curl", "version": "8.1", "fine": 0, "failed": 3 }],
+        }))
+        .unwrap();
+        assert!(moves(&snapshot, "deb/curl", "8.1") && moves(&snapshot, "snapshot/linux", "2026-11-23"));
+        for (title, version) in [("deb/curl", "8.0"), ("deb/curl", "2026-11-23"), ("deb/bash", "8.1")] {
+            assert!(!moves(&snapshot, title, version), "{title} {version}");
+        }
+    }
 }
