@@ -164,8 +164,12 @@ pub struct GateAnswered {
     /// The platform; null is every platform.
     #[serde(default)]
     pub platform: Option<String>,
-    /// The answer; null takes back what was answered.
+    /// The answer; null takes back what was answered, except a halt, which ends by `/api/v1/rollouts/resume`.
     pub answer: Option<GateAnswer>,
+    /// Why; it stands in the log. What is taken back needs no reason, and has none.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 4096))]
+    pub why: Option<String>,
 }
 
 /// A release that is to be halted, to go on, or to wait for no gate.

@@ -124,6 +124,8 @@ pub enum Command {
     Halt(HaltArgs),
     /// Let it go on.
     Resume(ResumeArgs),
+    /// Answer for a gate that a release waits at, or take that back.
+    Gate(GateArgs),
     /// Let a release wait for no gate.
     Expedite(ExpediteArgs),
     /// Change what a server goes by that is no policy.
@@ -197,7 +199,8 @@ impl Command {
             Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
             Command::Devices(_) | Command::Plans(_) | Command::Events(_) => true,
             Command::Groups(_) => true,
-            Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) | Command::Expedite(_) => true,
+            Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) => true,
+            Command::Gate(_) | Command::Expedite(_) => true,
             Command::Quarantine(_) => true,
             Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
             Command::Key(_) | Command::Mandate(_) => true,

@@ -262,6 +262,11 @@ impl Client {
         self.get::<Page<_>>("/api/v1/rollouts", &[]).map(|page| page.items)
     }
 
+    /// Those of them that move releases of a title, by themselves or with others; also a snapshot by its own title.
+    pub fn rollouts_of(&self, title: &str) -> Result<Vec<RolloutSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/rollouts", &[("title", Some(title.to_owned()))]).map(|page| page.items)
+    }
+
     /// What has happened to a title's releases, oldest first.
     pub fn timeline(&self, title: &str, version: Option<&str>) -> Result<Vec<MomentSaid>, ClientError> {
         let query = [("title", Some(title.to_owned())), ("version", version.map(str::to_owned))];

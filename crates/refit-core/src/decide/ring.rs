@@ -146,6 +146,8 @@ pub(super) fn gate_derivation(
         version: version.clone(),
         snapshot: set.taken.map(|_| set.version.as_str().into()),
         after: ring.name.clone(),
+        rollout: found.as_ref().and_then(|(finding, ..)| finding.rollout.clone()),
+        platform: found.as_ref().and_then(|(finding, ..)| finding.platform.clone()),
         answer: found.as_ref().map_or(GateAnswer::Inconclusive, |(_, answer, _)| *answer),
         watched_needed: gate.zip(evidence.as_ref()).map(|(gate, evidence)| watched_needed(gate, evidence.devices)),
         evidence,

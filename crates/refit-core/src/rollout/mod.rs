@@ -1,6 +1,7 @@
 //! Staged introduction: which ring a device is in, what a gate says, what moves as one, and who may be away at the same time.
 
 mod bounds;
+pub mod commands;
 pub mod disruption;
 mod gate;
 mod snapshot;

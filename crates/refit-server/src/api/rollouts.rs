@@ -145,13 +145,19 @@ pub(super) async fn timeline(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
     let view = api.shell().view();
-    let moments = view.state.rollouts.timelines.get(&TitleId::new(&of.title)).into_iter().flatten();
-    let wanted = |moment: &&Arc<Moment>| of.version.as_ref().is_none_or(|version| moment.version == *version);
-    let said: Vec<MomentSaid> = moments.filter(wanted).map(|moment| moment_said(moment)).collect();
+    let mut said: Vec<MomentSaid> = Vec::new();
+    if let Some(moments) = view.state.rollouts.timelines.get(&TitleId::new(&of.title)) {
+        for (index, moment) in moments.iter().enumerate() {
+            if of.version.as_ref().is_none_or(|version| moment.version == *version) {
+                said.push(moment_said(moment, moments.iter().take(index).map(Arc::as_ref)));
+            }
+        }
+    }
     Ok(answer::json(StatusCode::OK, &Page::whole(said)))
 }
 
-fn moment_said(moment: &Moment) -> MomentSaid {
+/// A moment, and what it says after those `before` it.
+fn moment_said<'m>(moment: &Moment, before: impl Iterator<Item = &'m Moment>) -> MomentSaid {
     let (ring, answer, evidence) = match &moment.what {
         Happened::Opened { ring, .. } => (Some(ring), None, None),
         Happened::Answered { after, answer, evidence, .. } => (Some(after), *answer, evidence.clone()),
@@ -163,7 +169,7 @@ fn moment_said(moment: &Moment) -> MomentSaid {
         at: moment.at,
         version: moment.version.to_string(),
         platform: text(moment.platform.as_ref()),
-        says: moment.what.to_string(),
+        says: moment.says(before),
         ring: text(ring),
         answer,
         evidence,
@@ -245,7 +251,7 @@ pub(super) async fn open_ring(
     api.post(&caller, repeat, StatusCode::OK, input, super::written).await
 }
 
-/// Answers a gate by hand, or takes back what was answered.
+/// Answers a gate by hand, or takes back what was answered. What is halted goes on by `/api/v1/rollouts/resume` alone.
 #[utoipa::path(
     post, path = "/api/v1/rollouts/gates", tag = "rollouts", request_body = GateAnswered,
     responses((status = 200, description = "It is answered.", body = Written)),
@@ -255,6 +261,11 @@ pub(super) async fn answer_gate(
     caller: Caller,
     Posted { body, repeat }: Posted<GateAnswered>,
 ) -> Result<Response, Problem> {
+    let why = body.why.map(|why| super::brake::reason(Why { why })).transpose()?;
+    // A reason would say that what came of the release no longer speaks against it.
+    if why.is_some() && body.answer.is_none() {
+        return Err(Problem::field("why", "what is taken back needs no reason: leave this out"));
+    }
     let input = Input::AnswerGate {
         title: TitleId::new(body.title),
         version: body.version.into(),
@@ -263,7 +274,7 @@ pub(super) async fn answer_gate(
         platform: body.platform.map(Into::into),
         answer: body.answer,
         until: None,
-        why: None,
+        why: why.map(Into::into),
         found: None,
     };
     api.post(&caller, repeat, StatusCode::OK, input, super::written).await

@@ -174,6 +174,43 @@ async fn a_release_that_fails_is_halted_and_people_let_it_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_answers_for_a_gate_with_a_reason_and_takes_that_back() {
+    let fleet = Fleet::new().await;
+    fleet.release("1.1.0").await;
+    let gate = |answer: Value, why: Value| {
+        json!({
+            "title": "editor", "version": "1.1.0", "rollout": "standard", "after": "canary", "platform": "linux", "answer": answer,
+            "why": why,
+        })
+    };
+    let path = "/api/v1/rollouts/gates";
+    fleet.server.post(path, gate("inconclusive".into(), " ".into())).await.problem(422, "invalid");
+    fleet.server.post(path, gate("inconclusive".into(), "wait for me".into())).await.ok();
+    fleet.server.shell.settled().await;
+    let rollout = fleet.rollout().await;
+    assert_eq!((&rollout["stage"], &rollout["gates"][0]["why"]), (&json!("under_way"), &json!("wait for me")));
+    let says = rollout["says"].as_str().unwrap();
+    let back = "`refit gate editor 1.1.0 canary back --rollout standard --platform linux` takes that back";
+    assert!(says.starts_with("rest waits because a person said") && says.contains(back), "{says}");
+    let explained = fleet.explain("d05").await;
+    assert!(explained.contains("is kept waiting by a person") && explained.contains(back), "{explained}");
+    let expedite = json!({ "title": "editor", "version": "1.1.0", "why": "it is exploited" });
+    fleet.server.post("/api/v1/rollouts/expedite", expedite).await.problem(409, "conflict");
+    fleet.server.post(path, gate(Value::Null, "it is clear now".into())).await.problem(422, "invalid");
+    fleet.server.post(path, gate(Value::Null, Value::Null)).await.ok();
+    fleet.server.shell.settled().await;
+    assert_eq!(fleet.rollout().await["says"], "rest opens when canary has passed: 0 of 2 reported, none failed");
+    assert_eq!(
+        fleet.timeline().await,
+        [
+            "ring canary of standard opened for 2 devices",
+            "kept waiting after ring canary of standard: wait for me",
+            "taken back after ring canary of standard, where a person kept it waiting",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_monitoring_posts_halts_a_release_and_a_slip_is_told() {
     let policy = POLICY
         .replace("reports: 1%,", "reports: 1%, signals: [{ name: crashes, from: sentry, no_worse_than: control }],");

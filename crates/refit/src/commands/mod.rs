@@ -68,6 +68,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Groups(args) => groups::run(cli, args),
         Command::Halt(args) => halt::halt(cli, args),
         Command::Resume(args) => halt::resume(cli, args),
+        Command::Gate(args) => rollouts::gate(cli, args),
         Command::Expedite(args) => rollouts::expedite(cli, args),
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),

@@ -15,6 +15,7 @@ use crate::{
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use refit_agent::providers::{Manager, locks::LockHolder};
+use refit_core::rollout::commands::shell_word;
 use std::{path::Path, time::Duration};
 
 pub fn run(cli: &Cli, args: &PlanArgs) -> Result<Exit> {
@@ -74,9 +75,8 @@ fn apply_line(cli: &Cli, file: &Path) -> Result<String> {
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     let text = if text.starts_with('-') { format!("./{text}") } else { text };
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    shell_word(&text).into_owned()
 }
 
 /// Makes the plan for this machine as it is now.

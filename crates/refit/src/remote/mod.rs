@@ -13,7 +13,7 @@ pub use fleet_plan::{devices_in, devices_of, fleet_changes, fleet_plan, preview}
 pub use groups::groups;
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
-pub use rollouts::{rollouts, signals, timeline};
+pub use rollouts::{rollouts, signals, stopped, timeline};
 
 /// A value's name as the API writes it, with blanks: `restart pending`.
 pub fn word(value: &impl serde::Serialize) -> String {

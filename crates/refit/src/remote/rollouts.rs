@@ -6,12 +6,23 @@ use crate::{
     terminal::{CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use jiff::Timestamp;
-use refit_api::{MomentSaid, ReleaseMoved, RolloutSaid, SignalSaid};
+use refit_api::{Brake, MomentSaid, ReleaseMoved, RolloutSaid, SignalSaid};
 use refit_core::control::Stage;
 use std::fmt::Write as _;
 
 /// How many releases of a snapshot are named.
 const NAMED: usize = 6;
+
+/// That nothing goes on, while everything is stopped; else nothing.
+pub fn stopped(brake: &Brake) -> String {
+    if !brake.stopped {
+        return String::new();
+    }
+    let since = brake.since.map_or_else(String::new, |since| format!(" since {since:.0}"));
+    let why = brake.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    let stopped = paint(URGENT, "everything is stopped");
+    format!("{stopped}{since}{why}\nno ring opens and no gate passes until `refit resume --everything --why TEXT`\n")
+}
 
 /// Each release with its rings and what it waits for; those that need somebody first.
 pub fn rollouts(rollouts: &[RolloutSaid]) -> String {
@@ -93,4 +104,27 @@ pub fn timeline(moments: &[MomentSaid]) -> String {
         let _ = writeln!(text, "{:.0}  {}{platform}: {}", moment.at, moment.version, moment.says);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_everything_is_stopped_is_said_with_what_ends_it() {
+        let mut brake = Brake {
+            stopped: true,
+            why: Some("the new release breaks printing".to_owned()),
+            since: Some("2026-11-26T10:00:00Z".parse().unwrap()),
+            reach: None,
+        };
+        let said = anstream::adapter::strip_str(&stopped(&brake)).to_string();
+        assert_eq!(
+            said,
+            "everything is stopped since 2026-11-26T10:00:00Z: the new release breaks printing\n\
+             no ring opens and no gate passes until `refit resume --everything --why TEXT`\n"
+        );
+        brake.stopped = false;
+        assert_eq!(stopped(&brake), "");
+    }
 }

@@ -172,11 +172,16 @@ fn a_company_plans_approves_applies_and_stops() {
     session.types("refit plan policies --server");
     session.says("Everything stops, and goes on.");
     session.types("refit halt --everything --why 'the new release breaks printing'");
+    session.types("refit rollouts");
     session.types("refit resume --everything --why mended");
+    session.types("refit rollouts editor");
     session.says("What there is not.");
     session.types("refit devices nobody");
     session.types("refit explain nobody editor --server");
     session.types("refit explain anna edtor --server");
+    session.types("refit rollouts edtor");
+    session.types("refit rollouts 'snapshot/security updates'");
+    session.types("refit gate editor 1.1.0 canary back");
     session.types("refit plans show nothing");
     session.types("refit people erase nobody");
     session.types("refit devices --platform wndows");

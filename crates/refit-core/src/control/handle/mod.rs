@@ -61,7 +61,7 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
             let (verdict, evidence) = found.map(|found| *found).unzip();
             let event =
                 GateAnswered { title, version, rollout, after, platform, answer, until, verdict, evidence, why };
-            rollouts::answer_gate(state, event)
+            rollouts::answer_gate(state, event, now)
         }
         Input::AskPerson { title, version, rollout, after, platform, because, found } => {
             let (verdict, evidence) = found.map(|found| *found).unzip();

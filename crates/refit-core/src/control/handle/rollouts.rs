@@ -4,7 +4,7 @@ use super::super::{
     device_set::DeviceSet,
     event::{GateAnswered, ReleaseExpedited, RingOpened, SignalRead},
     input::{Outcome, Refusal},
-    rollouts::GateRecord,
+    rollouts::{GateRecord, RolloutRecord, because},
     state::State,
 };
 use super::{
@@ -12,8 +12,12 @@ use super::{
     operations::one,
 };
 use crate::{
-    policy::{diagnostic::did_you_mean, document::test::GateAnswer},
-    rollout::snapshot_policy,
+    policy::{
+        diagnostic::did_you_mean,
+        document::{policy::Mode, test::GateAnswer},
+        repository::{Policy, Repository},
+    },
+    rollout::{commands::about_release, snapshot_policy},
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, TitleId, Version};
@@ -101,14 +105,45 @@ fn not_halted(state: &State, title: &TitleId, version: &str, platform: Option<&s
     Err(Refusal::Conflict(format!("{title} {version} is halted{with} since {}: resume {resume} first", halt.at)))
 }
 
-pub(super) fn answer_gate(state: &State, answered: GateAnswered) -> Result<Outcome, Refusal> {
-    let known = state.rollouts.answers(&answered.title).iter().find(|known| known.gives_way_to(&answered));
+pub(super) fn answer_gate(state: &State, answered: GateAnswered, now: Timestamp) -> Result<Outcome, Refusal> {
+    let gates = state.rollouts.answers(&answered.title).iter();
+    let gives_way: Vec<&GateRecord> = gates.filter(|known| known.gives_way_to(&answered)).collect();
+    let known = gives_way.first();
+    let by_person = answered.verdict.is_none();
+    let halt = gives_way.iter().find(|known| known.answer == GateAnswer::Halt);
+    // A halt whose time is over is taken back as everything else is.
+    let is_over = gives_way.iter().any(|known| known.until.is_some_and(|until| until <= now));
+    // What halts a release goes by more than this gate, and only who resumes it excuses what came of it.
+    if by_person
+        && answered.answer != Some(GateAnswer::Halt)
+        && let Some(halt) = halt.filter(|_| !is_over)
+    {
+        let (title, version, platform) = (&answered.title, &answered.version, halt.platform.as_deref());
+        let on = platform.map_or_else(String::new, |platform| format!(" on {platform}"));
+        return Err(Refusal::Conflict(format!(
+            "{title} {version} is halted{on} since {:.0}: `{}` lets it go on",
+            halt.at,
+            about_release("resume", title.as_str(), version, platform)
+        )));
+    }
     // What was said can be taken back whatever the policy says by now.
     if answered.answer.is_none() && known.is_some() {
         return Ok(one(answered));
     }
     readable(state, &answered.title, &answered.version)?;
     let repository = repository(state)?;
+    if by_person && answered.answer.is_some() {
+        let GateAnswered { title, version, platform, .. } = &answered;
+        let release = Named { title: title.clone(), version: version.clone(), platform: platform.clone() };
+        release.known(state)?;
+        let by_itself = state.rollouts.of(title).iter().any(|record| record.version == *version);
+        if answered.answer != Some(GateAnswer::Halt)
+            && !by_itself
+            && let Some(snapshot) = moves_with(state, repository, &release)
+        {
+            return Err(Refusal::Conflict(format!("{title} {version} moves with {snapshot}: answer for that")));
+        }
+    }
     let named = |name: &SmolStr| answered.rollout.as_ref().is_none_or(|rollout| rollout == name);
     let mut rollouts = repository.rollouts.iter().filter(|(name, _)| named(name)).peekable();
     if let Some(rollout) = answered.rollout.as_ref().filter(|_| rollouts.peek().is_none()) {
@@ -158,14 +193,40 @@ pub(super) fn halt(state: &State, release: Named, why: SmolStr, now: Timestamp) 
 }
 
 pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Outcome, Refusal> {
+    let Named { title, version, platform } = &release;
     let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt && release.is(&gate.version, &gate.platform);
-    let halted: Vec<&GateRecord> = state.rollouts.answers(&release.title).iter().filter(halts).collect();
+    let halted: Vec<&GateRecord> = state.rollouts.answers(title).iter().filter(halts).collect();
+    // What is halted on every platform goes on on none of them, whatever else is lifted there.
+    if let Some(platform) = platform
+        && let Some(halt) = state
+            .rollouts
+            .answers(title)
+            .iter()
+            .find(|gate| gate.answer == GateAnswer::Halt && gate.version == *version && gate.platform.is_none())
+    {
+        return Err(Refusal::Conflict(format!(
+            "{title} {version} is halted on every platform since {:.0} ({}): `{}` lets it go on, on {platform} and everywhere else",
+            halt.at,
+            because(halt),
+            about_release("resume", title.as_str(), version, None)
+        )));
+    }
     if halted.is_empty() {
         release.known(state)?;
-        let everywhere = state.rollouts.halt(&release.title, &release.version, None).is_some();
-        let why = if everywhere { ": it is halted on every platform, and goes on there too" } else { "" };
-        let on = release.platform.as_ref().map_or_else(String::new, |platform| format!(" on {platform} alone"));
-        return Err(Refusal::Conflict(format!("{} {} is not halted{on}{why}", release.title, release.version)));
+        let on = platform.as_ref().map_or_else(String::new, |platform| format!(" on {platform}"));
+        let with = state
+            .rollouts
+            .halts_of(title, version)
+            .find(|(_, halt)| platform.is_none() || halt.platform.is_none() || halt.platform == *platform);
+        return Err(Refusal::Conflict(match with {
+            None => format!("{title} {version} is not halted{on}"),
+            Some((snapshot, halt)) => format!(
+                "{title} {version} is halted with `{snapshot}` {} since {:.0}: `{}` lets that go on",
+                halt.version,
+                halt.at,
+                about_release("resume", snapshot.as_str(), &halt.version, halt.platform.as_deref())
+            ),
+        }));
     }
     let events = halted.into_iter().map(|gate| {
         let event = GateAnswered {
@@ -186,18 +247,87 @@ pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Out
 }
 
 pub(super) fn expedite(state: &State, release: ReleaseExpedited) -> Result<Outcome, Refusal> {
-    repository(state)?;
+    let repository = repository(state)?;
     let ReleaseExpedited { title, version, platform, .. } = &release;
-    Named { title: title.clone(), version: version.clone(), platform: platform.clone() }.known(state)?;
-    let alone = state.rollouts.trial(title, version);
-    if let Some((snapshot, of)) = alone.and_then(|trial| trial.snapshots.last().cloned()) {
+    let named = Named { title: title.clone(), version: version.clone(), platform: platform.clone() };
+    named.known(state)?;
+    if let Some(snapshot) = moves_with(state, repository, &named) {
         return Err(Refusal::Conflict(format!(
-            "{title} {version} moves with `{snapshot}` {of}: expedite that, or name a rollout in an entry of the policy's `deadline`, \
+            "{title} {version} moves with {snapshot}: expedite that, or name a rollout in an entry of the policy's `deadline`, \
              which takes it along by itself"
+        )));
+    }
+    // A person's word that it is not clear comes before everything but a halt: nobody is to overrule it without knowing.
+    if let Some(gate) = kept_waiting(state, repository, &named) {
+        let why = gate.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        return Err(Refusal::Conflict(format!(
+            "{title} {version} would wait all the same, because a person said at {:.0} that it is not clear after ring {}{why}. `{}` takes \
+             that back",
+            gate.at,
+            gate.after,
+            gate.named(title).back()
         )));
     }
     let known = state.rollouts.is_expedited(title, version, platform.as_deref());
     Ok(if known { Outcome::default() } else { one(release) })
+}
+
+/// The snapshot that a release moves with, in words: the one that has begun, or the next one of a policy that takes snapshots of it. Where
+/// some devices are given it by itself, it has a way of its own, and none.
+fn moves_with(state: &State, repository: &Repository, release: &Named) -> Option<String> {
+    let Named { title, version, .. } = release;
+    let begun = state.rollouts.trial(title, version).and_then(|trial| trial.snapshots.last().cloned());
+    begun.map(|(snapshot, of)| format!("`{snapshot}` {of}")).or_else(|| {
+        let policy = next_snapshot_of(state, repository, release)?;
+        Some(format!("the next snapshot of `{}`, which has not begun", policy.name))
+    })
+}
+
+/// The policy with whose next snapshot a release moves, by what decides on all devices that have its title.
+fn next_snapshot_of<'s>(state: &State, repository: &'s Repository, release: &Named) -> Option<&'s Policy> {
+    let Named { title, version, platform } = release;
+    if state.rollouts.of(title).iter().any(|record| record.version == *version) {
+        return None;
+    }
+    let has = state.found.with_title(title);
+    let here = platform.as_ref().map_or_else(|| has.clone(), |platform| has.both(&state.found.on_platform(platform)));
+    let devices = state.managed().filter(|device| here.contains(device.index));
+    let keys = devices.flat_map(|device| device.published.values().map(|published| &published.key));
+    // What goes by no rollout waits for none.
+    let keys = keys.filter(|key| key.slot.title == *title && key.mode != Mode::Observe && key.rollout.is_some());
+    let mut policies = keys.map(|key| {
+        let policy = repository.policy(&key.policy)?;
+        // Whom an entry of the deadline has brought into another rollout waits for no snapshot.
+        let waits = policy.snapshot_every.is_some_and(|every| every.is_positive()) && key.rollout == policy.rollout;
+        waits.then_some(policy)
+    });
+    let first = policies.next()??;
+    policies.all(|other| other.is_some()).then_some(first)
+}
+
+/// The answer by which a person keeps a release waiting on its way, or will where it has not begun.
+fn kept_waiting<'s>(state: &'s State, repository: &Repository, release: &Named) -> Option<&'s GateRecord> {
+    let Named { title, version, platform } = release;
+    let rollouts = &state.rollouts;
+    let waits = |gate: &&GateRecord| gate.answer == GateAnswer::Inconclusive;
+    let here = |on: &Option<SmolStr>| platform.is_none() || on.is_none() || on == platform;
+    let records = rollouts.of(title).iter().filter(|record| record.version == *version && here(&record.platform));
+    let begun: Vec<&RolloutRecord> = records.collect();
+    if begun.is_empty() {
+        let mut gates = rollouts.answers(title).iter().filter(waits);
+        return gates.find(|gate| gate.version == *version && here(&gate.platform));
+    }
+    begun.into_iter().find_map(|record| {
+        let rollout = repository.rollouts.get(&record.rollout)?;
+        let (_, furthest) = record.furthest(rollout)?;
+        // Nothing waits for the gate after the last ring.
+        let (_, before_last) = rollout.rings.split_last()?;
+        let mut ahead = before_last.iter().skip_while(|ring| ring.name != furthest.name);
+        ahead.find_map(|ring| {
+            let gate = (record.rollout.as_str(), ring.name.as_str());
+            rollouts.answer(title, version, record.platform.as_deref(), gate).filter(waits)
+        })
+    })
 }
 
 /// What a monitoring system says counts where a gate listens to it, of devices that are managed.

@@ -19,4 +19,4 @@ pub use director::{Director, Look};
 pub use evidence::evidence;
 pub use record::{Expedited, GateRecord, Happened, Moment, RingRecord, RolloutRecord, Rollouts, Trial};
 pub use signals::{Reading, SIGNAL_STALE_AFTER, SignalRecord, Signals};
-pub use status::{Stage, Status, because};
+pub use status::{KeptWaiting, Stage, Status, because};

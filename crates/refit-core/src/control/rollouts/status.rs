@@ -4,13 +4,15 @@ use super::{
     super::state::State,
     asked::{AskedFor, GateQuestion},
     evidence::evidence,
-    record::{GateRecord, Happened, RolloutRecord},
+    record::{GateRecord, Happened, Moment, RolloutRecord},
 };
 use crate::{
     decide::rough,
     policy::document::test::GateAnswer,
     rollout::{
-        Evidence, Measure, Verdict, Wants, judge,
+        Evidence, Measure, Verdict, Wants,
+        commands::NamedGate,
+        judge,
         words::{halted_because, halted_by, measured, outstanding, watched},
     },
 };
@@ -40,6 +42,19 @@ pub struct Status {
     pub soak: SignedDuration,
     /// What people are asked about its gate.
     pub asks: Vec<GateQuestion>,
+    /// That a person keeps its gate from passing.
+    pub kept: Option<KeptWaiting>,
+}
+
+/// A person's word that a gate is not clear: nothing passes there until it is taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptWaiting {
+    /// When it was said.
+    pub at: Timestamp,
+    /// Why.
+    pub why: Option<SmolStr>,
+    /// What takes it back, as somebody types it.
+    pub back: String,
 }
 
 /// How far a release is.
@@ -73,6 +88,7 @@ impl Status {
             halt: state.rollouts.halt(title, &record.version, record.platform.as_deref()).cloned(),
             soak: SignedDuration::ZERO,
             asks: state.rollouts.asks(title, record).cloned().collect(),
+            kept: None,
         };
         if let Some((rollout, _, ring)) = known {
             let soak = ring.soak;
@@ -82,6 +98,11 @@ impl Status {
                 status.evidence = evidence(state, title, record, &open.ring, gate, now);
                 status.verdict = status.evidence.as_ref().map(|evidence| judge(gate, soak, evidence, now));
             }
+            let gate = (record.rollout.as_str(), open.ring.as_str());
+            let said = state.rollouts.answer(title, &record.version, record.platform.as_deref(), gate);
+            let kept = said.filter(|said| said.answer == GateAnswer::Inconclusive && status.next.is_some());
+            status.kept =
+                kept.map(|said| KeptWaiting { at: said.at, why: said.why.clone(), back: said.named(title).back() });
             status.stage = match status.next {
                 None => Stage::Complete,
                 Some(_) if !status.asks.is_empty() => Stage::Asks,
@@ -97,8 +118,11 @@ impl Status {
     /// One sentence for people.
     pub fn sentence(&self, now: Timestamp) -> String {
         let ring = &self.ring;
-        let results =
-            self.evidence.as_ref().map_or_else(String::new, |evidence| format!(": {}", self.results(evidence, now)));
+        let results_after = |mark: &str| {
+            let evidence = self.evidence.as_ref();
+            evidence.map_or_else(String::new, |evidence| format!("{mark} {}", self.results(evidence, now)))
+        };
+        let results = results_after(":");
         match (&self.stage, &self.next) {
             (Stage::Halted, _) => {
                 let halt = self.halt.as_ref();
@@ -113,7 +137,17 @@ impl Status {
                 let why: String = self.asks.iter().map(|asked| format!("; {}", asked.because.sentence(now))).collect();
                 format!("a person has to say whether {next} opens{results}{why}")
             }
-            (Stage::UnderWay, Some(next)) => format!("{next} opens when {ring} has passed{results}"),
+            (Stage::UnderWay, Some(next)) => match &self.kept {
+                None => format!("{next} opens when {ring} has passed{results}"),
+                Some(KeptWaiting { at, why, back }) => {
+                    let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+                    let results = results_after(";");
+                    format!(
+                        "{next} waits because a person said at {at:.0} that {ring} is not clear{why}, until `{back}` takes that \
+                         back{results}"
+                    )
+                }
+            },
         }
     }
 
@@ -153,8 +187,60 @@ impl Status {
 /// Why a release is halted.
 pub fn because(halt: &GateRecord) -> String {
     let because = halted_because(halt.why.as_ref(), halt.verdict.as_ref(), halt.evidence.as_ref());
-    because
-        .unwrap_or_else(|| if halt.answer == GateAnswer::Halt { "its gate said so".to_owned() } else { String::new() })
+    because.unwrap_or_else(|| match (halt.answer, &halt.verdict) {
+        (GateAnswer::Halt, Some(_)) => "its gate said so".to_owned(),
+        (GateAnswer::Halt, None) => "a person said so".to_owned(),
+        _ => String::new(),
+    })
+}
+
+impl GateRecord {
+    /// The gate as people name it, where this was said; `title` is that of the release.
+    pub fn named<'s>(&'s self, title: &'s TitleId) -> NamedGate<'s> {
+        NamedGate {
+            title: title.as_str(),
+            version: &self.version,
+            after: &self.after,
+            rollout: self.rollout.as_deref(),
+            platform: self.platform.as_deref(),
+        }
+    }
+}
+
+impl Moment {
+    /// It in words. What it is that was taken back is known by what had been said: `before` are the moments of the same title that came
+    /// before it, oldest first.
+    pub fn says<'m>(&self, before: impl IntoIterator<Item = &'m Moment>) -> String {
+        let Happened::Answered { rollout, after, answer: None, why, .. } = &self.what else {
+            return self.what.to_string();
+        };
+        let mut said: Vec<(Option<&SmolStr>, GateAnswer)> = Vec::new();
+        for moment in before {
+            let Happened::Answered { rollout, after: ring, answer, .. } = &moment.what else { continue };
+            if (&moment.version, ring, &moment.platform) == (&self.version, after, &self.platform) {
+                let rollout = rollout.as_ref();
+                said.retain(|(of, _)| rollout.is_some() && *of != rollout);
+                said.extend(answer.map(|answer| (rollout, answer)));
+            }
+        }
+        let rollout = rollout.as_ref();
+        said.retain(|(of, _)| rollout.is_none() || *of == rollout);
+        let was = |answer: GateAnswer| said.iter().any(|(_, said)| *said == answer);
+        if was(GateAnswer::Halt) {
+            return self.what.to_string();
+        }
+        let where_it = if was(GateAnswer::Inconclusive) {
+            ", where a person kept it waiting"
+        } else if was(GateAnswer::Pass) {
+            ", where it had passed"
+        } else {
+            // It was said before the oldest moment that is kept.
+            ""
+        };
+        let of = rollout.map_or_else(String::new, |rollout| format!(" of {rollout}"));
+        let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        format!("taken back after ring {after}{of}{where_it}{why}")
+    }
 }
 
 impl fmt::Display for Happened {

@@ -16,6 +16,7 @@ fn status(stage: Stage) -> Status {
         halt: None,
         soak: SignedDuration::from_hours(48),
         asks: Vec::new(),
+        kept: None,
     }
 }
 
@@ -85,6 +86,62 @@ fn how_a_release_stands_is_one_sentence() {
 }
 
 #[test]
+fn what_a_person_keeps_waiting_is_said_with_what_takes_it_back() {
+    let kept = |why: Option<&str>| {
+        let back = "refit gate editor 2 canary back --platform linux".to_owned();
+        Some(KeptWaiting { at: at(5), why: why.map(Into::into), back })
+    };
+    let waits = Status { evidence: Some(evidence(0)), kept: kept(Some("wait for me")), ..status(Stage::UnderWay) };
+    let expected = "early waits because a person said at 1970-01-01T05:00:00Z that canary is not clear (wait for me), until `refit gate \
+        editor 2 canary back --platform linux` takes that back; 61 of 74 reported, none failed, soaked";
+    assert_eq!(waits.sentence(at(48)), expected);
+    let silent = Status { kept: kept(None), ..status(Stage::UnderWay) };
+    let expected = "early waits because a person said at 1970-01-01T05:00:00Z that canary is not clear, until `refit gate editor 2 canary \
+        back --platform linux` takes that back";
+    assert_eq!(silent.sentence(at(48)), expected);
+    assert!(Status { kept: kept(None), ..status(Stage::Halted) }.sentence(at(48)).starts_with("halted"));
+}
+
+#[test]
+fn what_was_taken_back_is_told_by_what_had_been_said() {
+    let moment = |rollout: Option<&str>, platform: Option<&str>, answer, why: Option<&str>| Moment {
+        seq: 1,
+        at: at(1),
+        version: "2".into(),
+        platform: platform.map(Into::into),
+        what: Happened::Answered {
+            rollout: rollout.map(Into::into),
+            after: "early".into(),
+            answer,
+            verdict: None,
+            evidence: None,
+            why: why.map(Into::into),
+        },
+    };
+    let (pass, halt, unclear) = (Some(GateAnswer::Pass), Some(GateAnswer::Halt), Some(GateAnswer::Inconclusive));
+    let back = moment(None, None, None, None);
+    let said = |before: &[Moment]| back.says(before);
+    assert_eq!(said(&[moment(None, None, halt, None)]), "let go on after ring early: the halt has ended");
+    assert_eq!(said(&[moment(None, None, pass, None)]), "taken back after ring early, where it had passed");
+    let waiting = "taken back after ring early, where a person kept it waiting";
+    assert_eq!(said(&[moment(None, None, halt, None), moment(None, None, unclear, None)]), waiting);
+    // What was said of one rollout is taken back with what is said of all; what is said elsewhere is not.
+    let (fast, slow) = (moment(Some("fast"), None, halt, None), moment(Some("slow"), None, pass, None));
+    assert_eq!(said(&[fast.clone(), slow.clone()]), "let go on after ring early: the halt has ended");
+    assert_eq!(
+        said(&[fast.clone(), moment(None, None, None, None), slow.clone()]),
+        "taken back after ring early, where it had passed"
+    );
+    assert_eq!(said(&[moment(None, Some("linux"), halt, None)]), "taken back after ring early");
+    assert_eq!(said(&[]), "taken back after ring early");
+    let of_slow = moment(Some("slow"), None, None, Some("too soon"));
+    let expected = "taken back after ring early of slow, where it had passed: too soon";
+    assert_eq!(of_slow.says(&[fast.clone(), slow.clone()]), expected);
+    // Everything else needs nothing before it.
+    assert_eq!(fast.says(&[slow]), "halted after ring early of fast: by hand");
+}
+
+#[test]
 fn what_a_gate_wants_is_said() {
     let wants = |wants: Wants| {
         let compared = [Measure::Silence, Measure::Signal("crashes".into())].map(|measure| Compared {
@@ -116,7 +173,9 @@ fn why_a_release_is_halted_is_said_with_figures() {
     assert_eq!(halted(silence), said);
     let person = GateRecord { why: Some("it burns".into()), until: Some(at(72)), ..failures };
     assert_eq!(halted(person), "halted after early: it burns, until 1970-01-04T00:00:00Z");
-    assert_eq!(halted(halt(None)), "halted after early: its gate said so");
+    assert_eq!(halted(halt(None)), "halted after early: a person said so");
+    let by_gate = GateRecord { verdict: Some(Verdict::Halts(HaltedBy::Failures)), ..halt(None) };
+    assert_eq!(halted(by_gate), "halted after early: its gate said so");
     assert_eq!(because(&GateRecord { answer: GateAnswer::Pass, ..halt(None) }), "");
     assert_eq!(status(Stage::Halted).sentence(at(1)), "halted after canary");
 }

@@ -85,6 +85,12 @@ pub struct GateDerivation {
     pub snapshot: Option<SmolStr>,
     /// The ring before it.
     pub after: SmolStr,
+    /// The rollout in which it was found what it says, or goes by; `None` is every rollout with such a ring.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<SmolStr>,
+    /// The platform that this was found on; `None` is every platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<SmolStr>,
     /// What it says.
     pub answer: GateAnswer,
     /// What it goes by, or went by when it answered; `None` where only its answer, or nothing, is known.

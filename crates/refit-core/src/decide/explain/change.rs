@@ -5,9 +5,12 @@ use super::{
     cited::is_exception,
     words::{list, utc},
 };
-use crate::decide::decision::{
-    Compliance, Decision, ExceptionVerdict, Goal, Held, Hold, PassedOver, ReleaseConsidered, ReleaseVerdict,
-    WouldChange,
+use crate::{
+    decide::decision::{
+        Compliance, Decision, ExceptionVerdict, Goal, Held, Hold, PassedOver, ReleaseConsidered, ReleaseVerdict,
+        WouldChange,
+    },
+    rollout::commands::about_release,
 };
 use jiff::Timestamp;
 
@@ -130,8 +133,8 @@ fn halts_end(decision: &Decision) -> impl Iterator<Item = String> {
         });
         // Where there is no log, nobody can be told.
         let resumed = halt.filter(|halt| halt.at.is_some()).map(|halt| {
-            let (title, version) = (&halt.title, &halt.version);
-            format!("when somebody lets {} go on: `refit resume {title} {version} --why TEXT`", held.name)
+            let resume = about_release("resume", halt.title.as_str(), &halt.version, None);
+            format!("when somebody lets {} go on: `{resume}`", held.name)
         });
         [Some(newer(&held.name)), resumed].into_iter().flatten()
     })

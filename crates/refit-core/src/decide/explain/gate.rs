@@ -9,6 +9,7 @@ use crate::{
     policy::document::test::GateAnswer,
     rollout::{
         HaltedBy, Measure, Verdict, Wants,
+        commands::{NamedGate, about_release},
         words::{figures, halted_because, halted_by, measured, outstanding, watched},
     },
     world::Evidence,
@@ -48,14 +49,25 @@ pub(super) fn gate(gate: &GateDerivation, view: &View) -> Entry {
         (None, None) if gate.answer == GateAnswer::Inconclusive && gate.at.is_none() => {
             return Entry::new(tone, format!("{subject} has not answered yet"));
         }
-        (None, None) => return Entry::new(tone, text),
+        (None, None) => String::new(),
     };
-    let entry = Entry::new(tone, format!("{text}: {by}"));
-    match &gate.evidence {
-        Some(evidence) if gate.answer == GateAnswer::Inconclusive && gate.at.is_none() => {
-            entry.with(wants(gate, evidence, view))
-        }
+    let by = if by.is_empty() { by } else { format!(": {by}") };
+    let entry = Entry::new(tone, format!("{text}{by}"));
+    match (gate.answer, gate.at, &gate.evidence) {
+        (GateAnswer::Inconclusive, None, Some(evidence)) => entry.with(wants(gate, evidence, view)),
+        (GateAnswer::Inconclusive, Some(_), _) => entry.with([format!("`{}` takes that back", named(gate).back())]),
         _ => entry,
+    }
+}
+
+/// The gate as people name it, where it was found.
+fn named(gate: &GateDerivation) -> NamedGate<'_> {
+    NamedGate {
+        title: gate.title.as_str(),
+        version: gate.snapshot.as_deref().unwrap_or(gate.version.as_str()),
+        after: &gate.after,
+        rollout: gate.rollout.as_deref(),
+        platform: gate.platform.as_deref(),
     }
 }
 
@@ -103,11 +115,12 @@ fn wants(gate: &GateDerivation, evidence: &Evidence, view: &View) -> Vec<String>
     // Whoever is watched has reported: nothing else is wanting.
     let passes = gate.failure_rate.filter(|_| !watching).map(|rate| passes(gate, evidence, rate));
     let asked = gate.asked.map(|since| {
-        let release = format!("{} {}", gate.title, gate.snapshot.as_deref().unwrap_or(gate.version.as_str()));
+        let named = named(gate);
         format!(
-            "a person has been asked since {}: `refit expedite {release} --why TEXT` lets it go on, `refit halt {release} --why TEXT` \
-             stops it",
-            view.when(since)
+            "a person has been asked since {}: `{}` lets it pass this gate, `{}` stops it",
+            view.when(since),
+            named.pass(),
+            about_release("halt", named.title, named.version, None)
         )
     });
     wanted.into_iter().chain(passes).chain(asked).collect()

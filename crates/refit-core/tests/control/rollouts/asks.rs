@@ -80,7 +80,10 @@ fn a_gate_of_which_the_policy_says_nothing_more_asks_a_week_after_its_soak_and_o
     assert_eq!(moments.iter().filter(|moment| matches!(moment.what, Happened::Asked { .. })).count(), 1);
     let (_, text) = explained(&mut shell, "d020");
     assert!(text.contains("a person has been asked since"), "{text}");
-    assert!(text.contains("`refit expedite editor 1.1.0 --why TEXT` lets it go on"), "{text}");
+    let pass =
+        "`refit gate editor 1.1.0 canary pass --rollout standard --platform linux --why TEXT` lets it pass this gate";
+    assert!(text.contains(pass), "{text}");
+    assert!(text.contains("`refit halt editor 1.1.0 --why TEXT` stops it"), "{text}");
     assert_eq!(shell.replayed().rollouts, shell.state.rollouts);
     // A person says that it goes on.
     answer(&mut shell, Some(GateAnswer::Pass));

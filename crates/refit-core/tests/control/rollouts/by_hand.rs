@@ -137,6 +137,108 @@ fn one_release_is_let_go_on_and_no_other() {
     assert_eq!(shell.tell(resume(None)).len(), 1, "of every platform where it is halted");
 }
 
+fn resume(platform: Option<&str>) -> Input {
+    Input::ResumeRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: platform.map(Into::into),
+        why: "it was the network".into(),
+    }
+}
+
+fn refused(shell: &mut Shell, input: Input) -> String {
+    let Err(Refusal::Conflict(why) | Refusal::Invalid(why)) = shell.try_as(&Actor::server(), input) else {
+        panic!("it is not refused")
+    };
+    why
+}
+
+#[test]
+fn what_is_halted_on_every_platform_goes_on_on_none_of_them_alone() {
+    let mut shell = fleet(12, 3);
+    shell.platform(&name(1), "macos");
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    assert_eq!(refused(&mut shell, resume(Some("linux"))), "editor 1.1.0 is not halted on linux");
+    // Both records hold it on Linux: whoever lifts the one would be told that it goes on.
+    let halt = |platform: Option<&str>| Input::HaltRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: platform.map(Into::into),
+        why: "the phones ring".into(),
+    };
+    shell.tell(halt(None));
+    shell.tell(halt(Some("linux")));
+    let why = refused(&mut shell, resume(Some("linux")));
+    let expected = "editor 1.1.0 is halted on every platform since 2026-11-01T00:00:00Z (the phones ring): `refit resume editor 1.1.0 --why \
+        TEXT` lets it go on, on linux and everywhere else";
+    assert_eq!(why, expected);
+    let title = TitleId::new("editor");
+    assert_eq!(shell.state.rollouts.answers(&title).len(), 2, "nothing was lifted");
+    assert_eq!(shell.tell(resume(None)).len(), 2);
+    assert!(shell.state.rollouts.halt(&title, "1.1.0", Some("linux")).is_none());
+}
+
+#[test]
+fn whoever_answers_for_a_gate_lifts_no_halt() {
+    let mut shell = fleet(12, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.tell(answer("1.1.0", "canary", Some("linux"), Some(GateAnswer::Halt)));
+    for said in [Some(GateAnswer::Pass), Some(GateAnswer::Inconclusive), None] {
+        let why = refused(&mut shell, answer("1.1.0", "canary", Some("linux"), said));
+        let resume = "`refit resume editor 1.1.0 --platform linux --why TEXT` lets it go on";
+        assert!(why.starts_with("editor 1.1.0 is halted on linux since ") && why.ends_with(resume), "{why}");
+    }
+    assert_eq!(shell.tell(resume(Some("linux"))).len(), 1);
+    assert_eq!(shell.tell(answer("1.1.0", "canary", Some("linux"), Some(GateAnswer::Pass))).len(), 1);
+}
+
+#[test]
+fn nobody_answers_for_what_there_is_not() {
+    let mut shell = fleet(12, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let pass = Some(GateAnswer::Pass);
+    let why = refused(&mut shell, answer("1.1.9", "canary", None, pass));
+    assert_eq!(why, "there is no release `1.1.9` of editor: the newest are 1.1.0, 1.0.0");
+    let why = refused(&mut shell, answer("1.1.0", "canary", Some("lunix"), pass));
+    assert_eq!(why, "no device is on platform `lunix`: there are linux");
+}
+
+/// The gate would keep it all the same: whoever is in a hurry is told so.
+#[test]
+fn an_expedited_release_does_not_wait_unheard_for_somebody_who_said_that_it_is_not_clear() {
+    let mut shell = fleet(12, 3);
+    shell.release("editor", "1.1.0");
+    let expedite = |platform: Option<&str>| Input::ExpediteRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: platform.map(Into::into),
+        why: "it is exploited".into(),
+    };
+    let unclear = Some(GateAnswer::Inconclusive);
+    // Also before it has begun, and at a gate that it has not come to.
+    for (begins, after) in [(false, "canary"), (true, "canary"), (true, "early")] {
+        if begins {
+            direct(&mut shell);
+        }
+        shell.tell(answer("1.1.0", after, None, unclear));
+        for platform in [None, Some("linux")] {
+            let why = refused(&mut shell, expedite(platform));
+            let said = format!("because a person said at 2026-11-01T00:00:00Z that it is not clear after ring {after}");
+            let back = format!("`refit gate editor 1.1.0 {after} back` takes that back");
+            assert!(why.contains(&said) && why.ends_with(&back), "{why}");
+        }
+        shell.tell(answer("1.1.0", after, None, None));
+    }
+    // Nothing waits after the last ring.
+    shell.tell(answer("1.1.0", "rest", None, unclear));
+    assert_eq!(shell.tell(expedite(None)).len(), 1);
+    let said = direct(&mut shell);
+    assert!(said.iter().any(|said| said.starts_with("editor 1.1.0: rest opens")), "{said:?}");
+}
+
 #[test]
 fn a_title_without_releases_is_told_from_one_that_does_not_exist() {
     let mut shell = fleet(12, 3);

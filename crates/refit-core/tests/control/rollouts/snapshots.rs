@@ -211,6 +211,70 @@ fn a_person_halts_and_expedites_the_snapshot_and_is_told_so_where_it_is_one_rele
 }
 
 #[test]
+fn a_release_that_waits_for_its_snapshot_is_not_expedited_in_vain() {
+    let mut shell = fleet(12, 3);
+    shell.release("deb/openssl", "2-1");
+    assert_eq!(direct(&mut shell), [""; 0]);
+    let openssl = TitleId::new("deb/openssl");
+    let expedite = |platform: Option<&str>| Input::ExpediteRelease {
+        title: openssl.clone(),
+        version: "2-1".into(),
+        platform: platform.map(Into::into),
+        why: "it burns".into(),
+    };
+    for platform in [None, Some("linux")] {
+        let Err(Refusal::Conflict(why)) = shell.try_as(&Actor::server(), expedite(platform)) else { panic!() };
+        assert!(
+            why.starts_with("deb/openssl 2-1 moves with the next snapshot of `linux`, which has not begun: "),
+            "{why}"
+        );
+        assert!(why.contains("name a rollout in an entry of the policy's `deadline`"), "{why}");
+    }
+    let pass = Input::AnswerGate {
+        title: openssl.clone(),
+        version: "2-1".into(),
+        rollout: None,
+        after: "canary".into(),
+        platform: None,
+        answer: Some(GateAnswer::Pass),
+        until: None,
+        why: Some("somebody looked".into()),
+        found: None,
+    };
+    let Err(Refusal::Conflict(why)) = shell.try_as(&Actor::server(), pass) else { panic!() };
+    assert!(why.ends_with("which has not begun: answer for that"), "{why}");
+    // Where the policy takes none, it moves by itself.
+    shell.apply(&POLICY.replace("rollout: { use: standard, every: 7d }", "rollout: standard"));
+    shell.settle();
+    assert_eq!(shell.tell(expedite(None)).len(), 1);
+    let said = direct(&mut shell);
+    assert!(said.contains(&"deb/openssl 2-1: rest opens with 9".to_owned()), "{said:?}");
+}
+
+#[test]
+fn what_goes_on_with_its_snapshot_is_told_so_where_it_is_one_release_that_is_named() {
+    let mut shell = fleet(12, 3);
+    shell.release("deb/openssl", "2-1");
+    shell.wait(7 * 24);
+    direct(&mut shell);
+    shell.tell(Input::HaltRelease {
+        title: snapshot_title("linux"),
+        version: "2026-11-09".into(),
+        platform: None,
+        why: "stop".into(),
+    });
+    let resume = Input::ResumeRelease {
+        title: TitleId::new("deb/openssl"),
+        version: "2-1".into(),
+        platform: Some("linux".into()),
+        why: "it is fine".into(),
+    };
+    let Err(Refusal::Conflict(why)) = shell.try_as(&Actor::server(), resume) else { panic!() };
+    assert!(why.starts_with("deb/openssl 2-1 is halted with `snapshot/linux` 2026-11-09 since "), "{why}");
+    assert!(why.ends_with("`refit resume snapshot/linux 2026-11-09 --why TEXT` lets that go on"), "{why}");
+}
+
+#[test]
 fn what_a_halted_snapshot_took_away_stays_away_when_the_policy_takes_snapshots_no_more() {
     let mut shell = fleet(60, 20);
     shell.release("deb/openssl", "2-1");

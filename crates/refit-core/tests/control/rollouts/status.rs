@@ -65,6 +65,40 @@ fn a_release_is_under_way_asks_a_person_and_is_complete() {
 }
 
 #[test]
+fn a_release_that_a_person_keeps_waiting_says_so_until_that_is_taken_back() {
+    let mut shell = fleet(30, 4);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    answer(&mut shell, "early", GateAnswer::Inconclusive);
+    assert!(status(&shell).kept.is_none(), "it has not come to that gate");
+    answer(&mut shell, "canary", GateAnswer::Inconclusive);
+    let said = status(&shell).sentence(shell.now);
+    let expected = "early waits because a person said at 2026-11-01T00:00:00Z that canary is not clear (somebody looked), until `refit gate \
+        editor 1.1.0 canary back --platform linux` takes that back; 0 of 4 reported, none failed";
+    assert_eq!(said, expected);
+    let moment = |shell: &Shell| {
+        let moments = &shell.state.rollouts.timelines[&TitleId::new("editor")];
+        let (last, before) = (moments.last().unwrap(), moments.iter().take(moments.len() - 1));
+        last.says(before.map(|moment| &**moment))
+    };
+    assert_eq!(moment(&shell), "kept waiting after ring canary: somebody looked");
+    shell.tell(Input::AnswerGate {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        rollout: None,
+        after: "canary".into(),
+        platform: Some("linux".into()),
+        answer: None,
+        until: None,
+        why: None,
+        found: None,
+    });
+    assert_eq!(moment(&shell), "taken back after ring canary, where a person kept it waiting");
+    let said = status(&shell).sentence(shell.now);
+    assert_eq!(said, "early opens when canary has passed: 0 of 4 reported, none failed");
+}
+
+#[test]
 fn a_release_is_halted_and_its_rollout_can_be_gone() {
     let mut shell = fleet(60, 20);
     shell.release("editor", "1.1.0");

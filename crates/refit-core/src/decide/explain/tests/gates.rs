@@ -64,6 +64,22 @@ fn a_gate_that_waits_for_silence_says_so_and_not_that_it_passes() {
 }
 
 #[test]
+fn a_gate_that_asks_names_the_command_that_lets_it_pass_this_gate_and_no_other() {
+    let text = told(", silence: 1%", |state| {
+        measures(state, vec![compared(Measure::Silence, (0, 10), (0, 60), Some(3))]);
+        (state.rollout, state.platform) = (Some("standard".into()), Some("macos".into()));
+        let asked = Some(at("2026-11-24T09:00:00Z"));
+        state.notes = Some(Box::new(GateNotes { asked, ..GateNotes::default() }));
+    });
+    let pass = "`refit gate google-chrome 131.0.6778.86 canary pass --rollout standard --platform macos --why TEXT` lets it pass this gate";
+    assert!(text.contains(pass), "{text}");
+    assert!(
+        text.contains("`refit halt google-chrome 131.0.6778.86 --why TEXT` stops it") && !text.contains("expedite"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_measure_that_looks_worse_is_named_with_its_figures() {
     let text = told(", silence: 1%, reports: 1%", |state| {
         let silence = compared(Measure::Silence, (0, 10), (0, 60), Some(10));
