@@ -134,14 +134,14 @@ impl Rollouts {
         let ends = self.answers(&title).iter().any(|known| is_ended(&known));
         let people = Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)));
         let by_people = self.answers(&title).iter().filter(is_ended).any(|halt| halt.verdict == people);
-        // What ends by itself excuses nothing; what people alone had said has had its time, unless somebody has confirmed it: then it is
-        // weighed when that halt ends.
         let is_all_held = stay.iter().any(|on| on.is_none() || *on == platform);
         let on: BTreeSet<SmolStr> = match is_all_held || platform.is_some() {
             true => BTreeSet::new(),
             false => stay.into_iter().flatten().collect(),
         };
         let is_held_on = is_all_held || !on.is_empty();
+        // What ends by itself excuses nothing; what people alone had said has had its time, unless somebody has confirmed it: then it is
+        // weighed when that halt ends.
         if answer.is_none() && why.is_some() {
             self.went_on((&title, &version), platform.as_ref(), here, at);
         } else if by_people && !is_held_on {

@@ -16,7 +16,8 @@ impl State {
         let rollout = self.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
         let Some(last) = rollout.and_then(|rollout| rollout.rings.last()) else { return false };
         let platform = record.platform.as_deref();
-        self.rollouts.of(title).iter().any(|other| {
+        // The newest first: it is what has taken over from nearly all that there ever were.
+        self.rollouts.of(title).iter().rev().any(|other| {
             other.is_of(&record.rollout, &other.version, platform)
                 && other.ring(&last.name).is_some()
                 && self.is_later(title, &other.version, &record.version)
