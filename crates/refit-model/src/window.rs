@@ -111,7 +111,9 @@ impl Window {
     /// Occurrences from `from` on, in wall time, each worked out when it is asked for.
     fn occurrences(&self, from: civil::DateTime) -> Option<impl Iterator<Item = civil::DateTime> + use<>> {
         let from = utc(from)?;
-        let start = self.start_near(from)?;
+        // A rule that has come to its end still has a beginning: a window that lasts long may be open after its last opening.
+        let near = self.rule.get_until().map_or(from, |until| from.min(until.with_timezone(&Utc)));
+        let start = self.start_near(near)?;
         let set = self.rule.clone().build(start.with_timezone(&Tz::UTC)).ok()?.limit();
         Some((&set).into_iter().skip_while(move |at| *at < from).filter_map(|at| wall(&at)))
     }
@@ -163,6 +165,7 @@ impl fmt::Debug for Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn window(rule: &str, hours: i64) -> Window {
         Window::parse(rule, SignedDuration::from_hours(hours)).unwrap()
@@ -289,6 +292,62 @@ mod tests {
                 let expected: Vec<_> = all.iter().copied().filter(|at| *at >= from).take(3).collect();
                 assert_eq!(near, expected, "{rule} from {from}");
             }
+        }
+    }
+
+    #[test]
+    fn a_window_that_lasts_for_long_is_open_after_the_end_of_its_rule() {
+        let fortnight = window("FREQ=DAILY;BYHOUR=9;UNTIL=20261120T120000Z", 24 * 14);
+        // The last opening is that of the 20th.
+        for now in ["2026-11-20T13:00:00Z", "2026-11-26T09:00:00Z", "2026-12-04T08:59:59Z"] {
+            assert_eq!(open(&fortnight, "UTC", now).unwrap(), "2026-12-04T09:00:00Z", "{now}");
+        }
+        assert_eq!(open(&fortnight, "UTC", "2026-12-04T09:00:00Z"), None);
+        assert_eq!(open(&fortnight, "UTC", "2029-01-01T00:00:00Z"), None);
+        let next = fortnight.next_opening(&TimeZone::UTC, "2026-11-26T09:00:00Z".parse().unwrap());
+        assert_eq!(next, None, "it opens no more");
+        // The rule ended on the very day from which it is counted.
+        let once = window("FREQ=DAILY;UNTIL=20200101T000000Z", 24 * 30);
+        assert_eq!(open(&once, "UTC", "2020-01-30T00:00:00Z").unwrap(), "2020-01-31T00:00:00Z");
+    }
+
+    const RULES: &[&str] = &[
+        "FREQ=DAILY",
+        "FREQ=DAILY;INTERVAL=3;BYHOUR=4,22",
+        "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH;BYHOUR=1",
+        "FREQ=WEEKLY;BYDAY=SU",
+        "FREQ=HOURLY;INTERVAL=5",
+        "FREQ=HOURLY;INTERVAL=24;BYMINUTE=0,30",
+        "FREQ=MONTHLY;BYDAY=2TU;BYHOUR=2",
+        "FREQ=MONTHLY;INTERVAL=5;BYMONTHDAY=-1",
+        "FREQ=YEARLY;BYMONTH=3,11;BYDAY=SU",
+    ];
+
+    const ZONES: &[&str] = &["UTC", "Europe/Berlin", "Asia/Tokyo", "America/Sao_Paulo"];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        /// Also where the rule has come to its end, a little or long ago.
+        #[test]
+        fn a_window_is_open_where_counting_all_its_openings_says_so(
+            rule in proptest::sample::select(RULES),
+            zone in proptest::sample::select(ZONES),
+            lasts in 1_i64..60 * 24,
+            end in proptest::option::of(0_i64..400 * 24),
+            now in 0_i64..500 * 24 * 60,
+        ) {
+            let at = |hours: i64| ORIGIN.checked_add(SignedDuration::from_hours(hours)).unwrap();
+            let until = end.map_or_else(String::new, |end| format!(";UNTIL={}Z", at(end).strftime("%Y%m%dT%H%M%S")));
+            let window = window(&format!("{rule}{until}"), lasts);
+            let zone = TimeZone::get(zone).unwrap();
+            // Half of the time it is soon after the rule has ended.
+            let from = end.filter(|_| now % 2 == 0).map_or(ORIGIN, at);
+            let now = moment(&zone, from).unwrap() + SignedDuration::from_mins(if from == ORIGIN { now } else { now / 8 });
+            let begun = counted_from_the_beginning(&window).into_iter().filter_map(|start| moment(&zone, start));
+            let last = begun.filter(|start| *start <= now).max();
+            let expected = last.map(|start| start + window.lasts()).filter(|end| now < *end);
+            prop_assert_eq!(window.open_until(&zone, now), expected, "{} at {}", window.text(), now);
         }
     }
 

@@ -105,8 +105,8 @@ pub(super) fn state<'s>(case: &Case<'_>, set: &ReleaseSet<'s>, rollout: &Rollout
     here.max_by_key(|state| state.platform.is_some())
 }
 
-/// What the gate after a ring says of a release set; inconclusive while nothing is known. A halt counts whoever found it; else what was
-/// found on the device's own platform comes before what was found on all, and of several the most careful.
+/// What the gate after a ring says of a release set; inconclusive while nothing is known. A halt counts whoever found it; else what is
+/// said of one rollout or platform comes before what is said of all, and of several that are as exact the most careful counts.
 pub(super) fn gate_after(case: &Case<'_>, set: &ReleaseSet<'_>, rollout: &Rollout, ring: &str) -> GateAnswer {
     found_after(case, set, rollout, ring).map_or(GateAnswer::Inconclusive, |(_, answer, _)| answer)
 }
@@ -122,10 +122,13 @@ fn found_after<'s>(
         let (answer, verdict) = answer(case, rollout, finding);
         (finding, answer, verdict)
     });
-    found.min_by_key(|(finding, answer, _)| match answer {
-        GateAnswer::Halt => (false, 0),
-        GateAnswer::Inconclusive => (finding.platform.is_none(), 1),
-        GateAnswer::Pass => (finding.platform.is_none(), 2),
+    found.min_by_key(|(finding, answer, _)| {
+        let of_all = [finding.rollout.is_none(), finding.platform.is_none()].into_iter().filter(|all| *all).count();
+        match answer {
+            GateAnswer::Halt => (0, 0),
+            GateAnswer::Inconclusive => (of_all, 1),
+            GateAnswer::Pass => (of_all, 2),
+        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
+mod answers;
 mod asks;
 mod by_hand;
 mod explained;
@@ -12,6 +13,7 @@ mod side_by_side;
 mod signals;
 mod snapshots;
 mod status;
+mod succession;
 
 pub use signals::exploited;
 

@@ -137,8 +137,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
     metrics.lag.set(stale.max(api.shell().metrics().due.get()));
     metrics.stopped.set(i64::from(view.state.brake.is_some()));
     let rollouts = &view.state.rollouts;
-    let asking = view.state.policy.as_ref().map_or(0, |policy| rollouts.waiting_for_people(&policy.repository));
-    metrics.asking.set(asking as i64);
+    metrics.asking.set(view.state.waiting_for_people() as i64);
     let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt;
     let halted =
         rollouts.gates.iter().flat_map(|(title, gates)| gates.iter().filter(halts).map(move |it| (title, &it.version)));

@@ -161,6 +161,7 @@ fn moment_said<'m>(moment: &Moment, before: impl Iterator<Item = &'m Moment>) ->
     let (ring, answer, evidence) = match &moment.what {
         Happened::Opened { ring, .. } => (Some(ring), None, None),
         Happened::Answered { after, answer, evidence, .. } => (Some(after), *answer, evidence.clone()),
+        Happened::HaltEnded { after, .. } => (Some(after), None, None),
         Happened::Asked { after, evidence, .. } => (Some(after), None, evidence.clone()),
         Happened::Expedited { .. } => (None, None, None),
     };

@@ -70,6 +70,7 @@ fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
     if let Some(before) = known.rings.iter().take(place).find(|before| !is_open(&before.name)) {
         return Err(Refusal::Conflict(format!("ring `{}` comes before `{ring}` and has not opened", before.name)));
     }
+    not_stopped(state)?;
     not_halted(state, title, version, platform)?;
     // What moves as one is fixed when it begins.
     let releases = record.map_or_else(|| releases.clone(), |record| record.releases.iter().cloned().collect());
@@ -77,21 +78,30 @@ fn open_ring_on(state: &State, opened: RingOpened) -> Result<Outcome, Refusal> {
     if let Some(policy) = snapshot.filter(|_| releases.is_empty()) {
         return Err(Refusal::Conflict(format!("no snapshot of `{policy}` is under way: it begins by itself")));
     }
-    // Who belongs to the ring now stays in it; who comes later goes to the next.
+    // Who belongs to the ring now stays in it; who comes later goes to the next, and who is only observed belongs to none.
     let members = members.clone().unwrap_or_else(|| {
         let inside = state.managed().filter(|device| {
-            let mut ours = device.published.values().filter(|published| match snapshot {
-                Some(policy) => published.key.policy == policy,
-                None => published.key.slot.title == *title,
+            let keys = device.published.values().map(|published| &published.key);
+            let mut ours = keys.filter(|key| match snapshot {
+                Some(policy) => key.policy == policy,
+                None => key.slot.title == *title,
             });
-            ours.any(|published| {
-                published.key.rollout.as_ref() == Some(rollout) && published.key.ring.as_ref() == Some(ring)
+            ours.any(|key| {
+                key.mode != Mode::Observe && key.rollout.as_ref() == Some(rollout) && key.ring.as_ref() == Some(ring)
             })
         });
         let inside: DeviceSet = inside.map(|device| device.index).collect();
         platform.map_or_else(|| inside.clone(), |platform| inside.both(&state.found.on_platform(platform)))
     });
     Ok(one(RingOpened { members: Some(members), releases, ..opened }))
+}
+
+/// Nobody opens a ring or lets anything pass while everything is stopped, whoever decided so before.
+fn not_stopped(state: &State) -> Result<(), Refusal> {
+    match &state.brake {
+        Some((why, _)) => Err(Refusal::Stopped { why: why.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Nobody opens a ring of what is halted, by itself or with the snapshot that it moves with.
@@ -156,7 +166,13 @@ pub(super) fn answer_gate(state: &State, answered: GateAnswered, now: Timestamp)
     let same = known.map(|known| known.answer) == answered.answer;
     let lasts = known.and_then(|known| known.until).is_some_and(|end| answered.until.is_none_or(|until| until > end));
     let again = same && (known.is_none() || (answered.verdict.is_some() && !lasts));
-    Ok(if again { Outcome::default() } else { one(answered) })
+    if again {
+        return Ok(Outcome::default());
+    }
+    if answered.answer == Some(GateAnswer::Pass) {
+        not_stopped(state)?;
+    }
+    Ok(one(answered))
 }
 
 pub(super) fn halt(state: &State, release: Named, why: SmolStr, now: Timestamp) -> Result<Outcome, Refusal> {

@@ -1,15 +1,16 @@
 //! Questions to people: gates that have not answered for too long, and due times that have come behind a gate that has not.
 //!
-//! A question is written down once. It is open until somebody answers the gate, or the next ring opens whoever let it.
+//! A question is written down once. It is open until somebody answers the gate, or the next ring opens whoever let it; and nobody has
+//! to answer what has no more to do with anybody: [`State::open_questions`] says which those are.
 
 use super::{
-    super::event::{GateAnswered, GateAsked, RingOpened},
+    super::{
+        event::{GateAnswered, GateAsked, RingOpened},
+        state::State,
+    },
     record::{Happened, Moment, RolloutRecord, Rollouts},
 };
-use crate::{
-    decide::rough,
-    policy::{document::test::GateAnswer, repository::Repository},
-};
+use crate::{decide::rough, policy::document::test::GateAnswer};
 use jiff::Timestamp;
 use refit_model::TitleId;
 use schemars::JsonSchema;
@@ -72,30 +73,48 @@ impl AskedFor {
     }
 }
 
+impl State {
+    /// What a person has to say about a release in a rollout: what was asked and is not answered, while that rollout is in the policy and
+    /// has a ring before the release, the release is not halted there, and no later one has taken its place.
+    pub fn open_questions<'s>(
+        &'s self,
+        title: &TitleId,
+        record: &'s RolloutRecord,
+    ) -> impl Iterator<Item = &'s GateQuestion> {
+        let mut asked = self.rollouts.asks(title, record).peekable();
+        let is_open = asked.peek().is_some() && self.waits_for_a_gate(title, record);
+        asked.filter(move |_| is_open)
+    }
+
+    /// How many releases wait for a person, in each rollout and on each platform.
+    pub fn waiting_for_people(&self) -> usize {
+        let asked = self.rollouts.asked.keys();
+        let records = asked.flat_map(|title| self.rollouts.of(title).iter().map(move |record| (title, record)));
+        records.filter(|(title, record)| self.open_questions(title, record).next().is_some()).count()
+    }
+
+    fn waits_for_a_gate(&self, title: &TitleId, record: &RolloutRecord) -> bool {
+        let rollout = self.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
+        let stands_before_a_ring = rollout.is_some_and(|rollout| {
+            record.furthest(rollout).is_some() && rollout.rings.iter().any(|ring| record.ring(&ring.name).is_none())
+        });
+        stands_before_a_ring
+            && self.rollouts.halt(title, &record.version, record.platform.as_deref()).is_none()
+            && !self.is_succeeded(title, record)
+    }
+}
+
 impl Rollouts {
     /// What was asked of a title's releases and is not answered.
     pub fn questions(&self, title: &TitleId) -> &[GateQuestion] {
         self.asked.get(title).map_or(&[], |list| list.as_slice())
     }
 
-    /// What was asked about the gates of a release in a rollout, and is not answered: a ring that opens ends all of that.
+    /// What was asked about the gates of a release in a rollout, and is not answered: a ring that opens ends all of that. Whether a person
+    /// still has to say anything is what [`State::open_questions`] knows.
     pub fn asks<'s>(&'s self, title: &TitleId, record: &'s RolloutRecord) -> impl Iterator<Item = &'s GateQuestion> {
         let questions = self.questions(title).iter();
         questions.filter(|question| record.is_of(&question.rollout, &question.version, question.platform.as_deref()))
-    }
-
-    /// How many releases wait for a person, on each platform: those of rollouts that a repository still has, and of which no later
-    /// release has gone all the way.
-    pub fn waiting_for_people(&self, repository: &Repository) -> usize {
-        let records = self.asked.keys().flat_map(|title| self.of(title).iter().map(move |record| (title, record)));
-        let waiting = records.filter(|(title, record)| {
-            let Some(rollout) = repository.rollouts.get(&record.rollout) else { return false };
-            let Some(last) = rollout.rings.last() else { return false };
-            let later = self.of(title).iter().skip_while(|known| known != record).skip(1);
-            let mut later = later.filter(|it| it.is_of(&record.rollout, &it.version, record.platform.as_deref()));
-            self.asks(title, record).next().is_some() && later.all(|later| later.ring(&last.name).is_none())
-        });
-        waiting.count()
     }
 
     /// Since when the gate after an open ring has been able to answer and has not: that ring opened, or somebody took back what

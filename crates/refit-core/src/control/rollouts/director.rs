@@ -281,19 +281,10 @@ impl One<'_> {
         }
     }
 
-    /// Whether a release that began later has gone all the way, and nobody waits for this one: each look would otherwise weigh all
-    /// releases that there ever were.
+    /// Whether a release that follows it in its branch has gone all the way, and nobody waits for this one: each look would otherwise
+    /// weigh all releases that there ever were.
     fn is_superseded(&self, record: &RolloutRecord) -> bool {
-        let rollouts = &self.state.rollouts;
-        let nobody_waits = self.waiting.values().all(DeviceSet::is_empty);
-        let later = rollouts.of(self.title).iter().skip_while(|known| *known != record).skip(1);
-        let mut later = later.filter(|later| later.is_of(&self.rollout.name, &later.version, Some(self.platform)));
-        nobody_waits
-            && later.any(|later| {
-                let last = self.rollout.rings.last();
-                let gone_all_the_way = last.is_some_and(|last| later.ring(&last.name).is_some());
-                gone_all_the_way && rollouts.halt(self.title, &later.version, Some(self.platform)).is_none()
-            })
+        self.waiting.values().all(DeviceSet::is_empty) && self.state.is_succeeded(self.title, record)
     }
 
     /// What the gate says now; `None` where the rollout has none.

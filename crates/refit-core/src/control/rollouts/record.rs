@@ -1,9 +1,9 @@
-//! What has opened, what gates said, and what came of a release on devices.
+//! What has opened, and what came of a release on devices.
 
 use super::{
     super::{
         device_set::DeviceSet,
-        event::{GateAnswered, ReleaseExpedited, RingOpened},
+        event::{ReleaseExpedited, RingOpened},
     },
     asked::{AskedFor, GateQuestion},
     signals::Signals,
@@ -13,7 +13,7 @@ use crate::{
         document::test::GateAnswer,
         repository::{Ring, Rollout},
     },
-    rollout::{Evidence, HaltedBy, Measure, Verdict, snapshot_policy},
+    rollout::{Evidence, Verdict, snapshot_policy},
 };
 use imbl::{OrdMap, Vector};
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+pub(super) use super::answered::GateRecord;
 
 /// All that the log says of releases under way, by title.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -99,6 +101,18 @@ pub enum Happened {
         /// Why, where a person answered.
         why: Option<SmolStr>,
     },
+    /// One halt of several ended: another still holds the release.
+    HaltEnded {
+        /// The rollout whose gate it was; `None` is every rollout with such a ring.
+        rollout: Option<SmolStr>,
+        /// The ring before the gate.
+        after: SmolStr,
+        /// Why, where a person took it back.
+        why: Option<SmolStr>,
+        /// The platforms on which another holds it, where it ended on all and goes on on the rest.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        on: BTreeSet<SmolStr>,
+    },
     /// A person was asked whether it goes on.
     Asked {
         /// The rollout.
@@ -147,32 +161,6 @@ pub struct RingRecord {
     pub members: Option<DeviceSet>,
     /// When the first of its devices reported.
     pub first_result: Option<Timestamp>,
-}
-
-/// What a gate said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GateRecord {
-    /// The release.
-    pub version: SmolStr,
-    /// The rollout in which the gate stands; `None` is every rollout with such a ring. A halt counts in all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollout: Option<SmolStr>,
-    /// The ring before the gate.
-    pub after: SmolStr,
-    /// The platform that it speaks of.
-    pub platform: Option<SmolStr>,
-    /// The answer.
-    pub answer: GateAnswer,
-    /// When it answered.
-    pub at: Timestamp,
-    /// Until when that counts; `None` is: until somebody takes it back.
-    pub until: Option<Timestamp>,
-    /// Why, where the evidence answered.
-    pub verdict: Option<Verdict>,
-    /// What it went by.
-    pub evidence: Option<Evidence>,
-    /// Why, where a person answered.
-    pub why: Option<SmolStr>,
 }
 
 /// What came of a release on devices, whatever moved it. A device that has gone on to another release since stays in it.
@@ -242,19 +230,6 @@ impl RolloutRecord {
     }
 }
 
-impl GateRecord {
-    /// Whether it speaks of a release on a platform.
-    pub fn speaks_of(&self, version: &str, platform: Option<&str>) -> bool {
-        self.version == version && (self.platform.is_none() || self.platform.as_deref() == platform)
-    }
-
-    /// Whether another answer takes its place: one of the same gate, or of the gates after such rings of all rollouts.
-    pub(in super::super) fn gives_way_to(&self, other: &GateAnswered) -> bool {
-        (&self.version, &self.after, &self.platform) == (&other.version, &other.after, &other.platform)
-            && (other.rollout.is_none() || self.rollout == other.rollout)
-    }
-}
-
 impl Rollouts {
     /// What has opened of a title.
     pub fn of(&self, title: &TitleId) -> &[RolloutRecord] {
@@ -293,23 +268,25 @@ impl Rollouts {
             moment.version == version && (moment.platform.is_none() || moment.platform.as_deref() == platform)
         });
         for moment in of_release {
-            let Happened::Answered { rollout, after, answer, .. } = &moment.what else { continue };
+            let (rollout, after, answer) = match &moment.what {
+                Happened::Answered { rollout, after, answer, .. } => (rollout, after, *answer),
+                Happened::HaltEnded { rollout, after, .. } => (rollout, after, None),
+                _ => continue,
+            };
+            // The other halt may be that of a snapshot.
+            let is_held_on = matches!(&moment.what, Happened::HaltEnded { on, .. }
+                if on.is_empty() || platform.is_some_and(|platform| on.contains(platform)));
             let before = halted.len();
             halted.retain(|(of, ring, platform)| {
                 (*ring, *platform) != (after, &moment.platform) || (rollout.is_some() && *of != rollout)
             });
-            if *answer == Some(GateAnswer::Halt) {
+            if answer == Some(GateAnswer::Halt) {
                 halted.insert((rollout, after, &moment.platform));
-            } else if halted.len() < before && moment.at > since {
+            } else if halted.len() < before && halted.is_empty() && !is_held_on && moment.at > since {
                 return true;
             }
         }
         false
-    }
-
-    /// What gates said of a title.
-    pub fn answers(&self, title: &TitleId) -> &[GateRecord] {
-        self.gates.get(title).map_or(&[], |list| list.as_slice())
     }
 
     /// What came of a release, where it has begun. What came of a snapshot is what came of the releases that move with it: it failed
@@ -341,39 +318,6 @@ impl Rollouts {
         }
         let records = self.of(title).iter().filter(|record| record.version == version);
         records.flat_map(|record| record.releases.iter().cloned()).collect()
-    }
-
-    /// The halts of a release, and of the snapshots that it moves with, each with the title that it speaks of.
-    pub fn halts_of(&self, title: &TitleId, version: &str) -> impl Iterator<Item = (TitleId, &GateRecord)> {
-        let trial = self.trials.get(title).and_then(|trials| trials.get(version));
-        let snapshots = trial.into_iter().flat_map(|trial| &trial.snapshots);
-        let sets = std::iter::once((title.clone(), SmolStr::from(version))).chain(snapshots.cloned());
-        sets.flat_map(|(title, version)| {
-            let halts = move |gate: &&GateRecord| gate.answer == GateAnswer::Halt && gate.version == version;
-            let found: Vec<_> = self.answers(&title).iter().filter(halts).collect();
-            found.into_iter().map(move |gate| (title.clone(), gate))
-        })
-    }
-
-    /// The halt of a release on a platform.
-    pub fn halt(&self, title: &TitleId, version: &str, platform: Option<&str>) -> Option<&GateRecord> {
-        let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt && gate.speaks_of(version, platform);
-        self.answers(title).iter().find(halts)
-    }
-
-    /// What the gate after a ring of a rollout said of a release on a platform. Two rollouts may have rings of one name: what is enough
-    /// for an urgent one is not for the other.
-    pub fn answer(
-        &self,
-        title: &TitleId,
-        version: &str,
-        platform: Option<&str>,
-        (rollout, after): (&str, &str),
-    ) -> Option<&GateRecord> {
-        self.answers(title).iter().find(|gate| {
-            let here = gate.rollout.as_deref().is_none_or(|of| of == rollout);
-            here && gate.after == after && gate.speaks_of(version, platform)
-        })
     }
 
     /// A release begins: from now on what comes of it on devices counts. `already` are devices that have it: they are results, whatever
@@ -442,7 +386,7 @@ impl Rollouts {
     }
 
     /// A person lets a release go on: what came of it until now no longer speaks against it.
-    fn went_on(
+    pub(super) fn went_on(
         &mut self,
         (title, version): (&TitleId, &str),
         platform: Option<&SmolStr>,
@@ -458,7 +402,7 @@ impl Rollouts {
     }
 
     /// Changes what came of the releases that move as one.
-    fn change_trials(&mut self, title: &TitleId, version: &str, change: impl Fn(&mut Trial)) {
+    pub(super) fn change_trials(&mut self, title: &TitleId, version: &str, change: impl Fn(&mut Trial)) {
         for (title, version) in self.parts(title, version) {
             let Some(trials) = self.trials.get_mut(&title).filter(|trials| trials.contains_key(&version)) else {
                 continue;
@@ -466,45 +410,6 @@ impl Rollouts {
             if let Some(trial) = Arc::make_mut(trials).get_mut(&version) {
                 change(trial);
             }
-        }
-    }
-
-    /// `here` are the devices of the platform that it speaks of, where it speaks of one.
-    pub(in super::super) fn gate_answered(
-        &mut self,
-        seq: u64,
-        at: Timestamp,
-        answered: &GateAnswered,
-        here: Option<&DeviceSet>,
-    ) {
-        let GateAnswered { title, version, rollout, after, platform, answer, verdict, evidence, why, .. } =
-            answered.clone();
-        // What ends by itself excuses nothing; what people alone had said has had its time.
-        if answer.is_none() && why.is_some() {
-            self.went_on((&title, &version), platform.as_ref(), here, at);
-        } else if answer.is_none()
-            && let Some(halt) = self.answers(&title).iter().find(|known| known.gives_way_to(answered))
-            && halt.verdict == Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)))
-        {
-            self.change_trials(&title, &version, |trial| trial.complained.take_out(here));
-        }
-        let what = Happened::Answered { rollout, after, answer, verdict, evidence, why };
-        self.note(&title, Moment { seq, at, version, platform, what });
-        let list = Arc::make_mut(self.gates.entry(answered.title.clone()).or_default());
-        list.retain(|known| !known.gives_way_to(answered));
-        if let Some(answer) = answered.answer {
-            list.push(GateRecord {
-                version: answered.version.clone(),
-                rollout: answered.rollout.clone(),
-                after: answered.after.clone(),
-                platform: answered.platform.clone(),
-                answer,
-                at,
-                until: answered.until,
-                verdict: answered.verdict.clone(),
-                evidence: answered.evidence.clone(),
-                why: answered.why.clone(),
-            });
         }
     }
 

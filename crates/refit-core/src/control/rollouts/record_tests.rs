@@ -1,5 +1,8 @@
 use super::*;
-use crate::rollout::{PassedBy, snapshot_title};
+use crate::{
+    control::event::GateAnswered,
+    rollout::{HaltedBy, Measure, PassedBy, snapshot_title},
+};
 
 const DEB: [&str; 2] = ["deb/openssl", "deb/curl"];
 
@@ -348,4 +351,26 @@ fn a_rollout_lets_its_members_go_when_a_halt_ends_and_at_no_other_answer() {
     assert!(!since(&rollouts, 300, 3), "another gate than the one that halts it");
     rollouts.gate_answered(9, at(800), &answered("editor", "canary", Some(GateAnswer::Pass)), None);
     assert!(since(&rollouts, 799, 3) && !since(&rollouts, 800, 3), "a person let it pass");
+}
+
+#[test]
+fn who_is_held_by_another_halt_is_not_let_go() {
+    let (title, mut rollouts) = (TitleId::new("editor"), begun());
+    let since =
+        |rollouts: &Rollouts, seconds| rollouts.let_go_since((&title, "2"), ("standard", "canary"), 3, at(seconds));
+    let halt = Some(GateAnswer::Halt);
+    let everywhere = |answer| GateAnswered { platform: None, ..answered("editor", "canary", answer) };
+    rollouts.gate_answered(2, at(200), &answered("editor", "canary", halt), None);
+    rollouts.gate_answered(3, at(210), &everywhere(halt), None);
+    rollouts.gate_answered(4, at(300), &answered("editor", "canary", None), None);
+    assert!(!since(&rollouts, 250), "it is halted everywhere");
+    rollouts.gate_answered(5, at(400), &everywhere(None), None);
+    assert!(since(&rollouts, 399) && !since(&rollouts, 400));
+    // It ends everywhere, and not here.
+    rollouts.gate_answered(6, at(500), &everywhere(halt), None);
+    rollouts.gate_answered(7, at(510), &answered("editor", "canary", halt), None);
+    rollouts.gate_answered(8, at(600), &everywhere(None), None);
+    assert!(!since(&rollouts, 450));
+    rollouts.gate_answered(9, at(700), &answered("editor", "canary", None), None);
+    assert!(since(&rollouts, 699));
 }

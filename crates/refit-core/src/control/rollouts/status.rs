@@ -87,7 +87,7 @@ impl Status {
             verdict: None,
             halt: state.rollouts.halt(title, &record.version, record.platform.as_deref()).cloned(),
             soak: SignedDuration::ZERO,
-            asks: state.rollouts.asks(title, record).cloned().collect(),
+            asks: state.open_questions(title, record).cloned().collect(),
             kept: None,
         };
         if let Some((rollout, _, ring)) = known {
@@ -271,6 +271,16 @@ impl fmt::Display for Happened {
                 };
                 let of = rollout.as_ref().map_or_else(String::new, |rollout| format!(" of {rollout}"));
                 write!(f, "{said} after ring {after}{of}: {by}")
+            }
+            Happened::HaltEnded { rollout, after, why, on } => {
+                let of = rollout.as_ref().map_or_else(String::new, |rollout| format!(" of {rollout}"));
+                let how = why.as_ref().map_or_else(|| "has ended".to_owned(), |why| format!("was taken back ({why})"));
+                let on: Vec<&str> = on.iter().map(SmolStr::as_str).collect();
+                let (on, there) = match on.is_empty() {
+                    true => (String::new(), ""),
+                    false => (format!(" on {}", on.join(", ")), " there"),
+                };
+                write!(f, "still halted{on}: the halt after ring {after}{of} {how}, and another holds it{there}")
             }
             Happened::Asked { rollout, after, because, evidence } => {
                 let why = match because {

@@ -119,14 +119,16 @@ impl<'a> Rings<'a> {
             trail.gates(&moving.version).filter(|(_, state)| is_in(state, stage.rollout) && state.after == ring.name);
         let found = gates.filter(|(_, state)| is_here(state, self.subject));
         let now = self.shelf.now;
-        let found =
-            found.map(|(place, state)| (trail.answer(place, state, stage.rollout, now), state.platform.is_none()));
-        // A halt counts whoever found it; else what was found on the own platform comes before what was found on all, and of several the
-        // careful one.
-        let order = |(answer, on_all): &(GateAnswer, bool)| match answer {
-            GateAnswer::Halt => (false, 0),
-            GateAnswer::Inconclusive => (*on_all, 1),
-            GateAnswer::Pass => (*on_all, 2),
+        let found = found.map(|(place, state)| {
+            let left_open = u8::from(state.platform.is_none()) + u8::from(state.rollout.is_none());
+            (trail.answer(place, state, stage.rollout, now), left_open)
+        });
+        // A halt counts whoever found it; else what names its rollout or its platform comes before what is said of all of them, and of
+        // several that name as much the careful one counts.
+        let order = |(answer, left_open): &(GateAnswer, u8)| match answer {
+            GateAnswer::Halt => (0, 0),
+            GateAnswer::Inconclusive => (*left_open, 1),
+            GateAnswer::Pass => (*left_open, 2),
         };
         found.min_by_key(order).map_or(GateAnswer::Inconclusive, |(answer, _)| answer)
     }

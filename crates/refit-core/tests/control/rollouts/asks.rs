@@ -29,7 +29,7 @@ fn stage(shell: &Shell) -> Stage {
 
 /// How many releases wait for people, by what is counted.
 fn waiting(shell: &Shell) -> usize {
-    shell.state.rollouts.waiting_for_people(&shell.state.policy.as_ref().unwrap().repository)
+    shell.state.waiting_for_people()
 }
 
 fn answer(shell: &mut Shell, answer: Option<GateAnswer>) {

@@ -1,6 +1,6 @@
 //! What people do to releases on their way, and what they are told where that can't be.
 
-use super::{direct, fleet, given, name, update};
+use super::{POLICY, direct, fleet, given, made_under, name, update};
 use crate::shell::Shell;
 use refit_core::{
     control::{Actor, DeviceSet, Event, Input, Refusal, RingOpened},
@@ -86,6 +86,44 @@ fn a_ring_of_a_snapshot_is_opened_by_hand_with_what_it_began_with() {
     let opened = opened(shell.tell(ring("rest")));
     assert_eq!(opened[0].releases, [(TitleId::new("deb/openssl"), "2-1".into())]);
     assert_eq!(opened[0].members, Some(indexes(&shell, 2..8)));
+}
+
+/// Who has been told to stop does not want to hear that it went on.
+#[test]
+fn while_everything_is_stopped_nobody_opens_a_ring_or_lets_a_gate_pass() {
+    let mut shell = fleet(12, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let pass = |platform| answer("1.1.0", "canary", platform, Some(GateAnswer::Pass));
+    shell.tell(Input::Stop { why: "drill".into() });
+    let stopped = Refusal::Stopped { why: "drill".into() };
+    for input in [open("early", Some("linux")), open("early", None), pass(Some("linux")), pass(None)] {
+        assert_eq!(shell.try_as(&Actor::server(), input).unwrap_err(), stopped);
+    }
+    assert_eq!(stopped.to_string(), "everything is stopped: drill; go on with `refit resume --everything --why TEXT`");
+    assert_eq!(shell.tell(open("canary", Some("linux"))), [], "it is open as it is");
+    // Whatever keeps it is heard, and is taken back.
+    for said in [Some(GateAnswer::Inconclusive), None, Some(GateAnswer::Halt), None] {
+        assert_eq!(shell.tell(answer("1.1.0", "canary", Some("linux"), said)).len(), 1, "{said:?}");
+    }
+    shell.tell(Input::GoOn { why: "drill".into() });
+    assert_eq!(shell.tell(pass(Some("linux"))).len(), 1);
+    assert_eq!(opened(shell.tell(open("early", Some("linux")))).len(), 1);
+}
+
+#[test]
+fn who_is_only_observed_is_in_no_ring_that_is_opened_by_hand() {
+    for (mode, members) in [("observe", 0..3), ("notify", 0..4)] {
+        let guests = format!(
+            "---\npolicy: guests\npriority: 5\nmode: {mode}\nsoftware: [editor]\nwhere: '\"guest\" in device.tags'\nrollout: standard\ndeadline: [{{ within: 14d }}]\n"
+        );
+        let mut shell = made_under(&format!("{POLICY}{guests}"), 12, 4, |shell, id| shell.enrol(id));
+        shell.tags(&name(3), &["canary", "guest"]);
+        shell.release("editor", "1.1.0");
+        shell.settle();
+        let rings = opened(shell.tell(open("canary", Some("linux"))));
+        assert_eq!(rings[0].members, Some(indexes(&shell, members)), "{mode}");
+    }
 }
 
 #[test]

@@ -84,6 +84,46 @@ fn a_halt_by_a_person_does_not_end_what_is_halted_for_good() {
     assert_eq!(shell.replayed().rollouts, shell.state.rollouts);
 }
 
+/// People alone stop what is urgent for four hours; somebody confirms it, and what they said is weighed when those three days are over.
+#[test]
+fn what_people_said_and_somebody_confirmed_is_weighed_when_that_halt_ends() {
+    let policy = POLICY
+        .replace("gates:", "  fast: { gate: default, rings: [{ name: canary, where: '\"canary\" in device.tags', soak: 1h }, { name: rest }] }\ngates:")
+        .replace("deadline: [", "deadline: [{ if: exposure.kev, within: 2d, rollout: fast }, ");
+    let mut shell = made_under(&policy, 100, 12, super::joined);
+    super::signals::exploited(&mut shell);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.wait(1);
+    update(&mut shell, "1.1.0");
+    (0..12).for_each(|index| super::signals::complain(&mut shell, index));
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: Halt after canary"]);
+    shell.wait(1);
+    halt(&mut shell, "1.1.0", None);
+    shell.wait(3);
+    assert_eq!(direct(&mut shell), ["editor 1.1.0: taken back after canary"]);
+    let complained = |shell: &Shell| shell.state.rollouts.trial(&title(), "1.1.0").unwrap().complained.len();
+    let told = |shell: &Shell| shell.state.rollouts.timelines[&title()].back().unwrap().what.to_string();
+    let held = "still halted: the halt after ring canary of fast has ended, and another holds it";
+    assert_eq!((told(&shell).as_str(), complained(&shell)), (held, 12));
+    assert_eq!(given(&shell, "1.1.0"), [""; 0]);
+    shell.wait(69);
+    let said = direct(&mut shell);
+    assert_eq!(said[0], "editor 1.1.0: Halt after canary", "{said:?}");
+    assert_eq!(said.last().unwrap(), "editor 1.1.0: taken back after canary", "{said:?}");
+    let by_people = Some(Verdict::Halts(HaltedBy::Measure(Measure::Reports)));
+    assert_eq!(halted(&shell, "1.1.0", "linux").map(|halt| &halt.verdict), Some(&by_people));
+    let held = "still halted on linux: the halt after ring canary has ended, and another holds it there";
+    assert_eq!((told(&shell).as_str(), complained(&shell)), (held, 12));
+    assert_eq!(given(&shell, "1.1.0"), [""; 0]);
+    // Nobody confirms it again: they have had their time.
+    shell.wait(4);
+    let said = direct(&mut shell);
+    assert_eq!(said[0], "editor 1.1.0: taken back after canary");
+    assert_eq!(complained(&shell), 0);
+    assert_eq!(shell.replayed().rollouts, shell.state.rollouts);
+}
+
 /// Whatever has become of the rollout, a halt with an end ends.
 #[test]
 fn a_halt_ends_though_nothing_is_under_way() {

@@ -26,11 +26,15 @@ impl One<'_> {
         let since = rollouts.unclear_since(self.title, record, &ring.name);
         let patience = Gate::patience_after(self.rollout.gate.as_ref(), ring.soak);
         let patience = (AskedFor::Patience { since }, since.checked_add(patience).unwrap_or(Timestamp::MAX));
+        // Without a gate what has begun to soak goes on by itself.
+        let soaks =
+            self.rollout.gate.is_none() && record.ring(&ring.name).is_some_and(|open| open.first_result.is_some());
+        let patience = (!soaks).then_some(patience);
         let due = self.overdue.first_key_value().map(|(since, _)| {
             let devices = DeviceSet::union(self.overdue.values()).len();
             (AskedFor::Due { devices, since: *since }, *since)
         });
-        for (because, from) in std::iter::once(patience).chain(due) {
+        for (because, from) in patience.into_iter().chain(due) {
             if rollouts.asks(self.title, record).any(|question| question.because.is_like(because)) {
                 continue;
             }
