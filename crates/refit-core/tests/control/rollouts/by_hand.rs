@@ -103,9 +103,12 @@ fn while_everything_is_stopped_nobody_opens_a_ring_or_lets_a_gate_pass() {
     assert_eq!(stopped.to_string(), "everything is stopped: drill; go on with `refit resume --everything --why TEXT`");
     assert_eq!(shell.tell(open("canary", Some("linux"))), [], "it is open as it is");
     // Whatever keeps it is heard, and is taken back.
-    for said in [Some(GateAnswer::Inconclusive), None, Some(GateAnswer::Halt), None] {
+    for said in [Some(GateAnswer::Inconclusive), None, Some(GateAnswer::Halt)] {
         assert_eq!(shell.tell(answer("1.1.0", "canary", Some("linux"), said)).len(), 1, "{said:?}");
     }
+    let (title, version, platform, why) =
+        (TitleId::new("editor"), "1.1.0".into(), Some("linux".into()), "drill".into());
+    assert_eq!(shell.tell(Input::ResumeRelease { title, version, platform, why }).len(), 1);
     shell.tell(Input::GoOn { why: "drill".into() });
     assert_eq!(shell.tell(pass(Some("linux"))).len(), 1);
     assert_eq!(opened(shell.tell(open("early", Some("linux")))).len(), 1);
