@@ -139,10 +139,16 @@ impl Machine {
                 continue;
             }
             self.journal.restarts_found.extend(self.restarts_asked(&receipt.slot));
+            self.step.changed = true;
+            // Somebody has changed it meanwhile: what runs by now is not what the receipt is about, and the inventory says what it is.
+            let inventory = self.life.as_ref().and_then(|life| life.inventory.as_ref());
+            let installed = inventory.and_then(|inventory| version_of(inventory, &name(&package)));
+            if installed.is_some() && installed != receipt.after.as_ref() {
+                continue;
+            }
             let id = self.draw_name();
             let done = Receipt { id, result: ReceiptResult::Succeeded, at: now.wall, output: String::new(), ..receipt };
             self.journal.receipts.push(done);
-            self.step.changed = true;
         }
         let over = pending.waiting.is_empty() && still.machine.is_empty();
         self.journal.restart = Some(pending).filter(|_| !over);

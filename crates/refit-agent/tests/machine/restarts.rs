@@ -43,6 +43,19 @@ fn a_restart_that_is_needed_is_a_result_of_its_own_and_comes_when_it_is_due() {
 }
 
 #[test]
+fn what_was_put_back_before_the_restart_has_not_succeeded() {
+    let mut rig = waiting();
+    rig.packages.insert("openssl".into(), "3.0-1".into());
+    // What the state says was taken back too: nothing is to be done again.
+    rig.publish([]);
+    rig.restarting.clear();
+    rig.restart_agent();
+    rig.check_in();
+    rig.check_in();
+    assert_eq!(rig.receipts(), ["openssl 3.1-1: RestartPending"]);
+}
+
+#[test]
 fn a_reading_that_was_asked_for_before_the_change_says_nothing_of_its_restart() {
     let mut rig = Rig::new();
     rig.restarting.insert("openssl".into());

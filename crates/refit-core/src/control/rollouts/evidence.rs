@@ -18,7 +18,7 @@ use crate::{
     rollout::{Compared, Evidence, Measure, Tally},
 };
 use jiff::Timestamp;
-use refit_model::{PlanId, TitleId, Version};
+use refit_model::{PlanId, TitleId};
 use refit_wire::protocol::WaitsFor;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,16 +45,14 @@ pub fn evidence(
     let results = here.both(&trial.results());
     let failed = here.both(&trial.failed);
     let members = ring.members.as_ref().map_or_else(|| here.clone(), |members| here.both(members));
-    let (said, back) = (members.both(&results), put_back(state, title, record, &members));
-    let reported = DeviceSet(&said.0 - &back.0);
+    let reported = members.both(&results);
     let due = due(state, title, record, &members);
     let devices = due.len() + reported.len() - due.common(&reported);
     let failed_here = reported.common(&failed);
-    let failed_elsewhere = failed.len() - said.common(&failed);
-    let elsewhere = Tally::new(failed_elsewhere, results.len() - said.len());
+    let elsewhere = Tally::new(failed.len() - failed_here, results.len() - reported.len());
     let mut compared = Vec::new();
     let went_on = trial.went_on(record.platform.as_deref());
-    let control = Control { state, title, record, trial, here: &here, results: &results, back: &back, went_on };
+    let control = Control { state, title, record, trial, here: &here, results: &results, went_on };
     if gate.silence.is_some() {
         compared.push(control.silence(gate, now));
     }
@@ -99,35 +97,6 @@ fn due(state: &State, title: &TitleId, record: &RolloutRecord, members: &DeviceS
     if anybody_forced { forced } else { told }
 }
 
-/// Devices on which the release, or one of those that move as one, was fine, and that have an earlier one of the title by now: what
-/// they said has been taken back, since nobody does that without a reason.
-fn put_back(state: &State, title: &TitleId, record: &RolloutRecord, devices: &DeviceSet) -> DeviceSet {
-    let Some(policy) = &state.policy else { return DeviceSet::default() };
-    let mut found = DeviceSet::default();
-    for (title, version) in state.rollouts.parts(title, &record.version) {
-        let scheme = policy.repository.scheme(&title);
-        let (Some(trial), Ok(release)) = (state.rollouts.trial(&title, &version), Version::parse(scheme, &version))
-        else {
-            continue;
-        };
-        // A fleet has few versions of a title.
-        let mut known: BTreeMap<SmolStr, bool> = BTreeMap::new();
-        let mut is_earlier = |version: &SmolStr| {
-            let read = || Version::parse(scheme, version).is_ok_and(|version| version < release);
-            *known.entry(version.clone()).or_insert_with(read)
-        };
-        let fine = DeviceSet(&trial.fine.0 - &trial.failed.0);
-        for index in devices.both(&fine).iter() {
-            let Some(device) = state.at_index(index) else { continue };
-            let mut installs = device.installs.iter().filter(|(slot, _)| slot.title == title).peekable();
-            if installs.peek().is_some() && installs.all(|(_, installed)| is_earlier(&installed.version)) {
-                found.insert(index);
-            }
-        }
-    }
-    found
-}
-
 struct Control<'s> {
     state: &'s State,
     title: &'s TitleId,
@@ -135,8 +104,6 @@ struct Control<'s> {
     trial: &'s Trial,
     here: &'s DeviceSet,
     results: &'s DeviceSet,
-    /// Devices that have been put back.
-    back: &'s DeviceSet,
     /// When a person last let the release go on in spite of what was said: only what was said later counts.
     went_on: Option<Timestamp>,
 }
@@ -223,7 +190,7 @@ impl Control<'_> {
                 shows <= now && heard >= shows
             }
             // It has gone on since.
-            None => self.results.contains(index) && !self.back.contains(index),
+            None => self.results.contains(index),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 use imbl::{OrdMap, Vector};
 use jiff::Timestamp;
-use refit_model::TitleId;
+use refit_model::{TitleId, Version};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{
@@ -170,6 +170,10 @@ pub struct Trial {
     pub fine: DeviceSet,
     /// Devices on which it failed, by what they said last.
     pub failed: DeviceSet,
+    /// Devices on which it was fine, and that were then seen with an earlier release: nobody does that without a reason. They have said
+    /// nothing, whatever they go on to.
+    #[serde(default, skip_serializing_if = "DeviceSet::is_empty")]
+    pub put_back: DeviceSet,
     /// Devices of which somebody said within three days of the change that something broke.
     pub complained: DeviceSet,
     /// When a person last said that it goes on in spite of what was said until then, by platform; `None` is every platform.
@@ -301,13 +305,14 @@ impl Rollouts {
             let Some(trial) = self.trials.get(&title).and_then(|trials| trials.get(&version)) else { continue };
             all.fine.0 |= &trial.fine.0;
             all.failed.0 |= &trial.failed.0;
+            all.put_back.0 |= &trial.put_back.0;
             all.complained.0 |= &trial.complained.0;
             // What a person said of one release alone is not said of the others.
             let of_all = went_on.get_or_insert_with(|| trial.went_on.clone());
             of_all.retain(|said| trial.went_on.contains(said));
         }
         all.went_on = went_on.unwrap_or_default();
-        all.fine.0 -= &all.failed.0;
+        all.fine.0 -= &all.failed.0 | &all.put_back.0;
         Some(Cow::Owned(all))
     }
 
@@ -426,6 +431,7 @@ impl Rollouts {
         let Some(trial) = Arc::make_mut(trial).get_mut(version) else { return };
         trial.fine.remove(index);
         trial.failed.remove(index);
+        trial.put_back.remove(index);
         match failed {
             Some(true) => trial.failed.insert(index),
             Some(false) => trial.fine.insert(index),
@@ -434,6 +440,24 @@ impl Rollouts {
         let snapshots = trial.snapshots.clone();
         self.first_result(title, version, index, at);
         snapshots.iter().for_each(|(title, version)| self.first_result(title, version, index, at));
+    }
+
+    /// A device was seen with no newer release of a title than `newest`.
+    pub(in super::super) fn put_back(&mut self, title: &TitleId, index: u32, newest: &Version) {
+        let Some(trials) = self.trials.get_mut(title) else { return };
+        let was_later = |(version, trial): (&SmolStr, &Trial)| {
+            let later = || Version::parse(newest.scheme(), version).is_ok_and(|version| *newest < version);
+            (trial.fine.contains(index) && later()).then(|| version.clone())
+        };
+        let later: Vec<SmolStr> = trials.iter().filter_map(was_later).collect();
+        if later.is_empty() {
+            return;
+        }
+        let trials = Arc::make_mut(trials);
+        for (_, trial) in trials.iter_mut().filter(|(version, _)| later.contains(version)) {
+            trial.fine.remove(index);
+            trial.put_back.insert(index);
+        }
     }
 
     fn first_result(&mut self, title: &TitleId, version: &str, index: u32, at: Timestamp) {

@@ -203,6 +203,22 @@ fn people_stop_what_is_exploited_for_four_hours() {
     assert_eq!(halt.until, Some(shell.now + jiff::SignedDuration::from_hours(4)));
 }
 
+/// A receipt for what waited for a restart comes after somebody has put it back.
+#[test]
+fn done_is_what_is_seen_and_not_what_is_said_of_what_is_gone() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.installs(&name(0), &[("editor", "1.1.0")]);
+    shell.installs(&name(0), &[("editor", "1.0.0")]);
+    receipt(&mut shell, &name(0), ReceiptResult::Succeeded, "1.0.0", "1.1.0");
+    assert!(shell.state.rollouts.trial(&TitleId::new("editor"), "1.1.0").unwrap().results().is_empty());
+    // Of a release from before it says that it was fine: the device has gone on since.
+    shell.installs(&name(1), &[("editor", "1.2.0")]);
+    receipt(&mut shell, &name(1), ReceiptResult::Succeeded, "1.0.0", "1.1.0");
+    assert_eq!(shell.state.rollouts.trial(&TitleId::new("editor"), "1.1.0").unwrap().fine.len(), 1);
+}
+
 #[test]
 fn who_was_put_back_to_an_earlier_release_has_not_reported() {
     let policy = POLICY.replace(", silence: 1%, reports: 1%", "");
@@ -220,6 +236,8 @@ fn who_was_put_back_to_an_earlier_release_has_not_reported() {
     shell.installs(&name(2), &[("editor", "1.2.0")]);
     shell.wait(25);
     assert_eq!(direct(&mut shell), [""; 0], "eight of ten are not enough");
+    shell.installs(&name(0), &[("editor", "1.2.0")]);
+    assert_eq!(direct(&mut shell), [""; 0], "what it goes on to says nothing of this one");
     shell.installs(&name(1), &[("editor", "1.1.0")]);
     let said = direct(&mut shell);
     assert_eq!(said[0], "editor 1.1.0: Pass after canary", "{said:?}");

@@ -1,6 +1,6 @@
 //! Devices: what sources say of them, presence and absences, receipts.
 
-use super::super::{AbsenceRecord, Installed, Receipt, State, Tried, found::platforms};
+use super::super::{AbsenceRecord, DeviceRecord, InForce, Installed, Receipt, State, Tried, found::platforms};
 use crate::control::{
     entry::{InstallEntry, ReceiptResult, SlotName},
     event::{ComplaintReceived, DeviceObserved, PresenceSeen, ReceiptReceived},
@@ -9,6 +9,7 @@ use crate::control::{
 };
 use crate::facts::DEVICE_STALE_AFTER;
 use jiff::{SignedDuration, Timestamp};
+use refit_model::{TitleId, Version};
 use std::sync::Arc;
 
 /// The shortest time without a sign of a device that counts as an absence (rule 11).
@@ -98,6 +99,11 @@ impl State {
             let failed = (!pending).then_some(entry.state.is_some());
             let seen = observed.observed.min(at);
             self.rollouts.result(&entry.title, &entry.version, device.index, seen, failed);
+        }
+        for title in observed.present.iter().map(|entry| &entry.title) {
+            if let Some(newest) = newest_install(self.policy.as_deref(), device, title) {
+                self.rollouts.put_back(title, device.index, &newest);
+            }
         }
         self.found.said_platforms(device.index, &before, &platforms(device));
         for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
@@ -203,7 +209,13 @@ impl State {
         // A device that is sent back is a failure of what it was sent to.
         let version = receipt.wanted.as_ref().or(receipt.after.as_ref());
         if let (Some(version), Some(device)) = (version, self.devices.get(&receipt.device)) {
+            let title = &receipt.slot.title;
+            let newest = newest_install(self.policy.as_deref(), device, title);
+            let is_gone =
+                newest.is_some_and(|newest| Version::parse(newest.scheme(), version).is_ok_and(|it| newest < it));
             let failed = match receipt.result {
+                // Somebody has put it back before it could say so: done is what is seen.
+                ReceiptResult::Succeeded if is_gone => None,
                 ReceiptResult::Succeeded => Some(false),
                 ReceiptResult::Failed => Some(true),
                 ReceiptResult::RestartPending => None,
@@ -228,4 +240,12 @@ impl State {
         let blamed: Vec<_> = blamed.map(|(title, version, _)| (title.clone(), version.clone())).collect();
         self.rollouts.complaint(device.index, &blamed);
     }
+}
+
+/// The newest release of a title that is installed on a device; `None` where there is none, or one that nobody can compare.
+fn newest_install(policy: Option<&InForce>, device: &DeviceRecord, title: &TitleId) -> Option<Version> {
+    let scheme = policy?.repository.scheme(title);
+    let ours = device.installs.iter().filter(|(slot, _)| slot.title == *title);
+    let versions: Option<Vec<Version>> = ours.map(|(_, it)| Version::parse(scheme, &it.version).ok()).collect();
+    versions?.into_iter().max()
 }
