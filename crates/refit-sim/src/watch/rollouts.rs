@@ -195,6 +195,15 @@ impl Releases {
     }
 }
 
+impl Releases {
+    /// Whether a ring behind a place among those of these names is open.
+    fn is_open_behind(&self, release: &Release, rollout: &SmolStr, names: &[&str], place: usize) -> bool {
+        let behind = names.get(place + 1..).unwrap_or_default();
+        let open = self.open.get(release).into_iter().flatten();
+        open.filter(|open| open.rollout == *rollout).any(|open| behind.iter().any(|name| open.ring == *name))
+    }
+}
+
 /// The policy in force, as the simulation wrote it.
 pub(super) fn in_force<'t>(fold: &Fold, truth: &'t Truth) -> Option<&'t PolicySpec> {
     fold.policy.as_ref().and_then(|(_, _, files)| truth.specs.get(files))
@@ -210,7 +219,8 @@ pub(super) fn place(names: &[&str], ring: &SmolStr) -> Option<usize> {
     names.iter().position(|name| ring == name)
 }
 
-/// By itself a ring opens after the one before has passed, or if nobody waits for gates; never what is halted, and never while
+/// By itself a ring opens after the one before has passed, or if nobody waits for gates, or if one behind it is open already because
+/// the policy had other rings when that opened; never what is halted, and never while
 /// everything is stopped. Whoever opens a ring, those before it are open.
 pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &RingOpened) -> Option<String> {
     let RingOpened { title, version, rollout, ring, platform, .. } = opened;
@@ -237,10 +247,12 @@ pub fn rings_open_in_order(fold: &Fold, truth: &Truth, entry: &Entry, opened: &R
     let passed = fold.releases.lets_pass(title, version, platform.as_ref(), (rollout, &before))
         || fold.releases.is_expedited(title, version, platform.as_ref());
     let gated = in_force(fold, truth).and_then(|spec| spec.rollouts.get(rollout)).is_some_and(|rollout| rollout.gated);
+    let passed = passed || fold.releases.is_open_behind(&release, rollout, names, place);
     (gated && !passed).then(|| format!("{what} opened in {rollout} though {before} has not passed"))
 }
 
-/// No gate passes by evidence, and without a gate no ring opens, before the ring before it has been open for as long as it soaks.
+/// No gate passes by evidence, and without a gate no ring opens, before the ring before it has been open for as long as it soaks,
+/// unless one behind it is open already.
 pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> Option<String> {
     if entry.actor != "server" {
         return None;
@@ -266,7 +278,12 @@ pub fn rings_soak(fold: &Fold, truth: &Truth, entry: &Entry, event: &Event) -> O
     if lets || fold.releases.is_expedited(title, version, platform.as_ref()) {
         return None;
     }
-    let open = fold.releases.open.get(&(title.clone(), version.clone(), platform.clone()))?;
+    let release = (title.clone(), version.clone(), platform.clone());
+    let opens = matches!(event, Event::RingOpened(_));
+    if opens && fold.releases.is_open_behind(&release, rollout, &spec.names, place + 1) {
+        return None;
+    }
+    let open = fold.releases.open.get(&release)?;
     let since = open.iter().find(|open| open.rollout == *rollout && open.ring == ring)?.at;
     let (_, hours) = spec.rings.get(place)?;
     let soaked = entry.at.duration_since(since).as_secs();
