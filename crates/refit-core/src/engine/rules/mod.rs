@@ -290,7 +290,8 @@ impl<'a> Under<'_, 'a> {
         let judged = memo.judged(shelf, spot, subject, candidate, together.map(|together| together.alike));
         let clocks = &judged.clocks;
         let began = || clocks.began((subject.since)().max(subject.enrolled));
-        let spell = judged.noted.or_else(|| if subject.own_spell { began() } else { None });
+        // Where a condition was latched before it was known what it is about, even the first moment of that is late.
+        let spell = judged.noted.or_else(|| if subject.own_spell { began() } else { clocks.began(None) });
         let settled = judged.settled(policy, spell, shelf.now);
         let regime = &settled.regime;
         let admission = Admission { shelf, spot, subject, candidate, judged: &judged, regime, conflict, undetermined };
