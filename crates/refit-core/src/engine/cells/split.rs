@@ -129,6 +129,7 @@ impl<'a> Split<'a> {
         let ruling = self.rule(place, device, together, false);
         let group = Group {
             contested: ruling.contested,
+            consults: ruling.consults,
             matter_after: ruling.spells_matter_after,
             clocks: Arc::clone(&ruling.clocks),
             policy: ruling.policy.clone(),
@@ -231,7 +232,11 @@ impl<'a> Split<'a> {
             Some(group) => group,
             None => self.group(place, device, &together).0,
         };
-        if group.contested {
+        let consults = group.consults && self.inputs.fleet.overlay(device).admitted_before.contains_key(&place.slot);
+        if group.contested || consults {
+            if group.base.is_some() || !group.late.is_empty() {
+                cells.groups.insert(at, group);
+            }
             self.alone(place, device, cells);
             return;
         }
@@ -278,13 +283,13 @@ impl<'a> Split<'a> {
         member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
         numbers: &mut Numbers,
     ) -> Looked {
-        match self.inputs.fleet.overlay(device).concerns(slot) {
+        match self.inputs.fleet.overlay(device).has_clock(slot) {
             true => Looked::Alone,
             false => self.key(device, member, numbers),
         }
     }
 
-    /// What tells a device apart that has nothing of its own in the slot.
+    /// What tells a device apart that has no clock of its own in the slot.
     fn key(&self, device: u32, member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool, numbers: &mut Numbers) -> Looked {
         let fleet = self.inputs.fleet;
         let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
@@ -358,8 +363,8 @@ impl<'a> Split<'a> {
         since.max(fleet.enrolled(row))
     }
 
-    /// Applies the rules to a slot of a device, which stands for its cell: with others, where it has nothing of its own there; and with its
-    /// own spell, or as if that began before anything that it is compared with.
+    /// Applies the rules to a slot of a device, which stands for its cell: with others, whatever it remembers, or by itself; and with its own
+    /// spell, or as if that began before anything that it is compared with.
     pub fn rule(&self, place: &Place<'a>, device: u32, together: &Shares<'a>, own_spell: bool) -> Ruling {
         let Place { present, slot, memo } = place;
         let Inputs { fleet, repository, .. } = self.inputs;
@@ -401,8 +406,8 @@ impl<'a> Split<'a> {
             offers: row.map_or(&[][..], |row| self.offers(row.universe)),
             spell: overlay.spells.get(slot).copied(),
             first_offers: overlay.first_offers.get(slot).map(Vec::as_slice).unwrap_or_default(),
-            admitted_before: overlay.admitted_before.get(slot),
-            decided_before: overlay.decided_before.get(slot),
+            admitted_before: overlay.admitted_before.get(slot).filter(|_| together.is_none()),
+            decided_before: overlay.decided_before.get(slot).filter(|_| together.is_none()),
         };
         let own = || own(fleet, repository, self.classes, device, None, self.shelf.now);
         let together = together.as_ref().map(|(alike, shared)| Together { alike: *alike, common: &shared.common });

@@ -44,6 +44,8 @@ pub(super) struct Key {
 pub(super) struct Group {
     /// Whether each of them has to be looked at by itself.
     pub contested: bool,
+    /// Whether who remembers what was admitted before has to be.
+    pub consults: bool,
     /// Spells that began no later make no difference.
     pub matter_after: Option<Timestamp>,
     /// How due times follow from spells that do.

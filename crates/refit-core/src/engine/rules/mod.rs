@@ -79,6 +79,8 @@ pub(crate) struct Ruling {
     pub window: Option<WindowOf>,
     /// Whether policies of one rank were held against each other, which looks at what only the device knows.
     pub contested: bool,
+    /// Whether it goes by what was admitted before: where it is unsure which policy decides.
+    pub consults: bool,
     /// Spells that began no later make no difference.
     pub spells_matter_after: Option<Timestamp>,
     /// When it may be otherwise for these devices by itself.
@@ -141,6 +143,7 @@ impl Ruling {
             yielding: Arc::default(),
             window: None,
             contested: false,
+            consults: false,
             spells_matter_after: None,
             until: None,
         }
@@ -155,7 +158,7 @@ impl Ruling {
     }
 }
 
-/// Devices that nothing of their own tells apart in a slot: what they share is remembered.
+/// Devices that nothing of their own tells apart in a slot: what they share is remembered, and what they remember themselves is passed over.
 #[derive(Clone, Copy)]
 pub(crate) struct Together<'m, 'a> {
     /// What obligations go by.
@@ -309,6 +312,7 @@ impl<'a> Under<'_, 'a> {
             kept: admitted.kept,
             yielding: Arc::clone(&judged.yielding),
             window: judged.window,
+            consults: conflict || undetermined,
             spells_matter_after: judged.spells_matter_after,
             until: judged.until.into_iter().chain(settled.next).min(),
             duties: Arc::clone(&settled.duties),

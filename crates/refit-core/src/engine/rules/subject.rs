@@ -148,9 +148,9 @@ pub(crate) struct Subject<'a> {
     pub spell: Option<Timestamp>,
     /// Offers that were noted.
     pub first_offers: &'a [RememberedOffer],
-    /// What was admitted before.
+    /// What was admitted before; `None` also where the device stands for others, who remember something else.
     pub admitted_before: Option<&'a Version>,
-    /// The policy that decided before.
+    /// The policy that decided before; likewise.
     pub decided_before: Option<&'a SmolStr>,
 }
 

@@ -37,6 +37,21 @@ impl Gathered {
         self.devices.first().copied().or_else(|| self.late.first().map(|(device, _)| *device))
     }
 
+    /// Takes out those of whom something is so.
+    fn take(&mut self, which: impl Fn(u32) -> bool) -> Vec<u32> {
+        let mut taken = Vec::new();
+        let mut stays = |device: u32| {
+            let takes = which(device);
+            if takes {
+                taken.push(device);
+            }
+            !takes
+        };
+        self.devices.retain(|device| stays(*device));
+        self.late.retain(|(device, _)| stays(*device));
+        taken
+    }
+
     fn all(&self) -> impl Iterator<Item = u32> {
         self.devices.iter().copied().chain(self.late.iter().map(|(device, _)| *device))
     }
@@ -88,8 +103,10 @@ impl<'a> Split<'a> {
             return;
         }
         let mut devices = Cow::Borrowed(devices);
-        if let Some(own) = self.inputs.fleet.remembering(&place.slot) {
-            (&*devices & own).iter().for_each(|device| self.alone(place, device, cells));
+        let remembering = self.inputs.fleet.remembering(&place.slot);
+        if let Some(known) = remembering {
+            let own = &known.spells | &known.offers;
+            (&*devices & &own).iter().for_each(|device| self.alone(place, device, cells));
             *devices.to_mut() -= own;
         }
         for mut gathered in self.gather(place, &devices, members, late_ones, cells) {
@@ -102,6 +119,14 @@ impl<'a> Split<'a> {
                 // What the policies say is held against each other device by device.
                 gathered.all().for_each(|device| self.alone(place, device, cells));
                 continue;
+            }
+            if let Some(known) = remembering.filter(|_| group.consults) {
+                // What stays depends on what each of them remembers.
+                let remember = gathered.take(|device| known.admitted.contains(device));
+                remember.into_iter().for_each(|device| self.alone(place, device, cells));
+                if gathered.one().is_none() {
+                    continue;
+                }
             }
             let mut regimes: Vec<(Regime, Vec<u32>)> = Vec::new();
             let mut on_time: Vec<u32> = Vec::new();
@@ -143,7 +168,7 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Who of those devices, which have nothing of their own there, is looked at with whom.
+    /// Who of those devices, which have no clock of their own there, is looked at with whom.
     fn gather(
         &self,
         place: &Place<'a>,
