@@ -18,7 +18,7 @@ use refit_core::{
     },
     world::{Device, Install, SlotKey, World},
 };
-use refit_model::{DeviceId, Release, Scheme, TitleId, Version};
+use refit_model::{Advisory, AdvisoryId, DeviceId, Release, Scheme, TitleId, Version, VersionRange};
 
 const EDITOR: &str = "editor";
 
@@ -130,6 +130,50 @@ fn where_another_policy_may_decide_only_those_who_remember_something_are_looked_
 }
 
 #[test]
+fn a_spell_that_nobody_noted_begins_when_something_obliges_even_where_all_else_began_earlier() {
+    let policies = "
+organization: acme
+defaults: { mode: enforce }
+---
+title: editor
+name: Editor
+scheme: semver
+---
+policy: editors
+software: [editor]
+target: \">=1.0.0\"
+deadline: [{ if: exposure.kev, within: 2d }]
+";
+    let repository = repository(policies);
+    let mut world = world(&[("1.0.0", 3_000), ("1.1.0", 300)]);
+    world.advise(Advisory {
+        id: AdvisoryId::new("CVE-2026-1"),
+        title: TitleId::new(EDITOR),
+        upstream: None,
+        affected: vec![VersionRange::parse(Scheme::Semver, "<1.1.0").unwrap()],
+        known_at: ago(100),
+        cvss: None,
+        epss: None,
+        kev: Some(ago(200)),
+        ransomware: false,
+        withdrawn: None,
+        said_by: Vec::new(),
+    });
+    let condition = repository.policies[0].deadline[0].condition.as_ref().unwrap().text().clone();
+    world.latches.insert((AdvisoryId::new("CVE-2026-1"), condition), ago(400));
+    let mut devices = devices(3, true);
+    devices[1].spells.insert(slot(), ago(350));
+    devices[2].spells.insert(slot(), ago(250));
+    // The first is due by the time at which the hole was known, the second by the offer, the third by its spell.
+    assert_eq!(cells(&repository, &world, &devices), 2);
+    let mut fleet = Fleet::new();
+    fleet.extend(&devices);
+    let verdicts = Verdicts::new(&fleet, &repository, &world, now());
+    let due = devices.iter().map(|device| verdicts.device(&device.id)[0].2.due.unwrap());
+    assert_eq!(due.collect::<Vec<_>>(), [ago(100 - 48), ago(300 - 48), ago(250 - 48)]);
+}
+
+#[test]
 fn devices_that_remember_what_was_decided_in_every_slot_are_decided_alike() {
     let all: Vec<_> = specs(cases(1_500), 9).collect();
     let (mut counts, mut found) = (Counts::new(), Vec::new());
@@ -153,4 +197,18 @@ fn devices_that_remember_what_was_decided_in_every_slot_are_decided_alike() {
     assert!(found.is_empty(), "{} answers differ, first {:?}", found.len(), found.first());
     let occurs = ["marks conflict", "marks undetermined", "release undetermined"];
     assert!(occurs.iter().all(|what| counts.get(*what).is_some_and(|count| *count > 20)), "{counts:?}");
+}
+
+#[test]
+fn spells_that_were_noted_are_clocks_that_a_cell_has_many_of() {
+    let (repository, world) = (repository(POLICIES), world(&[("1.0.0", 3_000), ("1.1.0", 300)]));
+    let mut devices = devices(40, true);
+    // Those that began before something newer came out make no difference; the others are due at their own times.
+    for (number, device) in devices.iter_mut().enumerate().skip(10) {
+        device.spells.insert(slot(), ago(if number < 20 { 400 } else { 10 + number as i64 }));
+    }
+    assert_eq!(cells(&repository, &world, &devices), 2);
+    // A spell counts as it was noted, whenever the install is there: here all of them are newer.
+    devices.iter_mut().for_each(|device| device.installs[0].since = Some(ago(5)));
+    assert_eq!(cells(&repository, &world, &devices), 2);
 }

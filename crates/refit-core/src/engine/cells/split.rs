@@ -16,7 +16,7 @@ use crate::{
     engine::{
         fleet::{Presence, Slots},
         intern::Map,
-        rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spot, Subject, Together, rule},
+        rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spell, Spot, Subject, Together, rule},
         select::Columns,
     },
     policy::{
@@ -139,15 +139,15 @@ impl<'a> Split<'a> {
         (group, ruling)
     }
 
-    /// What follows from a spell that began later than anything that it is compared with; `None` where it began earlier.
+    /// What follows from a spell that gives due times of its own; `None` where it gives those of the group.
     fn regime(
         &self,
-        spell: Option<Timestamp>,
+        spell: Option<Spell>,
         matter_after: Timestamp,
         group: &Group,
         cells: &mut TitleCells,
     ) -> Option<Regime> {
-        let spell = spell.filter(|spell| *spell > matter_after)?;
+        let spell = spell.filter(|spell| group.clocks.differs(*spell, matter_after))?;
         let policy = self.shelf.repository.policy(group.policy.as_ref()?)?;
         let began = group.clocks.began(Some(spell));
         cells.wake_at(group.clocks.next(policy, began, self.shelf.now));
@@ -216,11 +216,11 @@ impl<'a> Split<'a> {
             }
             return;
         }
-        let spell = self.spell(place.present, device);
         if place.present.is_some() {
             let late = cells.late.entry(number(place.present)).or_insert_with(|| KnownLate::nobody(self.inputs.now));
-            late.add(device, spell);
+            late.add(device, self.there_since(place.present, device));
         }
+        let spell = self.spell(place, device);
         let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
         let Looked::As(key) = self.look(&place.slot, device, member, &mut cells.numbers) else {
             self.alone(place, device, cells);
@@ -283,13 +283,13 @@ impl<'a> Split<'a> {
         member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
         numbers: &mut Numbers,
     ) -> Looked {
-        match self.inputs.fleet.overlay(device).has_clock(slot) {
+        match self.inputs.fleet.overlay(device).first_offers.contains_key(slot) {
             true => Looked::Alone,
             false => self.key(device, member, numbers),
         }
     }
 
-    /// What tells a device apart that has no clock of its own in the slot.
+    /// What tells a device apart that remembers no offers in the slot.
     fn key(&self, device: u32, member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool, numbers: &mut Numbers) -> Looked {
         let fleet = self.inputs.fleet;
         let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
@@ -356,7 +356,14 @@ impl<'a> Split<'a> {
         self.shelf.repository.requires(policy, self.title, manager, |title| titles.contains(&title))
     }
 
-    fn spell(&self, present: Present<'_>, device: u32) -> Option<Timestamp> {
+    /// When the spell of a device began in a slot.
+    fn spell(&self, place: &Place<'_>, device: u32) -> Option<Spell> {
+        let noted = self.inputs.fleet.overlay(device).spells.get(&place.slot).copied().map(Spell::Noted);
+        noted.or_else(|| self.there_since(place.present, device).map(Spell::Own))
+    }
+
+    /// Since when an install is there, or the device itself, whichever came later.
+    fn there_since(&self, present: Present<'_>, device: u32) -> Option<Timestamp> {
         let fleet = self.inputs.fleet;
         let row = fleet.row(device)?;
         let since = present.and_then(|(number, _)| fleet.since(row, number));

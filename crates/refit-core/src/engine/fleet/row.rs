@@ -79,10 +79,6 @@ impl Overlay {
         decided_before: BTreeMap::new(),
     };
 
-    /// Whether it has a clock of its own in a slot.
-    pub fn has_clock(&self, slot: &SlotKey) -> bool {
-        self.spells.contains_key(slot) || self.first_offers.contains_key(slot)
-    }
 }
 
 /// Who remembers what of a slot. Which policy decided before is not among it: that counts only where policies contradict each other, and

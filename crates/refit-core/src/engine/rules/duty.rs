@@ -36,8 +36,6 @@ pub(super) struct Duties<'a> {
     pub causes: Vec<Cause<'a>>,
     /// By when.
     pub clocks: Clocks,
-    /// When its spell began, where that was noted, whenever its cause arose.
-    pub noted: Option<Timestamp>,
     /// Whether no release that helps will ever be offered.
     pub unsupported: bool,
     /// Spells that began no later than this make no difference; `None`: no spell does.
@@ -164,7 +162,6 @@ impl<'a> Judge<'_, 'a> {
         Duties {
             causes: obligations,
             clocks: Clocks { duties: clocked, arose: first_arose },
-            noted: self.subject.spell,
             unsupported,
             spells_matter_after,
         }

@@ -14,7 +14,7 @@ mod subject;
 mod track;
 mod trail;
 
-pub(crate) use clock::{Clocks, Regime};
+pub(crate) use clock::{Clocks, Regime, Spell};
 pub(crate) use judged::{Alike, Memo};
 pub(crate) use passage::Common;
 pub(crate) use read::{Manner, Openings, Own};
@@ -292,9 +292,10 @@ impl<'a> Under<'_, 'a> {
         let common = together.map(|together| together.common);
         let judged = memo.judged(shelf, spot, subject, candidate, together.map(|together| together.alike));
         let clocks = &judged.clocks;
-        let began = || clocks.began((subject.since)().max(subject.enrolled));
+        let noted = subject.spell.map(Spell::Noted);
+        let own = || noted.or_else(|| (subject.since)().max(subject.enrolled).map(Spell::Own));
         // Where a condition was latched before it was known what it is about, even the first moment of that is late.
-        let spell = judged.noted.or_else(|| if subject.own_spell { began() } else { clocks.began(None) });
+        let spell = clocks.began(if subject.own_spell { own() } else { None });
         let settled = judged.settled(policy, spell, shelf.now);
         let regime = &settled.regime;
         let admission = Admission { shelf, spot, subject, candidate, judged: &judged, regime, conflict, undetermined };

@@ -144,7 +144,7 @@ pub(crate) struct Subject<'a> {
     pub own_spell: bool,
     /// What its universe offers otherwise than published.
     pub offers: &'a [(Version, Offer)],
-    /// When a spell began, where that was noted.
+    /// When its spell began, where that was noted.
     pub spell: Option<Timestamp>,
     /// Offers that were noted.
     pub first_offers: &'a [RememberedOffer],

@@ -7,7 +7,11 @@ use super::{
     },
     Looked, Place, Split, number,
 };
-use crate::engine::{intern::Map, rules::Regime};
+use crate::engine::{
+    fleet::Remembering,
+    intern::Map,
+    rules::{Regime, Spell},
+};
 use jiff::Timestamp;
 use refit_model::DeviceId;
 use roaring::RoaringBitmap;
@@ -57,17 +61,26 @@ impl Gathered {
     }
 }
 
-/// Says of devices that are asked in order who is late.
-struct Lateness<'l>(std::iter::Peekable<std::slice::Iter<'l, LateDevice>>);
+/// Says of devices that are asked in order who may be late: whose install is new, or of whom somebody noted when the spell began, which may be
+/// later than that.
+struct Lateness<'l> {
+    late: std::iter::Peekable<std::slice::Iter<'l, LateDevice>>,
+    noted: Option<&'l RoaringBitmap>,
+}
 
 impl<'l> Lateness<'l> {
-    fn new(late: Option<&'l LateOnes>) -> Lateness<'l> {
-        Lateness(late.map(|late| late.devices.as_slice()).unwrap_or_default().iter().peekable())
+    fn new(late: Option<&'l LateOnes>, remembering: Option<&'l Remembering>) -> Lateness<'l> {
+        let late = late.map(|late| late.devices.as_slice()).unwrap_or_default();
+        let noted = remembering.map(|known| &known.spells).filter(|noted| !noted.is_empty());
+        Lateness { late: late.iter().peekable(), noted }
     }
 
     fn of(&mut self, device: u32) -> Option<LateDevice> {
-        while self.0.next_if(|(late, _)| *late < device).is_some() {}
-        self.0.next_if(|(late, _)| *late == device).copied()
+        if self.noted.is_some_and(|noted| noted.contains(device)) {
+            return Some((device, LOOK_UP));
+        }
+        while self.late.next_if(|(late, _)| *late < device).is_some() {}
+        self.late.next_if(|(late, _)| *late == device).copied()
     }
 }
 
@@ -105,11 +118,10 @@ impl<'a> Split<'a> {
         let mut devices = Cow::Borrowed(devices);
         let remembering = self.inputs.fleet.remembering(&place.slot);
         if let Some(known) = remembering {
-            let own = &known.spells | &known.offers;
-            (&*devices & &own).iter().for_each(|device| self.alone(place, device, cells));
-            *devices.to_mut() -= own;
+            (&*devices & &known.offers).iter().for_each(|device| self.alone(place, device, cells));
+            *devices.to_mut() -= &known.offers;
         }
-        for mut gathered in self.gather(place, &devices, members, late_ones, cells) {
+        for mut gathered in self.gather(place, &devices, members, (late_ones, remembering), cells) {
             let Some(one) = gathered.one() else { continue };
             let key = gathered.key;
             let together = self.together(&key, one);
@@ -143,7 +155,7 @@ impl<'a> Split<'a> {
                     }
                     for (device, spell) in gathered.late {
                         let known = (spell != LOOK_UP).then(|| Timestamp::from_nanosecond(i128::from(spell)).ok());
-                        let spell = known.flatten().or_else(|| self.spell(place.present, device));
+                        let spell = known.flatten().map(Spell::Own).or_else(|| self.spell(place, device));
                         match self.regime(spell, matter_after, &group, cells) {
                             None => on_time.push(device),
                             Some(regime) => match regimes.iter_mut().find(|(known, _)| *known == regime) {
@@ -168,13 +180,13 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Who of those devices, which have no clock of their own there, is looked at with whom.
+    /// Who of those devices, which remember no offers there, is looked at with whom.
     fn gather(
         &self,
         place: &Place<'a>,
         devices: &RoaringBitmap,
         members: &[RoaringBitmap],
-        late: Option<&LateOnes>,
+        (late, remembering): (Option<&LateOnes>, Option<&Remembering>),
         cells: &mut TitleCells,
     ) -> Vec<Gathered> {
         let mut gathered: Vec<Gathered> = Vec::new();
@@ -183,7 +195,7 @@ impl<'a> Split<'a> {
             // Nothing but classes and shares tells devices apart.
             let points = self.inputs.fleet.points();
             let mut places = vec![u32::MAX; self.scope.rulings()];
-            let mut lateness = Lateness::new(late);
+            let mut lateness = Lateness::new(late, remembering);
             for device in devices {
                 let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
                 let point = points.get(device as usize).copied().unwrap_or(0);
@@ -207,7 +219,7 @@ impl<'a> Split<'a> {
             others.extend(devices);
         }
         let mut places: Map<Key, usize> = Map::default();
-        let mut lateness = Lateness::new(late);
+        let mut lateness = Lateness::new(late, remembering);
         for device in others {
             let member = |place: usize, _: &BTreeSet<DeviceId>| {
                 members.get(place).is_some_and(|members| members.contains(device))
