@@ -16,7 +16,7 @@ use refit_core::{
         resolve::{Titles, resolve},
         syntax::Limits,
     },
-    world::{Device, Install, SlotKey, World},
+    world::{Device, Install, RememberedOffer, SlotKey, World},
 };
 use refit_model::{Advisory, AdvisoryId, DeviceId, Release, Scheme, TitleId, Version, VersionRange};
 
@@ -211,4 +211,29 @@ fn spells_that_were_noted_are_clocks_that_a_cell_has_many_of() {
     // A spell counts as it was noted, whenever the install is there: here all of them are newer.
     devices.iter_mut().for_each(|device| device.installs[0].since = Some(ago(5)));
     assert_eq!(cells(&repository, &world, &devices), 2);
+}
+
+#[test]
+fn devices_that_remember_the_same_offers_share_a_cell() {
+    let (repository, world) = (repository(POLICIES), world(&[("1.0.0", 3_000), ("1.1.0", 300)]));
+    let offer = |hours| RememberedOffer {
+        policy: "editors".into(),
+        obligation: "stale".into(),
+        version: semver("1.1.0"),
+        at: ago(hours),
+        arose: Some(ago(hours)),
+    };
+    let mut devices = devices(40, true);
+    for (number, device) in devices.iter_mut().enumerate().skip(10) {
+        // The last ones remember an offer that has not been made.
+        device.first_offers.insert(slot(), vec![offer(if number < 30 { 500 } else { -500 })]);
+    }
+    assert_eq!(cells(&repository, &world, &devices), 3);
+    // What they remember besides tells no more of them apart.
+    for (number, device) in devices.iter_mut().enumerate() {
+        device.spells.insert(slot(), ago(600 + number as i64));
+        device.admitted_before.insert(slot(), semver("1.1.0"));
+        device.decided_before.insert(slot(), "editors".into());
+    }
+    assert_eq!(cells(&repository, &world, &devices), 3);
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     engine::{
-        fleet::{Presence, Slots},
+        fleet::{Fleet, Presence, Slots},
         intern::Map,
         rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spell, Spot, Subject, Together, rule},
         select::Columns,
@@ -25,7 +25,7 @@ use crate::{
         repository::{Policy, Selector},
     },
     rollout::snapshot_title,
-    world::SlotKey,
+    world::{RememberedOffer, SlotKey},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{DeviceId, Offer, TitleId, Version};
@@ -283,14 +283,23 @@ impl<'a> Split<'a> {
         member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
         numbers: &mut Numbers,
     ) -> Looked {
-        match self.inputs.fleet.overlay(device).first_offers.contains_key(slot) {
-            true => Looked::Alone,
-            false => self.key(device, member, numbers),
-        }
+        self.key(device, member, self.remembered(slot, device), numbers)
     }
 
-    /// What tells a device apart that remembers no offers in the slot.
-    fn key(&self, device: u32, member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool, numbers: &mut Numbers) -> Looked {
+    /// The offers that a device remembers in a slot.
+    fn remembered(&self, slot: &SlotKey, device: u32) -> &'a [RememberedOffer] {
+        let fleet: &'a Fleet = self.inputs.fleet;
+        fleet.overlay(device).first_offers.get(slot).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What tells a device apart in a slot, with the offers that it remembers there.
+    fn key(
+        &self,
+        device: u32,
+        member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
+        remembered: &[RememberedOffer],
+        numbers: &mut Numbers,
+    ) -> Looked {
         let fleet = self.inputs.fleet;
         let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
         let Some(seen) = seen else { return Looked::Alone };
@@ -316,14 +325,17 @@ impl<'a> Split<'a> {
             zone: if self.scope.days() { of(fleet.zones_of()) } else { 0 },
             told,
             members,
+            remembered: numbers.of_remembered(remembered),
         })
     }
 
     /// What a device has in common with others of its key.
     fn together(&self, key: &Key, device: u32) -> Shares<'a> {
         let duties = self.scope.seen(self.classes.of(device))?.duties;
-        let alike = Alike { duties, zone: key.zone, told: key.told };
-        Some((alike, Rc::clone(self.shared.borrow_mut().entry(*key).or_default())))
+        let Key { zone, told, remembered, .. } = *key;
+        // Rings, gates, blocks and ages go by no offer that anybody remembers.
+        let key = Key { remembered: 0, ..*key };
+        Some((Alike { duties, zone, told, remembered }, Rc::clone(self.shared.borrow_mut().entry(key).or_default())))
     }
 
     /// Whether a policy requires the title, or a package that only its vendor builds: under which name depends on what else a device
@@ -412,7 +424,7 @@ impl<'a> Split<'a> {
             own_spell,
             offers: row.map_or(&[][..], |row| self.offers(row.universe)),
             spell: overlay.spells.get(slot).copied(),
-            first_offers: overlay.first_offers.get(slot).map(Vec::as_slice).unwrap_or_default(),
+            first_offers: self.remembered(slot, device),
             admitted_before: overlay.admitted_before.get(slot).filter(|_| together.is_none()),
             decided_before: overlay.decided_before.get(slot).filter(|_| together.is_none()),
         };

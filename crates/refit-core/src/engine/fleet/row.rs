@@ -78,7 +78,6 @@ impl Overlay {
         admitted_before: BTreeMap::new(),
         decided_before: BTreeMap::new(),
     };
-
 }
 
 /// Who remembers what of a slot. Which policy decided before is not among it: that counts only where policies contradict each other, and

@@ -353,8 +353,9 @@ impl<'a> Judge<'_, 'a> {
             Cause::Present => "present",
             Cause::Exposure(_, advisory) => advisory.id.as_str(),
         };
-        let policy = &self.track.candidate.policy.name;
-        self.subject.first_offers.iter().filter(move |offer| offer.policy == *policy && offer.obligation == name)
+        let (policy, now) = (&self.track.candidate.policy.name, self.now);
+        let noted = self.subject.first_offers.iter().filter(move |offer| offer.at <= now);
+        noted.filter(move |offer| offer.policy == *policy && offer.obligation == name)
     }
 
     fn first_offer(&self, ways: &Ways, index: usize, cause: Cause<'a>) -> FirstOffer {

@@ -28,6 +28,8 @@ pub(crate) struct Alike {
     pub zone: u32,
     /// What their universe says of the title.
     pub told: u32,
+    /// The offers that they remember.
+    pub remembered: u32,
 }
 
 /// What was worked out of one release in a slot, for whoever asks next.

@@ -15,7 +15,7 @@ use crate::engine::{
 use jiff::Timestamp;
 use refit_model::DeviceId;
 use roaring::RoaringBitmap;
-use std::{borrow::Cow, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 /// Devices that nothing tells apart but when their spells began, in order: those of whom that makes no difference, and those of whom it may.
 struct Gathered {
@@ -115,13 +115,8 @@ impl<'a> Split<'a> {
             }
             return;
         }
-        let mut devices = Cow::Borrowed(devices);
         let remembering = self.inputs.fleet.remembering(&place.slot);
-        if let Some(known) = remembering {
-            (&*devices & &known.offers).iter().for_each(|device| self.alone(place, device, cells));
-            *devices.to_mut() -= &known.offers;
-        }
-        for mut gathered in self.gather(place, &devices, members, (late_ones, remembering), cells) {
+        for mut gathered in self.gather(place, devices, members, (late_ones, remembering), cells) {
             let Some(one) = gathered.one() else { continue };
             let key = gathered.key;
             let together = self.together(&key, one);
@@ -180,7 +175,7 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Who of those devices, which remember no offers there, is looked at with whom.
+    /// Who of those devices is looked at with whom.
     fn gather(
         &self,
         place: &Place<'a>,
@@ -191,12 +186,18 @@ impl<'a> Split<'a> {
     ) -> Vec<Gathered> {
         let mut gathered: Vec<Gathered> = Vec::new();
         let mut others: Vec<u32> = Vec::new();
+        let offers = remembering.map(|known| &known.offers).filter(|offers| !offers.is_empty());
+        let remembers_offers = |device: u32| offers.is_some_and(|offers| offers.contains(device));
         if self.members.is_empty() && !self.scope.days() && self.telling().is_empty() {
             // Nothing but classes and shares tells devices apart.
             let points = self.inputs.fleet.points();
             let mut places = vec![u32::MAX; self.scope.rulings()];
             let mut lateness = Lateness::new(late, remembering);
             for device in devices {
+                if remembers_offers(device) {
+                    others.push(device);
+                    continue;
+                }
                 let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
                 let point = points.get(device as usize).copied().unwrap_or(0);
                 let Some(part) = seen.map(|seen| seen.ruling(point)) else {
@@ -209,7 +210,7 @@ impl<'a> Split<'a> {
                 };
                 if *at == u32::MAX {
                     *at = gathered.len() as u32;
-                    gathered.push(Gathered::new(Key { part, zone: 0, told: 0, members: 0 }));
+                    gathered.push(Gathered::new(Key { part, zone: 0, told: 0, members: 0, remembered: 0 }));
                 }
                 if let Some(gathered) = gathered.get_mut(*at as usize) {
                     gathered.add(device, lateness.of(device));
@@ -224,7 +225,8 @@ impl<'a> Split<'a> {
             let member = |place: usize, _: &BTreeSet<DeviceId>| {
                 members.get(place).is_some_and(|members| members.contains(device))
             };
-            match self.key(device, member, &mut cells.numbers) {
+            let remembered = if remembers_offers(device) { self.remembered(&place.slot, device) } else { &[] };
+            match self.key(device, member, remembered, &mut cells.numbers) {
                 Looked::Alone => self.alone(place, device, cells),
                 Looked::As(key) => {
                     let next = gathered.len();
