@@ -70,7 +70,7 @@ pub struct SlotKey {
 }
 
 /// A release that was offered and would have ended an obligation, as it was noted then.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RememberedOffer {
     /// The policy that obliged.
     pub policy: SmolStr,

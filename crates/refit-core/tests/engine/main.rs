@@ -10,6 +10,7 @@ mod equality;
 mod fleet;
 mod fleets;
 mod live;
+mod memories;
 mod plans;
 mod reasons;
 mod scenarios;

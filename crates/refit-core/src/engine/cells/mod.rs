@@ -12,7 +12,11 @@ mod title;
 pub use live::{Engine, WorldChange};
 pub use readings::{Reader, Reading};
 
-use super::{fleet::Fleet, outcome::Outcome, rules::Own};
+use super::{
+    fleet::Fleet,
+    outcome::Outcome,
+    rules::{Own, Spell},
+};
 use crate::{
     policy::repository::Repository,
     world::{SlotKey, World},
@@ -86,7 +90,7 @@ fn own<'f>(
     repository: &Repository,
     classes: &'f Classes,
     device: u32,
-    spell: Option<Timestamp>,
+    spell: Option<Spell>,
     now: Timestamp,
 ) -> Own<'f> {
     let overlay = fleet.overlay(device);

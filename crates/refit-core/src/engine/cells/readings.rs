@@ -13,11 +13,11 @@ use crate::{
         fleet::Fleet,
         intern::Map,
         outcome::Outcome,
-        rules::{Manner, Openings, Own, Ruling, Shelf},
+        rules::{Manner, Openings, Own, Ruling, Shelf, Spell},
     },
     world::SlotKey,
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 use refit_model::{TitleId, Version};
 use roaring::RoaringBitmap;
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
@@ -59,7 +59,7 @@ type MannersAlike<'v> = Rc<Vec<(&'v TimeZone, &'v Manner, RoaringBitmap)>>;
 /// What tells the answers of one cell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Apart {
-    spell: Option<Timestamp>,
+    spell: Option<Spell>,
     zone: u32,
     manner: u32,
     unseen: bool,

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     engine::{
-        fleet::{Presence, Slots},
+        fleet::{Fleet, Presence, Slots},
         intern::Map,
-        rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spot, Subject, Together, rule},
+        rules::{Alike, Installed, Memo, Regime, Ruling, Shelf, Spell, Spot, Subject, Together, rule},
         select::Columns,
     },
     policy::{
@@ -25,7 +25,7 @@ use crate::{
         repository::{Policy, Selector},
     },
     rollout::snapshot_title,
-    world::SlotKey,
+    world::{RememberedOffer, SlotKey},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{DeviceId, Offer, TitleId, Version};
@@ -129,6 +129,7 @@ impl<'a> Split<'a> {
         let ruling = self.rule(place, device, together, false);
         let group = Group {
             contested: ruling.contested,
+            consults: ruling.consults,
             matter_after: ruling.spells_matter_after,
             clocks: Arc::clone(&ruling.clocks),
             policy: ruling.policy.clone(),
@@ -138,15 +139,15 @@ impl<'a> Split<'a> {
         (group, ruling)
     }
 
-    /// What follows from a spell that began later than anything that it is compared with; `None` where it began earlier.
+    /// What follows from a spell that gives due times of its own; `None` where it gives those of the group.
     fn regime(
         &self,
-        spell: Option<Timestamp>,
+        spell: Option<Spell>,
         matter_after: Timestamp,
         group: &Group,
         cells: &mut TitleCells,
     ) -> Option<Regime> {
-        let spell = spell.filter(|spell| *spell > matter_after)?;
+        let spell = spell.filter(|spell| group.clocks.differs(*spell, matter_after))?;
         let policy = self.shelf.repository.policy(group.policy.as_ref()?)?;
         let began = group.clocks.began(Some(spell));
         cells.wake_at(group.clocks.next(policy, began, self.shelf.now));
@@ -215,11 +216,11 @@ impl<'a> Split<'a> {
             }
             return;
         }
-        let spell = self.spell(place.present, device);
         if place.present.is_some() {
             let late = cells.late.entry(number(place.present)).or_insert_with(|| KnownLate::nobody(self.inputs.now));
-            late.add(device, spell);
+            late.add(device, self.there_since(place.present, device));
         }
+        let spell = self.spell(place, device);
         let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
         let Looked::As(key) = self.look(&place.slot, device, member, &mut cells.numbers) else {
             self.alone(place, device, cells);
@@ -231,7 +232,11 @@ impl<'a> Split<'a> {
             Some(group) => group,
             None => self.group(place, device, &together).0,
         };
-        if group.contested {
+        let consults = group.consults && self.inputs.fleet.overlay(device).admitted_before.contains_key(&place.slot);
+        if group.contested || consults {
+            if group.base.is_some() || !group.late.is_empty() {
+                cells.groups.insert(at, group);
+            }
             self.alone(place, device, cells);
             return;
         }
@@ -278,14 +283,23 @@ impl<'a> Split<'a> {
         member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
         numbers: &mut Numbers,
     ) -> Looked {
-        match self.inputs.fleet.overlay(device).concerns(slot) {
-            true => Looked::Alone,
-            false => self.key(device, member, numbers),
-        }
+        self.key(device, member, self.remembered(slot, device), numbers)
     }
 
-    /// What tells a device apart that has nothing of its own in the slot.
-    fn key(&self, device: u32, member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool, numbers: &mut Numbers) -> Looked {
+    /// The offers that a device remembers in a slot.
+    fn remembered(&self, slot: &SlotKey, device: u32) -> &'a [RememberedOffer] {
+        let fleet: &'a Fleet = self.inputs.fleet;
+        fleet.overlay(device).first_offers.get(slot).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What tells a device apart in a slot, with the offers that it remembers there.
+    fn key(
+        &self,
+        device: u32,
+        member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
+        remembered: &[RememberedOffer],
+        numbers: &mut Numbers,
+    ) -> Looked {
         let fleet = self.inputs.fleet;
         let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
         let Some(seen) = seen else { return Looked::Alone };
@@ -311,14 +325,17 @@ impl<'a> Split<'a> {
             zone: if self.scope.days() { of(fleet.zones_of()) } else { 0 },
             told,
             members,
+            remembered: numbers.of_remembered(remembered),
         })
     }
 
     /// What a device has in common with others of its key.
     fn together(&self, key: &Key, device: u32) -> Shares<'a> {
         let duties = self.scope.seen(self.classes.of(device))?.duties;
-        let alike = Alike { duties, zone: key.zone, told: key.told };
-        Some((alike, Rc::clone(self.shared.borrow_mut().entry(*key).or_default())))
+        let Key { zone, told, remembered, .. } = *key;
+        // Rings, gates, blocks and ages go by no offer that anybody remembers.
+        let key = Key { remembered: 0, ..*key };
+        Some((Alike { duties, zone, told, remembered }, Rc::clone(self.shared.borrow_mut().entry(key).or_default())))
     }
 
     /// Whether a policy requires the title, or a package that only its vendor builds: under which name depends on what else a device
@@ -351,15 +368,22 @@ impl<'a> Split<'a> {
         self.shelf.repository.requires(policy, self.title, manager, |title| titles.contains(&title))
     }
 
-    fn spell(&self, present: Present<'_>, device: u32) -> Option<Timestamp> {
+    /// When the spell of a device began in a slot.
+    fn spell(&self, place: &Place<'_>, device: u32) -> Option<Spell> {
+        let noted = self.inputs.fleet.overlay(device).spells.get(&place.slot).copied().map(Spell::Noted);
+        noted.or_else(|| self.there_since(place.present, device).map(Spell::Own))
+    }
+
+    /// Since when an install is there, or the device itself, whichever came later.
+    fn there_since(&self, present: Present<'_>, device: u32) -> Option<Timestamp> {
         let fleet = self.inputs.fleet;
         let row = fleet.row(device)?;
         let since = present.and_then(|(number, _)| fleet.since(row, number));
         since.max(fleet.enrolled(row))
     }
 
-    /// Applies the rules to a slot of a device, which stands for its cell: with others, where it has nothing of its own there; and with its
-    /// own spell, or as if that began before anything that it is compared with.
+    /// Applies the rules to a slot of a device, which stands for its cell: with others, whatever it remembers, or by itself; and with its own
+    /// spell, or as if that began before anything that it is compared with.
     pub fn rule(&self, place: &Place<'a>, device: u32, together: &Shares<'a>, own_spell: bool) -> Ruling {
         let Place { present, slot, memo } = place;
         let Inputs { fleet, repository, .. } = self.inputs;
@@ -400,9 +424,9 @@ impl<'a> Split<'a> {
             own_spell,
             offers: row.map_or(&[][..], |row| self.offers(row.universe)),
             spell: overlay.spells.get(slot).copied(),
-            first_offers: overlay.first_offers.get(slot).map(Vec::as_slice).unwrap_or_default(),
-            admitted_before: overlay.admitted_before.get(slot),
-            decided_before: overlay.decided_before.get(slot),
+            first_offers: self.remembered(slot, device),
+            admitted_before: overlay.admitted_before.get(slot).filter(|_| together.is_none()),
+            decided_before: overlay.decided_before.get(slot).filter(|_| together.is_none()),
         };
         let own = || own(fleet, repository, self.classes, device, None, self.shelf.now);
         let together = together.as_ref().map(|(alike, shared)| Together { alike: *alike, common: &shared.common });

@@ -14,7 +14,7 @@ use crate::{
         fleet::{Fleet, Presence as Release},
         intern::Map,
         outcome::Outcome,
-        rules::{Shelf, Spoken},
+        rules::{Shelf, Spell, Spoken},
         select::{Columns, Selection},
     },
     facts::{FieldRef, Root},
@@ -24,7 +24,6 @@ use crate::{
     },
     world::SlotKey,
 };
-use jiff::Timestamp;
 use refit_model::{DeviceId, TitleId, Version};
 use roaring::RoaringBitmap;
 use std::{
@@ -215,8 +214,11 @@ fn cohort(cell: &Cell) -> String {
     key
 }
 
-/// When a device's spell began, if nobody noted it.
-pub(super) fn spell(fleet: &Fleet, cell: &Cell, device: u32) -> Option<Timestamp> {
+/// When a device's spell began.
+pub(super) fn spell(fleet: &Fleet, cell: &Cell, device: u32) -> Option<Spell> {
+    if let Some(noted) = fleet.overlay(device).spells.get(&cell.slot) {
+        return Some(Spell::Noted(*noted));
+    }
     let row = fleet.row(device)?;
     let is = |present: &Release| {
         present.title == cell.slot.title
@@ -226,7 +228,7 @@ pub(super) fn spell(fleet: &Fleet, cell: &Cell, device: u32) -> Option<Timestamp
     };
     let mut installs = fleet.installs_of(row).iter();
     let present = installs.find(|number| fleet.presence(**number).is_some_and(is));
-    present.and_then(|present| fleet.since(row, *present)).max(fleet.enrolled(row))
+    present.and_then(|present| fleet.since(row, *present)).max(fleet.enrolled(row)).map(Spell::Own)
 }
 
 /// The titles that policies name, so that who does not have them has a slot for them. A package that a named title means has one

@@ -6,7 +6,7 @@ use crate::{
         intern::Map,
         rules::{ByVersion, Clocks, Regime, Ruling, Shelf},
     },
-    world::SlotKey,
+    world::{RememberedOffer, SlotKey},
 };
 use jiff::Timestamp;
 use refit_model::{Offer, Version};
@@ -37,6 +37,8 @@ pub(super) struct Key {
     pub told: u32,
     /// Of which rings they were members.
     pub members: u32,
+    /// The offers that they remember.
+    pub remembered: u32,
 }
 
 /// Devices with one key and release.
@@ -44,6 +46,8 @@ pub(super) struct Key {
 pub(super) struct Group {
     /// Whether each of them has to be looked at by itself.
     pub contested: bool,
+    /// Whether who remembers what was admitted before has to be.
+    pub consults: bool,
     /// Spells that began no later make no difference.
     pub matter_after: Option<Timestamp>,
     /// How due times follow from spells that do.
@@ -63,6 +67,8 @@ pub(super) struct Numbers {
     universes: Map<u32, u32>,
     said: Vec<Vec<(Version, Offer)>>,
     members: Map<Vec<u64>, u32>,
+    /// By what is remembered.
+    remembered: Map<Vec<RememberedOffer>, u32>,
 }
 
 /// The cells of one title. Releases in slots go by their number in the fleet.
@@ -189,6 +195,19 @@ impl Numbers {
         }
         universes.insert(universe, place as u32 + 1);
         place as u32 + 1
+    }
+
+    /// A number for the offers that a device remembers in a slot; 0 is for none.
+    pub fn of_remembered(&mut self, offers: &[RememberedOffer]) -> u32 {
+        if offers.is_empty() {
+            return 0;
+        }
+        if let Some(number) = self.remembered.get(offers) {
+            return *number;
+        }
+        let number = self.remembered.len() as u32 + 1;
+        self.remembered.insert(offers.to_vec(), number);
+        number
     }
 
     /// A number for which rings a device was a member of.

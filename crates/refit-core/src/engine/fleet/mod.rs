@@ -14,7 +14,7 @@ pub use change::Change;
 pub(super) use key::{Known, Presence, Told, Universe, Zone};
 pub(super) use moment::Moment;
 pub(super) use put::{Difference, Moved, Slots};
-pub(super) use row::{Overlay, Row, Said};
+pub(super) use row::{Overlay, Remembering, Row, Said};
 pub use snapshot::SnapshotError;
 
 use super::intern::{Map, Pool, hash_of};
@@ -60,8 +60,8 @@ pub struct Fleet {
     /// The releases of a title that anybody has.
     by_title: BTreeMap<TitleId, BTreeSet<u32>>,
     overlays: Map<u32, Box<Overlay>>,
-    /// Who has anything of its own in a slot.
-    remembering: Map<SlotKey, RoaringBitmap>,
+    /// Who remembers what of a slot.
+    remembering: Map<SlotKey, Remembering>,
     devices: RoaringBitmap,
 }
 
@@ -192,8 +192,8 @@ impl Fleet {
         self.universes.width() as u32
     }
 
-    /// Who has anything of its own in a slot.
-    pub(super) fn remembering(&self, slot: &SlotKey) -> Option<&RoaringBitmap> {
+    /// Who remembers what of a slot; `None` where nobody does.
+    pub(super) fn remembering(&self, slot: &SlotKey) -> Option<&Remembering> {
         self.remembering.get(slot)
     }
 

@@ -1,6 +1,6 @@
 //! Devices come, change and go.
 
-use super::{Fleet, Moment, Overlay, Presence, hold::Held, moment::Times};
+use super::{Fleet, Moment, Overlay, Presence, Remembering, hold::Held, moment::Times};
 use crate::{
     engine::intern::hash_of,
     facts::{Fact, FieldRef},
@@ -167,19 +167,22 @@ impl Fleet {
 
     pub(super) fn set_overlay(&mut self, number: u32, overlay: Overlay) {
         if let Some(old) = self.overlays.remove(&number) {
-            for slot in old.slots() {
-                if let Some(devices) = self.remembering.get_mut(slot) {
-                    devices.remove(number);
-                    if devices.is_empty() {
+            for slot in old.spells.keys().chain(old.first_offers.keys()).chain(old.admitted_before.keys()) {
+                if let Some(known) = self.remembering.get_mut(slot) {
+                    known.forget(number);
+                    if known.is_empty() {
                         self.remembering.remove(slot);
                     }
                 }
             }
         }
         if overlay != Overlay::NONE {
-            for slot in overlay.slots() {
-                self.remembering.entry(slot.clone()).or_default().insert(number);
-            }
+            let mut remembers = |slot: &SlotKey, of: fn(&mut Remembering) -> &mut RoaringBitmap| {
+                of(self.remembering.entry(slot.clone()).or_default()).insert(number);
+            };
+            overlay.spells.keys().for_each(|slot| remembers(slot, |known| &mut known.spells));
+            overlay.first_offers.keys().for_each(|slot| remembers(slot, |known| &mut known.offers));
+            overlay.admitted_before.keys().for_each(|slot| remembers(slot, |known| &mut known.admitted));
             self.overlays.insert(number, Box::new(overlay));
         }
     }

@@ -4,6 +4,7 @@ use super::moment::{Moment, Times};
 use crate::world::{Absence, RememberedOffer, SlotKey};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, TitleId, Version};
+use roaring::RoaringBitmap;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -77,18 +78,32 @@ impl Overlay {
         admitted_before: BTreeMap::new(),
         decided_before: BTreeMap::new(),
     };
+}
 
-    /// The slots that it says anything of; some more than once.
-    pub fn slots(&self) -> impl Iterator<Item = &SlotKey> {
-        let noted = self.spells.keys().chain(self.first_offers.keys());
-        noted.chain(self.admitted_before.keys()).chain(self.decided_before.keys())
+/// Who remembers what of a slot. Which policy decided before is not among it: that counts only where policies contradict each other, and
+/// there everybody is looked at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remembering {
+    /// When a spell began.
+    pub spells: RoaringBitmap,
+    /// Offers.
+    pub offers: RoaringBitmap,
+    /// What was admitted.
+    pub admitted: RoaringBitmap,
+}
+
+impl Remembering {
+    /// Takes a device out.
+    pub fn forget(&mut self, device: u32) {
+        let Remembering { spells, offers, admitted } = self;
+        for devices in [spells, offers, admitted] {
+            devices.remove(device);
+        }
     }
 
-    /// Whether it says anything of a slot.
-    pub fn concerns(&self, slot: &SlotKey) -> bool {
-        self.spells.contains_key(slot)
-            || self.first_offers.contains_key(slot)
-            || self.admitted_before.contains_key(slot)
-            || self.decided_before.contains_key(slot)
+    /// Whether nobody is left.
+    pub fn is_empty(&self) -> bool {
+        let Remembering { spells, offers, admitted } = self;
+        [spells, offers, admitted].into_iter().all(RoaringBitmap::is_empty)
     }
 }

@@ -3,12 +3,21 @@
 use crate::policy::{document::policy::AtDue, repository::Policy};
 use jiff::Timestamp;
 
+/// When a spell of a device began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Spell {
+    /// Then, as somebody noted.
+    Noted(Timestamp),
+    /// Nobody noted it: its install, or the device itself, is there since then.
+    Own(Timestamp),
+}
+
 /// How the due times of a slot follow from its spell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Clocks {
     /// What there is to do.
     pub duties: Vec<Clocked>,
-    /// When the first of it arose: no spell begins earlier.
+    /// When the first of it arose: no spell begins earlier that nobody noted.
     pub arose: Option<Timestamp>,
 }
 
@@ -61,9 +70,22 @@ impl Counted {
 }
 
 impl Clocks {
-    /// When a spell began that nobody noted, on a device whose install, or that itself, is there since then.
-    pub fn began(&self, own: Option<Timestamp>) -> Option<Timestamp> {
-        own.max(self.arose)
+    /// Whether a spell gives other due times than one that began before anything does; `matter_after` is the earliest of what clocks wait for
+    /// besides. What was noted may have begun before anything obliged.
+    pub fn differs(&self, spell: Spell, matter_after: Timestamp) -> bool {
+        match spell {
+            Spell::Own(at) => at > matter_after,
+            Spell::Noted(at) => at > matter_after || self.arose > Some(matter_after),
+        }
+    }
+
+    /// When a spell began here; `None` is one that began before anything.
+    pub fn began(&self, spell: Option<Spell>) -> Option<Timestamp> {
+        match spell {
+            Some(Spell::Noted(at)) => Some(at),
+            Some(Spell::Own(at)) => Some(at).max(self.arose),
+            None => self.arose,
+        }
     }
 
     /// The due time of each thing to do, and whether KEV obliges, for a spell that began then.

@@ -36,8 +36,6 @@ pub(super) struct Duties<'a> {
     pub causes: Vec<Cause<'a>>,
     /// By when.
     pub clocks: Clocks,
-    /// When its spell began, where that was noted, whenever its cause arose.
-    pub noted: Option<Timestamp>,
     /// Whether no release that helps will ever be offered.
     pub unsupported: bool,
     /// Spells that began no later than this make no difference; `None`: no spell does.
@@ -164,7 +162,6 @@ impl<'a> Judge<'_, 'a> {
         Duties {
             causes: obligations,
             clocks: Clocks { duties: clocked, arose: first_arose },
-            noted: self.subject.spell,
             unsupported,
             spells_matter_after,
         }
@@ -356,8 +353,9 @@ impl<'a> Judge<'_, 'a> {
             Cause::Present => "present",
             Cause::Exposure(_, advisory) => advisory.id.as_str(),
         };
-        let policy = &self.track.candidate.policy.name;
-        self.subject.first_offers.iter().filter(move |offer| offer.policy == *policy && offer.obligation == name)
+        let (policy, now) = (&self.track.candidate.policy.name, self.now);
+        let noted = self.subject.first_offers.iter().filter(move |offer| offer.at <= now);
+        noted.filter(move |offer| offer.policy == *policy && offer.obligation == name)
     }
 
     fn first_offer(&self, ways: &Ways, index: usize, cause: Cause<'a>) -> FirstOffer {

@@ -28,6 +28,8 @@ pub(crate) struct Alike {
     pub zone: u32,
     /// What their universe says of the title.
     pub told: u32,
+    /// The offers that they remember.
+    pub remembered: u32,
 }
 
 /// What was worked out of one release in a slot, for whoever asks next.
@@ -49,8 +51,6 @@ pub(super) struct Judged<'a> {
     pub above: bool,
     /// How due times follow from spells.
     pub clocks: Arc<Clocks>,
-    /// When the spell began, where that was noted.
-    pub noted: Option<Timestamp>,
     /// Whether no release that helps will ever be offered.
     pub unsupported: bool,
     /// Spells that began no later make no difference.
@@ -145,7 +145,7 @@ impl<'a> Judged<'a> {
         let forbidden = policy.presence == Presence::Forbidden;
         let aim = if forbidden { None } else { track.aim(shelf.now) };
         let judge = Judge { track: &track, subject, aim, affecting, now: shelf.now };
-        let Duties { causes, clocks, noted, unsupported, spells_matter_after } = judge.duties();
+        let Duties { causes, clocks, unsupported, spells_matter_after } = judge.duties();
         let above = aim.is_some_and(|aim| track.above(&aim));
         let on_the_way = |aim: Aim<'a>| {
             // What is not newer is not on a way up.
@@ -169,7 +169,6 @@ impl<'a> Judged<'a> {
             yielding: yielding(&judge),
             until: judge.until(),
             clocks: Arc::new(clocks),
-            noted,
             unsupported,
             spells_matter_after,
             settled: OnceCell::new(),

@@ -14,7 +14,7 @@ mod subject;
 mod track;
 mod trail;
 
-pub(crate) use clock::{Clocks, Regime};
+pub(crate) use clock::{Clocks, Regime, Spell};
 pub(crate) use judged::{Alike, Memo};
 pub(crate) use passage::Common;
 pub(crate) use read::{Manner, Openings, Own};
@@ -79,6 +79,8 @@ pub(crate) struct Ruling {
     pub window: Option<WindowOf>,
     /// Whether policies of one rank were held against each other, which looks at what only the device knows.
     pub contested: bool,
+    /// Whether it goes by what was admitted before: where it is unsure which policy decides.
+    pub consults: bool,
     /// Spells that began no later make no difference.
     pub spells_matter_after: Option<Timestamp>,
     /// When it may be otherwise for these devices by itself.
@@ -141,6 +143,7 @@ impl Ruling {
             yielding: Arc::default(),
             window: None,
             contested: false,
+            consults: false,
             spells_matter_after: None,
             until: None,
         }
@@ -155,7 +158,7 @@ impl Ruling {
     }
 }
 
-/// Devices that nothing of their own tells apart in a slot: what they share is remembered.
+/// Devices that nothing of their own tells apart in a slot: what they share is remembered, and what they remember themselves is passed over.
 #[derive(Clone, Copy)]
 pub(crate) struct Together<'m, 'a> {
     /// What obligations go by.
@@ -289,8 +292,10 @@ impl<'a> Under<'_, 'a> {
         let common = together.map(|together| together.common);
         let judged = memo.judged(shelf, spot, subject, candidate, together.map(|together| together.alike));
         let clocks = &judged.clocks;
-        let began = || clocks.began((subject.since)().max(subject.enrolled));
-        let spell = judged.noted.or_else(|| if subject.own_spell { began() } else { None });
+        let noted = subject.spell.map(Spell::Noted);
+        let own = || noted.or_else(|| (subject.since)().max(subject.enrolled).map(Spell::Own));
+        // Where a condition was latched before it was known what it is about, even the first moment of that is late.
+        let spell = clocks.began(if subject.own_spell { own() } else { None });
         let settled = judged.settled(policy, spell, shelf.now);
         let regime = &settled.regime;
         let admission = Admission { shelf, spot, subject, candidate, judged: &judged, regime, conflict, undetermined };
@@ -308,6 +313,7 @@ impl<'a> Under<'_, 'a> {
             kept: admitted.kept,
             yielding: Arc::clone(&judged.yielding),
             window: judged.window,
+            consults: conflict || undetermined,
             spells_matter_after: judged.spells_matter_after,
             until: judged.until.into_iter().chain(settled.next).min(),
             duties: Arc::clone(&settled.duties),

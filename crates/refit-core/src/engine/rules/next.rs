@@ -70,6 +70,7 @@ impl Judge<'_, '_> {
             let changes = timed.iter().map(move |condition| condition.next_change(&view, now));
             changes.flatten().collect::<Vec<_>>()
         });
-        offers.chain(crossings).filter(|time| *time > now).min()
+        let remembered = self.subject.first_offers.iter().map(|offer| offer.at);
+        offers.chain(remembered).chain(crossings).filter(|time| *time > now).min()
     }
 }

@@ -1,6 +1,6 @@
 //! From a ruling to an answer: what the time of day, absences and presence make of it (rules 10 to 12 and 15).
 
-use super::{Ruling, Standing, WindowOf};
+use super::{Ruling, Spell, Standing, WindowOf};
 use crate::{
     engine::{
         intern::Map,
@@ -24,7 +24,7 @@ pub(crate) struct Own<'a> {
     /// Whether it was seen too long ago to say.
     pub unseen: bool,
     /// When its own spell began, where that gives due times other than those of the ruling.
-    pub spell: Option<Timestamp>,
+    pub spell: Option<Spell>,
     /// Which windows are open, where somebody remembers that.
     pub openings: Option<&'a Openings>,
     /// What else reading asks, which it shares with others.

@@ -144,13 +144,13 @@ pub(crate) struct Subject<'a> {
     pub own_spell: bool,
     /// What its universe offers otherwise than published.
     pub offers: &'a [(Version, Offer)],
-    /// When a spell began, where that was noted.
+    /// When its spell began, where that was noted.
     pub spell: Option<Timestamp>,
     /// Offers that were noted.
     pub first_offers: &'a [RememberedOffer],
-    /// What was admitted before.
+    /// What was admitted before; `None` also where the device stands for others, who remember something else.
     pub admitted_before: Option<&'a Version>,
-    /// The policy that decided before.
+    /// The policy that decided before; likewise.
     pub decided_before: Option<&'a SmolStr>,
 }
 

@@ -7,11 +7,15 @@ use super::{
     },
     Looked, Place, Split, number,
 };
-use crate::engine::{intern::Map, rules::Regime};
+use crate::engine::{
+    fleet::Remembering,
+    intern::Map,
+    rules::{Regime, Spell},
+};
 use jiff::Timestamp;
 use refit_model::DeviceId;
 use roaring::RoaringBitmap;
-use std::{borrow::Cow, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 /// Devices that nothing tells apart but when their spells began, in order: those of whom that makes no difference, and those of whom it may.
 struct Gathered {
@@ -37,22 +41,46 @@ impl Gathered {
         self.devices.first().copied().or_else(|| self.late.first().map(|(device, _)| *device))
     }
 
+    /// Takes out those of whom something is so.
+    fn take(&mut self, which: impl Fn(u32) -> bool) -> Vec<u32> {
+        let mut taken = Vec::new();
+        let mut stays = |device: u32| {
+            let takes = which(device);
+            if takes {
+                taken.push(device);
+            }
+            !takes
+        };
+        self.devices.retain(|device| stays(*device));
+        self.late.retain(|(device, _)| stays(*device));
+        taken
+    }
+
     fn all(&self) -> impl Iterator<Item = u32> {
         self.devices.iter().copied().chain(self.late.iter().map(|(device, _)| *device))
     }
 }
 
-/// Says of devices that are asked in order who is late.
-struct Lateness<'l>(std::iter::Peekable<std::slice::Iter<'l, LateDevice>>);
+/// Says of devices that are asked in order who may be late: whose install is new, or of whom somebody noted when the spell began, which may be
+/// later than that.
+struct Lateness<'l> {
+    late: std::iter::Peekable<std::slice::Iter<'l, LateDevice>>,
+    noted: Option<&'l RoaringBitmap>,
+}
 
 impl<'l> Lateness<'l> {
-    fn new(late: Option<&'l LateOnes>) -> Lateness<'l> {
-        Lateness(late.map(|late| late.devices.as_slice()).unwrap_or_default().iter().peekable())
+    fn new(late: Option<&'l LateOnes>, remembering: Option<&'l Remembering>) -> Lateness<'l> {
+        let late = late.map(|late| late.devices.as_slice()).unwrap_or_default();
+        let noted = remembering.map(|known| &known.spells).filter(|noted| !noted.is_empty());
+        Lateness { late: late.iter().peekable(), noted }
     }
 
     fn of(&mut self, device: u32) -> Option<LateDevice> {
-        while self.0.next_if(|(late, _)| *late < device).is_some() {}
-        self.0.next_if(|(late, _)| *late == device).copied()
+        if self.noted.is_some_and(|noted| noted.contains(device)) {
+            return Some((device, LOOK_UP));
+        }
+        while self.late.next_if(|(late, _)| *late < device).is_some() {}
+        self.late.next_if(|(late, _)| *late == device).copied()
     }
 }
 
@@ -87,12 +115,8 @@ impl<'a> Split<'a> {
             }
             return;
         }
-        let mut devices = Cow::Borrowed(devices);
-        if let Some(own) = self.inputs.fleet.remembering(&place.slot) {
-            (&*devices & own).iter().for_each(|device| self.alone(place, device, cells));
-            *devices.to_mut() -= own;
-        }
-        for mut gathered in self.gather(place, &devices, members, late_ones, cells) {
+        let remembering = self.inputs.fleet.remembering(&place.slot);
+        for mut gathered in self.gather(place, devices, members, (late_ones, remembering), cells) {
             let Some(one) = gathered.one() else { continue };
             let key = gathered.key;
             let together = self.together(&key, one);
@@ -102,6 +126,14 @@ impl<'a> Split<'a> {
                 // What the policies say is held against each other device by device.
                 gathered.all().for_each(|device| self.alone(place, device, cells));
                 continue;
+            }
+            if let Some(known) = remembering.filter(|_| group.consults) {
+                // What stays depends on what each of them remembers.
+                let remember = gathered.take(|device| known.admitted.contains(device));
+                remember.into_iter().for_each(|device| self.alone(place, device, cells));
+                if gathered.one().is_none() {
+                    continue;
+                }
             }
             let mut regimes: Vec<(Regime, Vec<u32>)> = Vec::new();
             let mut on_time: Vec<u32> = Vec::new();
@@ -118,7 +150,7 @@ impl<'a> Split<'a> {
                     }
                     for (device, spell) in gathered.late {
                         let known = (spell != LOOK_UP).then(|| Timestamp::from_nanosecond(i128::from(spell)).ok());
-                        let spell = known.flatten().or_else(|| self.spell(place.present, device));
+                        let spell = known.flatten().map(Spell::Own).or_else(|| self.spell(place, device));
                         match self.regime(spell, matter_after, &group, cells) {
                             None => on_time.push(device),
                             Some(regime) => match regimes.iter_mut().find(|(known, _)| *known == regime) {
@@ -143,23 +175,29 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Who of those devices, which have nothing of their own there, is looked at with whom.
+    /// Who of those devices is looked at with whom.
     fn gather(
         &self,
         place: &Place<'a>,
         devices: &RoaringBitmap,
         members: &[RoaringBitmap],
-        late: Option<&LateOnes>,
+        (late, remembering): (Option<&LateOnes>, Option<&Remembering>),
         cells: &mut TitleCells,
     ) -> Vec<Gathered> {
         let mut gathered: Vec<Gathered> = Vec::new();
         let mut others: Vec<u32> = Vec::new();
+        let offers = remembering.map(|known| &known.offers).filter(|offers| !offers.is_empty());
+        let remembers_offers = |device: u32| offers.is_some_and(|offers| offers.contains(device));
         if self.members.is_empty() && !self.scope.days() && self.telling().is_empty() {
             // Nothing but classes and shares tells devices apart.
             let points = self.inputs.fleet.points();
             let mut places = vec![u32::MAX; self.scope.rulings()];
-            let mut lateness = Lateness::new(late);
+            let mut lateness = Lateness::new(late, remembering);
             for device in devices {
+                if remembers_offers(device) {
+                    others.push(device);
+                    continue;
+                }
                 let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
                 let point = points.get(device as usize).copied().unwrap_or(0);
                 let Some(part) = seen.map(|seen| seen.ruling(point)) else {
@@ -172,7 +210,7 @@ impl<'a> Split<'a> {
                 };
                 if *at == u32::MAX {
                     *at = gathered.len() as u32;
-                    gathered.push(Gathered::new(Key { part, zone: 0, told: 0, members: 0 }));
+                    gathered.push(Gathered::new(Key { part, zone: 0, told: 0, members: 0, remembered: 0 }));
                 }
                 if let Some(gathered) = gathered.get_mut(*at as usize) {
                     gathered.add(device, lateness.of(device));
@@ -182,12 +220,13 @@ impl<'a> Split<'a> {
             others.extend(devices);
         }
         let mut places: Map<Key, usize> = Map::default();
-        let mut lateness = Lateness::new(late);
+        let mut lateness = Lateness::new(late, remembering);
         for device in others {
             let member = |place: usize, _: &BTreeSet<DeviceId>| {
                 members.get(place).is_some_and(|members| members.contains(device))
             };
-            match self.key(device, member, &mut cells.numbers) {
+            let remembered = if remembers_offers(device) { self.remembered(&place.slot, device) } else { &[] };
+            match self.key(device, member, remembered, &mut cells.numbers) {
                 Looked::Alone => self.alone(place, device, cells),
                 Looked::As(key) => {
                     let next = gathered.len();
