@@ -536,6 +536,8 @@ pub struct Outcome {
     pub present: DeviceSet,
     /// What has to be done besides.
     pub effects: Vec<Effect>,
+    /// Of the ids of devices and people that were named, those that lead to others, each with the id that has it now.
+    pub led: BTreeMap<SmolStr, SmolStr>,
 }
 
 /// A personal value.

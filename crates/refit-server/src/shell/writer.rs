@@ -223,7 +223,7 @@ impl Writer {
             return Err(Refusal::Conflict(what).into());
         }
         let now = self.shared.now(&tentative.state);
-        let Outcome { events, personal, seen, present, effects } =
+        let Outcome { events, personal, seen, present, effects, led } =
             guarded(|| handle(&tentative.state, actor, input, now))??;
         for event in &events {
             tentative.replaces_content |= matches!(event, Event::PolicyApplied(_) | Event::DistributionMatched(_));
@@ -259,7 +259,7 @@ impl Writer {
             state.note_seen(index, now);
         }
         state.note_all_seen(&present, now);
-        let told = Told { seq: state.seq, events };
+        let told = Told { seq: state.seq, events, led };
         if let Some((request, answer)) = request {
             let (status, body) = answer(&told);
             small("answer", &request.key, body.len())?;

@@ -27,7 +27,13 @@ use rollouts::Named;
 pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result<Outcome, Refusal> {
     let now = now.max(state.clock);
     permitted(actor, &input)?;
-    match identity::led(state, input) {
+    let (input, led) = identity::led(state, input);
+    let outcome = handled(state, actor, input, now)?;
+    Ok(Outcome { led, ..outcome })
+}
+
+fn handled(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result<Outcome, Refusal> {
+    match input {
         Input::Start { program, alive_until } => Ok(operations::start(state, program, alive_until, now)),
         Input::Tick => Ok(operations::tick(state, now)),
         Input::End => Ok(operations::end(state, now)),
