@@ -14,7 +14,7 @@ use axum::{
 };
 use refit_api::{FactSaid, NewPersonObservation, Observed, Page, Person, Written};
 use refit_core::{
-    control::{Input, PersonId, Scope, unread},
+    control::{Input, PersonId, Plain, Scope, groups, unread},
     facts::{FieldRef, Root},
 };
 use serde::Deserialize;
@@ -89,7 +89,18 @@ pub(super) async fn get(
 fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
     let person = PersonId::new(id);
     let record = view.state.people.get(&person).ok_or_else(|| Problem::missing("person", id))?;
-    let facts = record.facts.iter().flat_map(|(field, said)| {
+    // What is kept of memberships are ids; what they are called is what policies read.
+    let groups = view.state.groups.keys().filter_map(|source| {
+        let names = view.state.groups_said(record, source)?;
+        Some(FactSaid {
+            field: groups::FIELD.to_owned(),
+            source: source.to_string(),
+            value: personal.then_some(Plain::List(names)),
+            observed: record.reported.get(source).copied(),
+            problem: None,
+        })
+    });
+    let facts = record.facts.iter().filter(|(field, _)| *field != groups::MEMBERSHIPS).flat_map(|(field, said)| {
         said.iter().map(move |(source, reference)| FactSaid {
             field: field.to_string(),
             source: source.to_string(),
@@ -108,7 +119,7 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
         id: id.to_owned(),
         merged_into: now,
         former_ids: Vec::new(),
-        facts: facts.collect(),
+        facts: facts.chain(groups).collect(),
         devices: devices.map(|device| device.id.to_string()).collect(),
         erased: record.erased,
     })

@@ -216,9 +216,14 @@ impl Writer {
         if let Some((request, _)) = &request {
             self.new_request(tentative, request).await?;
         }
-        if let Input::ObservePerson { person, .. } = &input
-            && (tentative.erasing.contains(person) || self.shared.effects.erasing().contains(person))
-        {
+        let erasing =
+            |person: &&PersonId| tentative.erasing.contains(*person) || self.shared.effects.erasing().contains(*person);
+        let said_of = match &input {
+            Input::ObservePerson { person, .. } => Some(person).filter(erasing),
+            Input::Group(said) => said.members.keys().find(erasing),
+            _ => None,
+        };
+        if let Some(person) = said_of {
             let what = format!("the values of person `{person}` are being erased: say it again in a moment");
             return Err(Refusal::Conflict(what).into());
         }

@@ -37,6 +37,7 @@ pub(super) fn led(state: &State, mut input: Input) -> (Input, BTreeMap<SmolStr, 
             person.iter_mut().for_each(|person| lead.person(person));
         }
         Input::ObservePerson { person, .. } | Input::ErasePerson { person } => lead.person(person),
+        Input::Group(said) => lead.members(&mut said.members),
         Input::Signal { devices, .. } => lead.signal(devices),
         Input::Agents(AgentInput::Issue { device, .. } | AgentInput::Revoke { device, .. }) => lead.device(device),
         Input::Agents(AgentInput::Stands(said)) => lead.device(&mut said.device),
@@ -72,6 +73,17 @@ impl Lead<'_> {
         if now != *id {
             self.led.insert(id.as_str().into(), now.as_str().into());
             *id = now;
+        }
+    }
+
+    /// Somebody who is in a group under one of several ids is in it.
+    fn members(&mut self, members: &mut BTreeMap<PersonId, bool>) {
+        if !members.keys().any(|id| self.book.person_merged_into(id).is_some()) {
+            return;
+        }
+        for (mut id, is_member) in std::mem::take(members) {
+            self.person(&mut id);
+            *members.entry(id).or_default() |= is_member;
         }
     }
 

@@ -16,6 +16,7 @@ mod sources;
 
 use super::{
     event::{GateAnswered, GateAsked, PlanMade, ReceiptReceived, ReleaseExpedited, RingOpened},
+    groups::GroupInput,
     input::{Input, Outcome, Refusal},
     state::State,
     token::{Actor, Scope},
@@ -51,6 +52,7 @@ fn handled(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result
         Input::ObservePerson { person, source, observed, values } => {
             people::observe(state, person, source, observed.min(now), values)
         }
+        Input::Group(said) => people::group(state, GroupInput { observed: said.observed.min(now), ..said }),
         Input::Assign { device, person } => people::assign(state, device, person),
         Input::Identity(input) => identity::handle(state, input),
         Input::SourceRead(read) => Ok(sources::read(state, read)),
@@ -119,6 +121,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         | Input::Retire { .. }
         | Input::Receipt { .. }
         | Input::ObservePerson { .. }
+        | Input::Group(_)
         | Input::Assign { .. } => Scope::Facts,
         Input::Releases { .. } | Input::Advisories { .. } => Scope::Catalogue,
         Input::OpenRing { .. }
