@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use refit_core::control::BudgetFigures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,10 @@ pub struct Written {
     pub seq: u64,
     /// Whether anything changed.
     pub changed: bool,
+    /// Of the ids of devices and people that were named, those that were merged into others, each with the id that has it now: that is
+    /// what was written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub merged: BTreeMap<String, String>,
 }
 
 /// What was written of an observation.
@@ -28,6 +33,9 @@ pub struct Observed {
     /// What was taken and is read by no policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<UnreadFact>,
+    /// The id that was named, where it was merged into another, with the id that has it now: of that it was said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub merged: BTreeMap<String, String>,
 }
 
 /// A fact that is kept and that no policy reads.

@@ -12,6 +12,13 @@ use std::collections::BTreeMap;
 pub struct Person {
     /// The id.
     pub id: String,
+    /// Whom this turned out to be: it was merged into that person, and what is said under its id counts there. Absent where it is
+    /// somebody by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
+    /// Ids that lead to this person since they were merged into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_ids: Vec<String>,
     /// What sources say. Values are shown to tokens with the scope `read_personal`.
     pub facts: Vec<FactSaid>,
     /// The devices that are given to this person.

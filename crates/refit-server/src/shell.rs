@@ -31,7 +31,7 @@ use refit_store::{AppendError, Blob, Fence, Store, StoreError};
 use replay::Past;
 use smol_str::SmolStr;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -121,6 +121,8 @@ pub struct Told {
     pub seq: u64,
     /// What was logged.
     pub events: Vec<Event>,
+    /// Of the ids of devices and people that were named, those that lead to others, each with the id that has it now.
+    pub led: BTreeMap<SmolStr, SmolStr>,
 }
 
 /// Makes the answer (status and body) that is kept under a request's key.
@@ -233,8 +235,10 @@ impl Shell {
     /// As [`Shell::view_at`], for what is decided of one device: what others said and when they were seen may be missing. That is
     /// most of what a log has.
     pub async fn view_of_at(&self, device: &DeviceId, time: Timestamp) -> Result<View, TellError> {
-        let former = self.view().state.identity.former_ids(device);
-        let devices = std::iter::once(device.clone()).chain(former).collect();
+        let view = self.view();
+        let now = view.state.identity.device(device);
+        let former = view.state.identity.former_ids(now);
+        let devices = std::iter::once(now.clone()).chain(former).collect();
         self.past(Past { at: time, devices: Some(devices) }).await
     }
 

@@ -113,7 +113,8 @@ pub struct Summary {
 
 /// Events of a server that reads sources by itself. The simulated fleet is told everything; who is one with whom is tried out in
 /// `refit-core/tests/control/sources.rs`.
-const OF_SOURCES: [&str; 5] = ["device.merged", "device.split", "person.merged", "person.split", "source.read"];
+const OF_SOURCES: [&str; 6] =
+    ["device.merged", "device.split", "group.observed", "person.merged", "person.split", "source.read"];
 
 /// What takes the days that small runs do not have: it is looked for among what happens to releases in fleets.
 const OF_FLEETS: [&str; 1] = ["gate.asked"];

@@ -3,7 +3,7 @@
 use crate::error::AppendError;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// A position in the log: 1 for the first event. 0 stands before it.
 pub type Seq = u64;
@@ -145,8 +145,9 @@ impl Batch {
                 return Err(AppendError::answered(earlier, answer));
             }
         }
-        for (n, value) in self.personal.iter().enumerate() {
-            if self.personal[..n].iter().any(|earlier| earlier.reference == value.reference) {
+        let mut references = BTreeSet::new();
+        for value in &self.personal {
+            if !references.insert(value.reference.as_str()) {
                 return Err(AppendError::ReferenceTaken { reference: value.reference.clone() });
             }
         }

@@ -245,6 +245,19 @@ events! {
         person: PersonId,
     }
 
+    "group.observed", 1 =>
+    /// What a source said of a group of people. Who is in it is personal: those are values of the people.
+    GroupObserved {
+        /// The source.
+        source: SmolStr,
+        /// The group's id, as the source was given it.
+        group: SmolStr,
+        /// What it is called; `None` where the source speaks of it no longer.
+        name: Option<SmolStr>,
+        /// The source's own id of it.
+        external: Option<SmolStr>,
+    }
+
     "source.read", 1 =>
     /// A source was read, or could not be: how much it has, and why it is not believed now. What it said of devices and people are
     /// events of their own.

@@ -6,6 +6,7 @@ use super::{
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
     event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished, SourceRead},
+    groups::GroupInput,
     history::CheckIn,
     publication::CohortKey,
     rollouts::AskedFor,
@@ -84,6 +85,8 @@ pub enum Input {
         /// Values by field (`department`), each with the reference that it gets if it is new; null is: no longer said.
         values: BTreeMap<SmolStr, Option<(SmolStr, Plain)>>,
     },
+    /// What a source says of a group of people, and of who is in it.
+    Group(GroupInput),
     /// A device is given to a person, or to nobody.
     Assign {
         /// The device.
@@ -536,6 +539,8 @@ pub struct Outcome {
     pub present: DeviceSet,
     /// What has to be done besides.
     pub effects: Vec<Effect>,
+    /// Of the ids of devices and people that were named, those that lead to others, each with the id that has it now.
+    pub led: BTreeMap<SmolStr, SmolStr>,
 }
 
 /// A personal value.

@@ -20,6 +20,7 @@ mod entry;
 mod evaluate;
 mod event;
 mod fleet_plan;
+pub mod groups;
 mod handle;
 mod history;
 mod holds;

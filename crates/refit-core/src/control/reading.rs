@@ -3,6 +3,7 @@
 use super::{
     entry::{AdvisoryEntry, ReleaseEntry, read},
     evaluate::{Terms, target},
+    groups,
     publication::Wanted,
     rollouts::{RolloutRecord, evidence},
     state::{DeviceRecord, State},
@@ -234,6 +235,16 @@ fn facts(state: &State, repository: &Repository, record: &DeviceRecord, seen: Ti
             let observed = person.and_then(|person| person.reported.get(source).copied());
             facts.insert(field.clone(), Fact { value, source: Some(source.clone()), observed });
         }
+    }
+    let groups = FieldRef::new(Root::Person, groups::FIELD);
+    for source in state.groups.keys() {
+        let Some(names) = person.and_then(|person| state.groups_said(person, source)) else { continue };
+        // What a source says of a person itself comes before what follows from its groups.
+        if facts.said(&groups).iter().any(|fact| fact.source.as_ref() == Some(source)) {
+            continue;
+        }
+        let observed = person.and_then(|person| person.reported.get(source).copied());
+        facts.insert(groups.clone(), Fact { value: Value::List(names), source: Some(source.clone()), observed });
     }
     // A list that is absent is empty if one of its sources is fresh; where no source is named, Refit itself supplies it.
     for field in repository.fields.iter().filter(|field| field.kind == Kind::List && field.name.root != Root::Exposure)

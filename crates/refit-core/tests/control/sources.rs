@@ -1,12 +1,14 @@
 //! What sources say of a fleet with agents: one device of many records, also while a release moves through the rings.
 
-use super::shell::{Shell, entry, time};
+use super::shell::{Shell, entry, person, time};
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
-        AgentInput, Director, EnrolmentRecord, Event, IdentityInput, Input, Installs, LeaseInput, Observation,
-        PersonId, Plain, Refusal, SlotName, State, TokenId, Wanted, disruption,
+        Actor, AgentInput, CheckIn, ComplaintReceived, Director, EnrolmentRecord, Event, IdentityInput, Input,
+        Installs, LeaseInput, Observation, PersonId, Plain, Refusal, Scope, SlotName, State, TokenId, Wanted,
+        disruption,
         document::{Frame, document},
+        handle,
         sources::{own, steps},
     },
     facts::{
@@ -446,4 +448,77 @@ fn two_people_of_one_address_are_one_and_erased_as_one() {
     let erased = company.shell.tell(Input::ErasePerson { person: "u-1-0".into() });
     assert!(matches!(erased.as_slice(), [Event::PersonErased(erased)] if erased.person.as_str() == "7-0"));
     assert!(known(&company, "7-0").is_empty());
+}
+
+#[test]
+fn what_is_said_under_an_id_that_was_merged_reaches_the_device_that_has_it() {
+    let mut company = Company::new();
+    let listening = POLICY.replace(
+        "patience: 7d }",
+        "patience: 7d, signals: [{ name: crashes, from: sentry, no_worse_than: control }] }",
+    );
+    company.shell.apply(&listening);
+    company.joins("old", SERIAL);
+    company.hours(1);
+    company.joins("new", SERIAL);
+    company.follow();
+    assert_eq!(company.managed(), ["old"]);
+    let complaint = AgentInput::Complaint(ComplaintReceived {
+        device: "new".into(),
+        complaint: "c1".into(),
+        at: company.shell.now,
+        title: None,
+        text: "0".repeat(64).into(),
+    });
+    let heard = company.shell.tell(Input::Agents(complaint.clone()));
+    assert!(matches!(heard.as_slice(), [Event::ComplaintReceived(said)] if said.device.as_str() == "old"), "{heard:?}");
+    assert_eq!(company.shell.tell(Input::Agents(complaint)), [], "the same one counts once");
+    // Of one device under two ids the worse word counts.
+    let signal = Input::Signal {
+        source: "sentry".into(),
+        signal: "crashes".into(),
+        at: company.shell.now,
+        whole: true,
+        devices: BTreeMap::from([("new".into(), true), ("old".into(), false)]),
+    };
+    let read = company.shell.tell(signal);
+    let index = company.shell.state.device(&"old".into()).unwrap().index;
+    assert!(
+        matches!(read.as_slice(), [Event::SignalRead(said)] if said.bad.contains(index) && said.fine.is_empty()),
+        "{read:?}"
+    );
+    // A copy that reports under the former id puts the device into quarantine, and under that id it is lifted.
+    let report = |company: &Company, sequence: u64, links: &[u32]| {
+        Input::Observe(Observation {
+            device: "new".into(),
+            source: "agent".into(),
+            observed: company.shell.now,
+            facts: BTreeMap::new(),
+            installs: Some(Installs::All(vec![entry("editor", "1.0.0")])),
+            universe: None,
+            check_in: Some(CheckIn { sequence, links: links.to_vec(), recorded: None }),
+        })
+    };
+    for (sequence, links) in [(1, &[11][..]), (2, &[12, 11]), (2, &[99, 11])] {
+        let said = report(&company, sequence, links);
+        company.shell.tell(said);
+    }
+    assert!(company.shell.state.device(&"old".into()).unwrap().quarantined.is_some());
+    let lift = Input::LiftQuarantine { device: "new".into(), why: "the copy is off".into() };
+    let lifted = company.shell.try_as(&person("ada", &[Scope::Approve]), lift).unwrap();
+    assert!(
+        matches!(lifted.as_slice(), [Event::QuarantineLifted(said)] if said.device.as_str() == "old"),
+        "{lifted:?}"
+    );
+    // Whoever asked is told where it went, also where nothing changed.
+    let retire = Input::Retire { device: "new".into() };
+    let outcome = handle(&company.shell.state, &Actor::server(), retire.clone(), company.shell.now).unwrap();
+    assert_eq!(outcome.led, BTreeMap::from([("new".into(), "old".into())]));
+    let retired = company.shell.tell(retire.clone());
+    assert!(matches!(retired.as_slice(), [Event::DeviceRetired(said)] if said.device.as_str() == "old"), "{retired:?}");
+    assert!(company.managed().is_empty());
+    // And it is not made known again, nor retired twice.
+    assert_eq!(company.follow(), Vec::<String>::new());
+    let again = company.shell.try_as(&Actor::server(), retire);
+    assert!(matches!(again, Err(Refusal::Missing { .. })), "{again:?}");
 }

@@ -115,7 +115,7 @@ pub(super) async fn check_in(
             }
         }
         view = agents.shell().view();
-        record = view.state.device(&record.id).cloned().unwrap_or(record);
+        record = view.state.device_now(&record.id).cloned().unwrap_or(record);
     }
     if let Some(quarantine) = &record.quarantined {
         let what =
@@ -139,7 +139,7 @@ pub(super) async fn check_in(
         let input = Input::Leases(LeaseInput::Device { device: record.id.clone(), step });
         agents.shell().tell(&actor(&record.id, origin), input, None).await?;
         view = agents.shell().view();
-        record = view.state.device(&record.id).cloned().unwrap_or(record);
+        record = view.state.device_now(&record.id).cloned().unwrap_or(record);
         told = agents.refresh(&view, &record, &mut memory)?;
     }
     drop(memory);

@@ -26,7 +26,17 @@ const REST_LONGEST: Duration = Duration::from_secs(10);
 pub async fn read(request: Request) -> Result<(Parts, Bytes), Problem> {
     let (parts, body) = request.into_parts();
     let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let bulk = ["/plans", "/plans/preview", "/observations", "/releases", "/advisories", "/mandates"];
+    let bulk = [
+        "/plans",
+        "/plans/preview",
+        "/observations",
+        "/releases",
+        "/advisories",
+        "/mandates",
+        // Identity providers say of large groups who is in them at once.
+        "/Groups",
+        "/Groups/{id}",
+    ];
     let bulk = bulk.iter().any(|ending| path.ends_with(ending));
     let most = if bulk { BULK_MOST } else { MOST };
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

@@ -42,7 +42,7 @@ pub use problem::{Code, Problem};
 
 use crate::{agents::Agents, jobs::Troubles, shell::Shell};
 use axum::Router;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Limits of the API.
@@ -237,7 +237,12 @@ fn new_id() -> String {
 
 /// What most writes answer.
 fn written(told: &crate::shell::Told) -> refit_api::Written {
-    refit_api::Written { id: None, seq: told.seq, changed: !told.events.is_empty() }
+    refit_api::Written { id: None, seq: told.seq, changed: !told.events.is_empty(), merged: merged(told) }
+}
+
+/// The ids that were named and lead to others by now, as answers have them.
+fn merged(told: &crate::shell::Told) -> BTreeMap<String, String> {
+    told.led.iter().map(|(named, now)| (named.to_string(), now.to_string())).collect()
 }
 
 /// Refuses a source without a name, or with one that is none.

@@ -6,7 +6,7 @@ use super::{
     extract::{Caller, Path, Put, Query},
     problem::Problem,
 };
-use crate::shell::{Told, View};
+use crate::shell::View;
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -14,10 +14,11 @@ use axum::{
 };
 use refit_api::{FactSaid, NewPersonObservation, Observed, Page, Person, Written};
 use refit_core::{
-    control::{Input, PersonId, Scope, unread},
+    control::{Input, PersonId, Plain, Scope, groups, unread},
     facts::{FieldRef, Root},
 };
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use utoipa::IntoParams;
 
 /// Which people.
@@ -45,8 +46,19 @@ pub(super) async fn list(
     let personal = caller.actor.may(Scope::ReadPersonal);
     let cursor = query.cursor.clone();
     api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
-        let ids = place.page(view.state.people.keys().map(|id| (id.to_string(), id.to_string())));
-        let items: Result<_, _> = ids.items.iter().map(|id| person(view, id, personal)).collect();
+        // Whoever was merged into somebody is listed with them.
+        let themselves = |id: &&PersonId| view.state.identity.person_merged_into(id).is_none();
+        let ids = view.state.people.keys().filter(themselves);
+        let ids = place.page(ids.map(|id| (id.to_string(), id.to_string())));
+        let mut former: BTreeMap<&PersonId, Vec<String>> = BTreeMap::new();
+        for (id, now) in view.state.identity.merged_people() {
+            former.entry(now).or_default().push(id.to_string());
+        }
+        let items = ids.items.iter().map(|id| {
+            let former_ids = former.remove(&PersonId::new(id)).unwrap_or_default();
+            Ok(Person { former_ids, ..person(view, id, personal)? })
+        });
+        let items: Result<_, Problem> = items.collect();
         Ok(Page { items: items?, next: ids.next })
     })
     .await
@@ -68,13 +80,27 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let personal = caller.actor.may(Scope::ReadPersonal);
-    api.one(&caller, &headers, |view| person(view, &id, personal))
+    api.one(&caller, &headers, |view| {
+        let former = view.state.identity.former_people(&PersonId::new(&id));
+        Ok(Person { former_ids: former.iter().map(ToString::to_string).collect(), ..person(view, &id, personal)? })
+    })
 }
 
 fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
     let person = PersonId::new(id);
     let record = view.state.people.get(&person).ok_or_else(|| Problem::missing("person", id))?;
-    let facts = record.facts.iter().flat_map(|(field, said)| {
+    // What is kept of memberships are ids; what they are called is what policies read.
+    let groups = view.state.groups.keys().filter_map(|source| {
+        let names = view.state.groups_said(record, source)?;
+        Some(FactSaid {
+            field: groups::FIELD.to_owned(),
+            source: source.to_string(),
+            value: personal.then_some(Plain::List(names)),
+            observed: record.reported.get(source).copied(),
+            problem: None,
+        })
+    });
+    let facts = record.facts.iter().filter(|(field, _)| *field != groups::MEMBERSHIPS).flat_map(|(field, said)| {
         said.iter().map(move |(source, reference)| FactSaid {
             field: field.to_string(),
             source: source.to_string(),
@@ -85,11 +111,15 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
             }),
         })
     });
+    let identity = &view.state.identity;
+    let now = identity.person_merged_into(&person).map(|_| identity.person(&person).to_string());
     let owned = view.state.found.of_person(&person);
     let devices = view.state.first_of(&owned, None, usize::MAX).into_iter().filter(|device| device.retired.is_none());
     Ok(Person {
         id: id.to_owned(),
-        facts: facts.collect(),
+        merged_into: now,
+        former_ids: Vec::new(),
+        facts: facts.chain(groups).collect(),
         devices: devices.map(|device| device.id.to_string()).collect(),
         erased: record.erased,
     })
@@ -130,11 +160,13 @@ pub(super) async fn observe(
         seq: told.seq,
         changed: !told.events.is_empty(),
         unread,
+        merged: super::merged(told),
     })
     .await
 }
 
-/// Erases all personal values of a person, for good. The log still reads: it never held them.
+/// Erases all personal values of a person, for good. The log still reads: it never held them. Under an id that was merged into another it
+/// is the other, with all that was said under either.
 #[utoipa::path(
     delete, path = "/api/v1/people/{id}", tag = "people",
     params(("id" = String, Path, description = "The person's id.", example = "p1")),
@@ -142,9 +174,5 @@ pub(super) async fn observe(
 )]
 pub(super) async fn erase(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
     let input = Input::ErasePerson { person: PersonId::new(id) };
-    api.post(&caller, None, StatusCode::OK, input, written).await
-}
-
-fn written(told: &Told) -> Written {
-    Written { id: None, seq: told.seq, changed: !told.events.is_empty() }
+    api.post(&caller, None, StatusCode::OK, input, super::written).await
 }

@@ -66,11 +66,17 @@ pub(super) async fn tell(
     }
     let now = api.shell().now();
     let view = api.shell().view();
-    let devices = body.devices.iter().map(|(name, bad)| match view.state.device_called(name) {
-        Some(device) => Ok((device.id.clone(), *bad)),
-        None => Err(Problem::field("devices", format!("no device, or more than one, is called `{name}`"))),
-    });
-    let devices: BTreeMap<DeviceId, bool> = devices.collect::<Result<_, _>>()?;
+    let mut devices: BTreeMap<DeviceId, bool> = BTreeMap::new();
+    for (name, bad) in &body.devices {
+        let Some(device) = view.state.device_called(name) else {
+            return Err(Problem::field("devices", format!("no device, or more than one, is called `{name}`")));
+        };
+        // An id that leads to another is led there where it is written, and the answer says so.
+        let named = DeviceId::new(name);
+        let leads = view.state.identity.device_merged_into(&named).is_some();
+        // Under its id and under its name, one of which says something bad: it is bad.
+        *devices.entry(if leads { named } else { device.id.clone() }).or_default() |= bad;
+    }
     drop(view);
     let input = Input::Signal {
         source: body.source.into(),

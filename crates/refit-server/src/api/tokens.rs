@@ -65,7 +65,7 @@ pub(super) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let input = Input::RevokeToken { token: TokenId::new(id) };
-    api.post(&caller, None, StatusCode::OK, input, |told| Written { id: None, seq: told.seq, changed: true }).await
+    api.post(&caller, None, StatusCode::OK, input, |told| Written { changed: true, ..super::written(told) }).await
 }
 
 fn token(id: &TokenId, record: &TokenRecord) -> Token {

@@ -216,14 +216,19 @@ impl Writer {
         if let Some((request, _)) = &request {
             self.new_request(tentative, request).await?;
         }
-        if let Input::ObservePerson { person, .. } = &input
-            && (tentative.erasing.contains(person) || self.shared.effects.erasing().contains(person))
-        {
+        let erasing =
+            |person: &&PersonId| tentative.erasing.contains(*person) || self.shared.effects.erasing().contains(*person);
+        let said_of = match &input {
+            Input::ObservePerson { person, .. } => Some(person).filter(erasing),
+            Input::Group(said) => said.members.keys().find(erasing),
+            _ => None,
+        };
+        if let Some(person) = said_of {
             let what = format!("the values of person `{person}` are being erased: say it again in a moment");
             return Err(Refusal::Conflict(what).into());
         }
         let now = self.shared.now(&tentative.state);
-        let Outcome { events, personal, seen, present, effects } =
+        let Outcome { events, personal, seen, present, effects, led } =
             guarded(|| handle(&tentative.state, actor, input, now))??;
         for event in &events {
             tentative.replaces_content |= matches!(event, Event::PolicyApplied(_) | Event::DistributionMatched(_));
@@ -259,7 +264,7 @@ impl Writer {
             state.note_seen(index, now);
         }
         state.note_all_seen(&present, now);
-        let told = Told { seq: state.seq, events };
+        let told = Told { seq: state.seq, events, led };
         if let Some((request, answer)) = request {
             let (status, body) = answer(&told);
             small("answer", &request.key, body.len())?;

@@ -17,6 +17,7 @@ mod plans;
 mod rollouts;
 mod schemathesis;
 mod scim;
+mod scim_groups;
 mod server;
 mod sources;
 mod tokens;

@@ -2,6 +2,7 @@
 
 use super::server::Server;
 use jiff::SignedDuration;
+use refit_core::control::{Actor, IdentityInput, Input};
 use serde_json::{Value, json};
 
 const POLICY: &str = "\
@@ -235,6 +236,18 @@ async fn what_monitoring_posts_halts_a_release_and_a_slip_is_told() {
     fleet.server.shell.settled().await;
     let said = fleet.server.get("/api/v1/signals").await.ok();
     assert_eq!((&said["items"][0]["bad"], &said["items"][0]["fine"]), (&json!(2), &json!(10)), "{said}");
+    // Monitoring may go on under an id that was merged: it is told whose that is by now, and of two words the worse one counts.
+    fleet.server.post("/api/v1/devices", json!({ "id": "again" })).await.ok();
+    let merge = Input::Identity(IdentityInput::MergeDevices { from: "again".into(), into: "d05".into() });
+    fleet.server.shell.tell(&Actor::server(), merge, None).await.unwrap();
+    let mut one = signal(json!({ "again": true, "d05": false }));
+    one["complete"] = false.into();
+    assert_eq!(fleet.server.post("/api/v1/signals", one.clone()).await.ok()["merged"], json!({ "again": "d05" }));
+    let bad = |said: &Value| said["items"][0]["bad"].clone();
+    assert_eq!(bad(&fleet.server.get("/api/v1/signals").await.ok()), json!(3));
+    one["devices"] = json!({ "again": false });
+    fleet.server.post("/api/v1/signals", one).await.ok();
+    assert_eq!(bad(&fleet.server.get("/api/v1/signals").await.ok()), json!(2));
     // Two of two prove nothing to a gate that wants to be sure; it does not pass.
     fleet.server.wait(SignedDuration::from_hours(13));
     fleet.receipt("d00", "succeeded", "1.1.0").await;

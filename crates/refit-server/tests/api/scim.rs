@@ -219,7 +219,7 @@ async fn what_is_wrong_is_refused_in_the_words_of_the_standard() {
     refused(&server.post(USERS, json!({ "userName": "x", "active": "perhaps" })).await, 400, Some("invalidValue"));
     refused(&server.post(USERS, json!(["x"])).await, 400, Some("invalidSyntax"));
     refused(&server.get(&format!("{USERS}/nobody")).await, 404, None);
-    refused(&server.get("/scim/okta/v2/Groups").await, 404, None);
+    refused(&server.get("/scim/okta/v2/Devices").await, 404, None);
     refused(&server.get("/scim/Okta/v2/Users").await, 404, None);
     refused(&server.get("/scim/okta/v2/Me").await, 501, None);
     refused(&server.call(&server.admin, "PATCH", USERS, &[], Some(json!({}))).await, 405, None);
@@ -238,10 +238,20 @@ async fn a_client_can_ask_what_there_is() {
     let there = |name: &str| config[name]["supported"].as_bool().unwrap();
     assert!(there("patch") && there("filter") && there("etag") && !there("bulk") && !there("sort"));
     let types = server.get("/scim/okta/v2/ResourceTypes").await.ok();
-    assert_eq!(types["Resources"][0]["endpoint"], "/Users");
-    server.get("/scim/okta/v2/ResourceTypes/User").await.ok();
+    for (number, kind) in ["User", "Group"].into_iter().enumerate() {
+        assert_eq!(types["Resources"][number]["endpoint"], format!("/{kind}s"));
+        assert_eq!(server.get(&format!("/scim/okta/v2/ResourceTypes/{kind}")).await.ok(), types["Resources"][number]);
+    }
+    refused(&server.get("/scim/okta/v2/ResourceTypes/Device").await, 404, None);
     let schemas = server.get("/scim/okta/v2/Schemas").await.ok();
-    assert_eq!(schemas["totalResults"], 2);
+    assert_eq!(schemas["totalResults"], 3);
+    let group = server.get("/scim/okta/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:Group").await.ok();
+    assert_eq!(group, schemas["Resources"][1]);
+    let named =
+        |name: &str| group["attributes"].as_array().unwrap().iter().find(|it| it["name"] == name).unwrap().clone();
+    let name = named("displayName");
+    assert_eq!((&name["required"], &name["uniqueness"]), (&json!(true), &json!("server")));
+    assert_eq!(named("members")["subAttributes"][1]["referenceTypes"], json!(["User"]));
     let enterprise = server.get(&format!("/scim/okta/v2/Schemas/{ENTERPRISE}")).await.ok();
-    assert_eq!(enterprise, schemas["Resources"][1]);
+    assert_eq!(enterprise, schemas["Resources"][2]);
 }

@@ -47,3 +47,81 @@ async fn what_is_asked_under_an_id_that_was_merged_leads_to_the_device() {
     let listed = server.get("/api/v1/devices").await.ok();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }
+
+/// A device `old` with Firefox and a policy, into which `new` was merged.
+async fn merged() -> Server {
+    let server = Server::new().await;
+    let plan = server.fleet().await;
+    server.call(&server.admin, "POST", &format!("/api/v1/plans/{plan}/apply"), &[], None).await.ok();
+    server.post("/api/v1/devices", json!({ "id": "new" })).await.ok();
+    let merge = Input::Identity(IdentityInput::MergeDevices { from: "new".into(), into: "d1".into() });
+    server.shell.tell(&Actor::server(), merge, None).await.unwrap();
+    server
+}
+
+#[tokio::test]
+async fn what_is_written_under_an_id_that_was_merged_is_told_to_be_written_of_the_device() {
+    let server = merged().await;
+    let led = json!({ "new": "d1" });
+    let observation = json!({ "source": "mdm", "facts": { "device.site": "Kiel" } });
+    let said = server.post("/api/v1/devices/new/observations", observation.clone()).await.ok();
+    assert_eq!((&said["merged"], &said["changed"]), (&led, &json!(true)));
+    let again = server.post("/api/v1/devices/new/observations", observation.clone()).await.ok();
+    assert_eq!((&again["merged"], &again["changed"]), (&led, &json!(false)));
+    let itself = server.post("/api/v1/devices/d1/observations", observation).await.ok();
+    assert!(itself.get("merged").is_none(), "{itself}");
+    let receipt = json!({
+        "id": "r1", "slot": { "title": "firefox" }, "result": "failed", "before": "130.0", "after": "130.0",
+        "at": "2026-11-25T08:00:00Z", "duration_ms": 1200, "output": "no space left",
+    });
+    assert_eq!(server.post("/api/v1/devices/new/receipts", receipt).await.ok()["merged"], led);
+    assert_eq!(server.get("/api/v1/devices/d1").await.ok()["receipts"][0]["id"], "r1");
+    server.put("/api/v1/people/p1", json!({ "source": "hr", "values": {} })).await.ok();
+    let given = server.put("/api/v1/devices/new/assignment", json!({ "person": "p1" })).await.ok();
+    assert_eq!(given["merged"], led);
+    assert_eq!(server.get("/api/v1/devices/new/assignment").await.ok(), json!({ "person": "p1" }));
+    let why = json!({ "why": "the copy is switched off" });
+    let lifted = server.post("/api/v1/devices/new/quarantine/lift", why).await.ok();
+    assert_eq!((&lifted["merged"], &lifted["changed"]), (&led, &json!(false)));
+    // What is asked is answered of the device, by its name.
+    for asked in ["decisions", "directives", "explanation?title=firefox"] {
+        let read = server.get(&format!("/api/v1/devices/new/{asked}")).await.ok();
+        assert_eq!(read["device"], "d1", "{asked}: {read}");
+    }
+    let before = server.get("/api/v1/devices/new/explanation?title=firefox&at=2026-11-25T08:00:00Z").await.ok();
+    assert_eq!(before["device"], "d1");
+    let retired = server.delete("/api/v1/devices/new").await.ok();
+    assert_eq!((&retired["merged"], &retired["changed"]), (&led, &json!(true)));
+    assert!(server.get("/api/v1/devices/d1").await.ok()["retired"].is_string());
+    server.delete("/api/v1/devices/new").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_person_who_was_merged_is_said_of_the_one_who_they_are() {
+    let server = Server::new().await;
+    for person in ["ada", "u-7", "bob"] {
+        let said = json!({ "source": person, "values": { "department": person } });
+        server.put(&format!("/api/v1/people/{person}"), said).await.ok();
+    }
+    let merge = Input::Identity(IdentityInput::MergePeople { from: "u-7".into(), into: "ada".into() });
+    server.shell.tell(&Actor::server(), merge, None).await.unwrap();
+    let led = json!({ "u-7": "ada" });
+    let said = server.put("/api/v1/people/u-7", json!({ "source": "hr", "values": { "title": "Analyst" } })).await.ok();
+    assert_eq!(said["merged"], led);
+    server.post("/api/v1/devices", json!({ "id": "d1" })).await.ok();
+    let given = server.put("/api/v1/devices/d1/assignment", json!({ "person": "u-7" })).await.ok();
+    assert_eq!(given["merged"], led);
+    let ada = server.get("/api/v1/people/ada").await.ok();
+    assert_eq!((&ada["former_ids"], &ada["devices"]), (&json!(["u-7"]), &json!(["d1"])));
+    let sources: Vec<&str> =
+        ada["facts"].as_array().unwrap().iter().map(|fact| fact["source"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["ada", "u-7", "hr"]);
+    let former = server.get("/api/v1/people/u-7").await.ok();
+    assert_eq!((&former["merged_into"], &former["facts"]), (&json!("ada"), &json!([])));
+    let listed = server.get("/api/v1/people").await.ok()["items"].clone();
+    let ids: Vec<&str> = listed.as_array().unwrap().iter().map(|person| person["id"].as_str().unwrap()).collect();
+    assert_eq!((ids, &listed[0]), (vec!["ada", "bob"], &ada));
+    let erased = server.delete("/api/v1/people/u-7").await.ok();
+    assert_eq!((&erased["merged"], &erased["changed"]), (&led, &json!(true)));
+    assert_eq!(server.get("/api/v1/people/ada").await.ok()["facts"], json!([]));
+}

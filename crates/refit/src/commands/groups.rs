@@ -54,5 +54,8 @@ fn written(cli: &Cli, written: &Written, what: &str) -> Result<Exit> {
     }
     let already = if written.changed { "" } else { " (it was so before)" };
     terminal::print(&format!("{what}{already}\n"))?;
+    for (named, now) in &written.merged {
+        terminal::print(&format!("{named} was merged into {now}: it is the lease of that\n"))?;
+    }
     Ok(Exit::Done)
 }

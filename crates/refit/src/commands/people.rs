@@ -14,7 +14,12 @@ pub fn run(cli: &Cli, command: &PeopleCommand) -> Result<Exit> {
     let written = client.erase_person(person)?;
     if cli.json {
         terminal::json(&written)?;
-    } else if written.changed {
+        return Ok(Exit::Done);
+    }
+    if let Some(now) = written.merged.get(person) {
+        terminal::print(&format!("{person} was merged into {now}, and what was said under either is one person's\n"))?;
+    }
+    if written.changed {
         terminal::print(&format!(
             "the values of {person} are erased; backups keep what they hold until you delete them\n"
         ))?;

@@ -41,9 +41,11 @@ pub fn connect(cli: &Cli) -> Result<Client> {
     Ok(Client::find(&connection)?)
 }
 
-/// The device that is named by its id, or by its name where only one has it.
+/// The device that is named by its id, or by one that was merged into it, or by its name where only one has it.
 pub fn device(client: &Client, named: &str) -> Result<Device> {
     match client.device(named) {
+        // What it turned out to be has everything that is known by now.
+        Ok(Device { merged_into: Some(into), .. }) => return Ok(client.device(&into)?),
         Ok(device) => return Ok(device),
         Err(error) if error.code() != Some("not-found") => return Err(error.into()),
         Err(_) => {}

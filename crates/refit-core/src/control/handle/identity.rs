@@ -3,10 +3,13 @@
 use super::super::{
     event::{DeviceMerged, DeviceSplit, Event, PersonAssigned, PersonMerged, PersonSplit},
     input::{AgentInput, IdentityInput, Input, LeaseInput, Outcome, Refusal},
-    state::State,
+    state::{IdentityBook, State},
 };
 use super::{devices::managed, operations::one};
+use crate::rollout::disruption::Holder;
 use refit_model::{DeviceId, PersonId};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
 pub(super) fn handle(state: &State, input: IdentityInput) -> Result<Outcome, Refusal> {
     match input {
@@ -17,29 +20,83 @@ pub(super) fn handle(state: &State, input: IdentityInput) -> Result<Outcome, Ref
     }
 }
 
-/// What is said of a device or person under an id that was merged into another is said of the other.
-pub(super) fn led(state: &State, mut input: Input) -> Input {
-    let book = &state.identity;
-    if book.is_empty() {
-        return input;
+/// What is said of a device or person under an id that was merged into another is said of the other. Beside the input are the ids that
+/// were named and led on, each with the one that it led to.
+pub(super) fn led(state: &State, mut input: Input) -> (Input, BTreeMap<SmolStr, SmolStr>) {
+    let mut lead = Lead { book: &state.identity, led: BTreeMap::new() };
+    if lead.book.is_empty() {
+        return (input, lead.led);
     }
-    let device = |id: &mut DeviceId| *id = book.device(id).clone();
-    let person = |id: &mut PersonId| *id = book.person(id).clone();
     match &mut input {
-        Input::Observe(said) => device(&mut said.device),
-        Input::Receipt { device: id, .. } => device(id),
-        Input::Assign { device: id, person: whose } => {
-            device(id);
-            whose.iter_mut().for_each(person);
+        Input::Observe(said) => lead.device(&mut said.device),
+        Input::Retire { device } | Input::LiftQuarantine { device, .. } | Input::Receipt { device, .. } => {
+            lead.device(device);
         }
-        Input::ObservePerson { person: id, .. } | Input::ErasePerson { person: id } => person(id),
-        Input::Agents(AgentInput::Issue { device: id, .. } | AgentInput::Revoke { device: id, .. }) => device(id),
-        Input::Agents(AgentInput::Stands(said)) => device(&mut said.device),
-        Input::Agents(AgentInput::Complaint(said)) => device(&mut said.device),
-        Input::Leases(LeaseInput::Device { device: id, .. }) => device(id),
+        Input::Assign { device, person } => {
+            lead.device(device);
+            person.iter_mut().for_each(|person| lead.person(person));
+        }
+        Input::ObservePerson { person, .. } | Input::ErasePerson { person } => lead.person(person),
+        Input::Group(said) => lead.members(&mut said.members),
+        Input::Signal { devices, .. } => lead.signal(devices),
+        Input::Agents(AgentInput::Issue { device, .. } | AgentInput::Revoke { device, .. }) => lead.device(device),
+        Input::Agents(AgentInput::Stands(said)) => lead.device(&mut said.device),
+        Input::Agents(AgentInput::Complaint(said)) => lead.device(&mut said.device),
+        Input::Leases(LeaseInput::Device { device, .. }) => lead.device(device),
+        Input::Leases(LeaseInput::Answer { holder, .. } | LeaseInput::GiveBack { holder, .. }) => {
+            if let Holder::Device(device) = holder {
+                lead.device(device);
+            }
+        }
         _ => {}
     }
-    input
+    (input, lead.led)
+}
+
+/// Leads ids on, and remembers which.
+struct Lead<'s> {
+    book: &'s IdentityBook,
+    led: BTreeMap<SmolStr, SmolStr>,
+}
+
+impl Lead<'_> {
+    fn device(&mut self, id: &mut DeviceId) {
+        let now = self.book.device(id).clone();
+        if now != *id {
+            self.led.insert(id.as_str().into(), now.as_str().into());
+            *id = now;
+        }
+    }
+
+    fn person(&mut self, id: &mut PersonId) {
+        let now = self.book.person(id).clone();
+        if now != *id {
+            self.led.insert(id.as_str().into(), now.as_str().into());
+            *id = now;
+        }
+    }
+
+    /// Somebody who is in a group under one of several ids is in it.
+    fn members(&mut self, members: &mut BTreeMap<PersonId, bool>) {
+        if !members.keys().any(|id| self.book.person_merged_into(id).is_some()) {
+            return;
+        }
+        for (mut id, is_member) in std::mem::take(members) {
+            self.person(&mut id);
+            *members.entry(id).or_default() |= is_member;
+        }
+    }
+
+    /// What is said of a device under several ids is bad if one of them says so.
+    fn signal(&mut self, devices: &mut BTreeMap<DeviceId, bool>) {
+        if !devices.keys().any(|id| self.book.device_merged_into(id).is_some()) {
+            return;
+        }
+        for (mut id, bad) in std::mem::take(devices) {
+            self.device(&mut id);
+            *devices.entry(id).or_default() |= bad;
+        }
+    }
 }
 
 fn merge_devices(state: &State, from: DeviceId, into: DeviceId) -> Result<Outcome, Refusal> {

@@ -16,6 +16,7 @@ mod sources;
 
 use super::{
     event::{GateAnswered, GateAsked, PlanMade, ReceiptReceived, ReleaseExpedited, RingOpened},
+    groups::GroupInput,
     input::{Input, Outcome, Refusal},
     state::State,
     token::{Actor, Scope},
@@ -27,7 +28,13 @@ use rollouts::Named;
 pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result<Outcome, Refusal> {
     let now = now.max(state.clock);
     permitted(actor, &input)?;
-    match identity::led(state, input) {
+    let (input, led) = identity::led(state, input);
+    let outcome = handled(state, actor, input, now)?;
+    Ok(Outcome { led, ..outcome })
+}
+
+fn handled(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result<Outcome, Refusal> {
+    match input {
         Input::Start { program, alive_until } => Ok(operations::start(state, program, alive_until, now)),
         Input::Tick => Ok(operations::tick(state, now)),
         Input::End => Ok(operations::end(state, now)),
@@ -45,6 +52,7 @@ pub fn handle(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Res
         Input::ObservePerson { person, source, observed, values } => {
             people::observe(state, person, source, observed.min(now), values)
         }
+        Input::Group(said) => people::group(state, GroupInput { observed: said.observed.min(now), ..said }),
         Input::Assign { device, person } => people::assign(state, device, person),
         Input::Identity(input) => identity::handle(state, input),
         Input::SourceRead(read) => Ok(sources::read(state, read)),
@@ -113,6 +121,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         | Input::Retire { .. }
         | Input::Receipt { .. }
         | Input::ObservePerson { .. }
+        | Input::Group(_)
         | Input::Assign { .. } => Scope::Facts,
         Input::Releases { .. } | Input::Advisories { .. } => Scope::Catalogue,
         Input::OpenRing { .. }

@@ -1,6 +1,9 @@
 //! People: what sources say of them, their devices, and erasing what is personal.
 
 mod career;
+mod groups;
+
+pub(super) use groups::group;
 
 use super::super::{
     entry::Plain,

@@ -65,11 +65,7 @@ pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Ti
             own.sightings.push((sighting, Timestamp::UNIX_EPOCH));
         }
     }
-    let retired = |record: &RecordId| {
-        let id = DeviceId::new(&record.id);
-        let there = state.devices.get(&id).is_some_and(|device| device.retired.is_none());
-        !there && state.identity.device_merged_into(&id).is_none()
-    };
+    let retired = |record: &RecordId| state.device_now(&DeviceId::new(&record.id)).is_none();
     let agents = registry.nodes().iter().filter(|node| !node.gone && node.record.of == Subject::Device);
     let agents = agents.map(|node| &node.record).filter(|record| record.source == report::SOURCE);
     own.gone = agents.filter(|record| retired(record)).cloned().collect();

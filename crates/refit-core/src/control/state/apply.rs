@@ -82,6 +82,7 @@ impl State {
             }
             Event::PresenceSeen(seen) => self.presence_seen(seq, seen),
             Event::PersonObserved(observed) => self.person_observed(seq, observed),
+            Event::GroupObserved(observed) => self.group_observed(seq, at, observed),
             Event::PersonAssigned(assigned) => {
                 if let Some(device) = self.devices.get(&assigned.device) {
                     self.found.assigned(device.index, device.person.as_ref(), assigned.person.as_ref());

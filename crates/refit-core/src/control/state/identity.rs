@@ -65,10 +65,15 @@ impl IdentityBook {
         self.people.get(id)
     }
 
+    /// Everybody who was merged into somebody, with whom they lead to; sorted.
+    pub fn merged_people(&self) -> impl Iterator<Item = (&PersonId, &PersonId)> {
+        self.people.keys().map(|former| (former, self.person(former)))
+    }
+
     /// All people who were merged into one, sorted.
     pub fn former_people(&self, id: &PersonId) -> BTreeSet<PersonId> {
-        // There are few: nobody looks for them but whoever erases a person.
-        self.people.keys().filter(|former| self.person(former) == id).cloned().collect()
+        // There are few, and who asks for one person at a time has the time.
+        self.merged_people().filter(|(_, now)| *now == id).map(|(former, _)| former.clone()).collect()
     }
 
     /// The id that a device's agent has for it. What it is told has to be of this id, or it would take it for another device's.

@@ -28,6 +28,7 @@ use super::{
     entry::{InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::SlotOutcome,
     event::SourceRead,
+    groups::GroupRecord,
     publication::Wanted,
     rollouts::Rollouts,
     sorted::Sorted,
@@ -67,6 +68,12 @@ pub struct State {
     pub changes: Changes,
     /// People by id.
     pub people: OrdMap<PersonId, Arc<PersonRecord>>,
+    /// Groups of people, by source and id.
+    #[serde(default)]
+    pub groups: OrdMap<SmolStr, OrdMap<SmolStr, Arc<GroupRecord>>>,
+    /// The last event by which what groups are called has changed, or whether a source speaks of groups.
+    #[serde(default)]
+    pub groups_revised: u64,
     /// Personal values by reference. They are kept beside log and snapshots.
     #[serde(skip)]
     pub personal: OrdMap<SmolStr, Plain>,
@@ -187,7 +194,8 @@ impl State {
         self.policy.as_ref().map_or(0, |policy| policy.revision)
     }
 
-    /// The last event that changed what decisions on every device read: the policy in force, and the titles that it names.
+    /// The last event that changed what decisions on every device read: the policy in force, the titles that it names, and what
+    /// groups of people are called.
     pub fn revised_for_all(&self) -> u64 {
         let Some(policy) = &self.policy else { return 0 };
         let named = policy.repository.policies.iter().flat_map(|policy| &policy.software);
@@ -195,7 +203,7 @@ impl State {
             Selector::Title(title) => self.title_revised.get(title).copied(),
             _ => None,
         });
-        revised.max().unwrap_or(0).max(policy.by_event).max(self.went_on)
+        revised.max().unwrap_or(0).max(policy.by_event).max(self.went_on).max(self.groups_revised)
     }
 
     /// The last event that changed what decisions on a device read, besides what [`State::revised_for_all`] says.

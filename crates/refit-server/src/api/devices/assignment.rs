@@ -56,12 +56,7 @@ pub(in super::super) async fn assign(
     let view = api.shell().view();
     answer::unchanged(&headers, &of(managed(&view.state, &id)?))?;
     let input = Input::Assign { device: DeviceId::new(id), person: body.person.map(PersonId::new) };
-    api.post(&caller, None, StatusCode::OK, input, |told| Written {
-        id: None,
-        seq: told.seq,
-        changed: !told.events.is_empty(),
-    })
-    .await
+    api.post(&caller, None, StatusCode::OK, input, super::super::written).await
 }
 
 fn of(record: &DeviceRecord) -> Assignment {

@@ -25,7 +25,7 @@ pub(in super::super) async fn decisions(
     let (state, record) = (&view.state, managed(&view.state, &id)?.clone());
     let now = api.shell().now().max(state.clock);
     let mut said = DeviceDecisions {
-        device: id,
+        device: record.id.to_string(),
         revision: state.revision(),
         decided_at: None,
         age_seconds: 0,

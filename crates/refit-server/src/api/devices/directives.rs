@@ -23,11 +23,11 @@ pub(in super::super) async fn directives(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    api.one(&caller, &headers, |view| published(view, id))
+    api.one(&caller, &headers, |view| published(view, &id))
 }
 
-fn published(view: &View, id: String) -> Result<DeviceDirectives, Problem> {
-    let record = managed(&view.state, &id)?;
+fn published(view: &View, id: &str) -> Result<DeviceDirectives, Problem> {
+    let record = managed(&view.state, id)?;
     let directives = record.published.iter().map(|(slot, published)| Directive {
         slot: slot.clone(),
         policy: published.key.policy.to_string(),
@@ -41,7 +41,7 @@ fn published(view: &View, id: String) -> Result<DeviceDirectives, Problem> {
     });
     Ok(DeviceDirectives {
         directives: directives.collect(),
-        device: id,
+        device: record.id.to_string(),
         revision: view.state.revision(),
         settled: record.settled,
         stopped: view.state.brake.as_ref().map(|(why, _)| why.to_string()),

@@ -27,6 +27,6 @@ pub(in super::super) async fn enrol(
     }
     let id = body.id.unwrap_or_else(new_id);
     let input = Input::Enrol { device: DeviceId::new(&id), name: body.name.map(Into::into) };
-    let written = |told: &crate::shell::Told| Written { id: Some(id), seq: told.seq, changed: true };
+    let written = |told: &crate::shell::Told| Written { id: Some(id), ..super::super::written(told) };
     api.post(&caller, repeat, StatusCode::CREATED, input, written).await
 }

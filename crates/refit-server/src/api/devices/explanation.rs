@@ -3,7 +3,7 @@ use super::super::{
     extract::{Caller, Path, Query, Time},
     problem::{Code, Problem},
 };
-use super::decisions::said;
+use super::{decisions::said, managed};
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use refit_api::{Explanation, HeldSlot};
@@ -69,7 +69,7 @@ pub(in super::super) async fn explanation(
 }
 
 fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bool) -> Result<Explanation, Problem> {
-    let record = state.device(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))?;
+    let record = managed(state, id)?;
     let terms = Terms::in_force(state).ok_or_else(|| {
         Problem::new(Code::Conflict, format!("no policy was in force at {at:.0}: nothing is decided"))
     })?;
@@ -105,7 +105,7 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         terms.repository.carried_in_words(title, |package| record.installs.keys().any(|slot| slot.title == *package));
     let carried = carried.map(|said| format!("\n{said}\n")).unwrap_or_default();
     Ok(Explanation {
-        device: id.to_owned(),
+        device: record.id.to_string(),
         title: title.to_string(),
         at,
         zone: name,

@@ -29,7 +29,7 @@ use refit_core::control::{DeviceRecord, State};
 use refit_model::DeviceId;
 use std::sync::Arc;
 
-/// A device that is managed.
+/// A device that is managed: of this id, or the one that has it since they were merged.
 fn managed<'s>(state: &'s State, id: &str) -> Result<&'s Arc<DeviceRecord>, Problem> {
-    state.device(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))
+    state.device_now(&DeviceId::new(id)).ok_or_else(|| Problem::missing("device", id))
 }

@@ -55,6 +55,7 @@ pub(in super::super) async fn observe(
         // What only showed that there are two was not taken.
         changed: told.events.iter().any(|event| !matches!(event, Event::DeviceQuarantined(_))),
         unread,
+        merged: super::super::merged(told),
     })
     .await
 }

@@ -46,10 +46,5 @@ pub(in super::super) async fn receipt(
         duration_ms: body.duration_ms,
         output: output.map(Into::into),
     };
-    api.post(&caller, repeat, StatusCode::OK, input, |told| Written {
-        id: None,
-        seq: told.seq,
-        changed: !told.events.is_empty(),
-    })
-    .await
+    api.post(&caller, repeat, StatusCode::OK, input, super::super::written).await
 }

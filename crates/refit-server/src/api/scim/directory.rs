@@ -3,7 +3,7 @@
 use super::person::{RECORD, email};
 use imbl::{OrdMap, ordmap::DiffItem};
 use jiff::Timestamp;
-use refit_core::control::{PersonRecord, Plain, State};
+use refit_core::control::{PersonRecord, Plain, State, groups::MEMBERSHIPS};
 use refit_model::PersonId;
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
@@ -18,6 +18,8 @@ pub(super) struct Resource {
     pub person: PersonId,
     /// What the provider said, in the names of the schema.
     pub said: Map<String, Value>,
+    /// The groups that the person is in: their ids, and what they are called.
+    pub groups: Vec<(SmolStr, SmolStr)>,
     /// When it last said it.
     pub modified: Option<Timestamp>,
 }
@@ -26,7 +28,15 @@ pub(super) struct Resource {
 pub(super) fn resource(state: &State, source: &str, person: &PersonId) -> Option<Resource> {
     let record = state.people.get(person)?;
     let said = read(state, record, source)?;
-    Some(Resource { person: person.clone(), said, modified: record.reported.get(source).copied() })
+    let all = state.groups.get(source);
+    let groups = state.memberships(record, source).into_iter();
+    let groups = groups.filter_map(|id| Some((id.clone(), all?.get(&id)?.name.clone()))).collect();
+    Some(Resource { person: person.clone(), said, groups, modified: record.reported.get(source).copied() })
+}
+
+/// Whether a source has a resource of a person.
+pub(super) fn speaks_of(record: &PersonRecord, source: &str) -> bool {
+    record.facts.get(RECORD).is_some_and(|said| said.contains_key(source))
 }
 
 fn read(state: &State, record: &PersonRecord, source: &str) -> Option<Map<String, Value>> {
@@ -49,6 +59,8 @@ struct Index {
     addresses: HashMap<String, BTreeSet<PersonId>>,
     /// By source, in the order of their ids.
     of_source: HashMap<SmolStr, BTreeSet<PersonId>>,
+    /// By source and group, who is in it, in the order of their ids.
+    members: HashMap<(SmolStr, SmolStr), BTreeSet<PersonId>>,
     /// What each person is found by.
     keys: HashMap<PersonId, Keys>,
 }
@@ -57,6 +69,7 @@ struct Index {
 struct Keys {
     names: Vec<(SmolStr, String)>,
     addresses: BTreeSet<String>,
+    groups: Vec<(SmolStr, SmolStr)>,
 }
 
 impl Directory {
@@ -76,6 +89,12 @@ impl Directory {
     /// The people of whom a source has a resource, in the order of their ids.
     pub(super) fn of_source(&self, state: &State, source: &str) -> Vec<PersonId> {
         self.with(state, |index| index.of_source.get(source).into_iter().flatten().cloned().collect())
+    }
+
+    /// Who is in a group, in the order of their ids.
+    pub(super) fn members(&self, state: &State, source: &str, group: &str) -> Vec<PersonId> {
+        let key = (SmolStr::from(source), SmolStr::from(group));
+        self.with(state, |index| index.members.get(&key).into_iter().flatten().cloned().collect())
     }
 
     fn with<T>(&self, state: &State, ask: impl FnOnce(&Index) -> T) -> T {
@@ -119,6 +138,14 @@ impl Index {
                 }
             }
         }
+        for group in keys.groups {
+            if let Some(people) = self.members.get_mut(&group) {
+                people.remove(person);
+                if people.is_empty() {
+                    self.members.remove(&group);
+                }
+            }
+        }
     }
 
     fn put(&mut self, state: &State, person: &PersonId, record: &PersonRecord) {
@@ -133,6 +160,12 @@ impl Index {
             if let Some(Plain::Text(address)) = state.personal.get(reference) {
                 keys.addresses.insert(address.to_lowercase());
             }
+        }
+        for source in record.facts.get(MEMBERSHIPS).into_iter().flat_map(|said| said.keys()) {
+            keys.groups.extend(state.memberships(record, source).into_iter().map(|group| (source.clone(), group)));
+        }
+        for group in &keys.groups {
+            self.members.entry(group.clone()).or_default().insert(person.clone());
         }
         for key in &keys.names {
             self.named.insert(key.clone(), person.clone());

@@ -2,9 +2,9 @@
 
 use super::{
     Asking, answer,
+    asked::PAGE,
     error::Refused,
-    schema::{CORE, ENTERPRISE, EXTENSION, USER, described},
-    users::PAGE,
+    schema::{CORE, ENTERPRISE, EXTENSION, GROUP, OF_GROUPS, USER, described},
 };
 use axum::{http::StatusCode, response::Response};
 use serde_json::{Value, json};
@@ -41,7 +41,15 @@ fn user_type(asking: &Asking) -> Value {
     })
 }
 
-fn all_schemas(asking: &Asking) -> [Value; 2] {
+fn group_type(asking: &Asking) -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
+        "id": "Group", "name": "Group", "endpoint": "/Groups", "description": "A group of people", "schema": GROUP,
+        "meta": { "resourceType": "ResourceType", "location": asking.location("ResourceTypes", "Group") },
+    })
+}
+
+fn all_schemas(asking: &Asking) -> [Value; 3] {
     let of = |id: &str, name: &str, what: &str, attributes: &[super::schema::Attribute]| {
         json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"],
@@ -52,6 +60,7 @@ fn all_schemas(asking: &Asking) -> [Value; 2] {
     };
     [
         of(USER, "User", "A person, as far as Refit keeps what is said of it", CORE),
+        of(GROUP, "Group", "A group of people", OF_GROUPS),
         of(ENTERPRISE, "Enterprise User", "What enterprises say of a person besides", EXTENSION),
     ]
 }
@@ -66,14 +75,15 @@ fn listed(resources: &[Value]) -> Response {
 
 /// The types of resources.
 pub(super) async fn types(asking: Asking) -> Response {
-    listed(&[user_type(&asking)])
+    listed(&[user_type(&asking), group_type(&asking)])
 }
 
 /// One of them.
 pub(super) async fn one_type(asking: Asking) -> Result<Response, Refused> {
     match asking.id.as_deref() {
         Some("User") => Ok(answer(StatusCode::OK, &user_type(&asking))),
-        _ => Err(Refused::not_found("there is one type of resources: `User`")),
+        Some("Group") => Ok(answer(StatusCode::OK, &group_type(&asking))),
+        _ => Err(Refused::not_found("there are two types of resources: `User` and `Group`")),
     }
 }
 
@@ -84,10 +94,10 @@ pub(super) async fn schemas(asking: Asking) -> Response {
 
 /// One of them.
 pub(super) async fn one_schema(asking: Asking) -> Result<Response, Refused> {
-    let [user, enterprise] = all_schemas(&asking);
-    match asking.id.as_deref() {
-        Some(id) if id.eq_ignore_ascii_case(USER) => Ok(answer(StatusCode::OK, &user)),
-        Some(id) if id.eq_ignore_ascii_case(ENTERPRISE) => Ok(answer(StatusCode::OK, &enterprise)),
-        _ => Err(Refused::not_found(format!("there are two schemas: `{USER}` and `{ENTERPRISE}`"))),
+    let id = asking.id.as_deref().unwrap_or_default();
+    let named = |schema: &Value| schema["id"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(id));
+    match all_schemas(&asking).iter().find(|schema| named(schema)) {
+        Some(schema) => Ok(answer(StatusCode::OK, schema)),
+        None => Err(Refused::not_found(format!("there are three schemas: `{USER}`, `{GROUP}` and `{ENTERPRISE}`"))),
     }
 }

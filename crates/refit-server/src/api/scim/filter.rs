@@ -1,6 +1,6 @@
 //! Which resources a filter means (RFC 7644, section 3.4.2.2).
 
-use super::schema::{self, Attribute, ENTERPRISE, Kind, USER};
+use super::schema::{self, Attribute, ENTERPRISE, GROUP, Kind, USER};
 use jiff::Timestamp;
 use scim_v2::filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, ValuePath};
 use serde_json::{Map, Value};
@@ -133,18 +133,36 @@ fn case_exact(path: &AttrPath) -> bool {
     if path.name.eq_ignore_ascii_case("id") || path.name.eq_ignore_ascii_case("meta") {
         return true;
     }
-    attribute(path).is_some_and(|(attribute, part)| part.unwrap_or(attribute).case_exact)
+    let named = attribute(path).or_else(|| attribute_of_groups(path));
+    named.is_some_and(|(attribute, part)| match (part, attribute.kind) {
+        (Some(part), _) => part.case_exact,
+        // What has parts is compared by its value.
+        (None, Kind::Complex(parts)) => schema::find(parts, "value").is_some_and(|value| value.case_exact),
+        (None, _) => attribute.case_exact,
+    })
 }
 
-/// The attribute that a path names, and the part of it.
+/// The attribute of users that a path names, and the part of it.
 pub(super) fn attribute(path: &AttrPath) -> Option<(&'static Attribute, Option<&'static Attribute>)> {
-    let among = match path.uri.as_deref() {
-        None => schema::CORE,
-        Some(uri) if uri.eq_ignore_ascii_case(USER) => schema::CORE,
-        Some(uri) if uri.eq_ignore_ascii_case(ENTERPRISE) => schema::EXTENSION,
-        Some(_) => return None,
-    };
-    let attribute = schema::find(among, &path.name)?;
+    match path.uri.as_deref() {
+        None => among(schema::CORE, path),
+        Some(uri) if uri.eq_ignore_ascii_case(USER) => among(schema::CORE, path),
+        Some(uri) if uri.eq_ignore_ascii_case(ENTERPRISE) => among(schema::EXTENSION, path),
+        Some(_) => None,
+    }
+}
+
+/// The attribute of groups that a path names, and the part of it.
+pub(super) fn attribute_of_groups(path: &AttrPath) -> Option<(&'static Attribute, Option<&'static Attribute>)> {
+    let of_groups = path.uri.as_ref().is_none_or(|uri| uri.eq_ignore_ascii_case(GROUP));
+    if of_groups { among(schema::OF_GROUPS, path) } else { None }
+}
+
+fn among(
+    attributes: &'static [Attribute],
+    path: &AttrPath,
+) -> Option<(&'static Attribute, Option<&'static Attribute>)> {
+    let attribute = schema::find(attributes, &path.name)?;
     match (&path.sub_attr, attribute.kind) {
         (None, _) => Some((attribute, None)),
         (Some(part), Kind::Complex(parts)) => Some((attribute, Some(schema::find(parts, part)?))),

@@ -10,12 +10,18 @@
 //! - `patch.rs` What a change makes of a resource.
 //! - `person.rs` The facts that a resource says of a person.
 //! - `directory.rs` The resources that there are, and whose.
-//! - `users.rs` `/Users`; `discovery.rs` what clients ask before they begin.
+//! - `asked.rs` What of resources clients want to read, and which version they have.
+//! - `users.rs` `/Users`; `groups.rs` `/Groups`, `group_change.rs` what is sent of them (decision 0144); `everything.rs` both at once;
+//!   `discovery.rs` what clients ask before they begin.
 
+mod asked;
 mod directory;
 mod discovery;
 mod error;
+mod everything;
 mod filter;
+mod group_change;
+mod groups;
 mod patch;
 mod person;
 mod schema;
@@ -45,12 +51,16 @@ use std::collections::HashMap;
 pub(super) fn router() -> Router<Api> {
     let users = get(users::list).post(users::create);
     let user = get(users::get).put(users::replace).patch(users::change).delete(users::delete);
+    let groups = get(groups::list).post(groups::create);
+    let group = get(groups::get).put(groups::replace).patch(groups::change).delete(groups::delete);
     Router::new()
         .route("/scim/{source}/v2/Users", users.fallback(not_allowed))
         .route("/scim/{source}/v2/Users/.search", post(users::search).fallback(not_allowed))
         .route("/scim/{source}/v2/Users/{id}", user.fallback(not_allowed))
-        // All resources are users.
-        .route("/scim/{source}/v2/.search", post(users::search).fallback(not_allowed))
+        .route("/scim/{source}/v2/Groups", groups.fallback(not_allowed))
+        .route("/scim/{source}/v2/Groups/.search", post(groups::search).fallback(not_allowed))
+        .route("/scim/{source}/v2/Groups/{id}", group.fallback(not_allowed))
+        .route("/scim/{source}/v2/.search", post(everything::search).fallback(not_allowed))
         .route("/scim/{source}/v2/ServiceProviderConfig", get(discovery::config).fallback(not_allowed))
         .route("/scim/{source}/v2/ResourceTypes", get(discovery::types).fallback(not_allowed))
         .route("/scim/{source}/v2/ResourceTypes/{id}", get(discovery::one_type).fallback(not_allowed))

@@ -30,32 +30,62 @@ struct Operation {
     value: Option<Value>,
 }
 
+/// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
+pub(super) enum Op {
+    /// Values come to those that there are, or take the place of the one that there is.
     Add,
+    /// Values take the place of those that there are.
     Replace,
+    /// Values go.
     Remove,
+}
+
+/// One operation of a change, which says what the standard wants of it.
+#[derive(Debug)]
+pub(super) struct Step<'c> {
+    /// What it does.
+    pub op: Op,
+    /// To what; where that is not said, the value is an object that says it.
+    pub path: Option<&'c str>,
+    /// With what.
+    pub value: Option<&'c Value>,
+    /// Where it stands in the change, for messages.
+    pub place: String,
 }
 
 impl Change {
     /// What it makes of a resource, which is in the names of the schema: all of it, or nothing.
     pub(super) fn apply(&self, resource: &Map<String, Value>) -> Result<Map<String, Value>, Refused> {
+        let mut changed = resource.clone();
+        for Step { op, path, value, place } in self.steps()? {
+            match (path, value) {
+                (Some(path), value) => set(&mut changed, op, path, value, &place)?,
+                (None, value) => {
+                    for (path, value) in named(value, &place)? {
+                        set(&mut changed, op, path, Some(value), &place)?;
+                    }
+                }
+            }
+        }
+        schema::canonical(&changed)
+    }
+
+    /// Its operations, in their order.
+    pub(super) fn steps(&self) -> Result<Vec<Step<'_>>, Refused> {
         if !self.schemas.iter().any(|schema| schema.eq_ignore_ascii_case(PATCH)) {
             return Err(Refused::invalid("invalidSyntax", format!("schemas: a change has `{PATCH}`")));
         }
         if self.operations.len() > MOST {
             return Err(Refused::invalid("tooMany", format!("Operations: {MOST} at the most")));
         }
-        let mut changed = resource.clone();
-        for (place, operation) in self.operations.iter().enumerate() {
-            operation.apply(&mut changed, &format!("Operations[{place}]"))?;
-        }
-        schema::canonical(&changed)
+        let operations = self.operations.iter().enumerate();
+        operations.map(|(number, operation)| operation.read(format!("Operations[{number}]"))).collect()
     }
 }
 
 impl Operation {
-    fn apply(&self, resource: &mut Map<String, Value>, place: &str) -> Result<(), Refused> {
+    fn read(&self, place: String) -> Result<Step<'_>, Refused> {
         // Entra ID writes `Add`, `Replace`, `Remove`.
         let op = match self.op.to_ascii_lowercase().as_str() {
             "add" => Op::Add,
@@ -67,26 +97,22 @@ impl Operation {
             }
         };
         let path = self.path.as_deref().filter(|path| !path.is_empty());
-        match (op, path, &self.value) {
-            (Op::Remove, None, _) => {
-                Err(Refused::invalid("noTarget", format!("{place}: what is removed has to be named by `path`")))
-            }
-            (Op::Add | Op::Replace, _, None) => {
-                Err(Refused::invalid("invalidValue", format!("{place}: there is no `value`")))
-            }
-            (_, Some(path), value) => set(resource, op, path, value.as_ref(), place),
-            (_, None, Some(Value::Object(values))) => {
-                for (path, value) in values {
-                    set(resource, op, path, Some(value), place)?;
-                }
-                Ok(())
-            }
-            (_, None, Some(_)) => Err(Refused::invalid(
-                "invalidValue",
-                format!("{place}: without a `path` the value has to be an object"),
-            )),
+        let value = self.value.as_ref();
+        if op == Op::Remove && path.is_none() {
+            return Err(Refused::invalid("noTarget", format!("{place}: what is removed has to be named by `path`")));
         }
+        if op != Op::Remove && value.is_none() {
+            return Err(Refused::invalid("invalidValue", format!("{place}: there is no `value`")));
+        }
+        Ok(Step { op, path, value, place })
     }
+}
+
+/// The attributes that the value of an operation without a path names.
+pub(super) fn named<'v>(value: Option<&'v Value>, place: &str) -> Result<&'v Map<String, Value>, Refused> {
+    value.and_then(Value::as_object).ok_or_else(|| {
+        Refused::invalid("invalidValue", format!("{place}: without a `path` the value has to be an object"))
+    })
 }
 
 /// Does one operation to what a path names. Attributes that are not kept are passed over.
@@ -330,7 +356,7 @@ fn alike(filter: &ValFilter) -> Option<Map<String, Value>> {
 }
 
 /// A path, fit to be shown.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(100).flat_map(char::escape_debug).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The attributes that there are (RFC 7643, sections 4.1 and 4.3), and how what is sent becomes them.
+//! The attributes that there are (RFC 7643, sections 4.1 to 4.3), and how what is sent becomes them.
 //!
 //! Only what Refit uses, or what a provider finds its own record by, is kept: telephone numbers, photos, street addresses and passwords
 //! that a provider sends are not (RFC 7644, section 3.3, lets a server ignore attributes).
@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 /// The schema of users.
 pub(super) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-/// What enterprises add to it.
+/// The schema of groups.
+pub(super) const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+/// What enterprises add to users.
 pub(super) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// What an attribute holds.
@@ -18,6 +20,8 @@ pub(super) enum Kind {
     Text,
     /// Yes or no.
     Bool,
+    /// The address of a user.
+    Reference,
     /// Several values of their own names.
     Complex(&'static [Attribute]),
 }
@@ -33,16 +37,26 @@ pub(super) struct Attribute {
     pub many: bool,
     /// Whether small and capital letters differ.
     pub case_exact: bool,
+    /// Whether it has to be there, and no two resources of a source have the same.
+    pub key: bool,
+    /// Whether it follows from other resources: what is sent of it is passed over.
+    pub read_only: bool,
     /// What it is.
     pub what: &'static str,
 }
 
 const fn text(name: &'static str, what: &'static str) -> Attribute {
-    Attribute { name, kind: Kind::Text, many: false, case_exact: false, what }
+    complex(name, false, &[], what).of(Kind::Text)
 }
 
 const fn complex(name: &'static str, many: bool, parts: &'static [Attribute], what: &'static str) -> Attribute {
-    Attribute { name, kind: Kind::Complex(parts), many, case_exact: false, what }
+    Attribute { name, kind: Kind::Complex(parts), many, case_exact: false, key: false, read_only: false, what }
+}
+
+impl Attribute {
+    const fn of(self, kind: Kind) -> Attribute {
+        Attribute { kind, ..self }
+    }
 }
 
 const PRIMARY: Attribute = Attribute { kind: Kind::Bool, ..text("primary", "Whether it is the preferred one.") };
@@ -51,7 +65,10 @@ const TYPE: Attribute = text("type", "What it is for: `work`, `home` or `other`.
 /// The attributes of users that are kept.
 pub(super) const CORE: &[Attribute] = &[
     Attribute { case_exact: true, ..text("externalId", "The provider's own id of the user.") },
-    text("userName", "The name by which the provider knows the user, unique in this source."),
+    Attribute {
+        key: true,
+        ..text("userName", "The name by which the provider knows the user, unique in this source.")
+    },
     complex(
         "name",
         false,
@@ -87,6 +104,38 @@ pub(super) const CORE: &[Attribute] = &[
         ],
         "Where the person works; streets are not kept.",
     ),
+    Attribute {
+        read_only: true,
+        ..complex(
+            "groups",
+            true,
+            &[
+                Attribute { case_exact: true, ..text("value", "The group's id.") },
+                text("display", "What the group is called."),
+                text("type", "How the user is in it: always `direct`."),
+            ],
+            "The groups that the user is in, as `/Groups` says: what they are called is `person.groups`.",
+        )
+    },
+];
+
+/// The attributes of groups that are kept.
+pub(super) const OF_GROUPS: &[Attribute] = &[
+    Attribute { case_exact: true, ..text("externalId", "The provider's own id of the group.") },
+    Attribute {
+        key: true,
+        ..text("displayName", "What the group is called, unique in this source: `person.groups` of who is in it.")
+    },
+    complex(
+        "members",
+        true,
+        &[
+            Attribute { case_exact: true, ..text("value", "The id of the member's resource.") },
+            text("$ref", "Where that resource is.").of(Kind::Reference),
+            text("type", "What it is: always `User`."),
+        ],
+        "Who is in the group: users, and no groups.",
+    ),
 ];
 
 /// The attributes of enterprises that are kept.
@@ -114,7 +163,7 @@ pub(super) fn find(among: &'static [Attribute], name: &str) -> Option<&'static A
 
 /// What is kept of a resource that was sent, in the names of the schema.
 pub(super) fn canonical(sent: &Map<String, Value>) -> Result<Map<String, Value>, Refused> {
-    let mut kept = parts(CORE, sent, "")?;
+    let mut kept = kept(CORE, sent)?;
     let extension = sent.iter().find(|(name, _)| name.eq_ignore_ascii_case(ENTERPRISE)).map(|(_, value)| value);
     match extension {
         None | Some(Value::Null) => {}
@@ -132,6 +181,11 @@ pub(super) fn canonical(sent: &Map<String, Value>) -> Result<Map<String, Value>,
     Ok(kept)
 }
 
+/// What is kept of attributes that were sent.
+pub(super) fn kept(attributes: &'static [Attribute], sent: &Map<String, Value>) -> Result<Map<String, Value>, Refused> {
+    parts(attributes, sent, "")
+}
+
 fn parts(
     attributes: &'static [Attribute],
     sent: &Map<String, Value>,
@@ -139,7 +193,7 @@ fn parts(
 ) -> Result<Map<String, Value>, Refused> {
     let mut kept = Map::new();
     for (name, value) in sent {
-        let Some(attribute) = find(attributes, name) else { continue };
+        let Some(attribute) = find(attributes, name).filter(|attribute| !attribute.read_only) else { continue };
         let path = if above.is_empty() { attribute.name.to_owned() } else { format!("{above}:{}", attribute.name) };
         if let Some(value) = whole(attribute, value, &path)? {
             kept.insert(attribute.name.into(), value);
@@ -176,10 +230,12 @@ pub(super) fn one(attribute: &Attribute, value: &Value, path: &str) -> Result<Op
     };
     match (attribute.kind, value) {
         (_, Value::Null) => Ok(None),
-        (Kind::Text, Value::String(text)) => Ok(if text.is_empty() { None } else { Some(text.as_str().into()) }),
+        (Kind::Text | Kind::Reference, Value::String(text)) => {
+            Ok(if text.is_empty() { None } else { Some(text.as_str().into()) })
+        }
         // Numbers of employees are sent as numbers, too.
         (Kind::Text, Value::Number(number)) => Ok(Some(number.to_string().into())),
-        (Kind::Text, _) => Err(wrong("a text")),
+        (Kind::Text | Kind::Reference, _) => Err(wrong("a text")),
         (Kind::Bool, Value::Bool(said)) => Ok(Some((*said).into())),
         // Entra ID says `"True"`.
         (Kind::Bool, Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true.into())),
@@ -222,13 +278,18 @@ pub(super) fn described(attribute: &Attribute) -> Value {
     let (kind, parts) = match attribute.kind {
         Kind::Text => ("string", None),
         Kind::Bool => ("boolean", None),
+        Kind::Reference => ("reference", None),
         Kind::Complex(parts) => ("complex", Some(parts.iter().map(described).collect::<Vec<_>>())),
     };
-    let unique = if attribute.name == "userName" { "server" } else { "none" };
+    let unique = if attribute.key { "server" } else { "none" };
+    let mutability = if attribute.read_only { "readOnly" } else { "readWrite" };
     let mut said = json!({
         "name": attribute.name, "type": kind, "multiValued": attribute.many, "description": attribute.what,
-        "required": attribute.name == "userName", "mutability": "readWrite", "returned": "default",
+        "required": attribute.key, "mutability": mutability, "returned": "default",
     });
+    if let Kind::Reference = attribute.kind {
+        said["referenceTypes"] = json!(["User"]);
+    }
     match parts {
         Some(parts) => said["subAttributes"] = parts.into(),
         None => {

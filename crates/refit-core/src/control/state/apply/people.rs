@@ -1,7 +1,10 @@
 //! People: what sources say of them, and erasing it.
 
 use super::super::State;
-use crate::control::event::{PersonMerged, PersonObserved};
+use crate::control::{
+    event::{GroupObserved, PersonMerged, PersonObserved},
+    groups::GroupRecord,
+};
 use jiff::Timestamp;
 use refit_model::PersonId;
 use std::sync::Arc;
@@ -29,6 +32,27 @@ impl State {
         self.changes.person(&observed.person, before, seq);
         for reference in replaced {
             self.personal.remove(&reference);
+        }
+    }
+
+    pub(super) fn group_observed(&mut self, seq: u64, at: Timestamp, observed: &GroupObserved) {
+        let spoke = self.groups.contains_key(&observed.source);
+        let groups = self.groups.entry(observed.source.clone()).or_default();
+        let before = match &observed.name {
+            Some(name) => {
+                let record = GroupRecord { name: name.clone(), external: observed.external.clone(), told: at };
+                groups.insert(observed.group.clone(), Arc::new(record))
+            }
+            None => groups.remove(&observed.group),
+        };
+        if groups.is_empty() {
+            self.groups.remove(&observed.source);
+        }
+        // Who is in a group is said of each person. What all of them read is what the group is called, and that somebody who is in none is known
+        // to be in none.
+        let renamed = before.is_some_and(|before| Some(&before.name) != observed.name.as_ref());
+        if renamed || spoke != self.groups.contains_key(&observed.source) {
+            self.groups_revised = seq;
         }
     }
 
