@@ -18,10 +18,10 @@ use crate::{
         Cause, ClockCounts, Compliance, Decision, ExceptionVerdict, Goal, Hold, Mark, PassedOver, Progress,
         ReleaseVerdict, decide, decide_title,
     },
-    facts::{FieldRef, Value},
+    facts::{FactSet, FieldRef, Value},
     policy::repository::{Policy, Repository},
     rollout::snapshot_title,
-    world::{Applied, Device, World},
+    world::{Applied, World},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use refit_model::{AdvisoryId, DeviceId, TitleId, Version};
@@ -180,7 +180,7 @@ impl Evaluator {
         latches.sort();
         latches.dedup();
         let next_change = next_change(&terms.repository, &world, &device, &decisions, now);
-        let groups = groups(state, record, &terms.repository, &device, now);
+        let groups = groups(state, record, &terms.repository, &device.facts, now);
         let slots = decisions.iter().map(|decision| self.share(outcome(decision))).collect();
         Evaluation {
             device: record.id.clone(),
@@ -232,7 +232,7 @@ impl Evaluator {
     }
 
     /// The world as a device's universe sees it.
-    fn world(&mut self, state: &State, terms: &Terms, record: &DeviceRecord) -> Arc<World> {
+    pub(super) fn world(&mut self, state: &State, terms: &Terms, record: &DeviceRecord) -> Arc<World> {
         let key = record.universe.clone().unwrap_or_default();
         let universe = state.universes.get(&key);
         let distribution = universe.and_then(|universe| state.distributions.get(&universe.distribution));
@@ -256,17 +256,17 @@ impl Evaluator {
 
 /// The groups of the fields that budgets divide by, by the names that the log has for them. What was said too long ago still says where
 /// a device most likely belongs, and of whom nothing was ever said are a group too: nobody is without a budget.
-fn groups(
+pub(super) fn groups(
     state: &State,
     record: &DeviceRecord,
     repository: &Repository,
-    device: &Device,
+    facts: &FactSet,
     now: Timestamp,
 ) -> BTreeMap<SmolStr, SmolStr> {
     let fields = repository.budgets.iter().filter_map(|budget| budget.by.as_deref());
     let value = |name: &str| {
         let field: FieldRef = name.parse().ok()?;
-        let resolved = device.facts.resolve(&field, &repository.authority, &repository.staleness, now);
+        let resolved = facts.resolve(&field, &repository.authority, &repository.staleness, now);
         let group = match resolved.value {
             Some(Value::Text(text)) => group_name(name, text),
             Some(other) => group_name(name, &other.to_string()),

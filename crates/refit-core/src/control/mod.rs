@@ -49,9 +49,10 @@ pub use entry::{AdvisoryEntry, InstallEntry, PackageSource, Plain, ReceiptResult
 pub use evaluate::{Awaited, Evaluation, Evaluator, SlotOutcome, Terms};
 pub use event::*;
 pub use fleet_plan::{
-    After, Before, ChangeMembers, Difference, EXAMPLES, FIELDS, FleetPlan, FleetSummary, Gathered, NO_RING, Permit,
-    PlannedChange, UNKNOWN, Who, count, fleet_plan,
+    After, AtOnce, Before, ChangeMembers, Difference, EXAMPLES, FIELDS, FleetPlan, FleetSummary, Gathered, NO_RING,
+    Permit, PlannedChange, UNKNOWN, Who, count, fleet_plan, fleet_plan_by,
 };
+pub(crate) use fleet_plan::{Pairing, Standing, Stood, key_of};
 pub use handle::handle;
 pub use history::{CheckIn, Continuation, Head, History};
 pub use holds::ServerHold;

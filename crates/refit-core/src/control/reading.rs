@@ -131,11 +131,7 @@ pub(super) fn advisory(repository: &Repository, entry: &AdvisoryEntry) -> Option
 
 /// A device as decisions read it.
 pub(super) fn device(state: &State, repository: &Repository, record: &DeviceRecord, now: Timestamp) -> Device {
-    let mut device = Device::new(record.id.clone(), record.seen);
-    // Who checked in since the last quarter of an hour was written down has been seen now.
-    if let Some(heard) = state.heard_from(record.index) {
-        device.seen = device.seen.max(heard).max(record.seen);
-    }
+    let mut device = Device::new(record.id.clone(), seen(state, record));
     device.unheard = state.not_listening(device.seen, now);
     device.seen_by = record.seen_by.clone();
     device.enrolled = Some(record.enrolled);
@@ -206,6 +202,16 @@ pub(super) fn device(state: &State, repository: &Repository, record: &DeviceReco
         }
     }
     device
+}
+
+/// When a device was seen last. Who checked in since the last quarter of an hour was written down has been seen now.
+fn seen(state: &State, record: &DeviceRecord) -> Timestamp {
+    state.heard_from(record.index).map_or(record.seen, |heard| heard.max(record.seen))
+}
+
+/// What is said of a device and its person, as decisions read it.
+pub(super) fn facts_of(state: &State, repository: &Repository, record: &DeviceRecord) -> FactSet {
+    facts(state, repository, record, seen(state, record))
 }
 
 /// What is said of a device and its person. What a source said is as old as its last report.

@@ -10,6 +10,7 @@ mod documents;
 mod fleet;
 mod found;
 mod lookout;
+mod plans;
 mod presence;
 mod rollouts;
 mod shell;

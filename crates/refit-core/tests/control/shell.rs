@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
-        Actor, Bearer, Board, Evaluator, Event, FleetPlan, Ground, Input, Installs, Lookout, Observation, Outcome,
-        PersonId, Plain, PlanId, PolicyFiles, Refusal, Scope, State, Terms, decode, encode, fleet_plan, handle,
+        Actor, AtOnce, Bearer, Board, Evaluator, Event, FleetPlan, Ground, Input, Installs, Lookout, Observation,
+        Outcome, PersonId, Plain, PlanId, PolicyFiles, Refusal, Scope, State, Terms, decode, encode, fleet_plan_by,
+        handle,
     },
     policy::{
         load::load,
@@ -162,8 +163,15 @@ impl Shell {
             found.iter().filter(|found| found.severity == refit_core::policy::diagnostic::Severity::Error).collect();
         assert!(errors.is_empty(), "{errors:?}");
         let hash = self.put(serde_json::to_vec(&files).unwrap());
-        let plan =
-            fleet_plan(&self.state, Arc::new(repository), &hash, self.now, |_, _| ControlFlow::Continue(())).unwrap();
+        let repository = Arc::new(repository);
+        let plan_by = |at_once| {
+            let go_on = |_, _| ControlFlow::Continue(());
+            fleet_plan_by(at_once, &self.state, repository.clone(), &hash, self.now, go_on).unwrap()
+        };
+        // Whoever is decided at once, and with whom: the plan is the one that the plain decision makes device by device.
+        let plan = plan_by(AtOnce::NOBODY);
+        assert_eq!(plan_by(AtOnce { from: 1, most: 3 }), plan);
+        assert_eq!(plan_by(AtOnce { from: 2, most: 1_000 }), plan);
         let content = self.put(serde_json::to_vec(&plan).unwrap());
         self.plans += 1;
         let id = PlanId::new(format!("plan-{}", self.plans));

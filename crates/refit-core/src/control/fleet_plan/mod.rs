@@ -1,23 +1,37 @@
 //! What a policy revision would change, and for whom: the plan of a fleet, and the envelope that is approved with it.
+//!
+//! The devices of a universe are decided at once by the fleet engine ([`AtOnce`]); of those that share a universe with few others each
+//! is decided plainly. Both say the same, and tests hold that.
 
+mod answers;
+mod at_once;
 mod gather;
+mod pairing;
 
+pub use at_once::AtOnce;
 pub use gather::{After, Before, ChangeMembers, Difference, EXAMPLES, Gathered, NO_RING, Who, count};
+
+pub(crate) use answers::key_of;
+pub(crate) use pairing::{Pairing, Standing, Stood};
 
 use super::{
     budget::{BudgetFigures, Budgets},
-    evaluate::{Evaluator, Terms},
+    evaluate::{Evaluation, Evaluator, Terms, groups},
     publication::CohortKey,
+    reading::facts_of,
     state::{DeviceRecord, State},
 };
 use crate::{
     decide::{Compliance, Hold, Mark},
+    facts::FactSet,
     policy::repository::Repository,
 };
+use at_once::Universe;
 use jiff::Timestamp;
 use refit_model::DeviceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 /// The version of the format of [`FleetPlan`].
@@ -127,9 +141,21 @@ pub struct FleetSummary {
     pub beyond_budgets: u64,
 }
 
-/// Works out what a policy repository would change if it were applied at `now`. `progress` hears of every device and may stop
-/// the work; then there is no plan.
+/// Works out what a policy repository would change if it were applied at `now`. `progress` hears how many devices are done, of how many,
+/// and may stop the work; then there is no plan.
 pub fn fleet_plan(
+    state: &State,
+    repository: Arc<Repository>,
+    policy_hash: &str,
+    now: Timestamp,
+    progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+) -> Option<FleetPlan> {
+    fleet_plan_by(AtOnce::default(), state, repository, policy_hash, now, progress)
+}
+
+/// The same plan, where it is said which devices are decided at once.
+pub fn fleet_plan_by(
+    at_once: AtOnce,
     state: &State,
     repository: Arc<Repository>,
     policy_hash: &str,
@@ -140,50 +166,92 @@ pub fn fleet_plan(
     // What the revision moves spends its own budgets.
     let proposed = repository.clone();
     let terms = Terms::proposed(state, repository, now);
-    let mut evaluator = Evaluator::default();
-    let mut difference = Difference::default();
     let mut plan = FleetPlan::empty(now, policy_hash, state.revision());
-    let total = state.managed_count();
     let mut budgets = Budgets::of(&proposed.budgets, state, now);
     plan.budgets = budgets.figures();
+    let difference = difference(at_once, state, &terms, now, &mut progress)?;
+    let divided = proposed.budgets.iter().any(|budget| budget.by.is_some());
     for record in state.managed() {
-        if progress(plan.devices, total).is_break() {
-            return None;
-        }
         plan.devices += 1;
         let mut unread: Vec<String> = state.misfits(&proposed.fields, record).iter().map(ToString::to_string).collect();
         unread.dedup();
         unread.into_iter().for_each(|field| *plan.unread.entry(field).or_default() += 1);
-        let evaluation = evaluator.evaluate(state, &terms, record, now);
-        let who = Who::One(record.index);
-        for outcome in &evaluation.slots {
-            let published = record.published.get(&outcome.slot);
-            let before = published.map(|published| Before { key: &published.key, due: published.due });
-            let after = After {
-                key: outcome.key.as_ref(),
-                due: outcome.due,
-                compliance: outcome.compliance,
-                progress: outcome.progress,
-                holds: &outcome.holds,
-                marks: &outcome.marks,
-            };
-            difference.slot(before, &after, who);
-        }
-        for (slot, published) in record.published.iter() {
-            if !evaluation.slots.iter().any(|outcome| outcome.slot == *slot && outcome.key.is_some()) {
-                difference.gone(&published.key, who);
-            }
-        }
         if difference.moved().contains(record.index) {
             blast(&mut plan, state, record);
-            match budgets.permit(record.index, &evaluation.groups) {
-                Ok(()) => budgets.spend(record.index, &evaluation.groups),
+            let facts = if divided { facts_of(state, &proposed, record) } else { FactSet::default() };
+            let groups = groups(state, record, &proposed, &facts, now);
+            match budgets.permit(record.index, &groups) {
+                Ok(()) => budgets.spend(record.index, &groups),
                 Err(_) => plan.summary.beyond_budgets += 1,
             }
         }
     }
     difference.put_into(&mut plan, |index| state.by_index.get(index as usize).cloned());
     Some(plan)
+}
+
+/// What is published held against what would be, for all devices, one universe after the other.
+fn difference(
+    at_once: AtOnce,
+    state: &State,
+    terms: &Terms,
+    now: Timestamp,
+    progress: &mut impl FnMut(u64, u64) -> ControlFlow<()>,
+) -> Option<Difference> {
+    let mut universes: BTreeMap<Option<&SmolStr>, Vec<&Arc<DeviceRecord>>> = BTreeMap::new();
+    for record in state.managed() {
+        universes.entry(record.universe.as_ref()).or_default().push(record);
+    }
+    let mut evaluator = Evaluator::default();
+    let mut difference = Difference::default();
+    let mut pairing = Pairing::new(state.by_index.len());
+    let (mut done, total) = (0, state.managed_count());
+    for records in universes.into_values() {
+        let Some(first) = records.first().filter(|_| records.len() >= at_once.from) else {
+            for record in records {
+                if progress(done, total).is_break() {
+                    return None;
+                }
+                done += 1;
+                one(&evaluator.evaluate(state, terms, record, now), record, &mut difference);
+            }
+            continue;
+        };
+        let world = evaluator.world(state, terms, first);
+        for block in records.chunks(at_once.most.max(1)) {
+            let universe = Universe { state, terms, world: &world, now };
+            let devices = block.len() as u64;
+            let so_far = |titles: usize, of: usize| progress(done + devices * titles as u64 / of.max(1) as u64, total);
+            if at_once::decide(universe, block, &mut pairing, &mut difference, so_far).is_break() {
+                return None;
+            }
+            done += devices;
+        }
+    }
+    Some(difference)
+}
+
+/// What is published for one device held against what the plain decision says of it.
+fn one(evaluation: &Evaluation, record: &DeviceRecord, difference: &mut Difference) {
+    let who = Who::One(record.index);
+    for outcome in &evaluation.slots {
+        let published = record.published.get(&outcome.slot);
+        let before = published.map(|published| Before { key: &published.key, due: published.due });
+        let after = After {
+            key: outcome.key.as_ref(),
+            due: outcome.due,
+            compliance: outcome.compliance,
+            progress: outcome.progress,
+            holds: &outcome.holds,
+            marks: &outcome.marks,
+        };
+        difference.slot(before, &after, who);
+    }
+    for (slot, published) in record.published.iter() {
+        if !evaluation.slots.iter().any(|outcome| outcome.slot == *slot && outcome.key.is_some()) {
+            difference.gone(&published.key, who);
+        }
+    }
 }
 
 /// Counts a moved device by what people ask for, besides its rings.

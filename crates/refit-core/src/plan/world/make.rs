@@ -3,20 +3,18 @@
 use super::Members;
 use crate::{
     control::{
-        After, Before, Budgets, CohortKey, DeviceSet, Difference, FIELDS, FleetPlan, SlotName, UNKNOWN, Wanted, Who,
-        count,
+        Budgets, DeviceSet, Difference, FIELDS, FleetPlan, Pairing, SlotName, Standing, Stood, UNKNOWN, count, key_of,
     },
-    decide,
-    engine::{self, Fleet, Outcome, Reading, Selection, Verdicts},
+    engine::{Fleet, Reading, Selection, Verdicts},
     facts::Value,
     policy::repository::Repository,
-    world::{Applied, SlotKey, World},
+    world::{Applied, World},
 };
 use jiff::Timestamp;
 use refit_model::TitleId;
-use roaring::RoaringBitmap;
 use smol_str::{SmolStr, ToSmolStr};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
 };
@@ -61,13 +59,13 @@ pub fn make(
     let titles: BTreeSet<TitleId> =
         reader_before.iter().flat_map(|reader| reader.titles()).chain(reader_after.titles()).collect();
     let mut difference = Difference::default();
-    let mut pairing = Pairing::new(fleet);
+    let mut pairing = Pairing::new(fleet.numbers().max().map_or(0, |last| last as usize + 1));
     for (done, title) in (0..).zip(&titles) {
         if progress(done, titles.len() as u64).is_break() {
             return None;
         }
         let readings = reader_before.as_ref().map(|reader| reader.title(title)).unwrap_or_default();
-        pairing.title(&readings, &reader_after.title(title), &mut difference);
+        pairing.title(&standing(&readings), &reader_after.title(title), &mut difference);
     }
     let mut plan = FleetPlan { devices: fleet.len() as u64, ..FleetPlan::empty(now, after.hash, 0) };
     let moved = difference.moved().clone();
@@ -119,109 +117,17 @@ fn world_after(sources: &Sources<'_>) -> World {
     world
 }
 
-/// Holds the answers for a title before and after against each other.
-struct Pairing {
-    /// The place of the answer that a device has before, by its number.
-    before: Vec<u32>,
-}
-
-/// The place of an answer that there is not.
-const NOWHERE: u32 = u32::MAX;
-
-impl Pairing {
-    fn new(fleet: &Fleet) -> Self {
-        Self { before: vec![NOWHERE; fleet.numbers().max().map_or(0, |last| last as usize + 1)] }
+/// How the slots of a title stood, by what was said of them.
+fn standing(readings: &[Reading]) -> Standing<'_> {
+    let mut standing = Standing::new();
+    for reading in readings {
+        standing.entry(SlotName::from(&reading.slot)).or_default().push(Stood {
+            key: key_of(&reading.slot, &reading.outcome).map(Cow::Owned),
+            due: reading.outcome.due,
+            devices: Cow::Borrowed(&reading.devices),
+        });
     }
-
-    fn title(&mut self, before: &[Reading], after: &[Reading], difference: &mut Difference) {
-        let mut slots: BTreeMap<&SlotKey, (Vec<&Reading>, Vec<&Reading>)> = BTreeMap::new();
-        before.iter().for_each(|reading| slots.entry(&reading.slot).or_default().0.push(reading));
-        after.iter().for_each(|reading| slots.entry(&reading.slot).or_default().1.push(reading));
-        for (slot, (before, after)) in slots {
-            self.slot(slot, &before, &after, difference);
-        }
-    }
-
-    fn slot(&mut self, slot: &SlotKey, before: &[&Reading], after: &[&Reading], difference: &mut Difference) {
-        let keys: Vec<Option<CohortKey>> = before.iter().map(|reading| key_of(slot, &reading.outcome)).collect();
-        let mut left = RoaringBitmap::new();
-        for (place, reading) in (0..).zip(before) {
-            left |= &reading.devices;
-            self.put(&reading.devices, place);
-        }
-        for reading in after {
-            left -= &reading.devices;
-            let key = key_of(slot, &reading.outcome);
-            let (holds, marks) = (holds(&reading.outcome), marks(&reading.outcome));
-            let after = After {
-                key: key.as_ref(),
-                due: reading.outcome.due,
-                compliance: compliance(reading.outcome.compliance),
-                progress: progress_of(&reading.outcome),
-                holds: &holds,
-                marks: &marks,
-            };
-            if before.is_empty() {
-                difference.slot(None, &after, Who::All(&reading.devices));
-                continue;
-            }
-            let mut parts: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-            for device in &reading.devices {
-                let known = self.before.get(device as usize).copied().unwrap_or(NOWHERE);
-                parts.entry(known).or_default().push(device);
-            }
-            for (known, devices) in parts {
-                let known = known as usize;
-                let due = before.get(known).and_then(|known| known.outcome.due);
-                let published = keys.get(known).and_then(Option::as_ref).map(|key| Before { key, due });
-                let devices = RoaringBitmap::from_sorted_iter(devices).unwrap_or_default();
-                difference.slot(published, &after, Who::All(&devices));
-            }
-        }
-        for (reading, key) in before.iter().zip(&keys) {
-            let gone = &reading.devices & &left;
-            if let Some(key) = key.as_ref().filter(|_| !gone.is_empty()) {
-                difference.gone(key, Who::All(&gone));
-            }
-        }
-        // Who has this slot may not have the next.
-        before.iter().for_each(|reading| self.put(&reading.devices, NOWHERE));
-    }
-
-    fn put(&mut self, devices: &RoaringBitmap, place: u32) {
-        for device in devices {
-            if let Some(known) = self.before.get_mut(device as usize) {
-                *known = place;
-            }
-        }
-    }
-}
-
-/// What would be published for a slot, as a server has it; `None` where no policy decides.
-pub fn key_of(slot: &SlotKey, outcome: &Outcome) -> Option<CohortKey> {
-    let release = |version: &refit_model::Version| Wanted::Release(version.as_str().into());
-    let goal = match &outcome.goal {
-        None => Wanted::Nothing,
-        Some(engine::Goal::Absent) => Wanted::Absent,
-        Some(engine::Goal::Release { version, .. }) => release(version),
-    };
-    // What is not outstanding asks for nothing, and what is not forced removes nothing.
-    let asks = outcome.progress == engine::Progress::Scheduled;
-    let unsure = outcome.marks.contains(&engine::Mark::Conflict) || outcome.marks.contains(&engine::Mark::Undetermined);
-    let admitted = match (&goal, &outcome.admitted) {
-        (Wanted::Absent, None) if asks && !unsure => Wanted::Absent,
-        (_, Some(version)) if asks => release(version),
-        _ => Wanted::Nothing,
-    };
-    Some(CohortKey {
-        slot: SlotName::from(slot),
-        policy: outcome.policy.clone()?,
-        mode: outcome.mode,
-        goal,
-        admitted,
-        rollout: outcome.rollout.clone(),
-        ring: outcome.ring.clone(),
-    })
+    standing
 }
 
 /// The devices by the values of fields that plans and budgets divide them by.
@@ -281,47 +187,4 @@ fn spend(
             Err(_) => plan.summary.beyond_budgets += 1,
         }
     }
-}
-
-fn compliance(compliance: engine::Compliance) -> decide::Compliance {
-    match compliance {
-        engine::Compliance::Compliant => decide::Compliance::Compliant,
-        engine::Compliance::Due => decide::Compliance::Due,
-        engine::Compliance::Overdue => decide::Compliance::Overdue,
-        engine::Compliance::Unsupported => decide::Compliance::Unsupported,
-        engine::Compliance::Unseen => decide::Compliance::Unseen,
-        engine::Compliance::Undetermined => decide::Compliance::Undetermined,
-        engine::Compliance::NotApplicable => decide::Compliance::NotApplicable,
-        engine::Compliance::Unmanaged => decide::Compliance::Unmanaged,
-    }
-}
-
-fn progress_of(outcome: &Outcome) -> decide::Progress {
-    match outcome.progress {
-        engine::Progress::None => decide::Progress::None,
-        engine::Progress::Waiting => decide::Progress::Waiting,
-        engine::Progress::Scheduled => decide::Progress::Scheduled,
-    }
-}
-
-fn holds(outcome: &Outcome) -> Vec<decide::Hold> {
-    let hold = |hold: &engine::Hold| match hold {
-        engine::Hold::Block => decide::Hold::Block,
-        engine::Hold::FailedGate => decide::Hold::FailedGate,
-        engine::Hold::Freeze => decide::Hold::Freeze,
-        engine::Hold::Provisioning => decide::Hold::Provisioning,
-        engine::Hold::Grace => decide::Hold::Grace,
-        engine::Hold::Window => decide::Hold::Window,
-    };
-    outcome.holds.iter().map(hold).collect()
-}
-
-fn marks(outcome: &Outcome) -> Vec<decide::Mark> {
-    let mark = |mark: &engine::Mark| match mark {
-        engine::Mark::AboveTarget => decide::Mark::AboveTarget,
-        engine::Mark::Provisional => decide::Mark::Provisional,
-        engine::Mark::Undetermined => decide::Mark::Undetermined,
-        engine::Mark::Conflict => decide::Mark::Conflict,
-    };
-    outcome.marks.iter().map(mark).collect()
 }

@@ -9,7 +9,7 @@ mod make;
 mod tables;
 
 pub use check::check;
-pub use make::{Revision, Sources, key_of, make};
+pub use make::{Revision, Sources, make};
 pub use tables::{Row, Tables, Waiting, tables};
 
 use crate::control::{DeviceSet, FleetPlan, Gathered};
