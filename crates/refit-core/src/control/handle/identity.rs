@@ -43,11 +43,10 @@ pub(super) fn led(state: &State, mut input: Input) -> (Input, BTreeMap<SmolStr, 
         Input::Agents(AgentInput::Stands(said)) => lead.device(&mut said.device),
         Input::Agents(AgentInput::Complaint(said)) => lead.device(&mut said.device),
         Input::Leases(LeaseInput::Device { device, .. }) => lead.device(device),
-        Input::Leases(LeaseInput::Answer { holder, .. } | LeaseInput::GiveBack { holder, .. }) => {
-            if let Holder::Device(device) = holder {
-                lead.device(device);
-            }
-        }
+        Input::Leases(
+            LeaseInput::Answer { holder: Holder::Device(device), .. }
+            | LeaseInput::GiveBack { holder: Holder::Device(device), .. },
+        ) => lead.device(device),
         _ => {}
     }
     (input, lead.led)
