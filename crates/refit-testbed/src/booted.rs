@@ -85,8 +85,17 @@ impl<'root> Booted<'root> {
 
     /// Whether the machine is up: it has booted, and nobody has powered it off or restarted it since.
     pub fn is_up(&self) -> bool {
-        let output = self.command("systemctl").arg("is-system-running").output();
-        output.is_ok_and(|output| ["running", "degraded"].contains(&String::from_utf8_lossy(&output.stdout).trim()))
+        let mut command = self.command("systemctl");
+        let asks = command.arg("is-system-running").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let Ok(mut asks) = asks.spawn() else { return false };
+        while matches!(asks.try_wait(), Ok(None)) {
+            // A machine that goes down stops all of its processes for a moment; nsenter stops with its own, and nobody would wake it.
+            let pid = asks.id().try_into().ok().and_then(Pid::from_raw);
+            let _woken = pid.is_some_and(|pid| rustix::process::kill_process(pid, Signal::CONT).is_ok());
+            std::thread::sleep(PAUSE);
+        }
+        let said = asks.wait_with_output().map(|output| output.stdout).unwrap_or_default();
+        ["running", "degraded"].contains(&String::from_utf8_lossy(&said).trim())
     }
 
     /// Waits until the device has powered itself off, or has asked for a restart; whether it was a restart.
