@@ -8,8 +8,9 @@ mod urgent;
 
 use super::{
     super::{board::Board, device_set::DeviceSet, input::Input, publication::CohortKey, state::State},
+    answered::GateRecord,
     evidence::{evidence, on_platform},
-    record::{GateRecord, RolloutRecord},
+    record::RolloutRecord,
 };
 use crate::{
     policy::{

@@ -5,6 +5,7 @@ use super::{
         device_set::DeviceSet,
         event::{ReleaseExpedited, RingOpened},
     },
+    answered::GateRecord,
     asked::{AskedFor, GateQuestion},
     signals::Signals,
 };
@@ -25,8 +26,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-pub(super) use super::answered::GateRecord;
 
 /// All that the log says of releases under way, by title.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -442,11 +441,16 @@ impl Rollouts {
         snapshots.iter().for_each(|(title, version)| self.first_result(title, version, index, at));
     }
 
-    /// A device was seen with no newer release of a title than `newest`.
-    pub(in super::super) fn put_back(&mut self, title: &TitleId, index: u32, newest: &Version) {
+    /// A device was seen with no newer release of a title than `newest`, which is asked for only where one was fine on it: a first
+    /// inventory has a thousand titles.
+    pub(in super::super) fn put_back(&mut self, title: &TitleId, index: u32, newest: impl FnOnce() -> Option<Version>) {
         let Some(trials) = self.trials.get_mut(title) else { return };
+        if !trials.values().any(|trial| trial.fine.contains(index)) {
+            return;
+        }
+        let Some(newest) = newest() else { return };
         let was_later = |(version, trial): (&SmolStr, &Trial)| {
-            let later = || Version::parse(newest.scheme(), version).is_ok_and(|version| *newest < version);
+            let later = || Version::parse(newest.scheme(), version).is_ok_and(|version| newest < version);
             (trial.fine.contains(index) && later()).then(|| version.clone())
         };
         let later: Vec<SmolStr> = trials.iter().filter_map(was_later).collect();

@@ -2,9 +2,10 @@
 
 use super::{
     super::state::State,
+    answered::GateRecord,
     asked::{AskedFor, GateQuestion},
     evidence::evidence,
-    record::{GateRecord, Happened, Moment, RolloutRecord},
+    record::{Happened, Moment, RolloutRecord},
 };
 use crate::{
     decide::rough,

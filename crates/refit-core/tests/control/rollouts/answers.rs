@@ -108,6 +108,10 @@ fn decisions_and_the_director_go_by_the_same_answer() {
             let (decision, _) = explained(&mut shell, "d005");
             assert_eq!(decision.gate, counts(&shell), "{first:?}, then {second:?}");
             assert!(decision.gate.is_some(), "{first:?}, then {second:?}");
+            if first.1 != HALT && second.1 != HALT {
+                PLACES.into_iter().for_each(|place| answer(&mut shell, place, None));
+                assert_eq!(counts(&shell), None, "{first:?}, then {second:?}: all of it is taken back");
+            }
         }
     }
 }

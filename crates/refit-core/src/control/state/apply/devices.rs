@@ -101,9 +101,8 @@ impl State {
             self.rollouts.result(&entry.title, &entry.version, device.index, seen, failed);
         }
         for title in observed.present.iter().map(|entry| &entry.title) {
-            if let Some(newest) = newest_install(self.policy.as_deref(), device, title) {
-                self.rollouts.put_back(title, device.index, &newest);
-            }
+            let newest = || newest_install(self.policy.as_deref(), device, title);
+            self.rollouts.put_back(title, device.index, newest);
         }
         self.found.said_platforms(device.index, &before, &platforms(device));
         for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
