@@ -12,6 +12,10 @@ use std::{
     time::Instant,
 };
 
+/// A sixth of a run would go to the allocator of the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs Refit's control logic in a simulator.
 #[derive(Parser)]
 struct Arguments {

@@ -97,7 +97,7 @@ struct Known {
 
 /// Due times of obligations, as they were last decided.
 #[derive(Clone, Debug, Default)]
-pub struct Obliged(BTreeMap<(DeviceId, SlotName, SmolStr), Known>);
+pub struct Obliged(BTreeMap<DeviceId, BTreeMap<(SlotName, SmolStr), Known>>);
 
 /// The due time of one obligation moves later only with a cause that the rules permit: another revision or policy, an exception,
 /// a provisional answer that has ended, or another release that does not satisfy.
@@ -111,6 +111,7 @@ pub fn obligations_do_not_slide(
     let excepted = spec.is_some_and(|spec| spec.has_exceptions);
     let mut found = None;
     for evaluation in evaluations {
+        let last = obliged.0.entry(evaluation.device.clone()).or_default();
         let mut now = BTreeMap::new();
         for outcome in &evaluation.slots {
             let uncertain = outcome.marks.iter().any(|mark| matches!(mark, Mark::Provisional | Mark::Undetermined));
@@ -124,18 +125,18 @@ pub fn obligations_do_not_slide(
                     uncertain: uncertain || lacks_a_score(state, &outcome.slot, name),
                     excepted,
                 };
-                let key = (evaluation.device.clone(), outcome.slot.clone(), name.clone());
-                if let Some(before) = obliged.0.get(&key)
+                let key = (outcome.slot.clone(), name.clone());
+                if let Some(before) = last.get(&key)
                     && before.due < due
                     && !may_be_later(before, &known, name)
                 {
-                    found = found.or_else(|| Some(format!("{key:?}: before {before:?}, now {known:?}")));
+                    let device = &evaluation.device;
+                    found = found.or_else(|| Some(format!("{device} {key:?}: before {before:?}, now {known:?}")));
                 }
                 now.insert(key, known);
             }
         }
-        obliged.0.retain(|(device, ..), _| *device != evaluation.device);
-        obliged.0.extend(now);
+        *last = now;
     }
     found
 }

@@ -297,7 +297,9 @@ impl State {
 
     /// How long the server did not listen between two times, or may have forgotten what it had heard.
     pub fn not_listening(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
-        let parts = self.downtimes.iter().map(|(since, until)| {
+        // They follow one another, and what is asked about is mostly recent.
+        let recent = self.downtimes.iter().rev().take_while(|(_, until)| *until > from);
+        let parts = recent.map(|(since, until)| {
             let (since, until) = ((*since).max(from), (*until).min(to));
             if until > since { until.duration_since(since) } else { SignedDuration::ZERO }
         });
