@@ -507,7 +507,7 @@ impl Run {
                     }
                     self.after(after, Task::Complain(index, title, version));
                 }
-                Breaks::Silently if self.calm => {}
+                Breaks::Silently if self.calm => self.watch.bounds.spares((title, version)),
                 Breaks::Silently => {
                     // Some say before that it was installed.
                     let after = if self.disk.permille(500) { 0 } else { self.disk.between(900, 5_400) };

@@ -53,6 +53,14 @@ pub struct Compared {
     pub watched: Option<u64>,
 }
 
+impl Compared {
+    /// How many are bad of those that it has reached and of which it would have shown by now.
+    pub fn shown(&self) -> Tally {
+        let of = self.watched.map_or(self.reached.of, |watched| watched.max(self.reached.bad));
+        Tally { of, bad: self.reached.bad }
+    }
+}
+
 /// What is measured besides failures.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -107,7 +115,7 @@ pub enum Wants {
     FirstResult,
     /// Time: it soaks until then.
     Soak(#[schemars(with = "String")] Timestamp),
-    /// That a measure looks no worse than the control group's.
+    /// That a measure looks no worse than the control group's, and that somebody who has the release is fine by it.
     Measure(Measure),
     /// That enough devices have been watched for long enough for a measure to show.
     Watching(Measure),
@@ -137,9 +145,9 @@ impl Verdict {
 ///
 /// Halts at once where the lower bound of the failure rate is above the threshold, or that of a measure above the control
 /// group's upper bound by more than is permitted. Passes, never before the ring has soaked from its first result and never
-/// while a measure looks worse than is permitted, where the upper bound of the failure rate is below the threshold, or where
-/// enough of the ring have reported and none failed; of a measure that takes time to show, as many have to have been watched for
-/// that long. A ring without devices passes nothing.
+/// while a measure looks worse than is permitted or everybody is bad by it, where the upper bound of the failure rate is below the
+/// threshold, or where enough of the ring have reported and none failed; of a measure that takes time to show, as many have to have
+/// been watched for that long. A ring without devices passes nothing.
 pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timestamp) -> Verdict {
     let results = evidence.results();
     let certain = results.excludes(gate.failure_rate, gate.alpha());
@@ -153,12 +161,10 @@ pub fn judge(gate: &Gate, soak: SignedDuration, evidence: &Evidence, now: Timest
         if compared.reached.lower_bound(alpha) > compared.control.upper_bound(alpha) + permitted {
             return Verdict::Halts(HaltedBy::Measure(compared.measure.clone()));
         }
-        // To pass, what is bad is held against those of which it would have shown; the others are no good sign.
-        let shown = compared.watched.map_or(compared.reached, |watched| Tally {
-            of: watched.max(compared.reached.bad),
-            bad: compared.reached.bad,
-        });
-        if shown.rate() > compared.control.rate() + permitted {
+        // To pass, what is bad is held against those of which it would have shown; the others are no good sign. Where all are bad
+        // nothing passes, however bad the others are: a release that breaks everybody would look the same.
+        let shown = compared.shown();
+        if shown.rate() > compared.control.rate() + permitted || (shown.of > 0 && shown.bad == shown.of) {
             worse = worse.or(Some(compared.measure.clone()));
         }
         // What can't have shown yet is no good sign.
@@ -424,6 +430,20 @@ mod tests {
     fn a_weekend_is_not_the_releases_fault() {
         let weekend = silent(Tally::new(5, 8), Tally::new(14, 22));
         assert_eq!(judged(&weekend, 48), Verdict::Passes(PassedBy::Enough));
+    }
+
+    /// Where nearly everybody is bad without the release, everybody being bad with it proves nothing, and lets nothing pass.
+    #[test]
+    fn a_release_that_is_bad_on_all_never_passes_however_bad_the_others_are() {
+        for (bad, others) in [(94, 95), (95, 95), (0, 0)] {
+            let gate = Gate { silence: Some(0.05), ..gate() };
+            let everybody = silent(Tally::new(8, 8), Tally::new(bad, others));
+            let says = |evidence: &Evidence| judge(&gate, SignedDuration::ZERO, evidence, first());
+            assert_eq!(says(&everybody), Verdict::Waits(Wants::Measure(Measure::Silence)), "{bad} of {others}");
+            // One that is fine again is a sign, where the others are not.
+            let but_one = silent(Tally::new(7, 8), Tally::new(bad, others));
+            assert_eq!(says(&but_one).answer() == GateAnswer::Pass, others > 0, "{bad} of {others}");
+        }
     }
 
     #[test]

@@ -20,6 +20,16 @@ pub fn figures(measure: &Measure, evidence: &Evidence) -> String {
     format!("{} of {} devices that it reached, {} of {} others", reached.bad, reached.of, control.bad, control.of)
 }
 
+/// Why a measure lets nothing pass: `reports of people look worse than elsewhere`.
+pub fn looks(measure: &Measure, evidence: &Evidence) -> String {
+    let compared = evidence.compared.iter().find(|compared| compared.measure == *measure);
+    let as_bad = compared.is_some_and(|compared| compared.shown().rate() <= compared.control.rate());
+    match as_bad {
+        false => format!("{} look worse than elsewhere", measured(measure)),
+        true => format!("{} are all that have it, and too many elsewhere to tell anything by", measured(measure)),
+    }
+}
+
 /// Of how many devices a measure would have shown something bad by now.
 pub fn watched(measure: &Measure, evidence: &Evidence) -> u64 {
     let compared = evidence.compared.iter().find(|compared| compared.measure == *measure);

@@ -42,6 +42,8 @@ pub struct Ledger {
     receipts: BTreeSet<SmolStr>,
     /// The highest version of each package that an agent installed.
     floors: BTreeMap<SmolStr, SmolStr>,
+    /// Packages that changed and that the agent has not looked at since, with what was known of them before.
+    unseen: BTreeMap<SmolStr, Unseen>,
     /// When it was restarted by the agent.
     restarts: Vec<Timestamp>,
     /// What came to the device as a state asked for it, and was not changed by anybody since.
@@ -52,6 +54,15 @@ pub struct Ledger {
     agreed: BTreeSet<(TitleId, Option<SmolStr>)>,
     /// An older disk, for a deliberate mistake.
     pub old: Option<(Option<Journal>, BTreeMap<Digest, Envelope>)>,
+}
+
+/// What was known of a package before a change that the agent has not seen: if somebody takes the change back before it looks, that is
+/// all it can know.
+#[derive(Clone, Debug, Default)]
+struct Unseen {
+    floor: Option<SmolStr>,
+    told: Option<(TitleId, Option<SmolStr>)>,
+    agreed: Option<(TitleId, Option<SmolStr>)>,
 }
 
 /// How many answers are remembered.
@@ -90,6 +101,12 @@ impl Ledger {
         }
         let order = journal.state.as_ref().map_or((0, 0), |held| held.order);
         let mandate = journal.mandate.as_ref().map_or(0, |held| held.order);
+        let seen = |package: &SmolStr| {
+            let mut floors = journal.floors.iter().filter(|(of, _)| of.name == *package);
+            let version = self.floors.get(package);
+            version.is_none_or(|version| floors.any(|(_, floor)| !is_lower(floor, version)))
+        };
+        self.unseen.retain(|package, _| !seen(package));
         self.highest = (self.highest.0.max(journal.root.order), self.highest.1.max(mandate), self.highest.2.max(order));
     }
 
@@ -98,11 +115,12 @@ impl Ledger {
         let named = self.answers.iter().rev().filter_map(|answer| states.get(&answer.confirmed.state));
         let directives = named.flat_map(|state| &state.directives);
         let title = directives.clone().find(|it| it.action.package().as_ref() == Some(&step.package));
+        let (mut told, mut agreed) = (None, None);
         if let Some(directive) = title {
             let of = directive.title.clone();
             let came = (of.clone(), step.after.clone());
-            self.agreed.remove(&came);
-            self.told.remove(&came);
+            agreed = self.agreed.take(&came);
+            told = self.told.take(&came);
             self.changes.push((of, None));
             match &step.after {
                 Some(after) => drop(self.came.insert(step.package.name.clone(), after.clone())),
@@ -111,10 +129,11 @@ impl Ledger {
         } else {
             self.came.remove(&step.package.name);
         }
-        match &step.after {
-            Some(after) => drop(self.floors.insert(step.package.name.clone(), after.clone())),
-            None => drop(self.floors.remove(&step.package.name)),
-        }
+        let floor = match &step.after {
+            Some(after) => self.floors.insert(step.package.name.clone(), after.clone()),
+            None => self.floors.remove(&step.package.name),
+        };
+        self.unseen.entry(step.package.name.clone()).or_insert(Unseen { floor, told, agreed });
     }
 
     /// A change of which no receipt tells, or one that nobody has counted although it is told no more.
@@ -168,6 +187,13 @@ impl Ledger {
         self.came.remove(package);
         // What nobody has seen before it was changed again is told by nobody.
         self.changes.retain(|(title, receipt)| title.as_str() != package || receipt.is_some());
+        let Some(Unseen { floor, told, agreed }) = self.unseen.remove(package) else { return };
+        self.told.extend(told);
+        self.agreed.extend(agreed);
+        match floor {
+            Some(floor) => drop(self.floors.insert(package.into(), floor)),
+            None => drop(self.floors.remove(package)),
+        }
     }
 
     /// The state that the last answer named.

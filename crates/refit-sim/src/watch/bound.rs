@@ -212,6 +212,11 @@ impl Bounds {
         }
     }
 
+    /// A device that got a release while everything was calm is not silenced by it: the release is not as bad as it is said to be.
+    pub fn spares(&mut self, release: (TitleId, SmolStr)) {
+        self.begun.entry(release).and_modify(|begun| begun.lifted = true);
+    }
+
     /// Whether at least a fifth of the devices that a release has not reached show what it does, by what they have.
     fn is_no_worse(&self, truth: &Truth, at: Timestamp, title: &TitleId, version: &SmolStr) -> bool {
         let release = (title.clone(), version.clone());

@@ -208,6 +208,8 @@ pub struct Heard {
 
 /// How far bookkeeping in quarters of an hour, and clocks that are set, may be from the truth.
 const SLACK: SignedDuration = SignedDuration::from_hours(4);
+/// What a server that was started does not know of who came before it went down: up to a quarter of an hour.
+const UNSURE: SignedDuration = SignedDuration::from_mins(15);
 /// The length of an absence.
 const ABSENCE: SignedDuration = SignedDuration::from_hours(72);
 
@@ -258,7 +260,9 @@ impl Heard {
                     Some(format!("{device} was silent for {listening:#} while somebody listened: {newest:?}"))
                 });
             }
-            if !noted && listening > ABSENCE + SLACK {
+            let starts = self.downtimes.iter().filter(|(from, until)| *until > last && *from < heard).count();
+            let unsure = UNSURE * i32::try_from(starts).unwrap_or(i32::MAX);
+            if !noted && listening > ABSENCE + SLACK + unsure {
                 found = found.or_else(|| {
                     Some(format!("{device} was silent from {last} to {heard}, which is no absence: {newest:?}"))
                 });

@@ -174,8 +174,7 @@ impl Control<'_> {
 
     fn is_silent(&self, heard: Timestamp, gate: &Gate, now: Timestamp) -> bool {
         let unseen = now.duration_since(heard);
-        unseen >= gate.silent_after
-            && unseen.saturating_sub(self.state.not_listening(heard, now)) >= gate.silent_after
+        unseen >= gate.silent_after && unseen.saturating_sub(self.state.not_listening(heard, now)) >= gate.silent_after
     }
 
     /// Whether it would have shown by now that a device falls silent: it was seen that long after the change, or is silent.

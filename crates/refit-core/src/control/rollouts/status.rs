@@ -14,7 +14,7 @@ use crate::{
         Evidence, Measure, Verdict, Wants,
         commands::NamedGate,
         judge,
-        words::{halted_because, halted_by, measured, outstanding, watched},
+        words::{halted_because, halted_by, looks, outstanding, watched},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -169,9 +169,7 @@ impl Status {
             None => String::new(),
         };
         let wants = match &self.verdict {
-            Some(Verdict::Waits(Wants::Measure(measure))) => {
-                format!("; {} look worse than elsewhere", measured(measure))
-            }
+            Some(Verdict::Waits(Wants::Measure(measure))) => format!("; {}", looks(measure, evidence)),
             Some(Verdict::Waits(Wants::Watching(measure))) => {
                 let watched = watched(measure, evidence);
                 match measure {

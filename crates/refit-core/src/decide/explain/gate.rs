@@ -10,7 +10,7 @@ use crate::{
     rollout::{
         HaltedBy, Measure, Verdict, Wants,
         commands::{NamedGate, about_release},
-        words::{figures, halted_because, halted_by, measured, outstanding, watched},
+        words::{figures, halted_because, halted_by, looks, outstanding, watched},
     },
     world::Evidence,
 };
@@ -105,8 +105,7 @@ fn wants(gate: &GateDerivation, evidence: &Evidence, view: &View) -> Vec<String>
     let wanted = match &gate.verdict {
         Some(Verdict::Waits(Wants::Soak(until))) => Some(format!("it soaks until {}", view.when(*until))),
         Some(Verdict::Waits(Wants::Measure(measure))) => {
-            let figures = figures(measure, evidence);
-            Some(format!("it waits because {} look worse than elsewhere: {figures}", measured(measure)))
+            Some(format!("it waits because {}: {}", looks(measure, evidence), figures(measure, evidence)))
         }
         Some(Verdict::Waits(Wants::Watching(measure))) => Some(watches(gate, evidence, measure)),
         _ => None,
