@@ -6,7 +6,7 @@
 //! ring, the rings before which the others have had the time to soak. People who expedite a release, let a gate pass, open a
 //! ring, or let a halted release go on, and policies without rollouts, take the bound away: they are meant to. Whom a due time carries
 //! past a gate, because the policy says so, does not count. And where many of those that the release has not reached complain of that
-//! title, or crash, it is no worse than what they have: a gate that holds it against them lets it pass.
+//! title, or crash, one that is fine on some is no worse than what they have: a gate that holds it against them lets it pass.
 
 use super::{
     Truth,
@@ -217,9 +217,13 @@ impl Bounds {
         self.begun.entry(release).and_modify(|begun| begun.lifted = true);
     }
 
-    /// Whether at least a fifth of the devices that a release has not reached show what it does, by what they have.
+    /// Whether at least a fifth of the devices that a release has not reached show what it does, by what they have. A release that is bad
+    /// on all devices passes nothing for that.
     fn is_no_worse(&self, truth: &Truth, at: Timestamp, title: &TitleId, version: &SmolStr) -> bool {
         let release = (title.clone(), version.clone());
+        if truth.qualities.get(&release).is_some_and(|quality| quality.breaks_all()) {
+            return false;
+        }
         let given = self.given.get(&release);
         let other = |index: &u32| given.is_none_or(|given| !given.contains(index));
         let bad = match truth.qualities.get(&release).map(|quality| quality.breaks) {
