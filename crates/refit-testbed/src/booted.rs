@@ -88,7 +88,11 @@ impl<'root> Booted<'root> {
         let mut command = self.command("systemctl");
         let asks = command.arg("is-system-running").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let Ok(mut asks) = asks.spawn() else { return false };
+        let began = Instant::now();
         while matches!(asks.try_wait(), Ok(None)) {
+            if began.elapsed() > LIMIT {
+                let _killed = asks.kill();
+            }
             // A machine that goes down stops all of its processes for a moment; nsenter stops with its own, and nobody would wake it.
             let pid = asks.id().try_into().ok().and_then(Pid::from_raw);
             let _woken = pid.is_some_and(|pid| rustix::process::kill_process(pid, Signal::CONT).is_ok());

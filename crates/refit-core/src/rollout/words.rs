@@ -20,13 +20,14 @@ pub fn figures(measure: &Measure, evidence: &Evidence) -> String {
     format!("{} of {} devices that it reached, {} of {} others", reached.bad, reached.of, control.bad, control.of)
 }
 
-/// Why a measure lets nothing pass: `reports of people look worse than elsewhere`.
+/// Why a measure lets nothing pass: `reports of people look worse than elsewhere`, or that they tell nothing, where elsewhere
+/// everybody is bad too.
 pub fn looks(measure: &Measure, evidence: &Evidence) -> String {
     let compared = evidence.compared.iter().find(|compared| compared.measure == *measure);
-    let as_bad = compared.is_some_and(|compared| compared.shown().rate() <= compared.control.rate());
-    match as_bad {
+    let everybody = compared.is_some_and(|it| it.control.of > 0 && it.control.bad == it.control.of);
+    match everybody {
         false => format!("{} look worse than elsewhere", measured(measure)),
-        true => format!("{} are all that have it, and too many elsewhere to tell anything by", measured(measure)),
+        true => format!("{} tell nothing, since elsewhere it is everybody too", measured(measure)),
     }
 }
 
@@ -95,7 +96,22 @@ pub fn halted_because(why: Option<&SmolStr>, verdict: Option<&Verdict>, evidence
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::bounds::Tally, super::gate::Compared, *};
+
+    #[test]
+    fn what_looks_worse_and_what_tells_nothing_are_two_things() {
+        let said = |measure: Measure, bad| {
+            let (reached, control) = (Tally::new(3, 3), Tally::new(bad, 95));
+            let compared = Compared { measure: measure.clone(), reached, control, watched: None };
+            looks(&measure, &Evidence { compared: vec![compared], ..Evidence::default() })
+        };
+        assert_eq!(said(Measure::Reports, 94), "reports of people look worse than elsewhere");
+        assert_eq!(said(Measure::Reports, 95), "reports of people tell nothing, since elsewhere it is everybody too");
+        assert_eq!(
+            said(Measure::Signal("crashes".into()), 95),
+            "devices of which signal crashes says something bad tell nothing, since elsewhere it is everybody too"
+        );
+    }
 
     #[test]
     fn who_has_not_reported_is_told_apart() {
