@@ -4,6 +4,7 @@
 
 mod directions;
 mod generate;
+mod instructions;
 mod lab;
 mod package;
 mod process;
@@ -16,6 +17,7 @@ const HELP: &str = "\
 cargo xtask try            build Refit and show what it would do on this machine, changing nothing
 cargo xtask test [ARGS]    install what the tests need (as root) and run them all
 cargo xtask lab            24 hosts go through rollouts that go well and that don't (as root); --small, --only NAMES, --report FILE
+cargo xtask instructions   count what the hot ways of the fleet engine take, against what was recorded; with --write, record it
 cargo xtask directions     check that dependencies point downwards only
 cargo xtask package        build the Debian package of the agent, or with --rpm the other; --dev is quicker and larger, --out DIR says where
 cargo xtask generate       write generated files; with --check, fail where they are not up to date
@@ -30,6 +32,7 @@ fn main() -> Result<()> {
         "test" => tests::run(&rest),
         "lab" => lab::run(&rest),
         "package" => package::run(&rest),
+        "instructions" => instructions::run(&rest),
         "directions" => directions::run(),
         "generate" => generate::run(rest.iter().any(|argument| argument == "--check")),
         "" | "help" | "--help" | "-h" => {

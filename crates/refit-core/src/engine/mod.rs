@@ -8,8 +8,10 @@ mod intern;
 mod outcome;
 mod rules;
 mod select;
+mod size;
 
 pub use cells::{Answer, Engine, Reader, Reading, Verdicts, WorldChange};
 pub use fleet::{Change, Fleet, SnapshotError};
 pub use outcome::{Compliance, Goal, Hold, Mark, Outcome, Progress};
 pub use select::{Selection, Sets};
+pub use size::Footprint;

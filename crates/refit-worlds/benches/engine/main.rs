@@ -1,8 +1,10 @@
 //! The fleet engine on made-up fleets: what it takes to load one, to decide for everybody, and to select by a condition.
 //!
 //! `cargo bench -p refit-worlds --bench engine` does so for 10,000 and 100,000 devices; `-- 1000000` for as many as are named. Times are
-//! CPU times of one thread. `-- once 100000` decides once, for a profiler, `-- plan 10000` makes a plan, `-- change 10000` changes devices;
-//! `-- 10000 100000 --plot FILE.svg` draws what was measured.
+//! CPU times of one thread. `-- once 100000` decides once, for a profiler, `-- plan 10000` makes a plan, `-- change 10000` changes devices,
+//! `-- laptops 1000000` says what the laptops of such a fleet take of memory without the others;
+//! `-- 10000 100000 --plot FILE.svg` draws what was measured, `--no-plan` leaves the plan out; `-- count` is for `cargo xtask instructions`.
+//! What there is not enough memory for is left out, and that is said.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,10 +13,13 @@
     reason = "a bench reads the clock, and one that can't be set up is meant to panic"
 )]
 
+mod count;
+mod memory;
 mod plot;
 mod policies;
 
 use jiff::Timestamp;
+use memory::{enough, mebibytes, peak, print, resident};
 use nix::time::{ClockId, clock_gettime};
 use plot::Figures;
 use refit_core::{
@@ -49,14 +54,18 @@ const SELECTORS: [&str; 6] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let only = arguments.iter().map(String::as_str).find(|argument| ["once", "plan", "change"].contains(argument));
+    if arguments.iter().any(|argument| argument == "count") {
+        return count::run(&SELECTORS);
+    }
+    let only = ["once", "plan", "change", "laptops"];
+    let only = arguments.iter().map(String::as_str).find(|argument| only.contains(argument));
     let mut sizes: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if sizes.is_empty() {
         sizes = vec![10_000, 100_000];
     }
     let mut figures = Vec::new();
     for devices in sizes {
-        figures.push(measure(devices, only)?);
+        figures.push(measure(devices, only, !arguments.iter().any(|argument| argument == "--no-plan"))?);
     }
     let plot = arguments.iter().position(|argument| argument == "--plot");
     if let Some(file) = plot.and_then(|place| arguments.get(place + 1)) {
@@ -65,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn measure(devices: u32, only: Option<&str>) -> Result<Figures, Box<dyn Error>> {
+fn measure(devices: u32, only: Option<&str>, with_plan: bool) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures { devices, values: Vec::new() };
     let now = "2026-11-23T09:00:00Z".parse()?;
     let synthetic = Synthetic::new(Spec { devices, seed: 1, now });
@@ -73,8 +82,13 @@ fn measure(devices: u32, only: Option<&str>) -> Result<Figures, Box<dyn Error>> 
     let mut world = synthetic.world().clone();
     policies::introduce(&mut world, &synthetic, now);
     let before = resident();
-    let (fleet, statistics, loading) = load(&synthetic);
+    let (fleet, statistics, loading) = load(&synthetic, only == Some("laptops"));
     match only {
+        Some("laptops") => {
+            println!("== the laptops of {devices} devices\n{}", statistics.figures());
+            print("memory", fleet.len(), resident().saturating_sub(before), &fleet.footprint());
+            return Ok(figures);
+        }
         Some("once") => {
             black_box(Verdicts::new(&fleet, &repository, &world, now).cells());
             return Ok(figures);
@@ -96,36 +110,43 @@ fn measure(devices: u32, only: Option<&str>) -> Result<Figures, Box<dyn Error>> 
     );
     println!("{}", statistics.figures());
     let fleet_bytes = resident().saturating_sub(before);
-    println!(
-        "memory: {:.0} MiB, {} bytes a device",
-        fleet_bytes as f64 / f64::from(1 << 20),
-        fleet_bytes / u64::from(devices)
-    );
+    print("memory", fleet.len(), fleet_bytes, &fleet.footprint());
     println!(
         "load: {:.2} s, {:.0} devices/s decoded",
         loading.as_secs_f64(),
         f64::from(devices) / loading.as_secs_f64()
     );
-    figures.values.push(("memory of the fleet, MiB", fleet_bytes as f64 / f64::from(1 << 20)));
+    figures.values.push(("memory of the fleet, MiB", mebibytes(fleet_bytes)));
     figures.values.push(("bulk load, ms", loading.as_secs_f64() * 1e3));
+    if !enough("deciding", fleet_bytes) {
+        return Ok(figures);
+    }
     figures.values.push(("full evaluation, ms", evaluate(&fleet, &repository, &world, now)));
     select(&fleet, &repository, &synthetic)?;
-    figures.values.push(("snapshot read, ms", snapshot(&fleet)?));
-    figures.values.push(("a plan of everything, ms", plan(&fleet, &repository, &world, now)));
+    // Its bytes, and another fleet.
+    if enough("a snapshot", 2 * fleet_bytes) {
+        figures.values.push(("snapshot read, ms", snapshot(&fleet)?));
+    }
+    if with_plan && enough("a plan", 2 * fleet_bytes) {
+        figures.values.push(("a plan of everything, ms", plan(&fleet, &repository, &world, now)));
+    }
     change(fleet, repository, world, &synthetic, &mut figures);
     Ok(figures)
 }
 
 /// Devices are made in batches, of which the making is not measured.
-fn load(synthetic: &Synthetic) -> (Fleet, Statistics<'_>, Duration) {
+fn load(synthetic: &Synthetic, only_laptops: bool) -> (Fleet, Statistics<'_>, Duration) {
     let mut fleet = Fleet::new();
     let mut statistics = Statistics::new(synthetic.world(), synthetic.spec().now);
     let mut took = Duration::ZERO;
     let mut devices = synthetic.devices();
     loop {
-        let batch: Vec<Device> = devices.by_ref().take(BATCH).collect();
+        let mut batch: Vec<Device> = devices.by_ref().take(BATCH).collect();
         if batch.is_empty() {
             return (fleet, statistics, took);
+        }
+        if only_laptops {
+            batch.retain(|device| device.seen_by == "mdm");
         }
         batch.iter().for_each(|device| statistics.count(device));
         let start = cpu();
@@ -137,15 +158,24 @@ fn load(synthetic: &Synthetic) -> (Fleet, Statistics<'_>, Duration) {
 /// How many milliseconds a full evaluation takes.
 fn evaluate(fleet: &Fleet, repository: &Repository, world: &World, now: Timestamp) -> f64 {
     let mut best = Duration::MAX;
-    let mut counts = String::new();
-    for _ in 0..ROUNDS {
+    let before = resident();
+    for round in 1..=ROUNDS {
         let start = cpu();
         let verdicts = Verdicts::new(fleet, repository, world, now);
         best = best.min(cpu() - start);
-        counts = format!("{} classes, {} cells, {} cohorts", verdicts.classes(), verdicts.cells(), verdicts.cohorts());
+        if round == ROUNDS {
+            println!("memory with verdicts: {:.0} MiB at the most", mebibytes(peak()));
+            // The first round left what it had to the others.
+            print("of that verdicts", fleet.len(), resident().saturating_sub(before), &verdicts.footprint());
+            println!(
+                "full evaluation: {:.0} ms ({} classes, {} cells, {} cohorts)",
+                best.as_secs_f64() * 1e3,
+                verdicts.classes(),
+                verdicts.cells(),
+                verdicts.cohorts()
+            );
+        }
     }
-    println!("full evaluation: {:.0} ms ({counts})", best.as_secs_f64() * 1e3);
-    println!("memory with verdicts: peak {:.0} MiB", peak() as f64 / f64::from(1 << 20));
     best.as_secs_f64() * 1e3
 }
 
@@ -187,7 +217,7 @@ fn snapshot(fleet: &Fleet) -> Result<f64, Box<dyn Error>> {
     let reading = cpu() - start;
     println!(
         "snapshot: {:.0} MiB, written in {:.2} s, read in {:.2} s",
-        bytes.len() as f64 / f64::from(1 << 20),
+        mebibytes(bytes.len() as u64),
         took.as_secs_f64(),
         reading.as_secs_f64()
     );
@@ -234,25 +264,13 @@ fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthe
     let start = cpu();
     let mut engine = Engine::new(fleet, Arc::new(repository), world, now);
     println!("an engine that is kept true: {:.0} ms to begin with", (cpu() - start).as_secs_f64() * 1e3);
-    let managed: BTreeSet<TitleId> = policies::managed(synthetic).iter().map(|title| title.id.clone()).collect();
     let (mut moved, mut same, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..synthetic.spec().devices.min(CHANGES) {
-        let device = synthetic.device(number);
-        let id = device.id.clone();
+        let id = synthetic.device(number).id;
         let start = cpu();
-        black_box(engine.apply(Change::Seen(id.clone(), now)));
+        black_box(engine.apply(Change::Seen(id, now)));
         seen.push(cpu() - start);
-        // Three of the titles that policies speak of are brought up to date.
-        let behind = device.installs.iter().filter_map(|install| {
-            let newest = synthetic.world().releases(&install.title).last()?;
-            let is_behind = managed.contains(&install.title) && newest.version != install.version;
-            is_behind.then(|| Install { version: newest.version.clone(), since: Some(now), ..install.clone() })
-        });
-        let installed: Vec<Install> = behind.take(3).collect();
-        if installed.len() < 3 {
-            continue;
-        }
-        let change = Change::Observed { id: id.clone(), seen: now, installed, removed: Vec::new() };
+        let Some(change) = brought_up_to_date(synthetic, number) else { continue };
         let again = change.clone();
         let start = cpu();
         black_box(engine.apply(change));
@@ -280,10 +298,9 @@ fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthe
         }
     }
     let Some(title) = policies::managed(synthetic).first().map(|title| title.id.clone()) else { return };
-    if let Some(release) = synthetic.world().releases(&title).last() {
-        let version = Version::parse(release.version.scheme(), "900.0.9000.0").unwrap();
-        let next = Release { version, published: now, ..release.clone() };
-        timed(&format!("a release of {title}"), || engine.change(WorldChange::Released(next)));
+    if let Some(release) = newer_release(synthetic) {
+        let took = timed(&format!("a release of {title}"), || engine.change(release));
+        figures.values.push(("a release of the most popular title, ms", took));
     }
     if let Some(advisory) = synthetic.world().advisories(&title).last() {
         let listed = Advisory { kev: Some(now), ..advisory.clone() };
@@ -291,36 +308,42 @@ fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthe
     }
     // A refresh moves every score a little: few cross what a condition asks.
     let all = synthetic.world().titles().flat_map(|title| synthetic.world().advisories(title));
-    let scored =
-        |advisory: &Advisory| Advisory { epss: advisory.epss.map(|epss| (epss * 1.01).min(1.0)), ..advisory.clone() };
-    let scored: Vec<WorldChange> = all.map(|advisory| WorldChange::Advised(scored(advisory))).collect();
+    let scored: Vec<WorldChange> = all.map(count::scored).collect();
     timed(&format!("{} EPSS scores are told anew", scored.len()), || engine.change_all(scored));
 }
 
-fn timed(what: &str, act: impl FnOnce()) {
+/// A check-in in which three of the titles that policies speak of were brought up to date; `None` where fewer are behind.
+fn brought_up_to_date(synthetic: &Synthetic, number: u32) -> Option<Change> {
+    let now = synthetic.spec().now;
+    let managed: BTreeSet<TitleId> = policies::managed(synthetic).iter().map(|title| title.id.clone()).collect();
+    let device = synthetic.device(number);
+    let behind = device.installs.iter().filter_map(|install| {
+        let newest = synthetic.world().releases(&install.title).last()?;
+        let is_behind = managed.contains(&install.title) && newest.version != install.version;
+        is_behind.then(|| Install { version: newest.version.clone(), since: Some(now), ..install.clone() })
+    });
+    let installed: Vec<Install> = behind.take(3).collect();
+    (installed.len() == 3).then(|| Change::Observed { id: device.id, seen: now, installed, removed: Vec::new() })
+}
+
+/// A new release of the title that most devices have.
+fn newer_release(synthetic: &Synthetic) -> Option<WorldChange> {
+    let title = &policies::managed(synthetic).first()?.id;
+    let release = synthetic.world().releases(title).last()?;
+    let version = Version::parse(release.version.scheme(), "900.0.9000.0").ok()?;
+    Some(WorldChange::Released(Release { version, published: synthetic.spec().now, ..release.clone() }))
+}
+
+/// How many milliseconds something takes, which is printed.
+fn timed(what: &str, act: impl FnOnce()) -> f64 {
     let start = cpu();
     act();
-    println!("{what}: {:.1} ms", (cpu() - start).as_secs_f64() * 1e3);
+    let took = (cpu() - start).as_secs_f64() * 1e3;
+    println!("{what}: {took:.1} ms");
+    took
 }
 
 /// CPU time of this thread: others who use the machine do not count.
 fn cpu() -> Duration {
     Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap())
-}
-
-fn status(key: &str) -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(key));
-    let kilobytes = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) << 10
-}
-
-/// Bytes in memory.
-fn resident() -> u64 {
-    status("VmRSS")
-}
-
-/// The most there were.
-fn peak() -> u64 {
-    status("VmHWM")
 }

@@ -16,7 +16,7 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 230.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 50.0;
-const COLOURS: [&str; 6] = ["#1b6ca8", "#c8553d", "#3a7d44", "#7b4b94", "#b8860b", "#444444"];
+const COLOURS: [&str; 7] = ["#1b6ca8", "#c8553d", "#3a7d44", "#7b4b94", "#b8860b", "#444444", "#2aa198"];
 
 /// The decades that hold all values.
 fn decades(values: impl Iterator<Item = f64>) -> (i32, i32) {

@@ -2,7 +2,7 @@
 
 mod keys;
 
-use super::super::{fleet::Fleet, intern::Map, rules::Manner, select::Columns};
+use super::super::{fleet::Fleet, intern::Map, rules::Manner, select::Columns, size::table};
 use crate::{
     facts::{FieldRef, Root, Value},
     policy::{
@@ -227,6 +227,15 @@ impl Classes {
     pub fn manner(&self, place: u32) -> &Manner {
         static NOTHING: LazyLock<Manner> = LazyLock::new(Manner::default);
         self.manners.get(place as usize).unwrap_or(&NOTHING)
+    }
+
+    /// How much memory they take, but for what there is once for each condition.
+    pub fn bytes(&self) -> usize {
+        let said = self.said.iter().map(|words| size_of_val(&**words) + 2 * size_of::<usize>()).sum::<usize>();
+        (self.of.capacity() + self.manner_of.capacity()) * size_of::<u32>()
+            + self.said.capacity() * size_of::<Arc<[u32]>>()
+            + table(self.known.capacity(), size_of::<(Arc<[u32]>, u32)>())
+            + said
     }
 
     /// How many there are.

@@ -391,7 +391,7 @@ impl Engine {
         let State { columns, classes, scopes, titles, .. } = state;
         let Some(cells) = titles.get_mut(title).filter(|cells| cells.managed) else { return };
         let Some(scope) = scopes.seen_by(cells.scope, repository, classes) else { return };
-        let shelf = Shelf::of(repository, world, title, *now, &cells.policies, &cells.trail);
+        let shelf = Shelf::of(repository, world, title, *now, &cells.policies, &cells.lasting);
         let inputs = Inputs { fleet, repository, world, now: *now };
         how(&Split::new(inputs, classes, columns, scope, &shelf, title), cells);
     }

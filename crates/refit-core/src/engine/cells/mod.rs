@@ -3,6 +3,7 @@
 mod class;
 mod late;
 mod live;
+mod members;
 mod readings;
 mod scope;
 mod split;
@@ -16,6 +17,7 @@ use super::{
     fleet::Fleet,
     outcome::Outcome,
     rules::{Own, Spell},
+    size::Footprint,
 };
 use crate::{
     policy::repository::Repository,
@@ -61,6 +63,11 @@ impl<'a> Verdicts<'a> {
     /// The answer for each slot that a title has on a device.
     pub fn title(&self, id: &DeviceId, title: &TitleId) -> Vec<Answer> {
         self.state.title(self.inputs, id, title)
+    }
+
+    /// How much memory they take besides the fleet, by what it is for. What cells share is not counted.
+    pub fn footprint(&self) -> Footprint {
+        self.state.footprint()
     }
 
     /// How many classes the fleet fell into.

@@ -2,7 +2,9 @@
 //! share each. This is how a whole fleet is counted without asking device by device.
 
 use super::{
-    Inputs, Verdicts, own,
+    Inputs, Verdicts,
+    members::Members,
+    own,
     scope::{Scope, ScopeKey},
     split::{Split, UTC},
     state::{Named, spell},
@@ -151,7 +153,8 @@ impl Reader<'_> {
                     let Some(one) = holders.min() else { continue };
                     let ruling = split.rule(&split.place_of(Some((number, present))), one, &None, true);
                     let (slot, installed) = (present.slot(), Some(present.version.clone()));
-                    let cell = Cell { slot, installed, ruling, own_clock: false, devices: holders.clone() };
+                    let devices = Members::Many(holders.clone());
+                    let cell = Cell { slot, installed, present: Some(number), ruling, own_clock: false, devices };
                     self.cell(&cell, &mut readings);
                 }
             }
@@ -188,7 +191,8 @@ impl Reader<'_> {
         // Where nothing is to be done there is neither a grace nor a window, and nothing to freeze.
         let outstanding = !cell.ruling.duties.is_empty();
         let nothing = Manner::default();
-        for (mut devices, unseen) in [(&cell.devices - &self.unseen, false), (&cell.devices & &self.unseen, true)] {
+        let all = cell.devices.bitmap();
+        for (mut devices, unseen) in [(&*all - &self.unseen, false), (&*all & &self.unseen, true)] {
             let of_all = |zone, manner| {
                 let own = Own { zone, absences: &[], unseen, spell: None, openings, manner };
                 cell.ruling.read(repository, &own, now)
@@ -255,7 +259,7 @@ impl Reader<'_> {
         let (fleet, classes) = (self.verdicts.inputs.fleet, &self.verdicts.state.classes);
         let mut places: Map<Apart, usize> = Map::default();
         let mut found: Vec<(Apart, Vec<u32>)> = Vec::new();
-        for device in &cell.devices {
+        for device in cell.devices.iter() {
             let apart = Apart {
                 spell: spell(fleet, cell, device),
                 zone: zone_of(fleet, device),

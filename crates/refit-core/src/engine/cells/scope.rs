@@ -3,7 +3,7 @@
 mod look;
 
 use super::{
-    super::{intern::Map, rules::Shelf},
+    super::{intern::Map, rules::Shelf, size::table},
     class::{Asked, Class, Classes},
 };
 use crate::policy::{
@@ -63,6 +63,11 @@ impl Scopes {
         let scope = self.all.get_mut(number)?;
         scope.extend(repository, classes, &mut self.views);
         Some(scope)
+    }
+
+    /// How much memory they take, but for what they share.
+    pub fn bytes(&self) -> usize {
+        self.all.iter().map(Scope::bytes).sum()
     }
 
     /// A scope, as far as it has looked.
@@ -138,8 +143,8 @@ impl ScopeKey {
 enum Decides {
     /// Nothing can, or nothing does: this says it all.
     Nothing(u32),
-    /// One policy, by its place among the candidates, and no other has to be heard.
-    One(usize),
+    /// One policy, by its place among the candidates, and no other has to be heard; whether one may apply that comes before it.
+    One(usize, bool),
     /// Several have to be heard.
     Several,
 }
@@ -172,21 +177,22 @@ impl Scope {
         }
         let key = self.key.clone();
         let candidates = candidates(&key, repository, classes);
-        // By place among the candidates; the last is for where several have to be heard.
-        let mut looks: Vec<Option<(Look, usize)>> = (0..=candidates.len()).map(|_| None).collect();
+        // Two for each candidate, where it surely decides and where another may; the last is for where several have to be heard.
+        let mut looks: Vec<Option<(Look, usize)>> = (0..=2 * candidates.len()).map(|_| None).collect();
         self.seen.reserve(classes.len() - self.seen.len());
         for number in self.seen.len() as u32..classes.len() as u32 {
             let Some(class) = classes.get(number) else { continue };
-            let (decider, candidate) = match decides(&candidates, &class) {
+            let (decider, place) = match decides(&candidates, &class) {
                 Decides::Nothing(word) => (word, None),
-                Decides::One(candidate) => {
+                Decides::One(candidate, unsure) => {
                     let policy = candidates.get(candidate).map_or(0, |candidate| candidate.place);
-                    (3 + policy as u32, Some(candidate))
+                    let unsure = usize::from(unsure);
+                    (3 + (2 * policy + unsure) as u32, Some(2 * candidate + unsure))
                 }
-                Decides::Several => (2, Some(candidates.len())),
+                Decides::Several => (2, Some(2 * candidates.len())),
             };
             let next = self.kinds.len() as u32;
-            let Some(candidate) = candidate else {
+            let Some(at) = place else {
                 let place = *self.known.entry((decider, 0)).or_insert(next);
                 if place == next {
                     self.add(decider, Vec::new(), &Kind { duties: 0, rulings: vec![0] });
@@ -194,10 +200,11 @@ impl Scope {
                 self.seen.push(place);
                 continue;
             };
-            let Some(look) = looks.get_mut(candidate) else { continue };
+            let Some(look) = looks.get_mut(at) else { continue };
             let (look, view) = look.get_or_insert_with(|| {
-                let only = candidates.get(candidate).map(|candidate| candidate.place);
-                let look = Look::new(&key, repository, classes, only);
+                let only = candidates.get(at / 2).map(|candidate| candidate.place);
+                let unsure = only.is_some() && at % 2 == 1;
+                let look = Look::new(&key, repository, classes, only, unsure);
                 let view = only.map_or(0, |_| views.number(&look));
                 (look, view)
             });
@@ -229,6 +236,13 @@ impl Scope {
             }
         }
         kinds.push(kind);
+    }
+
+    fn bytes(&self) -> usize {
+        let parts = self.kinds.iter().map(|kind| kind.alike.capacity()).sum::<usize>();
+        (self.seen.capacity() + parts) * size_of::<u32>()
+            + self.kinds.capacity() * size_of::<Seen>()
+            + [&self.known, &self.duties, &self.rulings].map(|map| table(map.capacity(), 12)).iter().sum::<usize>()
     }
 
     /// Whether the zone matters.
@@ -308,9 +322,12 @@ fn decides(candidates: &[Candidate], class: &Class<'_>) -> Decides {
             Truth::False => {}
         }
     }
+    let truth = |one: &Candidate| one.condition.map_or(Truth::True, |condition| class.says(condition));
+    let beside = |rank| may >= Some(rank) && candidates.iter().any(|one| one.rank == rank && truth(one).is_unknown());
     match sure {
         None => Decides::Nothing(u32::from(may.is_some())),
-        Some((rank, first, false)) if may < Some(rank) => Decides::One(first),
+        // What may apply and comes before it is not heard; what has its rank is.
+        Some((rank, first, false)) if !beside(rank) => Decides::One(first, may > Some(rank)),
         Some(_) => Decides::Several,
     }
 }

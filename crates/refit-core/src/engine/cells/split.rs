@@ -8,6 +8,7 @@ use super::{
     Inputs,
     class::{Class, Classes, platform, text},
     late::KnownLate,
+    members::Members,
     own,
     scope::{Permutation, Scope},
     title::{Group, Key, Numbers, TitleCells},
@@ -157,7 +158,7 @@ impl<'a> Split<'a> {
     fn alone(&self, place: &Place<'a>, device: u32, cells: &mut TitleCells) {
         let ruling = self.rule(place, device, &None, true);
         cells.restless |= ruling.contested;
-        let cell = cells.add(place, ruling, false, RoaringBitmap::from_iter([device]));
+        let cell = cells.add(place, ruling, false, Members::one(device));
         cells.alone.insert((number(place.present), device), cell);
     }
 
@@ -248,7 +249,7 @@ impl<'a> Split<'a> {
         if !known.is_some_and(|cell| cells.join(cell, device)) {
             let own_clock = regime.is_some();
             let ruling = self.rule(place, device, &together, own_clock);
-            let cell = cells.add(place, ruling, own_clock, RoaringBitmap::from_iter([device]));
+            let cell = cells.add(place, ruling, own_clock, Members::one(device));
             match regime {
                 None => group.base = Some(cell),
                 Some(regime) => group.late.push((regime, cell)),

@@ -16,6 +16,7 @@ use crate::{
         outcome::Outcome,
         rules::{Shelf, Spell, Spoken},
         select::{Columns, Selection},
+        size::Footprint,
     },
     facts::{FieldRef, Root},
     policy::{
@@ -106,12 +107,31 @@ impl State {
         };
         let Some(scope) = scopes.seen_by(number, inputs.repository, classes) else { return };
         Split::new(inputs, &self.classes, &self.columns, scope, &shelf, title).fill(&mut cells, late);
+        cells.settle();
         self.titles.insert(title.clone(), cells);
     }
 
     /// All cells.
     pub fn cells(&self) -> impl Iterator<Item = &Cell> {
         self.titles.values().flat_map(TitleCells::iter)
+    }
+
+    /// How much memory it takes, by what it is for.
+    pub fn footprint(&self) -> Footprint {
+        let mut sums = [0; 4];
+        for cells in self.titles.values() {
+            sums.iter_mut().zip(cells.bytes()).for_each(|(sum, bytes)| *sum += bytes);
+        }
+        let [cells, devices, groups, late] = sums;
+        vec![
+            ("columns of fields", self.columns.bytes()),
+            ("classes", self.classes.bytes()),
+            ("what titles see of classes", self.scopes.bytes()),
+            ("verdicts: cells", cells),
+            ("verdicts: devices of cells", devices),
+            ("verdicts: how devices are found in them", groups),
+            ("verdicts: who is late", late),
+        ]
     }
 
     /// The answer for each slot of a device, in the order of slots.
@@ -177,7 +197,7 @@ impl State {
     pub fn cohorts(&self) -> BTreeMap<String, RoaringBitmap> {
         let mut cohorts: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
         for cell in self.cells() {
-            *cohorts.entry(cohort(cell)).or_default() |= &cell.devices;
+            cell.devices.join(cohorts.entry(cohort(cell)).or_default());
         }
         cohorts
     }
@@ -220,15 +240,7 @@ pub(super) fn spell(fleet: &Fleet, cell: &Cell, device: u32) -> Option<Spell> {
         return Some(Spell::Noted(*noted));
     }
     let row = fleet.row(device)?;
-    let is = |present: &Release| {
-        present.title == cell.slot.title
-            && present.branch == cell.slot.branch
-            && present.profile == cell.slot.profile
-            && cell.installed.as_ref().is_some_and(|version| version.as_str() == present.version.as_str())
-    };
-    let mut installs = fleet.installs_of(row).iter();
-    let present = installs.find(|number| fleet.presence(**number).is_some_and(is));
-    present.and_then(|present| fleet.since(row, *present)).max(fleet.enrolled(row)).map(Spell::Own)
+    cell.present.and_then(|present| fleet.since(row, present)).max(fleet.enrolled(row)).map(Spell::Own)
 }
 
 /// The titles that policies name, so that who does not have them has a slot for them. A package that a named title means has one

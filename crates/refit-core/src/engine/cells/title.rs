@@ -1,16 +1,16 @@
 //! What is kept of one title: cells, and how devices are found in them.
 
-use super::{late::KnownLate, split::Place};
+use super::{late::KnownLate, members::Members, split::Place};
 use crate::{
     engine::{
         intern::Map,
-        rules::{ByVersion, Clocks, Regime, Ruling, Shelf},
+        rules::{Clocks, Lasting, Regime, Ruling, Shelf},
+        size::{bitmap, table},
     },
     world::{RememberedOffer, SlotKey},
 };
 use jiff::Timestamp;
 use refit_model::{Offer, Version};
-use roaring::RoaringBitmap;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
@@ -20,10 +20,12 @@ pub(super) struct Cell {
     pub slot: SlotKey,
     /// What is installed.
     pub installed: Option<Version>,
+    /// The number of that in the fleet, which stays as long as one of the devices has it.
+    pub present: Option<u32>,
     pub ruling: Ruling,
     /// Whether each device has due times of its own, by its spell.
     pub own_clock: bool,
-    pub devices: RoaringBitmap,
+    pub devices: Members,
 }
 
 /// What tells the devices of one release apart, besides what only they have.
@@ -82,8 +84,8 @@ pub(super) struct TitleCells {
     pub scope: usize,
     /// The policies that include it, by place, each with whether it speaks only of what the security archive offers.
     pub policies: Vec<(usize, bool)>,
-    /// Where to find what is known of its releases.
-    pub trail: ByVersion,
+    /// What need not be worked out again to look at one of its devices.
+    pub lasting: Lasting,
     cells: Vec<Option<Cell>>,
     free: Vec<usize>,
     pub groups: Map<(u32, Key), Group>,
@@ -108,8 +110,8 @@ impl TitleCells {
 
     /// Of a title that policies speak of, with nobody in them yet.
     pub fn managed(required: bool, scope: usize, shelf: &Shelf<'_>) -> TitleCells {
-        let (policies, trail) = (shelf.places(), shelf.trail.by_version());
-        TitleCells { managed: true, required, scope, policies, trail, ..TitleCells::default() }
+        let (policies, lasting) = (shelf.places(), shelf.lasting());
+        TitleCells { managed: true, required, scope, policies, lasting, ..TitleCells::default() }
     }
 
     /// All cells.
@@ -117,11 +119,25 @@ impl TitleCells {
         self.cells.iter().flatten()
     }
 
+    /// How much memory they take: cells, their devices, how devices are found in them, and who is late.
+    pub fn bytes(&self) -> [usize; 4] {
+        let groups = table(self.groups.capacity(), size_of::<((u32, Key), Group)>())
+            + self.groups.values().map(|group| group.late.capacity() * size_of::<(Regime, usize)>()).sum::<usize>()
+            + table(self.alone.capacity(), size_of::<((u32, u32), usize)>());
+        [
+            self.cells.capacity() * size_of::<Option<Cell>>(),
+            self.iter().map(|cell| cell.devices.bytes()).sum(),
+            groups,
+            self.late.values().map(|late| bitmap(&late.devices)).sum(),
+        ]
+    }
+
     /// Adds a cell.
-    pub fn add(&mut self, place: &Place<'_>, ruling: Ruling, own_clock: bool, devices: RoaringBitmap) -> usize {
+    pub fn add(&mut self, place: &Place<'_>, ruling: Ruling, own_clock: bool, devices: Members) -> usize {
         self.wake_at(ruling.until);
         let installed = place.present.map(|(_, present)| present.version.clone());
-        let cell = Some(Cell { slot: place.slot.clone(), installed, ruling, own_clock, devices });
+        let present = place.present.map(|(number, _)| number);
+        let cell = Some(Cell { slot: place.slot.clone(), installed, present, ruling, own_clock, devices });
         match self.free.pop() {
             Some(number) => {
                 if let Some(free) = self.cells.get_mut(number) {
@@ -134,6 +150,12 @@ impl TitleCells {
                 self.cells.len() - 1
             }
         }
+    }
+
+    /// Gives back the room that was taken ahead, after everybody was put in, but for some that changes need.
+    pub fn settle(&mut self) {
+        let cells = self.cells.len();
+        self.cells.shrink_to(cells + cells / 16 + 4);
     }
 
     /// Puts a device into a cell; false where there is none.

@@ -18,6 +18,32 @@ pub(in crate::engine) struct Held {
     pub overlay: Overlay,
 }
 
+/// Which release in a slot followed which on the device that was held last, by number: machines list what they have in the same order, and
+/// many of them have the same.
+#[derive(Default)]
+pub(super) struct Following(Vec<u32>);
+
+impl Following {
+    /// What may come after a release, or at first.
+    fn after(&self, before: Option<u32>) -> Option<u32> {
+        self.0.get(Following::place(before))?.checked_sub(1)
+    }
+
+    fn note(&mut self, before: Option<u32>, next: u32) {
+        let place = Following::place(before);
+        if self.0.len() <= place {
+            self.0.resize(place + 1, 0);
+        }
+        if let Some(known) = self.0.get_mut(place) {
+            *known = next + 1;
+        }
+    }
+
+    fn place(before: Option<u32>) -> usize {
+        before.map_or(0, |before| before as usize + 1)
+    }
+}
+
 /// An install as a row has it: a release in a slot, since when it is there, and whether nobody had that release before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
@@ -29,12 +55,17 @@ struct Entry {
 impl Fleet {
     /// Holds all that is known of a device.
     pub(in crate::engine) fn hold(&mut self, device: &Device) -> Held {
-        Held { row: self.row_of(device), overlay: overlay_of(device) }
+        self.hold_after(device, None)
     }
 
-    fn row_of(&mut self, device: &Device) -> Row {
+    /// The same of one of many.
+    pub(super) fn hold_after(&mut self, device: &Device, following: Option<&mut Following>) -> Held {
+        Held { row: self.row_of(device, following), overlay: overlay_of(device) }
+    }
+
+    fn row_of(&mut self, device: &Device, following: Option<&mut Following>) -> Row {
         let digest = Sha256::digest(device.id.as_str().as_bytes());
-        let (packages, since) = self.installs_from(&device.installs);
+        let (packages, since) = self.installs_from(&device.installs, following);
         let records = self.records_of(&device.facts);
         let far = &mut self.far;
         let (enrolled, seen) = (Moment::hold(device.enrolled, far), Moment::hold(Some(device.seen), far));
@@ -68,14 +99,23 @@ impl Fleet {
     }
 
     /// The set of what is installed, and since when each of it is.
-    fn installs_from(&mut self, installs: &[Install]) -> (u32, Times) {
+    fn installs_from(&mut self, installs: &[Install], mut following: Option<&mut Following>) -> (u32, Times) {
         let mut entries: Vec<Entry> = Vec::with_capacity(installs.len());
+        let mut before = None;
         for install in installs {
-            let (present, new) = self.find_presence(install);
+            let likely = following.as_ref().and_then(|following| following.after(before));
+            let likely = likely.filter(|number| self.present.get(*number).is_some_and(|known| is(known, install)));
+            let (present, new) = match likely {
+                Some(number) => (number, false),
+                None => self.find_presence(install),
+            };
+            if let Some(following) = following.as_mut().filter(|_| likely.is_none()) {
+                following.note(before, present);
+            }
+            before = Some(present);
             entries.push(Entry { present, new, since: Moment::hold(install.since, &mut self.far) });
         }
-        entries.sort_unstable();
-        self.hold_installs(&entries)
+        self.hold_installs(&in_order(entries))
     }
 
     /// Holds a set of installs, in order, of which the times are held already.
@@ -92,14 +132,8 @@ impl Fleet {
 
     /// The number of a release in a slot, if anybody has it.
     pub(super) fn find(&self, install: &Install) -> Option<u32> {
-        let same = |known: &Presence| {
-            known.version.as_str() == install.version.as_str()
-                && known.title == install.title
-                && known.branch == install.branch
-                && known.profile == install.profile
-                && known.version.scheme() == install.version.scheme()
-        };
-        self.present.number_as(hash_of(&(install.title.as_str(), install.version.as_str())), same)
+        let hash = hash_of(&(install.title.as_str(), install.version.as_str()));
+        self.present.number_as(hash, |known| is(known, install))
     }
 
     /// The number of a release in a slot; one that nobody has had is held from then on.
@@ -200,6 +234,29 @@ impl Fleet {
         self.release_installs(row.packages, &row.since);
         self.universes.release(row.universe);
     }
+}
+
+/// Whether a release in a slot is what is installed.
+fn is(known: &Presence, install: &Install) -> bool {
+    known.version.as_str() == install.version.as_str()
+        && known.title == install.title
+        && known.branch == install.branch
+        && known.profile == install.profile
+        && known.version.scheme() == install.version.scheme()
+}
+
+/// Installs in the order of their releases.
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    // Numbers are sorted in half the time that entries take.
+    let key = |(entry, place): (&Entry, u64)| u64::from(entry.present) << 32 | place;
+    let mut order: Vec<u64> = entries.iter().zip(0..).map(key).collect();
+    order.sort_unstable();
+    if order.windows(2).any(|two| matches!(two, [one, other] if one >> 32 == other >> 32)) {
+        // Of what is there twice, the times count too.
+        entries.sort_unstable();
+        return entries;
+    }
+    order.into_iter().filter_map(|key| entries.get(key as u32 as usize).copied()).collect()
 }
 
 fn overlay_of(device: &Device) -> Overlay {

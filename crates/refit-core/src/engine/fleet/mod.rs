@@ -8,6 +8,7 @@ mod key;
 mod moment;
 mod put;
 mod row;
+mod size;
 mod snapshot;
 
 pub use change::Change;

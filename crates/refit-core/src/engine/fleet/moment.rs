@@ -91,20 +91,27 @@ fn width(distinct: usize) -> usize {
 impl Times {
     /// Packs times, each of which is held.
     pub fn new(times: &[Moment], far: &mut FarAway) -> Times {
-        let mut order: Vec<(Moment, u32)> = times.iter().copied().zip(0..).collect();
-        order.sort_unstable();
-        let mut distinct: Vec<Moment> = Vec::new();
-        let mut places = vec![0; times.len()];
-        for (time, thing) in order {
-            // Each is kept once, and held once.
-            match distinct.last() == Some(&time) {
-                true => time.release(far),
-                false => distinct.push(time),
+        let mut distinct = times.to_vec();
+        distinct.sort_unstable();
+        // Each is kept once, and held once.
+        distinct.dedup_by(|one, other| {
+            let same = one == other;
+            if same {
+                one.release(far);
             }
-            if let Some(place) = places.get_mut(thing as usize) {
-                *place = distinct.len() - 1;
+            same
+        });
+        // Things that are there since the same time often stand together.
+        let mut last: Option<(Moment, usize)> = None;
+        let place = |time: &Moment| match last {
+            Some((known, place)) if known == *time => place,
+            _ => {
+                let place = distinct.binary_search(time).unwrap_or_default();
+                last = Some((*time, place));
+                place
             }
-        }
+        };
+        let places: Vec<usize> = times.iter().map(place).collect();
         Times::packed(distinct, &places)
     }
 
@@ -196,6 +203,11 @@ impl Times {
     /// The reverse.
     pub fn from_parts(distinct: Box<[Moment]>, places: Box<[u8]>) -> Times {
         Times { distinct, places }
+    }
+
+    /// How much memory they take besides their place.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.distinct) + self.places.len()
     }
 
     /// Each time once.

@@ -1,6 +1,10 @@
 //! Devices come, change and go.
 
-use super::{Fleet, Moment, Overlay, Presence, Remembering, hold::Held, moment::Times};
+use super::{
+    Fleet, Moment, Overlay, Presence, Remembering,
+    hold::{Following, Held},
+    moment::Times,
+};
 use crate::{
     engine::intern::hash_of,
     facts::{Fact, FieldRef},
@@ -54,13 +58,14 @@ impl Fleet {
     pub fn extend<'d>(&mut self, devices: impl IntoIterator<Item = &'d Device>) {
         // Who has a release is first noted in the order of devices, and then appended to its bitmap at once.
         let mut waiting: Vec<(u32, u32)> = Vec::new();
+        let mut following = Following::default();
         for device in devices {
             if self.number(&device.id).is_some() {
                 self.append(&mut waiting);
                 self.put(device);
                 continue;
             }
-            let held = self.hold(device);
+            let held = self.hold_after(device, Some(&mut following));
             let packages = held.row.packages;
             let (number, last) = self.enter(held);
             let installs = self.packages.get(packages).cloned().unwrap_or_default();

@@ -84,8 +84,8 @@ impl<'a> Admission<'_, 'a> {
         let Admission { shelf, subject, judged, candidate, regime, .. } = *self;
         let unsure = self.conflict || self.undetermined;
         let passage = match common {
-            Some(common) if !unsure => common.passage(shelf, candidate, regime),
-            _ => Rc::new(Passage::new(shelf, candidate, regime)),
+            Some(common) => common.passage(shelf, candidate, regime, unsure),
+            None => Rc::new(Passage::new(shelf, candidate, regime, unsure)),
         };
         let on_halted = shelf.anything_halts()
             && self.spot.installed.is_some_and(|installed| match shelf.place_of(installed.version) {
@@ -99,9 +99,9 @@ impl<'a> Admission<'_, 'a> {
         let mut ways = judged.ways.iter().copied().filter(|_| on_halted && up());
         let successor = ways.find(|place| !passage.halted(shelf, subject, *place));
         let successor = successor.and_then(|place| shelf.releases.get(place)).map(|release| &release.version);
-        match (successor, unsure) {
-            (None, false) => passage,
-            _ => Rc::new(Passage::new(shelf, candidate, regime).but(unsure, successor)),
+        match successor {
+            None => passage,
+            Some(successor) => Rc::new(Passage::new(shelf, candidate, regime, unsure).with_successor(successor)),
         }
     }
 }

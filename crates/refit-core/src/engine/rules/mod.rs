@@ -19,8 +19,7 @@ pub(crate) use judged::{Alike, Memo};
 pub(crate) use passage::Common;
 pub(crate) use read::{Manner, Openings, Own};
 pub(crate) use ring::end_of_shares;
-pub(crate) use subject::{Installed, Shelf, Spoken, Spot, Subject};
-pub(crate) use trail::ByVersion;
+pub(crate) use subject::{Installed, Lasting, Shelf, Spoken, Spot, Subject};
 
 use super::outcome::{Compliance, Goal, Outcome};
 use crate::policy::{
@@ -187,8 +186,8 @@ pub(crate) fn rule<'a, 'o>(
     match deciding {
         Deciding::Nobody { unknown: true } => Ruling { undetermined: true, ..Ruling::plain(Compliance::Undetermined) },
         Deciding::Nobody { unknown: false } => Ruling::plain(Compliance::Unmanaged),
-        Deciding::One(place) => match shelf.policies.get(place) {
-            Some(candidate) => under(*candidate, false, false),
+        Deciding::One { place, undetermined } => match shelf.policies.get(place) {
+            Some(candidate) => under(*candidate, false, undetermined),
             None => Ruling::plain(Compliance::Unmanaged),
         },
         Deciding::Several => of_several(shelf, subject, &own(), under),
@@ -207,14 +206,17 @@ fn deciding(shelf: &Shelf<'_>, subject: &Subject<'_>) -> Deciding {
         return Deciding::Nobody { unknown: truths.iter().any(|(_, truth)| truth.is_unknown()) };
     };
     let mut tied = sure().filter(|one| rank(shelf, one) == top);
-    let unknown = truths.iter().any(|(one, truth)| truth.is_unknown() && rank(shelf, one) >= top);
+    let unknown = || truths.iter().filter(|(_, truth)| truth.is_unknown()).map(|(one, _)| rank(shelf, one));
     match (tied.next(), tied.next()) {
-        (Some(one), None) if !unknown => Deciding::One(one.place),
+        // What comes before it if it applies need not be heard: nothing counts but that it may.
+        (Some(one), None) if unknown().all(|rank| rank != top) => {
+            Deciding::One { place: one.place, undetermined: unknown().any(|rank| rank > top) }
+        }
         _ => Deciding::Several,
     }
 }
 
-/// Where several policies have to be heard: those of the highest rank are held against each other.
+/// Where several policies have to be heard: those of the highest rank that hold, or may, are held against each other.
 fn of_several<'a>(
     shelf: &'a Shelf<'a>,
     subject: &Subject<'_>,

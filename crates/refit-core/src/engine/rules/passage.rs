@@ -30,6 +30,8 @@ struct Under {
     rollout: Option<usize>,
     min_age: Option<usize>,
     proceeds: bool,
+    /// Whether it is unsure that the policy decides.
+    unsure: bool,
 }
 
 /// The way of releases to some devices.
@@ -76,13 +78,19 @@ pub(super) struct Verdict {
 }
 
 impl<'a> Common<'a> {
-    /// The passage under a policy that surely decides.
-    pub(super) fn passage(&self, shelf: &'a Shelf<'a>, candidate: Candidate<'a>, regime: &Regime) -> Rc<Passage<'a>> {
+    /// The passage under a policy that decides; `unsure` where another may.
+    pub(super) fn passage(
+        &self,
+        shelf: &'a Shelf<'a>,
+        candidate: Candidate<'a>,
+        regime: &Regime,
+        unsure: bool,
+    ) -> Rc<Passage<'a>> {
         let Regime { rollout, min_age, proceeds, .. } = *regime;
-        let under = Under { policy: candidate.place, rollout, min_age, proceeds };
+        let under = Under { policy: candidate.place, rollout, min_age, proceeds, unsure };
         let known = self.passages.borrow().iter().find(|(known, _)| *known == under).map(|(_, known)| Rc::clone(known));
         known.unwrap_or_else(|| {
-            let passage = Rc::new(Passage::new(shelf, candidate, regime));
+            let passage = Rc::new(Passage::new(shelf, candidate, regime, unsure));
             self.passages.borrow_mut().push((under, Rc::clone(&passage)));
             passage
         })
@@ -90,8 +98,8 @@ impl<'a> Common<'a> {
 }
 
 impl<'a> Passage<'a> {
-    /// Under a policy that surely decides.
-    pub fn new(shelf: &'a Shelf<'a>, candidate: Candidate<'a>, regime: &Regime) -> Passage<'a> {
+    /// Under a policy that decides; `unsure` where another may.
+    pub fn new(shelf: &'a Shelf<'a>, candidate: Candidate<'a>, regime: &Regime, unsure: bool) -> Passage<'a> {
         let policy = candidate.policy;
         let named_rollout = |name| shelf.repository.rollouts.get(name);
         let every = policy.snapshot_every.filter(SignedDuration::is_positive);
@@ -105,9 +113,9 @@ impl<'a> Passage<'a> {
             decisive: urgent.or(own),
             own,
             min_age: entry(regime.min_age).and_then(|entry| entry.min_age).unwrap_or(policy.min_age),
-            proceeds: regime.proceeds,
+            proceeds: regime.proceeds && !unsure,
             policy: policy.name.as_str(),
-            unsure: false,
+            unsure,
             successor: None,
             newcomers: Newcomers::default(),
             asked: RefCell::new(vec![Asked::default(); shelf.releases.len()]),
@@ -115,9 +123,9 @@ impl<'a> Passage<'a> {
         }
     }
 
-    /// The same where it is unsure which policy decides, or from a halted release to its successor.
-    pub fn but(self, unsure: bool, successor: Option<&'a Version>) -> Passage<'a> {
-        Passage { unsure, successor, proceeds: self.proceeds && !unsure, ..self }
+    /// The same from a halted release to its successor.
+    pub fn with_successor(self, successor: &'a Version) -> Passage<'a> {
+        Passage { successor: Some(successor), ..self }
     }
 
     fn asked<T>(&self, place: usize, known: impl Fn(&Asked) -> Option<T>) -> Option<T> {

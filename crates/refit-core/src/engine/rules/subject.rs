@@ -21,7 +21,7 @@ use smol_str::SmolStr;
 use std::{
     cell::{OnceCell, RefCell},
     collections::BTreeSet,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// Which policies name a title, so that not all have to be asked for each.
@@ -59,8 +59,7 @@ pub(crate) struct Shelf<'w> {
     pub blocks: Vec<&'w Block>,
     /// The exceptions that speak of it, with their places in the repository.
     pub exceptions: Vec<(usize, &'w Exception)>,
-    /// For each advisory, whether it affects each of the releases; worked out when somebody asks.
-    affected: Vec<OnceCell<Box<[Option<bool>]>>>,
+    affected: Affected,
     /// What conditions that ask nothing of a device say of an advisory, by its place and the condition's address.
     pub said: RefCell<Map<(usize, usize), Said>>,
     /// Whether they hold now, likewise.
@@ -77,6 +76,25 @@ pub(super) struct Terms {
     pub entries: Vec<Term>,
     /// The conditions on exposures of which time alone changes what they say: of the policy, of freezes and of exceptions to the title.
     pub timed: Vec<Arc<Expr>>,
+}
+
+/// What of a title stays the same for as long as nothing is heard of its releases, advisories, rollouts and gates, for whoever looks at it
+/// again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lasting {
+    trail: ByVersion,
+    affected: Affected,
+}
+
+/// For each advisory, whether it affects each of the releases, by their places; worked out when somebody asks.
+#[derive(Clone, Debug, Default)]
+struct Affected(Arc<[OnceLock<Box<[Option<bool>]>>]>);
+
+impl Affected {
+    /// Nothing worked out yet.
+    fn by(advisories: usize) -> Affected {
+        Affected((0..advisories).map(|_| OnceLock::new()).collect())
+    }
 }
 
 /// One entry of a deadline.
@@ -112,8 +130,8 @@ pub(crate) struct Candidate<'w> {
 pub(super) enum Deciding {
     /// None; whether one may.
     Nobody { unknown: bool },
-    /// One, by its place on the shelf, and no other has to be heard.
-    One(usize),
+    /// One, by its place on the shelf, and no other has to be heard; whether one may apply that comes before it.
+    One { place: usize, undetermined: bool },
     /// Several have to be heard.
     Several,
 }
@@ -222,23 +240,23 @@ impl<'w> Shelf<'w> {
         };
         let policies = spoken.of(title).into_iter().filter_map(|place| repository.policies.get(place));
         let policies = policies.filter_map(candidate).collect();
-        Self::with(repository, world, title, now, policies, ByVersion::default())
+        Self::with(repository, world, title, now, policies, Lasting::default())
     }
 
     /// The same where it is known which policies include it: their places, and whether they speak only of what the security archive offers.
-    /// `trail` is that of the shelf that the title had before, since when nothing has been heard of it.
+    /// `lasting` is that of the shelf that the title had before, since when nothing has been heard of it.
     pub fn of(
         repository: &'w Repository,
         world: &'w World,
         title: &'w TitleId,
         now: Timestamp,
         policies: &[(usize, bool)],
-        trail: &ByVersion,
+        lasting: &Lasting,
     ) -> Self {
         let candidates = policies
             .iter()
             .filter_map(|(place, security_only)| Some((repository.policies.get(*place)?, *security_only)));
-        Self::with(repository, world, title, now, candidates.collect(), trail.clone())
+        Self::with(repository, world, title, now, candidates.collect(), lasting.clone())
     }
 
     fn with(
@@ -247,7 +265,7 @@ impl<'w> Shelf<'w> {
         title: &'w TitleId,
         now: Timestamp,
         policies: Vec<(&'w Policy, bool)>,
-        known: ByVersion,
+        known: Lasting,
     ) -> Self {
         let policies: Vec<Candidate<'w>> = (policies.into_iter().enumerate())
             .map(|(place, (policy, security_only))| Candidate { policy, place, security_only })
@@ -257,19 +275,22 @@ impl<'w> Shelf<'w> {
         let selected =
             |exception: &Exception| exception.software.iter().any(|selector| selector.selects(title, secure));
         let exceptions = repository.exceptions.iter().enumerate();
+        let advisories = world.advisories(title);
+        let affected =
+            if known.affected.0.len() == advisories.len() { known.affected } else { Affected::by(advisories.len()) };
         Shelf {
             title,
             repository,
             world,
             now,
             releases,
-            advisories: world.advisories(title),
-            trail: trail(world, title, known),
+            advisories,
+            trail: trail(world, title, known.trail),
             branches: repository.titles.get(title).map(|title| title.branches.as_slice()).unwrap_or_default(),
             snapshots: if policies.is_empty() { Vec::new() } else { snapshots(world) },
             blocks: repository.blocks.iter().filter(|block| block.title == *title).collect(),
             exceptions: exceptions.filter(|(_, exception)| selected(exception)).collect(),
-            affected: world.advisories(title).iter().map(|_| OnceCell::new()).collect(),
+            affected,
             said: RefCell::default(),
             hold: RefCell::default(),
             terms: policies.iter().map(|_| OnceCell::new()).collect(),
@@ -283,6 +304,11 @@ impl<'w> Shelf<'w> {
         let place = |policy: &Policy| self.repository.policies.iter().position(|known| std::ptr::eq(known, policy));
         let policies = self.policies.iter();
         policies.filter_map(|one| Some((place(one.policy)?, one.security_only))).collect()
+    }
+
+    /// What whoever looks at the title again need not work out, as [`Shelf::of`] takes it.
+    pub fn lasting(&self) -> Lasting {
+        Lasting { trail: self.trail.by_version(), affected: self.affected.clone() }
     }
 
     /// Whether any gate has said anything that can stop a release.
@@ -360,7 +386,7 @@ impl<'w> Shelf<'w> {
             let affects = |release: &Release| advisory.and_then(|advisory| advisory.affects(&release.version));
             self.releases.iter().map(affects).collect()
         };
-        *self.affected.get(advisory)?.get_or_init(affects).get(release)?
+        *self.affected.0.get(advisory)?.get_or_init(affects).get(release)?
     }
 }
 

@@ -115,6 +115,11 @@ impl Columns {
         }
     }
 
+    /// How much memory they take.
+    pub fn bytes(&self) -> usize {
+        self.columns.values().map(Column::bytes).sum()
+    }
+
     /// The column of a field that was asked before.
     pub fn get(&self, field: &FieldRef) -> Option<&Column> {
         self.columns.get(field)
@@ -265,6 +270,13 @@ impl Column {
     /// The code of a device; 0 is unknown.
     pub fn code(&self, device: u32) -> u32 {
         self.codes.get(device as usize).copied().unwrap_or(0)
+    }
+
+    fn bytes(&self) -> usize {
+        let pages = self.known.0.iter().flatten().count();
+        self.codes.capacity() * size_of::<u32>()
+            + self.values.capacity() * size_of::<Value>()
+            + pages * size_of::<[u32; 1 << PAGE]>()
     }
 
     /// The codes of all devices that there were when it was read, by number.

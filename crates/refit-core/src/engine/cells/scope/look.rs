@@ -108,7 +108,8 @@ struct Joins {
 }
 
 impl Look {
-    pub fn new(key: &ScopeKey, repository: &Repository, classes: &Classes, only: Option<usize>) -> Look {
+    /// Of a policy, or of all of a scope. Where it is unsure that the policy decides, devices are in the last rings, unless they were members.
+    pub fn new(key: &ScopeKey, repository: &Repository, classes: &Classes, only: Option<usize>, unsure: bool) -> Look {
         let places =
             key.policies.iter().map(|(place, _)| *place).filter(|place| only.is_none_or(|only| only == *place));
         let policies: Vec<&Policy> = places.filter_map(|place| repository.policies.get(place)).collect();
@@ -125,7 +126,7 @@ impl Look {
             if only.is_none() {
                 ask(&mut ruling, &policy.condition);
             }
-            let rollouts = rollouts_of(policy, repository);
+            let rollouts = if unsure { Vec::new() } else { rollouts_of(policy, repository) };
             let ends: BTreeSet<u32> = rollouts.iter().flat_map(|rollout| ends(rollout)).collect();
             let place = (!ends.is_empty()).then_some(cuts.len());
             if !ends.is_empty() {

@@ -3,6 +3,7 @@
 use super::{
     super::{
         late::{LOOK_UP, Late, LateDevice, LateOnes},
+        members::Members,
         title::{Key, TitleCells},
     },
     Looked, Place, Split, number,
@@ -161,15 +162,19 @@ impl<'a> Split<'a> {
                     }
                 }
             }
-            let mut base = bitmap(gathered.devices);
-            base.extend(on_time);
+            let mut base = gathered.devices;
+            if !on_time.is_empty() {
+                // Two lists in order.
+                base.append(&mut on_time);
+                base.sort();
+            }
             if !base.is_empty() {
-                group.base = Some(cells.add(place, ruling, false, base));
+                group.base = Some(cells.add(place, ruling, false, Members::of(base)));
             }
             for (regime, devices) in regimes {
                 let Some(&one) = devices.first() else { continue };
                 let ruling = self.rule(place, one, &together, true);
-                group.late.push((regime, cells.add(place, ruling, true, bitmap(devices))));
+                group.late.push((regime, cells.add(place, ruling, true, Members::of(devices))));
             }
             cells.groups.insert((number(place.present), key), group);
         }
@@ -242,8 +247,4 @@ impl<'a> Split<'a> {
         }
         gathered
     }
-}
-
-fn bitmap(devices: Vec<u32>) -> RoaringBitmap {
-    RoaringBitmap::from_sorted_iter(devices).unwrap_or_default()
 }

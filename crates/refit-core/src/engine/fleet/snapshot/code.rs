@@ -137,10 +137,24 @@ impl<'b> In<'b> {
         if self.truth()? { read(self).map(Some) } else { Some(None) }
     }
 
+    /// Numbers of eight bytes, likewise.
+    pub fn longs(&mut self) -> Option<impl ExactSizeIterator<Item = i64> + use<'b>> {
+        let length = self.number()? as usize;
+        let bytes = self.take(length.checked_mul(8)?)?;
+        Some(bytes.chunks_exact(8).map(|eight| eight.try_into().map_or(0, i64::from_le_bytes)))
+    }
+
+    /// Pairs of numbers, likewise.
+    pub fn pairs(&mut self) -> Option<impl ExactSizeIterator<Item = (u32, u32)> + use<'b>> {
+        // The first has the lower four bytes.
+        let longs = self.longs()?.map(i64::cast_unsigned);
+        Some(longs.map(|both| (both as u32, (both >> 32) as u32)))
+    }
+
     pub fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        // A length is not believed before what it promises has been read.
+        // A length is not believed before what it promises has been read: nothing takes less than a byte.
         let length = self.number()?;
-        let mut things = Vec::new();
+        let mut things = Vec::with_capacity(self.bytes.len().min(length as usize));
         for _ in 0..length {
             things.push(read(self)?);
         }

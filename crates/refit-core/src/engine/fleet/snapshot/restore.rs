@@ -86,9 +86,7 @@ impl Read {
             Section::Names => slot(&mut self.names, bytes, |bytes| bytes.small_text())?,
             Section::Fields => slot(&mut self.fields, bytes, values::read_field)?,
             Section::Values => slot(&mut self.values, bytes, |bytes| values::read_value(bytes).map(Known))?,
-            Section::Sets => slot(&mut self.sets, bytes, |bytes| {
-                Some(bytes.list(|bytes| Some((bytes.number()?, bytes.number()?)))?.into())
-            })?,
+            Section::Sets => slot(&mut self.sets, bytes, |bytes| Some(bytes.pairs()?.collect()))?,
             Section::Zones => slot(&mut self.zones, bytes, values::read_zone)?,
             Section::Far => slot(&mut self.far, bytes, |bytes| bytes.time())?,
             Section::Present => slot(&mut self.present, bytes, values::read_presence)?,
@@ -172,8 +170,8 @@ fn read_row(bytes: &mut In<'_>) -> Option<Row> {
     let records = bytes.list(|bytes| {
         Some(Said { observed: Moment::from_bits(bytes.long()?), source: bytes.number()?, set: bytes.number()? })
     })?;
-    let distinct = bytes.list(|bytes| bytes.long().map(Moment::from_bits))?;
-    let since = Times::from_parts(distinct.into(), bytes.raw()?.into());
+    let distinct = bytes.longs()?.map(Moment::from_bits).collect();
+    let since = Times::from_parts(distinct, bytes.raw()?.into());
     Some(Row {
         id,
         point,
