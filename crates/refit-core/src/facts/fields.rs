@@ -342,6 +342,8 @@ const BUILTIN: &[Row] = &[
     Row(Person, "id", Kind::Text, Any, "Refit's id of the person."),
     Row(Person, "email", Kind::Text, Any, "The address at work."),
     Row(Person, "department", Kind::Text, Any, "The department, as the most trusted source calls it."),
+    Row(Person, "division", Kind::Text, Any, "What the person's department is part of: a division, or the department above it."),
+    Row(Person, "departments", Kind::List, Any, "The department and all that it is part of, its own first."),
     Row(Person, "title", Kind::Text, Any, "The job title."),
     Row(Person, "site", Kind::Text, Any, "The office."),
     Row(Person, "country", Kind::Text, Any, "Where the person works, as two letters (ISO 3166-1)."),

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
         Actor, AgentInput, CheckIn, ComplaintReceived, Director, EnrolmentRecord, Event, IdentityInput, Input,
-        Installs, LeaseInput, Observation, PersonId, Plain, Refusal, Scope, SlotName, State, TokenId, Wanted,
-        disruption,
+        Installs, LeaseInput, Observation, PersonId, Plain, Refusal, Scope, SlotName, SourceRead, State, TokenId,
+        Wanted, disruption,
         document::{Frame, document},
         handle,
         sources::{own, steps},
@@ -16,7 +16,7 @@ use refit_core::{
         estate::{Estate, Incoming, Rules},
         identity::Settled,
         mapping::{
-            Key, KeyKind, Record, Relation, Said,
+            Install, Key, KeyKind, Record, Relation, Said,
             document::{RelationKind, Subject},
         },
     },
@@ -139,6 +139,7 @@ impl Company {
 
     /// A source is read, and what all of them say is told to the server. The kinds of the events.
     fn reads(&mut self, source: &str, records: Vec<Record>) -> Vec<String> {
+        let count = records.len() as u64;
         let incoming = Incoming {
             source,
             records,
@@ -151,7 +152,10 @@ impl Company {
         let taken =
             self.estate.take(incoming, |record, generation| SmolStr::new(format!("{}-{generation}", record.id)));
         taken.unwrap();
-        self.follow()
+        let told = self.follow();
+        let read = SourceRead { source: source.into(), read: Some(self.shell.now), records: count, alarm: None };
+        self.shell.tell(Input::SourceRead(read));
+        told
     }
 
     fn follow(&mut self) -> Vec<String> {
@@ -451,6 +455,50 @@ fn two_people_of_one_address_are_one_and_erased_as_one() {
 }
 
 #[test]
+fn somebody_of_whom_two_providers_tell_is_one_and_each_goes_on_under_its_own_id() {
+    let mut company = Company::new();
+    let mut count = 0;
+    let mut tells = |company: &mut Company, source: &str, id: &str, address: &str| {
+        company.hours(1);
+        count += 1;
+        let value = (SmolStr::new(format!("told-{count}")), Plain::Text(address.into()));
+        company.shell.tell(Input::ObservePerson {
+            person: PersonId::new(id),
+            source: source.into(),
+            observed: company.shell.now,
+            values: BTreeMap::from([("email".into(), Some(value))]),
+        });
+        company.follow()
+    };
+    tells(&mut company, "okta", "p1", "ada@acme.example");
+    assert_eq!(tells(&mut company, "entra", "p2", "a.lovelace@acme.example"), [""; 0], "two addresses are two people");
+    let events = tells(&mut company, "entra", "p2", "Ada@acme.example");
+    assert_eq!(events, ["person.merged"]);
+    let who_says = |company: &Company, id: &str| {
+        let record = company.shell.state.people.get(id).unwrap();
+        record.facts.get("email").into_iter().flat_map(|said| said.keys()).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!((who_says(&company, "p1"), who_says(&company, "p2")), (vec!["entra".into(), "okta".into()], vec![]));
+    let (p1, p2) = (PersonId::new("p1"), PersonId::new("p2"));
+    let book = &company.shell.state.identity;
+    assert_eq!((book.told_as("entra", &p1), book.told_as("okta", &p1)), (&p2, &p1));
+    assert_eq!(book.told_otherwise("entra"), BTreeMap::from([(&p1, &p2)]));
+    // What it says under its id reaches the one person, and changes nothing of who is who.
+    assert_eq!(tells(&mut company, "entra", "p2", "ada.lovelace@acme.example"), [""; 0]);
+    assert_eq!(who_says(&company, "p1"), ["entra", "okta"]);
+    // What people settle gives back what was told under each id.
+    company.settle_by_hand(&["id:entra/p2", "id:okta/p1"]);
+    let events = company.follow();
+    assert!(events.contains(&"person.split".to_owned()), "{events:?}");
+    assert_eq!((who_says(&company, "p1"), who_says(&company, "p2")), (vec!["okta".into()], vec!["entra".into()]));
+    assert_eq!(company.shell.state.identity.told_as("entra", &p1), &p1);
+    assert_eq!(company.shell.replayed().people, company.shell.state.people);
+    // Two of whom one provider tells are two.
+    let events = tells(&mut company, "okta", "p3", "ada@acme.example");
+    assert!(!events.contains(&"person.merged".to_owned()), "{events:?}");
+}
+
+#[test]
 fn what_is_said_under_an_id_that_was_merged_reaches_the_device_that_has_it() {
     let mut company = Company::new();
     let listening = POLICY.replace(
@@ -521,4 +569,78 @@ fn what_is_said_under_an_id_that_was_merged_reaches_the_device_that_has_it() {
     assert_eq!(company.follow(), Vec::<String>::new());
     let again = company.shell.try_as(&Actor::server(), retire);
     assert!(matches!(again, Err(Refusal::Missing { .. })), "{again:?}");
+}
+
+/// A laptop of which device management lists what is installed.
+fn managed_laptop(version: &str) -> Record {
+    let install = |bundle: Option<&str>, name: &str, version: &str| Install {
+        bundle_id: bundle.map(Into::into),
+        name: Some(name.into()),
+        plain_name: Some(name.to_lowercase().into()),
+        version: Some(version.into()),
+        ..Install::default()
+    };
+    Record {
+        installs: vec![
+            install(Some("com.acme.Editor"), "Editor.app", version),
+            install(Some("com.acme.Editor"), "Editor copy.app", "1.9.0"),
+            install(Some("com.other.editor"), "Editor", "0.1.0"),
+            install(None, "Acme Viewer", "7.0.0"),
+            install(None, "Viewer of somebody", "1.0.0"),
+            install(None, "Viewer", "no version at all"),
+        ],
+        installs_complete: true,
+        ..laptop("m-1", SERIAL, &[("device.site", "Kiel")])
+    }
+}
+
+#[test]
+fn what_device_management_lists_counts_until_an_agent_speaks_for_the_device() {
+    let mut company = Company::new();
+    let named = POLICY.replace("name: Editor\n", "name: Editor\nidentifiers: { bundle_id: [com.acme.editor] }\n");
+    company.shell.apply(&(named + "---\ntitle: viewer\nname: Viewer\nvendor: Acme\nscheme: semver\n"));
+    let installs = |company: &Company, device: &str| {
+        let record = company.shell.state.device(&DeviceId::new(device)).unwrap();
+        let said = record.installs.iter().map(|(slot, installed)| format!("{} {}", slot.title, installed.version));
+        (said.collect::<Vec<_>>(), record.seen_by.to_string())
+    };
+    company.reads("mdm", vec![managed_laptop("1.0.0")]);
+    let told = |list: &[&str], by: &str| (list.iter().map(ToString::to_string).collect::<Vec<_>>(), by.to_owned());
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.0.0", "viewer 7.0.0"], "mdm"));
+    assert_eq!(company.shell.replayed().devices, company.shell.state.devices);
+    // What a system has heard is no sign of the device now.
+    assert!(company.shell.state.seen_since.is_empty());
+    company.goes_on();
+    assert!(company.published("m-1-0").is_some(), "policies decide of it");
+    company.hours(1);
+    company.reads("mdm", vec![managed_laptop("2.0.0")]);
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.9.0", "viewer 7.0.0"], "mdm"), "the oldest copy counts");
+    // What it heard of the device five days ago is no return from an absence.
+    let heard = company.shell.now;
+    company.hours(24 * 5);
+    company.reads("mdm", vec![Record { observed: Some(heard), ..managed_laptop("1.8.0") }]);
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.8.0", "viewer 7.0.0"], "mdm"));
+    let record = company.shell.state.device(&DeviceId::new("m-1-0")).unwrap();
+    assert_eq!((record.seen, record.absences.len()), (heard, 0));
+    // Another system that differs is not heard in turns.
+    company.reads("cmdb", vec![Record { id: "c-1".into(), ..managed_laptop("1.0.0") }]);
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.8.0", "viewer 7.0.0"], "mdm"));
+    // Its agent speaks for itself, and what systems say of it otherwise stays.
+    company.hours(1);
+    company.joins("a1", SERIAL);
+    company.follow();
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.0.0"], "agent"));
+    assert!(company.facts("m-1-0").contains(&"site by mdm: Kiel".to_owned()), "{:?}", company.facts("m-1-0"));
+    company.hours(1);
+    company.reads("mdm", vec![managed_laptop("1.5.0")]);
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.0.0"], "agent"));
+    // A list that leaves things out says nothing of what is not in it, and is not taken.
+    company.reads(
+        "scanner",
+        vec![Record { installs_complete: false, ..Record { id: "s-9".into(), ..managed_laptop("1.0.0") } }],
+    );
+    let mut other = managed_laptop("1.0.0");
+    (other.id, other.installs_complete, other.keys) = ("s-10".into(), false, vec![key(KeyKind::Serial, "OTHER123")]);
+    company.reads("scanner", vec![other]);
+    assert_eq!(installs(&company, "s-10-0").0, [""; 0]);
 }

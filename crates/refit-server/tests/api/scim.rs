@@ -1,7 +1,7 @@
 //! SCIM inbound, with requests as Okta and Entra ID send them.
 
 use crate::server::{Answer, Server};
-use refit_core::control::{Bearer, Scope};
+use refit_core::control::{Actor, Bearer, IdentityInput, Input, PersonId, Scope};
 use serde_json::{Value, json};
 
 const USERS: &str = "/scim/okta/v2/Users";
@@ -252,6 +252,50 @@ async fn a_client_can_ask_what_there_is() {
     let name = named("displayName");
     assert_eq!((&name["required"], &name["uniqueness"]), (&json!(true), &json!("server")));
     assert_eq!(named("members")["subAttributes"][1]["referenceTypes"], json!(["User"]));
+    assert_eq!(named("members")["subAttributes"][2]["canonicalValues"], json!(["User"]));
     let enterprise = server.get(&format!("/scim/okta/v2/Schemas/{ENTERPRISE}")).await.ok();
     assert_eq!(enterprise, schemas["Resources"][2]);
+}
+
+#[tokio::test]
+async fn a_provider_goes_on_under_the_id_that_it_was_given_of_somebody_who_was_merged() {
+    let server = Server::new().await;
+    let ada = json!({ "userName": "ada@acme.example", "active": true });
+    let kept = server.post(USERS, ada).await.ok()["id"].as_str().unwrap().to_owned();
+    let users = "/scim/entra/v2/Users";
+    let other = json!({ "userName": "a.lovelace@acme.example", ENTERPRISE: { "department": "Research" } });
+    let own = server.post(users, other).await.ok()["id"].as_str().unwrap().to_owned();
+    let group = json!({ "displayName": "Builders", "members": [{ "value": own }] });
+    let group = server.post("/scim/entra/v2/Groups", group).await.ok()["id"].as_str().unwrap().to_owned();
+    let (from, into) = (PersonId::new(&own), PersonId::new(&kept));
+    let merge = Input::Identity(IdentityInput::MergePeople { from: from.clone(), into });
+    server.shell.tell(&Actor::server(), merge, None).await.unwrap();
+    // It is one person, and each provider has its own resource of that person, where it was.
+    let said = ["entra: department = \"Research\"", "entra: email = \"a.lovelace@acme.example\""];
+    let okta = ["okta: email = \"ada@acme.example\"", "okta: employment = \"active\""];
+    let groups = "entra: groups = [\"Builders\"]";
+    assert_eq!(facts(&server, &kept).await, [&said[..], &[groups], &okta].concat());
+    let path = format!("{users}/{own}");
+    let user = server.get(&path).await.ok();
+    assert_eq!((user["id"].as_str(), user["meta"]["location"].as_str()), (Some(own.as_str()), Some(path.as_str())));
+    assert_eq!(server.get(&format!("{USERS}/{kept}")).await.ok()["id"], kept.as_str());
+    assert_eq!(server.get(users).await.ok()["Resources"][0]["id"], own.as_str());
+    let title = json!({ "schemas": [PATCH], "Operations": [{ "op": "add", "path": "title", "value": "Analyst" }] });
+    let changed = server.call(&server.admin, "PATCH", &path, &[], Some(title)).await.ok();
+    assert_eq!((&changed["id"], &changed["title"]), (&json!(own), &json!("Analyst")));
+    // Groups have it as a member by that id, also where they are told anew.
+    let group = format!("/scim/entra/v2/Groups/{group}");
+    assert_eq!(server.get(&group).await.ok()["members"][0]["value"], own.as_str());
+    let anew = json!({ "displayName": "Builders", "members": [{ "value": own }] });
+    assert_eq!(server.put(&group, anew).await.ok()["members"][0]["value"], own.as_str());
+    let goes = json!([{ "op": "remove", "path": format!("members[value eq \"{own}\"]") }]);
+    let goes = json!({ "schemas": [PATCH], "Operations": goes });
+    assert_eq!(server.call(&server.admin, "PATCH", &group, &[], Some(goes)).await.status.as_u16(), 204);
+    assert_eq!(server.get(&group).await.ok().get("members"), None);
+    // Undone, each has what was told under its id.
+    let split = Input::Identity(IdentityInput::SplitPerson { person: from });
+    server.shell.tell(&Actor::server(), split, None).await.unwrap();
+    assert_eq!(facts(&server, &kept).await, okta);
+    let said = [&said[..], &["entra: groups = []", "entra: title = \"Analyst\""]].concat();
+    assert_eq!(facts(&server, &own).await, said);
 }

@@ -73,6 +73,9 @@ pub struct ConnectionArgs {
     /// The file that a source is, such as `inventory=devices.csv`.
     #[arg(long, value_name = "SOURCE=FILE", value_parser = named)]
     pub file: Vec<(String, String)>,
+    /// The folder of the files that sources name by `path:`; nothing outside it is read.
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
 }
 
 pub(super) fn named(text: &str) -> Result<(String, String), String> {

@@ -30,6 +30,9 @@ pub struct SourcesSyncArgs {
     /// The file that a source is, such as `inventory=devices.csv`.
     #[arg(long, value_name = "SOURCE=FILE", value_parser = named)]
     pub file: Vec<(String, String)>,
+    /// The folder of the files that sources name by `path:`; nothing outside it is read [default: that of the policy repository].
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
     /// Read everything, not only what has changed.
     #[arg(long)]
     pub full: bool,

@@ -5,7 +5,7 @@ use crate::{
     cli::{Cli, ConflictsArgs},
     local::data_folder,
     repository::{self, counted},
-    sources::data,
+    sources::{data, owners::Owners},
     terminal::{self, FAINT},
 };
 use anyhow::Result;
@@ -14,12 +14,23 @@ use refit_core::facts::{
     mapping::{KeyKind, document::Subject},
 };
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `refit conflicts --json`
 #[derive(Serialize)]
 struct Report<'a> {
-    conflicts: Vec<&'a Conflict>,
+    conflicts: Vec<Shown<'a>>,
     crowds: Vec<Crowd<'a>>,
+}
+
+/// A conflict, and whom it is for.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    conflict: &'a Conflict,
+    /// Who answers for its records, with the sources for which they do.
+    #[serde(rename = "for", skip_serializing_if = "BTreeMap::is_empty")]
+    owners: BTreeMap<&'a str, BTreeSet<&'a str>>,
 }
 
 /// A value that so many records have that it joins nobody.
@@ -32,14 +43,18 @@ struct Crowd<'a> {
 }
 
 pub fn run(cli: &Cli, args: &ConflictsArgs) -> Result<Exit> {
-    let settled = match &args.policy {
-        Some(policy) => repository::read(policy)?.repository.identities,
-        None => Settled::default(),
+    let (settled, owners) = match &args.policy {
+        Some(policy) => {
+            let read = repository::read(policy)?;
+            let owners = Owners::of(&read);
+            (read.repository.identities, owners)
+        }
+        None => (Settled::default(), Owners::default()),
     };
     let (estate, _) = data::read(&data_folder(cli.data.as_deref())?, settled)?;
     let meant = |text: &str| args.only.as_deref().is_none_or(|only| text.contains(only));
-    let conflicts: Vec<&Conflict> =
-        estate.registry.conflicts().into_iter().filter(|conflict| meant(&conflict.to_string())).collect();
+    let conflicts = estate.registry.conflicts().into_iter().filter(|conflict| meant(&conflict.to_string()));
+    let conflicts: Vec<Shown<'_>> = conflicts.map(|conflict| Shown::of(conflict, &owners)).collect();
     let crowds: Vec<Crowd<'_>> = estate
         .registry
         .crowds()
@@ -51,8 +66,14 @@ pub fn run(cli: &Cli, args: &ConflictsArgs) -> Result<Exit> {
         terminal::json(&Report { conflicts, crowds })?;
         return Ok(exit);
     }
-    for conflict in &conflicts {
-        terminal::print(&format!("{conflict}\n"))?;
+    for Shown { conflict, owners } in &conflicts {
+        let names = owners.iter().map(|(owner, sources)| {
+            let sources: Vec<&str> = sources.iter().copied().collect();
+            format!("{owner} ({})", sources.join(", "))
+        });
+        let names: Vec<String> = names.collect();
+        let line = if names.is_empty() { String::new() } else { format!("  it is for {}\n", names.join(", ")) };
+        terminal::print(&format!("{conflict}{line}\n"))?;
     }
     for crowd in &crowds {
         let line = format!(
@@ -71,4 +92,16 @@ pub fn run(cli: &Cli, args: &ConflictsArgs) -> Result<Exit> {
         )),
     }
     Ok(exit)
+}
+
+impl<'a> Shown<'a> {
+    fn of(conflict: &'a Conflict, owners: &'a Owners) -> Shown<'a> {
+        let mut answer: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for record in conflict.parties.iter().flat_map(|party| &party.records) {
+            for owner in owners.records(&record.source, conflict.of) {
+                answer.entry(owner).or_default().insert(&record.source);
+            }
+        }
+        Shown { conflict, owners: answer }
+    }
 }

@@ -5,19 +5,37 @@ use crate::{
     cli::{Cli, EntityArgs},
     local::data_folder,
     repository,
-    sources::data,
+    sources::{data, owners::Owners},
     terminal::{self, CHANGE, FAINT, HEADING, URGENT},
 };
 use anyhow::Result;
 use jiff::Timestamp;
 use refit_core::{
     facts::{
+        FieldRef,
         estate::{Chain, ChainEnd, Estate, FieldSaid, Profile, Rules, Standing},
         mapping::{Strength, document::Subject},
     },
     policy::repository::Repository,
 };
-use std::fmt::Write as _;
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+/// Whom it is for that sources contradict each other, by field.
+type Disputes<'a> = BTreeMap<&'a FieldRef, BTreeSet<&'a str>>;
+
+/// `refit device --json` and `refit person --json`
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    profile: &'a Profile,
+    /// Who answers for what sources say differently, by field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    disputes: Disputes<'a>,
+}
 
 pub fn device(cli: &Cli, args: &EntityArgs) -> Result<Exit> {
     run(cli, args, Subject::Device)
@@ -28,9 +46,13 @@ pub fn person(cli: &Cli, args: &EntityArgs) -> Result<Exit> {
 }
 
 fn run(cli: &Cli, args: &EntityArgs, of: Subject) -> Result<Exit> {
-    let repository = match &args.policy {
-        Some(policy) => repository::read(policy)?.repository,
-        None => Repository::default(),
+    let (repository, owners) = match &args.policy {
+        Some(policy) => {
+            let read = repository::read(policy)?;
+            let owners = Owners::of(&read);
+            (read.repository, owners)
+        }
+        None => (Repository::default(), Owners::default()),
     };
     let folder = data_folder(cli.data.as_deref())?;
     let (estate, stored) = data::read(&folder, repository.identities.clone())?;
@@ -63,10 +85,11 @@ fn run(cli: &Cli, args: &EntityArgs, of: Subject) -> Result<Exit> {
     let Some(profile) = profile(&estate, of, id, &rules) else {
         return Err(Refused::usage(format!("no source has a {what} `{}`", args.key)));
     };
+    let disputes = disputes(&profile, &owners);
     if cli.json {
-        terminal::json(&profile)?;
+        terminal::json(&Report { profile: &profile, disputes })?;
     } else {
-        terminal::print(&shown(&profile))?;
+        terminal::print(&shown(&profile, &disputes))?;
     }
     Ok(Exit::Done)
 }
@@ -85,7 +108,17 @@ fn line(estate: &Estate, of: Subject, id: &str, rules: &Rules<'_>) -> String {
     format!("{id}  {}  {}", profile.name().unwrap_or_default(), records.join(", "))
 }
 
-fn shown(profile: &Profile) -> String {
+fn disputes<'a>(profile: &'a Profile, owners: &'a Owners) -> Disputes<'a> {
+    let disputed = profile.fields.iter().filter(|field| field.disputed);
+    let of = |field: &'a FieldSaid| {
+        let fresh = field.said.iter().filter(|said| said.standing != Standing::TooOld);
+        let answer: BTreeSet<&str> = fresh.filter_map(|said| owners.field(&said.source, &field.field)).collect();
+        (!answer.is_empty()).then_some((&field.field, answer))
+    };
+    disputed.filter_map(of).collect()
+}
+
+fn shown(profile: &Profile, disputes: &Disputes<'_>) -> String {
     let mut text = String::new();
     let name = profile.name().map_or_else(String::new, |name| format!("{name}  "));
     let _ = writeln!(text, "{}{}", terminal::paint(HEADING, name), terminal::paint(FAINT, &profile.id));
@@ -117,7 +150,7 @@ fn shown(profile: &Profile) -> String {
     }
     text.push('\n');
     for field in &profile.fields {
-        self::field(&mut text, field);
+        self::field(&mut text, field, disputes.get(&field.field));
     }
     if !profile.installs.is_empty() {
         let counts: Vec<String> =
@@ -157,11 +190,13 @@ fn managers(text: &mut String, chain: &Chain) {
     }
 }
 
-fn field(text: &mut String, field: &FieldSaid) {
+fn field(text: &mut String, field: &FieldSaid, owners: Option<&BTreeSet<&str>>) {
     let value = field.value.as_ref().map_or_else(|| terminal::paint(FAINT, "unknown"), ToString::to_string);
     let source = field.source.as_ref().filter(|_| field.value.is_some());
     let by = source.map_or_else(String::new, |source| format!("  {}", terminal::paint(FAINT, source)));
-    let mark = if field.disputed { terminal::paint(CHANGE, "  disputed") } else { String::new() };
+    let names: Vec<&str> = owners.into_iter().flatten().copied().collect();
+    let whose = if names.is_empty() { String::new() } else { format!(", for {}", names.join(", ")) };
+    let mark = if field.disputed { terminal::paint(CHANGE, format!("  disputed{whose}")) } else { String::new() };
     let _ = writeln!(text, "{:<22} {value}{by}{mark}", field.field.to_string());
     for said in &field.said {
         let what = match said.standing {

@@ -6,7 +6,7 @@ use crate::{
     local::data_folder,
     sources::{
         serving::{self, Serving},
-        syncing::Places,
+        syncing::{self, Places},
     },
 };
 use anyhow::{Context, Result};
@@ -59,7 +59,12 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
 
 /// Where the sources are that a server reads.
 pub fn serving(cli: &Cli, args: &ConnectionArgs) -> Result<Serving> {
-    let places = Places { connect: args.connect.clone(), secret: args.secret.clone(), file: args.file.clone() };
+    let places = Places {
+        connect: args.connect.clone(),
+        secret: args.secret.clone(),
+        file: args.file.clone(),
+        folder: args.files.as_deref().map(syncing::folder).transpose()?,
+    };
     for (_, file) in places.secret.iter().filter(|(name, _)| name.contains('.')) {
         // What can't be read is told now, and not when it is needed first.
         std::fs::metadata(file).map_err(|error| Refused::usage(format!("{file}: {error}")))?;

@@ -19,6 +19,7 @@ use refit_core::{
     policy::{
         diagnostic::{Renderer, Severity},
         document::outside::SourceDocument,
+        load::Documents,
     },
 };
 use serde::Serialize;
@@ -47,8 +48,13 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         let why = "names no system to read: add a document `source: NAME` with its `connector:`";
         return Err(Refused::no(format!("the policy repository {} {why}", args.policy.display())));
     }
-    known(args, &sources)?;
-    let places = Places { connect: args.connect.clone(), secret: args.secret.clone(), file: args.file.clone() };
+    known(args, &sources, &policy.documents)?;
+    let places = Places {
+        connect: args.connect.clone(),
+        secret: args.secret.clone(),
+        file: args.file.clone(),
+        folder: args.files.as_deref().map(syncing::folder).transpose()?,
+    };
     let read = Policy { files: &policy.files, fields: &policy.repository.fields, folder: Some(&policy.folder) };
     let wanted = match (args.full, args.only.is_empty()) {
         (true, _) => Wanted::Everything,
@@ -118,13 +124,18 @@ fn counted_people(people: usize) -> String {
 }
 
 /// Whether what the options name is there.
-fn known(args: &SourcesSyncArgs, sources: &[&SourceDocument]) -> Result<()> {
+fn known(args: &SourcesSyncArgs, sources: &[&SourceDocument], documents: &Documents) -> Result<()> {
     let there = |name: &str| sources.iter().any(|source| source.source == name);
     let of_secret =
         args.secret.iter().map(|(name, _)| name.split_once('.').map_or(name.as_str(), |(source, _)| source));
     let named = args.only.iter().chain(&args.believe).map(String::as_str);
     let named = named.chain(args.connect.iter().chain(&args.file).map(|(name, _)| name.as_str())).chain(of_secret);
     for name in named {
+        let tells = |document: &SourceDocument| document.source == name && syncing::tells_by_itself(document);
+        if documents.sources.iter().any(|written| tells(&written.document)) {
+            let why = "tells a server by itself what it knows (`connector: scim`): there is nothing to read";
+            return Err(Refused::usage(format!("the source `{name}` {why}")));
+        }
         if !there(name) {
             let known: Vec<&str> = sources.iter().map(|source| source.source.as_str()).collect();
             let known =

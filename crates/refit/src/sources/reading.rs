@@ -63,8 +63,8 @@ impl Answer {
         self.resting = resting.flat_map(|(_, list)| &list.gives).map(|kind| kind.as_str().into()).collect();
     }
 
-    fn take(&mut self, connector: &Connector, text: &str, maps: &Maps) -> Result<usize, String> {
-        let reading = mapping::read(connector, text, maps).map_err(|unreadable| {
+    fn take(&mut self, connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<usize, String> {
+        let reading = mapping::read(connector, payload, maps).map_err(|unreadable| {
             let said = unreadable.label;
             format!("{}: {said}", unreadable.message)
         })?;
@@ -82,8 +82,8 @@ impl Answer {
 pub fn file(connector: &Connector, path: &Path, maps: &Maps) -> Result<Answer> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let mut answer = Answer { pages: 1, is_file: true, ..Answer::default() };
-    let text = String::from_utf8_lossy(&bytes);
-    answer.take(connector, &text, maps).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+    // As they are: a property list may be binary.
+    answer.take(connector, &bytes, maps).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
     answer.whole = connector.document.records.iter().map(|records| records.records.as_str().into()).collect();
     Ok(answer)
 }

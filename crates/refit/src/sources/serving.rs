@@ -106,7 +106,9 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
     let Some((_, read)) = memory.policy.clone() else { return Ok(()) };
     let names: BTreeSet<SmolStr> =
         syncing::sources(&read.documents).map(|source| source.source.as_str().into()).collect();
-    if names.is_empty() {
+    // Two that tell by themselves may speak of one person.
+    let telling = read.documents.sources.iter().filter(|source| syncing::tells_by_itself(&source.document)).count();
+    if names.is_empty() && telling < 2 {
         return Ok(());
     }
     let now = shell.now();

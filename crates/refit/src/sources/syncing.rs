@@ -6,7 +6,7 @@ use super::{
     reading::{self, Answer, Wanted},
 };
 use crate::{Refused, connectors};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     facts::{
@@ -41,6 +41,8 @@ pub struct Places {
     pub secret: Vec<(String, String)>,
     /// Files that are a source, by source.
     pub file: Vec<(String, String)>,
+    /// The folder of the files that sources name by `path:`, without links in it ([`folder`]).
+    pub folder: Option<PathBuf>,
 }
 
 /// What a policy repository says that reading its sources needs.
@@ -117,10 +119,21 @@ impl Synced {
     }
 }
 
+/// In place of the connector of a source that tells a server by itself what it knows.
+const TELLS_BY_ITSELF: &str = "scim";
+
 /// The sources of a policy repository that are systems to read. A monitoring system that gates listen to is asked for signals alone.
 pub fn sources(documents: &Documents) -> impl Iterator<Item = &SourceDocument> {
     let sources = documents.sources.iter().map(|written| &written.document);
-    sources.filter(|source| source.connector.is_some() || source.signals.is_empty())
+    sources.filter(|source| match &source.connector {
+        Some(_) => !tells_by_itself(source),
+        None => source.signals.is_empty(),
+    })
+}
+
+/// Whether a source tells a server by itself what it knows, so that there is nothing to read.
+pub fn tells_by_itself(source: &SourceDocument) -> bool {
+    source.connector.as_deref() == Some(TELLS_BY_ITSELF)
 }
 
 /// Since when a source need not be asked, and for how much longer: it was read less than its `every` ago. One that is not believed
@@ -192,13 +205,17 @@ fn read(
         }
     }
     let asking = Asking::new(source, &connector.document, built_in, of(&places.connect).as_deref(), secrets)?;
-    let file = match (of(&places.file), asking.file(), policy.folder) {
+    // A server has the policy's documents, and no other file of its folder.
+    let file = match (of(&places.file), asking.file(), places.folder.as_deref().or(policy.folder)) {
         (Some(path), _, _) => Some(PathBuf::from(path)),
-        (None, Some(path), Some(folder)) => Some(beside(folder, path)?),
-        // A server has the policy's documents, and no other file of its folder.
+        (None, Some(path), Some(folder)) => Some(within(folder, name, path)?),
         (None, _, _) => None,
     };
-    let no_file = || Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`"));
+    let no_file = || {
+        let folder = asking.file().map(|path| format!(", or `--files FOLDER` in which its `path: {path}` is"));
+        let folder = folder.unwrap_or_default();
+        Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`{folder}"))
+    };
     if connector.document.reads == PayloadKind::Sql {
         if file.is_none() && connector.document.address.is_none() {
             return Err(no_file());
@@ -211,21 +228,39 @@ fn read(
     reading::system(&connector, &asking, &maps, kept, wanted, now)
 }
 
-/// A file that the policy repository names: one of its own. Any other has to be named by whoever runs this.
-fn beside(folder: &Path, path: &str) -> Result<PathBuf> {
+/// The folder that files are named in, with all links followed.
+///
+/// # Errors
+///
+/// Where it is none, or can't be read.
+pub fn folder(path: &Path) -> Result<PathBuf> {
+    let wrong = |why: String| Refused::usage(format!("`--files {}`: {why}", path.display()));
+    let real = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
+    if real.is_dir() { Ok(real) } else { Err(wrong("it is no folder".to_owned())) }
+}
+
+/// The file that a policy names by `path:`. Whoever writes policy chooses among the files of one folder, and reads no other that this program may
+/// read: neither by `..` nor by a link. What is given has no links in it, so that one that is changed now leads nowhere else.
+fn within(folder: &Path, source: &str, path: &str) -> Result<PathBuf> {
     let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let file = folder.join(path);
-    match file.canonicalize() {
-        Ok(real) if inside && real.starts_with(folder) => Ok(file),
-        Err(_) if inside => Ok(file),
-        _ => Err(Refused::usage(format!(
-            "`path: {path}` leads out of the policy repository; give the file with `--file SOURCE=FILE`"
+    let real = match inside {
+        true => Some(file.canonicalize().with_context(|| file.display().to_string())?),
+        false => None,
+    };
+    match real.filter(|real| real.starts_with(folder)) {
+        None => Err(Refused::usage(format!(
+            "`path: {path}` leads out of {}; give the file with `--file {source}=FILE`",
+            folder.display()
         ))),
+        // Reading a pipe would wait for ever.
+        Some(real) if !real.is_file() => Err(Refused::usage(format!("`path: {path}` is no file"))),
+        Some(real) => Ok(real),
     }
 }
 
 /// A source's connector, and whether it is one that comes with Refit.
-fn connector(source: &SourceDocument, policy: Policy<'_>) -> Result<(Connector, bool)> {
+pub(super) fn connector(source: &SourceDocument, policy: Policy<'_>) -> Result<(Connector, bool)> {
     let name = source.connector.as_deref().unwrap_or(&source.source);
     let built_in = connectors::names().contains(&name);
     // A connector of the organisation's own lies beside its policies.
@@ -311,4 +346,44 @@ pub fn mint(record: &RecordId, generation: u32) -> SmolStr {
     let digest = Sha256::digest(format!("{kind}\n{}\n{}\n{generation}", record.source, record.id));
     let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{hex}", &kind[..1]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_path_leads_to_files_of_the_folder_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let files = home.path().join("files");
+        fs::create_dir_all(files.join("hr")).unwrap();
+        fs::write(files.join("hr/people.csv"), "a").unwrap();
+        fs::write(home.path().join("shadow"), "secret").unwrap();
+        let files = folder(&files).unwrap();
+        let found = |path: &str| within(&files, "hr", path).map_err(|error| format!("{error:#}"));
+        let people = files.join("hr/people.csv");
+        assert_eq!(found("hr/people.csv"), Ok(people.clone()));
+        assert_eq!(found("./hr/people.csv"), Ok(people.clone()));
+        let outside = home.path().join("shadow").display().to_string();
+        for path in ["../shadow", "hr/../../shadow", "hr/../hr/people.csv", outside.as_str()] {
+            let refused = found(path).unwrap_err();
+            assert!(refused.contains("leads out of") && refused.contains("`--file hr=FILE`"), "{path}: {refused}");
+        }
+        assert!(found("hr").unwrap_err().contains("is no file"));
+        assert!(found("").unwrap_err().contains("is no file"));
+        assert!(found("none.csv").unwrap_err().contains("none.csv"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::symlink;
+            symlink("hr/people.csv", files.join("link.csv")).unwrap();
+            assert_eq!(found("link.csv"), Ok(people), "a link within the folder leads to the file itself");
+            symlink(home.path(), files.join("up")).unwrap();
+            symlink(home.path().join("shadow"), files.join("out.csv")).unwrap();
+            for path in ["up/shadow", "out.csv"] {
+                assert!(found(path).unwrap_err().contains("leads out of"), "{path}");
+            }
+        }
+        assert!(folder(&files.join("hr/people.csv")).unwrap_err().to_string().contains("it is no folder"));
+    }
 }

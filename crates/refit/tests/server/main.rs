@@ -15,6 +15,7 @@ mod notice;
 mod package;
 mod rotation;
 mod running;
+mod scim;
 mod signing;
 mod sources;
 mod withheld;

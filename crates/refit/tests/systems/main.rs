@@ -7,6 +7,8 @@
 mod server;
 
 mod changes;
+mod files;
+mod graph;
 mod guide;
 #[cfg(unix)]
 mod prism;

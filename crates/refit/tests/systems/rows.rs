@@ -33,7 +33,7 @@ fn write(path: &Path, statements: &'static str) {
     });
 }
 
-fn refit(home: &Path, arguments: &[&str]) -> Value {
+pub fn refit(home: &Path, arguments: &[&str]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
     let output =
         command.arg("--json").args(arguments).current_dir(home).env("REFIT_DATA", home.join("data")).output().unwrap();

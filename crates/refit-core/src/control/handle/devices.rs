@@ -88,8 +88,10 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
         }
     }
     undeclared(state, &record, &event.facts)?;
-    let observes_installs = said.installs.is_some();
-    if let Some(installs) = said.installs {
+    let is_hearsay = matches!(said.installs, Some(Installs::Told(_)));
+    let installs = said.installs.filter(|_| !is_hearsay || !state.speaks_for_itself(&record));
+    let observes_installs = installs.is_some() && !is_hearsay;
+    if let Some(installs) = installs {
         (event.present, event.gone) = differences(state, &record, installs)?;
         for entry in &event.present {
             // What can't be compared would look as if it were not there.
@@ -228,7 +230,7 @@ fn differences(
     installs: Installs,
 ) -> Result<(Vec<InstallEntry>, Vec<SlotName>), Refusal> {
     let (listed, mut gone, complete) = match installs {
-        Installs::All(listed) => (listed, Vec::new(), true),
+        Installs::All(listed) | Installs::Told(listed) => (listed, Vec::new(), true),
         Installs::Changes { present, gone } => (present, gone, false),
     };
     if listed.len() > INSTALLS_MOST {

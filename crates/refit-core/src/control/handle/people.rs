@@ -41,6 +41,8 @@ pub(super) fn observe(
     let mut event =
         PersonObserved { person: person.clone(), source: source.clone(), observed, values: BTreeMap::new() };
     let mut personal = Vec::new();
+    // Values lie under the id under which they were told: should that be somebody else after all, erasing them reaches what was said of them.
+    let owner = state.identity.told_as(&source, &person);
     for (field, value) in values {
         let reference = record.and_then(|record| record.facts.get(&field)).and_then(|said| said.get(&source));
         let before = reference.and_then(|reference| state.personal.get(reference));
@@ -48,7 +50,7 @@ pub(super) fn observe(
             Some((_, value)) if before == Some(&value) => {}
             Some((reference, value)) => {
                 event.values.insert(field, Some(reference.clone()));
-                personal.push(Personal { reference, person: person.clone(), value });
+                personal.push(Personal { reference, person: owner.clone(), value });
             }
             None if reference.is_some() => {
                 event.values.insert(field, None);

@@ -1,7 +1,7 @@
 //! Devices: which are new, which are one, what sources say of them and who has them.
 
-use super::{Steps, news, speakers};
-use crate::control::{DeviceRecord, IdentityInput, Input, Observation, State};
+use super::{Steps, Titles, news, speakers};
+use crate::control::{DeviceRecord, IdentityInput, Input, Installs, Observation, State};
 use crate::facts::{estate::Entity, estate::Told};
 use jiff::Timestamp;
 use refit_model::{DeviceId, PersonId, entry::Plain};
@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn tell(
     state: &State,
     read: &BTreeSet<&SmolStr>,
-    entity: &Entity,
-    now: Timestamp,
+    entity: &Entity<'_>,
+    (now, titles): (Timestamp, Option<&Titles<'_>>),
     people: &BTreeMap<SmolStr, PersonId>,
     steps: &mut Steps,
 ) {
@@ -42,8 +42,10 @@ pub(super) fn tell(
     }
     let record = state.devices.get(home).map(|record| &**record);
     let reported = record.into_iter().flat_map(|record| record.reported.keys());
+    let mut installs = titles.and_then(|titles| titles.news(state, record, entity, read));
     for source in speakers(&entity.told, reported, read) {
-        steps.devices.extend(observation(home, record, source, entity.told.get(source), now));
+        let installs = installs.take_if(|(by, _)| *by == *source).map(|(_, installs)| installs);
+        steps.devices.extend(observation(home, record, source, entity.told.get(source), installs, now));
     }
     let person = entity.person.as_ref().and_then(|person| people.get(person));
     if let Some(person) = person.filter(|person| record.and_then(|record| record.person.as_ref()) != Some(*person)) {
@@ -56,13 +58,18 @@ fn observation(
     record: Option<&DeviceRecord>,
     source: &SmolStr,
     told: Option<&Told>,
+    installs: Option<Installs>,
     now: Timestamp,
 ) -> Option<Input> {
     let facts = record.into_iter().flat_map(|record| record.facts.iter());
     let known: BTreeMap<SmolStr, &Plain> =
         facts.filter_map(|(field, said)| Some((field.clone(), said.get(source)?))).collect();
     let reported = record.and_then(|record| record.reported.get(source)).copied();
-    let facts = news(told, &known, reported, |field| field.to_string().into())?;
+    let facts = match news(told, &known, reported, |field| field.to_string().into()) {
+        Some(facts) => facts,
+        None if installs.is_some() => BTreeMap::new(),
+        None => return None,
+    };
     // What is older than what the source said last would change nothing; that a record is gone has no time of its own.
     let last = record.and_then(|record| record.said.get(source)).copied();
     let observed = match told {
@@ -74,7 +81,7 @@ fn observation(
         source: source.clone(),
         observed,
         facts,
-        installs: None,
+        installs,
         universe: None,
         check_in: None,
     }))

@@ -7,10 +7,13 @@
 //! - [`steps()`]: enrolments, splits, merges, facts, assignments.
 
 mod devices;
+mod installs;
 mod own;
 mod people;
 
 pub use own::{Own, own};
+
+use installs::Titles;
 
 use super::{Input, State};
 use crate::facts::{
@@ -39,8 +42,9 @@ pub fn steps(
     for person in estate.entities(Subject::Person, rules) {
         people::tell(state, &read, &person, rules.now, &mut reference, &mut steps, &mut homes);
     }
+    let titles = state.policy.as_ref().map(|policy| Titles::of(&policy.repository));
     for device in estate.entities(Subject::Device, rules) {
-        devices::tell(state, &read, &device, rules.now, &homes, &mut steps);
+        devices::tell(state, &read, &device, (rules.now, titles.as_ref()), &homes, &mut steps);
     }
     let Steps { enrolled, split, people, merged, devices, assigned } = steps;
     [enrolled, split, people, merged, devices, assigned].into_iter().filter(|step| !step.is_empty()).collect()

@@ -51,6 +51,8 @@ pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Ti
             let Some(Plain::Text(address)) = state.personal.get(reference).filter(|_| told) else { continue };
             let Some(key) = key(KeyKind::Email, address) else { continue };
             let of = Subject::Person;
+            // It goes on to speak of them under the id that it was given, whomever they were merged into.
+            let id = state.identity.told_as(source, id);
             let sighting = Sighting {
                 record: RecordId { of, source: source.clone(), id: id.as_str().into() },
                 at: record.reported.get(source).copied().unwrap_or(now),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn tell(
     state: &State,
     read: &BTreeSet<&SmolStr>,
-    entity: &Entity,
+    entity: &Entity<'_>,
     now: Timestamp,
     reference: &mut impl FnMut() -> SmolStr,
     steps: &mut Steps,
@@ -24,14 +24,15 @@ pub(super) fn tell(
     let known = |id: &&PersonId| (state.people.contains_key(*id) && !merged(id)) || astray(id);
     let Some(home) = ids.iter().find(known).or_else(|| ids.first().filter(|_| entity.is_there)) else { return };
     homes.insert(entity.id.clone(), home.clone());
+    let told = state.people.get(home).map(|record| told_by(record, read)).unwrap_or_default();
     for id in &ids {
         let strays = astray(id);
         if strays {
             steps.split.push(Input::Identity(IdentityInput::SplitPerson { person: id.clone() }));
         }
         let there = state.people.get(id).filter(|_| id != home && (strays || !merged(id)));
-        // The id under which somebody else says something of them is theirs: a SCIM client asks for it again.
-        if there.is_some_and(|record| !others_say(record, read)) {
+        // Two of whom one system told are two: what it says of one of them would be lost.
+        if there.is_some_and(|record| told_by(record, read).is_disjoint(&told)) {
             let (from, into) = (id.clone(), home.clone());
             steps.merged.push(Input::Identity(IdentityInput::MergePeople { from, into }));
         }
@@ -55,8 +56,8 @@ pub(super) fn tell(
     }
 }
 
-/// Whether a source that is not read says something of a person: it was told to the server.
-fn others_say(record: &PersonRecord, read: &BTreeSet<&SmolStr>) -> bool {
-    let mut sources = record.facts.values().flat_map(|said| said.keys());
-    sources.any(|source| source != REFIT && !read.contains(source))
+/// The sources that are not read and say something of a person: they told it to the server.
+fn told_by<'r>(record: &'r PersonRecord, read: &BTreeSet<&SmolStr>) -> BTreeSet<&'r SmolStr> {
+    let sources = record.facts.values().flat_map(|said| said.keys());
+    sources.filter(|source| *source != REFIT && !read.contains(source)).collect()
 }

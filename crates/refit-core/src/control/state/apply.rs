@@ -74,7 +74,7 @@ impl State {
             Event::DeviceMerged(merged) => self.device_merged(seq, at, merged),
             Event::DeviceSplit(split) => self.device_split(seq, split),
             Event::PersonMerged(merged) => self.person_merged(seq, merged),
-            Event::PersonSplit(split) => self.identity.split_person(&split.person),
+            Event::PersonSplit(split) => self.person_split(seq, &split.person),
             // What it speaks of is in the facts already: it is there to be read.
             Event::PersonChanged(_) => {}
             Event::SourceRead(read) => {

@@ -1,10 +1,12 @@
 //! Which devices and people were merged into which, and by what name an agent knows the device that it is on.
 
 use super::State;
+use crate::control::report;
 use imbl::OrdMap;
 use refit_model::{DeviceId, PersonId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Ids that lead to others. Merges follow each other, so an id may lead to one that leads on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +17,9 @@ pub struct IdentityBook {
     former: OrdMap<DeviceId, BTreeSet<DeviceId>>,
     /// Whom each person who is no more was merged into.
     people: OrdMap<PersonId, PersonId>,
+    /// By source the ids of people who were merged into somebody, where the source told of them under these: it goes on to speak of them so.
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    told: OrdMap<SmolStr, BTreeSet<PersonId>>,
     /// The id that an agent has for the device that it is on, where it enrolled as one that was merged since.
     agents: OrdMap<DeviceId, DeviceId>,
 }
@@ -76,6 +81,24 @@ impl IdentityBook {
         self.merged_people().filter(|(_, now)| *now == id).map(|(former, _)| former.clone()).collect()
     }
 
+    /// The id under which a source that tells of people by itself knows somebody.
+    pub fn told_as<'b>(&'b self, source: &str, person: &'b PersonId) -> &'b PersonId {
+        let Some(told) = self.told.get(source) else { return person };
+        let mut at = person;
+        while let Some(former) = told.iter().find(|former| self.people.get(*former) == Some(at)) {
+            at = former;
+        }
+        at
+    }
+
+    /// All people whom such a source knows by another id than theirs, with that id.
+    pub fn told_otherwise(&self, source: &str) -> BTreeMap<&PersonId, &PersonId> {
+        let told = self.told.get(source).into_iter().flatten();
+        // Where ids lead on, the first is the one that the source was given.
+        let led: BTreeSet<&PersonId> = told.clone().filter_map(|former| self.people.get(former)).collect();
+        told.filter(|former| !led.contains(former)).map(|former| (self.person(former), former)).collect()
+    }
+
     /// The id that a device's agent has for it. What it is told has to be of this id, or it would take it for another device's.
     pub fn agents_id<'b>(&'b self, id: &'b DeviceId) -> &'b DeviceId {
         self.agents.get(id).unwrap_or(id)
@@ -105,8 +128,27 @@ impl IdentityBook {
         }
     }
 
-    pub(super) fn split_person(&mut self, person: &PersonId) {
+    /// What these sources tell of somebody who was merged they tell under the id that is no more.
+    pub(super) fn goes_on_telling(&mut self, person: &PersonId, sources: impl IntoIterator<Item = SmolStr>) {
+        for source in sources {
+            self.told.entry(source).or_default().insert(person.clone());
+        }
+    }
+
+    /// The sources that told of somebody under an id that is their own again.
+    pub(super) fn split_person(&mut self, person: &PersonId) -> BTreeSet<SmolStr> {
         self.people.remove(person);
+        let sources = self.told.iter().filter(|(_, told)| told.contains(person));
+        let sources: BTreeSet<SmolStr> = sources.map(|(source, _)| source.clone()).collect();
+        for source in &sources {
+            if let Some(told) = self.told.get_mut(source) {
+                told.remove(person);
+                if told.is_empty() {
+                    self.told.remove(source);
+                }
+            }
+        }
+        sources
     }
 
     /// The agent of `from` is that of `to` from now on, and has the id for it that it had.
@@ -126,6 +168,14 @@ impl IdentityBook {
 }
 
 impl State {
+    /// Whether an agent, or something in its place, says what is on a device: what other systems have heard of that counts for nothing.
+    pub fn speaks_for_itself(&self, device: &super::DeviceRecord) -> bool {
+        self.agents.devices.contains_key(&device.id)
+            || device.history.is_some()
+            || device.universe.is_some()
+            || device.reported.contains_key(report::SOURCE)
+    }
+
     /// The managed device that an id leads to.
     pub fn device_now(&self, id: &DeviceId) -> Option<&std::sync::Arc<super::DeviceRecord>> {
         self.device(self.identity.device(id))

@@ -1,10 +1,10 @@
-//! What follows from what sources say, where none says it itself: who manages a person, whether they have begun or left, where a device
-//! is in its life.
+//! What follows from what sources say, where none says it itself: who manages a person, whether they have begun or left, what their department
+//! is part of, where a device is in its life.
 //!
 //! It is said under the name [`REFIT`], and counts for as long as what it follows from.
 
 use super::profile::believed;
-use super::{Estate, Rules};
+use super::{Departments, Estate, Rules};
 use crate::facts::mapping::document::Subject;
 use crate::facts::{Fact, FactSet, FieldRef, Kind, Value};
 use jiff::{SignedDuration, Timestamp};
@@ -23,18 +23,35 @@ const SET_UP_FOR: SignedDuration = SignedDuration::from_hours(24);
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24 + 12);
 
 impl Estate {
+    /// What everything that follows from records of others needs of them: worked out once for all devices or people.
+    pub(super) fn background(&self, of: Subject, rules: &Rules<'_>) -> Departments {
+        match of {
+            Subject::Device => Departments::default(),
+            Subject::Person => self.departments(rules),
+        }
+    }
+
     /// Adds what follows to what sources say of one device or person.
-    pub(super) fn derive(&self, of: Subject, id: &str, facts: &mut FactSet, rules: &Rules<'_>) {
+    pub(super) fn derive(
+        &self,
+        of: Subject,
+        id: &str,
+        facts: &mut FactSet,
+        background: &Departments,
+        rules: &Rules<'_>,
+    ) {
+        let text = |said: Said| said.map(|(value, observed)| (Value::text(value), observed));
         let derived = match of {
-            Subject::Device => vec![(FieldRef::device("phase"), self.phase(id, facts, rules))],
+            Subject::Device => vec![(FieldRef::device("phase"), text(self.phase(id, facts, rules)))],
             Subject::Person => vec![
-                (FieldRef::person("manager"), self.manager_address(id, rules)),
-                (FieldRef::person("employment"), employment(facts, rules)),
+                (FieldRef::person("manager"), text(self.manager_address(id, rules))),
+                (FieldRef::person("employment"), text(employment(facts, rules))),
+                (FieldRef::person("departments"), departments(facts, background, rules)),
             ],
         };
         for (field, value) in derived {
             let Some((value, observed)) = value.filter(|_| facts.said(&field).is_empty()) else { continue };
-            facts.insert(field, Fact { value: Value::text(value), source: Some(REFIT.into()), observed });
+            facts.insert(field, Fact { value, source: Some(REFIT.into()), observed });
         }
     }
 
@@ -100,6 +117,13 @@ impl Estate {
 /// A value that follows, and when what it follows from was observed.
 type Said = Option<(SmolStr, Option<Timestamp>)>;
 
+fn departments(facts: &FactSet, all: &Departments, rules: &Rules<'_>) -> Option<(Value, Option<Timestamp>)> {
+    match known(facts, &FieldRef::person("department"), rules).filter(|_| !all.is_empty())? {
+        (Value::Text(own), observed) => Some((Value::List(all.up(own)), observed)),
+        _ => None,
+    }
+}
+
 fn employment(facts: &FactSet, rules: &Rules<'_>) -> Said {
     let day = |name: &str| time(facts, &FieldRef::person(name), rules);
     if let Some((_, observed)) = day("first_day").filter(|(first, _)| rules.now < *first) {
@@ -110,7 +134,11 @@ fn employment(facts: &FactSet, rules: &Rules<'_>) -> Said {
 }
 
 /// What is believed of a field, and when that was observed.
-fn known<'f>(facts: &'f FactSet, field: &FieldRef, rules: &Rules<'_>) -> Option<(&'f Value, Option<Timestamp>)> {
+pub(super) fn known<'f>(
+    facts: &'f FactSet,
+    field: &FieldRef,
+    rules: &Rules<'_>,
+) -> Option<(&'f Value, Option<Timestamp>)> {
     let resolved = facts.resolve(field, rules.authority, rules.staleness, rules.now);
     Some((resolved.value?, resolved.observed))
 }

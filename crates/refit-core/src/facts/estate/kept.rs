@@ -28,6 +28,9 @@ pub struct Kept {
     /// What is installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub installs: Vec<Install>,
+    /// Whether `installs` are all that is installed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub installs_complete: bool,
     /// What it has to do with others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<Relation>,
@@ -39,8 +42,9 @@ impl Kept {
         self.observed = said.observed.or(self.observed);
         self.deleted = said.deleted;
         self.facts.extend(said.facts);
-        if !said.installs.is_empty() {
+        if said.installs_complete || !said.installs.is_empty() {
             self.installs = said.installs;
+            self.installs_complete = said.installs_complete;
         }
         if !said.relations.is_empty() {
             self.relations = said.relations;
@@ -62,6 +66,7 @@ impl From<Record> for Kept {
             deleted: record.deleted,
             facts: record.facts.into_iter().map(|(field, said)| (field, as_plain(said))).collect(),
             installs: record.installs,
+            installs_complete: record.installs_complete,
             relations: record.relations,
         }
     }

@@ -15,6 +15,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod told;
+mod tree;
 
 pub use assigned::Assigned;
 pub use chain::{Chain, ChainEnd};
@@ -23,6 +24,7 @@ pub use kept::Kept;
 pub use profile::{FieldSaid, Of, Profile, RecordSaid, Rules, SaidBy, Standing};
 pub use source::{Alarm, SHRINK_LIMIT, Source, Taken};
 pub use told::{Entity, Told};
+pub use tree::Departments;
 
 use super::identity::{Change, RecordId, Registry, Settled, Sighting};
 use super::mapping::{KeyKind, Record, document::Subject};

@@ -240,7 +240,7 @@ impl Estate {
             Subject::Person => Root::Person,
         };
         let mut facts = self.facts(&id, rules.fields);
-        self.derive(of, &id, &mut facts, rules);
+        self.derive(of, &id, &mut facts, &self.background(of, rules), rules);
         let of_kind = |field: &&FieldRef| field.root == root;
         let fields = facts.fields().filter(of_kind).map(|field| said_of(&facts, field, rules)).collect();
         let former: BTreeSet<SmolStr> =

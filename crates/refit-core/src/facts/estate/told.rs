@@ -1,7 +1,7 @@
 //! What a server is to know of one device or person: what each source says of it, and what follows from that.
 
-use super::{Estate, REFIT, Rules, profile::believed};
-use crate::facts::mapping::document::Subject;
+use super::{Departments, Estate, REFIT, Rules, profile::believed};
+use crate::facts::mapping::{Install, document::Subject};
 use crate::facts::{FieldRef, Root};
 use jiff::Timestamp;
 use refit_model::entry::Plain;
@@ -19,7 +19,7 @@ pub struct Told {
 
 /// A device or person as a server is to know it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entity {
+pub struct Entity<'e> {
     /// Its id.
     pub id: SmolStr,
     /// Ids of its records, those that were known first in front; the first is its own.
@@ -30,37 +30,44 @@ pub struct Entity {
     pub is_there: bool,
     /// What each source says of it, and what follows from that under the name [`REFIT`].
     pub told: BTreeMap<SmolStr, Told>,
+    /// What is installed on a device, by source: of those alone that list all of it.
+    pub installs: BTreeMap<SmolStr, Vec<&'e Install>>,
     /// The person who is believed to have a device; `None` where nobody says, or it is not known who that is.
     pub person: Option<SmolStr>,
 }
 
 impl Estate {
     /// All devices or people as a server is to know them, by id.
-    pub fn entities<'e>(&'e self, of: Subject, rules: &'e Rules<'e>) -> impl Iterator<Item = Entity> + 'e {
-        self.registry.entities(of).into_iter().map(move |id| self.entity(of, id, rules))
+    pub fn entities<'e>(&'e self, of: Subject, rules: &Rules<'_>) -> impl Iterator<Item = Entity<'e>> {
+        let background = self.background(of, rules);
+        self.registry.entities(of).into_iter().map(move |id| self.entity(of, id, &background, rules))
     }
 
-    fn entity(&self, of: Subject, id: &SmolStr, rules: &Rules<'_>) -> Entity {
+    fn entity(&self, of: Subject, id: &SmolStr, background: &Departments, rules: &Rules<'_>) -> Entity<'_> {
         let nodes = self.registry.records(id);
         let mut anchors: Vec<_> = nodes.iter().map(|node| &node.anchor).collect();
         anchors.sort();
         let mut seen = BTreeSet::new();
         let ids = anchors.into_iter().map(|anchor| anchor.id.clone()).filter(|id| seen.insert(id.clone())).collect();
         let mut told: BTreeMap<SmolStr, Told> = BTreeMap::new();
+        let mut installs: BTreeMap<SmolStr, Vec<&Install>> = BTreeMap::new();
         let mut is_there = false;
-        for node in nodes.iter().filter(|node| !node.gone) {
+        for node in nodes.iter().copied().filter(|node| !node.gone) {
             let source = self.sources.get(&node.record.source);
             for kept in self.kept(node).filter(|kept| !kept.deleted) {
                 is_there = true;
                 let observed = kept.observed.or_else(|| source.and_then(|source| source.said(&kept.records)));
                 let by = told.entry(node.record.source.clone()).or_default();
                 by.observed = by.observed.max(observed);
+                if kept.installs_complete {
+                    installs.entry(node.record.source.clone()).or_default().extend(&kept.installs);
+                }
             }
         }
         let mut facts = self.facts(id, rules.fields);
         // Of what no source has nothing follows that the server would not know by itself.
         if nodes.iter().any(|node| self.sources.contains_key(&node.record.source)) {
-            self.derive(of, id, &mut facts, rules);
+            self.derive(of, id, &mut facts, background, rules);
         }
         let root = match of {
             Subject::Device => Root::Device,
@@ -85,6 +92,6 @@ impl Estate {
             Subject::Device => believed(&self.assigned(&nodes), rules).map(|(person, _)| person),
             Subject::Person => None,
         };
-        Entity { id: id.clone(), ids, name: self.name(of, id, rules), is_there, told, person }
+        Entity { id: id.clone(), ids, name: self.name(of, id, rules), is_there, told, installs, person }
     }
 }

@@ -28,7 +28,7 @@ pub fn model_pages(connectors: &[&Connector], fields: &Fields) -> BTreeMap<Strin
 }
 
 /// Fields that no system says: Refit works them out.
-const OWN: [&str; 3] = ["device.id", "device.phase", "person.id"];
+const OWN: [&str; 4] = ["device.id", "device.phase", "person.departments", "person.id"];
 
 fn said_by_systems(fields: &Fields, root: Root) -> impl Iterator<Item = &Field> {
     fields.of(root).filter(|field| !OWN.contains(&field.name.to_string().as_str()))

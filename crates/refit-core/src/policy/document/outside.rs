@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 pub struct SourceDocument {
     /// Its name.
     pub source: String,
-    /// The connector that reads it.
+    /// The connector that reads it, the source's own name where nothing is said; `scim` where an identity provider tells it to the server by
+    /// itself, so that nothing is read.
     #[serde(default)]
     pub connector: Option<String>,
     /// Who answers for it.

@@ -14,8 +14,10 @@ use std::{
 
 /// What a source's record of a person is.
 pub(super) struct Resource {
-    /// The person, and the resource's id.
+    /// The person.
     pub person: PersonId,
+    /// The resource's id: that of the person, or of one who was merged into that person, where the provider was given that one.
+    pub id: PersonId,
     /// What the provider said, in the names of the schema.
     pub said: Map<String, Value>,
     /// The groups that the person is in: their ids, and what they are called.
@@ -31,7 +33,8 @@ pub(super) fn resource(state: &State, source: &str, person: &PersonId) -> Option
     let all = state.groups.get(source);
     let groups = state.memberships(record, source).into_iter();
     let groups = groups.filter_map(|id| Some((id.clone(), all?.get(&id)?.name.clone()))).collect();
-    Some(Resource { person: person.clone(), said, groups, modified: record.reported.get(source).copied() })
+    let id = state.identity.told_as(source, person).clone();
+    Some(Resource { person: person.clone(), id, said, groups, modified: record.reported.get(source).copied() })
 }
 
 /// Whether a source has a resource of a person.

@@ -3,7 +3,7 @@
 use super::{
     super::Api,
     Asking,
-    asked::{self, Wanted, page, unchanged, version},
+    asked::{self, Wanted, unchanged, version},
     directory,
     error::Refused,
     filter,
@@ -26,27 +26,6 @@ use scim_v2::filter::Filter;
 use serde_json::{Map, Value, json};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Lists those that a filter means.
-pub(super) async fn list(State(api): State<Api>, asking: Asking, request: Request) -> Result<Response, Refused> {
-    listed(&api, asking, Wanted::of(&request)?).await
-}
-
-/// As [`list`], asked by a body.
-pub(super) async fn search(State(api): State<Api>, asking: Asking, request: Request) -> Result<Response, Refused> {
-    let (_, wanted) = asked::read(request).await?;
-    listed(&api, asking, wanted).await
-}
-
-async fn listed(api: &Api, asking: Asking, wanted: Wanted) -> Result<Response, Refused> {
-    let filter = wanted.filter()?;
-    let within = api.clone();
-    let body = api.reading(move |view| {
-        let among = among(view, &asking, filter.as_ref());
-        page(&wanted, filter.as_ref(), among, |id| whole(&within, view, &asking, &id, wanted.members()))
-    });
-    Ok(super::answer(StatusCode::OK, &body.await?))
-}
 
 /// The ids of the groups of a source that a filter may mean.
 pub(super) fn among(view: &View, asking: &Asking, filter: Option<&Filter>) -> Vec<SmolStr> {
@@ -105,7 +84,7 @@ pub(super) async fn change(State(api): State<Api>, asking: Asking, request: Requ
     let (headers, change) = asked::read::<Change>(request).await?;
     let of = api.clone();
     let (source, named) = (asking.source.clone(), asking.id.clone().unwrap_or_default());
-    let members = move || of.inner.directory.members(&of.shell().view().state, &source, &named);
+    let members = move || member_ids(&of, &of.shell().view(), &source, &named);
     let id =
         change_to(&api, &asking, &headers, |record| GroupChange::read(&change, asking.id.as_deref(), record, &members))
             .await?;
@@ -136,7 +115,8 @@ async fn change_to(
         members.extend(api.inner.directory.members(&view.state, &asking.source, &id).into_iter().map(|it| (it, false)));
     }
     are_users(&view, asking, &change.members)?;
-    members.extend(change.members);
+    let person = |id: &PersonId| view.state.identity.person(id).clone();
+    members.extend(change.members.iter().map(|(id, is_member)| (person(id), *is_member)));
     tell(api, asking, &id, Some(change.name), change.external, members).await?;
     Ok(id)
 }
@@ -213,7 +193,7 @@ fn not_taken(view: &View, asking: &Asking, name: &str, own: Option<&SmolStr>) ->
 /// Refuses members whom this source does not know as users: nobody is silently left out of a group.
 fn are_users(view: &View, asking: &Asking, members: &BTreeMap<PersonId, bool>) -> Result<(), Refused> {
     let unknown = members.iter().filter(|(person, is_member)| {
-        let person = view.state.people.get(*person);
+        let person = view.state.people.get(view.state.identity.person(person));
         **is_member && !person.is_some_and(|record| directory::speaks_of(record, &asking.source))
     });
     let unknown: Vec<&PersonId> = unknown.map(|(person, _)| person).collect();
@@ -229,6 +209,22 @@ fn are_users(view: &View, asking: &Asking, members: &BTreeMap<PersonId, bool>) -
     ))
 }
 
+/// Who is in a group, by the ids under which its source knows them.
+fn member_ids(api: &Api, view: &View, source: &str, group: &str) -> Vec<PersonId> {
+    let members = api.inner.directory.members(&view.state, source, group);
+    let otherwise = view.state.identity.told_otherwise(source);
+    if otherwise.is_empty() {
+        return members;
+    }
+    let own = |person: PersonId| match otherwise.get(&person) {
+        Some(id) => (*id).clone(),
+        None => person,
+    };
+    let mut ids: Vec<PersonId> = members.into_iter().map(own).collect();
+    ids.sort();
+    ids
+}
+
 /// A group as answers have it, with who is in it or without.
 pub(super) fn whole(
     api: &Api,
@@ -238,7 +234,7 @@ pub(super) fn whole(
     with_members: bool,
 ) -> Option<Map<String, Value>> {
     let record = view.state.groups.get(&asking.source)?.get(id)?;
-    let members = api.inner.directory.members(&view.state, &asking.source, id);
+    let members = member_ids(api, view, &asking.source, id);
     let ids: Vec<&str> = members.iter().map(PersonId::as_str).collect();
     // The same whether or not members are asked for.
     let version = version(&json!([record.name, record.external, ids]));

@@ -11,17 +11,17 @@
 //! - `person.rs` The facts that a resource says of a person.
 //! - `directory.rs` The resources that there are, and whose.
 //! - `asked.rs` What of resources clients want to read, and which version they have.
-//! - `users.rs` `/Users`; `groups.rs` `/Groups`, `group_change.rs` what is sent of them (decision 0144); `everything.rs` both at once;
-//!   `discovery.rs` what clients ask before they begin.
+//! - `users.rs` `/Users`; `groups.rs` `/Groups`, `group_change.rs` what is sent of them (decision 0144); `listing.rs` lists of either,
+//!   and of both at once; `discovery.rs` what clients ask before they begin.
 
 mod asked;
 mod directory;
 mod discovery;
 mod error;
-mod everything;
 mod filter;
 mod group_change;
 mod groups;
+mod listing;
 mod patch;
 mod person;
 mod schema;
@@ -49,18 +49,18 @@ use std::collections::HashMap;
 
 /// The paths of the protocol.
 pub(super) fn router() -> Router<Api> {
-    let users = get(users::list).post(users::create);
+    let users = get(listing::users).post(users::create);
     let user = get(users::get).put(users::replace).patch(users::change).delete(users::delete);
-    let groups = get(groups::list).post(groups::create);
+    let groups = get(listing::groups).post(groups::create);
     let group = get(groups::get).put(groups::replace).patch(groups::change).delete(groups::delete);
     Router::new()
         .route("/scim/{source}/v2/Users", users.fallback(not_allowed))
-        .route("/scim/{source}/v2/Users/.search", post(users::search).fallback(not_allowed))
+        .route("/scim/{source}/v2/Users/.search", post(listing::among_users).fallback(not_allowed))
         .route("/scim/{source}/v2/Users/{id}", user.fallback(not_allowed))
         .route("/scim/{source}/v2/Groups", groups.fallback(not_allowed))
-        .route("/scim/{source}/v2/Groups/.search", post(groups::search).fallback(not_allowed))
+        .route("/scim/{source}/v2/Groups/.search", post(listing::among_groups).fallback(not_allowed))
         .route("/scim/{source}/v2/Groups/{id}", group.fallback(not_allowed))
-        .route("/scim/{source}/v2/.search", post(everything::search).fallback(not_allowed))
+        .route("/scim/{source}/v2/.search", post(listing::among_all).fallback(not_allowed))
         .route("/scim/{source}/v2/ServiceProviderConfig", get(discovery::config).fallback(not_allowed))
         .route("/scim/{source}/v2/ResourceTypes", get(discovery::types).fallback(not_allowed))
         .route("/scim/{source}/v2/ResourceTypes/{id}", get(discovery::one_type).fallback(not_allowed))

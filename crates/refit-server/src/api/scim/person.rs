@@ -13,7 +13,7 @@ pub(super) const RECORD: &str = "scim";
 pub(super) fn facts(
     resource: &Map<String, Value>,
     address_of: impl Fn(&str) -> Option<SmolStr>,
-) -> [(&'static str, Option<Plain>); 8] {
+) -> [(&'static str, Option<Plain>); 9] {
     let extension = resource.get(ENTERPRISE).and_then(Value::as_object);
     let text = |of: Option<&Map<String, Value>>, name: &str| of?.get(name)?.as_str().map(SmolStr::from);
     let country = preferred(resource, "addresses").and_then(|address| address.get("country")?.as_str());
@@ -34,6 +34,7 @@ pub(super) fn facts(
         (RECORD, Some(SmolStr::from(record))),
         ("email", email(resource)),
         ("department", text(extension, "department")),
+        ("division", text(extension, "division")),
         ("title", text(Some(resource), "title")),
         ("cost_centre", text(extension, "costCenter")),
         ("country", country),
@@ -78,11 +79,12 @@ mod tests {
             "userName": "ada", "title": "Analyst", "active": true, "userType": "External contractor",
             "emails": [{ "value": "ada@home.example", "primary": true }, { "value": "ada@acme.example", "type": "Work" }],
             "addresses": [{ "type": "work", "country": "gb" }],
-            ENTERPRISE: { "department": "Engineering", "costCenter": "4711", "manager": { "value": "m1" } },
+            ENTERPRISE: { "department": "Engineering", "division": "R&D", "costCenter": "4711", "manager": { "value": "m1" } },
         });
         let all = [
             "email: ada@acme.example",
             "department: Engineering",
+            "division: R&D",
             "title: Analyst",
             "cost_centre: 4711",
             "country: GB",

@@ -41,6 +41,8 @@ pub(super) struct Attribute {
     pub key: bool,
     /// Whether it follows from other resources: what is sent of it is passed over.
     pub read_only: bool,
+    /// The values that are meant, where they are few (`canonicalValues`); others are kept as well.
+    pub usual: &'static [&'static str],
     /// What it is.
     pub what: &'static str,
 }
@@ -50,7 +52,8 @@ const fn text(name: &'static str, what: &'static str) -> Attribute {
 }
 
 const fn complex(name: &'static str, many: bool, parts: &'static [Attribute], what: &'static str) -> Attribute {
-    Attribute { name, kind: Kind::Complex(parts), many, case_exact: false, key: false, read_only: false, what }
+    let kind = Kind::Complex(parts);
+    Attribute { name, kind, many, case_exact: false, key: false, read_only: false, usual: &[], what }
 }
 
 impl Attribute {
@@ -60,7 +63,8 @@ impl Attribute {
 }
 
 const PRIMARY: Attribute = Attribute { kind: Kind::Bool, ..text("primary", "Whether it is the preferred one.") };
-const TYPE: Attribute = text("type", "What it is for: `work`, `home` or `other`.");
+const TYPE: Attribute =
+    Attribute { usual: &["work", "home", "other"], ..text("type", "What it is for: `work`, `home` or `other`.") };
 
 /// The attributes of users that are kept.
 pub(super) const CORE: &[Attribute] = &[
@@ -112,7 +116,7 @@ pub(super) const CORE: &[Attribute] = &[
             &[
                 Attribute { case_exact: true, ..text("value", "The group's id.") },
                 text("display", "What the group is called."),
-                text("type", "How the user is in it: always `direct`."),
+                Attribute { usual: &["direct"], ..text("type", "How the user is in it: always `direct`.") },
             ],
             "The groups that the user is in, as `/Groups` says: what they are called is `person.groups`.",
         )
@@ -132,7 +136,7 @@ pub(super) const OF_GROUPS: &[Attribute] = &[
         &[
             Attribute { case_exact: true, ..text("value", "The id of the member's resource.") },
             text("$ref", "Where that resource is.").of(Kind::Reference),
-            text("type", "What it is: always `User`."),
+            Attribute { usual: &["User"], ..text("type", "What it is: always `User`.") },
         ],
         "Who is in the group: users, and no groups.",
     ),
@@ -143,7 +147,7 @@ pub(super) const EXTENSION: &[Attribute] = &[
     text("employeeNumber", "The number of the employee."),
     text("costCenter", "The cost centre: `person.cost_centre`."),
     text("organization", "The organisation."),
-    text("division", "The division."),
+    text("division", "What the department is part of: `person.division`."),
     text("department", "The department: `person.department`."),
     complex(
         "manager",
@@ -289,6 +293,9 @@ pub(super) fn described(attribute: &Attribute) -> Value {
     });
     if let Kind::Reference = attribute.kind {
         said["referenceTypes"] = json!(["User"]);
+    }
+    if !attribute.usual.is_empty() {
+        said["canonicalValues"] = json!(attribute.usual);
     }
     match parts {
         Some(parts) => said["subAttributes"] = parts.into(),

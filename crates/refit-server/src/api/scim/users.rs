@@ -2,8 +2,8 @@
 
 use super::{
     super::Api,
-    Asking, answer,
-    asked::{self, Wanted, page, unchanged, version},
+    Asking,
+    asked::{self, Wanted, unchanged, version},
     directory::{Resource, resource},
     error::Refused,
     filter,
@@ -23,27 +23,6 @@ use scim_v2::filter::Filter;
 use serde_json::{Map, Value, json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
-
-/// Lists those that a filter means.
-pub(super) async fn list(State(api): State<Api>, asking: Asking, request: Request) -> Result<Response, Refused> {
-    listed(&api, asking, Wanted::of(&request)?).await
-}
-
-/// As [`list`], asked by a body.
-pub(super) async fn search(State(api): State<Api>, asking: Asking, request: Request) -> Result<Response, Refused> {
-    let (_, wanted) = asked::read(request).await?;
-    listed(&api, asking, wanted).await
-}
-
-async fn listed(api: &Api, asking: Asking, wanted: Wanted) -> Result<Response, Refused> {
-    let filter = wanted.filter()?;
-    let within = api.clone();
-    let body = api.reading(move |view| {
-        let among = among(&within, view, &asking, filter.as_ref());
-        page(&wanted, filter.as_ref(), among, |person| whole_of(view, &asking, &person))
-    });
-    Ok(answer(StatusCode::OK, &body.await?))
-}
 
 /// The people of whom a source has a resource that a filter may mean.
 pub(super) fn among(api: &Api, view: &View, asking: &Asking, filter: Option<&Filter>) -> Vec<PersonId> {
@@ -78,11 +57,13 @@ pub(super) async fn create(State(api): State<Api>, asking: Asking, request: Requ
     // Whom another system knows by the same address is the same person.
     let known = person::email(&sent).and_then(|address| api.inner.directory.with_address(&view.state, &address));
     let person = known.unwrap_or_else(|| PersonId::new(uuid::Uuid::now_v7().simple().to_string()));
-    if resource(&view.state, &asking.source, &person).is_some() {
-        return Err(Refused::taken(format!("there is a user with that address already: its id is `{person}`")));
+    if let Some(there) = resource(&view.state, &asking.source, &person) {
+        return Err(Refused::taken(format!("there is a user with that address already: its id is `{}`", there.id)));
     }
-    let mut response = put(&api, &asking, person.clone(), sent, StatusCode::CREATED).await?;
-    if let Ok(location) = HeaderValue::from_str(&asking.location("Users", person.as_str())) {
+    // Who was told of before, and taken back, has the same id again.
+    let id = view.state.identity.told_as(&asking.source, &person).clone();
+    let mut response = put(&api, &asking, person, sent, StatusCode::CREATED).await?;
+    if let Ok(location) = HeaderValue::from_str(&asking.location("Users", id.as_str())) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
@@ -138,7 +119,8 @@ async fn put(
 ) -> Result<Response, Refused> {
     let view = api.shell().view();
     let address_of = |id: &str| {
-        let resource = resource(&view.state, &asking.source, &PersonId::new(id))?;
+        let id = PersonId::new(id);
+        let resource = resource(&view.state, &asking.source, view.state.identity.person(&id))?;
         person::email(&resource.said)
     };
     let facts = person::facts(&said, address_of);
@@ -187,7 +169,8 @@ fn not_taken(
     let name = sent.get("userName").and_then(Value::as_str).unwrap_or_default();
     match api.inner.directory.named(&view.state, &asking.source, name).filter(|known| Some(known) != own) {
         Some(other) => {
-            Err(Refused::taken(format!("userName: there is a user of that name already: its id is `{other}`")))
+            let id = view.state.identity.told_as(&asking.source, &other);
+            Err(Refused::taken(format!("userName: there is a user of that name already: its id is `{id}`")))
         }
         None => Ok(()),
     }
@@ -207,13 +190,13 @@ fn whole(asking: &Asking, resource: &Resource) -> Map<String, Value> {
         schemas.push(ENTERPRISE);
     }
     whole.insert("schemas".into(), schemas.into());
-    whole.insert("id".into(), resource.person.as_str().into());
+    whole.insert("id".into(), resource.id.as_str().into());
     if !resource.groups.is_empty() {
         let group = |(id, name): &(SmolStr, SmolStr)| json!({ "value": id, "display": name, "type": "direct" });
         whole.insert("groups".into(), resource.groups.iter().map(group).collect());
     }
     let mut meta = json!({
-        "resourceType": "User", "location": asking.location("Users", resource.person.as_str()),
+        "resourceType": "User", "location": asking.location("Users", resource.id.as_str()),
         "version": version_of(resource),
     });
     if let Some(modified) = resource.modified {

@@ -31,7 +31,9 @@ impl State {
             installs || device.seen_by == observed.source
         });
         if let Some(index) = observer.map(|device| device.index) {
-            self.returned(seq, index, at);
+            // A system that is read says when it heard of the device, which may be long ago.
+            let is_hearsay = self.readings.contains_key(&observed.source);
+            self.returned(seq, index, if is_hearsay { observed.observed.min(at) } else { at });
         }
         let before = self.devices.get(&observed.device).map(|device| platforms(device)).unwrap_or_default();
         self.change(&observed.device, |device| {

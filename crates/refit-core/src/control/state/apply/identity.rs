@@ -22,8 +22,8 @@ impl State {
         let (mut from, mut into) = (DeviceRecord::clone(from), DeviceRecord::clone(into));
         let moves = self.agent_of_the_two(&from, &into);
         if moves {
-            into.leave_endpoint();
-            from.give_endpoint(&mut into);
+            into.leave_endpoint(self.is_hearsay(&into));
+            from.give_endpoint(&mut into, self.is_hearsay(&from));
         }
         into.learn(&from);
         from.retired = Some(at);
@@ -70,8 +70,8 @@ impl State {
             for slot in came {
                 from.spells.remove(&slot);
             }
-            device.leave_endpoint();
-            from.give_endpoint(&mut device);
+            device.leave_endpoint(self.is_hearsay(&device));
+            from.give_endpoint(&mut device, self.is_hearsay(&from));
         }
         device.retired = None;
         (device.revised, from.revised) = (seq, seq);
@@ -91,9 +91,17 @@ impl State {
     fn agent_of_the_two(&self, from: &DeviceRecord, into: &DeviceRecord) -> bool {
         let joined = |record: &DeviceRecord| self.agents.devices.get(&record.id).map(|agent| agent.joined);
         match (joined(from), joined(into)) {
-            (None, None) => from.has_endpoint() && (!into.has_endpoint() || from.seen > into.seen),
+            (None, None) => {
+                let has = |record: &DeviceRecord| record.has_endpoint(self.is_hearsay(record));
+                has(from) && (!has(into) || from.seen > into.seen)
+            }
             (from, into) => from > into,
         }
+    }
+
+    /// Whether what is known to be on a device comes from a system that the server reads, and not from the device.
+    fn is_hearsay(&self, record: &DeviceRecord) -> bool {
+        self.readings.contains_key(&record.seen_by)
     }
 
     fn agent_moves(&mut self, from: &DeviceId, to: &DeviceId) {
@@ -120,23 +128,25 @@ impl State {
 
 impl DeviceRecord {
     /// Whether an agent, or something in its place, speaks of the device.
-    fn has_endpoint(&self) -> bool {
-        self.observes_installs() || self.history.is_some() || self.reported.contains_key(report::SOURCE)
+    fn has_endpoint(&self, is_hearsay: bool) -> bool {
+        (self.observes_installs() && !is_hearsay)
+            || self.history.is_some()
+            || self.reported.contains_key(report::SOURCE)
     }
 
     fn observes_installs(&self) -> bool {
         !self.installs.is_empty() || self.universe.is_some()
     }
 
-    /// The sources that speak for what is on the device.
-    fn endpoints(&self) -> BTreeSet<SmolStr> {
-        let observer = self.observes_installs().then(|| self.seen_by.clone());
+    /// The sources that speak for what is on the device, as it does itself.
+    fn endpoints(&self, is_hearsay: bool) -> BTreeSet<SmolStr> {
+        let observer = (self.observes_installs() && !is_hearsay).then(|| self.seen_by.clone());
         observer.into_iter().chain([SmolStr::new_static(report::SOURCE)]).collect()
     }
 
     /// Hands over what only an agent can know of a device. What the other had of that is gone by then.
-    fn give_endpoint(&mut self, to: &mut DeviceRecord) {
-        for by in self.endpoints() {
+    fn give_endpoint(&mut self, to: &mut DeviceRecord, is_hearsay: bool) {
+        for by in self.endpoints(is_hearsay) {
             for (field, value) in self.sources_facts(&by) {
                 to.facts.entry_or_insert(field, Default::default).insert(by.clone(), value);
             }
@@ -159,8 +169,8 @@ impl DeviceRecord {
     }
 
     /// Forgets what only an agent can know of a device.
-    fn leave_endpoint(&mut self) {
-        for by in self.endpoints() {
+    fn leave_endpoint(&mut self, is_hearsay: bool) {
+        for by in self.endpoints(is_hearsay) {
             self.sources_facts(&by);
             self.reported.remove(&by);
             self.said.remove(&by);

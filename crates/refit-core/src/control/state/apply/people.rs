@@ -5,8 +5,10 @@ use crate::control::{
     event::{GroupObserved, PersonMerged, PersonObserved},
     groups::GroupRecord,
 };
+use crate::facts::estate::REFIT;
 use jiff::Timestamp;
 use refit_model::PersonId;
+use smol_str::SmolStr;
 use std::sync::Arc;
 
 impl State {
@@ -65,6 +67,10 @@ impl State {
         let before = std::mem::replace(&mut gone.revised, seq);
         self.changes.person(&merged.from, before, seq);
         let person = Arc::make_mut(self.people.entry(merged.into.clone()).or_default());
+        let told = |source: &&SmolStr| {
+            *source != REFIT && !self.readings.contains_key(*source) && !person.reported.contains_key(*source)
+        };
+        self.identity.goes_on_telling(&merged.from, reported.keys().filter(told).cloned());
         for (field, said) in facts {
             let known = person.facts.entry(field).or_default();
             for (source, reference) in said {
@@ -81,6 +87,31 @@ impl State {
         }
         let before = std::mem::replace(&mut person.revised, seq);
         self.changes.person(&merged.into, before, seq);
+    }
+
+    /// Somebody is one by themselves again: what was told under their id is said of them and of nobody else.
+    pub(super) fn person_split(&mut self, seq: u64, id: &PersonId) {
+        let holder = self.identity.person(id).clone();
+        let sources = self.identity.split_person(id);
+        let Some(from) = self.people.get_mut(&holder).filter(|_| !sources.is_empty() && holder != *id) else { return };
+        let from = Arc::make_mut(from);
+        let (mut facts, mut reported) = (Vec::new(), Vec::new());
+        for source in &sources {
+            for (field, said) in &mut from.facts {
+                facts.extend(said.remove(source).map(|reference| (field.clone(), source.clone(), reference)));
+            }
+            reported.extend(from.reported.remove(source).map(|at| (source.clone(), at)));
+        }
+        from.facts.retain(|_, said| !said.is_empty());
+        let before = std::mem::replace(&mut from.revised, seq);
+        self.changes.person(&holder, before, seq);
+        let person = Arc::make_mut(self.people.entry(id.clone()).or_default());
+        for (field, source, reference) in facts {
+            person.facts.entry(field).or_default().insert(source, reference);
+        }
+        person.reported.extend(reported);
+        let before = std::mem::replace(&mut person.revised, seq);
+        self.changes.person(id, before, seq);
     }
 
     pub(super) fn person_erased(&mut self, seq: u64, at: Timestamp, id: &PersonId) {

@@ -116,6 +116,68 @@ fn who_has_not_begun_is_starting_and_who_is_past_the_last_day_has_left() {
     );
 }
 
+/// A person of a department that is said to be part of a division.
+fn member(number: usize, department: &str, division: Option<&str>) -> Record {
+    let mut member = person(number, &[]);
+    let said = [("department", Some(department)), ("division", division)];
+    let said = said.into_iter().filter_map(|(field, value)| Some((FieldRef::person(field), value?)));
+    member.facts.extend(said.map(|(field, value)| (field, Said::Value(Value::text(value)))));
+    member
+}
+
+/// All that the department of a person is part of, and who says so.
+fn departments(estate: &Estate, number: usize) -> Option<(String, String)> {
+    let profile = profile(estate, "hr", number, &[]);
+    let field = profile.fields.iter().find(|it| it.field == FieldRef::person("departments"))?;
+    let Some(Plain::List(list)) = &field.value else { return None };
+    let list: Vec<&str> = list.iter().map(SmolStr::as_str).collect();
+    Some((list.join(" < "), field.source.clone()?.to_string()))
+}
+
+#[test]
+fn a_department_is_part_of_what_most_of_its_people_say() {
+    let mut estate = Estate::default();
+    let mut consultant = member(9, "Platform", None);
+    consultant.facts.insert(FieldRef::person("departments"), Said::Value(Value::list(["Platform", "Outside"])));
+    let people = vec![
+        member(1, "Platform", Some("Engineering")),
+        member(2, "Platform", Some("Sales")),
+        member(3, "Platform", Some("Engineering")),
+        member(4, "Engineering", Some("R&D")),
+        member(5, "R&D", None),
+        member(6, "Sales", Some("Sales")),
+        member(7, "Legal", Some("Finance")),
+        member(8, "Finance", Some("Legal")),
+        consultant,
+    ];
+    take(&mut estate, "hr", 0, people).unwrap();
+    let refit = |list: &str| Some((list.to_owned(), REFIT.to_owned()));
+    for number in 1..=3 {
+        assert_eq!(
+            departments(&estate, number),
+            refit("Platform < Engineering < R&D"),
+            "one who says otherwise is one"
+        );
+    }
+    assert_eq!(departments(&estate, 5), refit("R&D"), "the top is part of nothing");
+    assert_eq!(departments(&estate, 6), refit("Sales"));
+    assert_eq!(departments(&estate, 7), refit("Legal < Finance"), "it does not go round");
+    assert_eq!(departments(&estate, 9), Some(("Platform < Outside".into(), "hr".into())), "who says it is believed");
+    // What a server is told is the same.
+    let told = rules_at(1, &[], |rules| {
+        let ada = estate.entities(Subject::Person, rules).find(|person| person.id == "hr/1+0").unwrap();
+        ada.told[REFIT].facts[&FieldRef::person("departments")].to_string()
+    });
+    assert!(told.contains("Engineering") && told.contains("R&D"), "{told}");
+}
+
+#[test]
+fn where_nobody_says_what_departments_are_part_of_nothing_follows() {
+    let mut estate = Estate::default();
+    take(&mut estate, "hr", 0, vec![member(1, "Platform", None)]).unwrap();
+    assert_eq!(departments(&estate, 1), None);
+}
+
 /// A device that was seen and enrolled so many hours before it was read.
 fn device(seen: Option<i64>, enrolled: Option<i64>, owner: Option<&str>) -> Record {
     let mut device = record(Subject::Device, "7", &[(KeyKind::Serial, "C02XK1")], &[]);

@@ -23,7 +23,7 @@ fn agent(id: &str, since: i64) -> (Sighting, Timestamp) {
     (sighting, time(since))
 }
 
-fn entities(estate: &Estate, hours: i64) -> Vec<Entity> {
+fn entities(estate: &Estate, hours: i64) -> Vec<Entity<'_>> {
     let (fields, authority, staleness) = (Fields::builtin(), Authority::default(), Staleness::default());
     let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(hours) };
     estate.entities(Subject::Device, &rules).collect()

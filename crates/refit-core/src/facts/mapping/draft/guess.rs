@@ -75,6 +75,7 @@ const PERSON_KEYS: &[(&str, Names)] = &[
 const PERSON_FIELDS: &[(&str, Names)] = &[
     ("person.email", &["email", "mail", "workemail", "emailaddress", "emailwork", "primaryemail"]),
     ("person.department", &["department", "dept", "team", "orgunit", "organization"]),
+    ("person.division", &["division", "businessunit", "parentdepartment"]),
     ("person.title", &["title", "jobtitle", "position"]),
     ("person.site", &["site", "location", "office", "worksite", "officelocation"]),
     ("person.country", &["country", "countrycode"]),
