@@ -1,5 +1,6 @@
 //! `cargo xtask generate`: the JSON Schemas, the description of the API and the agent protocol's in `schemas/`, from the types; what
-//! other systems call the fields of the model in `docs/model/`, from the connectors.
+//! other systems call the fields of the model in `docs/model/`, from the connectors; business events in `schemas/events/`,
+//! `schemas/asyncapi.json` and `docs/events/`, from their catalogue.
 
 use super::process::{self, cargo, program, target, workspace};
 use anyhow::{Context, Result, ensure};
@@ -9,8 +10,8 @@ use std::{
     path::Path,
 };
 
-/// The folders that are generated, whole.
-const FOLDERS: [&str; 2] = ["schemas", "docs/model"];
+/// The folders that are generated, whole; one that is in another comes after it.
+const FOLDERS: [&str; 4] = ["schemas", "schemas/events", "docs/model", "docs/events"];
 
 /// Writes generated files, or with `check` says which are not up to date.
 pub fn run(check: bool) -> Result<()> {
@@ -25,6 +26,8 @@ pub fn run(check: bool) -> Result<()> {
     process::run(cargo().args(protocol).arg(schemas.join("agent-protocol.json")))?;
     let model = ["run", "--quiet", "--package", "refit-core", "--example", "model", "--"];
     process::run(cargo().args(model).arg(workspace().join("connectors")).arg(fresh.join("docs/model")))?;
+    let events = ["run", "--quiet", "--package", "refit-core", "--example", "events", "--"];
+    process::run(cargo().args(events).arg(&schemas).arg(fresh.join("docs/events")))?;
     let mut stale = Vec::new();
     for folder in FOLDERS {
         let committed = workspace().join(folder);
@@ -51,6 +54,9 @@ fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            continue;
+        }
         files.insert(entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path())?);
     }
     Ok(files)

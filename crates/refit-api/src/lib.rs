@@ -20,6 +20,8 @@ mod rollout;
 mod schema;
 mod signal;
 mod source;
+mod stream;
+mod subscription;
 mod token;
 mod trust;
 
@@ -38,5 +40,7 @@ pub use rollout::*;
 pub use schema::schemas;
 pub use signal::*;
 pub use source::*;
+pub use stream::*;
+pub use subscription::*;
 pub use token::*;
 pub use trust::*;

@@ -47,6 +47,12 @@ pub type RolloutPage = Page<crate::RolloutSaid>;
 pub type SignalPage = Page<crate::SignalSaid>;
 /// Sources.
 pub type SourcePage = Page<crate::SourceSaid>;
+/// Subscriptions.
+pub type SubscriptionPage = Page<crate::Subscription>;
+/// Attempts to deliver events.
+pub type DeliveryPage = Page<crate::DeliverySaid>;
+/// Events that were given up.
+pub type DeadLetterPage = Page<crate::DeadLetter>;
 /// Disruption groups.
 pub type GroupPage = Page<crate::GroupSaid>;
 /// Webhooks.

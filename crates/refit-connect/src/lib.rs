@@ -4,6 +4,7 @@
 //! to those who decide.
 
 pub mod feeds;
+pub mod outbound;
 pub mod prometheus;
 mod retry;
 pub mod systems;

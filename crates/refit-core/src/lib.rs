@@ -4,9 +4,11 @@
 //! argument, and the same inputs give the same bytes. That is what makes planning, simulation, replay and testing the same
 //! code as production (docs/ARCHITECTURE.md).
 
+pub mod business;
 pub mod calendar;
 pub mod control;
 pub mod decide;
+pub mod delivery;
 pub mod engine;
 pub mod facts;
 pub mod plan;

@@ -89,6 +89,7 @@ async fn serve(which: &str) {
         catalog: Titles::default(),
         hostname: String::new(),
         version: "bench".into(),
+        webhook_private: Vec::new(),
     };
     let server = Server::start(options).await.unwrap();
     println!("{}", server.address().address);

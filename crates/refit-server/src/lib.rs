@@ -6,6 +6,7 @@
 //! - [`connections`] The systems that it may talk to.
 //! - [`api`] What it answers, over HTTP.
 //! - [`agents`] What devices ask.
+//! - `stream`, [`deliveries`] Business events from the log, and sending them to subscriptions.
 //! - [`matching`] Which advisories concern a distribution's packages.
 //! - [`policy`] Applying a policy repository in one step.
 //! - [`erasures`] Erasing again who was erased after a backup was made.
@@ -16,6 +17,7 @@ pub mod agents;
 pub mod api;
 mod background;
 pub mod connections;
+pub mod deliveries;
 pub mod erasures;
 mod jobs;
 pub mod log;
@@ -24,6 +26,7 @@ pub mod metrics;
 pub mod policy;
 pub mod shell;
 pub mod start;
+mod stream;
 pub mod tls;
 pub mod tokens;
 mod webhooks;

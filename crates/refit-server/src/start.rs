@@ -2,12 +2,14 @@
 //!
 //! Files in the data folder besides the log's: `tls/`, `keys/` (the key that signs what devices are told), `admin.token` (the first token, which may do everything),
 //! `server.json` (where a running server listens, for the command line on the same machine), `server.alive` (until when it was
-//! known to listen), `server.feeds` (the feeds that were last matched), `erase-again` (people whose erasure a restored log lacks).
+//! known to listen), `server.feeds` (the feeds that were last matched), `erase-again` (people whose erasure a restored log lacks),
+//! `deliveries/` (how far sending events to subscriptions is).
 
 use crate::{
     agents::{self, Agents, Authority},
     api::{self, Api},
     connections::Connections,
+    deliveries::Deliveries,
     erasures,
     jobs::{self, LEASE, Pace, Troubles},
     matching::Packages,
@@ -18,6 +20,7 @@ use crate::{
 };
 use axum_server::{Handle, accept::NoDelayAcceptor, tls_rustls::RustlsConfig};
 use jiff::{Timestamp, Zoned};
+use refit_connect::outbound::Outbound;
 use refit_core::{
     control::{Actor, Input},
     policy::resolve::Titles,
@@ -56,6 +59,8 @@ pub struct Options {
     pub certificates: Option<(PathBuf, PathBuf)>,
     /// The systems that it may talk to.
     pub connections: Connections,
+    /// Hosts (`host:port`) that events may be sent to though they are private, and without TLS.
+    pub webhook_private: Vec<String>,
     /// The catalog's titles.
     pub catalog: Titles,
     /// The machine's name, for its certificate and its lease.
@@ -82,6 +87,7 @@ pub struct Address {
 pub struct Server {
     shell: Shell,
     agents: Agents,
+    deliveries: Deliveries,
     packages: Packages,
     store: Arc<SqliteStore>,
     fence: Fence,
@@ -159,8 +165,18 @@ pub fn token_file(data: &Path) -> PathBuf {
 impl Server {
     /// Opens the log and listens.
     pub async fn start(options: Options) -> Result<Server, ServerError> {
-        let Options { data, listen, public, approvals, certificates, connections, catalog, hostname, version } =
-            options;
+        let Options {
+            data,
+            listen,
+            public,
+            approvals,
+            certificates,
+            connections,
+            webhook_private,
+            catalog,
+            hostname,
+            version,
+        } = options;
         let (store, opened) = open_sqlite(&data).await?;
         match &opened.lost {
             Some(_) => tracing::error!(folder = %data.display(), "{opened}"),
@@ -230,7 +246,10 @@ impl Server {
         jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, clients, tls.clone()))));
         let troubles = Troubles::default();
         jobs.spawn(jobs::monitoring(shell.clone(), connections, troubles.clone(), Pace::default()));
-        let limits = api::Options { troubles, ..api::Options::default() };
+        let outbound = Outbound::new(webhook_private);
+        let deliveries = Deliveries::new(shell.clone(), agents.clone(), outbound, data.join("deliveries"));
+        jobs.spawn(deliveries.clone().run());
+        let limits = api::Options { troubles, deliveries: Some(deliveries.clone()), ..api::Options::default() };
         let api = Api::new(shell.clone(), agents.clone(), limits);
         api.metrics().include(|registry| shell.metrics().register(registry));
         let router = api::router(api).merge(agents::router(agents.clone()));
@@ -243,7 +262,7 @@ impl Server {
             .serve(router.into_make_service_with_connect_info::<SocketAddr>());
         let listening = tokio::spawn(listening);
         tracing::info!(address = %address.address, "listening");
-        Ok(Server { shell, agents, packages, store, fence, data, address, handle, listening, jobs })
+        Ok(Server { shell, agents, deliveries, packages, store, fence, data, address, handle, listening, jobs })
     }
 
     /// The shell.
@@ -285,6 +304,7 @@ impl Server {
         self.jobs.abort_all();
         while self.jobs.join_next().await.is_some() {}
         self.agents.flush().await;
+        self.deliveries.keep().await;
         self.shell.close("it shuts down").await;
         if !self.listening.is_finished() {
             let _ = tokio::time::timeout(GRACE + Duration::from_secs(1), &mut self.listening).await;
@@ -299,8 +319,8 @@ impl Server {
         let now = self.shell.now();
         let _ = write_private(&jobs::alive_file(&self.data), format!("{now}\n").as_bytes());
         self.store.release_lease(self.fence).await?;
-        let Server { shell, agents, store, .. } = self;
-        drop((shell, agents));
+        let Server { shell, agents, deliveries, store, .. } = self;
+        drop((shell, agents, deliveries));
         if let Some(store) = Arc::into_inner(store) {
             store.close().await?;
         }

@@ -116,6 +116,9 @@ pub struct Summary {
 const OF_SOURCES: [&str; 6] =
     ["device.merged", "device.split", "group.observed", "person.merged", "person.split", "source.read"];
 
+/// Who is sent business events changes nothing of what devices are told.
+const OF_SUBSCRIPTIONS: [&str; 2] = ["subscription.removed", "subscription.set"];
+
 /// What takes the days that small runs do not have: it is looked for among what happens to releases in fleets.
 const OF_FLEETS: [&str; 1] = ["gate.asked"];
 
@@ -134,7 +137,8 @@ impl Summary {
 
     /// Kinds of events that never occurred, of those that a simulation drives.
     pub fn missing_events(&self) -> Vec<&'static str> {
-        let elsewhere = |kind: &&str| OF_SOURCES.contains(kind) || OF_FLEETS.contains(kind);
+        let elsewhere =
+            |kind: &&str| OF_SOURCES.contains(kind) || OF_FLEETS.contains(kind) || OF_SUBSCRIPTIONS.contains(kind);
         let driven = Event::KINDS.iter().map(|(kind, _)| *kind).filter(|kind| !elsewhere(kind));
         driven.filter(|kind| !self.events.contains_key(kind)).collect()
     }

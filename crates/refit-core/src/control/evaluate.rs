@@ -6,7 +6,7 @@
 use super::{
     budget::group_name,
     entry::SlotName,
-    event::FirstOffered,
+    event::{FirstOffered, SlotStanding},
     fleet_plan::UNKNOWN,
     publication::{CohortKey, DueBy, DueCause, Wanted},
     reading::{device, heard, world},
@@ -106,6 +106,28 @@ pub struct Awaited {
     pub ring: SmolStr,
     /// The due time that has come and asks a person whether it goes on; `None` where none does.
     pub asks: Option<Timestamp>,
+}
+
+impl SlotOutcome {
+    /// What the log notes of how it stands; `None` where it satisfies and nothing that is known to be exploited is open.
+    pub fn standing(&self) -> Option<SlotStanding> {
+        use Compliance::{Due, Overdue, Undetermined, Unsupported};
+        let open = matches!(self.compliance, Due | Overdue | Undetermined | Unsupported);
+        if !open && !self.exposures.iter().any(|(_, exploited)| *exploited) {
+            return None;
+        }
+        let is_exposure = |name: &str| self.exposures.iter().any(|(advisory, _)| advisory.as_str() == name);
+        let names = self.obligations.iter().map(|(name, _)| name).filter(|name| !is_exposure(name));
+        let mut obligations: Vec<SmolStr> = names.cloned().collect();
+        obligations.sort();
+        obligations.dedup();
+        Some(SlotStanding {
+            compliance: self.compliance,
+            due: self.due,
+            obligations,
+            exposures: self.exposures.clone(),
+        })
+    }
 }
 
 /// Puts worlds together and decides.

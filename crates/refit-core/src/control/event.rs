@@ -11,9 +11,11 @@ use super::{
     history::Head,
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
     rollouts::AskedFor,
+    subscription::SubscriptionRecord,
     token::TokenRecord,
 };
 use crate::{
+    decide::Compliance,
     policy::document::test::GateAnswer,
     rollout::{
         Evidence, Verdict,
@@ -270,6 +272,9 @@ events! {
         records: u64,
         /// Why it keeps its last good state; `None` where it is believed.
         alarm: Option<SourceAlarm>,
+        /// What was wrong with it when it was written down before; the server says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<SourceTrouble>,
     }
 
     "person.erased", 2 =>
@@ -403,7 +408,7 @@ events! {
     }
 
     "obligations.noted", 2 =>
-    /// Conditions that have held, spells that began or ended, and offers that clocks began with.
+    /// Conditions that have held, spells that began or ended, offers that clocks began with, and how slots stand.
     ObligationsNoted {
         /// Advisory, text of the condition, since when.
         latches: Vec<(AdvisoryId, SmolStr, Timestamp)>,
@@ -414,6 +419,15 @@ events! {
         /// Slot, the first offer that an obligation's clock began with, devices.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         offered: Vec<(SlotName, FirstOffered, DeviceSet)>,
+        /// Slots that stand otherwise than was noted before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stands: Vec<StandingChange>,
+        /// Devices that were not seen for so long that nothing can be said of them.
+        #[serde(default, skip_serializing_if = "DeviceSet::is_empty")]
+        unseen: DeviceSet,
+        /// Devices of which that was noted, and that are seen again.
+        #[serde(default, skip_serializing_if = "DeviceSet::is_empty")]
+        seen: DeviceSet,
     }
 
     "receipt.received", 3 =>
@@ -765,6 +779,22 @@ events! {
         fine: DeviceSet,
     }
 
+    "subscription.set", 1 =>
+    /// Somebody is sent business events, or is sent them elsewhere, others, or under a new secret.
+    SubscriptionSet {
+        /// The subscription's id.
+        subscription: SmolStr,
+        /// What it is; never the secret.
+        record: SubscriptionRecord,
+    }
+
+    "subscription.removed", 1 =>
+    /// Nothing more is sent.
+    SubscriptionRemoved {
+        /// The subscription's id.
+        subscription: SmolStr,
+    }
+
     "brake.reached", 1 =>
     /// Devices said that they honour the brake.
     BrakeReached {
@@ -774,7 +804,7 @@ events! {
 }
 
 /// What has changed of somebody's place in the organisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonChange {
     /// Employment has begun.
@@ -835,6 +865,34 @@ pub struct FirstOffered {
     pub at: Timestamp,
     /// When the obligation arose; `None` is: always.
     pub arose: Option<Timestamp>,
+}
+
+/// How a slot stands, where there is more to say than that it satisfies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SlotStanding {
+    /// How it stands. That it was not seen for too long is noted of its device.
+    pub compliance: Compliance,
+    /// From when on it is overdue; `None`: nothing obliges it, or nothing can yet be done.
+    pub due: Option<Timestamp>,
+    /// Obligations that are no exposures (`stale`, `missing`, `forbidden`), sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<SmolStr>,
+    /// Open exposures, sorted, and whether each is known to be exploited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposures: Vec<(AdvisoryId, bool)>,
+}
+
+/// Devices on which a slot stands otherwise than before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StandingChange {
+    /// The slot.
+    pub slot: SlotName,
+    /// How it stood; `None`: it satisfied, or nothing was known of it.
+    pub was: Option<SlotStanding>,
+    /// How it stands; `None`: it satisfies, or is there no more.
+    pub is: Option<SlotStanding>,
+    /// The devices.
+    pub devices: DeviceSet,
 }
 
 /// What was published for the devices of one cohort.

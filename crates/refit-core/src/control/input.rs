@@ -10,6 +10,7 @@ use super::{
     history::CheckIn,
     publication::CohortKey,
     rollouts::AskedFor,
+    subscription::SubscriptionInput,
     token::{Scope, TokenRecord},
 };
 use crate::{
@@ -304,6 +305,8 @@ pub enum Input {
     Agents(AgentInput),
     /// Leases of disruption groups.
     Leases(LeaseInput),
+    /// Subscriptions to business events.
+    Subscriptions(SubscriptionInput),
 }
 
 /// What the server is told of who is who.

@@ -34,6 +34,7 @@ mod snapshot;
 mod sorted;
 pub mod sources;
 mod state;
+mod subscription;
 mod token;
 mod unread;
 mod upcoming;
@@ -70,5 +71,6 @@ pub use rollouts::{
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;
 pub use state::*;
+pub use subscription::{ROTATION, SUBSCRIPTIONS_MOST, SubscriptionInput, SubscriptionRecord, secret_text};
 pub use token::{Actor, Bearer, Scope, TokenRecord};
 pub use unread::{Unread, unread};

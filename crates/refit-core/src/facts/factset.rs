@@ -197,7 +197,7 @@ impl Staleness {
         let known = fact.source.as_ref().and_then(|source| self.stale_after.get(source)).copied();
         let after = known.unwrap_or(match field.root {
             Root::Person => PERSON_STALE_AFTER,
-            Root::Device | Root::Exposure => DEVICE_STALE_AFTER,
+            Root::Device | Root::Exposure | Root::Event => DEVICE_STALE_AFTER,
         });
         Some(observed.checked_add(after).unwrap_or(Timestamp::MAX))
     }

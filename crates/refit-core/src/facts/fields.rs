@@ -46,6 +46,8 @@ pub enum Root {
     Person,
     /// One exposure of the device.
     Exposure,
+    /// A business event: what filters of the event stream ask. Nobody says facts of it, and no policy names it.
+    Event,
 }
 
 /// What the values of a field are.
@@ -95,6 +97,25 @@ impl Fields {
         Fields { fields: fields.collect() }
     }
 
+    /// The fields of business events, which filters of the event stream ask, and nothing else. `types` and `departments` are all that there
+    /// are.
+    pub fn of_events(types: &[&'static str], departments: &[&'static str]) -> Fields {
+        let fields = EVENT.iter().map(|row| {
+            let mut field = row.field();
+            let known = match field.name.name.as_str() {
+                "type" => types,
+                "department" => departments,
+                _ => &[],
+            };
+            if !known.is_empty() {
+                field.values = known.iter().map(|value| SmolStr::new_static(value)).collect();
+                field.closed = true;
+            }
+            (field.name.clone(), field)
+        });
+        Fields { fields: fields.collect() }
+    }
+
     /// The field of that name.
     pub fn get(&self, name: &FieldRef) -> Option<&Field> {
         self.fields.get(name)
@@ -113,7 +134,7 @@ impl Fields {
     /// Adds a field of the organisation: `device.rack`. Exposures have no others than Refit's own.
     pub fn add(&mut self, name: &str, kind: Kind) -> Result<(), FieldError> {
         let reference = name.parse::<FieldRef>().map_err(|_| FieldError::Name(name.to_owned()))?;
-        if reference.root == Root::Exposure {
+        if !matches!(reference.root, Root::Device | Root::Person) {
             return Err(FieldError::Name(name.to_owned()));
         }
         if self.fields.contains_key(&reference) {
@@ -218,7 +239,7 @@ impl<'de> Deserialize<'de> for FieldRef {
 }
 
 impl Root {
-    /// All roots.
+    /// What policies may name.
     pub const ALL: [Root; 3] = [Root::Device, Root::Person, Root::Exposure];
 
     /// As expressions write it.
@@ -227,12 +248,13 @@ impl Root {
             Root::Device => "device",
             Root::Person => "person",
             Root::Exposure => "exposure",
+            Root::Event => "event",
         }
     }
 
     /// The root of that name.
     pub fn from_name(name: &str) -> Option<Root> {
-        Root::ALL.into_iter().find(|root| root.name() == name)
+        Root::ALL.into_iter().chain([Root::Event]).find(|root| root.name() == name)
     }
 }
 
@@ -362,6 +384,34 @@ const BUILTIN: &[Row] = &[
     Row(Exposure, "cvss", Kind::Float, Range(0.0, 10.0), "The CVSS base score, 0 to 10. Unknown: nobody has scored it."),
     Row(Exposure, "epss", Kind::Float, Range(0.0, 1.0), "The EPSS probability, 0 to 1. Unknown: FIRST gives none."),
     Row(Exposure, "known_at", Kind::Time, Any, "When the advisory became known. Never unknown."),
+];
+
+/// The fields of business events: attributes of CloudEvents, and what their data has. What an event does not have is unknown.
+#[rustfmt::skip]
+const EVENT: &[Row] = &[
+    Row(Root::Event, "type", Kind::Text, Any, "What has happened, such as `device.overdue`. Never unknown."),
+    Row(Root::Event, "department", Kind::Text, Any, "The department that owns the type. Never unknown."),
+    Row(Root::Event, "subject", Kind::Text, Any, "What it is about: the id of the one device, the title and release, the plan."),
+    Row(Root::Event, "time", Kind::Time, Any, "When it was written down. Never unknown."),
+    Row(Root::Event, "devices", Kind::List, Any, "The ids of the devices that it lists."),
+    Row(Root::Event, "count", Kind::Int, Any, "How many devices it speaks of."),
+    Row(Root::Event, "title", Kind::Text, Any, "The title."),
+    Row(Root::Event, "branch", Kind::Text, Any, "The branch of the slot."),
+    Row(Root::Event, "version", Kind::Text, Any, "The release."),
+    Row(Root::Event, "platform", Kind::Text, Any, "The platform that a rollout speaks of; unknown where it is every one."),
+    Row(Root::Event, "rollout", Kind::Text, Any, "The rollout."),
+    Row(Root::Event, "ring", Kind::Text, Any, "The ring."),
+    Row(Root::Event, "compliance", Kind::Text, Any, "How the slot stands."),
+    Row(Root::Event, "was", Kind::Text, Any, "How the slot stood."),
+    Row(Root::Event, "due", Kind::Time, Any, "The due time."),
+    Row(Root::Event, "obligations", Kind::List, Any, "What obliges: advisories, `stale`, `missing`, `forbidden`."),
+    Row(Root::Event, "advisories", Kind::List, Any, "The advisories."),
+    Row(Root::Event, "kev", Kind::Bool, Any, "Whether any of its advisories is known to be exploited."),
+    Row(Root::Event, "result", Kind::Text, Any, "What came of a change."),
+    Row(Root::Event, "plan", Kind::Text, Any, "The plan."),
+    Row(Root::Event, "source", Kind::Text, Any, "The source of facts."),
+    Row(Root::Event, "person", Kind::Text, Any, "The id of the person."),
+    Row(Root::Event, "change", Kind::Text, Any, "What has changed of a person's place."),
 ];
 
 #[cfg(test)]

@@ -15,3 +15,4 @@ mod presence;
 mod rollouts;
 mod shell;
 mod sources;
+mod standing;

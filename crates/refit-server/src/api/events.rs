@@ -8,6 +8,7 @@ use super::{
     page::LIMIT_MOST,
     problem::{Code, Problem},
 };
+use crate::shell::Shell;
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -19,7 +20,7 @@ use axum::{
 use futures_util::stream;
 use refit_api::{Event, EventPage};
 use refit_core::control::{Event as Logged, Scope};
-use refit_store::StoredEvent;
+use refit_store::{StoreError, StoredEvent};
 use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use utoipa::IntoParams;
@@ -45,9 +46,9 @@ pub(super) struct Events {
 /// How many events are looked at for one page.
 const LOOKED_AT_MOST: usize = 20_000;
 /// How many events are read at once.
-const CHUNK: usize = 1_000;
+pub(super) const CHUNK: usize = 1_000;
 /// How often a stream shows that it lives.
-const ALIVE_EVERY: Duration = Duration::from_secs(15);
+pub(super) const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// Lists the log's entries, oldest first; or with `Accept: text/event-stream`, streams them as they come.
 ///
@@ -173,7 +174,7 @@ async fn page(
 /// The end of the log, as it was last read: what was appended is wanted by all who follow, at the same moment, and what is in
 /// the log does not change.
 #[derive(Default)]
-pub(super) struct Tail(tokio::sync::Mutex<Option<Read>>);
+pub(crate) struct Tail(tokio::sync::Mutex<Option<Read>>);
 
 /// The events after a position, up to another one.
 struct Read {
@@ -185,19 +186,33 @@ struct Read {
 /// How near to the log's end somebody follows it.
 const TAIL_MOST: u64 = 64;
 
-async fn read(api: &Api, after: u64, limit: usize, head: u64) -> Result<Arc<Vec<StoredEvent>>, Problem> {
-    let many = head - after;
-    if many > TAIL_MOST || many > limit as u64 {
-        return Ok(Arc::new(api.shell().store().read(after, limit).await?));
+/// Reads a part of the log; at its end once for all who follow it.
+pub(super) async fn read(api: &Api, after: u64, limit: usize, head: u64) -> Result<Arc<Vec<StoredEvent>>, Problem> {
+    Ok(api.inner.tail.read(api.shell(), after, limit, head).await?)
+}
+
+impl Tail {
+    /// Reads a part of the log.
+    pub(crate) async fn read(
+        &self,
+        shell: &Shell,
+        after: u64,
+        limit: usize,
+        head: u64,
+    ) -> Result<Arc<Vec<StoredEvent>>, StoreError> {
+        let many = head.saturating_sub(after);
+        if many > TAIL_MOST || many > limit as u64 {
+            return Ok(Arc::new(shell.store().read(after, limit).await?));
+        }
+        // Whoever comes while it is being read waits, and then has it.
+        let mut tail = self.0.lock().await;
+        if let Some(read) = tail.as_ref().filter(|read| (read.after, read.head) == (after, head)) {
+            return Ok(read.events.clone());
+        }
+        let events = Arc::new(shell.store().read(after, many as usize).await?);
+        *tail = Some(Read { after, head, events: events.clone() });
+        Ok(events)
     }
-    // Whoever comes while it is being read waits, and then has it.
-    let mut tail = api.inner.tail.0.lock().await;
-    if let Some(read) = tail.as_ref().filter(|read| (read.after, read.head) == (after, head)) {
-        return Ok(read.events.clone());
-    }
-    let events = Arc::new(api.shell().store().read(after, many as usize).await?);
-    *tail = Some(Read { after, head, events: events.clone() });
-    Ok(events)
 }
 
 /// An event as it is shown: what is secret is left out, and what is personal for whom it is not.

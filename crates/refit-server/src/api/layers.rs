@@ -86,7 +86,7 @@ async fn in_time(State(api): State<Api>, request: Request, next: Next) -> Respon
     let plans = path.contains("/plans") || path.ends_with("/explanation");
     let limit = match request.method() {
         _ if plans => api.options().plan_timeout,
-        _ if path.ends_with("/events") => api.options().timeout + WAIT_LONGEST,
+        _ if path.ends_with("/events") || path.ends_with("/stream") => api.options().timeout + WAIT_LONGEST,
         _ => api.options().timeout,
     };
     match tokio::time::timeout(limit, next.run(request)).await {

@@ -10,7 +10,7 @@ mod brake;
 mod budgets;
 mod devices;
 mod enrolments;
-mod events;
+pub(crate) mod events;
 mod exceptions;
 mod exposures;
 mod extract;
@@ -32,6 +32,8 @@ mod scim;
 mod settings;
 mod signals;
 mod sources;
+mod stream;
+mod subscriptions;
 mod titles;
 mod tokens;
 mod trust;
@@ -40,7 +42,7 @@ pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::{agents::Agents, jobs::Troubles, shell::Shell};
+use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shell::Shell};
 use axum::Router;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -62,6 +64,8 @@ pub struct Options {
     pub long_work: usize,
     /// How asking for signals went.
     pub troubles: Troubles,
+    /// What sends business events to subscriptions; `None` where nothing does.
+    pub deliveries: Option<Deliveries>,
 }
 
 impl Default for Options {
@@ -74,6 +78,7 @@ impl Default for Options {
             plan_timeout: Duration::from_secs(600),
             long_work: 2,
             troubles: Troubles::default(),
+            deliveries: None,
         }
     }
 }
@@ -167,6 +172,14 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(plans::reject))
         .routes(routes!(plans::apply))
         .routes(routes!(events::list))
+        .routes(routes!(stream::list))
+        .routes(routes!(subscriptions::list, subscriptions::create))
+        .routes(routes!(subscriptions::get, subscriptions::change, subscriptions::remove))
+        .routes(routes!(subscriptions::rotate))
+        .routes(routes!(subscriptions::resume))
+        .routes(routes!(subscriptions::replay))
+        .routes(routes!(subscriptions::attempts))
+        .routes(routes!(subscriptions::dead_letters))
         .routes(routes!(rollouts::list))
         .routes(routes!(rollouts::timeline))
         .routes(routes!(rollouts::halt))

@@ -29,6 +29,7 @@ impl Running {
     pub async fn start(data: &Path) -> Running {
         let options = Options {
             connections: Default::default(),
+            webhook_private: Vec::new(),
             data: data.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             public: None,

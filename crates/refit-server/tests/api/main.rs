@@ -20,4 +20,6 @@ mod scim;
 mod scim_groups;
 mod server;
 mod sources;
+mod stream;
+mod subscriptions;
 mod tokens;

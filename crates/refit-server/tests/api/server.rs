@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use jiff::{SignedDuration, Timestamp};
+use refit_connect::outbound::Outbound;
 use refit_core::{
     control::{Actor, Bearer, Input, Scope, TokenId, TokenRecord},
     policy::resolve::Titles,
@@ -13,6 +14,7 @@ use refit_core::{
 use refit_server::{
     agents::{self, Agents, Authority, open_key},
     api::{Api, Options, router},
+    deliveries::Deliveries,
     shell::{Clock, Shell},
 };
 use refit_store::{MemoryStore, Store};
@@ -35,6 +37,10 @@ impl Clock for SetClock {
 pub struct Server {
     pub router: Router,
     pub shell: Shell,
+    pub agents: Agents,
+    pub deliveries: Option<Deliveries>,
+    /// Where the server's files are.
+    pub folder: tempfile::TempDir,
     pub clock: Arc<SetClock>,
     /// The secret of a token that permits everything.
     pub admin: String,
@@ -74,6 +80,15 @@ impl Server {
     }
 
     pub async fn with(options: Options) -> Server {
+        Server::built(options, None).await
+    }
+
+    /// A server that sends events, also to these hosts.
+    pub async fn sending(private: Vec<String>) -> Server {
+        Server::built(Options::default(), Some(private)).await
+    }
+
+    async fn built(options: Options, private: Option<Vec<String>>) -> Server {
         let clock =
             Arc::new(SetClock(AtomicI64::new("2026-11-25T08:00:00Z".parse::<Timestamp>().unwrap().as_second())));
         let store = MemoryStore::new();
@@ -87,8 +102,16 @@ impl Server {
             own_certificate: true,
         };
         let agents = Agents::new(shell.clone(), authority, open_key(folder.path()).unwrap(), door);
-        let router = router(Api::new(shell.clone(), agents, options));
-        let mut server = Server { router, shell, clock, admin: String::new() };
+        let deliveries = private.map(|private| {
+            let outbound = Outbound::new(private);
+            Deliveries::new(shell.clone(), agents.clone(), outbound, folder.path().join("deliveries"))
+        });
+        if let Some(deliveries) = &deliveries {
+            tokio::spawn(deliveries.clone().run());
+        }
+        let options = Options { deliveries: deliveries.clone(), ..options };
+        let router = router(Api::new(shell.clone(), agents.clone(), options));
+        let mut server = Server { router, shell, agents, deliveries, folder, clock, admin: String::new() };
         server.admin = server.token("admin", "olga", Bearer::Person, &Scope::ALL).await;
         server
     }

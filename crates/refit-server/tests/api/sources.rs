@@ -6,7 +6,7 @@ use serde_json::json;
 async fn a_source_that_is_not_believed_is_shown_and_counted() {
     let server = Server::new().await;
     assert_eq!(server.get("/api/v1/sources").await.ok(), json!({ "items": [] }));
-    let mut read = SourceRead { source: "okta".into(), read: Some(server.now()), records: 100, alarm: None };
+    let mut read = SourceRead { source: "okta".into(), read: Some(server.now()), records: 100, alarm: None, was: None };
     let tell = async |read: &SourceRead| {
         let told = server.shell.tell(&Actor::server(), Input::SourceRead(read.clone()), None).await;
         told.unwrap().events.len()

@@ -76,6 +76,10 @@ pub struct ConnectionArgs {
     /// The folder of the files that sources name by `path:`; nothing outside it is read.
     #[arg(long, value_name = "FOLDER")]
     pub files: Option<PathBuf>,
+    /// A host that events may be sent to by subscriptions though its address is private, and without TLS, such as
+    /// `hooks.internal:8443`; may be given several times.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub webhook_private: Vec<String>,
 }
 
 pub(super) fn named(text: &str) -> Result<(String, String), String> {

@@ -46,6 +46,7 @@ fn public(text: &str) -> Result<String> {
 pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> Result<Options> {
     Ok(Options {
         connections: read_connections(connections)?,
+        webhook_private: connections.webhook_private.clone(),
         data: data_folder(cli.data.as_deref())?,
         listen,
         public: None,

@@ -304,6 +304,7 @@ fn reading(name: &SmolStr, source: &Source) -> Input {
         read: source.read,
         records: source.records.len() as u64,
         alarm,
+        was: None,
     })
 }
 

@@ -19,6 +19,7 @@ use super::{
     groups::GroupInput,
     input::{Input, Outcome, Refusal},
     state::State,
+    subscription,
     token::{Actor, Scope},
 };
 use jiff::Timestamp;
@@ -104,6 +105,7 @@ fn handled(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result
         Input::RevokeToken { token } => operations::revoke_token(state, token),
         Input::Agents(input) => agents::handle(state, input, now),
         Input::Leases(input) => leases::handle(state, input, now),
+        Input::Subscriptions(input) => subscription::handle(state, actor, input, now),
     }
 }
 
@@ -137,6 +139,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::Stop { .. } | Input::GoOn { .. } => Scope::Brake,
         Input::Agents(input) => agents::scope(input),
         Input::Leases(input) => leases::scope(input),
+        Input::Subscriptions(_) => subscription::SCOPE,
     };
     if actor.may(scope) { Ok(()) } else { Err(Refusal::Scope(scope)) }
 }

@@ -9,11 +9,15 @@ use super::super::{
     device_set::DeviceSet,
     entry::SlotName,
     evaluate::{Evaluation, SlotOutcome, later_because},
-    event::{FirstOffered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort},
+    event::{
+        FirstOffered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, PublishedCohort, SlotStanding,
+        StandingChange,
+    },
     input::Outcome,
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted},
     state::{DeviceRecord, PlanKind, PlanStatus, State},
 };
+use crate::decide::Compliance;
 use jiff::Timestamp;
 use refit_model::{AdvisoryId, PlanId};
 use smol_str::{SmolStr, ToSmolStr};
@@ -63,6 +67,9 @@ struct Gathered<'s> {
     began: BTreeMap<(SlotName, Timestamp), DeviceSet>,
     ended: BTreeMap<SlotName, DeviceSet>,
     offered: BTreeMap<(SlotName, FirstOffered), DeviceSet>,
+    stands: BTreeMap<(SlotName, Option<SlotStanding>, Option<SlotStanding>), DeviceSet>,
+    unseen: DeviceSet,
+    seen: DeviceSet,
 }
 
 /// What a plan permits.
@@ -114,6 +121,9 @@ impl<'s> Gathered<'s> {
             began: BTreeMap::new(),
             ended: BTreeMap::new(),
             offered: BTreeMap::new(),
+            stands: BTreeMap::new(),
+            unseen: DeviceSet::default(),
+            seen: DeviceSet::default(),
         }
     }
 
@@ -133,6 +143,33 @@ impl<'s> Gathered<'s> {
         }
         for (slot, first) in &evaluation.offered {
             self.offered.entry((slot.clone(), first.clone())).or_default().insert(record.index);
+        }
+        self.stands(record, evaluation);
+    }
+
+    /// Notes how slots stand where that has changed, whatever may be published. While a device is unseen nothing else is said of it: how its
+    /// slots stood stays as it was.
+    fn stands(&mut self, record: &DeviceRecord, evaluation: &Evaluation) {
+        let unseen = evaluation.slots.iter().any(|outcome| outcome.compliance == Compliance::Unseen);
+        if unseen != record.unseen {
+            let devices = if unseen { &mut self.unseen } else { &mut self.seen };
+            devices.insert(record.index);
+        }
+        if unseen {
+            return;
+        }
+        let stands: BTreeMap<&SlotName, SlotStanding> =
+            evaluation.slots.iter().filter_map(|outcome| Some((&outcome.slot, outcome.standing()?))).collect();
+        for (slot, is) in &stands {
+            let was = record.stands.get(*slot).map(|known| &**known);
+            if was != Some(is) {
+                let change = ((*slot).clone(), was.cloned(), Some(is.clone()));
+                self.stands.entry(change).or_default().insert(record.index);
+            }
+        }
+        for (slot, was) in record.stands.iter().filter(|(slot, _)| !stands.contains_key(slot)) {
+            let change = (slot.clone(), Some(SlotStanding::clone(was)), None);
+            self.stands.entry(change).or_default().insert(record.index);
         }
     }
 
@@ -337,9 +374,15 @@ impl<'s> Gathered<'s> {
             began: self.began.into_iter().map(|((slot, since), devices)| (slot, since, devices)).collect(),
             ended: self.ended.into_iter().collect(),
             offered: self.offered.into_iter().map(|((slot, first), devices)| (slot, first, devices)).collect(),
+            stands: (self.stands.into_iter())
+                .map(|((slot, was, is), devices)| StandingChange { slot, was, is, devices })
+                .collect(),
+            unseen: self.unseen,
+            seen: self.seen,
         };
         let spells = !noted.began.is_empty() || !noted.ended.is_empty();
-        if !noted.latches.is_empty() || spells || !noted.offered.is_empty() {
+        let stands = !noted.stands.is_empty() || !noted.unseen.is_empty() || !noted.seen.is_empty();
+        if !noted.latches.is_empty() || spells || !noted.offered.is_empty() || stands {
             outcome.events.push(noted.into());
         }
         if !self.held.is_empty() || !self.freed.is_empty() {

@@ -8,7 +8,10 @@ use jiff::SignedDuration;
 const CONFIRM_EVERY: SignedDuration = SignedDuration::from_hours(6);
 
 pub(super) fn read(state: &State, said: SourceRead) -> Outcome {
-    let Some(known) = state.readings.get(&said.source) else { return one(said) };
+    let known = state.readings.get(&said.source);
+    let was = known.and_then(|known| known.alarm.as_ref()).map(|alarm| alarm.kind);
+    let said = SourceRead { was, ..said };
+    let Some(known) = known else { return one(said) };
     // Each try of a source that fails says it in words of its own: it is the same alarm.
     let alarm = |read: &SourceRead| read.alarm.as_ref().map(|alarm| (alarm.kind, alarm.since));
     let grows_old = match (known.read, said.read) {

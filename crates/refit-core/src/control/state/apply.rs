@@ -64,6 +64,7 @@ impl State {
                     device.revised = seq;
                     device.published.clear();
                     device.held.clear();
+                    device.no_longer_stands();
                 });
                 if let Some(index) = self.devices.get(&retired.device).map(|device| device.index) {
                     self.found.retired(index);
@@ -184,6 +185,12 @@ impl State {
                 }
                 self.identity.agent_joins(&joined.device);
                 self.agents.apply(seq, at, event);
+            }
+            Event::SubscriptionSet(set) => {
+                self.subscriptions.insert(set.subscription.clone(), Arc::new(set.record.clone()));
+            }
+            Event::SubscriptionRemoved(removed) => {
+                self.subscriptions.remove(&removed.subscription);
             }
             Event::LeaseTaken(_)
             | Event::LeaseAnswered(_)

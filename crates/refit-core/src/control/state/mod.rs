@@ -32,6 +32,7 @@ use super::{
     publication::Wanted,
     rollouts::Rollouts,
     sorted::Sorted,
+    subscription::SubscriptionRecord,
     token::TokenRecord,
 };
 use crate::{
@@ -112,6 +113,9 @@ pub struct State {
     pub went_on: u64,
     /// Tokens by id.
     pub tokens: OrdMap<TokenId, Arc<TokenRecord>>,
+    /// Subscriptions to business events, by id.
+    #[serde(default)]
+    pub subscriptions: OrdMap<SmolStr, Arc<SubscriptionRecord>>,
     /// Times in which the server did not listen.
     pub downtimes: Vector<(Timestamp, Timestamp)>,
     /// When the server last started.
@@ -375,6 +379,8 @@ impl DeviceRecord {
             absences: Vec::new(),
             spells: Sorted::default(),
             offered: Sorted::default(),
+            stands: Sorted::default(),
+            unseen: false,
             published: PublishedSlots::default(),
             settled: 0,
             held: Sorted::default(),
@@ -383,6 +389,12 @@ impl DeviceRecord {
             tried: Vec::new(),
             said: Sorted::default(),
         }
+    }
+
+    /// Forgets how its slots stand: it is no longer managed, and what is noted should it be again is news.
+    pub(super) fn no_longer_stands(&mut self) {
+        self.stands = Sorted::default();
+        self.unseen = false;
     }
 
     /// The slots that anything is published or held for.

@@ -4,7 +4,7 @@ use super::PublishedSlots;
 use crate::{
     control::{
         entry::{AdvisoryEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName},
-        event::{FirstOffered, HeldCohort},
+        event::{FirstOffered, HeldCohort, SlotStanding},
         history::History,
         publication::{CohortKey, DueBy},
         sorted::Sorted,
@@ -70,6 +70,12 @@ pub struct DeviceRecord {
     /// The offers that clocks in progress began with, by slot and obligation.
     #[serde(default, skip_serializing_if = "Sorted::is_empty")]
     pub offered: Sorted<SlotName, Sorted<SmolStr, Arc<FirstOffered>>>,
+    /// How its slots stand by what was noted last, where there is more to say than that they satisfy.
+    #[serde(default, skip_serializing_if = "Sorted::is_empty")]
+    pub stands: Sorted<SlotName, Arc<SlotStanding>>,
+    /// Whether it was noted that it was not seen for too long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
     /// What is published for it.
     pub published: PublishedSlots,
     /// The policy revision under which it was last looked at; 0 is none.

@@ -26,6 +26,11 @@ impl<'f> Scope<'f> {
     pub fn exposure(fields: &'f Fields) -> Self {
         Self { roots: &Root::ALL, fields }
     }
+
+    /// For filters of the event stream: one business event. The fields are [`Fields::of_events`].
+    pub fn event(fields: &'f Fields) -> Self {
+        Self { roots: &[Root::Event], fields }
+    }
 }
 
 /// Reads and types a condition. On failure all errors are returned at once, with the warnings, in the order of the text.

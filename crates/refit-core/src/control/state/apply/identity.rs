@@ -29,6 +29,7 @@ impl State {
         from.retired = Some(at);
         from.published.clear();
         from.held.clear();
+        from.no_longer_stands();
         if into.person.is_none() && from.person.is_some() {
             self.found.assigned(into.index, None, from.person.as_ref());
             into.person.clone_from(&from.person);

@@ -158,6 +158,20 @@ impl State {
             }
         }
         self.offers_noted(&noted.offered);
+        for change in &noted.stands {
+            let is = change.is.clone().map(Arc::new);
+            for index in change.devices.iter() {
+                self.change_at(index, |device| match &is {
+                    Some(is) => drop(device.stands.insert(change.slot.clone(), is.clone())),
+                    None => drop(device.stands.remove(&change.slot)),
+                });
+            }
+        }
+        for (devices, unseen) in [(&noted.unseen, true), (&noted.seen, false)] {
+            for index in devices.iter() {
+                self.change_at(index, |device| device.unseen = unseen);
+            }
+        }
     }
 
     fn offers_noted(&mut self, offered: &[(SlotName, FirstOffered, DeviceSet)]) {

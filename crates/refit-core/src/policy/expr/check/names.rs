@@ -14,9 +14,12 @@ impl Checker<'_> {
         }
         if Root::from_name(name).is_some() {
             let error = ExprError::error(TYPE, range, format!("`{name}` is not a value; its fields are"));
-            return self.fail(
-                error.help(format!("name a field: `{name}.{}`", if name == "exposure" { "kev" } else { "site" })),
-            );
+            let field = match name {
+                "exposure" => "kev",
+                "event" => "type",
+                _ => "site",
+            };
+            return self.fail(error.help(format!("name a field: `{name}.{field}`")));
         }
         let same_name =
             self.scope.fields.iter().find(|field| field.name.name == name && self.in_scope(field.name.root));
@@ -70,7 +73,12 @@ impl Checker<'_> {
         if !self.in_scope(root) {
             let range = self.parsed.range(expr);
             let error = ExprError::error(OUT_OF_SCOPE, range, format!("there is no `{name}` here"));
-            return self.fail(error.help("exposures can be asked in `if` and `unless`; a `where` selects devices"));
+            let events = "events can be asked in filters of the event stream, and nothing else can be asked there";
+            let help = match root == Root::Event || self.in_scope(Root::Event) {
+                true => events,
+                false => "exposures can be asked in `if` and `unless`; a `where` selects devices",
+            };
+            return self.fail(error.help(help));
         }
         let reference = FieldRef::new(root, field);
         if let Some(known) = self.scope.fields.get(&reference) {
@@ -90,7 +98,7 @@ impl Checker<'_> {
         let elsewhere =
             self.scope.fields.iter().find(|known| known.name.name == field && self.in_scope(known.name.root));
         elsewhere.map(|known| format!("did you mean `{}`?", known.name)).or_else(|| {
-            (root != Root::Exposure).then(|| {
+            matches!(root, Root::Device | Root::Person).then(|| {
                 format!("fields of your own are declared in refit.yaml: `fields: {{ {}.{field}: text }}`", root.name())
             })
         })

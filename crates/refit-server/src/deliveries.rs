@@ -1,0 +1,311 @@
+//! Sending business events to subscriptions. What to send when is decided by [`refit_core::delivery::Machine`]; here is the IO around it: the log
+//! is read, requests are made, and how far each machine is lies in a file (`DATA/deliveries/ID.json`).
+
+mod sending;
+mod shelf;
+
+pub use shelf::{Delivery, Kept};
+
+use crate::{
+    agents::Agents,
+    api::events::Tail,
+    shell::Shell,
+    stream::{self, Wanted},
+};
+use jiff::Timestamp;
+use refit_connect::outbound::{Outbound, Secret};
+use refit_core::{
+    business::{Filter, Position},
+    control::{State, SubscriptionRecord, secret_text},
+    delivery::{Attempt, Ended, Keys, Machine},
+};
+use ring::hmac;
+use sending::{Sent, send};
+use shelf::Shelf;
+use smol_str::SmolStr;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{Notify, mpsc};
+
+/// How often to look though nothing happens.
+const LOOK: Duration = Duration::from_secs(30);
+/// How often what has changed is written down.
+const KEEP: Duration = Duration::from_secs(2);
+/// How many events are taken from the log at once for one subscription.
+const TAKE: usize = 200;
+/// How many requests are under way at the same time, over all subscriptions.
+const REQUESTS_MOST: usize = 64;
+
+/// Deliveries to all subscriptions. Clones share them.
+#[derive(Clone)]
+pub struct Deliveries {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shell: Shell,
+    agents: Agents,
+    outbound: Outbound,
+    shelf: Shelf,
+    tail: Tail,
+    kept: Mutex<BTreeMap<SmolStr, Line>>,
+    changed: Notify,
+}
+
+/// What is known of one subscription's deliveries.
+struct Line {
+    kept: Kept,
+    /// What it wants, as it was read from this record.
+    record: Arc<SubscriptionRecord>,
+    wanted: Wanted,
+    /// Whether it differs from its file.
+    dirty: bool,
+}
+
+impl std::fmt::Debug for Deliveries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deliveries").finish_non_exhaustive()
+    }
+}
+
+impl Deliveries {
+    /// Deliveries of a server, with what is remembered in a folder.
+    pub fn new(shell: Shell, agents: Agents, outbound: Outbound, folder: PathBuf) -> Deliveries {
+        let inner = Inner {
+            shell,
+            agents,
+            outbound,
+            shelf: Shelf::new(folder),
+            tail: Tail::default(),
+            kept: Mutex::default(),
+            changed: Notify::new(),
+        };
+        Deliveries { inner: Arc::new(inner) }
+    }
+
+    /// Whether something may be sent to an address, by how it is written.
+    pub fn check(&self, url: &str) -> Result<(), String> {
+        self.inner.outbound.check(url).map_err(|error| error.to_string())
+    }
+
+    /// The secret of a subscription, as its receiver is given it.
+    pub fn secret(&self, subscription: &str, number: u32) -> Option<String> {
+        self.inner.secret(subscription, number).map(|secret| secret.reveal())
+    }
+
+    /// How far the deliveries of a subscription are; `None` before they have begun.
+    pub fn kept(&self, subscription: &str) -> Option<Kept> {
+        self.inner.lines().get(subscription).map(|line| line.kept.clone())
+    }
+
+    /// Sends dead letters again: one, or all. How many there were.
+    pub fn replay(&self, subscription: &str, position: Option<Position>) -> usize {
+        let now = self.inner.shell.now();
+        let mut lines = self.inner.lines();
+        let Some(line) = lines.get_mut(subscription) else { return 0 };
+        let positions: Vec<Position> = match position {
+            Some(position) => vec![position],
+            None => line.kept.machine.dead().keys().copied().collect(),
+        };
+        let replayed = positions.into_iter().filter(|position| line.kept.machine.replay(*position, now)).count();
+        line.dirty |= replayed > 0;
+        drop(lines);
+        self.inner.changed.notify_one();
+        replayed
+    }
+
+    /// A person says that a receiver is there again.
+    pub fn resume(&self, subscription: &str) {
+        let now = self.inner.shell.now();
+        if let Some(line) = self.inner.lines().get_mut(subscription) {
+            line.kept.machine.resume(now);
+            line.dirty = true;
+        }
+        self.inner.changed.notify_one();
+    }
+
+    /// Sends what is to be sent, until the server ends.
+    pub async fn run(self) {
+        let inner = &self.inner;
+        let mut heads = inner.shell.head();
+        let (done, mut ended) = mpsc::channel::<Sent>(REQUESTS_MOST);
+        let mut under_way = 0_usize;
+        let mut keep = tokio::time::interval(KEEP);
+        keep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            inner.follow_subscriptions();
+            let head = *heads.borrow_and_update();
+            let more = inner.take(head).await;
+            for (subscription, attempt, record) in inner.due(REQUESTS_MOST - under_way) {
+                under_way += 1;
+                let (inner, done) = (self.inner.clone(), done.clone());
+                tokio::spawn(async move {
+                    let sent = send(&inner, subscription, attempt, &record).await;
+                    // Nobody listens any more when the server ends.
+                    let _ = done.send(sent).await;
+                });
+            }
+            let wait = if more { Duration::ZERO } else { inner.wait() };
+            tokio::select! {
+                sent = ended.recv() => if let Some(sent) = sent {
+                    under_way -= 1;
+                    inner.ended(sent);
+                },
+                changed = heads.changed() => if changed.is_err() { break },
+                () = inner.changed.notified() => {}
+                _ = keep.tick() => inner.keep().await,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        inner.keep().await;
+    }
+
+    /// Writes down how far everything is.
+    pub async fn keep(&self) {
+        self.inner.keep().await;
+    }
+}
+
+impl Inner {
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<SmolStr, Line>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins with subscriptions that are new, and forgets those that are no more.
+    fn follow_subscriptions(&self) {
+        let view = self.shell.view();
+        let state: &State = &view.state;
+        let mut lines = self.lines();
+        lines.retain(|id, _| {
+            let stays = state.subscriptions.contains_key(id);
+            if !stays {
+                self.shelf.forget(id);
+            }
+            stays
+        });
+        for (id, record) in &state.subscriptions {
+            if lines.get(id).is_some_and(|line| Arc::ptr_eq(&line.record, record)) {
+                continue;
+            }
+            // It was read when it was set; what can't be read any more lets nothing pass.
+            let filter = Filter::read(&record.filter).unwrap_or_else(|error| {
+                tracing::error!(subscription = %id, %error, "a filter can't be read any more: nothing is sent");
+                Filter::none()
+            });
+            let wanted = Wanted { filter, personal: record.personal };
+            match lines.get_mut(id) {
+                Some(line) => (line.record, line.wanted) = (record.clone(), wanted),
+                None => {
+                    let new = || Kept::new(Machine::new(id.clone(), Position::after(record.after)));
+                    let mut kept = self.shelf.read(id).unwrap_or_else(new);
+                    kept.machine.rewind(state.seq);
+                    lines.insert(id.clone(), Line { kept, record: record.clone(), wanted, dirty: true });
+                }
+            }
+        }
+    }
+
+    /// Takes what is new in the log; whether there is more at once.
+    async fn take(&self, head: u64) -> bool {
+        let behind: Vec<(SmolStr, Position, usize, Wanted)> = self
+            .lines()
+            .iter()
+            .map(|(id, line)| (id, &line.kept.machine, &line.wanted))
+            .filter(|(_, machine, _)| machine.room() > 0 && machine.cursor() < Position::after(head))
+            .map(|(id, machine, wanted)| (id.clone(), machine.cursor(), machine.room().min(TAKE), wanted.clone()))
+            .collect();
+        let mut more = false;
+        for (id, after, limit, wanted) in behind {
+            let part = match stream::part(&self.shell, &self.tail, &wanted, after, limit, head).await {
+                Ok(part) => part,
+                Err(error) => {
+                    tracing::error!(subscription = %id, %error, "events could not be read; it is tried again");
+                    continue;
+                }
+            };
+            let now = self.shell.now();
+            let mut lines = self.lines();
+            let Some(line) = lines.get_mut(&id).filter(|line| line.kept.machine.cursor() == after) else { continue };
+            for (position, event) in &part.items {
+                line.kept.machine.offer(*position, Keys::of(event), now);
+            }
+            line.kept.machine.pass(part.next);
+            line.dirty = true;
+            more |= part.next < Position::after(head) && line.kept.machine.room() > 0;
+        }
+        more
+    }
+
+    /// The attempts to make now, at most so many.
+    fn due(&self, most: usize) -> Vec<(SmolStr, Attempt, Arc<SubscriptionRecord>)> {
+        let now = self.shell.now();
+        let mut due = Vec::new();
+        for (id, line) in self.lines().iter_mut() {
+            if due.len() >= most {
+                break;
+            }
+            let room = most - due.len();
+            let attempts = line.kept.machine.due(now, room);
+            due.extend(attempts.into_iter().map(|attempt| (id.clone(), attempt, line.record.clone())));
+        }
+        due
+    }
+
+    /// How long nothing will be due.
+    fn wait(&self) -> Duration {
+        let now = self.shell.now();
+        let next = self.lines().values().filter_map(|line| line.kept.machine.next(now)).min();
+        let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
+        // What is due and was not begun waits for a request to end.
+        wait.filter(|wait| !wait.is_zero()).map_or(LOOK, |wait| wait.min(LOOK))
+    }
+
+    fn ended(&self, sent: Sent) {
+        let Sent { subscription, position, delivery, ended } = sent;
+        let now = self.shell.now();
+        if let Ended::Failed { why, .. } = &ended {
+            tracing::debug!(%subscription, %position, %why, "a delivery failed");
+        }
+        let mut lines = self.lines();
+        let Some(line) = lines.get_mut(&subscription) else { return };
+        line.kept.machine.ended(position, ended, now);
+        line.kept.note(delivery);
+        line.dirty = true;
+    }
+
+    async fn keep(&self) {
+        let changed: Vec<(SmolStr, Kept)> = self
+            .lines()
+            .iter_mut()
+            .filter_map(|(id, line)| std::mem::take(&mut line.dirty).then(|| (id.clone(), line.kept.clone())))
+            .collect();
+        if changed.is_empty() {
+            return;
+        }
+        let shelf = self.shelf.clone();
+        let work = move || {
+            for (id, kept) in changed {
+                if let Err(error) = shelf.keep(&id, &kept) {
+                    tracing::error!(subscription = %id, %error, "how far deliveries are could not be written down");
+                }
+            }
+        };
+        if let Err(error) = tokio::task::spawn_blocking(work).await {
+            tracing::error!(%error, "how far deliveries are could not be written down");
+        }
+    }
+
+    fn secret(&self, subscription: &str, number: u32) -> Option<Secret> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.agents.key().seed());
+        let tag = hmac::sign(&key, secret_text(subscription, number).as_bytes());
+        Secret::new(tag.as_ref().to_vec()).ok()
+    }
+
+    fn secrets(&self, subscription: &str, record: &SubscriptionRecord, now: Timestamp) -> Vec<Secret> {
+        record.secrets(now).into_iter().filter_map(|number| self.secret(subscription, number)).collect()
+    }
+}

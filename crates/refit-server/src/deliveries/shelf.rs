@@ -1,0 +1,95 @@
+//! How far deliveries are, in files.
+
+use crate::tls::write_private;
+use jiff::Timestamp;
+use refit_core::{business::Position, delivery::Machine};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::{collections::VecDeque, io, path::PathBuf};
+
+/// How many attempts the delivery log of a subscription holds.
+const LOG_MOST: usize = 200;
+
+/// What is remembered of the deliveries to one subscription.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// How far they are.
+    pub machine: Machine,
+    /// The last attempts, oldest first.
+    pub log: VecDeque<Delivery>,
+}
+
+/// An attempt that was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The event's id.
+    pub id: String,
+    /// Its position.
+    pub position: Position,
+    /// Which attempt it was, from 1.
+    pub attempt: u32,
+    /// When.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// The status of the answer; `None` where none came.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub why: Option<SmolStr>,
+}
+
+impl Kept {
+    /// What is remembered before anything was sent.
+    pub fn new(machine: Machine) -> Kept {
+        Kept { machine, log: VecDeque::new() }
+    }
+
+    /// Notes an attempt.
+    pub(super) fn note(&mut self, delivery: Delivery) {
+        self.log.push_back(delivery);
+        while self.log.len() > LOG_MOST {
+            self.log.pop_front();
+        }
+    }
+}
+
+/// The folder of the files, one for each subscription. Ids of subscriptions are minted by the server, and are names of files.
+#[derive(Clone, Debug)]
+pub(super) struct Shelf(PathBuf);
+
+impl Shelf {
+    pub(super) fn new(folder: PathBuf) -> Shelf {
+        Shelf(folder)
+    }
+
+    fn file(&self, subscription: &str) -> PathBuf {
+        self.0.join(format!("{subscription}.json"))
+    }
+
+    /// What is remembered of a subscription; `None` where there is nothing, or nothing that can be read: then everything is sent again.
+    pub(super) fn read(&self, subscription: &str) -> Option<Kept> {
+        let path = self.file(subscription);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "how far deliveries are can't be read: all is sent again");
+                return None;
+            }
+        };
+        let read = serde_json::from_slice(&bytes);
+        read.inspect_err(|error| {
+            tracing::error!(file = %path.display(), %error, "how far deliveries are can't be read: all is sent again");
+        })
+        .ok()
+    }
+
+    pub(super) fn keep(&self, subscription: &str, kept: &Kept) -> io::Result<()> {
+        std::fs::create_dir_all(&self.0)?;
+        write_private(&self.file(subscription), &serde_json::to_vec(kept).map_err(io::Error::other)?)
+    }
+
+    pub(super) fn forget(&self, subscription: &str) {
+        let _ = std::fs::remove_file(self.file(subscription));
+    }
+}
