@@ -12,6 +12,13 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("refit-wire", &["refit-core", "refit-connect", "refit-agent", "refit"], "the wire knows the vocabulary only"),
     ("refit-core", IO, "the core is pure"),
     ("refit-core", &["refit-connect", "refit-agent", "refit"], "the core stands below IO"),
+    ("refit-targets", IO, "what is compiled for other systems is a function of decisions"),
+    (
+        "refit-targets",
+        &["refit-connect", "refit-agent", "refit-store", "refit-server", "refit"],
+        "whoever writes to other systems observes them first, and hands in what was found",
+    ),
+    ("refit-core", &["refit-targets"], "targets stand above the core"),
     ("refit-api", &["tokio", "sqlx", "axum", "refit-store", "refit-server", "refit"], "the API's types know no server"),
     (
         "refit-agent",

@@ -1,6 +1,6 @@
 //! `cargo xtask generate`: the JSON Schemas, the description of the API and the agent protocol's in `schemas/`, from the types; what
 //! other systems call the fields of the model in `docs/model/`, from the connectors; business events in `schemas/events/`,
-//! `schemas/asyncapi.json` and `docs/events/`, from their catalogue.
+//! `schemas/asyncapi.json` and `docs/events/`, from their catalogue; what other systems make of policies in `docs/targets/`, from the targets.
 
 use super::process::{self, cargo, program, target, workspace};
 use anyhow::{Context, Result, ensure};
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The folders that are generated, whole; one that is in another comes after it.
-const FOLDERS: [&str; 4] = ["schemas", "schemas/events", "docs/model", "docs/events"];
+const FOLDERS: [&str; 5] = ["schemas", "schemas/events", "docs/model", "docs/events", "docs/targets"];
 
 /// Writes generated files, or with `check` says which are not up to date.
 pub fn run(check: bool) -> Result<()> {
@@ -28,6 +28,8 @@ pub fn run(check: bool) -> Result<()> {
     process::run(cargo().args(model).arg(workspace().join("connectors")).arg(fresh.join("docs/model")))?;
     let events = ["run", "--quiet", "--package", "refit-core", "--example", "events", "--"];
     process::run(cargo().args(events).arg(&schemas).arg(fresh.join("docs/events")))?;
+    let targets = ["run", "--quiet", "--package", "refit-targets", "--example", "pages", "--"];
+    process::run(cargo().args(targets).arg(fresh.join("docs/targets")))?;
     let mut stale = Vec::new();
     for folder in FOLDERS {
         let committed = workspace().join(folder);

@@ -6,6 +6,7 @@
 
 pub mod business;
 pub mod calendar;
+pub mod cohorts;
 pub mod control;
 pub mod decide;
 pub mod delivery;

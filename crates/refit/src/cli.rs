@@ -1,6 +1,7 @@
 //! The commands and their options.
 
 mod at_server;
+mod compile;
 mod fleet;
 mod groups;
 mod import;
@@ -12,6 +13,7 @@ mod sources;
 mod world;
 
 pub use at_server::*;
+pub use compile::*;
 pub use fleet::*;
 pub use groups::*;
 pub use import::*;
@@ -96,6 +98,8 @@ pub enum Command {
     Test(TestArgs),
     /// Show what would change, and for whom.
     Plan(PlanArgs),
+    /// Show what the policies come to in other systems, object by object, and what is lost on the way.
+    Compile(CompileArgs),
     /// Carry out a plan, or refuse what lies outside it.
     Apply(ApplyArgs),
     /// Say why a title stands as it does on a device, why not yet, and what would change it.
@@ -207,7 +211,7 @@ impl Command {
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
-            Command::Query(_) => false,
+            Command::Query(_) | Command::Compile(_) => false,
             Command::Source(_) | Command::Sources(_) | Command::Fleet(_) | Command::Import(_) => false,
             Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,

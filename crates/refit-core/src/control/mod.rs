@@ -12,6 +12,7 @@ mod agents;
 mod board;
 mod budget;
 mod codec;
+mod cohorts;
 mod device_index;
 mod device_set;
 pub mod disruption;
@@ -43,6 +44,7 @@ pub use agents::{AgentRecord, Agents, Certificate, Complained, EnrolmentRecord, 
 pub use board::{Board, BoardRow, Failure};
 pub use budget::{BudgetFigures, Budgets, Spent};
 pub use codec::{DecodeError, decode, encode};
+pub use cohorts::cohorts;
 pub use device_index::DeviceIndex;
 pub use device_set::DeviceSet;
 pub use entry::read as read_fact;

@@ -3,6 +3,7 @@
 use super::{
     document::{
         organization::BudgetDocument,
+        outside::DriftResponse,
         policy::{
             AfterDue, AtDue, DisruptionDocument, ExperienceDocument, Mode, PackagesDocument, Presence, RestartMode,
         },
@@ -58,8 +59,29 @@ pub struct Repository {
     pub exceptions: Vec<Exception>,
     /// What the organisation signs besides; `None` where no document says it.
     pub mandate: Option<MandateTerms>,
+    /// Systems that configuration is written to, by name.
+    pub targets: Vec<TargetSystem>,
     /// Titles by id: the catalog's and the repository's own.
     pub titles: Arc<BTreeMap<TitleId, Title>>,
+}
+
+/// A system that configuration is written to.
+#[derive(Clone, Debug)]
+pub struct TargetSystem {
+    /// Its name.
+    pub name: SmolStr,
+    /// What kind of system it is.
+    pub kind: SmolStr,
+    /// Who answers for it.
+    pub owner: Option<SmolStr>,
+    /// The devices that it is written for; `None` is all.
+    pub condition: Option<Arc<Expr>>,
+    /// What happens to changes that were made by hand; `None` where nobody has said.
+    pub drift: Option<DriftResponse>,
+    /// Its settings, as they are written.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Where it is written.
+    pub origin: Origin,
 }
 
 /// What the organisation signs besides its policies.

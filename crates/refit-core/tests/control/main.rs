@@ -5,6 +5,7 @@
 mod budgets;
 mod clocks;
 mod clones;
+mod cohorts;
 mod disruption;
 mod documents;
 mod fleet;

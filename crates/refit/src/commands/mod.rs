@@ -4,6 +4,7 @@ mod apply;
 mod at_server;
 mod backup;
 mod check;
+mod compile;
 mod completions;
 mod conflicts;
 mod devices;
@@ -80,6 +81,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Check(args) => check::run(cli, args),
         Command::Test(args) => test::run(cli, args),
         Command::Plan(args) => plan::run(cli, args),
+        Command::Compile(args) => compile::run(cli, args),
         Command::Apply(args) => {
             at_server::refuse_local_plan(cli, &args.plan)?;
             apply::run(cli, args)

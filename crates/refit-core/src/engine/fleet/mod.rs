@@ -155,6 +155,19 @@ impl Fleet {
         &self.devices
     }
 
+    /// The devices by their time zone; `None` are those of which nobody knows it.
+    pub fn by_zone(&self) -> Vec<(Option<&TimeZone>, RoaringBitmap)> {
+        let mut by_zone: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for device in &self.devices {
+            let zone = self.zones_of.get(device as usize).copied().unwrap_or(0);
+            by_zone.entry(zone).or_default().push(device);
+        }
+        let by_zone = by_zone.into_iter();
+        by_zone
+            .map(|(zone, devices)| (self.zone(zone), RoaringBitmap::from_sorted_iter(devices).unwrap_or_default()))
+            .collect()
+    }
+
     /// The length that a column has to have to be read by number of device.
     pub(super) fn width(&self) -> usize {
         self.rows.len()

@@ -58,7 +58,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         repository.rollouts = resolver.rollouts(written, &mut compiler);
         repository.freezes = resolver.freezes(written, &mut compiler);
     }
-    resolver.outside(documents, &mut compiler, &windows, &repository.titles);
+    repository.targets = resolver.outside(documents, &mut compiler, &windows, &repository.titles);
     let mut context = Context { compiler, windows, rollouts: repository.rollouts.keys().cloned().collect() };
     let default_mode = organization.and_then(|written| written.document.defaults.as_ref()?.mode).unwrap_or_default();
     for written in resolver.unique(&documents.policies, |policy| &policy.policy, "policy") {
@@ -105,6 +105,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
             blocks: read.blocks,
             exceptions: read.exceptions,
             mandate: read.mandate,
+            targets: read.targets,
             ..Repository::default()
         };
     }

@@ -1,0 +1,34 @@
+//! Decisions compiled into the configuration of other systems.
+//!
+//! Decisions and the state of rollouts in ([`Cohorts`](refit_core::cohorts::Cohorts)), typed objects in the other system's own schema out
+//! ([`Object`]), and beside them what could not be said there ([`Loss`]). Nothing here does IO, reads a clock or draws a random number:
+//! whoever writes to a system observes it first, and hands in what it found.
+//!
+//! - [`object`] What is written, with its identity there, its owner's marker, and the policy and line that it comes from.
+//! - [`intent`] All that a policy can say. [`target`] What one system makes of it: the one shape of all targets, and their registry.
+//! - [`time`] Times with their meaning. Each target turns them into its system's own model, in one place (`targets/*/time.rs`).
+//! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
+//! - [`cost`] How many calls and bytes that takes.
+//! - [`targets`] One module for each system.
+//! - [`pages`] `docs/targets/`, from the matrices.
+
+pub mod cost;
+pub mod diff;
+pub mod intent;
+pub mod object;
+pub mod pages;
+pub mod plan;
+pub mod render;
+mod stated;
+pub mod target;
+pub mod targets;
+pub mod time;
+
+pub use cost::{Cost, Load};
+pub use diff::{Change, FieldChange, Observed, diff};
+pub use intent::Intent;
+pub use object::{Fields, Identity, Loss, MARKER, Object, Source};
+pub use plan::{Compiled, TargetPlan, compile};
+pub use stated::{Stated, stated};
+pub use target::{Answer, Awaiting, Desired, Input, Offered, Refusal, Target, Withheld, registry};
+pub use time::Time;

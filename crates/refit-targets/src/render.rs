@@ -1,0 +1,195 @@
+//! What people read of a plan over targets: objects and fields, what is lost beside them, who waits and why.
+
+use crate::{
+    cost::Load,
+    diff::{Change, FieldChange},
+    object::{Loss, Object, Source},
+    plan::{Compiled, TargetPlan, Twice},
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+/// How many changes of a target are shown, where nobody asked for all.
+const SHOWN: usize = 20;
+
+/// How much of a value is shown, in characters.
+const VALUE_MOST: usize = 100;
+
+/// A plan as text.
+pub fn render(compiled: &Compiled, all: bool) -> String {
+    let mut text = String::new();
+    for plan in &compiled.targets {
+        text += &target(plan, if all { usize::MAX } else { SHOWN });
+        text.push('\n');
+    }
+    for (name, kind, origin) in &compiled.unknown {
+        let _ = writeln!(
+            text,
+            "{name} · not compiled: nothing is known of targets of kind `{kind}` ({}:{})\n",
+            origin.file, origin.line
+        );
+    }
+    for it in &compiled.twice {
+        text += &twice(it);
+    }
+    text + &summary(compiled)
+}
+
+/// Devices that two targets would patch, as an error.
+pub fn twice(twice: &Twice) -> String {
+    let Twice { title, one, other, devices, from } = twice;
+    let mut text =
+        format!("error: {title} would be moved twice on {}, by {one} and by {other}\n", counted(*devices, "device"));
+    for source in from {
+        let _ = writeln!(text, "  {source}");
+    }
+    text + "  help: let `where` of one of the two targets leave these devices out\n\n"
+}
+
+fn target(plan: &TargetPlan, most: usize) -> String {
+    let TargetPlan { name, target, origin, devices, desired, changes, .. } = plan;
+    let mut text =
+        format!("{name} · {} · {} ({}:{})\n", target.name(), counted(*devices, "device"), origin.file, origin.line);
+    if changes.is_empty() {
+        text += if desired.objects.is_empty() { "  nothing to write\n" } else { "  nothing to change\n" };
+    }
+    for change in changes.iter().take(most) {
+        text += &one(change, desired.objects.get(change.id()));
+    }
+    if let Some(more) = changes.len().checked_sub(most).filter(|more| *more > 0) {
+        let _ = writeln!(text, "  … and {} more (--all shows them)", counted(more as u64, "object"));
+    }
+    let mut losses: BTreeMap<&Loss, BTreeSet<&Source>> = BTreeMap::new();
+    for object in desired.objects.values() {
+        for loss in &object.losses {
+            losses.entry(loss).or_default().extend(&object.from);
+        }
+    }
+    if !losses.is_empty() {
+        text += "  lost on the way\n";
+        for (Loss { intent, said, becomes }, from) in losses {
+            let from: Vec<String> =
+                from.iter().map(|from| format!("{}:{}", from.origin.file, from.origin.line)).collect();
+            let said = if said == intent.key() { String::new() } else { format!(" ({said})") };
+            let _ = writeln!(text, "    {intent}{said}: {becomes} [{}]", from.join(", "));
+        }
+    }
+    if !desired.withheld.is_empty() {
+        text += "  not now\n";
+        for it in &desired.withheld {
+            let _ =
+                writeln!(text, "    {} by {}, {}: {}", it.title, it.policy, counted(it.devices, "device"), it.because);
+        }
+    }
+    if !desired.awaiting.is_empty() {
+        text += "  awaiting content\n";
+        for it in &desired.awaiting {
+            let devices = counted(it.devices, "device");
+            let _ = writeln!(text, "    {} by {}, {devices}: {}. For: {}", it.title, it.policy, it.missing, it.owner);
+        }
+    }
+    if !desired.refused.is_empty() {
+        text += "  refused\n";
+        for it in &desired.refused {
+            let _ = writeln!(text, "    {}: {}: {}", it.from, it.said, it.because);
+        }
+    }
+    for note in &desired.notes {
+        let _ = writeln!(text, "  note: {note}");
+    }
+    let _ = writeln!(text, "  reach: {}", target.reach());
+    let _ = writeln!(
+        text,
+        "  cost: {} for 1,000 devices, {} for 1,000,000",
+        load(plan.cost.of(1_000)),
+        load(plan.cost.of(1_000_000))
+    );
+    text
+}
+
+fn one(change: &Change, object: Option<&Object>) -> String {
+    let (sign, fields): (char, &[FieldChange]) = match change {
+        Change::Remove { .. } => ('-', &[]),
+        Change::Add { fields, .. } => ('+', fields),
+        Change::Update { fields, .. } => ('~', fields),
+    };
+    let devices = object.map_or(String::new(), |object| format!("  {}", counted(object.devices.len(), "device")));
+    let mut text = format!("  {sign} {}{devices}\n", change.id());
+    if let Some(object) = object {
+        let from: Vec<String> = object.from.iter().map(ToString::to_string).collect();
+        let from = if from.is_empty() { String::new() } else { format!(" · {}", from.join(", ")) };
+        let _ = writeln!(text, "      {}{from}", object.about);
+    }
+    for FieldChange { path, before, after } in fields {
+        let _ = match (before, after) {
+            (None, Some(after)) => writeln!(text, "      + {path} = {}", value(after)),
+            (Some(before), Some(after)) => writeln!(text, "      ~ {path}: {} → {}", value(before), value(after)),
+            (Some(before), None) => writeln!(text, "      - {path} (was {})", value(before)),
+            (None, None) => Ok(()),
+        };
+    }
+    text
+}
+
+fn value(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= VALUE_MOST {
+        return text;
+    }
+    text.chars().take(VALUE_MOST).chain(['…']).collect()
+}
+
+fn summary(compiled: &Compiled) -> String {
+    let (mut add, mut update, mut remove) = (0, 0, 0);
+    for change in compiled.targets.iter().flat_map(|plan| &plan.changes) {
+        match change {
+            Change::Remove { .. } => remove += 1,
+            Change::Add { .. } => add += 1,
+            Change::Update { .. } => update += 1,
+        }
+    }
+    let targets = counted(compiled.targets.len() as u64, "target");
+    format!("Plan: {add} to add, {update} to change, {remove} to remove on {targets}.\n")
+}
+
+/// `1 device`, `2,000 devices`.
+pub fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", figure(number))
+}
+
+/// `1,000,000`.
+fn figure(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn load(load: Load) -> String {
+    let bytes = match load.bytes {
+        bytes if bytes < 10_000 => format!("{} bytes", figure(bytes)),
+        bytes if bytes < 10_000_000 => format!("{} kB", figure(bytes / 1_000)),
+        bytes => format!("{} MB", figure(bytes / 1_000_000)),
+    };
+    format!("{} and {bytes}", counted(load.calls, "call"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_at_a_glance() {
+        assert_eq!([figure(0), figure(999), figure(1_000), figure(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(load(Load { calls: 1, bytes: 12_345_678 }), "1 call and 12 MB");
+    }
+}

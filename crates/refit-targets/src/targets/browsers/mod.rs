@@ -1,0 +1,288 @@
+//! Policies of Chrome, Edge and Firefox: software that moves itself, held by its own vendor's keys.
+//!
+//! One group for each ring of a policy on a platform. Its pin is the release that the ring may have; without an admitted release it is what
+//! its devices have, so that nobody runs ahead of the rings.
+
+pub mod known;
+mod matrix;
+pub mod settings;
+pub mod text;
+pub mod time;
+
+use crate::{
+    cost::{Cost, Load},
+    intent::Intent,
+    object::{Fields, Identity, MARKER, Object, Source, fingerprint, word},
+    target::{Answer, Desired, Document, Input, Said, Target, held},
+};
+use known::{BROWSERS, Browser, Family};
+use refit_core::{
+    cohorts::Cohort,
+    engine::{Compliance, Mark},
+    policy::{
+        document::policy::{Mode, RestartMode},
+        repository::{Policy, WantedRelease},
+    },
+};
+use refit_model::Version;
+use roaring::RoaringBitmap;
+use serde_json::{Value, json};
+use settings::{Relaunch, Settings};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// Policies of browsers.
+#[derive(Clone, Copy, Debug)]
+pub struct Browsers;
+
+/// What sorts of objects there are.
+const REGISTRY: &str = "registry policies";
+const PREFERENCES: &str = "managed preferences";
+const FILE: &str = "policy file";
+
+impl Target for Browsers {
+    fn kind(&self) -> &'static str {
+        "browser-policies"
+    }
+
+    fn name(&self) -> &'static str {
+        "Policies of Chrome, Edge and Firefox"
+    }
+
+    fn about(&self) -> &'static str {
+        "Which version a browser may have, and when it starts anew with it: registry values on Windows, managed preferences on macOS, JSON \
+         on Linux (where the package manager moves it, and only the new start is configured). Whatever manages the devices brings the \
+         files there. The updaters of Chrome and Edge obey on Windows only where a computer is joined to a domain or managed."
+    }
+
+    fn reach(&self) -> &'static str {
+        "As long as device management takes, and then until the updater looks again: Chrome and Edge every few hours, Firefox twice a day. \
+         A pin that is taken back stops who does not have the release yet. Pins do not end by themselves: while nobody moves them, \
+         browsers stay where they are."
+    }
+
+    fn tried(&self) -> &'static str {
+        "Files are read back in tests. No browser has read them yet."
+    }
+
+    fn answer(&self, intent: Intent) -> Answer {
+        matrix::answer(intent)
+    }
+
+    fn desired(&self, input: &Input<'_>) -> Desired {
+        let mut desired = Desired::default();
+        let mut groups: BTreeMap<Key, Group<'_>> = BTreeMap::new();
+        for cohort in &input.cohorts.titles {
+            gather(input, cohort, &mut groups, &mut desired);
+        }
+        for (key, group) in groups {
+            write(input, &key, group, &mut desired);
+        }
+        desired
+    }
+
+    fn document(&self, object: &Object) -> Document {
+        let name = object.id.name.trim_start_matches('/').replace(['/', '\\'], "_");
+        match object.id.kind.as_str() {
+            REGISTRY => Document { path: format!("{name}.reg"), text: text::registry(&object.fields) },
+            PREFERENCES => Document { path: format!("{name}.plist"), text: super::plist::write(&object.fields) },
+            _ => Document {
+                path: format!("{name}.json"),
+                text: serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n",
+            },
+        }
+    }
+
+    fn cost(&self, desired: &Desired) -> Cost {
+        let bytes = desired.objects.values().map(Object::bytes).sum();
+        Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default() }
+    }
+}
+
+/// Who is told the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    policy: SmolStr,
+    browser: &'static str,
+    /// Lines of releases are pinned each by itself.
+    branch: Option<SmolStr>,
+    platform: &'static str,
+    rollout: Option<SmolStr>,
+    ring: Option<SmolStr>,
+    /// What a block, an exception or a freeze keeps apart from the ring.
+    apart: Option<SmolStr>,
+}
+
+struct Group<'a> {
+    policy: &'a Policy,
+    browser: Browser,
+    said: Said,
+    devices: RoaringBitmap,
+    /// Admitted releases, newest last.
+    admitted: Vec<Version>,
+    /// What those have to whom nothing is admitted.
+    installed: Vec<Version>,
+}
+
+fn gather<'a>(input: &Input<'a>, cohort: &'a Cohort, groups: &mut BTreeMap<Key, Group<'a>>, desired: &mut Desired) {
+    let devices = &cohort.devices & input.devices;
+    let title = cohort.slot.title.as_str();
+    let Some(browser) = BROWSERS.into_iter().find(|browser| browser.title == title) else { return };
+    let platforms = ["linux", "macos", "windows"];
+    let platform = platforms.into_iter().find(|name| Some(*name) == cohort.place.platform.as_deref());
+    let (Some(platform), false) = (platform, devices.is_empty()) else { return };
+    let Some(policy) = cohort.outcome.policy.as_ref().and_then(|name| input.repository.policy(name)) else { return };
+    if policy.mode == Mode::Observe {
+        return;
+    }
+    let said = Said::of(&Browsers, input.repository, policy, Some(&cohort.slot), &cohort.place);
+    if !said.goes_on(desired) {
+        return;
+    }
+    // What holds a change keeps the pin where it is; the rest of the ring moves on.
+    let apart = if policy.mode == Mode::Enforce { held(cohort) } else { None };
+    if let Some(because) = &apart
+        && cohort.outcome.admitted.is_some()
+    {
+        desired.withhold(&policy.name, &cohort.slot.title, because.clone(), devices.len());
+    }
+    let key = Key {
+        policy: policy.name.clone(),
+        browser: browser.title,
+        branch: cohort.slot.branch.as_ref().map(|branch| branch.as_str().into()),
+        platform,
+        rollout: cohort.outcome.rollout.clone(),
+        ring: cohort.outcome.ring.clone(),
+        apart: apart.as_deref().map(SmolStr::from),
+    };
+    let group = groups.entry(key).or_insert_with(|| Group {
+        policy,
+        browser,
+        said: Said::default(),
+        devices: RoaringBitmap::new(),
+        admitted: Vec::new(),
+        installed: Vec::new(),
+    });
+    group.devices |= devices;
+    group.said.losses.extend(said.losses);
+    let outcome = &cohort.outcome;
+    if apart.is_none() {
+        group.admitted.extend(outcome.admitted.clone());
+    }
+    // Of those nobody knows where they should be.
+    let unsure = matches!(outcome.compliance, Compliance::Unseen | Compliance::Undetermined)
+        || outcome.marks.contains(&Mark::AboveTarget);
+    if (outcome.admitted.is_none() || apart.is_some()) && !unsure {
+        group.installed.extend(cohort.installed.clone());
+    }
+}
+
+/// The version that a group stays at or goes to. `None` where the policy leaves it to the vendor.
+fn pin(policy: &Policy, group: &Group<'_>, apart: bool) -> Option<String> {
+    let free = policy.rollout.is_none()
+        && policy.min_age.is_zero()
+        && policy.target.release == WantedRelease::Latest(0)
+        && !apart;
+    if policy.mode != Mode::Enforce || free {
+        return None;
+    }
+    // The least of what is there: who has run ahead of the ring keeps what it has.
+    let pin = group.admitted.iter().max().or_else(|| group.installed.iter().min())?;
+    Some(pin.as_str().to_owned())
+}
+
+fn write(input: &Input<'_>, key: &Key, group: Group<'_>, desired: &mut Desired) {
+    let Group { policy, browser, .. } = group;
+    let pin = pin(policy, &group, key.apart.is_some());
+    let relaunch = policy.experience.relaunch.as_ref().map(|relaunch| relaunch.mode);
+    let relaunch = match (policy.mode, relaunch) {
+        (Mode::Notify, Some(RestartMode::AtDue)) | (_, Some(RestartMode::Ask)) => Some(Relaunch::Recommended),
+        (_, Some(RestartMode::AtDue)) => Some(Relaunch::Required),
+        (_, Some(RestartMode::Never) | None) => None,
+    };
+    let settings = Settings {
+        pin,
+        back: policy.allow_downgrade,
+        relaunch,
+        period: crate::time::left(input.repository, policy, key.rollout.as_deref(), key.ring.as_deref()),
+        window: policy.window.as_ref().and_then(time::daily),
+    };
+    let ring = key.ring.as_deref().map_or_else(|| "all".to_owned(), |ring| word(ring, 16));
+    let apart = key.apart.as_deref().unwrap_or_default();
+    let texts = [
+        key.policy.as_str(),
+        key.platform,
+        key.branch.as_deref().unwrap_or("-"),
+        key.rollout.as_deref().unwrap_or("-"),
+        key.ring.as_deref().unwrap_or("-"),
+        apart,
+    ];
+    let name = format!("{MARKER}.{}.{}.{ring}.{}", browser.title, key.platform, fingerprint(texts, 8));
+    let about = words(key, &settings);
+    let updated_here = key.platform != "linux";
+    let own = settings::of_browser(&browser, &settings, updated_here);
+    let mut objects: Vec<Object> = Vec::new();
+    match key.platform {
+        "windows" => {
+            let mut fields = Fields::new();
+            settings::in_registry(browser.registry, browser.family, &own, &mut fields);
+            if let Family::Chromium { updater, guid, .. } = browser.family {
+                let values = settings::of_updater_on_windows(guid, &settings);
+                settings::in_registry(updater, browser.family, &values, &mut fields);
+            }
+            let mut object = Object::new(Identity::new(REGISTRY, name), about);
+            object.fields = fields;
+            objects.push(object);
+        }
+        "macos" => {
+            let mut fields: Fields = own.into_iter().collect();
+            if browser.family == Family::Firefox && !fields.is_empty() {
+                fields.insert("EnterprisePoliciesEnabled".to_owned(), json!(true));
+            }
+            if !fields.is_empty() {
+                let id = Identity::new(PREFERENCES, format!("{}.{name}", browser.domain));
+                let mut object = Object::new(id, about.clone());
+                object.fields = fields;
+                objects.push(object);
+            }
+            if let Family::Chromium { updater_domain, bundle, .. } = browser.family {
+                let id = Identity::new(PREFERENCES, format!("{updater_domain}.{name}"));
+                let mut object = Object::new(id, about);
+                object.fields = settings::of_updater_on_macos(bundle, &settings).into_iter().collect();
+                objects.push(object);
+            }
+        }
+        _ => {
+            if own.is_empty() {
+                return;
+            }
+            let mut object = Object::new(Identity::new(FILE, format!("{}.{name}", browser.file)), about);
+            object.fields = match browser.family {
+                Family::Firefox => [("policies".to_owned(), Value::Object(own))].into(),
+                Family::Chromium { .. } => own.into_iter().collect(),
+            };
+            objects.push(object);
+        }
+    }
+    for mut object in objects {
+        object.devices = group.devices.clone();
+        object.from.insert(Source::from(policy));
+        object.losses = group.said.losses.clone();
+        if updated_here && policy.mode == Mode::Enforce {
+            object.moves.insert(browser.title.into());
+        }
+        desired.add(object);
+    }
+}
+
+/// What a group is told, in a line.
+fn words(key: &Key, settings: &Settings) -> String {
+    let who = match (&key.ring, &key.rollout) {
+        (Some(ring), Some(rollout)) => format!("ring {ring} of {rollout}"),
+        _ => "everybody".to_owned(),
+    };
+    let who = key.apart.as_ref().map_or_else(|| who.clone(), |apart| format!("{who}, {apart}"));
+    let version = settings.pin.as_ref().map_or_else(|| "whatever its vendor has".to_owned(), |pin| format!("at {pin}"));
+    let branch = key.branch.as_ref().map_or(String::new(), |branch| format!(" {branch}"));
+    format!("{}{branch} on {}, {version}, {who}", key.browser, key.platform)
+}

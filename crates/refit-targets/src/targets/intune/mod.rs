@@ -1,0 +1,285 @@
+//! Microsoft Intune: Windows Update for Business, by update rings, pins of the feature version, and groups.
+//!
+//! One update ring and one group for each ring of a policy; one pin and one group for each branch of it. Where devices of a ring must not get
+//! what others may (a halt, a block, a freeze), they are in a ring of their own that is paused. Bodies are those of Microsoft Graph;
+//! what is assigned to a group names it, since its id is known when it is there.
+
+mod matrix;
+pub mod time;
+
+use crate::{
+    cost::{Cost, Load},
+    intent::Intent,
+    object::{Identity, MARKER, Object, Source, fingerprint, word},
+    target::{Answer, Desired, Document, Input, Said, Target, held},
+    time::{Time, earliest, left},
+};
+use refit_core::{
+    cohorts::Cohort,
+    engine::{Goal, Progress},
+    policy::{
+        document::policy::{Mode, RestartMode},
+        repository::Policy,
+    },
+};
+use refit_model::TitleId;
+use roaring::RoaringBitmap;
+use serde_json::{Value, json};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// Microsoft Intune.
+#[derive(Clone, Copy, Debug)]
+pub struct Intune;
+
+/// What sorts of objects there are.
+const RING: &str = "update ring";
+const FEATURE: &str = "feature update policy";
+const GROUP: &str = "group";
+
+/// The systems that are known, by title: what a feature version begins with.
+const SYSTEMS: [(&str, &str); 2] = [("windows-10", "Windows 10, version"), ("windows-11", "Windows 11, version")];
+
+/// What stands in the description of what Refit wrote.
+const DESCRIPTION: &str = "Written by Refit: changes are undone.";
+
+impl Target for Intune {
+    fn kind(&self) -> &'static str {
+        "intune"
+    }
+
+    fn name(&self) -> &'static str {
+        "Microsoft Intune (Windows updates)"
+    }
+
+    fn about(&self) -> &'static str {
+        "Windows 10 and 11 by Windows Update for Business: update rings (`windowsUpdateForBusinessConfiguration`), pins of the feature \
+         version (`windowsFeatureUpdateProfile`), and the groups that they are assigned to. Types: Microsoft Graph, v1.0 and beta. \
+         Expedited updates, drivers and applications are not written yet."
+    }
+
+    fn reach(&self) -> &'static str {
+        "A change, and a pause, take up to eight hours to arrive at a device that is on. A pause ends by itself after 35 days. What has been \
+         downloaded by then is installed."
+    }
+
+    fn tried(&self) -> &'static str {
+        "Update rings are held against Graph's own types in tests. None has been sent to a tenant yet."
+    }
+
+    fn answer(&self, intent: Intent) -> Answer {
+        matrix::answer(intent)
+    }
+
+    fn desired(&self, input: &Input<'_>) -> Desired {
+        let mut desired = Desired::default();
+        let mut rings: BTreeMap<Key, Ring<'_>> = BTreeMap::new();
+        let mut pins: BTreeMap<(Key, String), Ring<'_>> = BTreeMap::new();
+        for cohort in &input.cohorts.titles {
+            gather(input, cohort, &mut rings, &mut pins, &mut desired);
+        }
+        for (key, ring) in rings {
+            write_ring(input, &key, &ring, &mut desired);
+        }
+        for ((key, version), pin) in pins {
+            write_pin(&key, &version, &pin, &mut desired);
+        }
+        desired
+    }
+
+    fn document(&self, object: &Object) -> Document {
+        let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
+        Document { path: format!("{}/{}.json", word(&object.id.kind, 24), object.id.name), text }
+    }
+
+    fn cost(&self, desired: &Desired) -> Cost {
+        let objects = desired.objects.len() as u64;
+        let bytes = desired.objects.values().map(Object::bytes).sum();
+        // An object is read, written and assigned. Twenty members of a group are added by one call.
+        Cost { once: Load { calls: 3 * objects, bytes }, each: Load { calls: 1, bytes: 120 } }
+    }
+}
+
+/// Who shares a ring.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    policy: SmolStr,
+    rollout: Option<SmolStr>,
+    ring: Option<SmolStr>,
+    /// What holds these devices, and not the rest of the ring.
+    apart: Option<SmolStr>,
+}
+
+struct Ring<'a> {
+    policy: &'a Policy,
+    said: Said,
+    devices: RoaringBitmap,
+    titles: Vec<&'static str>,
+    /// Whether somebody may have something, and whether somebody waits for it.
+    goes: bool,
+    waits: bool,
+}
+
+fn gather<'a>(
+    input: &Input<'a>,
+    cohort: &Cohort,
+    rings: &mut BTreeMap<Key, Ring<'a>>,
+    pins: &mut BTreeMap<(Key, String), Ring<'a>>,
+    desired: &mut Desired,
+) {
+    let devices = &cohort.devices & input.devices;
+    let system = SYSTEMS.into_iter().find(|(title, _)| *title == cohort.slot.title.as_str());
+    let (Some((title, prefix)), false) = (system, devices.is_empty()) else { return };
+    let outcome = &cohort.outcome;
+    let Some(policy) = outcome.policy.as_ref().and_then(|name| input.repository.policy(name)) else { return };
+    if policy.mode == Mode::Observe {
+        return;
+    }
+    let said = Said::of(&Intune, input.repository, policy, Some(&cohort.slot), &cohort.place);
+    if !said.goes_on(desired) {
+        return;
+    }
+    let apart = if policy.mode == Mode::Enforce { held(cohort) } else { None };
+    if let Some(because) = &apart
+        && outcome.admitted.is_some()
+    {
+        desired.withhold(&policy.name, &cohort.slot.title, because.clone(), devices.len());
+    }
+    let key = Key {
+        policy: policy.name.clone(),
+        rollout: outcome.rollout.clone(),
+        ring: outcome.ring.clone(),
+        apart: apart.map(SmolStr::from),
+    };
+    let nobody = || Ring {
+        policy,
+        said: Said::default(),
+        devices: RoaringBitmap::new(),
+        titles: Vec::new(),
+        goes: false,
+        waits: false,
+    };
+    let branch = match &outcome.goal {
+        Some(Goal::Release { branch: Some(branch), .. }) => Some(branch),
+        _ => cohort.slot.branch.as_ref(),
+    };
+    if let Some(branch) = branch {
+        // Pins are the policy's, whatever ring a device is in.
+        let key = Key { policy: policy.name.clone(), rollout: None, ring: None, apart: None };
+        let pin = pins.entry((key, format!("{prefix} {branch}"))).or_insert_with(nobody);
+        pin.devices |= &devices;
+        pin.said.losses.extend(said.losses.iter().cloned());
+        pin.titles.push(title);
+    }
+    let ring = rings.entry(key).or_insert_with(nobody);
+    ring.devices |= devices;
+    ring.said.losses.extend(said.losses);
+    ring.titles.push(title);
+    ring.goes |= outcome.admitted.is_some();
+    ring.waits |= outcome.progress == Progress::Waiting;
+}
+
+fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, desired: &mut Desired) {
+    let policy = ring.policy;
+    let name = name(key, "ring");
+    let (rollout, of) = (key.rollout.as_deref(), key.ring.as_deref());
+    let paused = key.apart.is_some() || (ring.waits && !ring.goes);
+    let reboot = policy.experience.reboot.as_ref().map(|reboot| reboot.mode);
+    let forced = policy.mode == Mode::Enforce && reboot == Some(RestartMode::AtDue);
+    let mode = match (policy.mode, forced) {
+        (Mode::Notify, _) => "notifyDownload",
+        (_, true) => "autoInstallAndRebootAtMaintenanceTime",
+        (_, false) => "autoInstallAtMaintenanceTime",
+    };
+    let wait = earliest(input.repository, policy.min_age, rollout, of);
+    let days = left(input.repository, policy, rollout, of).and_then(|left| time::deadline(Time::AfterOffer(left)));
+    let state = if paused { ", paused" } else { "" };
+    let about = format!("Windows updates of {}{state}", words(key));
+    let mut object = Object::new(Identity::new(RING, name.clone()), about)
+        .with("@odata.type", "#microsoft.graph.windowsUpdateForBusinessConfiguration")
+        .with("allowWindows11Upgrade", false)
+        .with("assignments", assigned(&name))
+        .with("automaticUpdateMode", mode)
+        .with("description", DESCRIPTION)
+        .with("displayName", name.as_str())
+        .with("featureUpdatesDeferralPeriodInDays", 0)
+        .with("microsoftUpdateServiceAllowed", true)
+        .with("qualityUpdatesDeferralPeriodInDays", time::deferral(wait))
+        .with("qualityUpdatesPaused", paused)
+        .with("updateNotificationLevel", "defaultNotifications")
+        .with("userPauseAccess", "disabled")
+        .with("userWindowsUpdateScanAccess", "enabled");
+    if let Some(days) = days.filter(|_| forced) {
+        object = object
+            .with("deadlineForFeatureUpdatesInDays", days)
+            .with("deadlineForQualityUpdatesInDays", days)
+            .with("deadlineGracePeriodInDays", time::GRACE_DAYS)
+            .with("postponeRebootUntilAfterDeadline", true);
+    }
+    if let Some((start, end)) = policy.window.as_ref().and_then(time::active_hours) {
+        let hours = json!({
+            "@odata.type": "#microsoft.graph.windowsUpdateActiveHoursInstall", "activeHoursEnd": end, "activeHoursStart": start,
+        });
+        object = object.with("installationSchedule", hours);
+    }
+    if let Some(notify) = policy.experience.notify {
+        let hours = [24, 12, 8, 4, 2].into_iter().find(|hours| *hours <= notify.0.as_hours()).unwrap_or(2);
+        object = object.with("scheduleRestartWarningInHours", hours);
+    }
+    put(object, ring, policy.mode == Mode::Enforce && !paused, desired);
+    put(group(&name, key), ring, false, desired);
+}
+
+fn write_pin(key: &Key, version: &str, pin: &Ring<'_>, desired: &mut Desired) {
+    let name = name(key, &word(version, 28));
+    let object =
+        Object::new(Identity::new(FEATURE, name.clone()), format!("{version} for devices under {}", key.policy))
+            .with("@odata.type", "#microsoft.graph.windowsFeatureUpdateProfile")
+            .with("assignments", assigned(&name))
+            .with("description", DESCRIPTION)
+            .with("displayName", name.as_str())
+            .with("featureUpdateVersion", version)
+            .with("installFeatureUpdatesOptional", false);
+    put(object, pin, false, desired);
+    put(group(&name, key), pin, false, desired);
+}
+
+/// `refit-windows-laptops-early-1a2b3c4d`.
+fn name(key: &Key, what: &str) -> String {
+    let (rollout, ring) = (key.rollout.as_deref().unwrap_or("-"), key.ring.as_deref().unwrap_or("-"));
+    let texts = [key.policy.as_str(), rollout, ring, key.apart.as_deref().unwrap_or("-"), what];
+    let ring = key.ring.as_deref().map_or_else(|| what.to_owned(), |ring| word(ring, 16));
+    format!("{MARKER}-{}-{ring}-{}", word(&key.policy, 24), fingerprint(texts, 8))
+}
+
+fn words(key: &Key) -> String {
+    let who = match (&key.ring, &key.rollout) {
+        (Some(ring), Some(rollout)) => format!("{}, ring {ring} of {rollout}", key.policy),
+        _ => key.policy.to_string(),
+    };
+    key.apart.as_ref().map_or_else(|| who.clone(), |apart| format!("{who}, {apart}"))
+}
+
+fn group(name: &str, key: &Key) -> Object {
+    Object::new(Identity::new(GROUP, name.to_owned()), format!("who is under {}", words(key)))
+        .with("description", DESCRIPTION)
+        .with("displayName", name)
+        .with("mailEnabled", false)
+        .with("mailNickname", name)
+        .with("securityEnabled", true)
+}
+
+/// The assignment to a group, by its name in place of its id.
+fn assigned(group: &str) -> Value {
+    json!([{ "target": { "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": format!("id of {group}") } }])
+}
+
+fn put(mut object: Object, ring: &Ring<'_>, moves: bool, desired: &mut Desired) {
+    object.devices.clone_from(&ring.devices);
+    object.from.insert(Source::from(ring.policy));
+    object.losses.clone_from(&ring.said.losses);
+    if moves {
+        object.moves.extend(ring.titles.iter().map(TitleId::new));
+    }
+    desired.add(object);
+}

@@ -1,0 +1,14 @@
+//! One module for each system, all of one shape ([`crate::target::Target`]).
+//!
+//! A module says what it makes of every intent (`matrix.rs`), how times are written there (`time.rs`), and what should be there
+//! (`mod.rs`). How objects differ from what is found, and whatever is lost, is the same for all and stands outside.
+
+pub mod apple;
+pub mod apt;
+pub mod browsers;
+pub mod dnf;
+pub mod intune;
+pub mod linux;
+pub mod munki;
+pub mod okta;
+pub mod plist;

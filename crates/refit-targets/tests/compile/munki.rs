@@ -1,0 +1,103 @@
+//! Munki's items and manifests.
+
+use crate::company::{cohorts, compiled, devices, now, objects, repository};
+use refit_targets::{
+    Compiled, Object, Offered, Target as _, compile,
+    targets::munki::{Items, Munki},
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+const CHROME: &str = "policy: browsers\nsoftware: [google-chrome]\nrollout: standard\ndeadline: [{ within: 14d }]\n\
+                      experience: { relaunch: { mode: at_due } }\n";
+
+/// A catalog as `makecatalogs` writes it, by the keys of Munki's wiki.
+const ALL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0"><array>
+<dict><key>name</key><string>GoogleChrome</string><key>version</key><string>131.0.6778.70</string>
+<key>catalogs</key><array><string>testing</string></array>
+<key>force_install_after_date</key><date>2020-01-01T00:00:00Z</date>
+<key>installer_item_location</key><string>apps/GoogleChrome-131.0.6778.70.dmg</string>
+<key>installer_item_size</key><integer>231044</integer><key>uninstallable</key><true/></dict>
+</array></plist>"#;
+
+fn with_items(documents: &str, items: &str) -> Compiled {
+    let repository = repository("", documents);
+    let cohorts = cohorts(&repository, &devices(), Some("rest"), now());
+    let offered = Offered { munki: Some(Items::parse(items).unwrap()), ..Offered::default() };
+    compile(&repository, &cohorts, &offered, &BTreeMap::new())
+}
+
+fn of_kind<'c>(plan: &'c Compiled, kind: &str) -> Vec<&'c Object> {
+    objects(plan, "munki").values().filter(|object| object.id.kind == kind).collect()
+}
+
+#[test]
+fn a_group_has_a_copy_of_the_item_with_its_own_catalog_and_date() {
+    let plan = with_items(CHROME, ALL);
+    let mut dates: Vec<String> = of_kind(&plan, "pkginfo")
+        .iter()
+        .map(|object| object.fields["force_install_after_date"]["$date"].as_str().unwrap().to_owned())
+        .collect();
+    dates.sort();
+    // 131 came out on 16 November at midnight UTC, which is the evening before in New York.
+    assert_eq!(dates, ["2026-11-29T19:00:00Z", "2026-11-30T01:00:00Z"]);
+    for object in of_kind(&plan, "pkginfo") {
+        assert_eq!(object.fields["installer_item_location"], "apps/GoogleChrome-131.0.6778.70.dmg");
+        assert_ne!(object.fields["catalogs"], json!(["testing"]));
+    }
+    let asked: Vec<&serde_json::Value> =
+        of_kind(&plan, "manifest").iter().map(|object| &object.fields["managed_updates"]).collect();
+    assert_eq!(asked, [&json!(["GoogleChrome"]), &json!(["GoogleChrome"])]);
+}
+
+#[test]
+fn what_the_repository_does_not_have_is_awaited() {
+    let plan = with_items(CHROME, &ALL.replace("131.0.6778.70", "130.0.6723.58"));
+    assert!(objects(&plan, "munki").is_empty());
+    let desired = &plan.targets.iter().find(|plan| plan.name == "munki").unwrap().desired;
+    assert_eq!(desired.awaiting.iter().map(|it| it.devices).sum::<u64>(), 2);
+    assert_eq!(desired.awaiting[0].owner, "endpoint@acme.example");
+}
+
+#[test]
+fn what_has_to_go_is_taken_away() {
+    let plan =
+        with_items("policy: gone\nsoftware: [google-chrome]\npresence: forbidden\ndeadline: [{ within: 14d }]\n", ALL);
+    assert!(of_kind(&plan, "pkginfo").is_empty());
+    let manifests = of_kind(&plan, "manifest");
+    assert_eq!(manifests[0].fields["managed_uninstalls"], json!(["GoogleChrome"]));
+}
+
+#[test]
+fn files_are_property_lists() {
+    let plan = with_items(CHROME, ALL);
+    let documents = objects(&plan, "munki").values().map(|object| Munki.document(object));
+    let text: String = documents.map(|document| format!("== {}\n{}", document.path, document.text)).collect();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_is_no_catalog_is_refused() {
+    for text in
+        ["", "{}", "<plist version=\"1.0\"><dict/></plist>", "<plist version=\"1.0\"><array><dict/></array></plist>"]
+    {
+        assert!(Items::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_title_that_two_targets_would_move_is_an_error() {
+    let plan = compiled(&repository("", CHROME));
+    let [twice] = &plan.twice[..] else { panic!("{:?}", plan.twice) };
+    assert_eq!(
+        (twice.title.as_str(), twice.one.as_str(), twice.other.as_str(), twice.devices),
+        ("google-chrome", "browsers", "munki", 2)
+    );
+    let text = refit_targets::render::render(&plan, false);
+    assert!(
+        text.contains("error: google-chrome would be moved twice on 2 devices, by browsers and by munki"),
+        "{text}"
+    );
+}

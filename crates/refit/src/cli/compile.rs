@@ -1,0 +1,42 @@
+//! The options of `refit compile`.
+
+use clap::Args;
+use jiff::Timestamp;
+use std::path::PathBuf;
+
+/// `refit compile`
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// The folder of the policy repository [default: this folder, if it is one].
+    pub policy: Option<PathBuf>,
+    /// The fleet, in a file as `refit fleet generate` writes it; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub world: PathBuf,
+    /// Only this target.
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// As if this ring, and those before it, had opened for every release: a fleet in a file knows of no rollouts.
+    #[arg(long, value_name = "RING")]
+    pub opened: Option<String>,
+    /// What Apple offers now: the answer of <https://gdmf.apple.com/v2/pmv>, or SOFA's copy of it.
+    #[arg(long, value_name = "FILE")]
+    pub apple_versions: Option<PathBuf>,
+    /// A Munki repository, whose `catalogs/all` says what can be installed.
+    #[arg(long, value_name = "DIR")]
+    pub munki_repo: Option<PathBuf>,
+    /// What is there already: a folder that `--out` wrote.
+    #[arg(long, value_name = "DIR")]
+    pub observed: Option<PathBuf>,
+    /// Write the objects into a folder, as the files that other systems take, with the devices of each.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Since when the policies apply [default: from the time of the fleet on].
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
+    pub applied: Option<Timestamp>,
+    /// Exit with 4 when there are changes.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Show every object, also where there are many.
+    #[arg(long)]
+    pub all: bool,
+}

@@ -1,0 +1,199 @@
+//! `refit compile`: what the policies come to in other systems.
+
+use crate::{
+    Exit, Refused,
+    cli::{Cli, CompileArgs},
+    repository, terminal,
+    worlds::{Kept, Loaded, load},
+};
+use anyhow::{Context, Result, ensure};
+use refit_core::{
+    cohorts::{Cohorts, as_if_open},
+    engine::Fleet,
+    policy::{diagnostic::did_you_mean, repository::Repository},
+    world::Applied,
+};
+use refit_targets::{
+    Compiled, Fields, Identity, Observed, Offered, TargetPlan, compile,
+    targets::{apple::Versions, munki::Items},
+};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Component, Path},
+};
+
+/// The file in which all objects of a target are, as they are found again.
+const OBJECTS: &str = "objects.json";
+
+/// An object in [`OBJECTS`].
+#[derive(Serialize, Deserialize)]
+struct Record {
+    kind: SmolStr,
+    name: String,
+    fields: Fields,
+}
+
+pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
+    let folder = repository::given_or_here(args.policy.as_deref())?;
+    let mut read = repository::read_in_order(&folder)?;
+    only(&mut read.repository, args.target.as_deref())?;
+    if read.repository.targets.is_empty() {
+        return Err(Refused::usage(format!(
+            "{} has no `target:` document: there is no system to compile for",
+            folder.display()
+        )));
+    }
+    // What is wrong with what was named is said before anything that takes time.
+    let offered = offered(args)?;
+    let observed = observed(&read.repository, args.observed.as_deref())?;
+    let Loaded { fleet, mut world, now } = load(&args.world, &read.repository.fields, Kept::Everything)?;
+    if let Some(ring) = &args.opened
+        && as_if_open(&mut world, &read.repository, ring, now) == 0
+    {
+        return Err(unknown_ring(&read.repository, ring));
+    }
+    world.applied = Applied { all: Some(args.applied.unwrap_or(now)), ..Applied::default() };
+    let bar = terminal::spinner("deciding for everybody");
+    let cohorts = Cohorts::of_fleet(&fleet, &read.repository, &world, now);
+    bar.set_message("compiling");
+    let compiled = compile(&read.repository, &cohorts, &offered, &observed);
+    bar.finish_and_clear();
+    if let Some(out) = args.out.as_deref().filter(|_| compiled.twice.is_empty()) {
+        for plan in &compiled.targets {
+            write(&out.join(plan.name.as_str()), plan, &fleet)?;
+        }
+    }
+    if cli.json {
+        terminal::json(&as_json(&compiled))?;
+    } else {
+        terminal::print(&refit_targets::render::render(&compiled, args.all))?;
+    }
+    let changes = compiled.targets.iter().any(|plan| !plan.changes.is_empty());
+    if !compiled.twice.is_empty() {
+        return Err(Refused::no("two targets would move the same title on the same devices"));
+    }
+    Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Leaves one target, where one is named.
+fn only(repository: &mut Repository, name: Option<&str>) -> Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    let names: Vec<SmolStr> = repository.targets.iter().map(|target| target.name.clone()).collect();
+    repository.targets.retain(|target| target.name == name);
+    if repository.targets.is_empty() {
+        let near = did_you_mean(name, names.iter().map(SmolStr::as_str));
+        let help = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        return Err(Refused::usage(format!("`--target {name}`: no `target:` document has this name{help}")));
+    }
+    Ok(())
+}
+
+fn unknown_ring(repository: &Repository, ring: &str) -> anyhow::Error {
+    let rings = repository.rollouts.values().flat_map(|rollout| &rollout.rings);
+    let mut names: Vec<&str> = rings.map(|ring| ring.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Refused::usage(format!("`--opened {ring}`: no rollout has a ring of this name; there are {}", names.join(", ")))
+}
+
+fn offered(args: &CompileArgs) -> Result<Offered> {
+    let read = |file: &Path| fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()));
+    let mut offered = Offered::default();
+    if let Some(file) = &args.apple_versions {
+        offered.apple = Some(Versions::parse(&read(file)?).with_context(|| file.display().to_string())?);
+    }
+    if let Some(folder) = &args.munki_repo {
+        let file = folder.join("catalogs/all");
+        offered.munki = Some(Items::parse(&read(&file)?).with_context(|| file.display().to_string())?);
+    }
+    Ok(offered)
+}
+
+/// What a folder holds that `--out` wrote; a target that has nothing in it holds nothing.
+fn observed(repository: &Repository, folder: Option<&Path>) -> Result<BTreeMap<SmolStr, BTreeMap<Identity, Observed>>> {
+    let mut observed = BTreeMap::new();
+    let Some(folder) = folder else { return Ok(observed) };
+    if !folder.is_dir() {
+        return Err(Refused::usage(format!("`--observed {}`: there is no such folder", folder.display())));
+    }
+    for target in &repository.targets {
+        let file = folder.join(target.name.as_str()).join(OBJECTS);
+        if !file.exists() {
+            continue;
+        }
+        let text = fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
+        let objects: Vec<Record> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+        let of = |it: Record| (Identity { kind: it.kind, name: it.name }, Observed { fields: it.fields });
+        observed.insert(target.name.clone(), objects.into_iter().map(of).collect());
+    }
+    Ok(observed)
+}
+
+/// Writes the objects of a target: all of them together as they are found again, and each as the file that the system takes, with the ids
+/// of its devices beside it. What an earlier run wrote and nobody asks for any more goes.
+fn write(folder: &Path, plan: &TargetPlan, fleet: &Fleet) -> Result<()> {
+    let cannot = |path: &Path| format!("{} can't be written", path.display());
+    let file = folder.join(OBJECTS);
+    ensure!(
+        !folder.exists() || file.exists(),
+        "{} is there and holds no {OBJECTS}: it was not written by `refit compile --out`, and is left alone",
+        folder.display()
+    );
+    if file.exists() {
+        fs::remove_dir_all(folder).with_context(|| cannot(folder))?;
+    }
+    fs::create_dir_all(folder).with_context(|| cannot(folder))?;
+    let objects: Vec<Record> = plan
+        .desired
+        .objects
+        .values()
+        .map(|object| Record {
+            kind: object.id.kind.clone(),
+            name: object.id.name.clone(),
+            fields: object.fields.clone(),
+        })
+        .collect();
+    fs::write(&file, serde_json::to_string_pretty(&objects)? + "\n").with_context(|| cannot(&file))?;
+    for object in plan.desired.objects.values() {
+        let document = plan.target.document(object);
+        let path = Path::new(&document.path);
+        ensure!(
+            path.components().all(|part| matches!(part, Component::Normal(_))),
+            "{}: no path in a folder",
+            document.path
+        );
+        let path = folder.join(path);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).with_context(|| cannot(parent))?;
+        fs::write(&path, &document.text).with_context(|| cannot(&path))?;
+        let devices = object.devices.iter().filter_map(|number| fleet.id(number));
+        let devices: String = devices.map(|id| format!("{id}\n")).collect();
+        let list = path.with_file_name(format!("{}.devices", path.file_name().unwrap_or_default().display()));
+        fs::write(&list, devices).with_context(|| cannot(&list))?;
+    }
+    Ok(())
+}
+
+/// The plan for programs.
+fn as_json(compiled: &Compiled) -> serde_json::Value {
+    let targets: Vec<serde_json::Value> = compiled
+        .targets
+        .iter()
+        .map(|plan| {
+            serde_json::json!({
+                "target": plan.name, "kind": plan.target.kind(), "origin": plan.origin, "devices": plan.devices,
+                "changes": plan.changes, "desired": plan.desired, "reach": plan.target.reach(),
+                "cost": { "for_1000": plan.cost.of(1_000), "for_1000000": plan.cost.of(1_000_000) },
+            })
+        })
+        .collect();
+    let unknown: Vec<serde_json::Value> = compiled
+        .unknown
+        .iter()
+        .map(|(name, kind, origin)| serde_json::json!({ "target": name, "kind": kind, "origin": origin }))
+        .collect();
+    serde_json::json!({ "targets": targets, "not_compiled": unknown, "moved_twice": compiled.twice })
+}
