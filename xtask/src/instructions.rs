@@ -141,10 +141,10 @@ fn bench() -> Result<PathBuf> {
     build.arg("--message-format=json").env("RUSTFLAGS", format!("-Ctarget-cpu={PROCESSOR}"));
     let told = output(build.env("CARGO_INCREMENTAL", "1"))?;
     let artifacts = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let executable = artifacts
+    let mut executables = artifacts
         .filter(|artifact| artifact["target"]["name"] == "engine")
         .filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
-    executable.last().context("cargo did not say where the bench is")
+    executables.next_back().context("cargo did not say where the bench is")
 }
 
 /// Runs the bench under callgrind.

@@ -153,7 +153,8 @@ impl Company {
             self.estate.take(incoming, |record, generation| SmolStr::new(format!("{}-{generation}", record.id)));
         taken.unwrap();
         let told = self.follow();
-        let read = SourceRead { source: source.into(), read: Some(self.shell.now), records: count, alarm: None };
+        let read =
+            SourceRead { source: source.into(), read: Some(self.shell.now), records: count, alarm: None, was: None };
         self.shell.tell(Input::SourceRead(read));
         told
     }

@@ -86,9 +86,12 @@ pub(crate) struct Lasting {
     affected: Affected,
 }
 
-/// For each advisory, whether it affects each of the releases, by their places; worked out when somebody asks.
+/// Whether an advisory affects each of the releases, by their places.
+type ByRelease = Box<[Option<bool>]>;
+
+/// What each advisory affects; worked out when somebody asks.
 #[derive(Clone, Debug, Default)]
-struct Affected(Arc<[OnceLock<Box<[Option<bool>]>>]>);
+struct Affected(Arc<[OnceLock<ByRelease>]>);
 
 impl Affected {
     /// Nothing worked out yet.
