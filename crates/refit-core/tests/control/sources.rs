@@ -626,6 +626,10 @@ fn what_device_management_lists_counts_until_an_agent_speaks_for_the_device() {
     // Another system that differs is not heard in turns.
     company.reads("cmdb", vec![Record { id: "c-1".into(), ..managed_laptop("1.0.0") }]);
     assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.8.0", "viewer 7.0.0"], "mdm"));
+    // Where what the first one says is too old to count, the other is.
+    company.hours(24 * 14);
+    company.reads("cmdb", vec![Record { id: "c-1".into(), ..managed_laptop("1.0.0") }]);
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.0.0", "viewer 7.0.0"], "cmdb"));
     // Its agent speaks for itself, and what systems say of it otherwise stays.
     company.hours(1);
     company.joins("a1", SERIAL);

@@ -44,7 +44,7 @@ pub fn steps(
     }
     let titles = state.policy.as_ref().map(|policy| Titles::of(&policy.repository));
     for device in estate.entities(Subject::Device, rules) {
-        devices::tell(state, &read, &device, (rules.now, titles.as_ref()), &homes, &mut steps);
+        devices::tell(state, &read, &device, (rules, titles.as_ref()), &homes, &mut steps);
     }
     let Steps { enrolled, split, people, merged, devices, assigned } = steps;
     [enrolled, split, people, merged, devices, assigned].into_iter().filter(|step| !step.is_empty()).collect()
