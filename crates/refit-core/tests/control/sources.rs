@@ -306,6 +306,16 @@ fn an_agent_and_two_systems_name_one_laptop_and_its_person() {
 }
 
 #[test]
+fn a_source_that_could_never_be_read_takes_nothing_back_of_what_is_told_under_its_name() {
+    let mut company = Company::new();
+    company.joins("a1", SERIAL);
+    // A policy says of `source: agent` how long that counts, and there is no connector of this name.
+    company.estate.fail("agent", company.shell.now, "there is no connector `agent`".into());
+    assert_eq!(company.follow(), [""; 0]);
+    assert_eq!(company.facts("a1"), ["platform by agent: linux", "serial by agent: C02XK1AA"]);
+}
+
+#[test]
 fn a_merge_in_the_middle_of_a_rollout_keeps_ring_and_due_time_of_the_device_that_was_there_first() {
     let mut company = Company::new();
     for index in 0..5 {
