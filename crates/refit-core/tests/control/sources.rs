@@ -152,9 +152,13 @@ impl Company {
         let taken =
             self.estate.take(incoming, |record, generation| SmolStr::new(format!("{}-{generation}", record.id)));
         taken.unwrap();
-        let told = self.follow();
         let read =
             SourceRead { source: source.into(), read: Some(self.shell.now), records: count, alarm: None, was: None };
+        // As a server does it: that it is read at all is known first.
+        if !self.shell.state.is_read(source) {
+            self.shell.tell(Input::SourceRead(read.clone()));
+        }
+        let told = self.follow();
         self.shell.tell(Input::SourceRead(read));
         told
     }
@@ -657,6 +661,8 @@ fn what_device_management_lists_counts_until_an_agent_speaks_for_the_device() {
     company.hours(24 * 14);
     company.reads("cmdb", vec![Record { id: "c-1".into(), ..managed_laptop("1.0.0") }]);
     assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.0.0", "viewer 7.0.0"], "cmdb"));
+    // It was heard of after weeks. For how long it was in use since then nobody can say, so that no grace begins.
+    assert!(company.shell.state.device(&DeviceId::new("m-1-0")).unwrap().absences.is_empty());
     // Its agent speaks for itself, and what systems say of it otherwise stays.
     company.hours(1);
     company.joins("a1", SERIAL);

@@ -184,6 +184,11 @@ impl State {
             || device.reported.contains_key(report::SOURCE)
     }
 
+    /// Whether a source is one that the server has read: what it says is what it has heard, and nobody tells it to the server by themselves.
+    pub fn is_read(&self, source: &str) -> bool {
+        self.readings.get(source).is_some_and(|known| known.read.is_some())
+    }
+
     /// The managed device that an id leads to.
     pub fn device_now(&self, id: &DeviceId) -> Option<&std::sync::Arc<super::DeviceRecord>> {
         self.device(self.identity.device(id))
