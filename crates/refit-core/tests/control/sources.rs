@@ -152,11 +152,35 @@ impl Company {
         let taken =
             self.estate.take(incoming, |record, generation| SmolStr::new(format!("{}-{generation}", record.id)));
         taken.unwrap();
-        let told = self.follow();
         let read =
             SourceRead { source: source.into(), read: Some(self.shell.now), records: count, alarm: None, was: None };
+        // As a server does it: that it is read at all is known first.
+        if !self.shell.state.is_read(source) {
+            self.shell.tell(Input::SourceRead(read.clone()));
+        }
+        let told = self.follow();
         self.shell.tell(Input::SourceRead(read));
         told
+    }
+
+    /// An identity provider tells the server somebody's address by itself. The kinds of the events that follow from it.
+    fn tells(&mut self, source: &str, id: &str, address: &str) -> Vec<String> {
+        self.hours(1);
+        self.references += 1;
+        let value = (SmolStr::new(format!("ref-{}", self.references)), Plain::Text(address.into()));
+        self.shell.tell(Input::ObservePerson {
+            person: PersonId::new(id),
+            source: source.into(),
+            observed: self.shell.now,
+            values: BTreeMap::from([("email".into(), Some(value))]),
+        });
+        self.follow()
+    }
+
+    /// The sources that say an address of a person.
+    fn who_says(&self, id: &str) -> Vec<String> {
+        let record = self.shell.state.people.get(id).unwrap();
+        record.facts.get("email").into_iter().flat_map(|said| said.keys()).map(ToString::to_string).collect()
     }
 
     fn follow(&mut self) -> Vec<String> {
@@ -283,6 +307,16 @@ fn an_agent_and_two_systems_name_one_laptop_and_its_person() {
     company.reads("cmdb", vec![laptop("c-10", "OTHER123", &[])]);
     assert!(!company.facts("m-1-0").iter().any(|fact| fact.contains("cmdb")), "{:?}", company.facts("m-1-0"));
     assert_eq!(company.managed(), ["c-10-0", "m-1-0"]);
+}
+
+#[test]
+fn a_source_that_could_never_be_read_takes_nothing_back_of_what_is_told_under_its_name() {
+    let mut company = Company::new();
+    company.joins("a1", SERIAL);
+    // A policy says of `source: agent` how long that counts, and there is no connector of this name.
+    company.estate.fail("agent", company.shell.now, "there is no connector `agent`".into());
+    assert_eq!(company.follow(), [""; 0]);
+    assert_eq!(company.facts("a1"), ["platform by agent: linux", "serial by agent: C02XK1AA"]);
 }
 
 #[test]
@@ -458,45 +492,42 @@ fn two_people_of_one_address_are_one_and_erased_as_one() {
 #[test]
 fn somebody_of_whom_two_providers_tell_is_one_and_each_goes_on_under_its_own_id() {
     let mut company = Company::new();
-    let mut count = 0;
-    let mut tells = |company: &mut Company, source: &str, id: &str, address: &str| {
-        company.hours(1);
-        count += 1;
-        let value = (SmolStr::new(format!("told-{count}")), Plain::Text(address.into()));
-        company.shell.tell(Input::ObservePerson {
-            person: PersonId::new(id),
-            source: source.into(),
-            observed: company.shell.now,
-            values: BTreeMap::from([("email".into(), Some(value))]),
-        });
-        company.follow()
-    };
-    tells(&mut company, "okta", "p1", "ada@acme.example");
-    assert_eq!(tells(&mut company, "entra", "p2", "a.lovelace@acme.example"), [""; 0], "two addresses are two people");
-    let events = tells(&mut company, "entra", "p2", "Ada@acme.example");
+    company.tells("okta", "p1", "ada@acme.example");
+    assert_eq!(company.tells("entra", "p2", "a.lovelace@acme.example"), [""; 0], "two addresses are two people");
+    let events = company.tells("entra", "p2", "Ada@acme.example");
     assert_eq!(events, ["person.merged"]);
-    let who_says = |company: &Company, id: &str| {
-        let record = company.shell.state.people.get(id).unwrap();
-        record.facts.get("email").into_iter().flat_map(|said| said.keys()).map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!((who_says(&company, "p1"), who_says(&company, "p2")), (vec!["entra".into(), "okta".into()], vec![]));
+    assert_eq!((company.who_says("p1"), company.who_says("p2")), (vec!["entra".into(), "okta".into()], vec![]));
     let (p1, p2) = (PersonId::new("p1"), PersonId::new("p2"));
     let book = &company.shell.state.identity;
     assert_eq!((book.told_as("entra", &p1), book.told_as("okta", &p1)), (&p2, &p1));
     assert_eq!(book.told_otherwise("entra"), BTreeMap::from([(&p1, &p2)]));
     // What it says under its id reaches the one person, and changes nothing of who is who.
-    assert_eq!(tells(&mut company, "entra", "p2", "ada.lovelace@acme.example"), [""; 0]);
-    assert_eq!(who_says(&company, "p1"), ["entra", "okta"]);
+    assert_eq!(company.tells("entra", "p2", "ada.lovelace@acme.example"), [""; 0]);
+    assert_eq!(company.who_says("p1"), ["entra", "okta"]);
     // What people settle gives back what was told under each id.
     company.settle_by_hand(&["id:entra/p2", "id:okta/p1"]);
     let events = company.follow();
     assert!(events.contains(&"person.split".to_owned()), "{events:?}");
-    assert_eq!((who_says(&company, "p1"), who_says(&company, "p2")), (vec!["okta".into()], vec!["entra".into()]));
+    assert_eq!((company.who_says("p1"), company.who_says("p2")), (vec!["okta".into()], vec!["entra".into()]));
     assert_eq!(company.shell.state.identity.told_as("entra", &p1), &p1);
     assert_eq!(company.shell.replayed().people, company.shell.state.people);
     // Two of whom one provider tells are two.
-    let events = tells(&mut company, "okta", "p3", "ada@acme.example");
+    let events = company.tells("okta", "p3", "ada@acme.example");
     assert!(!events.contains(&"person.merged".to_owned()), "{events:?}");
+}
+
+#[test]
+fn what_a_provider_says_of_two_is_kept_whoever_settles_that_they_are_one_with_a_third() {
+    let mut company = Company::new();
+    for (source, id) in [("okta", "p1"), ("entra", "p2"), ("entra", "p3")] {
+        assert_eq!(company.tells(source, id, &format!("{id}@acme.example")), [""; 0]);
+    }
+    let same = ["id:okta/p1", "id:entra/p2", "id:entra/p3"].map(str::to_owned).to_vec();
+    let document = IdentitiesDocument { identities: "by hand".into(), same: vec![same], different: Vec::new() };
+    company.estate.registry.settle(Settled::of([&document]));
+    assert_eq!(company.follow(), ["person.merged"]);
+    assert_eq!(company.who_says("p1"), ["entra", "okta"]);
+    assert_eq!((company.who_says("p2"), company.who_says("p3")), (vec![], vec!["entra".into()]));
 }
 
 #[test]
@@ -626,6 +657,12 @@ fn what_device_management_lists_counts_until_an_agent_speaks_for_the_device() {
     // Another system that differs is not heard in turns.
     company.reads("cmdb", vec![Record { id: "c-1".into(), ..managed_laptop("1.0.0") }]);
     assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.8.0", "viewer 7.0.0"], "mdm"));
+    // Where what the first one says is too old to count, the other is.
+    company.hours(24 * 14);
+    company.reads("cmdb", vec![Record { id: "c-1".into(), ..managed_laptop("1.0.0") }]);
+    assert_eq!(installs(&company, "m-1-0"), told(&["editor 1.0.0", "viewer 7.0.0"], "cmdb"));
+    // It was heard of after weeks. For how long it was in use since then nobody can say, so that no grace begins.
+    assert!(company.shell.state.device(&DeviceId::new("m-1-0")).unwrap().absences.is_empty());
     // Its agent speaks for itself, and what systems say of it otherwise stays.
     company.hours(1);
     company.joins("a1", SERIAL);

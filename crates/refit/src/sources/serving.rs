@@ -250,11 +250,18 @@ impl Work {
             staleness: &repository.staleness,
             now: self.now,
         };
-        done.steps = steps(&view.state, &estate, &rules, || {
+        // Of a source that was never read before it is known first that it is: what it says is what it has heard.
+        let is_new = |input: &Input| match input {
+            Input::SourceRead(read) => read.read.is_some() && !view.state.is_read(&read.source),
+            _ => false,
+        };
+        let (new, known): (Vec<Input>, Vec<Input>) = readings.into_iter().partition(is_new);
+        done.steps.push(new);
+        done.steps.extend(steps(&view.state, &estate, &rules, || {
             // A reference is used once, and says nothing of the value.
             uuid::Uuid::now_v7().simple().to_string().into()
-        });
-        done.steps.push(readings);
+        }));
+        done.steps.push(known);
         Ok(Some(done))
     }
 

@@ -9,9 +9,10 @@ use crate::{Refused, connectors};
 use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
+    control::report,
     facts::{
         FieldRef, Fields,
-        estate::{Estate, Incoming, SHRINK_LIMIT},
+        estate::{Estate, Incoming, REFIT, SHRINK_LIMIT},
         identity::{Change, RecordId},
         mapping::{
             Connector, Maps, Quarantined,
@@ -122,12 +123,13 @@ impl Synced {
 /// In place of the connector of a source that tells a server by itself what it knows.
 const TELLS_BY_ITSELF: &str = "scim";
 
-/// The sources of a policy repository that are systems to read. A monitoring system that gates listen to is asked for signals alone.
+/// The sources of a policy repository that are systems to read. A monitoring system that gates listen to is asked for signals alone; of agents and
+/// of Refit itself it is only said how long their word counts.
 pub fn sources(documents: &Documents) -> impl Iterator<Item = &SourceDocument> {
     let sources = documents.sources.iter().map(|written| &written.document);
     sources.filter(|source| match &source.connector {
         Some(_) => !tells_by_itself(source),
-        None => source.signals.is_empty(),
+        None => source.signals.is_empty() && ![report::SOURCE, REFIT].contains(&source.source.as_str()),
     })
 }
 

@@ -58,8 +58,10 @@ fn a_source_that_tells_by_itself_is_not_read() {
     fs::create_dir_all(home.join("acme/inventory")).unwrap();
     fs::write(home.join("acme/inventory/connector.yaml"), CONNECTOR).unwrap();
     let okta = "source: okta\nconnector: scim\nstale_after: 365d\n";
+    let agents = "source: agent\nstale_after: 7d\n";
     let inventory = "source: inventory\nsettings: { path: devices.plist }\n";
-    fs::write(home.join("acme/refit.yaml"), format!("organization: acme\n---\n{okta}---\n{inventory}")).unwrap();
+    fs::write(home.join("acme/refit.yaml"), format!("organization: acme\n---\n{okta}---\n{agents}---\n{inventory}"))
+        .unwrap();
     fs::write(home.join("acme/devices.plist"), BINARY).unwrap();
     let synced = refit(home, &["sources", "sync", "acme"]);
     let sources: Vec<&str> = synced.as_array().unwrap().iter().map(|it| it["source"].as_str().unwrap()).collect();

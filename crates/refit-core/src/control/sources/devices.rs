@@ -2,7 +2,7 @@
 
 use super::{Steps, Titles, news, speakers};
 use crate::control::{DeviceRecord, IdentityInput, Input, Installs, Observation, State};
-use crate::facts::{estate::Entity, estate::Told};
+use crate::facts::estate::{Entity, Rules, Told};
 use jiff::Timestamp;
 use refit_model::{DeviceId, PersonId, entry::Plain};
 use smol_str::SmolStr;
@@ -12,7 +12,7 @@ pub(super) fn tell(
     state: &State,
     read: &BTreeSet<&SmolStr>,
     entity: &Entity<'_>,
-    (now, titles): (Timestamp, Option<&Titles<'_>>),
+    (rules, titles): (&Rules<'_>, Option<&Titles<'_>>),
     people: &BTreeMap<SmolStr, PersonId>,
     steps: &mut Steps,
 ) {
@@ -42,10 +42,10 @@ pub(super) fn tell(
     }
     let record = state.devices.get(home).map(|record| &**record);
     let reported = record.into_iter().flat_map(|record| record.reported.keys());
-    let mut installs = titles.and_then(|titles| titles.news(state, record, entity, read));
+    let mut installs = titles.and_then(|titles| titles.news(state, record, entity, read, rules));
     for source in speakers(&entity.told, reported, read) {
         let installs = installs.take_if(|(by, _)| *by == *source).map(|(_, installs)| installs);
-        steps.devices.extend(observation(home, record, source, entity.told.get(source), installs, now));
+        steps.devices.extend(observation(home, record, source, entity.told.get(source), installs, rules.now));
     }
     let person = entity.person.as_ref().and_then(|person| people.get(person));
     if let Some(person) = person.filter(|person| record.and_then(|record| record.person.as_ref()) != Some(*person)) {

@@ -6,7 +6,7 @@
 
 use crate::control::{DeviceRecord, InstallEntry, Installs, State};
 use crate::facts::{
-    estate::Entity,
+    estate::{Entity, Rules},
     mapping::{Install, plain_name},
 };
 use crate::policy::{document::title::System, repository::Repository};
@@ -73,15 +73,20 @@ impl<'r> Titles<'r> {
         record: Option<&DeviceRecord>,
         entity: &Entity<'_>,
         read: &BTreeSet<&SmolStr>,
+        rules: &Rules<'_>,
     ) -> Option<(SmolStr, Installs)> {
         let is_observed = |record: &DeviceRecord| !record.installs.is_empty() && !read.contains(&record.seen_by);
         if record.is_some_and(|record| state.speaks_for_itself(record) || is_observed(record)) {
             return None;
         }
-        // Whoever told it last goes on, so that two that differ do not take turns; else who heard of the device last.
+        // Whoever told it last goes on for as long as that counts, so that two that differ do not take turns; else who heard of the device
+        // last.
         let heard = |source: &SmolStr| {
+            let observed = entity.told.get(source).and_then(|told| told.observed);
+            let after = rules.staleness.device(source);
+            let counts = observed.is_none_or(|observed| rules.now.duration_since(observed) <= after);
             let told_last = record.is_some_and(|record| !record.installs.is_empty() && record.seen_by == *source);
-            (told_last, entity.told.get(source).and_then(|told| told.observed))
+            (told_last && counts, observed)
         };
         let source = entity.installs.keys().max_by_key(|source| heard(source))?;
         let entries = self.entries(entity.installs.get(source)?);

@@ -36,7 +36,9 @@ pub fn steps(
     rules: &Rules<'_>,
     mut reference: impl FnMut() -> SmolStr,
 ) -> Vec<Vec<Input>> {
-    let read: BTreeSet<&SmolStr> = estate.sources.keys().collect();
+    // What could never be read takes nothing back: whoever has its name may tell the server by itself, as agents do.
+    let read = estate.sources.iter().filter(|(_, source)| source.read.is_some());
+    let read: BTreeSet<&SmolStr> = read.map(|(name, _)| name).collect();
     let mut steps = Steps::default();
     let mut homes = BTreeMap::new();
     for person in estate.entities(Subject::Person, rules) {
@@ -44,7 +46,7 @@ pub fn steps(
     }
     let titles = state.policy.as_ref().map(|policy| Titles::of(&policy.repository));
     for device in estate.entities(Subject::Device, rules) {
-        devices::tell(state, &read, &device, (rules.now, titles.as_ref()), &homes, &mut steps);
+        devices::tell(state, &read, &device, (rules, titles.as_ref()), &homes, &mut steps);
     }
     let Steps { enrolled, split, people, merged, devices, assigned } = steps;
     [enrolled, split, people, merged, devices, assigned].into_iter().filter(|step| !step.is_empty()).collect()

@@ -8,9 +8,9 @@ use crate::facts::{
     mapping::{Key, KeyKind, document::Subject},
 };
 use jiff::Timestamp;
-use refit_model::{DeviceId, entry::Plain};
+use refit_model::{DeviceId, PersonId, entry::Plain};
 use smol_str::SmolStr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// By which facts of an agent a device is known elsewhere.
 const DEVICE_KEYS: [(&str, KeyKind); 3] = [
@@ -42,6 +42,8 @@ pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Ti
     for record in state.managed() {
         own.sightings.extend(device(state, record, now));
     }
+    // By source whom it knows by another id than theirs.
+    let mut otherwise: BTreeMap<&SmolStr, BTreeMap<&PersonId, &PersonId>> = BTreeMap::new();
     for (id, record) in &state.people {
         if state.identity.person_merged_into(id).is_some() {
             continue;
@@ -52,7 +54,8 @@ pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Ti
             let Some(key) = key(KeyKind::Email, address) else { continue };
             let of = Subject::Person;
             // It goes on to speak of them under the id that it was given, whomever they were merged into.
-            let id = state.identity.told_as(source, id);
+            let known = otherwise.entry(source).or_insert_with(|| state.identity.told_otherwise(source));
+            let id = known.get(id).copied().unwrap_or(id);
             let sighting = Sighting {
                 record: RecordId { of, source: source.clone(), id: id.as_str().into() },
                 at: record.reported.get(source).copied().unwrap_or(now),

@@ -24,15 +24,17 @@ pub(super) fn tell(
     let known = |id: &&PersonId| (state.people.contains_key(*id) && !merged(id)) || astray(id);
     let Some(home) = ids.iter().find(known).or_else(|| ids.first().filter(|_| entity.is_there)) else { return };
     homes.insert(entity.id.clone(), home.clone());
-    let told = state.people.get(home).map(|record| told_by(record, read)).unwrap_or_default();
+    let mut told = state.people.get(home).map(|record| told_by(record, read)).unwrap_or_default();
     for id in &ids {
         let strays = astray(id);
         if strays {
             steps.split.push(Input::Identity(IdentityInput::SplitPerson { person: id.clone() }));
         }
         let there = state.people.get(id).filter(|_| id != home && (strays || !merged(id)));
+        let theirs = there.map(|record| told_by(record, read));
         // Two of whom one system told are two: what it says of one of them would be lost.
-        if there.is_some_and(|record| told_by(record, read).is_disjoint(&told)) {
+        if let Some(theirs) = theirs.filter(|theirs| theirs.is_disjoint(&told)) {
+            told.extend(theirs);
             let (from, into) = (id.clone(), home.clone());
             steps.merged.push(Input::Identity(IdentityInput::MergePeople { from, into }));
         }

@@ -137,14 +137,22 @@ impl IdentityBook {
 
     /// The sources that told of somebody under an id that is their own again.
     pub(super) fn split_person(&mut self, person: &PersonId) -> BTreeSet<SmolStr> {
-        self.people.remove(person);
-        let sources = self.told.iter().filter(|(_, told)| told.contains(person));
+        let IdentityBook { people, told, .. } = self;
+        let mut at = people.remove(person);
+        // Those it led on to: the source knew them by this id alone.
+        let mut beyond = Vec::new();
+        while let Some(id) = at {
+            at = people.get(&id).cloned();
+            beyond.push(id);
+        }
+        let sources = told.iter().filter(|(_, told)| told.contains(person));
         let sources: BTreeSet<SmolStr> = sources.map(|(source, _)| source.clone()).collect();
         for source in &sources {
-            if let Some(told) = self.told.get_mut(source) {
-                told.remove(person);
-                if told.is_empty() {
-                    self.told.remove(source);
+            if let Some(known) = told.get_mut(source) {
+                known.remove(person);
+                known.retain(|id| !beyond.contains(id));
+                if known.is_empty() {
+                    told.remove(source);
                 }
             }
         }
@@ -176,8 +184,35 @@ impl State {
             || device.reported.contains_key(report::SOURCE)
     }
 
+    /// Whether a source is one that the server has read: what it says is what it has heard, and nobody tells it to the server by themselves.
+    pub fn is_read(&self, source: &str) -> bool {
+        self.readings.get(source).is_some_and(|known| known.read.is_some())
+    }
+
     /// The managed device that an id leads to.
     pub fn device_now(&self, id: &DeviceId) -> Option<&std::sync::Arc<super::DeviceRecord>> {
         self.device(self.identity.device(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_knows_somebody_by_the_id_that_it_was_given_and_by_no_other_that_this_led_through() {
+        let [a, b, c] = ["a", "b", "c"].map(PersonId::new);
+        let merge = |book: &mut IdentityBook, from: &PersonId, into: &PersonId| {
+            book.merge_person(from, into);
+            book.goes_on_telling(from, [SmolStr::new_static("okta")]);
+        };
+        let mut book = IdentityBook::default();
+        merge(&mut book, &a, &b);
+        merge(&mut book, &b, &c);
+        assert_eq!((book.told_as("okta", &c), book.told_otherwise("okta")), (&a, BTreeMap::from([(&c, &a)])));
+        assert_eq!(book.split_person(&a), BTreeSet::from([SmolStr::new_static("okta")]));
+        assert_eq!((book.told_as("okta", &c), book.told_otherwise("okta")), (&c, BTreeMap::new()));
+        merge(&mut book, &a, &c);
+        assert_eq!((book.told_as("okta", &c), book.told_otherwise("okta")), (&a, BTreeMap::from([(&c, &a)])));
     }
 }

@@ -66,7 +66,8 @@ impl Estate {
         }
         let mut facts = self.facts(id, rules.fields);
         // Of what no source has nothing follows that the server would not know by itself.
-        if nodes.iter().any(|node| self.sources.contains_key(&node.record.source)) {
+        let is_read = |name: &SmolStr| self.sources.get(name).is_some_and(|source| source.read.is_some());
+        if nodes.iter().any(|node| is_read(&node.record.source)) {
             self.derive(of, id, &mut facts, background, rules);
         }
         let root = match of {

@@ -26,14 +26,15 @@ const COUNTED_MOST: usize = 64;
 
 impl State {
     pub(super) fn device_observed(&mut self, seq: u64, at: Timestamp, observed: &DeviceObserved) {
+        // A system that is read may have heard of the device long ago, and can't say for how long it was in use since: an absence that this ended
+        // would give a grace that never runs out.
+        let is_hearsay = self.is_read(&observed.source);
         let observer = self.devices.get(&observed.device).filter(|device| {
             let installs = !observed.present.is_empty() || !observed.gone.is_empty() || observed.universe.is_some();
-            installs || device.seen_by == observed.source
+            !is_hearsay && (installs || device.seen_by == observed.source)
         });
         if let Some(index) = observer.map(|device| device.index) {
-            // A system that is read says when it heard of the device, which may be long ago.
-            let is_hearsay = self.readings.contains_key(&observed.source);
-            self.returned(seq, index, if is_hearsay { observed.observed.min(at) } else { at });
+            self.returned(seq, index, at);
         }
         let before = self.devices.get(&observed.device).map(|device| platforms(device)).unwrap_or_default();
         self.change(&observed.device, |device| {

@@ -102,7 +102,7 @@ impl State {
 
     /// Whether what is known to be on a device comes from a system that the server reads, and not from the device.
     fn is_hearsay(&self, record: &DeviceRecord) -> bool {
-        self.readings.contains_key(&record.seen_by)
+        self.is_read(&record.seen_by)
     }
 
     fn agent_moves(&mut self, from: &DeviceId, to: &DeviceId) {

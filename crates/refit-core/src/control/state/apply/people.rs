@@ -68,7 +68,8 @@ impl State {
         self.changes.person(&merged.from, before, seq);
         let person = Arc::make_mut(self.people.entry(merged.into.clone()).or_default());
         let told = |source: &&SmolStr| {
-            *source != REFIT && !self.readings.contains_key(*source) && !person.reported.contains_key(*source)
+            let is_read = self.readings.get(*source).is_some_and(|known| known.read.is_some());
+            *source != REFIT && !is_read && !person.reported.contains_key(*source)
         };
         self.identity.goes_on_telling(&merged.from, reported.keys().filter(told).cloned());
         for (field, said) in facts {

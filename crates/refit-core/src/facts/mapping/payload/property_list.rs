@@ -12,6 +12,8 @@ use std::{borrow::Cow, io::Cursor};
 const DEPTH_MOST: usize = 128;
 /// So many values. In a binary list one object may stand in many places: a few bytes can unfold to more than there is memory.
 const VALUES_MOST: usize = 2_000_000;
+/// So many bytes of texts and data, beyond as many as the list itself has: a long text may stand in many places, too.
+const UNFOLDED_MOST: usize = 128 << 20;
 
 /// Reads a property list.
 pub fn parse(bytes: &[u8]) -> Result<Json<'static>, Unreadable> {
@@ -22,11 +24,19 @@ pub fn parse(bytes: &[u8]) -> Result<Json<'static>, Unreadable> {
         false => Box::new(XmlReader::new(Cursor::new(bytes))),
     };
     let mut open: Vec<Open> = Vec::new();
+    let mut room = bytes.len().saturating_add(UNFOLDED_MOST);
     for (count, event) in events.enumerate() {
         let event = event.map_err(|error| wrong(error.to_string()))?;
         if count > VALUES_MOST {
             return Err(wrong(format!("it has more than {VALUES_MOST} values")));
         }
+        let length = match &event {
+            Event::String(text) => text.len(),
+            Event::Data(data) => data.len(),
+            _ => 0,
+        };
+        let left = room.checked_sub(length);
+        room = left.ok_or_else(|| wrong(format!("its texts unfold to more than {} MiB", UNFOLDED_MOST >> 20)))?;
         let done = match event {
             Event::StartArray(_) => {
                 open.push(Open::List(Vec::new()));
@@ -154,5 +164,29 @@ mod tests {
         bytes.extend(0_u64.to_be_bytes());
         bytes.extend(table.to_be_bytes());
         assert!(parse(&bytes).unwrap_err().label.contains("more than"), "{:?}", parse(&bytes).map(|_| ()));
+    }
+
+    /// A text of a mebibyte, which stands in two hundred places.
+    #[test]
+    fn a_long_text_in_many_places_is_refused() {
+        let (length, places) = (1_u32 << 20, 200_u16);
+        let mut bytes = b"bplist00".to_vec();
+        let list = bytes.len() as u32;
+        bytes.extend([0xaf, 0x11]);
+        bytes.extend(places.to_be_bytes());
+        bytes.extend(vec![1; usize::from(places)]);
+        let text = bytes.len() as u32;
+        bytes.extend([0x5f, 0x12]);
+        bytes.extend(length.to_be_bytes());
+        bytes.resize(bytes.len() + length as usize, b'x');
+        let table = bytes.len() as u64;
+        bytes.extend(list.to_be_bytes());
+        bytes.extend(text.to_be_bytes());
+        bytes.extend([0; 6]);
+        bytes.extend([4, 1]);
+        bytes.extend(2_u64.to_be_bytes());
+        bytes.extend(0_u64.to_be_bytes());
+        bytes.extend(table.to_be_bytes());
+        assert!(parse(&bytes).unwrap_err().label.contains("unfold"), "{:?}", parse(&bytes).map(|_| ()));
     }
 }
