@@ -47,6 +47,12 @@ impl Time {
     }
 }
 
+/// A length of time as whole days, never shorter than it is.
+pub fn days_up(length: SignedDuration) -> i64 {
+    const DAY: i64 = 24 * 3_600;
+    length.as_secs().saturating_add(DAY - 1).div_euclid(DAY)
+}
+
 /// When a change may be forced where policies say that it is due at `due`, and why it is later than that.
 ///
 /// What stands above a due time (rule 10) moves it: a freeze, to its end; a window that waits, to its next opening.
