@@ -26,7 +26,10 @@ use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::{Notify, mpsc};
@@ -53,6 +56,8 @@ struct Inner {
     shelf: Shelf,
     tail: Tail,
     kept: Mutex<BTreeMap<SmolStr, Line>>,
+    /// Which subscription comes first, of those that have something to send.
+    turn: AtomicUsize,
     changed: Notify,
 }
 
@@ -64,6 +69,15 @@ struct Line {
     wanted: Wanted,
     /// Whether it differs from its file.
     dirty: bool,
+}
+
+/// An attempt that is to be made.
+struct Due {
+    subscription: SmolStr,
+    attempt: Attempt,
+    record: Arc<SubscriptionRecord>,
+    /// What the subscription wants by now; what was offered to it may have been offered before that changed.
+    wanted: Wanted,
 }
 
 impl std::fmt::Debug for Deliveries {
@@ -82,6 +96,7 @@ impl Deliveries {
             shelf: Shelf::new(folder),
             tail: Tail::default(),
             kept: Mutex::default(),
+            turn: AtomicUsize::new(0),
             changed: Notify::new(),
         };
         Deliveries { inner: Arc::new(inner) }
@@ -140,11 +155,11 @@ impl Deliveries {
             inner.follow_subscriptions();
             let head = *heads.borrow_and_update();
             let more = inner.take(head).await;
-            for (subscription, attempt, record) in inner.due(REQUESTS_MOST - under_way) {
+            for Due { subscription, attempt, record, wanted } in inner.due(REQUESTS_MOST - under_way) {
                 under_way += 1;
                 let (inner, done) = (self.inner.clone(), done.clone());
                 tokio::spawn(async move {
-                    let sent = send(&inner, subscription, attempt, &record).await;
+                    let sent = send(&inner, subscription, attempt, &record, &wanted).await;
                     // Nobody listens any more when the server ends.
                     let _ = done.send(sent).await;
                 });
@@ -198,7 +213,14 @@ impl Inner {
             });
             let wanted = Wanted { filter, personal: record.personal };
             match lines.get_mut(id) {
-                Some(line) => (line.record, line.wanted) = (record.clone(), wanted),
+                Some(line) => {
+                    // Another address is another receiver: what the one before it answered says nothing of it.
+                    if line.record.url != record.url {
+                        line.kept.machine.resume(self.shell.now());
+                        line.dirty = true;
+                    }
+                    (line.record, line.wanted) = (record.clone(), wanted);
+                }
                 None => {
                     let new = || Kept::new(Machine::new(id.clone(), Position::after(record.after)));
                     let mut kept = self.shelf.read(id).unwrap_or_else(new);
@@ -240,17 +262,27 @@ impl Inner {
         more
     }
 
-    /// The attempts to make now, at most so many.
-    fn due(&self, most: usize) -> Vec<(SmolStr, Attempt, Arc<SubscriptionRecord>)> {
+    /// The attempts to make now, at most so many. Each time another subscription comes first: receivers that are slow take their turns, and no more.
+    fn due(&self, most: usize) -> Vec<Due> {
         let now = self.shell.now();
+        let mut lines = self.lines();
+        let mut turns: Vec<(&SmolStr, &mut Line)> = lines.iter_mut().collect();
+        if !turns.is_empty() {
+            let first = self.turn.fetch_add(1, Ordering::Relaxed) % turns.len();
+            turns.rotate_left(first);
+        }
         let mut due = Vec::new();
-        for (id, line) in self.lines().iter_mut() {
+        for (id, line) in turns {
             if due.len() >= most {
                 break;
             }
-            let room = most - due.len();
-            let attempts = line.kept.machine.due(now, room);
-            due.extend(attempts.into_iter().map(|attempt| (id.clone(), attempt, line.record.clone())));
+            let attempts = line.kept.machine.due(now, most - due.len());
+            due.extend(attempts.into_iter().map(|attempt| Due {
+                subscription: id.clone(),
+                attempt,
+                record: line.record.clone(),
+                wanted: line.wanted.clone(),
+            }));
         }
         due
     }
@@ -288,14 +320,25 @@ impl Inner {
         }
         let shelf = self.shelf.clone();
         let work = move || {
+            let mut failed = Vec::new();
             for (id, kept) in changed {
                 if let Err(error) = shelf.keep(&id, &kept) {
-                    tracing::error!(subscription = %id, %error, "how far deliveries are could not be written down");
+                    tracing::error!(subscription = %id, %error, "how far deliveries are could not be written down; it is tried again");
+                    failed.push(id);
                 }
             }
+            failed
         };
-        if let Err(error) = tokio::task::spawn_blocking(work).await {
-            tracing::error!(%error, "how far deliveries are could not be written down");
+        match tokio::task::spawn_blocking(work).await {
+            Ok(failed) => {
+                let mut lines = self.lines();
+                for id in failed {
+                    if let Some(line) = lines.get_mut(&id) {
+                        line.dirty = true;
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "how far deliveries are could not be written down"),
         }
     }
 

@@ -201,6 +201,27 @@ async fn who_says_gone_is_left_alone_until_somebody_resumes() {
     server.get(&format!("/api/v1/subscriptions/{id}")).await.problem(404, "not-found");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_change_no_longer_wants_is_not_sent_and_a_new_address_is_another_receiver() {
+    let (host, got) = receiver(&[410]);
+    let (other, at_other) = receiver(&[204]);
+    let server = Server::sending(vec![host.clone(), other.clone()]).await;
+    let (id, _) = subscribe(&server, &host, r#"event.type == "device.enrolled""#).await;
+    enrol(&server, "d1").await;
+    next(&got);
+    until(&server, &id, |now| now["state"] == "gone").await;
+    enrol(&server, "d2").await;
+    let wanted = json!({ "name": "test", "url": format!("http://{other}/hook"), "filter": r#"event.subject == "d2""# });
+    let path = format!("/api/v1/subscriptions/{id}");
+    server.call(&server.admin, "PUT", &path, &[], Some(wanted)).await.ok();
+    assert_eq!(next(&at_other).event()["subject"], "d2");
+    until(&server, &id, |now| now["state"] == "active" && now["pending"] == 0).await;
+    assert!(at_other.recv_timeout(Duration::from_millis(300)).is_err(), "the first device is wanted no longer");
+    // Addresses are often secrets: whoever may read the log is not told them.
+    let log = server.get("/api/v1/events?limit=1000").await.ok().to_string();
+    assert!(log.contains("subscription.set") && !log.contains("/hook"), "{log}");
+}
+
 #[tokio::test]
 async fn a_wrong_subscription_is_refused_with_a_way_out() {
     let server = Server::sending(Vec::new()).await;
