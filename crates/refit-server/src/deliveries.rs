@@ -50,6 +50,8 @@ pub struct Deliveries {
 }
 
 struct Inner {
+    /// Where the log ended when it was found.
+    head: u64,
     shell: Shell,
     agents: Agents,
     outbound: Outbound,
@@ -89,7 +91,15 @@ impl std::fmt::Debug for Deliveries {
 impl Deliveries {
     /// Deliveries of a server, with what is remembered in a folder.
     pub fn new(shell: Shell, agents: Agents, outbound: Outbound, folder: PathBuf) -> Deliveries {
+        let head = *shell.head().borrow();
+        Deliveries::going_on(shell, agents, outbound, folder, head)
+    }
+
+    /// As [`Deliveries::new`], of a server that found a log which ended at `head`: what is remembered of later entries is of a log that is no
+    /// more, and what was written since is news.
+    pub fn going_on(shell: Shell, agents: Agents, outbound: Outbound, folder: PathBuf, head: u64) -> Deliveries {
         let inner = Inner {
+            head,
             shell,
             agents,
             outbound,
@@ -222,9 +232,13 @@ impl Inner {
                     (line.record, line.wanted) = (record.clone(), wanted);
                 }
                 None => {
-                    let new = || Kept::new(Machine::new(id.clone(), Position::after(record.after)));
-                    let mut kept = self.shelf.read(id).unwrap_or_else(new);
-                    kept.machine.rewind(state.seq);
+                    let kept = match self.shelf.read(id) {
+                        Some(mut kept) => {
+                            kept.machine.rewind(self.head);
+                            kept
+                        }
+                        None => Kept::new(Machine::new(id.clone(), Position::after(record.after))),
+                    };
                     lines.insert(id.clone(), Line { kept, record: record.clone(), wanted, dirty: true });
                 }
             }

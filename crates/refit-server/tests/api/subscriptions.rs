@@ -185,6 +185,25 @@ async fn what_fails_is_sent_again_and_a_restart_remembers_what_was_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_log_from_a_backup_has_anew_is_sent_though_its_numbers_were_delivered_before() {
+    let (host, got) = receiver(&[200]);
+    let server = Server::sending(vec![host.clone()]).await;
+    let (id, _) = subscribe(&server, &host, r#"event.type == "device.enrolled""#).await;
+    let head = *server.shell.head().borrow();
+    enrol(&server, "d1").await;
+    next(&got);
+    until(&server, &id, |now| now["pending"] == 0).await;
+    server.deliveries.as_ref().unwrap().keep().await;
+
+    // The log was found without what the file remembers, and has been written on since, with the same numbers.
+    let outbound = refit_connect::outbound::Outbound::new([host.clone()]);
+    let folder = server.folder.path().join("deliveries");
+    let again = Deliveries::going_on(server.shell.clone(), server.agents.clone(), outbound, folder, head);
+    tokio::spawn(again.run());
+    assert_eq!(next(&got).event()["subject"], "d1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_gone_is_left_alone_until_somebody_resumes() {
     let (host, got) = receiver(&[410, 200]);
     let server = Server::sending(vec![host.clone()]).await;
