@@ -66,9 +66,9 @@ struct Inner {
 /// What is known of one subscription's deliveries.
 struct Line {
     kept: Kept,
-    /// What it wants, as it was read from this record.
+    /// What it wants, as it was read from this record; `None` where that can't be read.
     record: Arc<SubscriptionRecord>,
-    wanted: Wanted,
+    wanted: Option<Wanted>,
     /// Whether it differs from its file.
     dirty: bool,
 }
@@ -216,12 +216,11 @@ impl Inner {
             if lines.get(id).is_some_and(|line| Arc::ptr_eq(&line.record, record)) {
                 continue;
             }
-            // It was read when it was set; what can't be read any more lets nothing pass.
-            let filter = Filter::read(&record.filter).unwrap_or_else(|error| {
-                tracing::error!(subscription = %id, %error, "a filter can't be read any more: nothing is sent");
-                Filter::none()
+            // It was read when it was set, perhaps by another program. Nothing is taken or sent meanwhile, so that nothing is passed over.
+            let filter = Filter::read(&record.filter).inspect_err(|error| {
+                tracing::error!(subscription = %id, %error, "a filter can't be read any more: deliveries wait until it is changed");
             });
-            let wanted = Wanted { filter, personal: record.personal };
+            let wanted = filter.ok().map(|filter| Wanted { filter, personal: record.personal });
             match lines.get_mut(id) {
                 Some(line) => {
                     // Another address is another receiver: what the one before it answered says nothing of it.
@@ -250,7 +249,7 @@ impl Inner {
         let behind: Vec<(SmolStr, Position, usize, Wanted)> = self
             .lines()
             .iter()
-            .map(|(id, line)| (id, &line.kept.machine, &line.wanted))
+            .filter_map(|(id, line)| Some((id, &line.kept.machine, line.wanted.as_ref()?)))
             .filter(|(_, machine, _)| machine.room() > 0 && machine.cursor() < Position::after(head))
             .map(|(id, machine, wanted)| (id.clone(), machine.cursor(), machine.room().min(TAKE), wanted.clone()))
             .collect();
@@ -290,12 +289,13 @@ impl Inner {
             if due.len() >= most {
                 break;
             }
+            let Some(wanted) = &line.wanted else { continue };
             let attempts = line.kept.machine.due(now, most - due.len());
             due.extend(attempts.into_iter().map(|attempt| Due {
                 subscription: id.clone(),
                 attempt,
                 record: line.record.clone(),
-                wanted: line.wanted.clone(),
+                wanted: wanted.clone(),
             }));
         }
         due
@@ -304,7 +304,10 @@ impl Inner {
     /// How long nothing will be due.
     fn wait(&self) -> Duration {
         let now = self.shell.now();
-        let next = self.lines().values().filter_map(|line| line.kept.machine.next(now)).min();
+        let lines = self.lines();
+        let next =
+            lines.values().filter(|line| line.wanted.is_some()).filter_map(|line| line.kept.machine.next(now)).min();
+        drop(lines);
         let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
         // What is due and was not begun waits for a request to end.
         wait.filter(|wait| !wait.is_zero()).map_or(LOOK, |wait| wait.min(LOOK))
