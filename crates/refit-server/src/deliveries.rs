@@ -127,6 +127,11 @@ impl Deliveries {
         self.inner.lines().get(subscription).map(|line| line.kept.clone())
     }
 
+    /// What is asked of how far the deliveries of a subscription are; `None` before they have begun.
+    pub fn look<T>(&self, subscription: &str, of: impl FnOnce(&Kept) -> T) -> Option<T> {
+        self.inner.lines().get(subscription).map(|line| of(&line.kept))
+    }
+
     /// Sends dead letters again: one, or all. How many there were.
     pub fn replay(&self, subscription: &str, position: Option<Position>) -> usize {
         let now = self.inner.shell.now();
