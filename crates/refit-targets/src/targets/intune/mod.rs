@@ -163,7 +163,11 @@ fn gather<'a>(
     let may_go = policy.mode == Mode::Enforce && key.apart.is_none() && outcome.admitted.is_some();
     let branch = match &outcome.goal {
         Some(Goal::Release { branch: Some(branch), .. }) if may_go => Some(branch),
-        _ => cohort.slot.branch.as_ref(),
+        // Where nobody says which branch is installed, its version does: without a pin Windows would take the newest.
+        _ => cohort.slot.branch.as_ref().or_else(|| {
+            let title = input.repository.titles.get(&cohort.slot.title)?;
+            title.branch_of(cohort.installed.as_ref()?).map(|branch| &branch.name)
+        }),
     };
     if let Some(branch) = branch {
         // Pins are the policy's: rings differ in when a device comes to another one.
