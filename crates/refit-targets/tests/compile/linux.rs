@@ -110,3 +110,12 @@ fn a_block_that_has_ended_keeps_nothing_back() {
     assert!(pinned(&until("2026-11-23")));
     assert!(!pinned(&until("2026-11-20")));
 }
+
+#[test]
+fn what_a_list_of_packages_leaves_out_is_told() {
+    let plan = on_a_machine("policy: p\nsoftware: [deb/openssl]\ndeadline: [{ within: 14d }]\n", "debian", &[OPENSSL]);
+    let desired = &plan.targets.iter().find(|plan| plan.name == "debian").unwrap().desired;
+    let file = desired.objects.values().find(|object| object.id.kind == "apt.conf").unwrap();
+    assert_eq!(file.fields["Unattended-Upgrade::Package-Whitelist"], serde_json::json!(["^openssl$"]));
+    assert!(desired.notes.iter().any(|note| note.contains("security updates neither")), "{:?}", desired.notes);
+}

@@ -109,6 +109,10 @@ fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<O
         .with("Unattended-Upgrade::MinimalSteps", "true")
         .with("Unattended-Upgrade::Origins-Pattern", origins(&group.os, taken.security && !taken.everything));
     if taken.only_named() {
+        desired.notes.insert(format!(
+            "{}: nothing else is upgraded on these machines, security updates neither; and only what the distribution's own archive has",
+            group.words()
+        ));
         let names = taken.names.iter().map(|name| format!("^{}$", escaped(name)));
         let prefixes = taken.prefixes.iter().map(|prefix| format!("^{}", escaped(prefix)));
         let install_new = group.policies.iter().any(|policy| policy.packages.install_new);

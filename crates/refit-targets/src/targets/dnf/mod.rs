@@ -102,6 +102,9 @@ fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<O
         .with("commands.upgrade_type", if taken.security && !taken.everything { "security" } else { "default" })
         .with("emitters.emit_via", "stdio");
     if taken.only_named() {
+        desired
+            .notes
+            .insert(format!("{}: nothing else is upgraded on these machines, security updates neither", group.words()));
         let prefixes = taken.prefixes.iter().map(|prefix| format!("{prefix}*"));
         let names: Vec<String> = taken.names.iter().cloned().chain(prefixes).collect();
         object = object.with("base.includepkgs", names.join(" "));
