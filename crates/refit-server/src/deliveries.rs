@@ -26,7 +26,10 @@ use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::{Notify, mpsc};
@@ -47,23 +50,36 @@ pub struct Deliveries {
 }
 
 struct Inner {
+    /// Where the log ended when it was found.
+    head: u64,
     shell: Shell,
     agents: Agents,
     outbound: Outbound,
     shelf: Shelf,
     tail: Tail,
     kept: Mutex<BTreeMap<SmolStr, Line>>,
+    /// Which subscription comes first, of those that have something to send.
+    turn: AtomicUsize,
     changed: Notify,
 }
 
 /// What is known of one subscription's deliveries.
 struct Line {
     kept: Kept,
-    /// What it wants, as it was read from this record.
+    /// What it wants, as it was read from this record; `None` where that can't be read.
     record: Arc<SubscriptionRecord>,
-    wanted: Wanted,
+    wanted: Option<Wanted>,
     /// Whether it differs from its file.
     dirty: bool,
+}
+
+/// An attempt that is to be made.
+struct Due {
+    subscription: SmolStr,
+    attempt: Attempt,
+    record: Arc<SubscriptionRecord>,
+    /// What the subscription wants by now; what was offered to it may have been offered before that changed.
+    wanted: Wanted,
 }
 
 impl std::fmt::Debug for Deliveries {
@@ -75,13 +91,22 @@ impl std::fmt::Debug for Deliveries {
 impl Deliveries {
     /// Deliveries of a server, with what is remembered in a folder.
     pub fn new(shell: Shell, agents: Agents, outbound: Outbound, folder: PathBuf) -> Deliveries {
+        let head = *shell.head().borrow();
+        Deliveries::going_on(shell, agents, outbound, folder, head)
+    }
+
+    /// As [`Deliveries::new`], of a server that found a log which ended at `head`: what is remembered of later entries is of a log that is no
+    /// more, and what was written since is news.
+    pub fn going_on(shell: Shell, agents: Agents, outbound: Outbound, folder: PathBuf, head: u64) -> Deliveries {
         let inner = Inner {
+            head,
             shell,
             agents,
             outbound,
             shelf: Shelf::new(folder),
             tail: Tail::default(),
             kept: Mutex::default(),
+            turn: AtomicUsize::new(0),
             changed: Notify::new(),
         };
         Deliveries { inner: Arc::new(inner) }
@@ -100,6 +125,11 @@ impl Deliveries {
     /// How far the deliveries of a subscription are; `None` before they have begun.
     pub fn kept(&self, subscription: &str) -> Option<Kept> {
         self.inner.lines().get(subscription).map(|line| line.kept.clone())
+    }
+
+    /// What is asked of how far the deliveries of a subscription are; `None` before they have begun.
+    pub fn look<T>(&self, subscription: &str, of: impl FnOnce(&Kept) -> T) -> Option<T> {
+        self.inner.lines().get(subscription).map(|line| of(&line.kept))
     }
 
     /// Sends dead letters again: one, or all. How many there were.
@@ -140,11 +170,11 @@ impl Deliveries {
             inner.follow_subscriptions();
             let head = *heads.borrow_and_update();
             let more = inner.take(head).await;
-            for (subscription, attempt, record) in inner.due(REQUESTS_MOST - under_way) {
+            for Due { subscription, attempt, record, wanted } in inner.due(REQUESTS_MOST - under_way) {
                 under_way += 1;
                 let (inner, done) = (self.inner.clone(), done.clone());
                 tokio::spawn(async move {
-                    let sent = send(&inner, subscription, attempt, &record).await;
+                    let sent = send(&inner, subscription, attempt, &record, &wanted).await;
                     // Nobody listens any more when the server ends.
                     let _ = done.send(sent).await;
                 });
@@ -191,18 +221,28 @@ impl Inner {
             if lines.get(id).is_some_and(|line| Arc::ptr_eq(&line.record, record)) {
                 continue;
             }
-            // It was read when it was set; what can't be read any more lets nothing pass.
-            let filter = Filter::read(&record.filter).unwrap_or_else(|error| {
-                tracing::error!(subscription = %id, %error, "a filter can't be read any more: nothing is sent");
-                Filter::none()
+            // It was read when it was set, perhaps by another program. Nothing is taken or sent meanwhile, so that nothing is passed over.
+            let filter = Filter::read(&record.filter).inspect_err(|error| {
+                tracing::error!(subscription = %id, %error, "a filter can't be read any more: deliveries wait until it is changed");
             });
-            let wanted = Wanted { filter, personal: record.personal };
+            let wanted = filter.ok().map(|filter| Wanted { filter, personal: record.personal });
             match lines.get_mut(id) {
-                Some(line) => (line.record, line.wanted) = (record.clone(), wanted),
+                Some(line) => {
+                    // Another address is another receiver: what the one before it answered says nothing of it.
+                    if line.record.url != record.url {
+                        line.kept.machine.resume(self.shell.now());
+                        line.dirty = true;
+                    }
+                    (line.record, line.wanted) = (record.clone(), wanted);
+                }
                 None => {
-                    let new = || Kept::new(Machine::new(id.clone(), Position::after(record.after)));
-                    let mut kept = self.shelf.read(id).unwrap_or_else(new);
-                    kept.machine.rewind(state.seq);
+                    let kept = match self.shelf.read(id) {
+                        Some(mut kept) => {
+                            kept.machine.rewind(self.head);
+                            kept
+                        }
+                        None => Kept::new(Machine::new(id.clone(), Position::after(record.after))),
+                    };
                     lines.insert(id.clone(), Line { kept, record: record.clone(), wanted, dirty: true });
                 }
             }
@@ -214,7 +254,7 @@ impl Inner {
         let behind: Vec<(SmolStr, Position, usize, Wanted)> = self
             .lines()
             .iter()
-            .map(|(id, line)| (id, &line.kept.machine, &line.wanted))
+            .filter_map(|(id, line)| Some((id, &line.kept.machine, line.wanted.as_ref()?)))
             .filter(|(_, machine, _)| machine.room() > 0 && machine.cursor() < Position::after(head))
             .map(|(id, machine, wanted)| (id.clone(), machine.cursor(), machine.room().min(TAKE), wanted.clone()))
             .collect();
@@ -240,17 +280,28 @@ impl Inner {
         more
     }
 
-    /// The attempts to make now, at most so many.
-    fn due(&self, most: usize) -> Vec<(SmolStr, Attempt, Arc<SubscriptionRecord>)> {
+    /// The attempts to make now, at most so many. Each time another subscription comes first: receivers that are slow take their turns, and no more.
+    fn due(&self, most: usize) -> Vec<Due> {
         let now = self.shell.now();
+        let mut lines = self.lines();
+        let mut turns: Vec<(&SmolStr, &mut Line)> = lines.iter_mut().collect();
+        if !turns.is_empty() {
+            let first = self.turn.fetch_add(1, Ordering::Relaxed) % turns.len();
+            turns.rotate_left(first);
+        }
         let mut due = Vec::new();
-        for (id, line) in self.lines().iter_mut() {
+        for (id, line) in turns {
             if due.len() >= most {
                 break;
             }
-            let room = most - due.len();
-            let attempts = line.kept.machine.due(now, room);
-            due.extend(attempts.into_iter().map(|attempt| (id.clone(), attempt, line.record.clone())));
+            let Some(wanted) = &line.wanted else { continue };
+            let attempts = line.kept.machine.due(now, most - due.len());
+            due.extend(attempts.into_iter().map(|attempt| Due {
+                subscription: id.clone(),
+                attempt,
+                record: line.record.clone(),
+                wanted: wanted.clone(),
+            }));
         }
         due
     }
@@ -258,7 +309,10 @@ impl Inner {
     /// How long nothing will be due.
     fn wait(&self) -> Duration {
         let now = self.shell.now();
-        let next = self.lines().values().filter_map(|line| line.kept.machine.next(now)).min();
+        let lines = self.lines();
+        let next =
+            lines.values().filter(|line| line.wanted.is_some()).filter_map(|line| line.kept.machine.next(now)).min();
+        drop(lines);
         let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
         // What is due and was not begun waits for a request to end.
         wait.filter(|wait| !wait.is_zero()).map_or(LOOK, |wait| wait.min(LOOK))
@@ -288,14 +342,25 @@ impl Inner {
         }
         let shelf = self.shelf.clone();
         let work = move || {
+            let mut failed = Vec::new();
             for (id, kept) in changed {
                 if let Err(error) = shelf.keep(&id, &kept) {
-                    tracing::error!(subscription = %id, %error, "how far deliveries are could not be written down");
+                    tracing::error!(subscription = %id, %error, "how far deliveries are could not be written down; it is tried again");
+                    failed.push(id);
                 }
             }
+            failed
         };
-        if let Err(error) = tokio::task::spawn_blocking(work).await {
-            tracing::error!(%error, "how far deliveries are could not be written down");
+        match tokio::task::spawn_blocking(work).await {
+            Ok(failed) => {
+                let mut lines = self.lines();
+                for id in failed {
+                    if let Some(line) = lines.get_mut(&id) {
+                        line.dirty = true;
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "how far deliveries are could not be written down"),
         }
     }
 

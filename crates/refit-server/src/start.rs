@@ -206,6 +206,8 @@ impl Server {
         let clock = SystemClock;
         let fence = lease(&store, &format!("refit on {hostname}"), &clock).await?;
         let shell = Shell::open(store.clone(), fence, catalog, Arc::new(clock)).await?;
+        // Before anything is written: a log that was brought back from a backup may end before what was delivered.
+        let head = *shell.head().borrow();
         let server = Actor::server();
         let start = Input::Start { program: version, alive_until: jobs::alive_until(&data, shell.now()) };
         shell.tell(&server, start, None).await?;
@@ -247,7 +249,8 @@ impl Server {
         let troubles = Troubles::default();
         jobs.spawn(jobs::monitoring(shell.clone(), connections, troubles.clone(), Pace::default()));
         let outbound = Outbound::new(webhook_private);
-        let deliveries = Deliveries::new(shell.clone(), agents.clone(), outbound, data.join("deliveries"));
+        let folder = data.join("deliveries");
+        let deliveries = Deliveries::going_on(shell.clone(), agents.clone(), outbound, folder, head);
         jobs.spawn(deliveries.clone().run());
         let limits = api::Options { troubles, deliveries: Some(deliveries.clone()), ..api::Options::default() };
         let api = Api::new(shell.clone(), agents.clone(), limits);

@@ -2,7 +2,7 @@
 
 use crate::{api::events::Tail, shell::Shell};
 use refit_core::{
-    business::{CloudEvent, Derived, Filter, Position, concerns, derive},
+    business::{CloudEvent, Derived, Filter, Kind, Position, concerns, derive},
     control::{DecodeError, decode},
 };
 use refit_store::{StoreError, StoredEvent};
@@ -44,8 +44,13 @@ pub(crate) enum StreamError {
 }
 
 impl Wanted {
-    fn wants(&self, derived: &Derived) -> bool {
-        self.personal || !derived.kind.is_personal()
+    fn wants(&self, kind: Kind) -> bool {
+        self.personal || !kind.is_personal()
+    }
+
+    /// Whether an event is wanted.
+    pub(crate) fn passes(&self, event: &CloudEvent) -> bool {
+        Kind::from_name(&event.r#type).is_some_and(|kind| self.wants(kind)) && self.filter.passes(event)
     }
 }
 
@@ -75,7 +80,7 @@ pub(crate) async fn part(
                     return Ok(part);
                 }
                 part.next = here;
-                if wanted.wants(&derived) {
+                if wanted.wants(derived.kind) {
                     let event = CloudEvent::new(here.seq, here.index, entry.at, &derived)?;
                     if wanted.filter.passes(&event) {
                         part.items.push((here, event));

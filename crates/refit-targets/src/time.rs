@@ -5,7 +5,10 @@
 //! notation (`targets/*/time.rs`), and no other code there makes times.
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
-use refit_core::policy::repository::{Freeze, Policy, Repository, UsedWindow};
+use refit_core::{
+    calendar::Window,
+    policy::repository::{Freeze, Policy, Repository, UsedWindow},
+};
 use smol_str::SmolStr;
 
 /// A time, and what it means.
@@ -47,6 +50,12 @@ impl Time {
     }
 }
 
+/// A length of time as whole days, never shorter than it is.
+pub fn days_up(length: SignedDuration) -> i64 {
+    const DAY: i64 = 24 * 3_600;
+    length.as_secs().saturating_add(DAY - 1).div_euclid(DAY)
+}
+
 /// When a change may be forced where policies say that it is due at `due`, and why it is later than that.
 ///
 /// What stands above a due time (rule 10) moves it: a freeze, to its end; a window that waits, to its next opening.
@@ -82,8 +91,7 @@ pub fn forced<'f>(
             }
         }
         if let Some(window) = waits
-            && window.window.open_until(zone, forced.at).is_none()
-            && let Some(opens) = window.window.next_opening(zone, forced.at)
+            && let Some(opens) = opening(&window.window, zone, forced.at, now)
         {
             forced.at = opens;
             forced.moved_by.push(format!("window {}", window.name).into());
@@ -94,6 +102,19 @@ pub fn forced<'f>(
     }
     forced.moved_by.dedup();
     forced
+}
+
+/// The opening that something waits for which would be forced at `at`; `None` where it may be then. What should have been forced by `now`
+/// waits as well: a moment in the past is forced at once by other systems. It is for the opening that lasts now, or for the next one.
+fn opening(window: &Window, zone: &TimeZone, at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    if at >= now {
+        return if window.open_until(zone, at).is_some() { None } else { window.next_opening(zone, at) };
+    }
+    let opens = match window.open_until(zone, now) {
+        Some(end) => end.checked_sub(window.lasts()).ok(),
+        None => window.next_opening(zone, now),
+    };
+    opens.filter(|opens| *opens > at)
 }
 
 /// How long after its publication a release reaches a ring at the earliest: the age that it must have, and what the rings before soak.
@@ -230,5 +251,27 @@ mod tests {
         let (due, now) = ("2026-12-30T12:00:00Z".parse().unwrap(), "2026-12-29T00:00:00Z".parse().unwrap());
         assert_eq!(forced(due, &TimeZone::UTC, now, None, freezes.iter(), false).at, due);
         assert_eq!(forced(due, &TimeZone::UTC, now, None, freezes.iter(), true).at.to_string(), "2027-01-06T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_overdue_waits_for_a_window_too_where_the_policy_waits() {
+        let window = UsedWindow {
+            name: "overnight".into(),
+            window: Window::parse("FREQ=DAILY;BYHOUR=19", SignedDuration::from_hours(10)).unwrap(),
+            after_due: Some(refit_core::policy::document::policy::AfterDue::Wait),
+        };
+        let at = |due: &str, now: &str| {
+            let (due, now) = (due.parse().unwrap(), now.parse().unwrap());
+            forced(due, &TimeZone::UTC, now, Some(&window), [].iter(), false).at.to_string()
+        };
+        let noon = "2026-11-20T12:00:00Z";
+        assert_eq!(at(noon, "2026-11-19T00:00:00Z"), "2026-11-20T19:00:00Z");
+        // Its time has passed, and the window is shut: not at once.
+        assert_eq!(at(noon, "2026-11-23T12:00:00Z"), "2026-11-23T19:00:00Z");
+        assert_eq!(at("2026-11-23T04:30:00Z", "2026-11-23T06:00:00Z"), "2026-11-23T19:00:00Z");
+        // While it is open the moment stays the same.
+        assert_eq!(at(noon, "2026-11-23T19:00:00Z"), "2026-11-23T19:00:00Z");
+        assert_eq!(at(noon, "2026-11-24T04:59:00Z"), "2026-11-23T19:00:00Z");
+        assert_eq!(at("2026-11-23T20:00:00Z", "2026-11-23T22:00:00Z"), "2026-11-23T20:00:00Z");
     }
 }

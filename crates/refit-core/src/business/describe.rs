@@ -71,7 +71,7 @@ pub fn page() -> String {
          `GET /api/v1/stream` ([how to follow it](../reference/api.md#the-stream)). A type is cleared by another one for the same subject; \
          where nothing clears it, it is a moment and not a state. The schemas are in `schemas/events/`, and all of it as AsyncAPI in \
          `schemas/asyncapi.json`. Fields are added without a new version; a reader ignores those that it does not know.\n\n\
-         An event of more than one device lists up to 500 of them, so that a policy change is some thousand events and not a million. \
+         An event of more than one device lists up to 500 of them: those that the server decided at once and that share what happened. \
          Ids of devices and people are opaque, and no event holds a personal value. Types marked with * need the scope `read_personal`.\n",
     );
     for department in Department::ALL {

@@ -11,6 +11,9 @@ use crate::{
 use smol_str::SmolStr;
 use std::{borrow::Cow, fmt};
 
+/// How long a filter may be, in bytes: each event is held against it.
+const BYTES_MOST: usize = 8_192;
+
 /// A condition on business events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter(Passes);
@@ -21,7 +24,6 @@ enum Passes {
     #[default]
     All,
     Where(Box<Expr>),
-    Nothing,
 }
 
 /// All that is wrong with a filter.
@@ -43,6 +45,9 @@ impl Filter {
     pub fn read(text: &str) -> Result<Filter, FilterError> {
         if text.trim().is_empty() {
             return Ok(Filter::default());
+        }
+        if text.len() > BYTES_MOST {
+            return Err(FilterError { mistakes: vec![format!("a filter has at most {BYTES_MOST} bytes")] });
         }
         let departments: Vec<&'static str> = Department::ALL.iter().map(|department| department.name()).collect();
         let fields = Fields::of_events(Kind::NAMES, &departments);
@@ -66,18 +71,12 @@ impl Filter {
         Err(FilterError { mistakes: said.collect() })
     }
 
-    /// A filter that lets nothing pass.
-    pub fn none() -> Filter {
-        Filter(Passes::Nothing)
-    }
-
     /// Whether an event passes: whether the condition surely holds. `since` and `until` count from when the event was written down, so that the
     /// answer is always the same.
     pub fn passes(&self, event: &CloudEvent) -> bool {
         match &self.0 {
             Passes::All => true,
             Passes::Where(expr) => expr.truth(&Asked(event), event.time).is_true(),
-            Passes::Nothing => false,
         }
     }
 }
@@ -172,5 +171,7 @@ mod tests {
             let error = Filter::read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
+        let long = format!("event.kev{}", " || event.kev".repeat(1_000));
+        assert!(Filter::read(&long).unwrap_err().to_string().contains("at most 8192 bytes"));
     }
 }

@@ -93,6 +93,8 @@ pub enum Ended {
     },
     /// The receiver wants nothing any more (status 410).
     Gone,
+    /// Nothing was sent: the subscription has changed since it was offered, and wants it no longer.
+    Unwanted,
 }
 
 impl Machine {
@@ -215,6 +217,8 @@ impl Machine {
                 self.probe = None;
             }
             Ended::Gone => self.gone = Some(now),
+            // That says nothing of the receiver.
+            Ended::Unwanted => drop(self.pending.remove(&position)),
             Ended::Failed { .. } if !under_way => {}
             Ended::Failed { why, wait } => {
                 pending.failures += 1;

@@ -117,6 +117,27 @@ fn a_receiver_that_is_gone_gets_nothing_until_somebody_says_that_it_is_there() {
 }
 
 #[test]
+fn what_is_wanted_no_longer_goes_and_says_nothing_of_the_receiver() {
+    let mut machine = Machine::new("s1", Position::START);
+    let mut now = start();
+    for n in 1..=20 {
+        machine.offer(at(n), device(&format!("d{n}")), now);
+    }
+    for attempt in machine.due(now, IN_FLIGHT_MOST) {
+        machine.ended(attempt.position, failed(), now);
+    }
+    let failures = machine.failures();
+    now = later(now, SignedDuration::from_hours(2));
+    let probe = machine.due(now, IN_FLIGHT_MOST)[0];
+    machine.ended(probe.position, Ended::Unwanted, now);
+    assert!(!machine.pending().contains_key(&probe.position) && machine.dead().is_empty());
+    assert!(machine.is_open() && machine.failures() == failures);
+    // Another one asks whether the receiver is there, at once.
+    assert_eq!(machine.next(now), Some(now));
+    assert_eq!(machine.due(now, IN_FLIGHT_MOST).len(), 1);
+}
+
+#[test]
 fn what_the_receiver_asks_for_is_honoured_up_to_the_longest_step() {
     let wait = |asked: i64| {
         let mut machine = Machine::new("s1", Position::START);

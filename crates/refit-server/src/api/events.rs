@@ -228,6 +228,12 @@ fn shown(stored: &StoredEvent, personal: bool) -> Result<Event, Problem> {
     {
         record.remove("hash");
     }
+    // Addresses of webhooks are often secrets; who may see them asks for the subscription.
+    if stored.kind == "subscription.set"
+        && let Some(record) = body.get_mut("record").and_then(serde_json::Value::as_object_mut)
+    {
+        record.remove("url");
+    }
     if !personal && let Some(groups) = body.get_mut("groups").and_then(serde_json::Value::as_object_mut) {
         // Which devices belong to whose department.
         groups.retain(|field, _| !field.starts_with("person."));

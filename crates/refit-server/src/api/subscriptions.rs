@@ -7,7 +7,7 @@ use super::{
     problem::{Code, Problem},
 };
 use crate::{
-    deliveries::Deliveries,
+    deliveries::{Deliveries, Kept},
     shell::{Request, Told},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -247,14 +247,20 @@ fn set(id: SmolStr, body: NewSubscription) -> Input {
 }
 
 fn subscription(api: &Api, id: &str, record: &SubscriptionRecord) -> Subscription {
-    let kept = api.options().deliveries.as_ref().and_then(|deliveries| deliveries.kept(id));
-    let machine = kept.as_ref().map(|kept| &kept.machine);
-    let state = match machine {
-        Some(machine) if machine.gone().is_some() => SubscriptionState::Gone,
-        Some(machine) if machine.is_open() => SubscriptionState::Failing,
-        _ => SubscriptionState::Active,
+    // What is kept may be long, and is not copied for a few numbers.
+    let said = |kept: &Kept| {
+        let machine = &kept.machine;
+        let state = match machine.gone() {
+            Some(_) => SubscriptionState::Gone,
+            None if machine.is_open() => SubscriptionState::Failing,
+            None => SubscriptionState::Active,
+        };
+        let (pending, dead) = (machine.pending().len() as u64, machine.dead().len() as u64);
+        (state, machine.cursor(), pending, dead, machine.failures())
     };
-    let after = machine.map_or(Position::after(record.after), |machine| machine.cursor());
+    let said = api.options().deliveries.as_ref().and_then(|deliveries| deliveries.look(id, said));
+    let (state, after, pending, dead, failures) =
+        said.unwrap_or((SubscriptionState::Active, Position::after(record.after), 0, 0, 0));
     Subscription {
         id: id.to_owned(),
         name: record.name.to_string(),
@@ -265,8 +271,8 @@ fn subscription(api: &Api, id: &str, record: &SubscriptionRecord) -> Subscriptio
         made: record.made,
         state,
         after: after.to_string(),
-        pending: machine.map_or(0, |machine| machine.pending().len() as u64),
-        dead: machine.map_or(0, |machine| machine.dead().len() as u64),
-        failures: machine.map_or(0, |machine| machine.failures()),
+        pending,
+        dead,
+        failures,
     }
 }

@@ -1,7 +1,7 @@
 //! One attempt.
 
 use super::{Inner, shelf::Delivery};
-use crate::stream;
+use crate::stream::{self, Wanted};
 use jiff::SignedDuration;
 use refit_connect::outbound::{Answered, headers};
 use refit_core::{
@@ -30,13 +30,15 @@ pub(super) async fn send(
     subscription: SmolStr,
     attempt: Attempt,
     record: &SubscriptionRecord,
+    wanted: &Wanted,
 ) -> Sent {
     let at = inner.shell.now();
     let begun = Instant::now();
-    let (id, status, ended) = request(inner, &subscription, attempt, record).await;
+    let (id, status, ended) = request(inner, &subscription, attempt, record, wanted).await;
     let why = match &ended {
         Ended::Delivered => None,
         Ended::Gone => Some("it wants nothing any more (status 410)".into()),
+        Ended::Unwanted => Some("it was not sent: the subscription has changed, and wants it no longer".into()),
         Ended::Failed { why, .. } => Some(why.clone()),
     };
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -49,6 +51,7 @@ async fn request(
     subscription: &str,
     attempt: Attempt,
     record: &SubscriptionRecord,
+    wanted: &Wanted,
 ) -> (String, Option<u16>, Ended) {
     let failed = |why: SmolStr| Ended::Failed { why, wait: None };
     let event = match stream::one(&inner.shell, attempt.position).await {
@@ -58,6 +61,9 @@ async fn request(
         Err(error) => return (String::new(), None, failed(error.to_smolstr())),
     };
     let id = event.id.clone();
+    if !wanted.passes(&event) {
+        return (id, None, Ended::Unwanted);
+    }
     let body = match serde_json::to_vec(&event) {
         Ok(body) => body,
         Err(error) => return (id, None, failed(error.to_smolstr())),

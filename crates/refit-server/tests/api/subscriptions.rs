@@ -185,6 +185,25 @@ async fn what_fails_is_sent_again_and_a_restart_remembers_what_was_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_log_from_a_backup_has_anew_is_sent_though_its_numbers_were_delivered_before() {
+    let (host, got) = receiver(&[200]);
+    let server = Server::sending(vec![host.clone()]).await;
+    let (id, _) = subscribe(&server, &host, r#"event.type == "device.enrolled""#).await;
+    let head = *server.shell.head().borrow();
+    enrol(&server, "d1").await;
+    next(&got);
+    until(&server, &id, |now| now["pending"] == 0).await;
+    server.deliveries.as_ref().unwrap().keep().await;
+
+    // The log was found without what the file remembers, and has been written on since, with the same numbers.
+    let outbound = refit_connect::outbound::Outbound::new([host.clone()]);
+    let folder = server.folder.path().join("deliveries");
+    let again = Deliveries::going_on(server.shell.clone(), server.agents.clone(), outbound, folder, head);
+    tokio::spawn(again.run());
+    assert_eq!(next(&got).event()["subject"], "d1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_gone_is_left_alone_until_somebody_resumes() {
     let (host, got) = receiver(&[410, 200]);
     let server = Server::sending(vec![host.clone()]).await;
@@ -199,6 +218,27 @@ async fn who_says_gone_is_left_alone_until_somebody_resumes() {
     until(&server, &id, |now| now["state"] == "active" && now["pending"] == 0).await;
     server.delete(&format!("/api/v1/subscriptions/{id}")).await.ok();
     server.get(&format!("/api/v1/subscriptions/{id}")).await.problem(404, "not-found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_change_no_longer_wants_is_not_sent_and_a_new_address_is_another_receiver() {
+    let (host, got) = receiver(&[410]);
+    let (other, at_other) = receiver(&[204]);
+    let server = Server::sending(vec![host.clone(), other.clone()]).await;
+    let (id, _) = subscribe(&server, &host, r#"event.type == "device.enrolled""#).await;
+    enrol(&server, "d1").await;
+    next(&got);
+    until(&server, &id, |now| now["state"] == "gone").await;
+    enrol(&server, "d2").await;
+    let wanted = json!({ "name": "test", "url": format!("http://{other}/hook"), "filter": r#"event.subject == "d2""# });
+    let path = format!("/api/v1/subscriptions/{id}");
+    server.call(&server.admin, "PUT", &path, &[], Some(wanted)).await.ok();
+    assert_eq!(next(&at_other).event()["subject"], "d2");
+    until(&server, &id, |now| now["state"] == "active" && now["pending"] == 0).await;
+    assert!(at_other.recv_timeout(Duration::from_millis(300)).is_err(), "the first device is wanted no longer");
+    // Addresses are often secrets: whoever may read the log is not told them.
+    let log = server.get("/api/v1/events?limit=1000").await.ok().to_string();
+    assert!(log.contains("subscription.set") && !log.contains("/hook"), "{log}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::{
     object::{Loss, MARKER, Source, fingerprint, word},
     target::{Desired, Input, Said, Target},
 };
-use jiff::{SignedDuration, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_core::{
     cohorts::Packages,
     policy::{
@@ -28,21 +28,30 @@ pub struct Group<'a> {
     pub os: SmolStr,
     /// Why nothing is installed now.
     pub stopped: Option<String>,
+    /// Whether its policies only notify.
+    pub notifies: bool,
     /// What is lost.
     pub losses: BTreeSet<Loss>,
     /// Which devices.
     pub devices: RoaringBitmap,
 }
 
-/// The groups of devices of some operating systems.
-pub fn groups<'a>(target: &dyn Target, input: &Input<'a>, systems: &[&str], desired: &mut Desired) -> Vec<Group<'a>> {
+/// The groups of devices of some operating systems, by the policies that speak of packages of a namespace.
+pub fn groups<'a>(
+    target: &dyn Target,
+    input: &Input<'a>,
+    systems: &[&str],
+    namespace: &str,
+    desired: &mut Desired,
+) -> Vec<Group<'a>> {
     let mut by_os: BTreeMap<&str, Vec<Group<'a>>> = BTreeMap::new();
     for packages in &input.cohorts.packages {
         let devices = &packages.devices & input.devices;
         let os = packages.place.os.as_deref().filter(|os| systems.contains(os));
         let (Some(os), false) = (os, devices.is_empty()) else { continue };
         let Some(policy) = input.repository.policy(&packages.policy) else { continue };
-        if policy.mode == Mode::Observe {
+        // A policy that names nothing here must not be written: a list of nothing means everything to the package manager.
+        if policy.mode == Mode::Observe || taken([policy], namespace).is_empty() {
             continue;
         }
         let said = Said::of(target, input.repository, policy, None, &packages.place);
@@ -54,6 +63,7 @@ pub fn groups<'a>(target: &dyn Target, input: &Input<'a>, systems: &[&str], desi
             policies: vec![policy],
             os: os.into(),
             stopped,
+            notifies: packages.mode == Mode::Notify,
             losses: said.losses,
             devices,
         });
@@ -61,11 +71,8 @@ pub fn groups<'a>(target: &dyn Target, input: &Input<'a>, systems: &[&str], desi
     by_os.into_values().flat_map(together).collect()
 }
 
-/// Why nothing is installed now under a policy.
+/// Why nothing is installed now on devices, whatever the policy.
 fn stopped(input: &Input<'_>, packages: &Packages) -> Option<String> {
-    if packages.mode == Mode::Notify {
-        return Some("the policy only notifies".to_owned());
-    }
     if packages.unpublished {
         return Some("everything is halted".to_owned());
     }
@@ -87,11 +94,18 @@ fn together(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
             let alone = &part.devices - &rest;
             rest -= &part.devices;
             if !both.is_empty() {
-                let mut joined = Group { devices: both, ..part.clone() };
-                joined.policies.extend(&group.policies);
-                joined.losses.extend(group.losses.iter().cloned());
-                joined.stopped = joined.stopped.or_else(|| group.stopped.clone());
-                split.push(joined);
+                split.push(match (part.notifies, group.notifies) {
+                    // A policy that only notifies must not switch off what another one enforces on the same machine.
+                    (true, false) => Group { devices: both, ..group.clone() },
+                    (false, true) => Group { devices: both, ..part.clone() },
+                    _ => {
+                        let mut joined = Group { devices: both, ..part.clone() };
+                        joined.policies.extend(&group.policies);
+                        joined.losses.extend(group.losses.iter().cloned());
+                        joined.stopped = joined.stopped.or_else(|| group.stopped.clone());
+                        joined
+                    }
+                });
             }
             if !alone.is_empty() {
                 split.push(Group { devices: alone, ..part });
@@ -107,6 +121,9 @@ fn together(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
     for mut part in parts {
         part.policies.sort_by(|a, b| b.priority.cmp(&a.priority).then(a.name.cmp(&b.name)));
         part.policies.dedup_by(|a, b| a.name == b.name);
+        if part.notifies {
+            part.stopped = Some("the policy only notifies".to_owned());
+        }
         let names = part.policies.iter().map(|policy| policy.name.clone()).collect();
         match joined.entry((names, part.stopped.clone())) {
             std::collections::btree_map::Entry::Vacant(place) => {
@@ -156,24 +173,28 @@ impl Group<'_> {
 
     /// What is taken.
     pub fn taken(&self, namespace: &str) -> Taken {
-        let mut taken = Taken::default();
-        for selector in self.policies.iter().flat_map(|policy| &policy.software) {
-            match selector {
-                Selector::OsAll => taken.everything = true,
-                Selector::OsSecurity => taken.security = true,
-                Selector::Packages { namespace: space, prefix } if space == namespace => {
-                    taken.prefixes.insert(prefix.to_string());
-                }
-                Selector::Title(title) => {
-                    let name =
-                        title.package().filter(|(space, _)| *space == namespace).map(|(_, name)| name.to_owned());
-                    taken.names.extend(name);
-                }
-                Selector::Packages { .. } => {}
-            }
-        }
-        taken
+        taken(self.policies.iter().copied(), namespace)
     }
+}
+
+/// What policies take of the packages of a namespace.
+fn taken<'p>(policies: impl IntoIterator<Item = &'p Policy>, namespace: &str) -> Taken {
+    let mut taken = Taken::default();
+    for selector in policies.into_iter().flat_map(|policy| &policy.software) {
+        match selector {
+            Selector::OsAll => taken.everything = true,
+            Selector::OsSecurity => taken.security = true,
+            Selector::Packages { namespace: space, prefix } if space == namespace => {
+                taken.prefixes.insert(prefix.to_string());
+            }
+            Selector::Title(title) => {
+                let name = title.package().filter(|(space, _)| *space == namespace).map(|(_, name)| name.to_owned());
+                taken.names.extend(name);
+            }
+            Selector::Packages { .. } => {}
+        }
+    }
+    taken
 }
 
 /// What of a distribution's packages is taken.
@@ -194,12 +215,27 @@ impl Taken {
     pub fn only_named(&self) -> bool {
         !self.everything && !self.security
     }
+
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.only_named() && self.names.is_empty() && self.prefixes.is_empty()
+    }
+
+    /// The packages that are named besides what the security archive has. Those who take from that archive alone do not take them.
+    pub fn besides_security(&self) -> Option<String> {
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
+        let named: Vec<String> = self.names.iter().cloned().chain(prefixes).collect();
+        (self.security && !self.everything && !named.is_empty()).then(|| named.join(", "))
+    }
 }
 
-/// The packages of a namespace that blocks keep back, each with the one version that is meant, where it is one.
-pub fn blocked<'b>(blocks: &'b [Block], namespace: &str) -> Vec<(&'b str, Option<&'b str>)> {
+/// The packages of a namespace that blocks keep back at `now`, each with the one version that is meant, where it is one.
+pub fn blocked<'b>(blocks: &'b [Block], namespace: &str, now: Timestamp) -> Vec<(&'b str, Option<&'b str>)> {
+    // The last zone in which a day ends: nobody gets earlier what is blocked until then.
+    let last = TimeZone::fixed(jiff::tz::offset(-12));
     let mut blocked: Vec<(&str, Option<&str>)> = blocks
         .iter()
+        .filter(|block| block.until.is_none_or(|until| now < until.end_in(&last)))
         .filter_map(|block| {
             let (_, name) = block.title.package().filter(|(space, _)| *space == namespace)?;
             let range = block.releases.text.trim();

@@ -40,6 +40,18 @@ fn a_due_time_is_a_date_on_the_clock_of_each_device() {
 }
 
 #[test]
+fn nothing_older_than_what_is_installed_is_enforced() {
+    let facts =
+        [("device.platform", "macos"), ("device.os", "macos"), ("device.kind", "laptop"), ("device.tags", "rest")];
+    let ahead = device("mac-3", "UTC", &facts, &[(Scheme::Apple, "macos", "26.1", Some("26"))]);
+    let documents = format!("{MACOS}target: \"<26.1\"\nallow_downgrade: true\n");
+    let repository = repository("", &documents);
+    let cohorts = cohorts(&repository, &[ahead], Some("rest"), now());
+    let plan = compile(&repository, &cohorts, &Offered::default(), &BTreeMap::new());
+    assert!(of_type(&plan, "enforcement").is_empty());
+}
+
+#[test]
 fn everything_satisfies_apples_schemas() {
     let plan = compiled(&repository("", MACOS));
     assert!(objects(&plan, "macs").len() >= 8, "{:?}", objects(&plan, "macs").keys());

@@ -57,6 +57,21 @@ fn windows_has_values_of_the_registry() {
 }
 
 #[test]
+fn nobody_is_taken_back_to_what_others_in_a_closed_ring_have() {
+    let policy = "policy: browsers\nsoftware: [google-chrome]\nrollout: standard\ntarget: \"<200\"\nallow_downgrade: true\n\
+                  deadline: [{ within: 14d }]\n";
+    let repository = repository("", policy);
+    let back = |ring| {
+        let cohorts = cohorts(&repository, &devices(), ring, now());
+        let plan = compile(&repository, &cohorts, &Offered::default(), &BTreeMap::new());
+        let of = |it: &serde_json::Value| it["updatePolicies"]["com.google.Chrome"]["RollbackToTargetVersion"].clone();
+        fields(&plan, "com.google.Keystone").iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(back(None), [json!(false), json!(false)]);
+    assert_eq!(back(Some("rest")), [json!(true), json!(true)]);
+}
+
+#[test]
 fn files_are_as_people_know_them() {
     let plan = compiled(&repository("", BROWSERS));
     let mut text = String::new();

@@ -1,6 +1,8 @@
 //! Update rings and pins of Intune.
 
-use crate::company::{cohorts, compiled, devices, now, objects, repository};
+use crate::company::{cohorts, compiled, device, devices, now, objects, repository};
+use refit_core::world::Device;
+use refit_model::Scheme;
 use refit_targets::{Compiled, Object, Offered, compile};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -84,6 +86,28 @@ fn a_ring_that_has_not_opened_is_paused() {
     let cohorts = cohorts(&repository, &devices(), Some("canary"), now());
     let plan = compile(&repository, &cohorts, &Offered::default(), &BTreeMap::new());
     assert_eq!(of_kind(&plan, "update ring")[0].fields["qualityUpdatesPaused"], true);
+}
+
+#[test]
+fn another_branch_is_pinned_for_a_ring_that_has_opened_and_for_nobody_else() {
+    let facts =
+        [("device.platform", "windows"), ("device.os", "windows"), ("device.kind", "laptop"), ("device.tags", "rest")];
+    // 24H2 has ended by now.
+    let with = |branch| {
+        device("win-2", "Europe/Berlin", &facts, &[(Scheme::Windows, "windows-11", "10.0.26100.2314", branch)])
+    };
+    let pins = |documents: &str, late: Device, ring| {
+        let repository = repository("", documents);
+        let cohorts = cohorts(&repository, &[late], Some(ring), now());
+        let plan = compile(&repository, &cohorts, &Offered::default(), &BTreeMap::new());
+        let pins = of_kind(&plan, "feature update policy");
+        pins.iter().map(|pin| pin.fields["featureUpdateVersion"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let notify = format!("{WINDOWS}mode: notify\n");
+    assert_eq!(pins(WINDOWS, with(Some("24H2")), "canary"), ["Windows 11, version 24H2"]);
+    assert_eq!(pins(WINDOWS, with(None), "canary"), ["Windows 11, version 24H2"]);
+    assert_eq!(pins(WINDOWS, with(Some("24H2")), "rest"), ["Windows 11, version 25H2"]);
+    assert_eq!(pins(&notify, with(Some("24H2")), "rest"), ["Windows 11, version 24H2"]);
 }
 
 #[test]

@@ -68,6 +68,8 @@ fn what_has_to_go_is_taken_away() {
     assert!(of_kind(&plan, "pkginfo").is_empty());
     let manifests = of_kind(&plan, "manifest");
     assert_eq!(manifests[0].fields["managed_uninstalls"], json!(["GoogleChrome"]));
+    // There is no item in a catalog of the group: Munki has to look in those of the Mac.
+    assert!(!manifests[0].fields.contains_key("catalogs"));
 }
 
 #[test]

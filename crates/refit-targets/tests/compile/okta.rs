@@ -139,3 +139,19 @@ fn the_floor_rises_when_the_last_one_is_overdue() {
     assert_eq!(object.fields["osVersion"], json!({ "minimum": "26.1" }));
     assert!(object.about.contains("keeps out 2 devices now"), "{}", object.about);
 }
+
+#[test]
+fn a_device_that_is_lost_does_not_keep_the_floor_down() {
+    let repository = repository("", MACOS);
+    let facts = [("device.platform", "macos"), ("device.os", "macos"), ("device.tags", "rest")];
+    let mac = |id, version, seen| {
+        let mut mac = device(id, "UTC", &facts, &[(Scheme::Apple, "macos", version, Some("26"))]);
+        mac.seen = seen;
+        mac
+    };
+    let fleet = [mac("mac-new", "26.1", later(8 * 24)), mac("mac-lost", "26.0", later(-30 * 24))];
+    let cohorts = cohorts(&repository, &fleet, None, later(8 * 24));
+    let plan = compile(&repository, &cohorts, &Offered::default(), &BTreeMap::new());
+    let object = objects(&plan, "sign-in").values().next().unwrap();
+    assert_eq!(object.fields["osVersion"], json!({ "minimum": "26.1" }));
+}

@@ -78,7 +78,7 @@ pub struct ConnectionArgs {
     pub files: Option<PathBuf>,
     /// A host that events may be sent to by subscriptions though its address is private, and without TLS, such as
     /// `hooks.internal:8443`; may be given several times.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub webhook_private: Vec<String>,
 }
 
@@ -86,5 +86,30 @@ pub(super) fn named(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// A host that is never met is a mistake that nobody sees: without its port none is.
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write HOST:PORT, such as `hooks.internal:8443` or `[fd00::1]:443`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_and_port;
+
+    #[test]
+    fn a_host_that_may_be_private_has_its_port() {
+        for text in ["hooks.internal:8443", "127.0.0.1:9", "[fd00::1]:443"] {
+            assert_eq!(host_and_port(text).as_deref(), Ok(text));
+        }
+        for text in ["hooks.internal", "https://hooks.internal:8443", "http://hooks.internal", ":443", "a:b", ""] {
+            assert!(host_and_port(text).is_err(), "{text}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
 /// The file in which all objects of a target are, as they are found again.
@@ -63,7 +63,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
     bar.finish_and_clear();
     if let Some(out) = args.out.as_deref().filter(|_| compiled.twice.is_empty()) {
         for plan in &compiled.targets {
-            write(&out.join(plan.name.as_str()), plan, &fleet)?;
+            write(&folder_of(out, &plan.name)?, plan, &fleet)?;
         }
     }
     if cli.json {
@@ -120,7 +120,7 @@ fn observed(repository: &Repository, folder: Option<&Path>) -> Result<BTreeMap<S
         return Err(Refused::usage(format!("`--observed {}`: there is no such folder", folder.display())));
     }
     for target in &repository.targets {
-        let file = folder.join(target.name.as_str()).join(OBJECTS);
+        let file = folder_of(folder, &target.name)?.join(OBJECTS);
         if !file.exists() {
             continue;
         }
@@ -130,6 +130,14 @@ fn observed(repository: &Repository, folder: Option<&Path>) -> Result<BTreeMap<S
         observed.insert(target.name.clone(), objects.into_iter().map(of).collect());
     }
     Ok(observed)
+}
+
+/// The folder of a target. What is in it is taken away before it is written, so that no name may lead elsewhere.
+fn folder_of(folder: &Path, name: &str) -> Result<PathBuf> {
+    let mut parts = Path::new(name).components();
+    let is_one = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+    ensure!(is_one, "target `{name}`: there can be no folder of this name; give the target another one");
+    Ok(folder.join(name))
 }
 
 /// Writes the objects of a target: all of them together as they are found again, and each as the file that the system takes, with the ids
@@ -196,4 +204,17 @@ fn as_json(compiled: &Compiled) -> serde_json::Value {
         .map(|(name, kind, origin)| serde_json::json!({ "target": name, "kind": kind, "origin": origin }))
         .collect();
     serde_json::json!({ "targets": targets, "not_compiled": unknown, "moved_twice": compiled.twice })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_has_a_folder_below_the_one_that_is_given() {
+        assert_eq!(folder_of(Path::new("out"), "macs").unwrap(), Path::new("out/macs"));
+        for name in ["..", "", "/etc", "a/b", "../out", "a/.."] {
+            assert!(folder_of(Path::new("out"), name).is_err(), "{name}");
+        }
+    }
 }

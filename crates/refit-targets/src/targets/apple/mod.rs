@@ -202,6 +202,14 @@ impl Writer<'_> {
             let because = format!("devices below {} {} enforce no dates", platform.name, platform.enforces_from);
             return withhold(because, devices.len());
         }
+        if cohort
+            .installed
+            .as_ref()
+            .and_then(|installed| version.compare(installed))
+            .is_some_and(std::cmp::Ordering::is_lt)
+        {
+            return withhold("Apple's systems go back to no older release".to_owned(), devices.len());
+        }
         let Some(due) = cohort.outcome.due else {
             return withhold("nothing is due, and a declaration needs a date".to_owned(), devices.len());
         };

@@ -4,7 +4,7 @@
 //! (`com.apple.configuration.softwareupdate.enforcement.specific`). Deferrals are whole days from 1 to 90 after a release came out
 //! (`com.apple.configuration.softwareupdate.settings`).
 
-use crate::time::Time;
+use crate::time::{Time, days_up};
 use jiff::{SignedDuration, civil, tz::TimeZone};
 
 /// The most days by which Apple's systems defer an update.
@@ -28,7 +28,7 @@ pub fn in_a_name(at: civil::DateTime) -> String {
 
 /// A length of time as days of deferral, never shorter than it is; `None` where nothing is deferred.
 pub fn deferral(length: SignedDuration) -> Option<i64> {
-    let days = length.as_hours().saturating_add(23) / 24;
+    let days = days_up(length);
     (days > 0).then(|| days.min(DEFERRED_MOST))
 }
 
@@ -48,5 +48,7 @@ mod tests {
     fn deferrals_are_whole_days_up_to_ninety() {
         let days = |hours| deferral(SignedDuration::from_hours(hours));
         assert_eq!([days(0), days(1), days(24), days(25), days(5_000)], [None, Some(1), Some(1), Some(2), Some(90)]);
+        let minutes = |minutes| deferral(SignedDuration::from_mins(minutes));
+        assert_eq!([minutes(30), minutes(24 * 60 + 30)], [Some(1), Some(2)]);
     }
 }

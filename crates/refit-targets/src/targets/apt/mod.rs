@@ -13,7 +13,6 @@ use crate::{
     object::{Identity, Object},
     target::{Answer, Desired, Document, Input, Target},
 };
-use refit_core::policy::repository::Repository;
 use serde_json::{Value, json};
 
 /// apt.
@@ -61,8 +60,8 @@ impl Target for Apt {
 
     fn desired(&self, input: &Input<'_>) -> Desired {
         let mut desired = Desired::default();
-        for group in linux::groups(self, input, &["debian", "ubuntu"], &mut desired) {
-            for mut object in objects(input.repository, &group, &mut desired) {
+        for group in linux::groups(self, input, &["debian", "ubuntu"], "deb", &mut desired) {
+            for mut object in objects(input, &group, &mut desired) {
                 object.from = group.from();
                 object.losses.clone_from(&group.losses);
                 object.devices.clone_from(&group.devices);
@@ -88,11 +87,17 @@ impl Target for Apt {
     }
 }
 
-fn objects(repository: &Repository, group: &Group<'_>, desired: &mut Desired) -> Vec<Object> {
+fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<Object> {
     let folder = group.folder();
     let named = |kind: &str, path: &str| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
     let mut objects = Vec::new();
     let taken = group.taken("deb");
+    if let Some(named) = taken.besides_security() {
+        desired.notes.insert(format!(
+            "{}: only the security archive is taken from, so that {named} comes from there or not at all",
+            group.words()
+        ));
+    }
     let mut object = named(CONFIGURATION, "/etc/apt/apt.conf.d/52refit-unattended-upgrades");
     let runs = if group.stopped.is_some() { "0" } else { "1" };
     let restarts = group.restarts().to_string();
@@ -104,6 +109,10 @@ fn objects(repository: &Repository, group: &Group<'_>, desired: &mut Desired) ->
         .with("Unattended-Upgrade::MinimalSteps", "true")
         .with("Unattended-Upgrade::Origins-Pattern", origins(&group.os, taken.security && !taken.everything));
     if taken.only_named() {
+        desired.notes.insert(format!(
+            "{}: nothing else is upgraded on these machines, security updates neither; and only what the distribution's own archive has",
+            group.words()
+        ));
         let names = taken.names.iter().map(|name| format!("^{}$", escaped(name)));
         let prefixes = taken.prefixes.iter().map(|prefix| format!("^{}", escaped(prefix)));
         let install_new = group.policies.iter().any(|policy| policy.packages.install_new);
@@ -111,7 +120,7 @@ fn objects(repository: &Repository, group: &Group<'_>, desired: &mut Desired) ->
             .with("Unattended-Upgrade::Package-Whitelist", names.chain(prefixes).collect::<Vec<_>>())
             .with("Unattended-Upgrade::Package-Whitelist-Strict", (!install_new).to_string());
     }
-    let blocked = linux::blocked(&repository.blocks, "deb");
+    let blocked = linux::blocked(&input.repository.blocks, "deb", input.cohorts.now);
     let whole: Vec<String> = blocked
         .iter()
         .filter(|(_, version)| version.is_none())
@@ -153,7 +162,9 @@ fn objects(repository: &Repository, group: &Group<'_>, desired: &mut Desired) ->
     objects
 }
 
-/// What may come from where: Debian's security archive has a label of its own, Ubuntu's a suite.
+/// What may come from where: Debian's security archive has a label of its own, Ubuntu's a suite. As in Ubuntu's own
+/// `50unattended-upgrades`, security is also what extended maintenance has, where a machine is attached to it, and the release as it came
+/// out, which never changes and has what security updates newly depend on.
 fn origins(os: &str, security_only: bool) -> Vec<&'static str> {
     match (os, security_only) {
         ("debian", true) => vec!["origin=Debian,codename=${distro_codename}-security,label=Debian-Security"],
@@ -162,12 +173,18 @@ fn origins(os: &str, security_only: bool) -> Vec<&'static str> {
             "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",
             "origin=Debian,codename=${distro_codename}-updates,label=Debian",
         ],
-        (_, true) => vec!["origin=Ubuntu,archive=${distro_codename}-security"],
-        (_, false) => vec![
-            "origin=Ubuntu,archive=${distro_codename}",
-            "origin=Ubuntu,archive=${distro_codename}-security",
-            "origin=Ubuntu,archive=${distro_codename}-updates",
-        ],
+        (_, security_only) => {
+            let mut origins = vec![
+                "origin=Ubuntu,archive=${distro_codename}",
+                "origin=Ubuntu,archive=${distro_codename}-security",
+                "origin=UbuntuESMApps,archive=${distro_codename}-apps-security",
+                "origin=UbuntuESM,archive=${distro_codename}-infra-security",
+            ];
+            if !security_only {
+                origins.push("origin=Ubuntu,archive=${distro_codename}-updates");
+            }
+            origins
+        }
     }
 }
 

@@ -202,7 +202,8 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, desired: &mut Desired) 
     };
     let settings = Settings {
         pin,
-        back: policy.allow_downgrade,
+        // Back to what the ring may have; never to the oldest that somebody in it has.
+        back: policy.allow_downgrade && !group.admitted.is_empty(),
         relaunch,
         period: crate::time::left(input.repository, policy, key.rollout.as_deref(), key.ring.as_deref()),
         window: policy.window.as_ref().and_then(time::daily),

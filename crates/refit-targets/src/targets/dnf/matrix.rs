@@ -57,7 +57,7 @@ pub(super) fn answer(intent: Intent) -> Answer {
         }
         Intent::Brake => Lossy("It is switched off by the next write; a machine that does not get it goes on."),
         Intent::Observe => Emitted("Nothing is written."),
-        Intent::NotifyOnly => Lossy("It is switched off; nobody is told."),
+        Intent::NotifyOnly => Lossy("It is switched off where no other policy enforces anything; nobody is told."),
         Intent::Notice => Lossy("Nobody is told before."),
         Intent::Defer => Lossy("Nobody can put it off."),
         Intent::RelaunchAsk => {

@@ -12,7 +12,6 @@ use crate::{
     object::{Identity, Object},
     target::{Answer, Desired, Document, Input, Target},
 };
-use refit_core::policy::repository::Repository;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -56,8 +55,8 @@ impl Target for Dnf {
 
     fn desired(&self, input: &Input<'_>) -> Desired {
         let mut desired = Desired::default();
-        for group in linux::groups(self, input, &SYSTEMS, &mut desired) {
-            for mut object in objects(input.repository, &group, &mut desired) {
+        for group in linux::groups(self, input, &SYSTEMS, "rpm", &mut desired) {
+            for mut object in objects(input, &group, &mut desired) {
                 object.from = group.from();
                 object.losses.clone_from(&group.losses);
                 object.devices.clone_from(&group.devices);
@@ -82,10 +81,16 @@ impl Target for Dnf {
     }
 }
 
-fn objects(repository: &Repository, group: &Group<'_>, desired: &mut Desired) -> Vec<Object> {
+fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<Object> {
     let folder = group.folder();
     let named = |kind: &str, path: &str| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
     let taken = group.taken("rpm");
+    if let Some(named) = taken.besides_security() {
+        desired.notes.insert(format!(
+            "{}: only the security archive is taken from, so that {named} comes from there or not at all",
+            group.words()
+        ));
+    }
     let yes = |truth: bool| if truth { "yes" } else { "no" };
     let mut object = named(CONFIGURATION, "/etc/dnf/automatic.conf")
         .with("commands.apply_updates", yes(group.stopped.is_none()))
@@ -97,11 +102,14 @@ fn objects(repository: &Repository, group: &Group<'_>, desired: &mut Desired) ->
         .with("commands.upgrade_type", if taken.security && !taken.everything { "security" } else { "default" })
         .with("emitters.emit_via", "stdio");
     if taken.only_named() {
+        desired
+            .notes
+            .insert(format!("{}: nothing else is upgraded on these machines, security updates neither", group.words()));
         let prefixes = taken.prefixes.iter().map(|prefix| format!("{prefix}*"));
         let names: Vec<String> = taken.names.iter().cloned().chain(prefixes).collect();
         object = object.with("base.includepkgs", names.join(" "));
     }
-    let blocked: Vec<String> = linux::blocked(&repository.blocks, "rpm")
+    let blocked: Vec<String> = linux::blocked(&input.repository.blocks, "rpm", input.cohorts.now)
         .into_iter()
         .map(|(name, version)| version.map_or_else(|| name.to_owned(), |version| format!("{name}-{version}")))
         .collect();

@@ -159,12 +159,18 @@ fn gather<'a>(
         goes: false,
         waits: false,
     };
+    // Another branch is for who may have it by now: whoever is pinned to it gets it at once, whatever their ring's deferral is.
+    let may_go = policy.mode == Mode::Enforce && key.apart.is_none() && outcome.admitted.is_some();
     let branch = match &outcome.goal {
-        Some(Goal::Release { branch: Some(branch), .. }) => Some(branch),
-        _ => cohort.slot.branch.as_ref(),
+        Some(Goal::Release { branch: Some(branch), .. }) if may_go => Some(branch),
+        // Where nobody says which branch is installed, its version does: without a pin Windows would take the newest.
+        _ => cohort.slot.branch.as_ref().or_else(|| {
+            let title = input.repository.titles.get(&cohort.slot.title)?;
+            title.branch_of(cohort.installed.as_ref()?).map(|branch| &branch.name)
+        }),
     };
     if let Some(branch) = branch {
-        // Pins are the policy's, whatever ring a device is in.
+        // Pins are the policy's: rings differ in when a device comes to another one.
         let key = Key { policy: policy.name.clone(), rollout: None, ring: None, apart: None };
         let pin = pins.entry((key, format!("{prefix} {branch}"))).or_insert_with(nobody);
         pin.devices |= &devices;

@@ -18,7 +18,7 @@ pub const GRACE_DAYS: i64 = 1;
 
 /// Days of deferral, never shorter than the wait.
 pub fn deferral(wait: SignedDuration) -> i64 {
-    (wait.as_hours().saturating_add(23) / 24).clamp(0, DAYS_MOST)
+    crate::time::days_up(wait).clamp(0, DAYS_MOST)
 }
 
 /// Days until a deadline, never longer than the time; `None` for what is not counted from an offer.
@@ -65,6 +65,7 @@ mod tests {
     fn days_are_whole_and_on_the_safe_side() {
         let day = |hours| SignedDuration::from_hours(hours);
         assert_eq!([deferral(day(0)), deferral(day(25)), deferral(day(9_000))], [0, 2, 30]);
+        assert_eq!(deferral(SignedDuration::from_mins(24 * 60 + 30)), 2);
         assert_eq!(deadline(Time::AfterOffer(day(47))), Some(1));
         assert_eq!(deadline(Time::Wall(jiff::civil::date(2026, 1, 1).at(0, 0, 0, 0))), None);
     }

@@ -240,9 +240,11 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, apart: bool, desired: &
     };
     let what = key.version.as_deref().unwrap_or("none at all");
     let id = Identity::new(MANIFEST, format!("manifests/{MARKER}/{name}"));
-    let manifest = Object::new(id, format!("{}: {what}{by}, {who}", key.title))
-        .with("catalogs", json!([name]))
-        .with(list, json!([item_name]));
+    let mut manifest = Object::new(id, format!("{}: {what}{by}, {who}", key.title)).with(list, json!([item_name]));
+    if key.version.is_some() {
+        manifest = manifest.with("catalogs", json!([name]));
+    }
+    // Without catalogs of its own, what goes is looked up in those of the Mac's manifest: a catalog of the group would hold no item.
     objects.push(manifest);
     for mut object in objects {
         object.devices.clone_from(&group.devices);

@@ -129,10 +129,14 @@ fn gather<'a>(
     floor.object.from.insert(Source::from(policy));
     floor.object.losses.extend(said.losses);
     floor.object.devices |= &devices;
-    // Who is unsupported has a time too, by which the device has to be replaced.
-    let is_late = cohort.outcome.compliance == Compliance::Overdue
-        || (cohort.outcome.compliance == Compliance::Unsupported
-            && cohort.outcome.due.is_some_and(|due| due <= input.cohorts.now));
+    // Who is unsupported has a time too, by which the device has to be replaced; and of who was not seen for long that time stays: a
+    // device that is lost must not keep the floor down for ever.
+    let past = cohort.outcome.due.is_some_and(|due| due <= input.cohorts.now);
+    let is_late = match cohort.outcome.compliance {
+        Compliance::Overdue => true,
+        Compliance::Unsupported | Compliance::Unseen => past,
+        _ => false,
+    };
     if is_late && held(cohort).is_none() {
         floor.late |= devices;
         return;
