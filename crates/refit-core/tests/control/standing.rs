@@ -138,6 +138,9 @@ fn a_device_that_is_not_seen_for_too_long_is_unseen_once_and_seen_again() {
     assert_eq!(told(&shell, before), [(Kind::DeviceUnseen, one())]);
     let before = shell.state.seq;
     shell.installs("d0", &[("editor", "1.0.0")]);
+    // Who says nothing new is written down with all who were heard.
+    shell.wait(1);
+    shell.tell(Input::Tick);
     shell.settle();
     // While it was not seen its time came.
     assert_eq!(told(&shell, before), [(Kind::DeviceSeen, one()), (Kind::DeviceOverdue, one())]);
