@@ -33,7 +33,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 
@@ -322,10 +322,20 @@ impl Server {
         let now = self.shell.now();
         let _ = write_private(&jobs::alive_file(&self.data), format!("{now}\n").as_bytes());
         self.store.release_lease(self.fence).await?;
-        let Server { shell, agents, deliveries, store, .. } = self;
+        let Server { shell, agents, deliveries, mut store, .. } = self;
         drop((shell, agents, deliveries));
-        if let Some(store) = Arc::into_inner(store) {
-            store.close().await?;
+        // Work that was broken off half-way lets go of the log a moment later.
+        let until = Instant::now() + GRACE;
+        loop {
+            store = match Arc::try_unwrap(store) {
+                Ok(store) => break store.close().await?,
+                Err(shared) if Instant::now() < until => shared,
+                Err(_) => {
+                    tracing::warn!("the log is still read by somebody, and is closed when the program ends");
+                    break;
+                }
+            };
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tracing::info!("ended");
         Ok(())

@@ -58,7 +58,7 @@ fn windows_has_values_of_the_registry() {
 
 #[test]
 fn nobody_is_taken_back_to_what_others_in_a_closed_ring_have() {
-    let policy = "policy: browsers\nsoftware: [google-chrome]\nrollout: standard\ntarget: \"<200\"\nallow_downgrade: true\n\
+    let policy = "policy: browsers\nsoftware: [google-chrome]\nrollout: standard\ntarget: \"<200.0.0.0\"\nallow_downgrade: true\n\
                   deadline: [{ within: 14d }]\n";
     let repository = repository("", policy);
     let back = |ring| {
