@@ -85,7 +85,14 @@ impl Server {
 
     /// A server that sends events, also to these hosts.
     pub async fn sending(private: Vec<String>) -> Server {
-        Server::built(Options::default(), Some(private)).await
+        let server = Server::built(Options::default(), Some(private)).await;
+        tokio::spawn(server.deliveries.clone().unwrap().run());
+        server
+    }
+
+    /// A server that keeps subscriptions, and sends nothing to anybody.
+    pub async fn subscribing(options: Options) -> Server {
+        Server::built(options, Some(Vec::new())).await
     }
 
     async fn built(options: Options, private: Option<Vec<String>>) -> Server {
@@ -106,9 +113,6 @@ impl Server {
             let outbound = Outbound::new(private);
             Deliveries::new(shell.clone(), agents.clone(), outbound, folder.path().join("deliveries"))
         });
-        if let Some(deliveries) = &deliveries {
-            tokio::spawn(deliveries.clone().run());
-        }
         let options = Options { deliveries: deliveries.clone(), ..options };
         let router = router(Api::new(shell.clone(), agents.clone(), options));
         let mut server = Server { router, shell, agents, deliveries, folder, clock, admin: String::new() };

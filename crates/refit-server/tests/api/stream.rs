@@ -61,6 +61,7 @@ async fn a_filter_is_a_condition_and_a_wrong_one_says_what_is_wrong() {
 async fn who_may_not_read_what_is_personal_hears_nothing_of_people() {
     let server = Server::new().await;
     enrol(&server, "d1").await;
+    server.put("/api/v1/people/p1", json!({ "source": "hr", "values": { "department": "IT" } })).await.ok();
     server.call(&server.admin, "PUT", "/api/v1/devices/d1/assignment", &[], Some(json!({ "person": "p1" }))).await.ok();
     assert!(types(&server.get("/api/v1/stream").await.ok()).contains(&"device.assigned".to_owned()));
     let reader = server.token("reader", "rita", Bearer::Program, &[Scope::Read]).await;
