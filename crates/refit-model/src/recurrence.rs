@@ -247,7 +247,7 @@ mod tests {
                 let set = recurrence.rule.clone().build(utc(at(start)).unwrap().with_timezone(&Tz::UTC)).unwrap();
                 let all = (&set).into_iter().filter_map(|at| wall(&at)).take_while(|at| at.year() < 2026);
                 let all: Vec<civil::DateTime> = all.collect();
-                for hours in (0..24 * 1_200).step_by(24 * 23 + 7) {
+                for hours in (0..24 * 1_200).step_by(24 * 5 + 7) {
                     let from = at(start).checked_add(SignedDuration::from_hours(hours)).unwrap();
                     let next = recurrence.between(from, at("2025-12-31T23:59:59"), 3);
                     let expected: Vec<_> = all.iter().copied().filter(|at| *at >= from).take(3).collect();
