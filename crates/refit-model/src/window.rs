@@ -1,7 +1,7 @@
 //! Windows: when changes may be made, as recurrence rules in the device's own time.
 
-use crate::recurrence::{utc, wall};
-use chrono::{DateTime, Datelike as _, Days, Months, Utc};
+use crate::recurrence::{start_near, utc, wall};
+use chrono::Utc;
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use rrule::{Frequency, RRule, Tz, Unvalidated};
 use smol_str::SmolStr;
@@ -113,29 +113,9 @@ impl Window {
         let from = utc(from)?;
         // A rule that has come to its end still has a beginning: a window that lasts long may be open after its last opening.
         let near = self.rule.get_until().map_or(from, |until| from.min(until.with_timezone(&Utc)));
-        let start = self.start_near(near)?;
+        let start = start_near(&self.rule, utc(ORIGIN)?, near);
         let set = self.rule.clone().build(start.with_timezone(&Tz::UTC)).ok()?.limit();
         Some((&set).into_iter().skip_while(move |at| *at < from).filter_map(|at| wall(&at)))
-    }
-
-    /// The last start of the rule's own rhythm before `from`: counting from 2020 each time would take thousands of steps.
-    fn start_near(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let origin = utc(ORIGIN)?;
-        let interval = u32::from(self.rule.get_interval()).max(1);
-        let steps = |since: i64, step: u32| {
-            u32::try_from(since).map_or(0, |since| since.saturating_sub(2 * step) / step * step)
-        };
-        let months = i64::from(from.year() - origin.year()) * 12 + i64::from(from.month0());
-        let days = (from - origin).num_days();
-        match self.rule.get_freq() {
-            // `interval` days have 24 times `interval` hours: both rhythms come round in them.
-            Frequency::Hourly | Frequency::Daily => origin.checked_add_days(Days::new(steps(days, interval).into())),
-            Frequency::Weekly => origin.checked_add_days(Days::new(steps(days, interval * 7).into())),
-            // The origin is the first of a month, and the first month of a year.
-            Frequency::Monthly => origin.checked_add_months(Months::new(steps(months, interval))),
-            Frequency::Yearly => origin.checked_add_months(Months::new(steps(months, interval * 12))),
-            Frequency::Secondly | Frequency::Minutely => Some(origin),
-        }
     }
 }
 
@@ -272,6 +252,7 @@ mod tests {
             "FREQ=WEEKLY;INTERVAL=2;BYDAY=WE",
             "FREQ=WEEKLY;INTERVAL=3;BYDAY=MO,FR;BYHOUR=1",
             "FREQ=WEEKLY;INTERVAL=5",
+            "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH,SA;BYSETPOS=1",
             "FREQ=HOURLY;INTERVAL=5",
             "FREQ=HOURLY;INTERVAL=6",
             "FREQ=HOURLY;INTERVAL=9",
@@ -316,6 +297,7 @@ mod tests {
         "FREQ=DAILY;INTERVAL=3;BYHOUR=4,22",
         "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH;BYHOUR=1",
         "FREQ=WEEKLY;BYDAY=SU",
+        "FREQ=WEEKLY;BYDAY=MO,TU,SA;BYSETPOS=-2",
         "FREQ=HOURLY;INTERVAL=5",
         "FREQ=HOURLY;INTERVAL=24;BYMINUTE=0,30",
         "FREQ=MONTHLY;BYDAY=2TU;BYHOUR=2",

@@ -166,6 +166,8 @@ mod tests {
             let sure = (tally.lower_bound(0.01), tally.upper_bound(0.01));
             let less = (tally.lower_bound(0.1), tally.upper_bound(0.1));
             prop_assert!(sure.0 <= less.0 && less.0 <= tally.rate() && tally.rate() <= less.1 && less.1 <= sure.1);
+            // What was observed is never excluded: at a gate's very threshold nothing is certain.
+            prop_assert!(!tally.excludes(tally.rate(), 0.1) && !tally.excludes(tally.rate(), 0.999));
             // What lies a little outside is excluded, and a little inside is not.
             prop_assert!(sure.0 <= 1e-9 || tally.excludes(sure.0 - sure.0 * 1e-6, 0.01));
             prop_assert!(sure.1 >= 1.0 - 1e-9 || tally.excludes(sure.1 + (1.0 - sure.1) * 1e-6, 0.01));

@@ -349,8 +349,11 @@ mod tests {
         let fine = Evidence { elsewhere: Tally::new(0, 4_000), ..evidence(1_000, 1, 0) };
         assert_eq!(judged(&fine, 24), Verdict::Passes(PassedBy::Bound));
         assert_eq!(judged(&fine, 23), Verdict::Waits(Wants::Soak(first() + SignedDuration::from_hours(24))));
-        let unheard = Evidence { first_result: None, reported: 0, ..fine };
+        let unheard = Evidence { first_result: None, reported: 0, ..fine.clone() };
         assert_eq!(judged(&unheard, 48), Verdict::Waits(Wants::FirstResult));
+        // What the ring's first result said no longer counts: it has to begin once more.
+        let taken_back = Evidence { reported: 0, ..fine };
+        assert_eq!(judged(&taken_back, 48), Verdict::Waits(Wants::FirstResult));
         // A failure elsewhere is none in the ring, and `enough` says that none failed at all.
         let one = Evidence { elsewhere: Tally::new(1, 30), ..evidence(3, 3, 0) };
         assert_eq!(judged(&one, 48), Verdict::Waits(Wants::Results));
@@ -413,6 +416,10 @@ mod tests {
         let fewest = control_needed(&gate(), 0.01, None).unwrap();
         assert_eq!((fewest.bad, control_needed(&gate(), 0.01, Some(1))), (2, None));
         assert_eq!(Some(fewest), control_needed(&gate(), 0.01, Some(2)));
+        // What three bad devices just reach is no more than is permitted, however large the control group.
+        let permitted = Tally::new(3, 3).lower_bound(gate().alpha_of_measures(2));
+        assert_eq!(control_needed(&gate(), permitted, Some(3)), None);
+        assert_eq!(control_needed(&gate(), permitted, None).map(|proof| proof.bad), Some(4));
         let certain = Gate { confidence: 1.0, ..gate() };
         assert_eq!((control_needed(&certain, 0.01, None), control_needed(&certain, 0.01, Some(8))), (None, None));
     }
@@ -424,6 +431,27 @@ mod tests {
         assert_eq!(judged(&said, 48).answer(), GateAnswer::Pass);
         said.compared[0].reached = Tally::new(2, 100);
         assert_eq!(judged(&said, 48), Verdict::Waits(Wants::Measure(Measure::Silence)));
+    }
+
+    #[test]
+    fn what_is_surely_as_much_worse_as_is_permitted_and_no_more_does_not_halt() {
+        let mut exact = 0;
+        for (bad, others) in (2..20).flat_map(|bad| [20, 40, 80, 160].map(|others| (bad, others))) {
+            let (reached, control) = (Tally::new(bad, bad), Tally::new(0, others));
+            let alpha = gate().alpha_of_measures(1);
+            let (least, most) = (reached.lower_bound(alpha), control.upper_bound(alpha));
+            let halts = |permitted: f64| {
+                let gate = Gate { silence: Some(permitted), ..gate() };
+                let said = judge(&gate, SignedDuration::ZERO, &silent(reached, control), first());
+                said.answer() == GateAnswer::Halt
+            };
+            // The difference of two numbers, added to the one, is not always the other.
+            if least > most && most + (least - most) == least {
+                exact += 1;
+                assert!(!halts(least - most) && halts(least - most - 1e-9), "{bad} of {bad}, 0 of {others}");
+            }
+        }
+        assert!(exact > 4, "{exact}");
     }
 
     #[test]
@@ -444,6 +472,28 @@ mod tests {
             let but_one = silent(Tally::new(7, 8), Tally::new(bad, others));
             assert_eq!(says(&but_one).answer() == GateAnswer::Pass, others > 0, "{bad} of {others}");
         }
+    }
+
+    /// Who has had the release since this morning, and can't be silent yet, is no good sign.
+    #[test]
+    fn all_are_bad_where_all_are_of_which_it_would_have_shown() {
+        let mut three_of_eight = silent(Tally::new(3, 8), Tally::new(95, 95));
+        three_of_eight.compared[0].watched = Some(3);
+        assert_eq!(judged(&three_of_eight, 48), Verdict::Waits(Wants::Measure(Measure::Silence)));
+        three_of_eight.compared[0].watched = Some(4);
+        assert_eq!(judged(&three_of_eight, 48), Verdict::Waits(Wants::Watching(Measure::Silence)), "one is not");
+    }
+
+    #[test]
+    fn where_nobody_is_measured_not_all_are_bad() {
+        // Of nobody who has it does the monitoring system say anything; it says nothing bad either.
+        let mut nobody = silent(Tally::new(0, 0), Tally::new(0, 22));
+        nobody.compared[0].watched = None;
+        assert_eq!(judged(&nobody, 48), Verdict::Passes(PassedBy::Enough));
+        // Nobody has been watched for long enough: it waits for that, and for nothing to become better.
+        let mut unwatched = silent(Tally::new(0, 8), Tally::new(0, 22));
+        unwatched.compared[0].watched = Some(0);
+        assert_eq!(judged(&unwatched, 48), Verdict::Waits(Wants::Watching(Measure::Silence)));
     }
 
     #[test]
@@ -480,6 +530,31 @@ mod tests {
         assert_eq!(judged(&large, 48), Verdict::Waits(Wants::Watching(Measure::Silence)));
         large.compared[0].watched = Some(needed);
         assert_eq!(judged(&large, 48), Verdict::Passes(PassedBy::Bound));
+    }
+
+    #[test]
+    fn a_ring_takes_as_long_as_it_soaks_and_as_silence_takes_to_show_where_the_gate_asks() {
+        let hours = SignedDuration::from_hours;
+        let silence = Gate { silence: Some(0.01), silent_after: hours(5), ..Gate::named("default") };
+        assert_eq!((silence.takes(hours(2)), silence.takes(hours(8))), (hours(5), hours(8)));
+        let unheard = Gate { silence: None, ..silence };
+        assert_eq!((unheard.takes(hours(2)), unheard.takes(hours(8))), (hours(2), hours(8)));
+    }
+
+    /// The log keeps what every gate went by for ever.
+    #[test]
+    fn what_there_is_none_of_is_not_written_down() {
+        let written = |evidence: &Evidence| {
+            let json = serde_json::to_value(evidence).unwrap();
+            assert_eq!(serde_json::from_value::<Evidence>(json.clone()).unwrap(), *evidence);
+            let mut written: Vec<String> = json.as_object().unwrap().keys().cloned().collect();
+            written.sort();
+            written
+        };
+        let always = ["devices", "failed", "first_result", "reported"];
+        assert_eq!(written(&evidence(0, 0, 0)), always);
+        let more = Evidence { silent: 1, elsewhere: Tally::new(0, 1), ..evidence(8, 7, 0) };
+        assert_eq!(written(&more), ["devices", "elsewhere", "failed", "first_result", "reported", "silent"]);
     }
 
     #[test]

@@ -118,16 +118,19 @@ impl Rollouts {
     }
 
     /// Since when the gate after an open ring has been able to answer and has not: that ring opened, or somebody took back what
-    /// it had said.
+    /// it had said, or the release was halted, by whatever gate, and goes on.
     pub fn unclear_since(&self, title: &TitleId, record: &RolloutRecord, ring: &str) -> Timestamp {
         let opened = record.ring(ring).map_or(Timestamp::MIN, |open| open.at);
         let moments = self.timelines.get(title).into_iter().flat_map(|moments| moments.iter());
         let taken_back = moments.filter(|moment| {
-            matches!(&moment.what, Happened::Answered { answer: None, .. })
-                && moment.version == record.version
-                && (moment.platform.is_none() || moment.platform == record.platform)
+            let Happened::Answered { rollout, after, answer: None, .. } = &moment.what else { return false };
+            let of_gate = after == ring && rollout.as_ref().is_none_or(|of| *of == record.rollout);
+            let of_release =
+                moment.version == record.version && (moment.platform.is_none() || moment.platform == record.platform);
+            of_gate && of_release
         });
-        taken_back.map(|moment| moment.at).max().map_or(opened, |back| back.max(opened))
+        let goes_on = self.last_halt_ended(title, &record.version, record.platform.as_deref());
+        taken_back.map(|moment| moment.at).chain(goes_on).fold(opened, Timestamp::max)
     }
 
     pub(in super::super) fn gate_asked(&mut self, seq: u64, at: Timestamp, asked: &GateAsked) {
@@ -167,3 +170,7 @@ impl Rollouts {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "asked_tests.rs"]
+mod tests;

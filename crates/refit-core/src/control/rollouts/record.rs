@@ -257,15 +257,16 @@ impl Rollouts {
             self.of(title).iter().filter(of_rollout).any(|record| {
                 let Some(open) = record.ring(ring) else { return false };
                 let is_member = open.members.as_ref().is_none_or(|members| members.contains(device));
-                is_member
-                    && (open.at > since || self.halt_ended_since(title, version, record.platform.as_deref(), since))
+                let let_go = || self.last_halt_ended(title, version, record.platform.as_deref());
+                is_member && (open.at > since || let_go().is_some_and(|ended| ended > since))
             })
         })
     }
 
-    /// Whether a halt of a release on a platform ended after `since`. Of what the timeline has forgotten it says no.
-    fn halt_ended_since(&self, title: &TitleId, version: &str, platform: Option<&str>, since: Timestamp) -> bool {
-        let mut halted = BTreeSet::new();
+    /// When a release on a platform was last halted no more: a halt of it ended, and no other held it. Of what the timeline has
+    /// forgotten it knows nothing.
+    pub(super) fn last_halt_ended(&self, title: &TitleId, version: &str, platform: Option<&str>) -> Option<Timestamp> {
+        let (mut halted, mut ended) = (BTreeSet::new(), None);
         let moments = self.timelines.get(title).into_iter().flat_map(|moments| moments.iter());
         let of_release = moments.filter(|moment| {
             moment.version == version && (moment.platform.is_none() || moment.platform.as_deref() == platform)
@@ -285,11 +286,11 @@ impl Rollouts {
             });
             if answer == Some(GateAnswer::Halt) {
                 halted.insert((rollout, after, &moment.platform));
-            } else if halted.len() < before && halted.is_empty() && !is_held_on && moment.at > since {
-                return true;
+            } else if halted.len() < before && halted.is_empty() && !is_held_on {
+                ended = ended.max(Some(moment.at));
             }
         }
-        false
+        ended
     }
 
     /// What came of a release, where it has begun. What came of a snapshot is what came of the releases that move with it: it failed

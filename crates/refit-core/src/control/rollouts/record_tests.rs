@@ -3,6 +3,7 @@ use crate::{
     control::event::GateAnswered,
     rollout::{HaltedBy, Measure, PassedBy, snapshot_title},
 };
+use refit_model::Scheme;
 
 const DEB: [&str; 2] = ["deb/openssl", "deb/curl"];
 
@@ -52,9 +53,13 @@ fn begun() -> Rollouts {
 
 /// Two packages move as one, in a ring of devices 0 to 9.
 fn snapshot() -> (Rollouts, TitleId) {
+    snapshot_of(&DEB)
+}
+
+fn snapshot_of(packages: &[&str]) -> (Rollouts, TitleId) {
     let mut rollouts = Rollouts::default();
     let (title, version) = (snapshot_title("linux"), SmolStr::from("2026-11-09"));
-    let releases: Vec<(TitleId, SmolStr)> = DEB.iter().map(|deb| (TitleId::new(*deb), "2".into())).collect();
+    let releases: Vec<(TitleId, SmolStr)> = packages.iter().map(|deb| (TitleId::new(*deb), "2".into())).collect();
     for release in &releases {
         rollouts.begins(release, Some((title.clone(), version.clone())), DeviceSet::default());
     }
@@ -131,6 +136,24 @@ fn what_came_of_a_snapshot_is_what_came_of_its_releases() {
     let all = rollouts.trial(&title, "2026-11-09").unwrap().into_owned();
     assert_eq!(all.went_on(Some("linux")), None);
     assert_eq!(trial(&rollouts, "deb/openssl").went_on(Some("linux")), Some(at(300)));
+}
+
+#[test]
+fn a_snapshot_is_fine_on_a_device_where_no_release_of_it_failed_or_was_put_back() {
+    let (mut rollouts, title) = snapshot_of(&["deb/openssl", "deb/curl", "deb/zlib"]);
+    let [openssl, curl, zlib] = ["deb/openssl", "deb/curl", "deb/zlib"].map(TitleId::new);
+    for (device, openssl_failed) in [(1, false), (2, true), (3, false)] {
+        rollouts.result(&openssl, "2", device, at(110), Some(openssl_failed));
+        rollouts.result(&curl, "2", device, at(110), Some(false));
+        rollouts.result(&zlib, "2", device, at(110), Some(false));
+    }
+    for device in [1, 2] {
+        rollouts.put_back(&curl, device, || Version::parse(Scheme::Dpkg, "1").ok());
+    }
+    assert_eq!(trial(&rollouts, "deb/curl").put_back, devices(&[1, 2]));
+    let all = rollouts.trial(&title, "2026-11-09").unwrap().into_owned();
+    assert_eq!((&all.fine, &all.failed, &all.put_back), (&devices(&[3]), &devices(&[2]), &devices(&[1, 2])));
+    assert_eq!(all.results(), devices(&[2, 3]), "who was put back has said nothing");
 }
 
 #[test]
@@ -373,4 +396,44 @@ fn who_is_held_by_another_halt_is_not_let_go() {
     assert!(!since(&rollouts, 450));
     rollouts.gate_answered(9, at(700), &answered("editor", "canary", None), None);
     assert!(since(&rollouts, 699));
+}
+
+#[test]
+fn a_halt_of_another_release_or_on_another_platform_that_ends_lets_nobody_go() {
+    let title = TitleId::new("editor");
+    let mut rollouts = begun();
+    let release = |answer| GateAnswered { version: "1".into(), ..answered("editor", "canary", answer) };
+    let platform = |answer| GateAnswered { platform: Some("macos".into()), ..answered("editor", "canary", answer) };
+    rollouts.gate_answered(2, at(200), &release(Some(GateAnswer::Halt)), None);
+    rollouts.gate_answered(3, at(210), &release(None), None);
+    rollouts.gate_answered(4, at(220), &platform(Some(GateAnswer::Halt)), None);
+    rollouts.gate_answered(5, at(230), &platform(None), None);
+    assert!(!rollouts.let_go_since((&title, "2"), ("standard", "canary"), 3, at(150)));
+}
+
+#[test]
+fn a_halt_that_one_rollout_found_ends_by_what_is_said_of_that_rollout_or_of_all() {
+    let title = TitleId::new("editor");
+    let of = |rollout: Option<&str>, answer: Option<GateAnswer>| GateAnswered {
+        rollout: rollout.map(Into::into),
+        ..answered("editor", "canary", answer)
+    };
+    // When a member was let go after all of that was said, one every ten seconds from second 200 on.
+    let let_go = |all: &[(Option<&str>, Option<GateAnswer>)]| {
+        let mut rollouts = begun();
+        for (number, (rollout, answer)) in (0..).zip(all) {
+            rollouts.gate_answered(number + 2, at(200 + 10 * number.cast_signed()), &of(*rollout, *answer), None);
+        }
+        let since = |at| rollouts.let_go_since((&title, "2"), ("standard", "canary"), 3, at);
+        (200..300).rev().find(|second| since(at(second - 1)))
+    };
+    let (standard, fast, halt) = (Some("standard"), Some("fast"), Some(GateAnswer::Halt));
+    assert_eq!(let_go(&[(standard, halt), (standard, None)]), Some(210));
+    assert_eq!(let_go(&[(standard, halt), (None, None)]), Some(210));
+    assert_eq!(let_go(&[(standard, halt), (fast, None)]), None);
+    assert_eq!(let_go(&[(None, halt), (standard, None)]), None);
+    // Whichever halted it, it goes on when the last has ended.
+    assert_eq!(let_go(&[(standard, halt), (fast, halt), (standard, None)]), None);
+    assert_eq!(let_go(&[(standard, halt), (fast, halt), (standard, None), (fast, None)]), Some(230));
+    assert_eq!(let_go(&[(standard, halt), (fast, halt), (None, None)]), Some(220));
 }

@@ -120,6 +120,89 @@ fn what_was_taken_back_asks_again_after_as_long() {
     assert_eq!(shell.replayed().rollouts, shell.state.rollouts);
 }
 
+#[test]
+fn who_was_asked_because_it_takes_long_is_asked_again_when_somebody_behind_the_gate_is_overdue() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let opened = shell.now;
+    shell.wait(7 * 24);
+    direct(&mut shell);
+    assert_eq!(asked(&shell).len(), 1);
+    shell.wait(7 * 24);
+    let due = shell.now;
+    for _ in 0..3 {
+        direct(&mut shell);
+        shell.wait(24);
+    }
+    let causes: Vec<AskedFor> = asked(&shell).iter().map(|question| question.because).collect();
+    assert_eq!(causes, [AskedFor::Patience { since: opened }, AskedFor::Due { devices: 27, since: due }]);
+    assert_eq!((stage(&shell), waiting(&shell)), (Stage::Asks, 1), "one release waits, for two reasons");
+    assert_eq!(shell.replayed().rollouts, shell.state.rollouts);
+}
+
+/// Nobody answers the gate: whoever opens the next ring has answered.
+#[test]
+fn a_ring_that_is_opened_by_hand_ends_the_question_and_the_gate_after_it_asks_its_own() {
+    let policy = POLICY.replace("within: 14d", "within: 60d");
+    let mut shell = made_under(&policy, 30, 3, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    shell.wait(7 * 24);
+    direct(&mut shell);
+    assert_eq!((stage(&shell), waiting(&shell)), (Stage::Asks, 1));
+    shell.tell(Input::OpenRing {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        rollout: "standard".into(),
+        ring: "early".into(),
+        platform: Some("linux".into()),
+        members: None,
+        releases: Vec::new(),
+    });
+    let opened = shell.now;
+    direct(&mut shell);
+    assert_eq!((stage(&shell), waiting(&shell)), (Stage::UnderWay, 0));
+    shell.wait(7 * 24 - 1);
+    direct(&mut shell);
+    assert_eq!(asked(&shell).len(), 1);
+    shell.wait(1);
+    direct(&mut shell);
+    let asked: Vec<_> = asked(&shell).into_iter().map(|question| (question.after, question.because)).collect();
+    assert_eq!(asked[1..], [("early".into(), AskedFor::Patience { since: opened })]);
+    assert_eq!((stage(&shell), waiting(&shell)), (Stage::Asks, 1));
+    assert_eq!(shell.replayed().rollouts, shell.state.rollouts);
+}
+
+#[test]
+fn what_is_taken_back_of_another_rollout_puts_no_question_off() {
+    let policy = POLICY
+        .replace("gates:", "  fast: { gate: default, rings: [{ name: canary, share: 10% }, { name: rest }] }\ngates:");
+    let mut shell = made_under(&policy, 30, 3, |shell, id| shell.enrol(id));
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let opened = shell.now;
+    shell.wait(6 * 24);
+    for answer in [Some(GateAnswer::Inconclusive), None] {
+        let said = shell.tell(Input::AnswerGate {
+            title: TitleId::new("editor"),
+            version: "1.1.0".into(),
+            rollout: Some("fast".into()),
+            after: "canary".into(),
+            platform: None,
+            answer,
+            until: None,
+            why: None,
+            found: None,
+        });
+        assert_eq!(said.len(), 1, "{answer:?}");
+    }
+    shell.wait(24);
+    direct(&mut shell);
+    let causes: Vec<AskedFor> = asked(&shell).iter().map(|question| question.because).collect();
+    assert_eq!(causes, [AskedFor::Patience { since: opened }]);
+}
+
 /// Devices of which nobody reports, with a due time that comes long before the gate's patience ends.
 fn overdue(at_due: &str) -> Shell {
     let policy = POLICY.replace("patience: 7d", "patience: 30d").replace("within: 14d", &format!("within: 4d{at_due}"));
