@@ -3,7 +3,13 @@
 use super::running::{Running, signal, start};
 use refit_api::{Enrol, NewObservation, NewPersonObservation, NewReleases};
 use refit_core::control::PlanStatus;
-use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 const POLICY: &str = "organization: acme
 defaults: { mode: enforce }
@@ -63,20 +69,22 @@ impl Session<'_> {
     }
 }
 
-/// Waits until the server has published what it decided.
+/// Waits until the server has decided each device, and published that. Who has news again by then has been decided all the same.
 pub fn settle(running: &Running) {
-    for _ in 0..2_000 {
-        let all = running.client.devices(&Default::default()).unwrap();
-        let settled = all.iter().all(|device| {
-            let said = running.client.decisions(&device.id).unwrap();
-            !said.behind && said.revision > 0
+    let began = Instant::now();
+    let mut waiting: Vec<String> =
+        running.client.devices(&Default::default()).unwrap().into_iter().map(|device| device.id).collect();
+    loop {
+        waiting.retain(|id| {
+            let said = running.client.decisions(id).unwrap();
+            said.behind || said.revision == 0
         });
-        if settled {
+        if waiting.is_empty() {
             return;
         }
+        assert!(began.elapsed() < Duration::from_secs(60), "not decided: {waiting:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("nothing is decided");
 }
 
 #[test]
