@@ -4,14 +4,13 @@ use super::{
     Api, answer,
     auth::counts,
     extract::{Caller, Query},
-    layers::WAIT_LONGEST,
-    page::LIMIT_MOST,
     problem::{Code, Problem},
+    waiting::{self, Waiting},
 };
 use crate::shell::Shell;
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{self, KeepAlive, Sse},
@@ -71,17 +70,10 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
-    let limit = query.limit.map_or(100, |limit| limit as usize);
-    if limit == 0 || limit > LIMIT_MOST {
-        return Err(Problem::field("limit", format!("a page has 1 to {LIMIT_MOST} items")));
-    }
-    let wait = Duration::from_secs(u64::from(query.wait.unwrap_or(0)));
-    if wait > WAIT_LONGEST {
-        return Err(Problem::field("wait", format!("at most {} seconds", WAIT_LONGEST.as_secs())));
-    }
+    let limit = waiting::limit(query.limit)?;
+    let mut waiting = Waiting::new(&api, query.wait)?;
     let kinds = Kinds::read(query.kind.as_deref())?;
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") {
+    if waiting::wants_stream(&headers) {
         let last = match headers.get("last-event-id") {
             None => None,
             Some(given) => {
@@ -92,20 +84,14 @@ pub(super) async fn list(
         let after = last.or(query.after).unwrap_or_else(|| *api.shell().head().borrow());
         return Ok(follow(api, caller, kinds, after).into_response());
     }
-    let until = tokio::time::Instant::now() + wait.min(api.options().longest_wait);
-    let mut heads = api.shell().head();
     let mut after = query.after.unwrap_or(0);
     loop {
-        let head = *heads.borrow_and_update();
+        let head = waiting.head();
         let page = page(&api, &caller, &kinds, after, limit, head).await?;
         // What was looked at in vain is not looked at again.
         after = page.next;
-        let more = page.next < head;
-        if !page.items.is_empty() || (more && wait.is_zero()) || tokio::time::Instant::now() >= until {
+        if !waiting.again(!page.items.is_empty(), page.next < head).await? {
             return Ok(answer::json(StatusCode::OK, &page));
-        }
-        if !more && tokio::time::timeout_at(until, heads.changed()).await.is_ok_and(|changed| changed.is_err()) {
-            return Err(Problem::new(Code::Unavailable, "the server is about to stop"));
         }
     }
 }

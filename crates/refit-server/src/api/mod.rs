@@ -37,6 +37,7 @@ mod subscriptions;
 mod titles;
 mod tokens;
 mod trust;
+mod waiting;
 
 pub use metrics::Metrics;
 pub use openapi::openapi;

@@ -5,14 +5,13 @@ use super::{
     auth::counts,
     events::{ALIVE_EVERY, CHUNK},
     extract::{Caller, Query},
-    layers::WAIT_LONGEST,
-    page::LIMIT_MOST,
     problem::{Code, Problem},
+    waiting::{self, Waiting},
 };
 use crate::stream::{Part, StreamError, Wanted};
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{self, KeepAlive, Sse},
@@ -25,7 +24,7 @@ use refit_core::{
     control::Scope,
 };
 use serde::Deserialize;
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::{collections::VecDeque, convert::Infallible};
 use utoipa::IntoParams;
 
 /// Which business events.
@@ -68,41 +67,28 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
-    let limit = query.limit.map_or(100, |limit| limit as usize);
-    if limit == 0 || limit > LIMIT_MOST {
-        return Err(Problem::field("limit", format!("a page has 1 to {LIMIT_MOST} items")));
-    }
-    let wait = Duration::from_secs(u64::from(query.wait.unwrap_or(0)));
-    if wait > WAIT_LONGEST {
-        return Err(Problem::field("wait", format!("at most {} seconds", WAIT_LONGEST.as_secs())));
-    }
+    let limit = waiting::limit(query.limit)?;
+    let mut waiting = Waiting::new(&api, query.wait)?;
     let filter = Filter::read(query.filter.as_deref().unwrap_or_default())
         .map_err(|error| Problem::field("filter", error.to_string()))?;
     let after = query.after.as_deref().map(|text| position("after", text)).transpose()?;
     let wanted = Wanted { filter, personal: caller.actor.may(Scope::ReadPersonal) };
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") {
+    if waiting::wants_stream(&headers) {
         let last = headers.get("last-event-id").map(|given| given.to_str().unwrap_or("?").trim());
         let last = last.map(|text| position("Last-Event-ID", text)).transpose()?;
         let after = last.or(after).unwrap_or_else(|| Position::after(*api.shell().head().borrow()));
         return Ok(follow(api, caller, wanted, after).into_response());
     }
-    let until = tokio::time::Instant::now() + wait.min(api.options().longest_wait);
-    let mut heads = api.shell().head();
     let mut after = after.unwrap_or(Position::START);
     loop {
-        let head = *heads.borrow_and_update();
+        let head = waiting.head();
         let part = part(&api, &wanted, after, limit, head).await?;
         // What was looked at in vain is not looked at again.
         after = part.next;
-        let more = after < Position::after(head);
-        if !part.items.is_empty() || (more && wait.is_zero()) || tokio::time::Instant::now() >= until {
+        if !waiting.again(!part.items.is_empty(), after < Position::after(head)).await? {
             let items = part.items.into_iter().map(|(_, event)| event).collect();
             let page = StreamPage { items, next: after.to_string(), head: head.max(after.read_after()) };
             return Ok(answer::json(StatusCode::OK, &page));
-        }
-        if !more && tokio::time::timeout_at(until, heads.changed()).await.is_ok_and(|changed| changed.is_err()) {
-            return Err(Problem::new(Code::Unavailable, "the server is about to stop"));
         }
     }
 }
