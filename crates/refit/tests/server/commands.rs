@@ -3,13 +3,7 @@
 use super::running::{Running, signal, start};
 use refit_api::{Enrol, NewObservation, NewPersonObservation, NewReleases};
 use refit_core::control::PlanStatus;
-use std::{
-    fmt::Write as _,
-    fs,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
 const POLICY: &str = "organization: acme
 defaults: { mode: enforce }
@@ -69,24 +63,25 @@ impl Session<'_> {
     }
 }
 
+/// The devices of which the server has not published what it decided.
+pub fn undecided(running: &Running) -> Vec<String> {
+    let mut devices = running.client.devices(&Default::default()).unwrap();
+    devices.retain(|device| {
+        let said = running.client.decisions(&device.id).unwrap();
+        said.behind || said.revision == 0
+    });
+    devices.into_iter().map(|device| device.id).collect()
+}
+
 /// Waits until the server has published what it decided.
 pub fn settle(running: &Running) {
-    let began = Instant::now();
-    loop {
-        let mut devices = running.client.devices(&Default::default()).unwrap();
-        devices.retain(|device| {
-            let said = running.client.decisions(&device.id).unwrap();
-            said.behind || said.revision == 0
-        });
-        if devices.is_empty() {
+    for _ in 0..2_000 {
+        if undecided(running).is_empty() {
             return;
-        }
-        // Devices that patch themselves meanwhile have news again and again.
-        if began.elapsed() >= Duration::from_secs(180) {
-            panic!("not decided: {:?}", devices.iter().map(|device| &device.id).collect::<Vec<_>>());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    panic!("not decided: {:?}", undecided(running));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     super::{
         agent::{found, receipts_by_device},
-        commands::{Session, settle},
+        commands::{Session, settle, undecided},
         hosts::Hosts,
         running::{Running, start_at},
     },
@@ -176,7 +176,8 @@ impl<'f> Lab<'f> {
         assert!(!session.text.contains("exit status"), "{}", session.text);
         self.report.did("policy", "a new revision is in force, and its mandate is signed");
         // What is published before a host has been decided under it would move it beyond what the plan showed, and wait for a person.
-        settle(&self.server);
+        // Devices that patch themselves meanwhile have news again and again.
+        self.until("all hosts are decided", |lab| undecided(&lab.server).is_empty());
     }
 
     /// Publishes packages in both repositories, and lets all hosts learn of them.
