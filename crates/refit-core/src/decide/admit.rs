@@ -156,8 +156,8 @@ impl<'a> Context<'_, 'a, '_> {
         let own = self.own.filter(|own| own.every.is_some()).map(|own| self.set(own, release));
         // A halt counts in every rollout, also of another policy.
         let others = ReleaseSet::began_with(self.case, release);
-        let mut sets = std::iter::once(alone).chain(own).chain(others);
-        sets.find_map(|set| ring::halt(self.case, &set))
+        let sets = std::iter::once(alone).chain(own).chain(others);
+        Halt::longest(sets.filter_map(|set| ring::halt(self.case, &set)))
     }
 
     /// The next release that is not halted, where the installed one is.

@@ -14,8 +14,10 @@ use crate::{
     rollout::{Verdict, judge, watched_needed},
     world::{Evidence, GateFinding, GateState, RolloutState},
 };
+use jiff::Timestamp;
 use refit_model::Version;
 use smol_str::SmolStr;
+use std::cmp::Reverse;
 
 /// What decides on a device's ring.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,9 @@ pub(super) fn ring_of(
 /// Where the device stands in the share of the ring at `index`; `None` where that ring has no share.
 pub(super) fn share_place(case: &Case<'_>, policy: &Policy, rollout: &Rollout, index: usize) -> Option<SharePlace> {
     let share = rollout.rings.get(index)?.share?.0;
-    let from: f64 = rollout.rings.iter().take(index).filter_map(|ring| ring.share).map(|share| share.0).sum();
+    let before = rollout.rings.iter().take(index).filter_map(|ring| ring.share).map(|share| share.0);
+    // The sum of nothing is -0, which people read as "-0%".
+    let from = 0.0 + before.sum::<f64>();
     Some(SharePlace { position: case.position(policy), from, to: from + share })
 }
 
@@ -124,10 +128,12 @@ fn found_after<'s>(
     });
     found.min_by_key(|(finding, answer, _)| {
         let of_all = [finding.rollout.is_none(), finding.platform.is_none()].into_iter().filter(|all| *all).count();
+        let until = finding.notes.as_deref().and_then(|notes| notes.until).unwrap_or(Timestamp::MAX);
         match answer {
-            GateAnswer::Halt => (0, 0),
-            GateAnswer::Inconclusive => (of_all, 1),
-            GateAnswer::Pass => (of_all, 2),
+            // Of several halts the one that lasts longest is told.
+            GateAnswer::Halt => (0, 0, Reverse(until)),
+            GateAnswer::Inconclusive => (of_all, 1, Reverse(Timestamp::MAX)),
+            GateAnswer::Pass => (of_all, 2, Reverse(Timestamp::MAX)),
         }
     })
 }
@@ -165,10 +171,11 @@ pub(super) fn gate_derivation(
     }
 }
 
-/// The halt of a release set, by any rollout that has such a ring: a halt belongs to the release set.
+/// The halt of a release set, by any rollout that has such a ring: a halt belongs to the release set. Of several it is the one that lasts
+/// longest.
 pub(super) fn halt(case: &Case<'_>, set: &ReleaseSet<'_>) -> Option<Box<Halt>> {
     let halts = |(answer, verdict): (GateAnswer, Option<Verdict>)| (answer == GateAnswer::Halt).then_some(verdict);
-    let (finding, verdict) = findings(case, set).find_map(|finding| match &finding.finding {
+    let found = findings(case, set).filter_map(|finding| match &finding.finding {
         GateFinding::Answered(answer) => {
             let verdict = finding.notes.as_ref().and_then(|notes| notes.verdict.clone());
             Some((finding, halts((*answer, verdict))?))
@@ -178,17 +185,20 @@ pub(super) fn halt(case: &Case<'_>, set: &ReleaseSet<'_>) -> Option<Box<Halt>> {
                 .filter(|rollout| rollout.rings.iter().any(|ring| stands_after(finding, rollout, &ring.name)));
             rollouts.find_map(|rollout| Some((finding, halts(answer(case, rollout, finding))?)))
         }
-    })?;
-    let notes = finding.notes.as_deref();
-    Some(Box::new(Halt {
-        title: set.title.clone(),
-        version: set.version.as_str().into(),
-        after: finding.after.clone(),
-        at: notes.and_then(|notes| notes.at),
-        until: notes.and_then(|notes| notes.until),
-        evidence: evidence(finding).filter(|_| verdict.is_some()).cloned(),
-        verdict,
-        why: notes.and_then(|notes| notes.why.clone()),
+    });
+    Halt::longest(found.map(|(finding, verdict)| {
+        let notes = finding.notes.as_deref();
+        Box::new(Halt {
+            title: set.title.clone(),
+            version: set.version.as_str().into(),
+            after: finding.after.clone(),
+            platform: finding.platform.clone(),
+            at: notes.and_then(|notes| notes.at),
+            until: notes.and_then(|notes| notes.until),
+            evidence: evidence(finding).filter(|_| verdict.is_some()).cloned(),
+            verdict,
+            why: notes.and_then(|notes| notes.why.clone()),
+        })
     }))
 }
 

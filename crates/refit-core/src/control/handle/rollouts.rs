@@ -108,11 +108,15 @@ fn not_stopped(state: &State) -> Result<(), Refusal> {
 fn not_halted(state: &State, title: &TitleId, version: &str, platform: Option<&str>) -> Result<(), Refusal> {
     let mut halts = state.rollouts.halts_of(title, version);
     let Some((halted, halt)) = halts.find(|(_, halt)| halt.speaks_of(&halt.version, platform)) else { return Ok(()) };
-    let (with, resume) = match halted == *title {
+    let (with, what) = match halted == *title {
         true => (String::new(), "it"),
         false => (format!(" with `{halted}` {}", halt.version), "that"),
     };
-    Err(Refusal::Conflict(format!("{title} {version} is halted{with} since {}: resume {resume} first", halt.at)))
+    let resume = about_release("resume", halted.as_str(), &halt.version, halt.platform.as_deref());
+    Err(Refusal::Conflict(format!(
+        "{title} {version} is halted{with} since {:.0}: `{resume}` lets {what} go on",
+        halt.at
+    )))
 }
 
 pub(super) fn answer_gate(state: &State, answered: GateAnswered, now: Timestamp) -> Result<Outcome, Refusal> {
@@ -263,6 +267,7 @@ pub(super) fn resume(state: &State, release: Named, why: &SmolStr) -> Result<Out
 }
 
 pub(super) fn expedite(state: &State, release: ReleaseExpedited) -> Result<Outcome, Refusal> {
+    not_stopped(state)?;
     let repository = repository(state)?;
     let ReleaseExpedited { title, version, platform, .. } = &release;
     let named = Named { title: title.clone(), version: version.clone(), platform: platform.clone() };

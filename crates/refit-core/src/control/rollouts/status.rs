@@ -28,23 +28,40 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// How far it is.
-    pub stage: Stage,
+    pub standing: Standing,
     /// The last ring that has opened.
     pub ring: SmolStr,
-    /// The ring that comes next.
-    pub next: Option<SmolStr>,
     /// What the gate after the last open ring goes by now; `None` where the rollout has no gate, or is no longer in the policy.
     pub evidence: Option<Evidence>,
     /// What it says.
     pub verdict: Option<Verdict>,
-    /// The halt.
-    pub halt: Option<GateRecord>,
     /// How long the ring has to soak.
     pub soak: SignedDuration,
-    /// What people are asked about its gate.
+    /// What people are asked about its gate; also where it is halted, since that may end.
     pub asks: Vec<GateQuestion>,
-    /// That a person keeps its gate from passing.
-    pub kept: Option<KeptWaiting>,
+}
+
+/// How far a release is, each with what there is to know of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// It is on its way.
+    UnderWay {
+        /// The ring that comes next.
+        next: SmolStr,
+        /// That a person keeps its gate from passing.
+        kept: Option<KeptWaiting>,
+    },
+    /// A person has to say.
+    Asks {
+        /// The ring that comes next.
+        next: SmolStr,
+    },
+    /// It is halted.
+    Halted(Box<GateRecord>),
+    /// All rings have opened.
+    Complete,
+    /// The policy no longer has this rollout.
+    Gone,
 }
 
 /// A person's word that a gate is not clear: nothing passes there until it is taken back.
@@ -58,7 +75,7 @@ pub struct KeptWaiting {
     pub back: String,
 }
 
-/// How far a release is.
+/// How far a release is, as a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -74,44 +91,59 @@ pub enum Stage {
     Gone,
 }
 
+impl Standing {
+    /// It as a word.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Standing::UnderWay { .. } => Stage::UnderWay,
+            Standing::Asks { .. } => Stage::Asks,
+            Standing::Halted(_) => Stage::Halted,
+            Standing::Complete => Stage::Complete,
+            Standing::Gone => Stage::Gone,
+        }
+    }
+}
+
 impl Status {
     /// How a release stands at `now`; `None` where nothing has opened.
     pub fn of(state: &State, title: &TitleId, record: &RolloutRecord, now: Timestamp) -> Option<Status> {
+        let platform = record.platform.as_deref();
         let rollout = state.policy.as_ref().and_then(|policy| policy.repository.rollouts.get(&record.rollout));
         let known = rollout.and_then(|rollout| record.furthest(rollout).map(|(open, ring)| (rollout, open, ring)));
         let open = known.map(|(_, open, _)| open).or(record.open.last())?;
         let mut status = Status {
-            stage: Stage::Gone,
+            standing: Standing::Gone,
             ring: open.ring.clone(),
-            next: None,
             evidence: None,
             verdict: None,
-            halt: state.rollouts.halt(title, &record.version, record.platform.as_deref()).cloned(),
             soak: SignedDuration::ZERO,
             asks: state.open_questions(title, record).cloned().collect(),
-            kept: None,
         };
         if let Some((rollout, _, ring)) = known {
-            let soak = ring.soak;
-            status.next = rollout.rings.iter().map(|ring| &ring.name).find(|name| record.ring(name).is_none()).cloned();
-            status.soak = soak;
+            status.soak = ring.soak;
             if let Some(gate) = &rollout.gate {
                 status.evidence = evidence(state, title, record, &open.ring, gate, now);
-                status.verdict = status.evidence.as_ref().map(|evidence| judge(gate, soak, evidence, now));
+                status.verdict = status.evidence.as_ref().map(|evidence| judge(gate, ring.soak, evidence, now));
             }
-            let gate = (record.rollout.as_str(), open.ring.as_str());
-            let said = state.rollouts.answer(title, &record.version, record.platform.as_deref(), gate);
-            let kept = said.filter(|said| said.answer == GateAnswer::Inconclusive && status.next.is_some());
-            status.kept =
-                kept.map(|said| KeptWaiting { at: said.at, why: said.why.clone(), back: said.named(title).back() });
-            status.stage = match status.next {
-                None => Stage::Complete,
-                Some(_) if !status.asks.is_empty() => Stage::Asks,
-                Some(_) => Stage::UnderWay,
+            let next = rollout.rings.iter().map(|ring| &ring.name).find(|name| record.ring(name).is_none()).cloned();
+            status.standing = match next {
+                None => Standing::Complete,
+                Some(next) if !status.asks.is_empty() => Standing::Asks { next },
+                Some(next) => {
+                    let gate = (record.rollout.as_str(), open.ring.as_str());
+                    let said = state.rollouts.answer(title, &record.version, platform, gate);
+                    let kept = said.filter(|said| said.answer == GateAnswer::Inconclusive);
+                    let kept = kept.map(|said| KeptWaiting {
+                        at: said.at,
+                        why: said.why.clone(),
+                        back: said.named(title).back(),
+                    });
+                    Standing::UnderWay { next, kept }
+                }
             };
         }
-        if status.halt.is_some() {
-            status.stage = Stage::Halted;
+        if let Some(halt) = state.rollouts.halt(title, &record.version, platform) {
+            status.standing = Standing::Halted(Box::new(halt.clone()));
         }
         Some(status)
     }
@@ -124,31 +156,26 @@ impl Status {
             evidence.map_or_else(String::new, |evidence| format!("{mark} {}", self.results(evidence, now)))
         };
         let results = results_after(":");
-        match (&self.stage, &self.next) {
-            (Stage::Halted, _) => {
-                let halt = self.halt.as_ref();
-                let why = halt.map_or_else(String::new, |halt| format!(": {}", because(halt)));
-                let until =
-                    halt.and_then(|halt| halt.until).map_or_else(String::new, |until| format!(", until {until:.0}"));
-                format!("halted after {}{why}{until}", halt.map_or(ring, |halt| &halt.after))
+        match &self.standing {
+            Standing::Halted(halt) => {
+                let until = halt.until.map_or_else(String::new, |until| format!(", until {until:.0}"));
+                format!("halted after {}: {}{until}", halt.after, because(halt))
             }
-            (Stage::Gone, _) => format!("{ring} is open, and the policy no longer has this rollout"),
-            (Stage::Complete, _) | (_, None) => format!("all rings are open{results}"),
-            (Stage::Asks, Some(next)) => {
+            Standing::Gone => format!("{ring} is open, and the policy no longer has this rollout"),
+            Standing::Complete => format!("all rings are open{results}"),
+            Standing::Asks { next } => {
                 let why: String = self.asks.iter().map(|asked| format!("; {}", asked.because.sentence(now))).collect();
                 format!("a person has to say whether {next} opens{results}{why}")
             }
-            (Stage::UnderWay, Some(next)) => match &self.kept {
-                None => format!("{next} opens when {ring} has passed{results}"),
-                Some(KeptWaiting { at, why, back }) => {
-                    let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-                    let results = results_after(";");
-                    format!(
-                        "{next} waits because a person said at {at:.0} that {ring} is not clear{why}, until `{back}` takes that \
-                         back{results}"
-                    )
-                }
-            },
+            Standing::UnderWay { next, kept: None } => format!("{next} opens when {ring} has passed{results}"),
+            Standing::UnderWay { next, kept: Some(KeptWaiting { at, why, back }) } => {
+                let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+                let results = results_after(";");
+                format!(
+                    "{next} waits because a person said at {at:.0} that {ring} is not clear{why}, until `{back}` takes that \
+                     back{results}"
+                )
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_model::{TitleId, Version};
 use serde::Serialize;
 use smol_str::SmolStr;
+use std::{borrow::Borrow, cmp::Reverse};
 
 /// The halt of a release.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +17,9 @@ pub struct Halt {
     pub version: SmolStr,
     /// After this ring.
     pub after: SmolStr,
+    /// The platform; `None` is every platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<SmolStr>,
     /// When; `None` where no log says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
@@ -31,6 +35,13 @@ pub struct Halt {
     /// Why, where a person did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<SmolStr>,
+}
+
+impl Halt {
+    /// Of several halts the one that lasts longest: it is what has to end before the release goes on.
+    pub(in super::super) fn longest<T: Borrow<Halt>>(halts: impl Iterator<Item = T>) -> Option<T> {
+        halts.min_by_key(|halt| Reverse(halt.borrow().until.unwrap_or(Timestamp::MAX)))
+    }
 }
 
 /// The rings of a rollout, and the device's own.

@@ -133,7 +133,7 @@ fn halts_end(decision: &Decision) -> impl Iterator<Item = String> {
         });
         // Where there is no log, nobody can be told.
         let resumed = halt.filter(|halt| halt.at.is_some()).map(|halt| {
-            let resume = about_release("resume", halt.title.as_str(), &halt.version, None);
+            let resume = about_release("resume", halt.title.as_str(), &halt.version, halt.platform.as_deref());
             format!("when somebody lets {} go on: `{resume}`", held.name)
         });
         [Some(newer(&held.name)), resumed].into_iter().flatten()

@@ -101,6 +101,9 @@ fn while_everything_is_stopped_nobody_opens_a_ring_or_lets_a_gate_pass() {
         assert_eq!(shell.try_as(&Actor::server(), input).unwrap_err(), stopped);
     }
     assert_eq!(stopped.to_string(), "everything is stopped: drill; go on with `refit resume --everything --why TEXT`");
+    let (title, version, platform) = (TitleId::new("editor"), "1.1.0".into(), None);
+    let expedite = Input::ExpediteRelease { title, version, platform, why: "it is exploited".into() };
+    assert_eq!(shell.try_as(&Actor::server(), expedite.clone()).unwrap_err(), stopped);
     assert_eq!(shell.tell(open("canary", Some("linux"))), [], "it is open as it is");
     // Whatever keeps it is heard, and is taken back.
     for said in [Some(GateAnswer::Inconclusive), None, Some(GateAnswer::Halt)] {
@@ -112,6 +115,7 @@ fn while_everything_is_stopped_nobody_opens_a_ring_or_lets_a_gate_pass() {
     shell.tell(Input::GoOn { why: "drill".into() });
     assert_eq!(shell.tell(pass(Some("linux"))).len(), 1);
     assert_eq!(opened(shell.tell(open("early", Some("linux")))).len(), 1);
+    assert_eq!(shell.tell(expedite).len(), 1);
 }
 
 #[test]

@@ -65,3 +65,24 @@ fn a_halt_by_a_person_is_told_with_its_reason_its_end_and_what_lifts_it_and_deci
     assert_eq!(said.holds, decision.holds.iter().copied().collect::<Vec<_>>());
     assert_eq!(decision.gate, Some(GateAnswer::Halt));
 }
+
+#[test]
+fn of_several_halts_the_one_that_lasts_longest_is_told_and_what_lifts_it() {
+    let mut shell = fleet(30, 3);
+    shell.release("editor", "1.1.0");
+    direct(&mut shell);
+    let halt = |platform: Option<&str>, why: &str| Input::HaltRelease {
+        title: TitleId::new("editor"),
+        version: "1.1.0".into(),
+        platform: platform.map(Into::into),
+        why: why.into(),
+    };
+    shell.tell(halt(None, "the phones ring"));
+    shell.wait(5);
+    shell.tell(halt(Some("linux"), "so do the pagers"));
+    shell.settle();
+    let (_, text) = explained(&mut shell, "d020");
+    assert!(text.contains("halted after ring canary: so do the pagers, until 2026-11-04"), "{text}");
+    assert!(text.contains("`refit resume editor 1.1.0 --platform linux --why TEXT`"), "{text}");
+    assert!(!text.contains("the phones ring"), "{text}");
+}

@@ -207,7 +207,11 @@ fn a_person_halts_and_expedites_the_snapshot_and_is_told_so_where_it_is_one_rele
     let refused = shell.try_as(&Actor::server(), open);
     let Err(Refusal::Conflict(why)) = refused else { panic!("{refused:?}") };
     let expected = "deb/openssl 2-1 is halted with `snapshot/linux` 2026-11-09 since ";
-    assert!(why.starts_with(expected) && why.ends_with(": resume that first"), "{why}");
+    assert!(
+        why.starts_with(expected)
+            && why.ends_with(": `refit resume snapshot/linux 2026-11-09 --why TEXT` lets that go on"),
+        "{why}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{POLICY, direct, fleet, name, receipt};
 use crate::shell::Shell;
 use refit_core::{
-    control::{Input, ReceiptResult, Stage, Status},
+    control::{Input, ReceiptResult, Stage, Standing, Status},
     policy::document::test::GateAnswer,
 };
 use refit_model::TitleId;
@@ -16,7 +16,11 @@ fn status(shell: &Shell) -> Status {
 
 fn stands(shell: &Shell) -> (Stage, String, Option<String>) {
     let status = status(shell);
-    (status.stage, status.ring.to_string(), status.next.map(|next| next.to_string()))
+    let next = match &status.standing {
+        Standing::UnderWay { next, .. } | Standing::Asks { next } => Some(next.to_string()),
+        _ => None,
+    };
+    (status.standing.stage(), status.ring.to_string(), next)
 }
 
 fn answer(shell: &mut Shell, after: &str, answer: GateAnswer) {
@@ -40,7 +44,7 @@ fn a_release_is_under_way_asks_a_person_and_is_complete() {
     direct(&mut shell);
     assert_eq!(stands(&shell), (Stage::UnderWay, "canary".into(), Some("early".into())));
     let now = status(&shell);
-    assert!(now.halt.is_none() && now.soak.as_hours() == 24);
+    assert_eq!(now.soak.as_hours(), 24);
     assert_eq!(now.evidence.as_ref().map(|it| (it.devices, it.reported)), Some((4, 0)));
 
     // The gate's patience is seven days.
@@ -108,7 +112,7 @@ fn a_release_is_halted_and_its_rollout_can_be_gone() {
     }
     direct(&mut shell);
     let now = status(&shell);
-    assert_eq!(now.stage, Stage::Halted);
+    assert_eq!(now.standing.stage(), Stage::Halted);
     let said = now.sentence(shell.now);
     assert!(said.starts_with("halted after canary: ") && said.contains(" of 20 failed"), "{said}");
 
