@@ -1,6 +1,9 @@
 //! `cargo xtask lab`: the lab of the tests, at its full size, and its report.
 
-use super::process::{self, cargo, workspace};
+use super::{
+    process::{self, cargo, workspace},
+    tests,
+};
 use anyhow::{Context, Result, bail};
 
 /// How many hosts: 16 with apt and 8 with dnf.
@@ -9,7 +12,7 @@ const FULL: &str = "16+8";
 const SMALL: &str = "8+4";
 
 /// Runs all scenarios; `--small` those that the tests run, with half as many hosts. `--report FILE` writes what happened, `--only
-/// NAME,NAME` runs some scenarios, and `--hosts APT+DNF` says how many hosts.
+/// NAME,NAME` runs some scenarios, and `--hosts APT+DNF` says how many hosts. What is missing is installed, where this runs as root.
 pub fn run(arguments: &[String]) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--package", "refit", "--test", "server", "lab::", "--", "--nocapture"]);
@@ -24,6 +27,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
             "--report" => drop(command.env("REFIT_LAB_REPORT", workspace().join(value()?))),
             other => bail!("`cargo xtask lab` knows no `{other}`"),
         }
+    }
+    let missing = refit_testbed::missing_packages();
+    if !missing.is_empty() && !tests::install(&missing)? {
+        println!("== Not root: the lab can't run");
     }
     process::run(command.env("REFIT_LAB_HOSTS", hosts).env("REFIT_LAB_ONLY", only))
 }
