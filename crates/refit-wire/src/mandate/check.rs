@@ -175,7 +175,11 @@ impl Mandate {
     /// A step that a directive asks for.
     fn check_asked(&self, asked: Asked<'_>, step: &Step, floors: &Floors) -> Result<(), Wrong> {
         let verb = verb(step)?;
-        let sources = self.permit(&asked.directive.title, &step.package, asked.policy, verb)?;
+        let permit = |verb| self.permit(&asked.directive.title, &step.package, asked.policy, verb);
+        // The version that is there is brought again where it is not well: an upgrade that was broken off half-way. Whoever may upgrade
+        // may finish that.
+        let is_again = verb == Verb::Install && step.before.is_some();
+        let sources = permit(verb).or_else(|wrong| permit(Verb::Upgrade).ok().filter(|_| is_again).ok_or(wrong))?;
         let wanted = match &asked.directive.action {
             Action::Upgrade(package) | Action::Install(package) => Some(&package.version),
             _ => None,
@@ -289,7 +293,7 @@ impl Mandate {
     }
 }
 
-/// What a step does. To install the same version again is to install.
+/// What a step does. To install the same version again is to install; where a directive asks for it, who may upgrade may do so too.
 fn verb(step: &Step) -> Result<Verb, Wrong> {
     let (before, after) = match (&step.before, &step.after) {
         (_, None) => return Ok(Verb::Remove),
@@ -404,6 +408,29 @@ mod tests {
             says(&mandate(), "linux", "deb/openssl", remove, &steps),
             ["openssl: the mandate does not permit to remove it"]
         );
+    }
+
+    #[test]
+    fn an_upgrade_that_was_broken_off_is_finished_by_whoever_may_upgrade() {
+        let again = |key: &str| [step("openssl", Some("3.0.15-1"), Some("3.0.15-1"), key)];
+        assert_eq!(says(&mandate(), "linux", "deb/openssl", openssl("3.0.15-1"), &again(DEBIAN)), NOTHING);
+        // From nowhere else, not below what has run, and nobody else's packages.
+        assert_eq!(says(&mandate(), "linux", "deb/openssl", openssl("3.0.15-1"), &again(GOOGLE)).len(), 1);
+        let below = [step("openssl", Some("3.0.10-1"), Some("3.0.10-1"), DEBIAN)];
+        assert_eq!(says(&mandate(), "linux", "deb/openssl", openssl("3.0.10-1"), &below).len(), 1);
+        let curl = step("curl", Some("7.88.1-1"), Some("7.88.1-1"), DEBIAN);
+        let steps = [step("openssl", Some("3.0.11-1"), Some("3.0.15-1"), DEBIAN), curl];
+        assert_eq!(
+            says(&mandate(), "browsers", "google-chrome", chrome("130.0-1"), &steps[1..]),
+            ["curl: nobody asked for it, and no policy here permits to install other packages"]
+        );
+        // Who may only remove may not.
+        let mut mandate = mandate();
+        mandate.titles.values_mut().for_each(|permit| permit.verbs = [Verb::Remove].into());
+        let steps = [step("google-chrome-stable", Some("130.0-1"), Some("130.0-1"), GOOGLE)];
+        let said = says(&mandate, "browsers", "google-chrome", chrome("130.0-1"), &steps);
+        let refused = |verb: &str| format!("google-chrome-stable: the mandate does not permit to {verb} it");
+        assert_eq!(said, ["upgrade", "install"].map(refused));
     }
 
     #[test]
