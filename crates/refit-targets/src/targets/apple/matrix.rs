@@ -42,7 +42,7 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::AtDue => Emitted("What waits for a gate is not admitted, and not declared."),
         Intent::ExceptionDue => Emitted("It is the due time that is declared."),
         Intent::Window => Lossy(
-            "A person may install it at any time from when it is declared on; only the enforced moment is ours, and it is the due time.",
+            "A person may install it at any time from when it is declared on; only the enforced moment is ours.",
         ),
         Intent::WindowYields => Emitted("The enforced moment is the due time."),
         Intent::WindowWaits => Emitted("The enforced moment is the first opening of the window after the due time."),
