@@ -137,9 +137,8 @@ impl Writer<'_> {
             return;
         }
         let Some(policy) = cohort.outcome.policy.as_ref().and_then(|name| repository.policy(name)) else { return };
-        let (_, covered) = self.covered.entry(platform.name).or_insert_with(|| (platform, RoaringBitmap::new()));
-        *covered |= &devices;
         if policy.mode == Mode::Notify {
+            self.cover(platform, &devices);
             // Settings would hide updates and switch what people have switched; a date would restart.
             return desired.lose_notice(&Apple, policy);
         }
@@ -148,6 +147,7 @@ impl Writer<'_> {
         if !said.goes_on(desired) {
             return;
         }
+        self.cover(platform, &devices);
         let group = Group {
             policy: policy.name.clone(),
             title: cohort.slot.title.as_str().into(),
@@ -160,6 +160,12 @@ impl Writer<'_> {
             self.settings(&group, platform, policy, cohort, &devices, &said, &terms);
         }
         self.date(group, platform, policy, cohort, devices, &said, &terms, desired);
+    }
+
+    /// What they report is asked of them.
+    fn cover(&mut self, platform: Platform, devices: &RoaringBitmap) {
+        let (_, covered) = self.covered.entry(platform.name).or_insert_with(|| (platform, RoaringBitmap::new()));
+        *covered |= devices;
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that is known of a cohort by then")]
