@@ -1,10 +1,11 @@
 //! Who shares what the policies say, and what other systems have to know of them: what configuration is compiled from.
 //!
-//! A cohort of a title is as small as other systems make it: devices of one platform, in one zone, under the same freezes and exceptions.
+//! A cohort of a title is as small as other systems make it: devices of one platform, in one zone, under the same freezes and exceptions,
+//! people's or perhaps servers.
 //! Packages of distributions are counted by policy, not by package: nobody configures an archive package by package.
 
 use crate::{
-    engine::{Compliance, Fleet, Outcome, Selection, Verdicts},
+    engine::{Compliance, Excepted, Fleet, Outcome, Selection, Verdicts},
     facts::{FieldRef, Value},
     policy::{
         document::policy::Mode,
@@ -45,6 +46,8 @@ pub struct Cohort {
     pub installed: Option<Version>,
     /// What the policies say.
     pub outcome: Outcome,
+    /// What exceptions replace besides.
+    pub excepted: Excepted,
     /// Whether a server keeps it to itself: a budget, an envelope, or the brake holds it.
     pub unpublished: bool,
     /// Where they are.
@@ -83,8 +86,10 @@ pub struct Place {
     pub zone: Option<SmolStr>,
     /// The freezes that concern them, or may: places in [`Repository::freezes`].
     pub freezes: Vec<usize>,
-    /// The exceptions for them, as far as devices decide that: places in [`Repository::exceptions`].
+    /// The exceptions for them that are not over, as far as devices decide that: places in [`Repository::exceptions`].
     pub exceptions: Vec<usize>,
+    /// Whether windows wait there where nobody says what the due time does to them.
+    pub may_be_server: bool,
 }
 
 impl Cohorts {
@@ -98,7 +103,7 @@ impl Cohorts {
     pub fn of_fleet(fleet: &Fleet, repository: &Repository, world: &World, now: Timestamp) -> Cohorts {
         let verdicts = Verdicts::new(fleet, repository, world, now);
         let reader = verdicts.reader();
-        let divisions = Divisions::new(fleet, repository, now);
+        let divisions = Divisions::new(fleet, repository, &verdicts, now);
         let mut titles = Vec::new();
         type Key = (SmolStr, Mode, Option<(SmolStr, SmolStr)>);
         let mut packages: BTreeMap<Key, RoaringBitmap> = BTreeMap::new();
@@ -119,6 +124,7 @@ impl Cohorts {
                         slot: reading.slot.clone(),
                         installed: reading.installed.clone(),
                         outcome: outcome.clone(),
+                        excepted: reading.excepted,
                         unpublished: false,
                         place,
                         zone,
@@ -168,11 +174,13 @@ impl Cohorts {
 
 /// The sets by which devices are divided.
 struct Divisions {
+    now: Timestamp,
     platforms: Vec<(Option<SmolStr>, RoaringBitmap)>,
     systems: Vec<(Option<SmolStr>, RoaringBitmap)>,
     zones: Vec<(Option<SmolStr>, TimeZone, RoaringBitmap)>,
     freezes: Vec<RoaringBitmap>,
     exceptions: Vec<RoaringBitmap>,
+    servers: RoaringBitmap,
     models: BTreeMap<SmolStr, RoaringBitmap>,
     targets: BTreeMap<SmolStr, RoaringBitmap>,
 }
@@ -185,7 +193,7 @@ struct Part {
 }
 
 impl Divisions {
-    fn new(fleet: &Fleet, repository: &Repository, now: Timestamp) -> Divisions {
+    fn new(fleet: &Fleet, repository: &Repository, verdicts: &Verdicts<'_>, now: Timestamp) -> Divisions {
         let mut selection = Selection::new(fleet, repository, now);
         let platforms = texts(&mut selection, "platform");
         let systems = texts(&mut selection, "os");
@@ -210,7 +218,8 @@ impl Divisions {
         let exceptions = exceptions.map(|exception| select(exception.condition.as_deref(), false)).collect();
         let targets = repository.targets.iter();
         let targets = targets.map(|target| (target.name.clone(), select(target.condition.as_deref(), false))).collect();
-        Divisions { platforms, systems, zones, freezes, exceptions, models, targets }
+        let servers = verdicts.may_be_servers();
+        Divisions { now, platforms, systems, zones, freezes, exceptions, servers, models, targets }
     }
 
     fn divide(&self, repository: &Repository, devices: &RoaringBitmap, title: Option<&TitleId>) -> Vec<Part> {
@@ -232,21 +241,29 @@ impl Divisions {
                     }
                     for (freezes, here) in numbered(vec![(Vec::new(), here)], &self.freezes, |_| true) {
                         let concerns = |exception: usize| {
-                            let exception = repository.exceptions.get(exception);
-                            exception.is_some_and(|exception| exception.software.iter().any(|it| speaks_of(it, title)))
+                            repository.exceptions.get(exception).is_some_and(|exception| {
+                                self.now < exception.until.end_in(zone)
+                                    && exception.software.iter().any(|it| speaks_of(it, title))
+                            })
                         };
                         let split = numbered(vec![(Vec::new(), here)], &self.exceptions, concerns);
-                        parts.extend(split.into_iter().map(|(exceptions, devices)| Part {
-                            place: Place {
-                                platform: platform.clone(),
-                                os: os.clone(),
-                                zone: name.clone(),
-                                freezes: freezes.clone(),
-                                exceptions,
-                            },
-                            zone: zone.clone(),
-                            devices,
-                        }));
+                        for (exceptions, here) in split {
+                            let (servers, people) = (&here & &self.servers, &here - &self.servers);
+                            let kinds = [(true, servers), (false, people)].into_iter();
+                            let there = kinds.filter(|(_, devices)| !devices.is_empty());
+                            parts.extend(there.map(|(may_be_server, devices)| Part {
+                                place: Place {
+                                    platform: platform.clone(),
+                                    os: os.clone(),
+                                    zone: name.clone(),
+                                    freezes: freezes.clone(),
+                                    exceptions: exceptions.clone(),
+                                    may_be_server,
+                                },
+                                zone: zone.clone(),
+                                devices,
+                            }));
+                        }
                     }
                 }
             }

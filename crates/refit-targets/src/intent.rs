@@ -49,6 +49,7 @@ intents! {
     Downgrade "allow_downgrade" "Back to a pin, where a device is above it.";
     Block "block" "Not this release, here.";
     HoldAt "exception: hold_at" "To stay in a range for a time.";
+    Named "software: names" "What is named, and nothing else.";
     Packages "packages" "What a package manager may change besides.";
     // When it may be, and when it must be.
     MinAge "min_age" "A release must have been out for a while.";
@@ -60,7 +61,8 @@ intents! {
     Window "window" "When changes may be made.";
     WindowYields "window: after_due: run" "After the due time also outside the window.";
     WindowWaits "window: after_due: wait" "After the due time in the next window.";
-    ExceptionWindow "exception: window, restart" "Another window, or another restart, for some devices.";
+    ExceptionWindow "exception: window" "Another window for some devices.";
+    ExceptionRestart "exception: restart" "Another answer to a restart for some devices.";
     Freeze "freezes" "Days on which nothing changes.";
     FreezeUnless "freezes: unless" "A freeze that yields to what is exploited.";
     Grace "(a return)" "Time to work after a leave, before anything is forced.";

@@ -6,6 +6,7 @@
 //!
 //! - [`object`] What is written, with its identity there, its owner's marker, and the policy and line that it comes from.
 //! - [`intent`] All that a policy can say. [`target`] What one system makes of it: the one shape of all targets, and their registry.
+//! - [`terms`] Windows and restarts as they count for some devices, exceptions included.
 //! - [`time`] Times with their meaning. Each target turns them into its system's own model, in one place (`targets/*/time.rs`).
 //! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
 //! - [`cost`] How many calls and bytes that takes.
@@ -22,6 +23,7 @@ pub mod render;
 mod stated;
 pub mod target;
 pub mod targets;
+pub mod terms;
 pub mod time;
 
 pub use cost::{Cost, Load};
@@ -29,6 +31,7 @@ pub use diff::{Change, FieldChange, Observed, diff};
 pub use intent::Intent;
 pub use object::{Fields, Identity, Loss, MARKER, Object, Source};
 pub use plan::{Compiled, TargetPlan, compile};
-pub use stated::{Stated, stated};
-pub use target::{Answer, Awaiting, Desired, Input, Offered, Refusal, Target, Withheld, registry};
+pub use stated::{Stated, Subject, stated};
+pub use target::{Answer, Awaiting, Desired, Input, Lost, Offered, Refusal, Target, Withheld, registry};
+pub use terms::Terms;
 pub use time::Time;

@@ -5,6 +5,7 @@ use crate::{
     diff::{Change, FieldChange},
     object::{Loss, Object, Source},
     plan::{Compiled, TargetPlan, Twice},
+    target::Lost,
 };
 use serde_json::Value;
 use std::{
@@ -67,6 +68,9 @@ fn target(plan: &TargetPlan, most: usize) -> String {
         for loss in &object.losses {
             losses.entry(loss).or_default().extend(&object.from);
         }
+    }
+    for Lost { from, loss } in &desired.lost {
+        losses.entry(loss).or_default().insert(from);
     }
     if !losses.is_empty() {
         text += "  lost on the way\n";

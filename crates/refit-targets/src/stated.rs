@@ -1,14 +1,15 @@
 //! What a policy says for some devices, as intents: what losses and refusals are told by.
 
-use crate::intent::Intent;
+use crate::{intent::Intent, terms::Terms};
 use refit_core::{
     cohorts::Place,
     policy::{
         document::policy::{AfterDue, AtDue, Mode, Presence, RestartMode},
-        repository::{Policy, Repository, Wanted, WantedBranch, WantedRelease},
+        repository::{Policy, Repository, Selector, Wanted, WantedBranch, WantedRelease},
     },
     world::SlotKey,
 };
+use refit_model::TitleId;
 
 /// One thing that a policy says, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,14 +20,38 @@ pub struct Stated {
     pub said: String,
 }
 
-/// What is said for devices in one place: of a slot, or of packages where it is `None`. In the order of intents, each once.
-pub fn stated(repository: &Repository, policy: &Policy, slot: Option<&SlotKey>, place: &Place) -> Vec<Stated> {
+/// What something is said of.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A slot.
+    Slot(&'a SlotKey),
+    /// The packages of a namespace.
+    Packages(&'a str),
+}
+
+impl Subject<'_> {
+    fn is(self, title: &TitleId) -> bool {
+        match self {
+            Subject::Slot(slot) => slot.title == *title,
+            Subject::Packages(namespace) => title.package().is_some_and(|(space, _)| space == namespace),
+        }
+    }
+}
+
+/// What is said of a subject, for devices in one place under some terms. In the order of intents, each once.
+pub fn stated(
+    repository: &Repository,
+    policy: &Policy,
+    subject: Subject<'_>,
+    place: &Place,
+    terms: &Terms<'_>,
+) -> Vec<Stated> {
     let mut says = Says(Vec::new());
-    says.whom(repository, policy, slot, place);
-    says.which(repository, policy, slot);
-    says.when(repository, policy, place);
+    says.whom(policy, subject, terms);
+    says.which(repository, policy, subject);
+    says.when(repository, policy, place, terms);
     says.how(repository, policy);
-    says.people(policy);
+    says.people(policy, terms);
     says.if_(true, Intent::Observed, || "done means observed".to_owned());
     let mut stated = says.0;
     stated.sort();
@@ -43,7 +68,7 @@ impl Says {
         }
     }
 
-    fn whom(&mut self, repository: &Repository, policy: &Policy, slot: Option<&SlotKey>, place: &Place) {
+    fn whom(&mut self, policy: &Policy, subject: Subject<'_>, terms: &Terms<'_>) {
         use Intent::{Forbidden, IfPresent, NotifyOnly, Observe, Profile, Provisioning, Required, Undetermined, Where};
         self.if_(policy.condition.is_some(), Where, || "where".to_owned());
         self.if_(policy.condition.is_some(), Undetermined, || "where".to_owned());
@@ -53,23 +78,34 @@ impl Says {
             Presence::Forbidden => Forbidden,
         };
         self.if_(true, presence, || presence.key().to_owned());
-        let profile = slot.and_then(|slot| slot.profile.as_ref());
+        let profile = match subject {
+            Subject::Slot(slot) => slot.profile.as_ref(),
+            Subject::Packages(_) => None,
+        };
         self.if_(profile.is_some(), Profile, || {
             format!("in the profile of {}", profile.map_or("", |name| name.as_str()))
         });
         self.if_(policy.provisioning, Provisioning, || "provisioning: true".to_owned());
         self.if_(policy.mode == Mode::Observe, Observe, || Observe.key().to_owned());
         self.if_(policy.mode == Mode::Notify, NotifyOnly, || NotifyOnly.key().to_owned());
-        for exception in place.exceptions.iter().filter_map(|number| repository.exceptions.get(*number)) {
+        for exception in &terms.exceptions {
             let name = &exception.name;
             self.if_(exception.due.is_some(), Intent::ExceptionDue, || format!("exception {name}: due"));
             self.if_(exception.hold_at.is_some(), Intent::HoldAt, || format!("exception {name}: hold_at"));
-            let other = exception.window.is_some() || exception.restart.is_some();
-            self.if_(other, Intent::ExceptionWindow, || format!("exception {name}: window, restart"));
+            self.if_(exception.window.is_some(), Intent::ExceptionWindow, || format!("exception {name}: window"));
+            self.if_(exception.restart.is_some(), Intent::ExceptionRestart, || format!("exception {name}: restart"));
         }
     }
 
-    fn which(&mut self, repository: &Repository, policy: &Policy, slot: Option<&SlotKey>) {
+    fn which(&mut self, repository: &Repository, policy: &Policy, subject: Subject<'_>) {
+        let by_name = policy.software.iter().filter(|selector| match (selector, subject) {
+            (Selector::Title(title), subject) => subject.is(title),
+            (Selector::Packages { namespace, .. }, Subject::Packages(space)) => namespace == space,
+            _ => false,
+        });
+        let by_name: Vec<String> = by_name.map(ToString::to_string).collect();
+        let named = !by_name.is_empty() && !policy.software.contains(&Selector::OsAll);
+        self.if_(named, Intent::Named, || format!("software: {}", by_name.join(", ")));
         let Wanted { branch, release } = &policy.target;
         let intent = match release {
             WantedRelease::Latest(0) => Intent::Latest,
@@ -87,18 +123,16 @@ impl Says {
         });
         self.if_(policy.allow_downgrade, Intent::Downgrade, || "allow_downgrade: true".to_owned());
         for block in &repository.blocks {
-            let concerns = match slot {
-                Some(slot) => block.title == slot.title,
-                None => block.title.package().is_some(),
-            };
-            self.if_(concerns, Intent::Block, || format!("block {}: {}", block.name, block.releases.text));
+            self.if_(subject.is(&block.title), Intent::Block, || {
+                format!("block {}: {}", block.name, block.releases.text)
+            });
         }
         let packages = policy.packages;
         let more = packages.install_new || packages.upgrade_others || packages.remove;
         self.if_(more, Intent::Packages, || "packages".to_owned());
     }
 
-    fn when(&mut self, repository: &Repository, policy: &Policy, place: &Place) {
+    fn when(&mut self, repository: &Repository, policy: &Policy, place: &Place, terms: &Terms<'_>) {
         let minutes = policy.min_age.as_mins();
         self.if_(minutes > 0, Intent::MinAge, || format!("min_age: {}", hours(policy.min_age)));
         for entry in &policy.deadline {
@@ -114,14 +148,16 @@ impl Says {
         self.if_(policy.phase_in.is_some(), Intent::PhaseIn, || {
             format!("phase_in: {}", policy.phase_in.map(hours).unwrap_or_default())
         });
-        if let Some(window) = &policy.window {
+        if let Some(window) = terms.window {
             let rule = window.window.text();
             self.if_(true, Intent::Window, || format!("window: {} ({rule})", window.name));
-            let after = match window.after_due {
-                Some(AfterDue::Wait) => Intent::WindowWaits,
-                Some(AfterDue::Run) | None => Intent::WindowYields,
+            let (after, word) = match terms.after_due {
+                AfterDue::Wait => (Intent::WindowWaits, "wait"),
+                AfterDue::Run => (Intent::WindowYields, "run"),
             };
-            self.if_(true, after, || format!("window: {}", window.name));
+            // Where the policy does not say it, what the devices are says it.
+            let default = if window.after_due.is_none() { ", by default here" } else { "" };
+            self.if_(true, after, || format!("window: {}, after_due: {word}{default}", window.name));
         }
         for freeze in place.freezes.iter().filter_map(|number| repository.freezes.get(*number)) {
             self.if_(true, Intent::Freeze, || format!("freeze {}: {} to {}", freeze.name, freeze.from, freeze.to));
@@ -149,7 +185,7 @@ impl Says {
         self.if_(true, Intent::Brake, || "refit halt".to_owned());
     }
 
-    fn people(&mut self, policy: &Policy) {
+    fn people(&mut self, policy: &Policy, terms: &Terms<'_>) {
         let experience = &policy.experience;
         self.if_(experience.notify.is_some(), Intent::Notice, || {
             format!("notify: {}", experience.notify.map(|notify| notify.to_string()).unwrap_or_default())
@@ -166,8 +202,8 @@ impl Says {
             self.if_(true, intent, || intent.key().to_owned());
             self.if_(!relaunch.not_while.is_empty(), Intent::Busy, || "not_while".to_owned());
         }
-        if let Some(reboot) = &experience.reboot {
-            let intent = match reboot.mode {
+        if let Some(reboot) = terms.reboot {
+            let intent = match reboot {
                 RestartMode::Ask => Intent::RebootAsk,
                 RestartMode::AtDue => Intent::RebootAtDue,
                 RestartMode::Never => Intent::RebootNever,

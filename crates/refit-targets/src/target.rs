@@ -4,8 +4,9 @@ use crate::{
     cost::Cost,
     intent::Intent,
     object::{Fields, Identity, Loss, Object, Source},
-    stated::{Stated, stated},
+    stated::{Stated, Subject, stated},
     targets,
+    terms::Terms,
 };
 use refit_core::{
     cohorts::{Cohort, Cohorts, Place},
@@ -14,7 +15,6 @@ use refit_core::{
         document::policy::Mode,
         repository::{Policy, Repository, TargetSystem},
     },
-    world::SlotKey,
 };
 use refit_model::TitleId;
 use roaring::RoaringBitmap;
@@ -140,6 +140,8 @@ pub struct Desired {
     /// The objects, by identity.
     #[serde(serialize_with = "values")]
     pub objects: BTreeMap<Identity, Object>,
+    /// What is lost of policies of which nothing is written that it could stand beside.
+    pub lost: BTreeSet<Lost>,
     /// What is not written now.
     pub withheld: BTreeSet<Withheld>,
     /// What is not written at all.
@@ -148,6 +150,15 @@ pub struct Desired {
     pub awaiting: Vec<Awaiting>,
     /// What else has to be known.
     pub notes: BTreeSet<String>,
+}
+
+/// What is lost of a policy of which nothing is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lost {
+    /// Where it is written.
+    pub from: Source,
+    /// What is lost.
+    pub loss: Loss,
 }
 
 /// A change that is not written now, because something holds it.
@@ -206,11 +217,12 @@ impl Said {
         target: &dyn Target,
         repository: &Repository,
         policy: &Policy,
-        slot: Option<&SlotKey>,
+        subject: Subject<'_>,
         place: &Place,
+        terms: &Terms<'_>,
     ) -> Said {
         let mut said = Said::default();
-        for Stated { intent, said: text } in stated(repository, policy, slot, place) {
+        for Stated { intent, said: text } in stated(repository, policy, subject, place, terms) {
             match target.answer(intent) {
                 Answer::Emitted(_) => {}
                 Answer::Lossy(becomes) => {
@@ -258,6 +270,13 @@ impl Desired {
             self.withheld.remove(&before);
         }
         self.withheld.insert(Withheld { policy: policy.clone(), title: title.clone(), because, devices });
+    }
+
+    /// Notes that nothing is written of a policy that only notifies, and what becomes of that here.
+    pub fn lose_notice(&mut self, target: &dyn Target, policy: &Policy) {
+        let (intent, becomes) = (Intent::NotifyOnly, target.answer(Intent::NotifyOnly).text());
+        let loss = Loss { intent, said: intent.key().to_owned(), becomes: becomes.into() };
+        self.lost.insert(Lost { from: Source::from(policy), loss });
     }
 
     /// The fields of all objects, by identity.

@@ -4,10 +4,14 @@
 //! something happened. Which of these a time is stands in its type; each target has one place that turns it into its system's own
 //! notation (`targets/*/time.rs`), and no other code there makes times.
 
+use crate::terms::Terms;
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use refit_core::{
     calendar::Window,
-    policy::repository::{Freeze, Policy, Repository, UsedWindow},
+    policy::{
+        document::policy::AfterDue,
+        repository::{Freeze, Policy, Repository},
+    },
 };
 use smol_str::SmolStr;
 
@@ -73,12 +77,12 @@ pub fn forced<'f>(
     due: Timestamp,
     zone: &TimeZone,
     now: Timestamp,
-    window: Option<&UsedWindow>,
+    terms: &Terms<'_>,
     freezes: impl Iterator<Item = &'f Freeze> + Clone,
     held_by_freeze: bool,
 ) -> Forced {
     let mut forced = Forced { at: due, moved_by: Vec::new() };
-    let waits = window.filter(|window| window.after_due == Some(refit_core::policy::document::policy::AfterDue::Wait));
+    let waits = terms.window.filter(|_| terms.after_due == AfterDue::Wait);
     // Each round moves it behind a freeze or into a window; a freeze moves it once.
     for _ in 0..64 {
         let before = forced.at;
@@ -153,7 +157,18 @@ pub fn left(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use refit_core::policy::document::scalars::Day;
+    use refit_core::policy::{document::scalars::Day, repository::UsedWindow};
+
+    fn at_any_time() -> Terms<'static> {
+        Terms {
+            window: None,
+            after_due: AfterDue::Run,
+            reboot: None,
+            excepted: None,
+            excepted_window: None,
+            exceptions: Vec::new(),
+        }
+    }
 
     fn wall(at: &str, zone: &str) -> String {
         Time::Instant(at.parse().unwrap()).wall(&TimeZone::get(zone).unwrap()).unwrap().to_string()
@@ -235,7 +250,7 @@ mod tests {
         let now = "2026-12-20T00:00:00Z".parse().unwrap();
         let at = |due: &str, zone: &str| {
             let zone = TimeZone::get(zone).unwrap();
-            forced(due.parse().unwrap(), &zone, now, None, freezes.iter(), false)
+            forced(due.parse().unwrap(), &zone, now, &at_any_time(), freezes.iter(), false)
         };
         let moved = at("2026-12-30T12:00:00Z", "Europe/Berlin");
         assert_eq!(moved.at.to_string(), "2027-01-05T23:00:00Z");
@@ -249,8 +264,9 @@ mod tests {
     fn a_freeze_that_is_on_and_does_not_hold_has_yielded() {
         let freezes = [freeze("2026-12-28", "2027-01-05")];
         let (due, now) = ("2026-12-30T12:00:00Z".parse().unwrap(), "2026-12-29T00:00:00Z".parse().unwrap());
-        assert_eq!(forced(due, &TimeZone::UTC, now, None, freezes.iter(), false).at, due);
-        assert_eq!(forced(due, &TimeZone::UTC, now, None, freezes.iter(), true).at.to_string(), "2027-01-06T00:00:00Z");
+        let forced_at = |held| forced(due, &TimeZone::UTC, now, &at_any_time(), freezes.iter(), held).at;
+        assert_eq!(forced_at(false), due);
+        assert_eq!(forced_at(true).to_string(), "2027-01-06T00:00:00Z");
     }
 
     #[test]
@@ -258,11 +274,12 @@ mod tests {
         let window = UsedWindow {
             name: "overnight".into(),
             window: Window::parse("FREQ=DAILY;BYHOUR=19", SignedDuration::from_hours(10)).unwrap(),
-            after_due: Some(refit_core::policy::document::policy::AfterDue::Wait),
+            after_due: None,
         };
+        let terms = Terms { window: Some(&window), after_due: AfterDue::Wait, ..at_any_time() };
         let at = |due: &str, now: &str| {
             let (due, now) = (due.parse().unwrap(), now.parse().unwrap());
-            forced(due, &TimeZone::UTC, now, Some(&window), [].iter(), false).at.to_string()
+            forced(due, &TimeZone::UTC, now, &terms, [].iter(), false).at.to_string()
         };
         let noon = "2026-11-20T12:00:00Z";
         assert_eq!(at(noon, "2026-11-19T00:00:00Z"), "2026-11-20T19:00:00Z");

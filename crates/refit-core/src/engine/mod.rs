@@ -12,6 +12,6 @@ mod size;
 
 pub use cells::{Answer, Engine, Reader, Reading, Verdicts, WorldChange};
 pub use fleet::{Change, Fleet, SnapshotError};
-pub use outcome::{Compliance, Goal, Hold, Mark, Outcome, Progress};
+pub use outcome::{Compliance, Excepted, Goal, Hold, Mark, Outcome, Progress};
 pub use select::{Selection, Sets};
 pub use size::Footprint;

@@ -1,6 +1,9 @@
 //! What the engine says of a slot: in the words of the plain decision, and without the way to it.
 
-use crate::policy::document::{policy::Mode, test::GateAnswer};
+use crate::policy::document::{
+    policy::{Mode, RestartMode},
+    test::GateAnswer,
+};
 use jiff::Timestamp;
 use refit_model::{BranchName, Version};
 use serde::Serialize;
@@ -34,6 +37,15 @@ pub struct Outcome {
     pub holds: BTreeSet<Hold>,
     /// What has to be known about the answer.
     pub marks: BTreeSet<Mark>,
+}
+
+/// What exceptions replace of a policy's terms that an [`Outcome`] does not show: it goes by their due times and ranges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Excepted {
+    /// The exception whose window counts, by its place in the repository.
+    pub window: Option<usize>,
+    /// When the machine is restarted.
+    pub restart: Option<RestartMode>,
 }
 
 /// How a slot stands.

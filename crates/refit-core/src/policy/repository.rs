@@ -283,6 +283,13 @@ pub struct UsedWindow {
     pub after_due: Option<AfterDue>,
 }
 
+impl UsedWindow {
+    /// What the due time does to it on a device, by whether that may be a server (decision 0033).
+    pub fn after_due(&self, may_be_server: bool) -> AfterDue {
+        self.after_due.unwrap_or(if may_be_server { AfterDue::Wait } else { AfterDue::Run })
+    }
+}
+
 /// A staged introduction.
 #[derive(Clone, Debug)]
 pub struct Rollout {

@@ -1,11 +1,16 @@
 //! What apt and dnf have in common: devices without the agent that take packages from their distribution by themselves.
 //!
-//! A machine has one timer and one list of what it takes. Where several policies speak of its packages, they are written together, and the
-//! first of them, by priority, says when it runs and how it restarts.
+//! A machine has one timer and one list of what it takes. Where several policies speak of its packages, they are written together: the
+//! first of them, by priority, says how it restarts, and the first that has a window says when it runs. Nothing runs outside a window:
+//! one that no timer can say is refused, and so is a policy with another window than the one that counts. Where policies only notify,
+//! nothing is written: what machines do by themselves goes on.
 
 use crate::{
+    intent::Intent,
     object::{Loss, MARKER, Source, fingerprint, word},
-    target::{Desired, Input, Said, Target},
+    stated::Subject,
+    target::{Desired, Input, Refusal, Said, Target},
+    terms::Terms,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_core::{
@@ -23,17 +28,24 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
     /// The policies, the one that leads first.
-    pub policies: Vec<&'a Policy>,
+    pub policies: Vec<Speaking<'a>>,
     /// The operating system.
     pub os: SmolStr,
     /// Why nothing is installed now.
     pub stopped: Option<String>,
-    /// Whether its policies only notify.
-    pub notifies: bool,
-    /// What is lost.
-    pub losses: BTreeSet<Loss>,
     /// Which devices.
     pub devices: RoaringBitmap,
+}
+
+/// A policy that speaks of packages on some devices.
+#[derive(Clone, Debug)]
+pub struct Speaking<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The terms that count there.
+    pub terms: Terms<'a>,
+    /// What is lost.
+    pub losses: BTreeSet<Loss>,
 }
 
 /// The groups of devices of some operating systems, by the policies that speak of packages of a namespace.
@@ -54,21 +66,43 @@ pub fn groups<'a>(
         if policy.mode == Mode::Observe || taken([policy], namespace).is_empty() {
             continue;
         }
-        let said = Said::of(target, input.repository, policy, None, &packages.place);
+        if policy.mode == Mode::Notify {
+            desired.lose_notice(target, policy);
+            continue;
+        }
+        let terms = match Terms::of_packages(input.repository, policy, &packages.place, namespace) {
+            Ok(terms) => terms,
+            Err(exception) => {
+                let said = format!("exception {}: window", exception.name);
+                let because = "a machine has one timer, and the exception speaks of some of the policy's packages only: let it speak of \
+                               all of them, or use the agent";
+                refuse(policy, Intent::ExceptionWindow, said, because, desired);
+                continue;
+            }
+        };
+        let said = Said::of(target, input.repository, policy, Subject::Packages(namespace), &packages.place, &terms);
         if !said.goes_on(desired) {
             continue;
         }
-        let stopped = stopped(input, packages);
+        if let Some(window) = terms.window.filter(|window| on_calendar(window).is_none()) {
+            let said = format!("window: {} ({})", window.name, window.window.text());
+            let because = "no timer of systemd can say it, and nothing may run outside it: let it open daily, or on days of the week, \
+                           with `BYHOUR` (and one `BYMINUTE`), or use the agent";
+            refuse(policy, Intent::Window, said, because, desired);
+            continue;
+        }
         by_os.entry(os).or_default().push(Group {
-            policies: vec![policy],
+            policies: vec![Speaking { policy, terms, losses: said.losses }],
             os: os.into(),
-            stopped,
-            notifies: packages.mode == Mode::Notify,
-            losses: said.losses,
+            stopped: stopped(input, packages),
             devices,
         });
     }
-    by_os.into_values().flat_map(together).collect()
+    by_os.into_values().flat_map(|groups| together(groups, desired)).collect()
+}
+
+fn refuse(policy: &Policy, intent: Intent, said: String, because: &str, desired: &mut Desired) {
+    desired.refused.insert(Refusal { from: Source::from(policy), intent, said, because: because.into() });
 }
 
 /// Why nothing is installed now on devices, whatever the policy.
@@ -84,8 +118,8 @@ fn stopped(input: &Input<'_>, packages: &Packages) -> Option<String> {
 }
 
 /// Divides devices by all that is said of them together.
-fn together(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
-    let mut parts: Vec<Group<'_>> = Vec::new();
+fn together<'a>(groups: Vec<Group<'a>>, desired: &mut Desired) -> Vec<Group<'a>> {
+    let mut parts: Vec<Group<'a>> = Vec::new();
     for group in groups {
         let mut rest = group.devices.clone();
         let mut split = Vec::new();
@@ -94,18 +128,10 @@ fn together(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
             let alone = &part.devices - &rest;
             rest -= &part.devices;
             if !both.is_empty() {
-                split.push(match (part.notifies, group.notifies) {
-                    // A policy that only notifies must not switch off what another one enforces on the same machine.
-                    (true, false) => Group { devices: both, ..group.clone() },
-                    (false, true) => Group { devices: both, ..part.clone() },
-                    _ => {
-                        let mut joined = Group { devices: both, ..part.clone() };
-                        joined.policies.extend(&group.policies);
-                        joined.losses.extend(group.losses.iter().cloned());
-                        joined.stopped = joined.stopped.or_else(|| group.stopped.clone());
-                        joined
-                    }
-                });
+                let mut joined = Group { devices: both, ..part.clone() };
+                joined.policies.extend(group.policies.iter().cloned());
+                joined.stopped = joined.stopped.or_else(|| group.stopped.clone());
+                split.push(joined);
             }
             if !alone.is_empty() {
                 split.push(Group { devices: alone, ..part });
@@ -117,63 +143,98 @@ fn together(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
         parts = split;
     }
     // The same policies may be there in several places: they are one group again.
-    let mut joined: BTreeMap<(Vec<SmolStr>, Option<String>), Group<'_>> = BTreeMap::new();
+    type Told = (Vec<(SmolStr, Option<SmolStr>)>, Option<String>);
+    let mut joined: BTreeMap<Told, Group<'a>> = BTreeMap::new();
     for mut part in parts {
-        part.policies.sort_by(|a, b| b.priority.cmp(&a.priority).then(a.name.cmp(&b.name)));
-        part.policies.dedup_by(|a, b| a.name == b.name);
-        if part.notifies {
-            part.stopped = Some("the policy only notifies".to_owned());
-        }
-        let names = part.policies.iter().map(|policy| policy.name.clone()).collect();
-        match joined.entry((names, part.stopped.clone())) {
+        let key = |one: &Speaking<'_>| (std::cmp::Reverse(one.policy.priority), one.policy.name.clone());
+        part.policies.sort_by_key(key);
+        part.policies.dedup_by(|a, b| a.policy.name == b.policy.name);
+        one_timer(&mut part.policies, desired);
+        let told = part.policies.iter().map(|one| (one.policy.name.clone(), one.terms.excepted.clone())).collect();
+        match joined.entry((told, part.stopped.clone())) {
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(part);
             }
             std::collections::btree_map::Entry::Occupied(mut place) => {
                 let known = place.get_mut();
                 known.devices |= part.devices;
-                known.losses.extend(part.losses);
+                for (known, more) in known.policies.iter_mut().zip(part.policies) {
+                    known.losses.extend(more.losses);
+                }
             }
         }
     }
     joined.into_values().collect()
 }
 
+/// Takes out policies with another window than the one that counts: a machine runs at one time, and theirs is another.
+fn one_timer(policies: &mut Vec<Speaking<'_>>, desired: &mut Desired) {
+    let counts = policies.iter().find_map(|one| Some((one.policy, one.terms.window?)));
+    let Some((first, counts)) = counts else { return };
+    policies.retain(|one| {
+        let Some(window) = one.terms.window.filter(|window| !is_same(window, counts)) else { return true };
+        let said = format!("window: {} ({})", window.name, window.window.text());
+        let because = format!(
+            "a machine has one timer, and {} has it in window {}: give both the same window, or use the agent",
+            first.name, counts.name
+        );
+        refuse(one.policy, Intent::Window, said, &because, desired);
+        false
+    });
+}
+
+fn is_same(one: &UsedWindow, other: &UsedWindow) -> bool {
+    one.window.text() == other.window.text() && one.window.lasts() == other.window.lasts()
+}
+
 impl Group<'_> {
     /// A folder for its files: `refit-linux-laptops-debian-1a2b3c4d`.
     pub fn folder(&self) -> String {
-        let names = self.policies.iter().map(|policy| policy.name.as_str());
-        let texts: Vec<&str> = names.chain([self.os.as_str(), self.stopped.as_deref().unwrap_or_default()]).collect();
-        let first = self.policies.first().map_or("", |policy| policy.name.as_str());
+        let names = self.policies.iter().map(|one| one.policy.name.as_str());
+        let excepted = self.policies.iter().filter_map(|one| one.terms.excepted.as_deref());
+        let rest = [self.os.as_str(), self.stopped.as_deref().unwrap_or_default()];
+        let texts: Vec<&str> = names.chain(rest).chain(excepted).collect();
+        let first = self.policies.first().map_or("", |one| one.policy.name.as_str());
         format!("{MARKER}-{}-{}-{}", word(first, 24), word(&self.os, 12), fingerprint(texts, 8))
     }
 
     /// The policies, and where they are written.
     pub fn from(&self) -> BTreeSet<Source> {
-        self.policies.iter().map(|policy| Source::from(*policy)).collect()
+        self.policies.iter().map(|one| Source::from(one.policy)).collect()
     }
 
     /// In words: who, and what stops it.
     pub fn words(&self) -> String {
-        let names: Vec<&str> = self.policies.iter().map(|policy| policy.name.as_str()).collect();
+        let names: Vec<String> = self
+            .policies
+            .iter()
+            .map(|Speaking { policy, terms, .. }| match &terms.excepted {
+                Some(excepted) => format!("{} ({excepted})", policy.name),
+                None => policy.name.to_string(),
+            })
+            .collect();
         let stopped = self.stopped.as_ref().map_or(String::new(), |why| format!(", stopped: {why}"));
         format!("{} on {}{stopped}", names.join(", "), self.os)
     }
 
     /// The window that counts.
     pub fn window(&self) -> Option<&UsedWindow> {
-        self.policies.first()?.window.as_ref()
+        self.policies.iter().find_map(|one| one.terms.window)
     }
 
     /// Whether the machine is restarted by itself.
     pub fn restarts(&self) -> bool {
-        let mode = self.policies.first().and_then(|policy| policy.experience.reboot.as_ref()).map(|reboot| reboot.mode);
-        mode == Some(RestartMode::AtDue)
+        self.policies.first().and_then(|one| one.terms.reboot) == Some(RestartMode::AtDue)
     }
 
     /// What is taken.
     pub fn taken(&self, namespace: &str) -> Taken {
-        taken(self.policies.iter().copied(), namespace)
+        taken(self.policies.iter().map(|one| one.policy), namespace)
+    }
+
+    /// What is lost of any of the policies.
+    pub fn losses(&self) -> BTreeSet<Loss> {
+        self.policies.iter().flat_map(|one| one.losses.iter().cloned()).collect()
     }
 }
 
@@ -219,13 +280,6 @@ impl Taken {
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
         self.only_named() && self.names.is_empty() && self.prefixes.is_empty()
-    }
-
-    /// The packages that are named besides what the security archive has. Those who take from that archive alone do not take them.
-    pub fn besides_security(&self) -> Option<String> {
-        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
-        let named: Vec<String> = self.names.iter().cloned().chain(prefixes).collect();
-        (self.security && !self.everything && !named.is_empty()).then(|| named.join(", "))
     }
 }
 

@@ -116,6 +116,57 @@ fn a_window_that_waits_moves_the_date_into_it() {
     assert_eq!(dates, [json!("2026-11-30T19:00:00"), json!("2026-11-30T19:00:00")]);
 }
 
+/// The dates of a Mac of a kind in Berlin, in the ring rest.
+fn dates_of(kind: &str, documents: &str) -> Vec<Value> {
+    let facts = [("device.platform", "macos"), ("device.os", "macos"), ("device.kind", kind), ("device.tags", "rest")];
+    let mac = device("mac-3", "Europe/Berlin", &facts, &[(Scheme::Apple, "macos", "26.0", Some("26"))]);
+    let repository = repository("", documents);
+    let cohorts = cohorts(&repository, &[mac], Some("rest"), now());
+    let plan = compile(&repository, &cohorts, &Offered::default(), &BTreeMap::new());
+    of_type(&plan, "enforcement").iter().map(|it| it["Payload"]["TargetLocalDateTime"].clone()).collect()
+}
+
+#[test]
+fn a_window_waits_on_servers_where_nobody_says_otherwise() {
+    assert_eq!(dates_of("laptop", MACOS), [json!("2026-11-30T18:00:00")]);
+    assert_eq!(dates_of("server", MACOS), [json!("2026-11-30T19:00:00")]);
+    let runs = MACOS.replace("window: overnight", "window: { use: overnight, after_due: run }");
+    assert_eq!(dates_of("server", &runs), [json!("2026-11-30T18:00:00")]);
+}
+
+#[test]
+fn the_window_and_restart_of_an_exception_are_the_devices_own() {
+    let with = |terms: &str| {
+        format!(
+            "{MACOS}---\nexception: studio\nsoftware: [macos]\nwhere: '\"canary\" in device.tags'\n{terms}\nuntil: 2026-12-31\n"
+        )
+    };
+    // Due on Monday: the Mac in Berlin waits for Sunday, the one in New York goes by the policy.
+    let plan = compiled(&repository("", &with("window: { use: weekly, after_due: wait }")));
+    let dates: Vec<Value> =
+        of_type(&plan, "enforcement").iter().map(|it| it["Payload"]["TargetLocalDateTime"].clone()).collect();
+    assert_eq!(dates, [json!("2026-12-06T02:00:00"), json!("2026-11-30T12:00:00")]);
+    // Who is never restarted has no date, and settings of their own.
+    let plan = compiled(&repository("", &with("restart: never")));
+    assert_eq!(of_type(&plan, "enforcement").len(), 1);
+    let mut install: Vec<Value> = of_type(&plan, "settings")
+        .iter()
+        .map(|it| it["Payload"]["AutomaticActions"]["InstallOSUpdates"].clone())
+        .collect();
+    install.sort_by_key(ToString::to_string);
+    assert_eq!(install, [json!("Allowed"), json!("AlwaysOff")]);
+}
+
+#[test]
+fn where_a_policy_only_notifies_nothing_is_forced_hidden_or_switched() {
+    let plan = compiled(&repository("", &format!("{MACOS}mode: notify\n")));
+    let kinds: Vec<Value> = objects(&plan, "macs").values().map(|object| object.fields["Type"].clone()).collect();
+    assert_eq!(kinds, ["com.apple.activation.simple", "com.apple.configuration.management.status-subscriptions"]);
+    let lost = &plan.targets.iter().find(|plan| plan.name == "macs").unwrap().desired.lost;
+    let lost: Vec<&str> = lost.iter().map(|lost| lost.loss.becomes.as_str()).collect();
+    assert!(lost.len() == 1 && lost[0].contains("no notice without a date"), "{lost:?}");
+}
+
 #[test]
 fn who_is_asked_before_a_restart_gets_no_date() {
     let asks = MACOS.replace("mode: at_due", "mode: ask");

@@ -86,9 +86,31 @@ fn files_are_as_people_know_them() {
 fn a_policy_that_only_notifies_pins_nothing() {
     let plan = compiled(&repository("", &format!("{BROWSERS}mode: notify\n")));
     for object in objects(&plan, "browsers").values() {
-        assert!(!json!(object.fields).to_string().contains("TargetVersionPrefix"), "{}", object.id);
+        let fields = json!(object.fields).to_string();
+        assert!(!fields.contains("TargetVersionPrefix"), "{}", object.id);
+        // Nor does it switch updaters that people or others have switched.
+        assert!(!fields.contains("Update") && !object.id.name.contains("Keystone"), "{}: {fields}", object.id);
         assert!(object.moves.is_empty());
     }
+    let told = fields(&plan, "com.google.Chrome");
+    assert!(!told.is_empty() && told.iter().all(|told| told["RelaunchNotification"] == 1), "{told:?}");
+    // Also where nobody says how.
+    let plain = "policy: browsers\nsoftware: [google-chrome]\nmode: notify\ndeadline: [{ within: 14d }]\n";
+    let told = fields(&compiled(&repository("", plain)), "com.google.Chrome");
+    assert!(!told.is_empty() && told.iter().all(|told| told["RelaunchNotification"] == 1), "{told:?}");
+}
+
+#[test]
+fn devices_with_the_window_of_an_exception_have_policies_of_their_own() {
+    let documents = "policy: browsers\nsoftware: [google-chrome]\ndeadline: [{ within: 14d }]\nwindow: weekly\n\
+                     experience: { relaunch: { mode: at_due } }\n---\nexception: studio\nsoftware: [google-chrome]\n\
+                     where: '\"canary\" in device.tags'\nwindow: overnight\nunless: exposure.cvss > 9.9\nuntil: 2026-12-31\n";
+    let plan = compiled(&repository("", documents));
+    let told = fields(&plan, "com.google.Chrome");
+    let mut windows: Vec<String> =
+        told.iter().map(|told| told["RelaunchWindow"]["entries"][0]["start"].to_string()).collect();
+    windows.sort();
+    assert_eq!(windows, ["null", r#"{"hour":19,"minute":0}"#]);
 }
 
 #[test]

@@ -83,7 +83,9 @@ pub fn repository(organization: &str, documents: &str) -> Repository {
         "organization: acme\ndefaults: {{ mode: enforce }}\nrollouts:\n  standard:\n    gate: default\n    rings:\n      \
          - {{ name: canary, where: '\"canary\" in device.tags', soak: 1d }}\n      - {{ name: rest }}\n  fast:\n    rings:\n      \
          - {{ name: rest }}\ngates: {{ default: {{ failure_rate: 2% }} }}\nwindows:\n  \
-         overnight: {{ rrule: \"FREQ=DAILY;BYHOUR=19\", lasts: 11h }}\n{organization}\n"
+         overnight: {{ rrule: \"FREQ=DAILY;BYHOUR=19\", lasts: 11h }}\n  \
+         weekly: {{ rrule: \"FREQ=WEEKLY;BYDAY=SU;BYHOUR=2\", lasts: 4h }}\n  \
+         monthly: {{ rrule: \"FREQ=MONTHLY;BYDAY=2TU;BYHOUR=2\", lasts: 4h }}\n{organization}\n"
     );
     let targets = "target: macs\nkind: apple-declarative\nowner: endpoint@acme.example\n---\ntarget: browsers\nkind: browser-policies\n\
                    ---\ntarget: debian\nkind: apt\n---\ntarget: fedora\nkind: dnf\n---\n\

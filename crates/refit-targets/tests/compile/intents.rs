@@ -3,7 +3,7 @@
 use crate::company::{cohorts, devices, now, repository};
 use refit_core::{cohorts::Place, policy::repository::Repository, world::SlotKey};
 use refit_model::TitleId;
-use refit_targets::{Answer, Intent, Offered, Target, compile, registry, stated};
+use refit_targets::{Answer, Intent, Offered, Subject, Target, Terms, compile, registry, stated};
 use std::collections::BTreeMap;
 
 /// The title of a target, an old release that a block names, and a version above all.
@@ -43,9 +43,11 @@ fn saying(intent: Intent, target: &dyn Target) -> Repository {
         Intent::PhaseIn => lines = "phase_in: 10d",
         Intent::AtDue => (lines, deadline) = ("rollout: standard", "[{ within: 14d, at_due: proceed }]"),
         Intent::ExceptionDue => more = exception("due: \"2026-12-10T18:00:00\""),
-        Intent::Window | Intent::WindowYields => lines = "window: overnight",
+        Intent::Window => lines = "window: overnight",
+        Intent::WindowYields => lines = "window: { use: overnight, after_due: run }",
         Intent::WindowWaits => lines = "window: { use: overnight, after_due: wait }",
-        Intent::ExceptionWindow => more = exception("restart: ask"),
+        Intent::ExceptionWindow => more = exception("window: overnight"),
+        Intent::ExceptionRestart => more = exception("restart: ask"),
         Intent::Freeze => organization = "freezes: [{ name: f, from: 2026-12-28, to: 2027-01-05 }]",
         Intent::FreezeUnless => {
             organization = "freezes: [{ name: f, from: 2026-12-28, to: 2027-01-05, unless: exposure.kev }]"
@@ -71,6 +73,7 @@ fn saying(intent: Intent, target: &dyn Target) -> Repository {
         // Said by every policy with a deadline, or by no document.
         Intent::IfPresent
         | Intent::Latest
+        | Intent::Named
         | Intent::Due
         | Intent::Grace
         | Intent::Brake
@@ -107,15 +110,18 @@ fn every_cell_is_as_the_table_says() {
         for intent in Intent::ALL {
             let repository = saying(*intent, *target);
             if *intent == Intent::Profile {
+                let (policy, place) = (&repository.policies[0], Place::default());
                 let slot = SlotKey { profile: Some("ada".into()), ..SlotKey::of(TitleId::new(subject(*target).0)) };
-                let said = stated(&repository, &repository.policies[0], Some(&slot), &Place::default());
+                let said = stated(&repository, policy, Subject::Slot(&slot), &place, &Terms::own(policy, &place));
                 assert!(said.iter().any(|it| it.intent == *intent));
                 continue;
             }
             let cohorts = cohorts(&repository, &devices(), Some("rest"), now());
             let compiled = compile(&repository, &cohorts, &Offered::default(), &BTreeMap::new());
             let desired = &compiled.targets.iter().find(|plan| plan.name == name).unwrap().desired;
-            let lost = desired.objects.values().any(|object| object.losses.iter().any(|loss| loss.intent == *intent));
+            let beside = desired.objects.values().flat_map(|object| &object.losses);
+            let mut losses = beside.chain(desired.lost.iter().map(|lost| &lost.loss));
+            let lost = losses.any(|loss| loss.intent == *intent);
             let refused = desired.refused.iter().any(|refusal| refusal.intent == *intent);
             let is_right = match target.answer(*intent) {
                 Answer::Emitted(_) => !lost && !refused && (!desired.objects.is_empty() || may_be_empty(*intent)),

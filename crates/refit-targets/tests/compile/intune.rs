@@ -107,7 +107,36 @@ fn another_branch_is_pinned_for_a_ring_that_has_opened_and_for_nobody_else() {
     assert_eq!(pins(WINDOWS, with(Some("24H2")), "canary"), ["Windows 11, version 24H2"]);
     assert_eq!(pins(WINDOWS, with(None), "canary"), ["Windows 11, version 24H2"]);
     assert_eq!(pins(WINDOWS, with(Some("24H2")), "rest"), ["Windows 11, version 25H2"]);
-    assert_eq!(pins(&notify, with(Some("24H2")), "rest"), ["Windows 11, version 24H2"]);
+    // Who is only told is pinned to nothing.
+    assert!(pins(&notify, with(Some("24H2")), "rest").is_empty());
+}
+
+#[test]
+fn where_a_policy_only_notifies_nothing_is_written() {
+    let plan = compiled(&repository("", &format!("{WINDOWS}mode: notify\n")));
+    assert!(objects(&plan, "windows").is_empty());
+    let lost = &plan.targets.iter().find(|plan| plan.name == "windows").unwrap().desired.lost;
+    assert!(lost.iter().any(|lost| lost.loss.becomes.contains("as it does by itself")), "{lost:?}");
+}
+
+#[test]
+fn devices_with_the_terms_of_an_exception_have_a_ring_of_their_own() {
+    let excepted = |terms: &str| {
+        let documents =
+            format!("{WINDOWS}---\nexception: studio\nsoftware: [windows-11]\n{terms}\nuntil: 2026-12-31\n");
+        let plan = compiled(&repository("", &documents));
+        let ring = of_kind(&plan, "update ring")[0];
+        (ring.about.clone(), ring.id.name.clone(), json!(ring.fields))
+    };
+    let (_, own, _) = excepted("due: \"2026-12-10T18:00:00\"");
+    let (about, name, fields) = excepted("restart: ask");
+    assert!(about.contains("restart: ask by an exception") && name != own, "{about}");
+    assert_eq!(fields["automaticUpdateMode"], "autoInstallAtMaintenanceTime");
+    let (about, name, fields) = excepted("window: weekly");
+    assert!(about.contains("window of exception studio") && name != own, "{about}");
+    // It is not open every day, so that there are no active hours for it.
+    assert!(fields["installationSchedule"].is_null());
+    assert_eq!(wrong(&fields), Vec::<String>::new());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     engine::{
         fleet::Fleet,
         intern::Map,
-        outcome::Outcome,
+        outcome::{Excepted, Outcome},
         rules::{Manner, Openings, Own, Ruling, Shelf, Spell},
     },
     world::SlotKey,
@@ -33,6 +33,8 @@ pub struct Reading {
     pub installed: Option<Version>,
     /// What the policies say.
     pub outcome: Outcome,
+    /// What exceptions replace besides.
+    pub excepted: Excepted,
     /// Of which devices, by their numbers.
     pub devices: RoaringBitmap,
 }
@@ -70,6 +72,13 @@ struct Apart {
 }
 
 impl Verdicts<'_> {
+    /// The devices on which a window waits where nobody says what the due time does to it (decision 0033).
+    pub fn may_be_servers(&self) -> RoaringBitmap {
+        let classes = &self.state.classes;
+        let devices = self.inputs.fleet.numbers().iter();
+        devices.filter(|device| classes.manner(classes.manner_of(*device)).may_be_server).collect()
+    }
+
     /// For reading everybody's answers. What it takes to read one title is in proportion to its cells and zones, not to its devices.
     pub fn reader(&self) -> Reader<'_> {
         let Inputs { fleet, repository, now, .. } = self.inputs;
@@ -164,8 +173,11 @@ impl Reader<'_> {
 
     fn cell(&self, cell: &Cell, readings: &mut Vec<Reading>) {
         let Inputs { fleet, repository, now, .. } = self.verdicts.inputs;
-        let reading =
-            |outcome, devices| Reading { slot: cell.slot.clone(), installed: cell.installed.clone(), outcome, devices };
+        let excepted = cell.ruling.excepted();
+        let reading = |outcome, devices| {
+            let (slot, installed) = (cell.slot.clone(), cell.installed.clone());
+            Reading { slot, installed, outcome, excepted, devices }
+        };
         let (openings, classes) = (Some(&self.openings), &self.verdicts.state.classes);
         let of_one = |device, spell| {
             cell.ruling.read(repository, &Own { openings, ..own(fleet, repository, classes, device, spell, now) }, now)

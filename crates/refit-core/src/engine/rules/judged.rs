@@ -1,7 +1,7 @@
 //! What the rules say of a slot under one policy, but for what rings, freezes and blocks make of it: devices of many cells share that.
 
 use super::{
-    Goal, Presence, Truth, WindowOf,
+    Goal, Presence, WindowOf,
     clock::{Clocks, Regime},
     duty::{Cause, Duties, Judge},
     subject::{Candidate, Shelf, Spot, Subject},
@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     engine::intern::Map,
-    policy::repository::{Policy, RangeText},
+    policy::{
+        document::policy::RestartMode,
+        repository::{Exception, Policy, RangeText},
+    },
 };
 use jiff::Timestamp;
 use refit_model::Advisory;
@@ -61,6 +64,8 @@ pub(super) struct Judged<'a> {
     pub held_in: Vec<&'a RangeText>,
     /// The window that counts.
     pub window: Option<WindowOf>,
+    /// When the machine is restarted, where an exception says it.
+    pub restart: Option<RestartMode>,
     /// The freezes that yield to one of its exposures, by place.
     pub yielding: Arc<[usize]>,
     /// When any of this is otherwise by itself.
@@ -166,6 +171,7 @@ impl<'a> Judged<'a> {
             ways: aim.filter(|_| !above).map(on_the_way).unwrap_or_default(),
             held_in: held_in(&judge, &causes),
             window: window(&judge, &causes),
+            restart: acting(&judge, &causes).find_map(|(_, exception)| exception.restart),
             yielding: yielding(&judge),
             until: judge.until(),
             clocks: Arc::new(clocks),
@@ -192,14 +198,17 @@ fn held_in<'a>(judge: &Judge<'_, 'a>, causes: &[Cause<'a>]) -> Vec<&'a RangeText
     holding.filter_map(|(_, exception, _)| exception.hold_at.as_ref()).collect()
 }
 
+/// The exceptions that surely act on the slot, unless one of its obligations keeps its terms: in the order of names, with their places.
+fn acting<'a>(judge: &Judge<'_, 'a>, causes: &[Cause<'a>]) -> impl Iterator<Item = (usize, &'a Exception)> {
+    let sure = judge.exceptions().filter(|(_, _, truth)| truth.is_true());
+    let acting = sure.filter(move |(_, exception, _)| !causes.iter().any(|cause| judge.frees(exception, *cause)));
+    acting.map(|(place, exception, _)| (place, exception))
+}
+
 /// The window that counts: that of the first exception, by name, that surely acts and names one, else the policy's.
-fn window(judge: &Judge<'_, '_>, causes: &[Cause<'_>]) -> Option<WindowOf> {
-    let mut acting = judge.exceptions().filter(|(_, exception, truth)| {
-        *truth == Truth::True
-            && exception.window.is_some()
-            && !causes.iter().any(|cause| judge.frees(exception, *cause))
-    });
-    let window = acting.next().map(|(place, _, _)| WindowOf::Exception(place));
+fn window<'a>(judge: &Judge<'_, 'a>, causes: &[Cause<'a>]) -> Option<WindowOf> {
+    let mut acting = acting(judge, causes).filter(|(_, exception)| exception.window.is_some());
+    let window = acting.next().map(|(place, _)| WindowOf::Exception(place));
     window.or(judge.track.candidate.policy.window.as_ref().map(|_| WindowOf::Policy))
 }
 

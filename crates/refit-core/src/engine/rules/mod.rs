@@ -24,7 +24,7 @@ pub(crate) use subject::{Installed, Lasting, Shelf, Spoken, Spot, Subject};
 use super::outcome::{Compliance, Goal, Outcome};
 use crate::policy::{
     document::{
-        policy::{Mode, Presence},
+        policy::{Mode, Presence, RestartMode},
         test::GateAnswer,
     },
     expr::Truth,
@@ -76,6 +76,8 @@ pub(crate) struct Ruling {
     pub yielding: Arc<[usize]>,
     /// The window that it has to keep to.
     pub window: Option<WindowOf>,
+    /// When the machine is restarted, where an exception says it.
+    pub restart: Option<RestartMode>,
     /// Whether policies of one rank were held against each other, which looks at what only the device knows.
     pub contested: bool,
     /// Whether it goes by what was admitted before: where it is unsure which policy decides.
@@ -141,6 +143,7 @@ impl Ruling {
             kept: Kept::default(),
             yielding: Arc::default(),
             window: None,
+            restart: None,
             contested: false,
             consults: false,
             spells_matter_after: None,
@@ -315,6 +318,7 @@ impl<'a> Under<'_, 'a> {
             kept: admitted.kept,
             yielding: Arc::clone(&judged.yielding),
             window: judged.window,
+            restart: judged.restart,
             consults: conflict || undetermined,
             spells_matter_after: judged.spells_matter_after,
             until: judged.until.into_iter().chain(settled.next).min(),

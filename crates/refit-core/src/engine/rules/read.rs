@@ -4,7 +4,7 @@ use super::{Ruling, Spell, Standing, WindowOf};
 use crate::{
     engine::{
         intern::Map,
-        outcome::{Compliance, Hold, Mark, Outcome, Progress},
+        outcome::{Compliance, Excepted, Hold, Mark, Outcome, Progress},
     },
     policy::{
         document::policy::AfterDue,
@@ -161,6 +161,15 @@ impl Ruling {
         manner.provisioning && policy.is_some_and(|policy| !policy.provisioning)
     }
 
+    /// What exceptions replace besides due times and ranges.
+    pub fn excepted(&self) -> Excepted {
+        let window = match self.window {
+            Some(WindowOf::Exception(place)) => Some(place),
+            Some(WindowOf::Policy) | None => None,
+        };
+        Excepted { window, restart: self.restart }
+    }
+
     /// The window that it has to keep to; `policy` is the one that decides.
     pub fn used_window<'r>(&self, repository: &'r Repository, policy: Option<&'r Policy>) -> Option<&'r UsedWindow> {
         match self.window? {
@@ -170,7 +179,7 @@ impl Ruling {
     }
 
     fn shut(&self, used: &UsedWindow, overdue: bool, own: &Own<'_>, now: Timestamp) -> bool {
-        let runs = used.after_due.map_or(!own.manner.may_be_server, |after| after == AfterDue::Run);
+        let runs = used.after_due(own.manner.may_be_server) == AfterDue::Run;
         let open = || match own.openings {
             Some(openings) => openings.open(used, own.zone),
             None => used.window.open_until(own.zone, now).is_some(),

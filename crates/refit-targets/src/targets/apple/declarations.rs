@@ -3,7 +3,7 @@
 use super::time;
 use crate::object::{Identity, MARKER, Object, fingerprint, word};
 use jiff::{SignedDuration, civil::DateTime};
-use refit_core::policy::{document::policy::RestartMode, repository::Policy};
+use refit_core::policy::repository::Policy;
 use serde_json::{Map, Value, json};
 use smol_str::SmolStr;
 
@@ -60,13 +60,16 @@ pub struct Group {
     pub rollout: Option<SmolStr>,
     /// The ring.
     pub ring: Option<SmolStr>,
+    /// Whether updates may install by themselves.
+    pub automatic: bool,
 }
 
 impl Group {
     fn fingerprint(&self, more: &str) -> String {
         let texts =
             [Some(&self.policy), Some(&self.title), self.branch.as_ref(), self.rollout.as_ref(), self.ring.as_ref()];
-        fingerprint(texts.into_iter().map(|text| text.map_or("-", SmolStr::as_str)).chain([more]), 8)
+        let by_hand = (!self.automatic).then_some("by hand");
+        fingerprint(texts.into_iter().map(|text| text.map_or("-", SmolStr::as_str)).chain([more]).chain(by_hand), 8)
     }
 
     fn identifier(&self, what: &str, when: &str, more: &str) -> String {
@@ -104,8 +107,7 @@ pub fn enforcement(group: &Group, version: &str, at: DateTime, apart: &str) -> O
 
 /// What a device does by itself, and what people may do.
 pub fn settings(group: &Group, platform: Platform, policy: &Policy, wait: SignedDuration) -> Object {
-    let reboot = policy.experience.reboot.as_ref().map(|reboot| reboot.mode);
-    let install = if reboot == Some(RestartMode::Never) { "AlwaysOff" } else { "Allowed" };
+    let install = if group.automatic { "Allowed" } else { "AlwaysOff" };
     let mut payload = Map::new();
     if platform.name == "macos" {
         payload.insert("AllowStandardUserOSUpdates".to_owned(), json!(true));

@@ -33,6 +33,7 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::HoldAt => {
             Lossy("Nothing above it is declared; whoever looks for updates by hand still finds it after `Deferrals`.")
         }
+        Intent::Named => Emitted("The operating system alone."),
         Intent::Packages => Emitted("An operating system brings no packages along."),
         Intent::MinAge => Emitted("Nothing is declared earlier, and `Deferrals` hide it until then, in whole days."),
         Intent::Due => Emitted("`TargetLocalDateTime`, on the device's own clock."),
@@ -41,11 +42,12 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::AtDue => Emitted("What waits for a gate is not admitted, and not declared."),
         Intent::ExceptionDue => Emitted("It is the due time that is declared."),
         Intent::Window => Lossy(
-            "A person may install it at any time from when it is declared on; only the enforced moment is ours, and it is the due time.",
+            "A person may install it at any time from when it is declared on; only the enforced moment is ours.",
         ),
         Intent::WindowYields => Emitted("The enforced moment is the due time."),
         Intent::WindowWaits => Emitted("The enforced moment is the first opening of the window after the due time."),
-        Intent::ExceptionWindow => Lossy("Only the policy's own window moves the enforced moment."),
+        Intent::ExceptionWindow => Emitted("The enforced moment goes by the window that counts for the device."),
+        Intent::ExceptionRestart => Emitted("Dates and settings go by the restart that counts for the device."),
         Intent::Freeze => Emitted(
             "What would be enforced in it is declared for its end; while it holds a device, nothing is declared.",
         ),
@@ -65,9 +67,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
             Lossy("Declarations are taken back at a device's next sync; one that is off then, or has begun, goes on.")
         }
         Intent::Observe => Emitted("Nothing but the status subscription is declared."),
-        Intent::NotifyOnly => {
-            Lossy("There is no notice without a date: settings are declared, and Software Update badges by itself.")
-        }
+        Intent::NotifyOnly => Lossy(
+            "There is no notice without a date: nothing but the status subscription is declared, and Software Update badges by itself.",
+        ),
         Intent::Notice => Lossy(
             "`Notifications` is on or off: Apple decides when they begin. A notice of an hour and less turns the early ones off.",
         ),

@@ -16,7 +16,9 @@ use crate::{
     cost::{Cost, Load},
     intent::Intent,
     object::{Object, Source},
+    stated::Subject,
     target::{Answer, Awaiting, Desired, Document, Input, Said, Target, held},
+    terms::Terms,
     time::{Time, earliest, forced},
 };
 use declarations::{Group, PLATFORMS, Platform};
@@ -24,7 +26,10 @@ use jiff::civil::DateTime;
 use refit_core::{
     cohorts::Cohort,
     engine::Hold,
-    policy::{document::policy::RestartMode, repository::Policy},
+    policy::{
+        document::policy::{Mode, RestartMode},
+        repository::Policy,
+    },
 };
 use refit_model::{Scheme, Version};
 use roaring::RoaringBitmap;
@@ -132,25 +137,38 @@ impl Writer<'_> {
             return;
         }
         let Some(policy) = cohort.outcome.policy.as_ref().and_then(|name| repository.policy(name)) else { return };
-        let said = Said::of(&Apple, repository, policy, Some(&cohort.slot), &cohort.place);
+        if policy.mode == Mode::Notify {
+            self.cover(platform, &devices);
+            // Settings would hide updates and switch what people have switched; a date would restart.
+            return desired.lose_notice(&Apple, policy);
+        }
+        let terms = Terms::of_cohort(repository, policy, cohort);
+        let said = Said::of(&Apple, repository, policy, Subject::Slot(&cohort.slot), &cohort.place, &terms);
         if !said.goes_on(desired) {
             return;
         }
+        self.cover(platform, &devices);
         let group = Group {
             policy: policy.name.clone(),
             title: cohort.slot.title.as_str().into(),
             branch: cohort.slot.branch.as_ref().map(|branch| branch.as_str().into()),
             rollout: cohort.outcome.rollout.clone(),
             ring: cohort.outcome.ring.clone(),
+            automatic: true,
         };
-        let (_, covered) = self.covered.entry(platform.name).or_insert_with(|| (platform, RoaringBitmap::new()));
-        *covered |= &devices;
-        if policy.mode != refit_core::policy::document::policy::Mode::Observe {
-            self.settings(&group, platform, policy, cohort, &devices, &said);
+        if policy.mode != Mode::Observe {
+            self.settings(&group, platform, policy, cohort, &devices, &said, &terms);
         }
-        self.date(group, platform, policy, cohort, devices, &said, desired);
+        self.date(group, platform, policy, cohort, devices, &said, &terms, desired);
     }
 
+    /// What they report is asked of them.
+    fn cover(&mut self, platform: Platform, devices: &RoaringBitmap) {
+        let (_, covered) = self.covered.entry(platform.name).or_insert_with(|| (platform, RoaringBitmap::new()));
+        *covered |= devices;
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a cohort by then")]
     fn settings(
         &mut self,
         group: &Group,
@@ -159,12 +177,14 @@ impl Writer<'_> {
         cohort: &Cohort,
         devices: &RoaringBitmap,
         said: &Said,
+        terms: &Terms<'_>,
     ) {
         if cohort.installed.as_ref().is_some_and(|installed| is_below(installed, platform.settings_from)) {
             return;
         }
-        // Settings are the ring's, whatever branch is installed.
-        let group = Group { branch: None, ..group.clone() };
+        // Settings are the ring's, whatever branch is installed; only an exception's restart tells some of it apart.
+        let automatic = terms.reboot != Some(RestartMode::Never);
+        let group = Group { branch: None, automatic, ..group.clone() };
         let (rollout, ring) = (group.rollout.as_deref(), group.ring.as_deref());
         let wait = earliest(self.input.repository, policy.min_age, rollout, ring);
         let dated = self
@@ -183,6 +203,7 @@ impl Writer<'_> {
         cohort: &Cohort,
         devices: RoaringBitmap,
         said: &Said,
+        terms: &Terms<'_>,
         desired: &mut Desired,
     ) {
         let title = &cohort.slot.title;
@@ -191,7 +212,7 @@ impl Writer<'_> {
         if let Some(because) = held(cohort) {
             return withhold(because, devices.len());
         }
-        match policy.experience.reboot.as_ref().map(|reboot| reboot.mode) {
+        match terms.reboot {
             Some(RestartMode::AtDue) => {}
             Some(RestartMode::Never) => return withhold("`reboot: never`: a date restarts".to_owned(), devices.len()),
             Some(RestartMode::Ask) | None => {
@@ -216,7 +237,7 @@ impl Writer<'_> {
         let freezes = cohort.place.freezes.iter().filter_map(|number| self.input.repository.freezes.get(*number));
         let by_freeze = cohort.outcome.holds.contains(&Hold::Freeze);
         let now = self.input.cohorts.now;
-        let forced = forced(due, &cohort.zone, now, policy.window.as_ref(), freezes, by_freeze);
+        let forced = forced(due, &cohort.zone, now, terms, freezes, by_freeze);
         let Some(at) = time::local(Time::Instant(forced.at), &cohort.zone) else { return };
         let devices = self.offered(platform, policy, cohort, version, at, devices, desired);
         if devices.is_empty() {

@@ -27,6 +27,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
             "One version is pinned away; of a range the package is kept back whole, on all machines of the group.",
         ),
         Intent::HoldAt => Lossy("An exception's range is not looked at: keep the package back with a block."),
+        Intent::Named => Lossy(
+            "What is named comes from where the machine takes from by itself or for another policy, and what else it takes goes on: a list that allows the named alone would end security updates.",
+        ),
         Intent::Packages => Lossy("What is needed besides is installed, since apt decides that."),
         Intent::MinAge => Lossy("What the archive has is taken on the day: nobody looks at its age."),
         Intent::Due => Lossy("There are no due times: what is there is taken in every window, or every day."),
@@ -34,12 +37,19 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::PhaseIn => Lossy("It begins with the first window."),
         Intent::AtDue => Lossy("There are no gates: nobody waits for one."),
         Intent::ExceptionDue => Lossy("There are no due times: an exception changes nothing."),
-        Intent::Window => Emitted("`OnCalendar` of `apt-daily-upgrade.timer`, where a timer can say the rule."),
+        Intent::Window => Emitted(
+            "`OnCalendar` of `apt-daily-upgrade.timer`. A rule that no timer can say is refused, and so is a second window on one machine.",
+        ),
         Intent::WindowYields => Lossy("Nothing runs outside the window, also after a due time."),
         Intent::WindowWaits => Emitted("Nothing runs outside the window."),
-        Intent::ExceptionWindow => Lossy("The window is the policy's."),
+        Intent::ExceptionWindow => Lossy(
+            "The timer's window is the exception's, also for what `unless` leaves out. For some of a policy's packages it is refused: a machine has one timer.",
+        ),
+        Intent::ExceptionRestart => Lossy(
+            "The restart is the exception's, also for what `unless` leaves out. For some of a policy's packages it makes no machine restart by itself.",
+        ),
         Intent::Freeze => Lossy(
-            "It is switched off when the freeze begins, and on when it ends: a machine that hears neither goes on as it was.",
+            "All upgrades are switched off when the freeze begins, and on when it ends: a machine that hears neither goes on as it was.",
         ),
         Intent::FreezeUnless => Lossy("A freeze holds whatever is exploited."),
         Intent::Grace => Lossy("A machine that returns upgrades in its next window."),
@@ -55,7 +65,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
         }
         Intent::Brake => Lossy("It is switched off by the next write; a machine that does not get it goes on."),
         Intent::Observe => Emitted("Nothing is written."),
-        Intent::NotifyOnly => Lossy("It is switched off where no other policy enforces anything; nobody is told."),
+        Intent::NotifyOnly => {
+            Lossy("Nothing is written: what the machine does by itself goes on, and nobody is told anything.")
+        }
         Intent::Notice => Lossy("Nobody is told before."),
         Intent::Defer => Lossy(
             "There are no counted deferrals; from Ubuntu 25.04 on, people may put it off for as many days (`Postpone-For-Days`).",

@@ -1,8 +1,8 @@
 //! apt: unattended-upgrades on machines of Debian and Ubuntu that have no agent.
 //!
 //! Three files for each group of machines: what is taken and what comes after (`apt.conf`), versions that are kept away (`preferences`), and
-//! when (a drop-in of the timer). Options are those of unattended-upgrades' own `50unattended-upgrades`; later files win, and lists are
-//! cleared first, since apt adds to them.
+//! when (a drop-in of the timer). Options are those of unattended-upgrades' own `50unattended-upgrades`; later files win, and lists add up:
+//! what the machine's own files take and keep back stays so (decision 0177).
 
 mod matrix;
 
@@ -23,14 +23,6 @@ const CONFIGURATION: &str = "apt.conf";
 const PREFERENCES: &str = "apt preferences";
 const TIMER: &str = "timer drop-in";
 
-/// The lists that have to be cleared before they are written.
-const LISTS: [&str; 4] = [
-    "Unattended-Upgrade::Allowed-Origins",
-    "Unattended-Upgrade::Origins-Pattern",
-    "Unattended-Upgrade::Package-Blacklist",
-    "Unattended-Upgrade::Package-Whitelist",
-];
-
 impl Target for Apt {
     fn kind(&self) -> &'static str {
         "apt"
@@ -41,8 +33,9 @@ impl Target for Apt {
     }
 
     fn about(&self) -> &'static str {
-        "Files for machines of Debian and Ubuntu without the agent, where unattended-upgrades runs: what it takes, what it keeps back, when, \
-         and whether it restarts. Options: unattended-upgrades(8), apt.conf(5), apt_preferences(5), systemd.timer(5)."
+        "Files for machines of Debian and Ubuntu without the agent, where unattended-upgrades runs: what it takes besides what the machine's \
+         own files say, what it keeps back, when, and whether it restarts. What the machine takes and keeps back by itself stays so. \
+         Options: unattended-upgrades(8), apt.conf(5), apt_preferences(5), systemd.timer(5)."
     }
 
     fn reach(&self) -> &'static str {
@@ -61,9 +54,9 @@ impl Target for Apt {
     fn desired(&self, input: &Input<'_>) -> Desired {
         let mut desired = Desired::default();
         for group in linux::groups(self, input, &["debian", "ubuntu"], "deb", &mut desired) {
-            for mut object in objects(input, &group, &mut desired) {
+            for mut object in objects(input, &group) {
                 object.from = group.from();
-                object.losses.clone_from(&group.losses);
+                object.losses = group.losses();
                 object.devices.clone_from(&group.devices);
                 desired.add(object);
             }
@@ -87,17 +80,11 @@ impl Target for Apt {
     }
 }
 
-fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<Object> {
+fn objects(input: &Input<'_>, group: &Group<'_>) -> Vec<Object> {
     let folder = group.folder();
     let named = |kind: &str, path: &str| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
     let mut objects = Vec::new();
     let taken = group.taken("deb");
-    if let Some(named) = taken.besides_security() {
-        desired.notes.insert(format!(
-            "{}: only the security archive is taken from, so that {named} comes from there or not at all",
-            group.words()
-        ));
-    }
     let mut object = named(CONFIGURATION, "/etc/apt/apt.conf.d/52refit-unattended-upgrades");
     let runs = if group.stopped.is_some() { "0" } else { "1" };
     let restarts = group.restarts().to_string();
@@ -106,19 +93,11 @@ fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<O
         .with("APT::Periodic::Unattended-Upgrade", runs)
         .with("Unattended-Upgrade::Automatic-Reboot", restarts.as_str())
         .with("Unattended-Upgrade::Automatic-Reboot-WithUsers", restarts.as_str())
-        .with("Unattended-Upgrade::MinimalSteps", "true")
-        .with("Unattended-Upgrade::Origins-Pattern", origins(&group.os, taken.security && !taken.everything));
-    if taken.only_named() {
-        desired.notes.insert(format!(
-            "{}: nothing else is upgraded on these machines, security updates neither; and only what the distribution's own archive has",
-            group.words()
-        ));
-        let names = taken.names.iter().map(|name| format!("^{}$", escaped(name)));
-        let prefixes = taken.prefixes.iter().map(|prefix| format!("^{}", escaped(prefix)));
-        let install_new = group.policies.iter().any(|policy| policy.packages.install_new);
-        object = object
-            .with("Unattended-Upgrade::Package-Whitelist", names.chain(prefixes).collect::<Vec<_>>())
-            .with("Unattended-Upgrade::Package-Whitelist-Strict", (!install_new).to_string());
+        .with("Unattended-Upgrade::MinimalSteps", "true");
+    // Packages by name come from where the machine takes from by itself: a whitelist of them would end all that it takes besides, and no
+    // pattern of origins asks for a name.
+    if !taken.only_named() {
+        object = object.with("Unattended-Upgrade::Origins-Pattern", origins(&group.os, !taken.everything));
     }
     let blocked = linux::blocked(&input.repository.blocks, "deb", input.cohorts.now);
     let whole: Vec<String> = blocked
@@ -126,8 +105,10 @@ fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<O
         .filter(|(_, version)| version.is_none())
         .map(|(name, _)| format!("^{}$", escaped(name)))
         .collect();
-    object = object.with("Unattended-Upgrade::Package-Blacklist", whole);
-    let defer = group.policies.first().and_then(|policy| policy.experience.defer.as_ref());
+    if !whole.is_empty() {
+        object = object.with("Unattended-Upgrade::Package-Blacklist", whole);
+    }
+    let defer = group.policies.first().and_then(|one| one.policy.experience.defer.as_ref());
     if let Some(defer) = defer.filter(|_| group.os == "ubuntu") {
         let hours = defer.length.0.as_hours().saturating_mul(i64::from(defer.times));
         object = object.with("Unattended-Upgrade::Postpone-For-Days", (hours.saturating_add(23) / 24).to_string());
@@ -143,21 +124,10 @@ fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<O
     if !pins.fields.is_empty() {
         objects.push(pins);
     }
-    if let Some(window) = group.window() {
-        match linux::timer(window) {
-            Some(timer) => {
-                let mut object = named(TIMER, "/etc/systemd/system/apt-daily-upgrade.timer.d/refit.conf");
-                object.fields = timer.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-                objects.push(object);
-            }
-            None => {
-                let rule = window.window.text();
-                desired.notes.insert(format!(
-                    "window {} ({rule}) can't be said by a timer: machines upgrade every day at their own hour",
-                    window.name
-                ));
-            }
-        }
+    if let Some(timer) = group.window().and_then(linux::timer) {
+        let mut object = named(TIMER, "/etc/systemd/system/apt-daily-upgrade.timer.d/refit.conf");
+        object.fields = timer.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+        objects.push(object);
     }
     objects
 }
@@ -195,9 +165,6 @@ fn escaped(name: &str) -> String {
 
 fn configuration_text(object: &Object) -> String {
     let mut text = linux::head("//", object);
-    for list in LISTS {
-        text += &format!("#clear {list};\n");
-    }
     for (name, value) in &object.fields {
         match value {
             Value::Array(items) => {

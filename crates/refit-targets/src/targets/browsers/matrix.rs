@@ -27,6 +27,7 @@ pub(super) fn answer(intent: Intent) -> Answer {
         ),
         Intent::Block => Emitted("The pin stays below it."),
         Intent::HoldAt => Emitted("The pin stays in the range."),
+        Intent::Named => Emitted("The browser alone."),
         Intent::Packages => Emitted("A browser brings no packages along."),
         Intent::MinAge => Lossy(
             "The pin moves when the release is old enough. Where nothing is pinned yet, the vendor's own pace counts.",
@@ -47,7 +48,8 @@ pub(super) fn answer(intent: Intent) -> Answer {
             "Chrome and Edge move the end of their period into the window, also after the due time: by a day at the most.",
         ),
         Intent::WindowWaits => Emitted("The end of the period is moved into the window."),
-        Intent::ExceptionWindow => Lossy("The window is the policy's for all devices of a ring."),
+        Intent::ExceptionWindow => Emitted("Devices with another window have policies of their own."),
+        Intent::ExceptionRestart => Emitted("A browser restarts no machine."),
         Intent::Freeze => Emitted("The pin does not move while a freeze holds a device's group."),
         Intent::FreezeUnless => Emitted("The pin moves when the freeze yields."),
         Intent::Grace => Lossy(
@@ -61,7 +63,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::Disruption => Refused("Browsers start anew by themselves: nobody can let one wait for another."),
         Intent::Brake => Lossy("The pin goes back; a browser that has the update keeps it."),
         Intent::Observe => Emitted("Nothing is written."),
-        Intent::NotifyOnly => Emitted("People are told that a new start is recommended, and no version is pinned."),
+        Intent::NotifyOnly => Emitted(
+            "Chrome and Edge tell people that a new start is recommended, Firefox does so by itself; no version is pinned, and updaters are left as they are.",
+        ),
         Intent::Notice => Lossy("People are told from when the update is there on: that may be longer before."),
         Intent::Defer => Lossy(
             "There are no counted deferrals: people close the notice as often as they like, until the period ends.",

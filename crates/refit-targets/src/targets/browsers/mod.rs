@@ -13,7 +13,9 @@ use crate::{
     cost::{Cost, Load},
     intent::Intent,
     object::{Fields, Identity, MARKER, Object, Source, fingerprint, word},
+    stated::Subject,
     target::{Answer, Desired, Document, Input, Said, Target, held},
+    terms::Terms,
 };
 use known::{BROWSERS, Browser, Family};
 use refit_core::{
@@ -111,10 +113,13 @@ struct Key {
     ring: Option<SmolStr>,
     /// What a block, an exception or a freeze keeps apart from the ring.
     apart: Option<SmolStr>,
+    /// The exception that gives these devices another window.
+    window: Option<SmolStr>,
 }
 
 struct Group<'a> {
     policy: &'a Policy,
+    terms: Terms<'a>,
     browser: Browser,
     said: Said,
     devices: RoaringBitmap,
@@ -135,7 +140,8 @@ fn gather<'a>(input: &Input<'a>, cohort: &'a Cohort, groups: &mut BTreeMap<Key, 
     if policy.mode == Mode::Observe {
         return;
     }
-    let said = Said::of(&Browsers, input.repository, policy, Some(&cohort.slot), &cohort.place);
+    let terms = Terms::of_cohort(input.repository, policy, cohort);
+    let said = Said::of(&Browsers, input.repository, policy, Subject::Slot(&cohort.slot), &cohort.place, &terms);
     if !said.goes_on(desired) {
         return;
     }
@@ -154,9 +160,11 @@ fn gather<'a>(input: &Input<'a>, cohort: &'a Cohort, groups: &mut BTreeMap<Key, 
         rollout: cohort.outcome.rollout.clone(),
         ring: cohort.outcome.ring.clone(),
         apart: apart.as_deref().map(SmolStr::from),
+        window: terms.excepted_window.clone(),
     };
     let group = groups.entry(key).or_insert_with(|| Group {
         policy,
+        terms,
         browser,
         said: Said::default(),
         devices: RoaringBitmap::new(),
@@ -195,10 +203,14 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, desired: &mut Desired) 
     let Group { policy, browser, .. } = group;
     let pin = pin(policy, &group, key.apart.is_some());
     let relaunch = policy.experience.relaunch.as_ref().map(|relaunch| relaunch.mode);
-    let relaunch = match (policy.mode, relaunch) {
-        (Mode::Notify, Some(RestartMode::AtDue)) | (_, Some(RestartMode::Ask)) => Some(Relaunch::Recommended),
-        (_, Some(RestartMode::AtDue)) => Some(Relaunch::Required),
-        (_, Some(RestartMode::Never) | None) => None,
+    let enforces = policy.mode == Mode::Enforce;
+    let relaunch = match relaunch {
+        Some(RestartMode::Never) => None,
+        // Who is only told is told, whatever the policy says of how.
+        _ if !enforces => Some(Relaunch::Recommended),
+        Some(RestartMode::Ask) => Some(Relaunch::Recommended),
+        Some(RestartMode::AtDue) => Some(Relaunch::Required),
+        None => None,
     };
     let settings = Settings {
         pin,
@@ -206,7 +218,7 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, desired: &mut Desired) 
         back: policy.allow_downgrade && !group.admitted.is_empty(),
         relaunch,
         period: crate::time::left(input.repository, policy, key.rollout.as_deref(), key.ring.as_deref()),
-        window: policy.window.as_ref().and_then(time::daily),
+        window: group.terms.window.and_then(time::daily),
     };
     let ring = key.ring.as_deref().map_or_else(|| "all".to_owned(), |ring| word(ring, 16));
     let apart = key.apart.as_deref().unwrap_or_default();
@@ -218,22 +230,28 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, desired: &mut Desired) 
         key.ring.as_deref().unwrap_or("-"),
         apart,
     ];
+    let texts = texts.into_iter().chain(key.window.as_deref());
     let name = format!("{MARKER}.{}.{}.{ring}.{}", browser.title, key.platform, fingerprint(texts, 8));
     let about = words(key, &settings);
-    let updated_here = key.platform != "linux";
+    // Where people are only told, updaters are what they are.
+    let updated_here = enforces && key.platform != "linux";
     let own = settings::of_browser(&browser, &settings, updated_here);
     let mut objects: Vec<Object> = Vec::new();
     match key.platform {
         "windows" => {
             let mut fields = Fields::new();
             settings::in_registry(browser.registry, browser.family, &own, &mut fields);
-            if let Family::Chromium { updater, guid, .. } = browser.family {
+            if let Family::Chromium { updater, guid, .. } = browser.family
+                && updated_here
+            {
                 let values = settings::of_updater_on_windows(guid, &settings);
                 settings::in_registry(updater, browser.family, &values, &mut fields);
             }
-            let mut object = Object::new(Identity::new(REGISTRY, name), about);
-            object.fields = fields;
-            objects.push(object);
+            if !fields.is_empty() {
+                let mut object = Object::new(Identity::new(REGISTRY, name), about);
+                object.fields = fields;
+                objects.push(object);
+            }
         }
         "macos" => {
             let mut fields: Fields = own.into_iter().collect();
@@ -246,7 +264,9 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, desired: &mut Desired) 
                 object.fields = fields;
                 objects.push(object);
             }
-            if let Family::Chromium { updater_domain, bundle, .. } = browser.family {
+            if let Family::Chromium { updater_domain, bundle, .. } = browser.family
+                && updated_here
+            {
                 let id = Identity::new(PREFERENCES, format!("{updater_domain}.{name}"));
                 let mut object = Object::new(id, about);
                 object.fields = settings::of_updater_on_macos(bundle, &settings).into_iter().collect();
@@ -269,7 +289,7 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, desired: &mut Desired) 
         object.devices = group.devices.clone();
         object.from.insert(Source::from(policy));
         object.losses = group.said.losses.clone();
-        if updated_here && policy.mode == Mode::Enforce {
+        if updated_here {
             object.moves.insert(browser.title.into());
         }
         desired.add(object);
@@ -282,7 +302,7 @@ fn words(key: &Key, settings: &Settings) -> String {
         (Some(ring), Some(rollout)) => format!("ring {ring} of {rollout}"),
         _ => "everybody".to_owned(),
     };
-    let who = key.apart.as_ref().map_or_else(|| who.clone(), |apart| format!("{who}, {apart}"));
+    let who = key.window.iter().chain(&key.apart).fold(who, |who, more| format!("{who}, {more}"));
     let version = settings.pin.as_ref().map_or_else(|| "whatever its vendor has".to_owned(), |pin| format!("at {pin}"));
     let branch = key.branch.as_ref().map_or(String::new(), |branch| format!(" {branch}"));
     format!("{}{branch} on {}, {version}, {who}", key.browser, key.platform)

@@ -56,9 +56,9 @@ impl Target for Dnf {
     fn desired(&self, input: &Input<'_>) -> Desired {
         let mut desired = Desired::default();
         for group in linux::groups(self, input, &SYSTEMS, "rpm", &mut desired) {
-            for mut object in objects(input, &group, &mut desired) {
+            for mut object in objects(input, &group) {
                 object.from = group.from();
-                object.losses.clone_from(&group.losses);
+                object.losses = group.losses();
                 object.devices.clone_from(&group.devices);
                 desired.add(object);
             }
@@ -81,16 +81,10 @@ impl Target for Dnf {
     }
 }
 
-fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<Object> {
+fn objects(input: &Input<'_>, group: &Group<'_>) -> Vec<Object> {
     let folder = group.folder();
     let named = |kind: &str, path: &str| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
     let taken = group.taken("rpm");
-    if let Some(named) = taken.besides_security() {
-        desired.notes.insert(format!(
-            "{}: only the security archive is taken from, so that {named} comes from there or not at all",
-            group.words()
-        ));
-    }
     let yes = |truth: bool| if truth { "yes" } else { "no" };
     let mut object = named(CONFIGURATION, "/etc/dnf/automatic.conf")
         .with("commands.apply_updates", yes(group.stopped.is_none()))
@@ -102,9 +96,6 @@ fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<O
         .with("commands.upgrade_type", if taken.security && !taken.everything { "security" } else { "default" })
         .with("emitters.emit_via", "stdio");
     if taken.only_named() {
-        desired
-            .notes
-            .insert(format!("{}: nothing else is upgraded on these machines, security updates neither", group.words()));
         let prefixes = taken.prefixes.iter().map(|prefix| format!("{prefix}*"));
         let names: Vec<String> = taken.names.iter().cloned().chain(prefixes).collect();
         object = object.with("base.includepkgs", names.join(" "));
@@ -117,21 +108,10 @@ fn objects(input: &Input<'_>, group: &Group<'_>, desired: &mut Desired) -> Vec<O
         object = object.with("base.excludepkgs", blocked.join(" "));
     }
     let mut objects = vec![object];
-    if let Some(window) = group.window() {
-        match linux::timer(window) {
-            Some(timer) => {
-                let mut object = named(TIMER, "/etc/systemd/system/dnf-automatic.timer.d/refit.conf");
-                object.fields = timer.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-                objects.push(object);
-            }
-            None => {
-                let rule = window.window.text();
-                desired.notes.insert(format!(
-                    "window {} ({rule}) can't be said by a timer: machines upgrade every day at their own hour",
-                    window.name
-                ));
-            }
-        }
+    if let Some(timer) = group.window().and_then(linux::timer) {
+        let mut object = named(TIMER, "/etc/systemd/system/dnf-automatic.timer.d/refit.conf");
+        object.fields = timer.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+        objects.push(object);
     }
     objects
 }

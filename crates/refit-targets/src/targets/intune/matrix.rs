@@ -29,6 +29,7 @@ pub(super) fn answer(intent: Intent) -> Answer {
             "A cumulative update can't be left out: while a block holds a device, its group is paused, for 35 days at the most.",
         ),
         Intent::HoldAt => Lossy("While an exception holds a device, its group is paused, for 35 days at the most."),
+        Intent::Named => Emitted("The operating system alone."),
         Intent::Packages => Emitted("An operating system brings no packages along."),
         Intent::MinAge => {
             Emitted("`qualityUpdatesDeferralPeriodInDays`, in whole days, with what the rings before soak.")
@@ -47,7 +48,8 @@ pub(super) fn answer(intent: Intent) -> Answer {
         }
         Intent::WindowYields => Emitted("After a deadline a device restarts, active hours or not."),
         Intent::WindowWaits => Lossy("After a deadline a device restarts, active hours or not."),
-        Intent::ExceptionWindow => Lossy("Active hours are the ring's for all of its devices."),
+        Intent::ExceptionWindow => Emitted("Devices with another window have an update ring of their own."),
+        Intent::ExceptionRestart => Emitted("Devices with another restart have an update ring of their own."),
         Intent::Freeze => Lossy(
             "While a freeze holds devices, their group is paused: that takes up to eight hours to arrive, and ends after 35 days.",
         ),
@@ -67,7 +69,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
             Lossy("Rings are paused: that takes up to eight hours to arrive; what is downloaded by then installs.")
         }
         Intent::Observe => Emitted("Nothing is written."),
-        Intent::NotifyOnly => Emitted("`notifyDownload`, and no deadline."),
+        Intent::NotifyOnly => {
+            Lossy("Nothing is written: Windows updates as it does by itself, and tells people of its own updates only.")
+        }
         Intent::Notice => Lossy("`scheduleRestartWarningInHours` is 2, 4, 8, 12 or 24."),
         Intent::Defer => Lossy("There are no counted deferrals: people choose any time before the deadline."),
         Intent::RelaunchAsk => Emitted("The restart of the system is the relaunch."),

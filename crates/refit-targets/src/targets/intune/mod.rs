@@ -11,7 +11,9 @@ use crate::{
     cost::{Cost, Load},
     intent::Intent,
     object::{Identity, MARKER, Object, Source, fingerprint, word},
+    stated::Subject,
     target::{Answer, Desired, Document, Input, Said, Target, held},
+    terms::Terms,
     time::{Time, earliest, left},
 };
 use refit_core::{
@@ -108,10 +110,13 @@ struct Key {
     ring: Option<SmolStr>,
     /// What holds these devices, and not the rest of the ring.
     apart: Option<SmolStr>,
+    /// What exceptions make of window and restart for these devices.
+    excepted: Option<SmolStr>,
 }
 
 struct Ring<'a> {
     policy: &'a Policy,
+    terms: Terms<'a>,
     said: Said,
     devices: RoaringBitmap,
     titles: Vec<&'static str>,
@@ -132,14 +137,18 @@ fn gather<'a>(
     let (Some((title, prefix)), false) = (system, devices.is_empty()) else { return };
     let outcome = &cohort.outcome;
     let Some(policy) = outcome.policy.as_ref().and_then(|name| input.repository.policy(name)) else { return };
-    if policy.mode == Mode::Observe {
-        return;
+    match policy.mode {
+        Mode::Observe => return,
+        // A ring would defer, pause or pin what Windows does by itself, and there is none that only tells.
+        Mode::Notify => return desired.lose_notice(&Intune, policy),
+        Mode::Enforce => {}
     }
-    let said = Said::of(&Intune, input.repository, policy, Some(&cohort.slot), &cohort.place);
+    let terms = Terms::of_cohort(input.repository, policy, cohort);
+    let said = Said::of(&Intune, input.repository, policy, Subject::Slot(&cohort.slot), &cohort.place, &terms);
     if !said.goes_on(desired) {
         return;
     }
-    let apart = if policy.mode == Mode::Enforce { held(cohort) } else { None };
+    let apart = held(cohort);
     if let Some(because) = &apart
         && outcome.admitted.is_some()
     {
@@ -150,9 +159,11 @@ fn gather<'a>(
         rollout: outcome.rollout.clone(),
         ring: outcome.ring.clone(),
         apart: apart.map(SmolStr::from),
+        excepted: terms.excepted.clone(),
     };
     let nobody = || Ring {
         policy,
+        terms: terms.clone(),
         said: Said::default(),
         devices: RoaringBitmap::new(),
         titles: Vec::new(),
@@ -160,7 +171,7 @@ fn gather<'a>(
         waits: false,
     };
     // Another branch is for who may have it by now: whoever is pinned to it gets it at once, whatever their ring's deferral is.
-    let may_go = policy.mode == Mode::Enforce && key.apart.is_none() && outcome.admitted.is_some();
+    let may_go = key.apart.is_none() && outcome.admitted.is_some();
     let branch = match &outcome.goal {
         Some(Goal::Release { branch: Some(branch), .. }) if may_go => Some(branch),
         // Where nobody says which branch is installed, its version does: without a pin Windows would take the newest.
@@ -171,7 +182,7 @@ fn gather<'a>(
     };
     if let Some(branch) = branch {
         // Pins are the policy's: rings differ in when a device comes to another one.
-        let key = Key { policy: policy.name.clone(), rollout: None, ring: None, apart: None };
+        let key = Key { policy: policy.name.clone(), rollout: None, ring: None, apart: None, excepted: None };
         let pin = pins.entry((key, format!("{prefix} {branch}"))).or_insert_with(nobody);
         pin.devices |= &devices;
         pin.said.losses.extend(said.losses.iter().cloned());
@@ -190,13 +201,8 @@ fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, desired: &mut Desir
     let name = name(key, "ring");
     let (rollout, of) = (key.rollout.as_deref(), key.ring.as_deref());
     let paused = key.apart.is_some() || (ring.waits && !ring.goes);
-    let reboot = policy.experience.reboot.as_ref().map(|reboot| reboot.mode);
-    let forced = policy.mode == Mode::Enforce && reboot == Some(RestartMode::AtDue);
-    let mode = match (policy.mode, forced) {
-        (Mode::Notify, _) => "notifyDownload",
-        (_, true) => "autoInstallAndRebootAtMaintenanceTime",
-        (_, false) => "autoInstallAtMaintenanceTime",
-    };
+    let forced = ring.terms.reboot == Some(RestartMode::AtDue);
+    let mode = if forced { "autoInstallAndRebootAtMaintenanceTime" } else { "autoInstallAtMaintenanceTime" };
     let wait = earliest(input.repository, policy.min_age, rollout, of);
     let days = left(input.repository, policy, rollout, of).and_then(|left| time::deadline(Time::AfterOffer(left)));
     let state = if paused { ", paused" } else { "" };
@@ -222,7 +228,7 @@ fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, desired: &mut Desir
             .with("deadlineGracePeriodInDays", time::GRACE_DAYS)
             .with("postponeRebootUntilAfterDeadline", true);
     }
-    if let Some((start, end)) = policy.window.as_ref().and_then(time::active_hours) {
+    if let Some((start, end)) = ring.terms.window.and_then(time::active_hours) {
         let hours = json!({
             "@odata.type": "#microsoft.graph.windowsUpdateActiveHoursInstall", "activeHoursEnd": end, "activeHoursStart": start,
         });
@@ -232,7 +238,7 @@ fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, desired: &mut Desir
         let hours = [24, 12, 8, 4, 2].into_iter().find(|hours| *hours <= notify.0.as_hours()).unwrap_or(2);
         object = object.with("scheduleRestartWarningInHours", hours);
     }
-    put(object, ring, policy.mode == Mode::Enforce && !paused, desired);
+    put(object, ring, !paused, desired);
     put(group(&name, key), ring, false, desired);
 }
 
@@ -254,6 +260,7 @@ fn write_pin(key: &Key, version: &str, pin: &Ring<'_>, desired: &mut Desired) {
 fn name(key: &Key, what: &str) -> String {
     let (rollout, ring) = (key.rollout.as_deref().unwrap_or("-"), key.ring.as_deref().unwrap_or("-"));
     let texts = [key.policy.as_str(), rollout, ring, key.apart.as_deref().unwrap_or("-"), what];
+    let texts = texts.into_iter().chain(key.excepted.as_deref());
     let ring = key.ring.as_deref().map_or_else(|| what.to_owned(), |ring| word(ring, 16));
     format!("{MARKER}-{}-{ring}-{}", word(&key.policy, 24), fingerprint(texts, 8))
 }
@@ -263,7 +270,8 @@ fn words(key: &Key) -> String {
         (Some(ring), Some(rollout)) => format!("{}, ring {ring} of {rollout}", key.policy),
         _ => key.policy.to_string(),
     };
-    key.apart.as_ref().map_or_else(|| who.clone(), |apart| format!("{who}, {apart}"))
+    let more = key.excepted.iter().chain(&key.apart);
+    more.fold(who, |who, more| format!("{who}, {more}"))
 }
 
 fn group(name: &str, key: &Key) -> Object {

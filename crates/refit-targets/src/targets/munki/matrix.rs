@@ -27,7 +27,10 @@ pub(super) fn answer(intent: Intent) -> Answer {
         ),
         Intent::Block => Emitted("It is in no catalog of the group."),
         Intent::HoldAt => Emitted("What is above the range is in no catalog of the group."),
-        Intent::Packages => Lossy("What an item requires (`requires`) comes along."),
+        Intent::Named => Emitted("The item, and what it requires."),
+        Intent::Packages => Lossy(
+            "What an item requires (`requires`) comes along, at the newest that the repository has of it: no policy is asked about that.",
+        ),
         Intent::MinAge => Emitted("A release that is too young is in no catalog of the group."),
         Intent::Due => Emitted("`force_install_after_date`, on the Mac's own clock."),
         Intent::DueByExposure => Emitted("Refit works out the due time of each Mac; groups have the same."),
@@ -39,7 +42,8 @@ pub(super) fn answer(intent: Intent) -> Answer {
         }
         Intent::WindowYields => Emitted("The forced moment is the due time."),
         Intent::WindowWaits => Emitted("The forced moment is the first opening of the window after the due time."),
-        Intent::ExceptionWindow => Lossy("Only the policy's own window moves the forced moment."),
+        Intent::ExceptionWindow => Emitted("The forced moment goes by the window that counts for the Mac."),
+        Intent::ExceptionRestart => Lossy("Whether a restart comes after it is the item's own `RestartAction`."),
         Intent::Freeze => {
             Emitted("What would be forced in it is dated for its end; while it holds a Mac, the Mac is in no group.")
         }
@@ -57,7 +61,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
             Lossy("Items leave their catalogs; a Mac that has downloaded one installs it before it looks again.")
         }
         Intent::Observe => Emitted("Nothing is written."),
-        Intent::NotifyOnly => Emitted("Items are offered without a date."),
+        Intent::NotifyOnly => Lossy(
+            "Items are offered (`optional_installs`), for people to choose: Managed Software Center tells nobody of them. What has to go stays.",
+        ),
         Intent::Notice => {
             Lossy("Munki tells people of what it forces by its own schedule, and an hour before at the latest.")
         }

@@ -1,20 +1,23 @@
 //! Munki: applications on Macs, from an existing repository.
 //!
 //! Items of the repository are left alone. For each group of Macs that share a release and a date there is a copy of the item, in a catalog
-//! of the group's own, and a manifest that asks for it from there: Macs come into a group by including its manifest. After items have
-//! changed, `makecatalogs` has to run: clients read catalogs only.
+//! of the group's own, and a manifest that asks for it from there: Macs come into a group by including its manifest. What an item requires
+//! is copied into that catalog too, since Munki looks for it nowhere else. After items have changed, `makecatalogs` has to run: clients
+//! read catalogs only.
 
 mod items;
 mod matrix;
 pub mod time;
 
-pub use items::{Items, ItemsError};
+pub use items::{Items, ItemsError, Missing};
 
 use crate::{
     cost::{Cost, Load},
     intent::Intent,
     object::{Identity, MARKER, Object, Source, fingerprint, word},
+    stated::Subject,
     target::{Answer, Awaiting, Desired, Document, Input, Said, Target, held},
+    terms::Terms,
     time::{Time, forced},
 };
 use jiff::civil::DateTime;
@@ -29,6 +32,7 @@ use refit_core::{
         repository::Policy,
     },
 };
+use refit_model::TitleId;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
@@ -146,13 +150,17 @@ fn gather<'a>(input: &Input<'a>, cohort: &'a Cohort, groups: &mut BTreeMap<Key, 
     if policy.mode == Mode::Observe {
         return;
     }
-    let said = Said::of(&Munki, input.repository, policy, Some(&cohort.slot), &cohort.place);
+    let terms = Terms::of_cohort(input.repository, policy, cohort);
+    let said = Said::of(&Munki, input.repository, policy, Subject::Slot(&cohort.slot), &cohort.place, &terms);
     if !said.goes_on(desired) {
         return;
     }
     let goes = outcome.goal == Some(Goal::Absent) && cohort.installed.is_some();
     if outcome.admitted.is_none() && !goes {
         return;
+    }
+    if goes && policy.mode == Mode::Notify {
+        return desired.lose_notice(&Munki, policy);
     }
     if policy.mode == Mode::Enforce
         && let Some(because) = held(cohort)
@@ -164,7 +172,7 @@ fn gather<'a>(input: &Input<'a>, cohort: &'a Cohort, groups: &mut BTreeMap<Key, 
     let at = outcome.due.filter(|_| dated).and_then(|due| {
         let freezes = cohort.place.freezes.iter().filter_map(|number| input.repository.freezes.get(*number));
         let by_freeze = outcome.holds.contains(&Hold::Freeze);
-        let forced = forced(due, &cohort.zone, input.cohorts.now, policy.window.as_ref(), freezes, by_freeze);
+        let forced = forced(due, &cohort.zone, input.cohorts.now, &terms, freezes, by_freeze);
         time::local(Time::Instant(forced.at), &cohort.zone)
     });
     let key = Key {
@@ -194,21 +202,24 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, apart: bool, desired: &
         _ => "everybody".to_owned(),
     };
     let by = key.at.map_or(String::new(), |at| format!(" by {} on the Mac's clock", at.strftime("%-d %b %Y %H:%M")));
+    let enforces = group.policy.mode == Mode::Enforce;
     let mut item_name = first.clone();
     let mut objects = Vec::new();
     if let Some(version) = &key.version {
-        let found = match &input.offered.munki {
-            None => None,
-            Some(items) => match items.find(group.names, version) {
-                Some(item) => Some(item),
-                None => {
-                    desired.awaiting.push(Awaiting {
-                        policy: key.policy.clone(),
-                        title: key.title.as_str().into(),
-                        missing: format!("the repository has no item {} {version}", group.names.join(" or ")),
-                        owner: input.target.owner.as_deref().unwrap_or("whoever fills the repository").to_owned(),
-                        devices: group.devices.len(),
-                    });
+        let (found, required) = match &input.offered.munki {
+            None => (None, Vec::new()),
+            Some(items) => match content(items, group.names, version) {
+                Ok((item, required)) => (Some(item), required),
+                Err(missing) => {
+                    for missing in missing {
+                        desired.awaiting.push(Awaiting {
+                            policy: key.policy.clone(),
+                            title: key.title.as_str().into(),
+                            missing,
+                            owner: input.target.owner.as_deref().unwrap_or("whoever fills the repository").to_owned(),
+                            devices: group.devices.len(),
+                        });
+                    }
                     return;
                 }
             },
@@ -217,24 +228,35 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, apart: bool, desired: &
             found.clone_into(&mut item_name);
         }
         let id = Identity::new(ITEM, format!("pkgsinfo/{MARKER}/{name}.plist"));
-        let mut object = Object::new(id, format!("{} {version}{by}, {who}", key.title));
-        object.fields =
-            found.and_then(Value::as_object).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        object = object
-            .with("catalogs", json!([name]))
+        let about = format!("{} {version}{by}, {who}", key.title);
+        let mut object = copied(id, about, found, &name, enforces)
             .with("name", item_name.as_str())
-            .with("notes", NOTE)
-            .with("unattended_install", group.policy.mode == Mode::Enforce)
             .with("version", version.as_str());
-        object.fields.remove("force_install_after_date");
         if let Some(at) = key.at {
             object.fields.insert("force_install_after_date".to_owned(), time::written(at));
         }
-        object.moves.insert(key.title.as_str().into());
+        // Who is only told chooses what is installed.
+        if enforces {
+            object.moves.insert(key.title.as_str().into());
+        }
         objects.push(object);
+        for item in required {
+            let (of, version) =
+                (item["name"].as_str().unwrap_or_default(), item["version"].as_str().unwrap_or_default());
+            let apart = fingerprint([of, version, items::conditions(item).as_str()], 8);
+            let id = Identity::new(ITEM, format!("pkgsinfo/{MARKER}/{name}-{}-{apart}.plist", word(of, 24)));
+            let about = format!("{of} {version}, which {item_name} requires, {who}");
+            let mut object = copied(id, about, Some(item), &name, enforces);
+            if enforces {
+                object.moves.extend(titles(input, of));
+            }
+            objects.push(object);
+        }
     }
     let list = match (&key.version, group.policy.presence) {
         (None, _) => "managed_uninstalls",
+        // What is managed is installed when nobody is logged in, whoever was told.
+        (Some(_), _) if !enforces => "optional_installs",
         (Some(_), Presence::Required) => "managed_installs",
         (Some(_), _) => "managed_updates",
     };
@@ -252,4 +274,38 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, apart: bool, desired: &
         object.losses.clone_from(&group.said.losses);
         desired.add(object);
     }
+}
+
+/// The item of a release, and the items that it requires; an error says what the repository does not have of them.
+fn content<'i>(items: &'i Items, names: &[String], version: &str) -> Result<(&'i Value, Vec<&'i Value>), Vec<String>> {
+    let Some(item) = items.find(names, version) else {
+        return Err(vec![format!("the repository has no item {} {version}", names.join(" or "))]);
+    };
+    let required = items.required(item).map_err(|missing| {
+        let of =
+            |Missing { reference, by }: Missing| format!("the repository has no item {reference}, which {by} requires");
+        missing.into_iter().map(of).collect::<Vec<String>>()
+    })?;
+    Ok((item, required))
+}
+
+/// A copy of an item, in the catalog of a group.
+fn copied(id: Identity, about: String, item: Option<&Value>, catalog: &str, unattended: bool) -> Object {
+    let mut object = Object::new(id, about);
+    object.fields =
+        item.and_then(Value::as_object).into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    object.fields.remove("force_install_after_date");
+    object
+        .with("catalogs", json!([catalog]))
+        .with("notes", NOTE)
+        // Munki leaves out what requires an item that has to be attended to.
+        .with("unattended_install", unattended)
+}
+
+/// The titles that an item moves.
+fn titles(input: &Input<'_>, name: &str) -> impl Iterator<Item = TitleId> {
+    let named = input.repository.titles.iter().filter(move |(_, title)| {
+        title.document.identifiers.get(&System::Munki).is_some_and(|names| names.iter().any(|it| it == name))
+    });
+    named.map(|(title, _)| title.clone())
 }

@@ -32,6 +32,7 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::Downgrade => Lossy("There is no ceiling: who is above a pin may sign in."),
         Intent::Block => Lossy("A release that is blocked is not kept out."),
         Intent::HoldAt => Emitted("Who is held is not overdue, and the floor is below."),
+        Intent::Named => Emitted("The operating system alone."),
         Intent::Packages => Emitted("An operating system brings no packages along."),
         Intent::MinAge => Emitted("Nobody is overdue for what is too young."),
         Intent::Due => Emitted("The floor rises above a version when all who have it are overdue."),
@@ -43,6 +44,7 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::WindowYields => Emitted("A sign-in changes no device."),
         Intent::WindowWaits => Emitted("A sign-in changes no device."),
         Intent::ExceptionWindow => Emitted("A sign-in changes no device."),
+        Intent::ExceptionRestart => Emitted("A sign-in restarts no machine."),
         Intent::Freeze => Emitted("Who is held by a freeze is not kept out."),
         Intent::FreezeUnless => Emitted("Where a freeze yields it holds nobody."),
         Intent::Grace => Emitted("`gracePeriod` of a day; who is in Refit's own grace is not kept out."),
@@ -56,7 +58,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
             "While everything is stopped nobody is kept out for what they may not install: the floor is below all.",
         ),
         Intent::Observe => Emitted("Nothing is written."),
-        Intent::NotifyOnly => Emitted("Nothing is written: a floor is more than a notice."),
+        Intent::NotifyOnly => {
+            Lossy("Nothing is written, since a floor is more than a notice: nobody is told anything.")
+        }
         Intent::Notice => Lossy("People are told at the sign-in (`displayRemediationMode`), when they are late."),
         Intent::Defer => Emitted("Putting off ends at the due time."),
         Intent::RelaunchAsk => Emitted("A sign-in starts no program."),

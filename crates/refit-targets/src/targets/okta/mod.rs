@@ -11,7 +11,9 @@ use crate::{
     cost::{Cost, Load},
     intent::Intent,
     object::{Identity, MARKER, Object, Source},
+    stated::Subject,
     target::{Answer, Desired, Document, Input, Said, Target, held},
+    terms::Terms,
 };
 use refit_core::{cohorts::Cohort, engine::Compliance, policy::document::policy::Mode};
 use refit_model::Version;
@@ -110,10 +112,13 @@ fn gather<'a>(
     let system = SYSTEMS.into_iter().find(|(title, ..)| *title == cohort.slot.title.as_str());
     let (Some((_, platform, major, parts)), false) = (system, devices.is_empty()) else { return };
     let Some(policy) = cohort.outcome.policy.as_ref().and_then(|name| input.repository.policy(name)) else { return };
-    if policy.mode != Mode::Enforce {
-        return;
+    match policy.mode {
+        Mode::Observe => return,
+        Mode::Notify => return desired.lose_notice(&Okta, policy),
+        Mode::Enforce => {}
     }
-    let said = Said::of(&Okta, input.repository, policy, Some(&cohort.slot), &cohort.place);
+    let terms = Terms::of_cohort(input.repository, policy, cohort);
+    let said = Said::of(&Okta, input.repository, policy, Subject::Slot(&cohort.slot), &cohort.place, &terms);
     if !said.goes_on(desired) {
         return;
     }
