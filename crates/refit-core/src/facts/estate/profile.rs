@@ -152,12 +152,9 @@ impl Estate {
             let name = self.name(Subject::Person, &person, rules);
             Of { id: person, name, source }
         });
-        for node in nodes.iter().filter(|node| !node.gone) {
-            let count: usize = self.kept(node).map(|kept| kept.installs.len()).sum();
-            if count > 0 {
-                *profile.installs.entry(node.record.source.clone()).or_default() += count;
-            }
-        }
+        let installed = self.installed(&nodes, |kept| kept.installs_complete || !kept.installs.is_empty());
+        let counts = installed.into_iter().map(|(source, installs)| (source, installs.len()));
+        profile.installs = counts.filter(|(_, count)| *count > 0).collect();
         Some(profile)
     }
 
