@@ -68,8 +68,8 @@ pub use lookout::Lookout;
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
 pub use rollouts::{
-    AskedFor, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look, Moment, Reading, RingRecord,
-    RolloutRecord, Rollouts, SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Standing, Status, Trial, because,
+    AskedFor, Course, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look, Moment, Reading,
+    RingRecord, RolloutRecord, Rollouts, SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Status, Trial, because,
     evidence,
 };
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};

@@ -71,7 +71,7 @@ fn rollout(state: &World, title: &TitleId, record: &RolloutRecord, now: Timestam
         releases: record.releases.iter().map(|(title, version)| release(state, title, version)).collect(),
         rollout: record.rollout.to_string(),
         platform: text(record.platform.as_ref()),
-        stage: status.standing.stage(),
+        stage: status.course.stage(),
         says: status.sentence(now),
         open: (record.open.iter())
             .map(|open| RingSaid {

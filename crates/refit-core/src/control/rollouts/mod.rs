@@ -24,4 +24,4 @@ pub use director::{Director, Look};
 pub use evidence::evidence;
 pub use record::{Expedited, Happened, Moment, RingRecord, RolloutRecord, Rollouts, Trial};
 pub use signals::{Reading, SIGNAL_STALE_AFTER, SignalRecord, Signals};
-pub use status::{KeptWaiting, Stage, Standing, Status, because};
+pub use status::{Course, KeptWaiting, Stage, Status, because};

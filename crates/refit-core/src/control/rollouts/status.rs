@@ -28,7 +28,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// How far it is.
-    pub standing: Standing,
+    pub course: Course,
     /// The last ring that has opened.
     pub ring: SmolStr,
     /// What the gate after the last open ring goes by now; `None` where the rollout has no gate, or is no longer in the policy.
@@ -43,7 +43,7 @@ pub struct Status {
 
 /// How far a release is, each with what there is to know of it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum Course {
     /// It is on its way.
     UnderWay {
         /// The ring that comes next.
@@ -91,15 +91,15 @@ pub enum Stage {
     Gone,
 }
 
-impl Standing {
+impl Course {
     /// It as a word.
     pub fn stage(&self) -> Stage {
         match self {
-            Standing::UnderWay { .. } => Stage::UnderWay,
-            Standing::Asks { .. } => Stage::Asks,
-            Standing::Halted(_) => Stage::Halted,
-            Standing::Complete => Stage::Complete,
-            Standing::Gone => Stage::Gone,
+            Course::UnderWay { .. } => Stage::UnderWay,
+            Course::Asks { .. } => Stage::Asks,
+            Course::Halted(_) => Stage::Halted,
+            Course::Complete => Stage::Complete,
+            Course::Gone => Stage::Gone,
         }
     }
 }
@@ -112,7 +112,7 @@ impl Status {
         let known = rollout.and_then(|rollout| record.furthest(rollout).map(|(open, ring)| (rollout, open, ring)));
         let open = known.map(|(_, open, _)| open).or(record.open.last())?;
         let mut status = Status {
-            standing: Standing::Gone,
+            course: Course::Gone,
             ring: open.ring.clone(),
             evidence: None,
             verdict: None,
@@ -126,9 +126,9 @@ impl Status {
                 status.verdict = status.evidence.as_ref().map(|evidence| judge(gate, ring.soak, evidence, now));
             }
             let next = rollout.rings.iter().map(|ring| &ring.name).find(|name| record.ring(name).is_none()).cloned();
-            status.standing = match next {
-                None => Standing::Complete,
-                Some(next) if !status.asks.is_empty() => Standing::Asks { next },
+            status.course = match next {
+                None => Course::Complete,
+                Some(next) if !status.asks.is_empty() => Course::Asks { next },
                 Some(next) => {
                     let gate = (record.rollout.as_str(), open.ring.as_str());
                     let said = state.rollouts.answer(title, &record.version, platform, gate);
@@ -138,12 +138,12 @@ impl Status {
                         why: said.why.clone(),
                         back: said.named(title).back(),
                     });
-                    Standing::UnderWay { next, kept }
+                    Course::UnderWay { next, kept }
                 }
             };
         }
         if let Some(halt) = state.rollouts.halt(title, &record.version, platform) {
-            status.standing = Standing::Halted(Box::new(halt.clone()));
+            status.course = Course::Halted(Box::new(halt.clone()));
         }
         Some(status)
     }
@@ -156,19 +156,19 @@ impl Status {
             evidence.map_or_else(String::new, |evidence| format!("{mark} {}", self.results(evidence, now)))
         };
         let results = results_after(":");
-        match &self.standing {
-            Standing::Halted(halt) => {
+        match &self.course {
+            Course::Halted(halt) => {
                 let until = halt.until.map_or_else(String::new, |until| format!(", until {until:.0}"));
                 format!("halted after {}: {}{until}", halt.after, because(halt))
             }
-            Standing::Gone => format!("{ring} is open, and the policy no longer has this rollout"),
-            Standing::Complete => format!("all rings are open{results}"),
-            Standing::Asks { next } => {
+            Course::Gone => format!("{ring} is open, and the policy no longer has this rollout"),
+            Course::Complete => format!("all rings are open{results}"),
+            Course::Asks { next } => {
                 let why: String = self.asks.iter().map(|asked| format!("; {}", asked.because.sentence(now))).collect();
                 format!("a person has to say whether {next} opens{results}{why}")
             }
-            Standing::UnderWay { next, kept: None } => format!("{next} opens when {ring} has passed{results}"),
-            Standing::UnderWay { next, kept: Some(KeptWaiting { at, why, back }) } => {
+            Course::UnderWay { next, kept: None } => format!("{next} opens when {ring} has passed{results}"),
+            Course::UnderWay { next, kept: Some(KeptWaiting { at, why, back }) } => {
                 let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
                 let results = results_after(";");
                 format!(

@@ -5,9 +5,9 @@ fn at(hours: i64) -> Timestamp {
     Timestamp::from_second(hours * 3_600).unwrap()
 }
 
-fn status(standing: Standing) -> Status {
+fn status(course: Course) -> Status {
     Status {
-        standing,
+        course,
         ring: "canary".into(),
         evidence: None,
         verdict: None,
@@ -17,7 +17,7 @@ fn status(standing: Standing) -> Status {
 }
 
 fn under_way() -> Status {
-    status(Standing::UnderWay { next: "early".into(), kept: None })
+    status(Course::UnderWay { next: "early".into(), kept: None })
 }
 
 fn evidence(failed: u64) -> Evidence {
@@ -50,7 +50,7 @@ fn halt(verdict: Option<Verdict>) -> GateRecord {
 }
 
 fn halted(halt: GateRecord) -> String {
-    status(Standing::Halted(Box::new(halt))).sentence(at(30))
+    status(Course::Halted(Box::new(halt))).sentence(at(30))
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn how_a_release_stands_is_one_sentence() {
     let failing = Status {
         evidence: Some(evidence(2)),
         soak: SignedDuration::ZERO,
-        ..status(Standing::Asks { next: "early".into() })
+        ..status(Course::Asks { next: "early".into() })
     };
     assert_eq!(failing.sentence(at(1)), "a person has to say whether early opens: 61 of 74 reported, 2 failed");
     let question = |because| GateQuestion {
@@ -85,8 +85,8 @@ fn how_a_release_stands_is_one_sentence() {
     let expected = "early opens when canary has passed: nobody in it has the title or waits for the release";
     assert_eq!(nobody.sentence(at(1)), expected);
     assert_eq!(under_way().sentence(at(1)), "early opens when canary has passed");
-    assert_eq!(status(Standing::Gone).sentence(at(1)), "canary is open, and the policy no longer has this rollout");
-    assert_eq!(status(Standing::Complete).sentence(at(1)), "all rings are open");
+    assert_eq!(status(Course::Gone).sentence(at(1)), "canary is open, and the policy no longer has this rollout");
+    assert_eq!(status(Course::Complete).sentence(at(1)), "all rings are open");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn what_a_person_keeps_waiting_is_said_with_what_takes_it_back() {
         let back = "refit gate editor 2 canary back --platform linux".to_owned();
         Some(KeptWaiting { at: at(5), why: why.map(Into::into), back })
     };
-    let waiting = |kept| status(Standing::UnderWay { next: "early".into(), kept });
+    let waiting = |kept| status(Course::UnderWay { next: "early".into(), kept });
     let waits = Status { evidence: Some(evidence(0)), ..waiting(kept(Some("wait for me"))) };
     let expected = "early waits because a person said at 1970-01-01T05:00:00Z that canary is not clear (wait for me), until `refit gate \
         editor 2 canary back --platform linux` takes that back; 61 of 74 reported, none failed, soaked";

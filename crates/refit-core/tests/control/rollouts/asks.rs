@@ -24,7 +24,7 @@ fn record(shell: &Shell) -> RolloutRecord {
 }
 
 fn stage(shell: &Shell) -> Stage {
-    Status::of(&shell.state, &TitleId::new("editor"), &record(shell), shell.now).unwrap().standing.stage()
+    Status::of(&shell.state, &TitleId::new("editor"), &record(shell), shell.now).unwrap().course.stage()
 }
 
 /// How many releases wait for people, by what is counted.

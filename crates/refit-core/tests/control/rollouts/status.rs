@@ -3,7 +3,7 @@
 use super::{POLICY, direct, fleet, name, receipt};
 use crate::shell::Shell;
 use refit_core::{
-    control::{Input, ReceiptResult, Stage, Standing, Status},
+    control::{Course, Input, ReceiptResult, Stage, Status},
     policy::document::test::GateAnswer,
 };
 use refit_model::TitleId;
@@ -16,11 +16,11 @@ fn status(shell: &Shell) -> Status {
 
 fn stands(shell: &Shell) -> (Stage, String, Option<String>) {
     let status = status(shell);
-    let next = match &status.standing {
-        Standing::UnderWay { next, .. } | Standing::Asks { next } => Some(next.to_string()),
+    let next = match &status.course {
+        Course::UnderWay { next, .. } | Course::Asks { next } => Some(next.to_string()),
         _ => None,
     };
-    (status.standing.stage(), status.ring.to_string(), next)
+    (status.course.stage(), status.ring.to_string(), next)
 }
 
 fn answer(shell: &mut Shell, after: &str, answer: GateAnswer) {
@@ -74,7 +74,8 @@ fn a_release_that_a_person_keeps_waiting_says_so_until_that_is_taken_back() {
     shell.release("editor", "1.1.0");
     direct(&mut shell);
     answer(&mut shell, "early", GateAnswer::Inconclusive);
-    assert!(status(&shell).kept.is_none(), "it has not come to that gate");
+    let course = status(&shell).course;
+    assert!(matches!(course, Course::UnderWay { kept: None, .. }), "it has not come to that gate: {course:?}");
     answer(&mut shell, "canary", GateAnswer::Inconclusive);
     let said = status(&shell).sentence(shell.now);
     let expected = "early waits because a person said at 2026-11-01T00:00:00Z that canary is not clear (somebody looked), until `refit gate \
@@ -112,7 +113,7 @@ fn a_release_is_halted_and_its_rollout_can_be_gone() {
     }
     direct(&mut shell);
     let now = status(&shell);
-    assert_eq!(now.standing.stage(), Stage::Halted);
+    assert_eq!(now.course.stage(), Stage::Halted);
     let said = now.sentence(shell.now);
     assert!(said.starts_with("halted after canary: ") && said.contains(" of 20 failed"), "{said}");
 

@@ -120,7 +120,7 @@ fn snapshots_are_later_by_their_date() {
 /// How 1.1.0 stands, about how much of it people are asked, and about how many releases.
 fn stands(shell: &Shell) -> (Stage, usize, usize) {
     let status = Status::of(&shell.state, &editor(), record(shell, &editor(), "1.1.0"), shell.now).unwrap();
-    (status.standing.stage(), status.asks.len(), shell.state.waiting_for_people())
+    (status.course.stage(), status.asks.len(), shell.state.waiting_for_people())
 }
 
 /// 1.1.0 asks a person; everybody gets 1.2.0 meanwhile.
