@@ -233,7 +233,7 @@ pub enum AssignmentDocument {
     /// Always so.
     Always(AssignmentKind),
     /// As the record says.
-    Detailed(DetailedSourceDocument),
+    Detailed(Box<DetailedSourceDocument>),
 }
 
 /// How a device is assigned to a person.
