@@ -8,7 +8,7 @@
 use refit_core::{
     facts::{
         Fields,
-        mapping::{Connector, Maps, document::PayloadKind, draft, form, load, read, sample},
+        mapping::{Connector, Maps, document::PayloadKind, draft, form, load, read, sample, try_out},
     },
     policy::{
         diagnostic::{Files, render},
@@ -62,7 +62,8 @@ fn the_fixtures_of_every_connector_say_what_is_expected() {
         assert!(!fixtures.is_empty(), "{} has no fixtures", folder.display());
         for fixture in fixtures {
             let payload = fs::read(&fixture).unwrap();
-            let reading = read(&connector, &payload, &Maps::new()).unwrap_or_else(|why| panic!("{fixture:?}: {why:?}"));
+            let reading =
+                try_out(&connector, &payload, &Maps::new()).unwrap_or_else(|why| panic!("{fixture:?}: {why:?}"));
             assert!(!reading.records.is_empty(), "{fixture:?} says nothing");
             let actual = serde_json::to_string_pretty(&reading).unwrap() + "\n";
             let name = fixture.file_stem().unwrap().to_str().unwrap();

@@ -8,6 +8,7 @@
 //! Decisions are worked out beside the writer, on a state that does not change meanwhile ([`Evaluator`], [`Board`]), and come
 //! back as an input. What was decided on something that has changed since is dropped and decided again.
 
+pub mod account;
 mod agents;
 mod board;
 mod budget;

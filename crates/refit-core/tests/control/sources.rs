@@ -27,6 +27,7 @@ use refit_model::{DeviceId, TitleId};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod accounts;
 mod installs;
 
 const POLICY: &str = "

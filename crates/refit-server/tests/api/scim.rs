@@ -299,3 +299,28 @@ async fn a_provider_goes_on_under_the_id_that_it_was_given_of_somebody_who_was_m
     let said = [&said[..], &["entra: groups = []", "entra: title = \"Analyst\""]].concat();
     assert_eq!(facts(&server, &own).await, said);
 }
+
+#[tokio::test]
+async fn whoever_is_given_the_address_of_an_account_that_is_off_is_somebody_new() {
+    let server = Server::new().await;
+    let user = |number: Option<&str>, on: bool| {
+        let extension = number.map_or_else(|| json!({}), |number| json!({ "employeeNumber": number }));
+        json!({ "userName": "j.smith@acme.example", "active": on, ENTERPRISE: extension })
+    };
+    let at = |source: &str| format!("/scim/{source}/v2/Users");
+    let id = |body: serde_json::Value| body["id"].as_str().unwrap().to_owned();
+    let jane = id(server.post(USERS, user(Some("E1"), true)).await.ok());
+    // As long as the account is on, the address is that of one person.
+    let also = id(server.post(&at("ping"), user(None, true)).await.ok());
+    assert_eq!(also, jane);
+    assert_eq!(server.call(&server.admin, "DELETE", &format!("{}/{jane}", at("ping")), &[], None).await.status, 204);
+    let off = json!({ "schemas": [PATCH], "Operations": [{ "op": "replace", "value": { "active": false } }] });
+    server.call(&server.admin, "PATCH", &format!("{USERS}/{jane}"), &[], Some(off)).await.ok();
+    let john = id(server.post(&at("entra"), user(None, true)).await.ok());
+    assert_ne!(john, jane);
+    // A third system finds the one who has it now, by the number the one who had it, and for a third number neither.
+    assert_eq!(id(server.post(&at("google"), user(None, true)).await.ok()), john);
+    assert_eq!(id(server.post(&at("duo"), user(Some("E1"), true)).await.ok()), jane);
+    let other = id(server.post(&at("jump"), user(Some("E3"), true)).await.ok());
+    assert_ne!(other, jane);
+}

@@ -19,6 +19,7 @@ use refit_core::{
     policy::repository::Repository,
 };
 use serde::Serialize;
+use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -198,6 +199,11 @@ fn field(text: &mut String, field: &FieldSaid, owners: Option<&BTreeSet<&str>>) 
     let whose = if names.is_empty() { String::new() } else { format!(", for {}", names.join(", ")) };
     let mark = if field.disputed { terminal::paint(CHANGE, format!("  disputed{whose}")) } else { String::new() };
     let _ = writeln!(text, "{:<22} {value}{by}{mark}", field.field.to_string());
+    // What is kept of something sensitive is kept for something.
+    let purposes: BTreeSet<&SmolStr> = field.said.iter().filter_map(|said| said.purpose.as_ref()).collect();
+    for purpose in purposes {
+        let _ = writeln!(text, "{:<22} {}", "", terminal::paint(FAINT, format!("kept for: {purpose}")));
+    }
     for said in &field.said {
         let what = match said.standing {
             Standing::Believed => continue,

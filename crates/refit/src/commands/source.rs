@@ -49,7 +49,7 @@ pub fn test(cli: &Cli, args: &SourceTestArgs) -> Result<Exit> {
         read.diagnostics.iter().for_each(|found| terminal::note(paint(&renderer, found)));
     }
     let (name, bytes) = payload(args)?;
-    let reading = match mapping::read(&connector, &bytes, &maps) {
+    let reading = match mapping::try_out(&connector, &bytes, &maps) {
         Ok(reading) => reading,
         Err(unreadable) => {
             // What is no UTF-8 is shown as it can be.
@@ -63,7 +63,7 @@ pub fn test(cli: &Cli, args: &SourceTestArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let shown = if args.all { usize::MAX } else { RECORDS_SHOWN };
-    terminal::print(&show::reading(&reading, shown))?;
+    terminal::print(&show::reading(&reading, &connector.purposes(), shown))?;
     if let Some(more) = reading.records.len().checked_sub(shown).filter(|more| *more > 0) {
         terminal::note(terminal::paint(FAINT, format!("{} more; --all shows them", counted(more, "record"))));
     }

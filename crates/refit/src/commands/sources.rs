@@ -175,7 +175,11 @@ fn show(synced: &Synced) -> Result<()> {
     more(&mut text, synced.quarantined.len(), "set aside");
     for value in synced.uncovered.iter().take(SHOWN) {
         let what = terminal::paint(CHANGE, "no map covers");
-        text += &format!("  {what}  {} {:?} in {}\n", value.field, value.value, counted(value.records, "record"));
+        let records = counted(value.records, "record");
+        text += &match &value.value {
+            Some(said) => format!("  {what}  {} {said:?} in {records}\n", value.field),
+            None => format!("  {what}  {} in {records}: sensitive, so that it is not shown\n", value.field),
+        };
     }
     more(&mut text, synced.uncovered.len(), "values that no map covers");
     let told = |change: &&Change| !matches!(change, Change::Known { .. } | Change::Joined { .. });

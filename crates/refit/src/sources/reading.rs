@@ -5,9 +5,12 @@ use super::data::{ListState, Mark, Stored};
 use anyhow::{Context, Result, bail};
 use jiff::{SignedDuration, Timestamp};
 use refit_connect::systems::{AskError, Client};
-use refit_core::facts::mapping::{
-    self, Connector, Maps, Quarantined, Record, Uncovered,
-    document::{ListDocument, PayloadKind},
+use refit_core::facts::{
+    FieldRef,
+    mapping::{
+        self, Connector, Maps, Quarantined, Record, Uncovered,
+        document::{ListDocument, PayloadKind},
+    },
 };
 use smol_str::SmolStr;
 use std::{
@@ -34,7 +37,10 @@ pub enum Wanted {
 pub struct Answer {
     pub records: Vec<Record>,
     pub quarantined: Vec<Quarantined>,
-    pub uncovered: BTreeMap<(String, String), usize>,
+    /// By field and value how many records have it; without the value where that is sensitive.
+    pub uncovered: BTreeMap<(String, Option<String>), usize>,
+    /// Fields of which an answer alone is kept, and what for.
+    pub purposes: BTreeMap<FieldRef, SmolStr>,
     /// The kinds of records that were read as a whole.
     pub whole: BTreeSet<SmolStr>,
     /// The kinds of which records say only what has changed of them.
@@ -71,7 +77,7 @@ impl Answer {
         let count = reading.records.len() + reading.quarantined.len();
         self.records.extend(reading.records);
         self.quarantined.extend(reading.quarantined);
-        for Uncovered { field, value, records } in reading.uncovered {
+        for Uncovered { field, value, records, .. } in reading.uncovered {
             *self.uncovered.entry((field.to_string(), value)).or_default() += records;
         }
         Ok(count)

@@ -15,7 +15,10 @@ use refit_core::{
         Actor, InForce, Input, PolicyFiles, SourceAlarm, SourceRead, SourceTrouble, State,
         sources::{Own, own, steps},
     },
-    facts::estate::{Alarm, Estate, Rules, Source},
+    facts::{
+        estate::{Alarm, Estate, Rules, Source},
+        mapping::Strength,
+    },
     policy::{
         diagnostic::Files,
         document::outside::SourceDocument,
@@ -159,7 +162,7 @@ fn fingerprint(own: &Own) -> u64 {
     let mut hasher = DefaultHasher::new();
     for (record, keys) in own.keys() {
         (record.source.as_str(), record.id.as_str()).hash(&mut hasher);
-        keys.iter().for_each(|key| (key.kind, key.value.as_str()).hash(&mut hasher));
+        keys.iter().for_each(|key| (key.kind, key.value.as_str(), key.strength == Strength::Strong).hash(&mut hasher));
     }
     hasher.finish()
 }

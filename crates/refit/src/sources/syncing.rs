@@ -92,7 +92,9 @@ pub struct Synced {
 #[derive(Serialize)]
 pub struct UncoveredValue {
     pub field: String,
-    pub value: String,
+    /// It; nothing where it is sensitive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     pub records: usize,
 }
 
@@ -218,16 +220,17 @@ fn read(
         let folder = folder.unwrap_or_default();
         Refused::usage(format!("say which file the source `{name}` is: `--file {name}=FILE`{folder}"))
     };
-    if connector.document.reads == PayloadKind::Sql {
+    let answer = if connector.document.reads == PayloadKind::Sql {
         if file.is_none() && connector.document.address.is_none() {
             return Err(no_file());
         }
-        return reading::database(&connector, &asking, file, &maps, kept, wanted, now);
-    }
-    if reading::is_file(&connector) {
-        return reading::file(&connector, &file.ok_or_else(no_file)?, &maps);
-    }
-    reading::system(&connector, &asking, &maps, kept, wanted, now)
+        reading::database(&connector, &asking, file, &maps, kept, wanted, now)
+    } else if reading::is_file(&connector) {
+        reading::file(&connector, &file.ok_or_else(no_file)?, &maps)
+    } else {
+        reading::system(&connector, &asking, &maps, kept, wanted, now)
+    };
+    Ok(Answer { purposes: connector.purposes(), ..answer? })
 }
 
 /// The folder that files are named in, with all links followed.
@@ -306,12 +309,13 @@ fn take(
     let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
     let shrink_limit = (!believe).then_some(limit);
     let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
-    let Answer { marks, unmarked, is_file, asked, notes, requests, .. } = answer;
+    let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, .. } = answer;
     let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
     let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
     match estate.take(incoming, mint) {
         Err(alarm) => Synced::without(&name, "not_believed", alarm.to_string()),
         Ok(changes) => {
+            estate.sources.entry(name.clone()).or_default().purposes = purposes;
             kept.marks.retain(|list, _| !unmarked.contains(list));
             kept.marks.extend(marks);
             if is_file {

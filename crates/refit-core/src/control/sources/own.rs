@@ -5,7 +5,7 @@ use crate::control::{DeviceRecord, State, report};
 use crate::facts::{
     estate::REFIT,
     identity::{RecordId, Registry, Sighting},
-    mapping::{Key, KeyKind, document::Subject},
+    mapping::{Key, KeyKind, Strength, document::Subject},
 };
 use jiff::Timestamp;
 use refit_model::{DeviceId, PersonId, entry::Plain};
@@ -18,6 +18,10 @@ const DEVICE_KEYS: [(&str, KeyKind); 3] = [
     ("device.hardware_uuid", KeyKind::HardwareUuid),
     ("device.hostname", KeyKind::Hostname),
 ];
+
+/// Since when somebody has the id under which they were told to the server: whoever told it keeps asking for it under this id, so that no other
+/// is older.
+const SINCE: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// What the server itself knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +55,15 @@ pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Ti
         for (source, reference) in record.facts.get("email").into_iter().flatten() {
             let told = source != REFIT && !read.contains(source);
             let Some(Plain::Text(address)) = state.personal.get(reference).filter(|_| told) else { continue };
-            let Some(key) = key(KeyKind::Email, address) else { continue };
+            let Some(mut email) = key(KeyKind::Email, address) else { continue };
+            if state.is_off(record, source) {
+                email.strength = Strength::Weak;
+            }
+            let account = state.account(record, source).unwrap_or_default();
+            let said = [(KeyKind::EmployeeId, account.number), (KeyKind::Name, account.name)];
+            let mut keys: Vec<Key> = said.into_iter().filter_map(|(kind, text)| key(kind, &text?)).collect();
+            keys.push(email);
+            keys.sort();
             let of = Subject::Person;
             // It goes on to speak of them under the id that it was given, whomever they were merged into.
             let known = otherwise.entry(source).or_insert_with(|| state.identity.told_otherwise(source));
@@ -59,22 +71,55 @@ pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Ti
             let sighting = Sighting {
                 record: RecordId { of, source: source.clone(), id: id.as_str().into() },
                 at: record.reported.get(source).copied().unwrap_or(now),
-                keys: vec![key],
+                keys,
                 partial: false,
                 platform: None,
                 began: None,
                 alive: None,
                 gone: false,
             };
-            // Whoever told it to the server keeps asking for it under this id: no other is older.
-            own.sightings.push((sighting, Timestamp::UNIX_EPOCH));
+            own.sightings.push((sighting, SINCE));
         }
     }
+    own.sightings.extend(taken_back(&own.sightings, registry, read, now));
     let retired = |record: &RecordId| state.device_now(&DeviceId::new(&record.id)).is_none();
     let agents = registry.nodes().iter().filter(|node| !node.gone && node.record.of == Subject::Device);
     let agents = agents.map(|node| &node.record).filter(|record| record.source == report::SOURCE);
     own.gone = agents.filter(|record| retired(record)).cloned().collect();
     own
+}
+
+/// People of whom a source no longer tells what it told: their addresses may be somebody else's by now.
+fn taken_back(
+    told: &[(Sighting, Timestamp)],
+    registry: &Registry,
+    read: &BTreeSet<SmolStr>,
+    now: Timestamp,
+) -> Vec<(Sighting, Timestamp)> {
+    let told: BTreeSet<&RecordId> = told.iter().map(|(sighting, _)| &sighting.record).collect();
+    let nodes = registry.nodes().iter().filter(|node| node.record.of == Subject::Person && node.anchor.since == SINCE);
+    let nodes = nodes.filter(|node| !read.contains(&node.record.source) && !told.contains(&node.record));
+    let vouched = |key: &Key| key.kind == KeyKind::Email && key.strength == Strength::Strong;
+    let weak = |key: &Key| match vouched(key) {
+        true => Key { strength: Strength::Weak, ..key.clone() },
+        false => key.clone(),
+    };
+    let taken = nodes.filter(|node| node.keys.iter().any(vouched)).map(|node| {
+        let mut keys: Vec<Key> = node.keys.iter().map(weak).collect();
+        keys.sort();
+        let sighting = Sighting {
+            record: node.record.clone(),
+            at: node.at.max(now),
+            keys,
+            partial: false,
+            platform: None,
+            began: None,
+            alive: None,
+            gone: false,
+        };
+        (sighting, SINCE)
+    });
+    taken.collect()
 }
 
 fn device(state: &State, record: &DeviceRecord, now: Timestamp) -> Option<(Sighting, Timestamp)> {

@@ -9,6 +9,7 @@
 mod assigned;
 mod chain;
 mod derived;
+mod installed;
 mod kept;
 mod profile;
 mod source;

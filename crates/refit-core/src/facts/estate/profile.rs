@@ -97,6 +97,9 @@ pub struct SaidBy {
     pub observed: Option<Timestamp>,
     /// Whether it is believed.
     pub standing: Standing,
+    /// What it is kept for, where it is the answer about something sensitive, of which nothing else is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<SmolStr>,
 }
 
 /// Whether what a source says is believed.
@@ -149,12 +152,9 @@ impl Estate {
             let name = self.name(Subject::Person, &person, rules);
             Of { id: person, name, source }
         });
-        for node in nodes.iter().filter(|node| !node.gone) {
-            let count: usize = self.kept(node).map(|kept| kept.installs.len()).sum();
-            if count > 0 {
-                *profile.installs.entry(node.record.source.clone()).or_default() += count;
-            }
-        }
+        let installed = self.installed(&nodes, |kept| kept.installs_complete || !kept.installs.is_empty());
+        let counts = installed.into_iter().map(|(source, installs)| (source, installs.len()));
+        profile.installs = counts.filter(|(_, count)| *count > 0).collect();
         Some(profile)
     }
 
@@ -242,7 +242,8 @@ impl Estate {
         let mut facts = self.facts(&id, rules.fields);
         self.derive(of, &id, &mut facts, &self.background(of, rules), rules);
         let of_kind = |field: &&FieldRef| field.root == root;
-        let fields = facts.fields().filter(of_kind).map(|field| said_of(&facts, field, rules)).collect();
+        let purpose = |source: &SmolStr, field: &FieldRef| self.sources.get(source)?.purposes.get(field).cloned();
+        let fields = facts.fields().filter(of_kind).map(|field| said_of(&facts, field, rules, &purpose)).collect();
         let former: BTreeSet<SmolStr> =
             nodes.iter().map(|node| node.anchor.id.clone()).filter(|former| *former != id).collect();
         let records = nodes.iter().map(|node| RecordSaid {
@@ -296,7 +297,12 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// What is known of one field.
-fn said_of(facts: &FactSet, field: &FieldRef, rules: &Rules<'_>) -> FieldSaid {
+fn said_of(
+    facts: &FactSet,
+    field: &FieldRef,
+    rules: &Rules<'_>,
+    purpose: &dyn Fn(&SmolStr, &FieldRef) -> Option<SmolStr>,
+) -> FieldSaid {
     let resolved = facts.resolve(field, rules.authority, rules.staleness, rules.now);
     let mut said: Vec<SaidBy> = Vec::new();
     for fact in facts.said(field) {
@@ -308,7 +314,8 @@ fn said_of(facts: &FactSet, field: &FieldRef, rules: &Rules<'_>) -> FieldSaid {
             (false, true) => Standing::Outranked,
             (false, false) => Standing::TooOld,
         };
-        said.push(SaidBy { source: source.clone(), value, observed: fact.observed, standing });
+        let purpose = purpose(source, field);
+        said.push(SaidBy { source: source.clone(), value, observed: fact.observed, standing, purpose });
     }
     said.sort_by(|a, b| (a.standing, &a.source).cmp(&(b.standing, &b.source)));
     let fresh: Vec<&Plain> = said.iter().filter(|it| it.standing != Standing::TooOld).map(|it| &it.value).collect();

@@ -1,6 +1,7 @@
 //! One source: its last good state, and whether a new reading is believed.
 
 use super::Kept;
+use crate::facts::FieldRef;
 use crate::facts::mapping::{Record, document::Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct Source {
     /// When kinds of records were last asked for that have not been asked for since, as their lists want to rest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rested: BTreeMap<SmolStr, Timestamp>,
+    /// The fields of which it keeps an answer alone, since what they are read from is sensitive, and what that is kept for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub purposes: BTreeMap<FieldRef, SmolStr>,
     /// Why it is not believed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,

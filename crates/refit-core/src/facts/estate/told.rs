@@ -50,7 +50,7 @@ impl Estate {
         let mut seen = BTreeSet::new();
         let ids = anchors.into_iter().map(|anchor| anchor.id.clone()).filter(|id| seen.insert(id.clone())).collect();
         let mut told: BTreeMap<SmolStr, Told> = BTreeMap::new();
-        let mut installs: BTreeMap<SmolStr, Vec<&Install>> = BTreeMap::new();
+        let installs = self.installed(&nodes, |kept| kept.installs_complete);
         let mut is_there = false;
         for node in nodes.iter().copied().filter(|node| !node.gone) {
             let source = self.sources.get(&node.record.source);
@@ -59,9 +59,6 @@ impl Estate {
                 let observed = kept.observed.or_else(|| source.and_then(|source| source.said(&kept.records)));
                 let by = told.entry(node.record.source.clone()).or_default();
                 by.observed = by.observed.max(observed);
-                if kept.installs_complete {
-                    installs.entry(node.record.source.clone()).or_default().extend(&kept.installs);
-                }
             }
         }
         let mut facts = self.facts(id, rules.fields);

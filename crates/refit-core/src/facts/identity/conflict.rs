@@ -60,6 +60,10 @@ pub(super) fn suggest(of: Subject, because: &Contradiction, parties: &[Vec<&Node
             true => (true, "a person with a new number, such as a contractor who became an employee"),
             false => (false, "an address that somebody else has now"),
         },
+        (Subject::Person, Contradiction::HandedOn { .. }) => match called_the_same(parties) {
+            true => (true, "a person who has an account again, such as in the system that took over from another"),
+            false => (false, "an address that somebody else has now"),
+        },
         (Subject::Person, _) => match called_the_same(parties) {
             true => (true, "a second account of one person"),
             false => (false, "an address that several people use"),

@@ -1,7 +1,7 @@
 //! What can't be one.
 
 use super::{
-    exclusive,
+    RecordId, exclusive,
     node::{Lives, Node},
     settled::Settled,
 };
@@ -47,6 +47,11 @@ pub enum Contradiction {
         source: SmolStr,
         /// Its ids, sorted.
         ids: Vec<SmolStr>,
+    },
+    /// They had an address one after the other, and never at the same time; one of them has given it up.
+    HandedOn {
+        /// The two records, sorted.
+        records: [RecordId; 2],
     },
     /// So many have it that it identifies nobody.
     Crowd {
@@ -97,7 +102,8 @@ pub(super) fn contradiction(
             return Some(Contradiction::Platforms { platforms: platforms.into_iter().collect() });
         }
     }
-    same_source(nodes, parties, of, by, contested)
+    let found = same_source(nodes, parties, of, by, contested);
+    found.or_else(|| if by == KeyKind::Email { handed_on(nodes, parties) } else { None })
 }
 
 /// The values of a kind that count now, one for each class of those that are known to be the same: because one record had both, or
@@ -186,6 +192,25 @@ fn same_source(
     None
 }
 
+/// Two records with one address, which nothing else puts together, and which had it one after the other.
+fn handed_on(nodes: &[&Node], parties: &[&[usize]]) -> Option<Contradiction> {
+    let of_parties = parties.iter().enumerate();
+    let mut members: Vec<(usize, usize)> =
+        of_parties.flat_map(|(party, members)| members.iter().map(move |at| (*at, party))).collect();
+    members.sort_unstable();
+    let mut pairs = members
+        .iter()
+        .enumerate()
+        .flat_map(|(index, one)| members.iter().skip(index + 1).map(move |other| (one, other)))
+        .filter(|(one, other)| one.1 != other.1);
+    pairs.find_map(|(one, other)| {
+        let (one, other) = (nodes.get(one.0)?, nodes.get(other.0)?);
+        let mut records = [one.record.clone(), other.record.clone()];
+        records.sort();
+        one.handed_on(other).then_some(Contradiction::HandedOn { records })
+    })
+}
+
 /// Whether two records have one of these values in common.
 fn share(a: &Node, b: &Node, values: &BTreeSet<(KeyKind, &SmolStr)>) -> bool {
     a.indexed().any(|key| values.contains(&key) && b.indexed().any(|other| other == key))
@@ -206,6 +231,9 @@ impl fmt::Display for Contradiction {
             }
             Contradiction::OneAddress { source, ids } => {
                 write!(f, "{source} has several accounts with this address: {}", ids.join(", "))
+            }
+            Contradiction::HandedOn { records: [one, other] } => {
+                write!(f, "{one} and {other} had it one after the other, and never at the same time")
             }
             Contradiction::Crowd { records } => write!(f, "{records} records have it, so that it identifies nothing"),
             Contradiction::Settled { one, other } => write!(f, "it is settled that {one} and {other} differ"),

@@ -25,7 +25,7 @@ mod tests;
 pub use change::Change;
 pub use conflict::{Conflict, Party, Suggestion};
 pub use contradiction::Contradiction;
-pub use node::{Anchor, Life, Node};
+pub use node::{Anchor, Life, Node, Span};
 pub use record::{RecordId, Sighting};
 pub use registry::Registry;
 pub use settled::{Named, NamedError, Settled};

@@ -5,9 +5,12 @@ use crate::facts::mapping::{Key, KeyKind, Strength, document::Subject};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that a record had before and that are kept; more are forgotten, the oldest first.
 const PAST_MOST: usize = 16;
+/// Times in which a record had one address that are kept; more are forgotten, the oldest first.
+const SPANS_MOST: usize = 8;
 
 /// A record as it is known, or as it was before the source gave its id to something else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +32,9 @@ pub struct Node {
     /// Its platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<SmolStr>,
+    /// From when to when a person had each address, as far as it was heard, the earliest first: an address goes from one to another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<SmolStr, Vec<Span>>,
     /// When the source had it.
     pub life: Life,
     /// Whether the source does not have it any more.
@@ -46,6 +52,16 @@ pub struct Anchor {
     pub since: Timestamp,
     /// The id.
     pub id: SmolStr,
+}
+
+/// A time in which a record had an address as a strong key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None` is: it has it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// When a source had a record, as far as it says so.
@@ -72,25 +88,36 @@ pub(super) enum Lives {
 /// it over a weekend.
 const SAME_TIME: SignedDuration = SignedDuration::from_hours(4 * 24);
 
+impl Span {
+    /// Whether there is a time that is in both.
+    fn meets(self, other: Span) -> bool {
+        let ends_after = |span: Span, at: Timestamp| span.until.is_none_or(|until| at < until);
+        ends_after(self, other.since) && ends_after(other, self.since)
+    }
+}
+
 impl Node {
     pub(super) fn new(sighting: Sighting, generation: u32, anchor: Anchor) -> Node {
-        Node {
+        let mut node = Node {
             record: sighting.record,
             generation,
             anchor,
             at: sighting.at,
             keys: sighting.keys,
             past: Vec::new(),
+            addresses: BTreeMap::new(),
             platform: sighting.platform,
             life: Life { began: sighting.began, alive: sighting.alive },
             gone: sighting.gone,
             entity: None,
-        }
+        };
+        node.note_addresses();
+        node
     }
 
     /// Takes in what is said now; whether that can change who it is.
     pub(super) fn update(&mut self, mut said: Sighting) -> bool {
-        let before = (self.keys.clone(), self.past.clone(), self.platform.clone(), self.life, self.gone);
+        let before = self.clone();
         self.at = said.at;
         self.gone = said.gone;
         if said.platform.is_some() {
@@ -117,8 +144,50 @@ impl Node {
             });
             let surplus = self.past.len().saturating_sub(PAST_MOST);
             self.past.drain(..surplus);
+            self.note_addresses();
         }
-        before != (self.keys.clone(), self.past.clone(), self.platform.clone(), self.life, self.gone)
+        let at = std::mem::replace(&mut self.at, before.at);
+        let changed = before != *self;
+        self.at = at;
+        changed
+    }
+
+    /// Notes since when it has the addresses that it has now, and until when it had the others.
+    fn note_addresses(&mut self) {
+        let now: BTreeSet<SmolStr> = self.strong(KeyKind::Email).cloned().collect();
+        let past: BTreeSet<SmolStr> = self.past(KeyKind::Email).cloned().collect();
+        let at = self.at;
+        self.addresses.retain(|address, _| now.contains(address) || past.contains(address));
+        for (address, spans) in &mut self.addresses {
+            if let Some(last) = spans.last_mut().filter(|last| last.until.is_none() && !now.contains(address)) {
+                last.until = Some(at);
+            }
+        }
+        for address in now {
+            let spans = self.addresses.entry(address).or_default();
+            if spans.last().is_none_or(|last| last.until.is_some()) {
+                spans.push(Span { since: at, until: None });
+                let surplus = spans.len().saturating_sub(SPANS_MOST);
+                spans.drain(..surplus);
+            }
+        }
+    }
+
+    /// Whether this record and another had an address one after the other and never at the same time, and one of them has given it up: its
+    /// account is off, or it is of somebody who has left. Then the address may be somebody else's by now.
+    pub(super) fn handed_on(&self, other: &Node) -> bool {
+        self.addresses.iter().any(|(address, mine)| {
+            let Some(others) = other.addresses.get(address) else { return false };
+            let together = mine.iter().any(|span| others.iter().any(|other| span.meets(*other)));
+            !together && (self.gave_up(address) || other.gave_up(address))
+        })
+    }
+
+    /// Whether it had an address that its source does not vouch for any more. Who has another address by now has only been renamed.
+    fn gave_up(&self, address: &SmolStr) -> bool {
+        let has = |known: &SmolStr| known == address;
+        let renamed = self.strong(KeyKind::Email).next().is_some() && !self.values(KeyKind::Email).any(has);
+        !renamed && !self.strong(KeyKind::Email).any(has)
     }
 
     /// Whether what is said now is of the same device or person as what was said before under this id. A source may give an id to

@@ -60,7 +60,13 @@ fn put_together(nodes: &[&Node], sets: &mut Sets, settled: &Settled) {
             lists.entry(list).or_default().push(at);
         }
     }
-    for members in lists.into_values() {
+    // What the server has under one id is one, whichever of its sources told it.
+    let mut known: BTreeMap<&SmolStr, Vec<usize>> = BTreeMap::new();
+    for (at, node) in nodes.iter().enumerate() {
+        known.entry(&node.anchor.id).or_default().push(at);
+    }
+    let known = known.into_values().filter(|members| members.len() > 1);
+    for members in lists.into_values().chain(known) {
         let named: Vec<&Node> = members.iter().filter_map(|at| nodes.get(*at).copied()).collect();
         if settled.differ(&named).is_none() {
             members.iter().for_each(|at| sets.unite(*at, members.first().copied().unwrap_or(*at)));

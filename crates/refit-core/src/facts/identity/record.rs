@@ -1,6 +1,6 @@
 //! What a source says of a record, as far as it matters for who it is.
 
-use crate::facts::mapping::{Key, Record, Said, document::Subject};
+use crate::facts::mapping::{Key, KeyKind, Record, Said, Strength, document::Subject};
 use crate::facts::{FieldRef, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,11 @@ impl Sighting {
             _ => None,
         };
         let mut keys = record.keys.clone();
+        // The address of somebody who has left may be somebody else's by now, whatever the system says of it.
+        let left = record.facts.get(&FieldRef::person("employment")) == Some(&Said::Value(Value::text("left")));
+        for key in keys.iter_mut().filter(|key| left && key.kind == KeyKind::Email) {
+            key.strength = Strength::Weak;
+        }
         keys.sort();
         Sighting {
             record: RecordId { of: record.of, source: source.into(), id: record.id.clone() },

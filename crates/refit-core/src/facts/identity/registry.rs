@@ -145,7 +145,10 @@ impl Registry {
 
     /// The records of a device or a person, those that were known first in front.
     pub fn records(&self, entity: &str) -> Vec<&Node> {
-        let members = self.anchors.get(entity).and_then(|place| self.members.get(place));
+        // Several may have been told under one id; they go by one of them.
+        let place = self.anchors.get(entity).and_then(|place| self.node(*place)?.entity);
+        let place = place.filter(|place| self.node(*place).is_some_and(|node| node.anchor.id == entity));
+        let members = place.and_then(|place| self.members.get(&place));
         members.into_iter().flatten().filter_map(|place| self.node(*place)).collect()
     }
 

@@ -293,6 +293,82 @@ fn an_address_that_somebody_else_has_now_is_known_to_be_nobodys() {
     assert_eq!(who(&registry), "okta/2 workday/E2 | pagerduty/P workday/E1");
 }
 
+/// Somebody leaves, and the address is another one's at another provider from day 9 on: told in every order in which two systems can be read.
+fn handed_on(leaver: &str, newcomer: &str) -> Vec<Registry> {
+    let left = leaver.replace(" email:", " ~email:");
+    let told = [(0, leaver), (5, left.as_str()), (9, newcomer)];
+    let orders = [[0, 1, 2], [0, 2, 1], [2, 0, 1]];
+    let registry = |order: [usize; 3]| {
+        let mut registry = Registry::default();
+        for (day, record) in order.map(|at| told[at]) {
+            said(&mut registry, day, &[record]);
+        }
+        registry
+    };
+    orders.map(registry).into()
+}
+
+#[test]
+fn whoever_gets_the_address_of_a_leaver_at_another_provider_is_somebody_else() {
+    for (leaver, newcomer) in [
+        ("okta/p1 email:j.smith@a.example name:Jane", "entra/p2 email:j.smith@a.example name:John"),
+        (
+            "okta/p1 employee_id:E1 email:j.smith@a.example name:Jane",
+            "entra/p2 employee_id:E2 email:j.smith@a.example name:John",
+        ),
+        ("okta/p1 employee_id:E1 email:j.smith@a.example name:Jane", "entra/p2 email:j.smith@a.example name:John"),
+    ] {
+        for mut registry in handed_on(leaver, newcomer) {
+            assert_eq!(who(&registry), "entra/p2 | okta/p1");
+            let conflict = only(&registry);
+            assert_eq!(conflict.keys, [(KeyKind::Email, "j.smith@a.example".into())]);
+            assert!(!conflict.suggestion.same);
+            assert_eq!(conflict.suggestion.looks_like, "an address that somebody else has now");
+            assert_eq!(conflict.suggestion.settle, "different: [[\"id:entra/p2\", \"id:okta/p1\"]]");
+            registry.settle(settled(&[], &[&["id:okta/p1", "id:entra/p2"]]));
+            assert_eq!((who(&registry).as_str(), registry.conflicts().len()), ("entra/p2 | okta/p1", 0));
+            // Whoever says that they are one is believed.
+            registry.settle(settled(&[&["id:okta/p1", "id:entra/p2"]], &[]));
+            assert_eq!(who(&registry), "entra/p2 okta/p1");
+            // And when the newcomer has left too, they are no more one than before.
+            registry.settle(Settled::default());
+            said(&mut registry, 20, &[&newcomer.replace(" email:", " ~email:")]);
+            assert_eq!(who(&registry), "entra/p2 | okta/p1");
+        }
+    }
+}
+
+#[test]
+fn whoever_has_the_number_of_a_leaver_too_is_that_person() {
+    let told = handed_on(
+        "okta/p1 employee_id:E1 email:j.smith@a.example name:Jane",
+        "entra/p2 employee_id:E1 email:j.smith@a.example name:Jane",
+    );
+    for registry in told {
+        assert_eq!(who(&registry), "entra/p2 okta/p1");
+        assert!(registry.conflicts().is_empty());
+    }
+    let again = handed_on("okta/p1 email:j.smith@a.example name:Jane", "entra/p2 email:j.smith@a.example name:Jane");
+    assert!(again.iter().all(|registry| only(registry).suggestion.same), "who is called the same may be the same");
+}
+
+#[test]
+fn somebody_whose_accounts_are_switched_off_one_after_the_other_stays_one() {
+    let (okta, entra) = ("okta/p1 email:ada@a.example name:Ada", "entra/p2 email:ada@a.example name:Ada");
+    let mut registry = Registry::default();
+    said(&mut registry, 0, &[okta]);
+    said(&mut registry, 3, &[entra]);
+    assert_eq!(who(&registry), "entra/p2 okta/p1");
+    for (day, record) in [(8, okta), (9, entra)] {
+        said(&mut registry, day, &[&record.replace(" email:", " ~email:")]);
+        assert_eq!(who(&registry), "entra/p2 okta/p1", "day {day}");
+    }
+    // On again in one of them, as before.
+    said(&mut registry, 12, &[okta]);
+    assert_eq!(who(&registry), "entra/p2 okta/p1");
+    assert!(registry.conflicts().is_empty());
+}
+
 #[test]
 fn a_contractor_who_becomes_an_employee_is_followed_by_the_account() {
     let mut registry = known(&[

@@ -2,7 +2,7 @@
 
 mod parts;
 
-use super::compile::{Connector, Records};
+use super::compile::{Connector, Records, Source};
 use super::expr::{Expr, Fault, Item, Names, Scope};
 use super::json::{Json, step};
 use super::payload::{self, Payload, Unreadable};
@@ -13,13 +13,39 @@ use std::collections::BTreeMap;
 
 /// What a payload says. What does not fit is set aside with its path and the reason, and the rest is read; only a payload that is
 /// none of the connector's at all is an error.
+///
+/// What the connector calls sensitive is in none of it: neither in the facts, of which only answers are kept, nor in what is said of what does
+/// not fit.
 pub fn read(connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<Reading, Unreadable> {
-    let (reads, bytes) = (connector.document.reads, payload.as_ref());
+    read_for(connector, payload.as_ref(), maps, Sensitive::Withheld)
+}
+
+/// As [`read`], for whoever has the payload before them and wants to see what becomes of it: what does not fit is told in full, also where
+/// it is sensitive, and marked as such. It is not to be kept.
+pub fn try_out(connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<Reading, Unreadable> {
+    read_for(connector, payload.as_ref(), maps, Sensitive::Told)
+}
+
+/// What becomes of sensitive values that do not fit.
+#[derive(Clone, Copy, PartialEq)]
+enum Sensitive {
+    /// They are said nowhere.
+    Withheld,
+    /// They are told, and marked.
+    Told,
+}
+
+/// In place of words that might tell something sensitive.
+const WITHHELD: &str = "it is not what is needed here; it is sensitive, so that it is neither shown nor kept";
+
+fn read_for(connector: &Connector, bytes: &[u8], maps: &Maps, sensitive: Sensitive) -> Result<Reading, Unreadable> {
+    let reads = connector.document.reads;
     let text = payload::text(reads, bytes);
     let payload = payload::parse(reads, bytes, &text)?;
     let mut reader = Reader {
         payload: &payload,
         maps,
+        sensitive,
         ignored: &connector.ignored,
         reading: Reading::default(),
         uncovered: BTreeMap::new(),
@@ -30,6 +56,7 @@ pub fn read(connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Re
             at: format!("line {line}"),
             what: SetAside::Record,
             why: why.clone(),
+            sensitive: false,
         });
     }
     let mut led_somewhere = false;
@@ -76,7 +103,7 @@ fn unlike(kinds: &[&Records], item: &Json<'_>, at: String) -> Quarantined {
         Json::Object(_) => format!("it is {}, and none of {}", item.described(), names.join(", ")),
         _ => format!("a record is an object, and this is {}", item.described()),
     };
-    Quarantined { records: None, at, what: SetAside::Record, why }
+    Quarantined { records: None, at, what: SetAside::Record, why, sensitive: false }
 }
 
 fn none_of(connector: &Connector, json: &Json<'_>) -> Unreadable {
@@ -106,9 +133,11 @@ fn none_of(connector: &Connector, json: &Json<'_>) -> Unreadable {
 struct Reader<'r, 'p> {
     payload: &'r Payload<'p>,
     maps: &'r Maps,
+    sensitive: Sensitive,
     ignored: &'r [Expr],
     reading: Reading,
-    uncovered: BTreeMap<(FieldRef, String), usize>,
+    /// By field and value whether it is sensitive, and how many records have it.
+    uncovered: BTreeMap<(FieldRef, Option<String>), (bool, usize)>,
 }
 
 impl<'r> Reader<'r, '_> {
@@ -148,8 +177,7 @@ impl<'r> Reader<'r, '_> {
             Ok((None, Item::Missing | Item::Null)) => return,
             Ok((None, item)) => {
                 let why = format!("a list is needed, and this is {}", item.described());
-                let fault = Fault { why, path: each.path() };
-                return self.fault(records, at, &Bases::whole(at), SetAside::Record, fault);
+                return self.fault(records, at, &Bases::whole(at), SetAside::Record, each.fault(why));
             }
             Err(fault) => return self.fault(records, at, &Bases::whole(at), SetAside::Record, fault),
         };
@@ -164,12 +192,10 @@ impl<'r> Reader<'r, '_> {
 
     fn record(&mut self, records: &'r Records, scope: &Scope<'r>, at: &str, bases: &Bases) {
         let id = match records.id.value(scope) {
-            Ok(item) if item.is_known() => {
-                super::convert::text(item).map_err(|why| Fault { why, path: records.id.path() })
-            }
+            Ok(item) if item.is_known() => super::convert::text(item).map_err(|why| records.id.fault(why)),
             Ok(item) => {
                 let said = if item == Item::Missing { "missing" } else { "empty" };
-                Err(Fault { why: format!("its id is {said}"), path: records.id.path() })
+                Err(records.id.fault(format!("its id is {said}")))
             }
             Err(fault) => Err(fault),
         };
@@ -213,20 +239,26 @@ impl<'r> Reader<'r, '_> {
     }
 
     fn fault(&mut self, records: &Records, at: &str, bases: &Bases, what: SetAside, fault: Fault) {
-        let place = fault.path.map_or_else(|| at.to_owned(), |(name, path)| bases.place(name, &path));
+        let Fault { why, path, sensitive } = fault;
+        let place = path.map_or_else(|| at.to_owned(), |(name, path)| bases.place(name, &path));
+        let withheld = sensitive && self.sensitive == Sensitive::Withheld;
         self.reading.quarantined.push(Quarantined {
             records: Some(records.name.clone()),
             at: self.payload.at(&place),
             what,
-            why: fault.why,
+            why: if withheld { WITHHELD.to_owned() } else { why },
+            sensitive,
         });
     }
 
-    fn cover(&mut self, field: &FieldRef, uncovered: Vec<String>) {
+    fn cover(&mut self, field: &FieldRef, source: &Source, uncovered: Vec<String>) {
+        let sensitive = source.purpose.is_some();
         for value in uncovered {
+            let value = Some(value).filter(|_| !sensitive || self.sensitive == Sensitive::Told);
+            let key = (field.clone(), value);
             // A payload in which every value is another one is no reason to keep them all.
-            if self.uncovered.len() < UNCOVERED_MOST || self.uncovered.contains_key(&(field.clone(), value.clone())) {
-                *self.uncovered.entry((field.clone(), value)).or_default() += 1;
+            if self.uncovered.len() < UNCOVERED_MOST || self.uncovered.contains_key(&key) {
+                self.uncovered.entry(key).or_insert((sensitive, 0)).1 += 1;
             }
         }
     }
@@ -234,7 +266,9 @@ impl<'r> Reader<'r, '_> {
     fn finish(self) -> Reading {
         let mut reading = self.reading;
         let uncovered = self.uncovered.into_iter();
-        reading.uncovered = uncovered.map(|((field, value), records)| Uncovered { field, value, records }).collect();
+        let uncovered =
+            uncovered.map(|((field, value), (sensitive, records))| Uncovered { field, value, records, sensitive });
+        reading.uncovered = uncovered.collect();
         reading.uncovered.sort_by(|a, b| (&a.field, b.records, &a.value).cmp(&(&b.field, a.records, &b.value)));
         reading
     }

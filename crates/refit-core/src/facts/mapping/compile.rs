@@ -1,6 +1,7 @@
 //! From the document to what payloads are read with: expressions compiled, fields looked up, and what is wrong with either.
 
 mod asking;
+mod sensitive;
 
 use super::document::{
     AssignmentDocument, ConnectorDocument, DetailedSourceDocument, Formula, InstallsDocument, KeySourceDocument,
@@ -12,6 +13,7 @@ use crate::facts::{Field, FieldRef, Fields, Kind, Root};
 use crate::policy::diagnostic::{Diagnostic, Files, did_you_mean};
 use crate::policy::load::Written;
 use crate::policy::syntax::Step;
+use sensitive::Mark;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -53,6 +55,10 @@ pub(super) struct Source {
     pub kind: Kind,
     /// All values that it can have; empty where it can have any.
     pub only: Vec<SmolStr>,
+    /// Where what it reads is sensitive: what its answer is kept for.
+    pub purpose: Option<SmolStr>,
+    /// Whether a value that no map covers is none, since it is what the system writes of something sensitive.
+    pub only_mapped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +98,25 @@ pub(super) enum Assignment {
     Said(Box<Source>),
 }
 
+impl Connector {
+    /// The fields of which the connector keeps an answer alone, since what they are read from is sensitive, and what for.
+    pub fn purposes(&self) -> BTreeMap<FieldRef, SmolStr> {
+        let mut purposes = BTreeMap::new();
+        for (field, source) in self.records.iter().flat_map(|records| &records.fields) {
+            if let Some(purpose) = &source.purpose {
+                purposes.entry(field.clone()).or_insert_with(|| purpose.clone());
+            }
+        }
+        purposes
+    }
+
+    /// What the answer of a field is kept for in a kind of records; `None` where it is not sensitive there.
+    pub(super) fn purpose(&self, records: &str, field: &str) -> Option<&SmolStr> {
+        let kind = self.records.iter().find(|kind| kind.name == records)?;
+        kind.fields.iter().find(|(name, _)| name.to_string() == field)?.1.purpose.as_ref()
+    }
+}
+
 /// Compiles what is right, and says what is not. A part that is wrong is left out.
 pub(super) fn compile(
     written: &Written<ConnectorDocument>,
@@ -99,7 +124,7 @@ pub(super) fn compile(
     fields: &Fields,
 ) -> (Connector, Vec<Diagnostic>) {
     let document = &written.document;
-    let mut compiler = Compiler { written, files, fields, found: Vec::new() };
+    let mut compiler = Compiler { written, files, fields, found: Vec::new(), marks: Vec::new() };
     let mut records: Vec<Records> = Vec::new();
     for (index, kind) in document.records.iter().enumerate() {
         let at = [Step::Key("records"), Step::Index(index)];
@@ -114,6 +139,7 @@ pub(super) fn compile(
         }
         records.extend(compiler.records(kind, &at));
     }
+    compiler.marks.clear();
     let ignored = document.ignored.iter().enumerate().filter_map(|(index, condition)| {
         compiler.expr(condition, Names::RECORD, &[Step::Key("ignored"), Step::Index(index)])
     });
@@ -135,6 +161,8 @@ struct Compiler<'c> {
     files: &'c Files,
     fields: &'c Fields,
     found: Vec<Diagnostic>,
+    /// What is sensitive of the records that are looked at.
+    marks: Vec<Mark>,
 }
 
 impl<'c> Compiler<'c> {
@@ -157,7 +185,12 @@ impl<'c> Compiler<'c> {
 
     fn expr(&mut self, formula: &Formula, names: Names, path: &[Step<'_>]) -> Option<Expr> {
         match Expr::compile(&formula.0, names) {
-            Ok(expr) => Some(expr),
+            Ok(mut expr) => {
+                if self.touched(&expr).is_some() {
+                    expr.mark_sensitive();
+                }
+                Some(expr)
+            }
             Err(errors) => {
                 for error in errors {
                     let mut diagnostic = Diagnostic::error(error.code, error.message)
@@ -185,9 +218,16 @@ impl<'c> Compiler<'c> {
                     Some(format!("write `/{pointer}`"));
             }
         }
-        let when = self.optional(kind.when.as_ref(), names, &join(at, "when"));
-        let each = self.optional(kind.each.as_ref(), names, &join(at, "each"));
+        self.marks.clear();
+        let mut when = self.optional(kind.when.as_ref(), names, &join(at, "when"));
+        let mut each = self.optional(kind.each.as_ref(), names, &join(at, "each"));
+        self.note_sensitive(kind, each.as_ref(), at);
+        if !self.marks.is_empty() {
+            // They see the records from outside, by other names.
+            [&mut when, &mut each].into_iter().flatten().for_each(Expr::mark_sensitive);
+        }
         let id = self.expr(&kind.id, names, &join(at, "id"));
+        self.keeps_nothing_sensitive(id.as_ref(), &join(at, "id"));
         let observed = kind
             .observed
             .as_ref()
@@ -294,7 +334,7 @@ impl<'c> Compiler<'c> {
         path: &[Step<'_>],
         from: &[Step<'_>],
     ) -> Option<Source> {
-        let expr = self.expr(&source.from, names, from);
+        let mut expr = self.expr(&source.from, names, from);
         let only = field.filter(|field| field.closed).map(|field| field.values.clone()).unwrap_or_default();
         self.values(source, &only, path);
         let time = match source.time.as_deref().map(TimeFormat::parse) {
@@ -317,7 +357,10 @@ impl<'c> Compiler<'c> {
             values.insert(theirs.clone(), ours);
         }
         let otherwise = source.otherwise.as_deref().map(SmolStr::new);
-        Some(Source { expr: expr?, values, otherwise, time, never: source.never.clone(), kind, only })
+        let mapped = !values.is_empty() || !only.is_empty();
+        let (purpose, only_mapped) = self.purpose(source, expr.as_mut(), kind, mapped, path, from);
+        let never = source.never.clone();
+        Some(Source { expr: expr?, values, otherwise, time, never, kind, only, purpose, only_mapped })
     }
 
     /// What values are mapped to has to be among those that the field can have.
@@ -375,6 +418,7 @@ impl<'c> Compiler<'c> {
                 self.report_key("connector/weak-key", "a weak key", &condition, label);
             }
             let expr = self.expr(from, names, &at);
+            self.keeps_nothing_sensitive(expr.as_ref(), &at);
             let strong_if = self.optional(strong_if, names, &condition);
             compiled.extend(expr.map(|expr| KeySource { kind, expr, strong_if }));
         }
@@ -385,9 +429,16 @@ impl<'c> Compiler<'c> {
         let names = Names::ITEM;
         let title = &installs.title;
         let of_title = join(at, "title");
-        let mut named = |formula: &Option<Formula>, key: &'static str| {
-            self.optional(formula.as_ref(), names, &join(&of_title, key))
+        let each = self.optional(installs.each.as_ref(), Names::RECORD, &join(at, "each"));
+        let outside = self.within(each.as_ref());
+        let mut kept = |formula: &Option<Formula>, path: Path<'_>| {
+            let expr = self.optional(formula.as_ref(), names, &path);
+            self.keeps_nothing_sensitive(expr.as_ref(), &path);
+            expr
         };
+        let version = kept(&installs.version, join(at, "version"));
+        let path = kept(&installs.path, join(at, "path"));
+        let mut named = |formula: &Option<Formula>, key: &'static str| kept(formula, join(&of_title, key));
         let bundle_id = named(&title.bundle_id, "bundle_id");
         let package = named(&title.package, "package");
         let product_code = named(&title.product_code, "product_code");
@@ -398,18 +449,10 @@ impl<'c> Compiler<'c> {
             self.report_key("connector/no-title", "installs without a title", &of_title, label).help =
                 Some("add `bundle_id:`, `package:`, `product_code:` or `name:`".to_owned());
         }
-        Installs {
-            each: self.optional(installs.each.as_ref(), Names::RECORD, &join(at, "each")),
-            when: self.optional(installs.when.as_ref(), names, &join(at, "when")),
-            bundle_id,
-            package,
-            product_code,
-            name,
-            publisher,
-            version: self.optional(installs.version.as_ref(), names, &join(at, "version")),
-            path: self.optional(installs.path.as_ref(), names, &join(at, "path")),
-            complete: installs.complete,
-        }
+        let when = self.optional(installs.when.as_ref(), names, &join(at, "when"));
+        self.marks.truncate(outside);
+        let complete = installs.complete;
+        Installs { each, when, bundle_id, package, product_code, name, publisher, version, path, complete }
     }
 
     fn relation(&mut self, relation: &RelationDocument, of: Subject, at: &[Step<'_>]) -> Relations {
@@ -423,6 +466,8 @@ impl<'c> Compiler<'c> {
             let label = "these records are about a device".to_owned();
             self.report("connector/relation", "only people have managers", &join(at, "relation"), label);
         }
+        let each = self.optional(relation.each.as_ref(), Names::RECORD, &join(at, "each"));
+        let outside = self.within(each.as_ref());
         let path = join(at, "assignment");
         let kinds = self.fields.get(&FieldRef::device("assignment"));
         let assignment = match &relation.assignment {
@@ -436,12 +481,9 @@ impl<'c> Compiler<'c> {
             let label = "only `assigned` says how a device is assigned".to_owned();
             self.report_key("connector/relation", "an assignment of something else", &path, label);
         }
-        Relations {
-            relation: relation.relation,
-            each: self.optional(relation.each.as_ref(), Names::RECORD, &join(at, "each")),
-            when: self.optional(relation.when.as_ref(), names, &join(at, "when")),
-            assignment,
-            keys: self.keys(&relation.keys, other, names, &join(at, "keys")),
-        }
+        let when = self.optional(relation.when.as_ref(), names, &join(at, "when"));
+        let keys = self.keys(&relation.keys, other, names, &join(at, "keys"));
+        self.marks.truncate(outside);
+        Relations { relation: relation.relation, each, when, assignment, keys }
     }
 }

@@ -96,7 +96,7 @@ impl Source {
             return Renamed::Item(Item::Text(known.as_str().into()));
         }
         uncovered.push(written);
-        if self.only.is_empty() { Renamed::Item(item) } else { Renamed::Missing }
+        if self.only.is_empty() && !self.only_mapped { Renamed::Item(item) } else { Renamed::Missing }
     }
 
     fn value(&self, item: Item<'_>) -> Result<Option<Said>, String> {

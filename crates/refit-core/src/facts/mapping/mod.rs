@@ -20,7 +20,7 @@ mod reading;
 #[cfg(test)]
 mod tests;
 
-pub use apply::read;
+pub use apply::{read, try_out};
 pub use compile::Connector;
 pub use draft::{Draft, draft, form, sample};
 pub use json::Json;

@@ -7,6 +7,7 @@ use super::document::{
     Subject,
 };
 use crate::facts::{Field, Fields, Kind, Root};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -19,10 +20,10 @@ pub fn model_pages(connectors: &[&Connector], fields: &Fields) -> BTreeMap<Strin
     let documents: Vec<&ConnectorDocument> = connectors.iter().map(|connector| &connector.document).collect();
     let mut pages = BTreeMap::new();
     pages.insert("README.md".to_owned(), overview(&documents, fields));
-    pages.insert("device.md".to_owned(), of_root(&documents, fields, Root::Device));
-    pages.insert("person.md".to_owned(), of_root(&documents, fields, Root::Person));
-    for document in documents {
-        pages.insert(format!("{}.md", document.connector), system(document, fields));
+    pages.insert("device.md".to_owned(), of_root(connectors, fields, Root::Device));
+    pages.insert("person.md".to_owned(), of_root(connectors, fields, Root::Person));
+    for connector in connectors {
+        pages.insert(format!("{}.md", connector.document.connector), system(connector, fields));
     }
     pages
 }
@@ -79,13 +80,14 @@ fn overview(documents: &[&ConnectorDocument], fields: &Fields) -> String {
 }
 
 /// The page of devices or of people.
-fn of_root(documents: &[&ConnectorDocument], fields: &Fields, root: Root) -> String {
+fn of_root(connectors: &[&Connector], fields: &Fields, root: Root) -> String {
     let mut text = format!("# What systems call the fields of a {}\n\n", root.name()) + GENERATED;
     for field in said_by_systems(fields, root) {
         let name = field.name.to_string();
         let _ = writeln!(text, "## {name}\n\n{} It is {}{}.\n", field.doc, field.kind.described(), values(field));
         let mut rows = String::new();
-        for document in documents {
+        for connector in connectors {
+            let document = &connector.document;
             for records in &document.records {
                 let Some(source) = records.fields.get(&name) else { continue };
                 let source = source.detailed();
@@ -99,7 +101,7 @@ fn of_root(documents: &[&ConnectorDocument], fields: &Fields, root: Root) -> Str
                     cell(&written(&source, field)),
                     cell(source.fresh.as_deref().or(records.fresh.as_deref()).unwrap_or_default()),
                     cell(source.owner.as_deref().or(records.owner.as_deref()).unwrap_or_default()),
-                    cell(source.meaning.as_deref().unwrap_or_default()),
+                    cell(&differs(&source, connector.purpose(&records.records, &name))),
                 );
             }
         }
@@ -110,8 +112,9 @@ fn of_root(documents: &[&ConnectorDocument], fields: &Fields, root: Root) -> Str
             text += &rows;
             text.push('\n');
         }
-        let without: Vec<String> = documents
+        let without: Vec<String> = connectors
             .iter()
+            .map(|connector| &connector.document)
             .filter_map(|document| Some(format!("- {}: {}", document.name, document.none.get(&name)?)))
             .collect();
         if !without.is_empty() {
@@ -122,7 +125,8 @@ fn of_root(documents: &[&ConnectorDocument], fields: &Fields, root: Root) -> Str
 }
 
 /// The page of one system.
-fn system(document: &ConnectorDocument, fields: &Fields) -> String {
+fn system(connector: &Connector, fields: &Fields) -> String {
+    let document = &connector.document;
     let mut text = format!("# {}\n\n", document.name) + GENERATED;
     if let Some(about) = &document.about {
         let _ = writeln!(text, "{}\n", one_line(about));
@@ -156,7 +160,7 @@ fn system(document: &ConnectorDocument, fields: &Fields) -> String {
         text.push('\n');
     }
     for records in &document.records {
-        text += &self::records(records, fields);
+        text += &self::records(connector, records, fields);
     }
     if !document.none.is_empty() {
         text += "## What it has nothing of\n\n| field | why |\n| --- | --- |\n";
@@ -175,7 +179,7 @@ fn system(document: &ConnectorDocument, fields: &Fields) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-fn records(records: &RecordsDocument, fields: &Fields) -> String {
+fn records(connector: &Connector, records: &RecordsDocument, fields: &Fields) -> String {
     let of = if records.of == Subject::Device { "a device" } else { "a person" };
     let mut text = format!("## {}: {of}\n\n", records.records);
     if let Some(meaning) = &records.meaning {
@@ -216,7 +220,7 @@ fn records(records: &RecordsDocument, fields: &Fields) -> String {
         let source = source.detailed();
         let field = fields.iter().find(|field| field.name.to_string() == *name);
         let read = field.map(|field| written(&source, field)).unwrap_or_default();
-        row(&format!("`{name}`"), &source.from.0, &read, source.meaning.as_deref().unwrap_or_default());
+        row(&format!("`{name}`"), &source.from.0, &read, &differs(&source, connector.purpose(&records.records, name)));
     }
     for installs in &records.installs {
         let there = installs.each.as_ref().map_or("record", |each| each.0.as_str());
@@ -233,6 +237,12 @@ fn records(records: &RecordsDocument, fields: &Fields) -> String {
         };
         row(relation.relation.name(), &keys.join(", "), &how, relation.meaning.as_deref().unwrap_or_default());
     }
+    if !records.sensitive.is_empty() {
+        text += "\nSensitive: what it is itself is neither kept nor shown.\n\n| there | what the answer is for |\n| --- | --- |\n";
+        for (place, purpose) in &records.sensitive {
+            let _ = writeln!(text, "| {} | {} |", code(place), cell(purpose.as_deref().unwrap_or_default()));
+        }
+    }
     text + "\n"
 }
 
@@ -243,6 +253,12 @@ fn key_parts(key: &KeySourceDocument) -> (&str, Option<&str>, &str) {
             (&key.from.0, key.strong_if.as_ref().map(|it| it.0.as_str()), key.meaning.as_deref().unwrap_or_default())
         }
     }
+}
+
+/// What the system means by a value, and of a sensitive one what its answer is kept for.
+fn differs(source: &DetailedSourceDocument, purpose: Option<&SmolStr>) -> String {
+    let kept = purpose.map(|purpose| format!("Sensitive: this answer alone is kept. What for: {purpose}"));
+    source.meaning.clone().into_iter().chain(kept).collect::<Vec<_>>().join(" ")
 }
 
 /// How a value becomes one of the field.

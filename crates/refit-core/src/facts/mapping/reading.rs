@@ -125,6 +125,9 @@ pub struct Quarantined {
     pub what: SetAside,
     /// Why, in words.
     pub why: String,
+    /// Whether it is about something sensitive: then the words tell nothing of it, unless the payload was only tried out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 /// How much is set aside.
@@ -148,8 +151,12 @@ pub enum SetAside {
 pub struct Uncovered {
     /// The field.
     pub field: FieldRef,
-    /// The value, as the system writes it.
-    pub value: String,
+    /// The value, as the system writes it; nothing where it is sensitive, unless the payload was only tried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     /// How many records have it.
     pub records: usize,
+    /// Whether it is sensitive.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }

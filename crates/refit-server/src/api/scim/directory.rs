@@ -1,9 +1,9 @@
 //! The resources that there are, and whose: found by name and by address without looking through everybody.
 
-use super::person::{RECORD, email};
+use super::person::email;
 use imbl::{OrdMap, ordmap::DiffItem};
 use jiff::Timestamp;
-use refit_core::control::{PersonRecord, Plain, State, groups::MEMBERSHIPS};
+use refit_core::control::{PersonRecord, Plain, State, account::RECORD, groups::MEMBERSHIPS};
 use refit_model::PersonId;
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
@@ -81,12 +81,9 @@ impl Directory {
         self.with(state, |index| index.named.get(&(source.clone(), name.to_lowercase())).cloned())
     }
 
-    /// The only person with an address; `None` where that is nobody, or several.
-    pub(super) fn with_address(&self, state: &State, address: &str) -> Option<PersonId> {
-        self.with(state, |index| {
-            let people = index.addresses.get(&address.to_lowercase())?;
-            people.first().filter(|_| people.len() == 1).cloned()
-        })
+    /// The people with an address, in the order of their ids; those who have given it up are among them.
+    pub(super) fn with_address(&self, state: &State, address: &str) -> Vec<PersonId> {
+        self.with(state, |index| index.addresses.get(&address.to_lowercase()).into_iter().flatten().cloned().collect())
     }
 
     /// The people of whom a source has a resource, in the order of their ids.
@@ -211,6 +208,6 @@ mod tests {
         assert_eq!(directory.of_source(&state, "okta"), ["p1", "p2"].map(PersonId::new));
         state.people.remove(&PersonId::new("p1"));
         assert_eq!(directory.named(&state, &okta, "ada"), None);
-        assert_eq!(directory.with_address(&state, "ada"), None);
+        assert_eq!(directory.with_address(&state, "ada"), []);
     }
 }

@@ -1,12 +1,9 @@
 //! The facts that a resource says of a person, by the names of Refit's model.
 
 use super::schema::ENTERPRISE;
-use refit_core::control::Plain;
+use refit_core::control::{Plain, account::RECORD};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
-
-/// What a source's own record of a person is kept under, beside the facts that are read from it.
-pub(super) const RECORD: &str = "scim";
 
 /// The facts of a person, with the record itself; `None` where nothing is said of a fact. `address_of` knows the address of another
 /// person by the id of its resource.

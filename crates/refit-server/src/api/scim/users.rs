@@ -17,7 +17,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use refit_core::control::{Input, Plain, groups::MEMBERSHIPS};
+use refit_core::control::{Input, Plain, account::Account, groups::MEMBERSHIPS};
 use refit_model::PersonId;
 use scim_v2::filter::Filter;
 use serde_json::{Map, Value, json};
@@ -54,9 +54,8 @@ pub(super) async fn create(State(api): State<Api>, asking: Asking, request: Requ
     let _alone = api.inner.compared.lock().await;
     let view = api.shell().view();
     not_taken(&api, &view, &asking, &sent, None)?;
-    // Whom another system knows by the same address is the same person.
-    let known = person::email(&sent).and_then(|address| api.inner.directory.with_address(&view.state, &address));
-    let person = known.unwrap_or_else(|| PersonId::new(uuid::Uuid::now_v7().simple().to_string()));
+    let person = known(&api, &view, &sent);
+    let person = person.unwrap_or_else(|| PersonId::new(uuid::Uuid::now_v7().simple().to_string()));
     if let Some(there) = resource(&view.state, &asking.source, &person) {
         return Err(Refused::taken(format!("there is a user with that address already: its id is `{}`", there.id)));
     }
@@ -67,6 +66,15 @@ pub(super) async fn create(State(api): State<Api>, asking: Asking, request: Requ
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// Who has the address already: whom another system knows by it is the same person, and not whoever has given it up. `None` where that is
+/// nobody, or several.
+fn known(api: &Api, view: &View, sent: &Map<String, Value>) -> Option<PersonId> {
+    let address = person::email(sent)?;
+    let account = Account::of(&Value::Object(sent.clone()).to_string());
+    let people = api.inner.directory.with_address(&view.state, &address);
+    view.state.whose(people, &address, &account)
 }
 
 /// All that is said of a person anew: what is left out is no longer said.

@@ -5,13 +5,18 @@ use crate::{
     terminal::{self, CHANGE, FAINT, HEADING, URGENT, paint},
 };
 use refit_core::facts::{
-    Value,
+    FieldRef, Value,
     mapping::{Install, Key, Reading, Record, Said, SetAside, Strength},
 };
-use std::fmt::Write as _;
+use smol_str::SmolStr;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-/// The records, at most so many, with what was set aside and what no map covers.
-pub fn reading(reading: &Reading, most: usize) -> String {
+/// Behind what is shown of something sensitive to whoever has the payload before them.
+const KEPT_NOWHERE: &str = "  sensitive: kept nowhere, and shown nowhere else";
+
+/// The records, at most so many, with what was set aside and what no map covers. `purposes` are those of the fields of which an answer alone is
+/// kept.
+pub fn reading(reading: &Reading, purposes: &BTreeMap<FieldRef, SmolStr>, most: usize) -> String {
     let mut text = String::new();
     for record in reading.records.iter().take(most) {
         text += &self::record(record);
@@ -28,14 +33,30 @@ pub fn reading(reading: &Reading, most: usize) -> String {
                 SetAside::Install => "an install".to_owned(),
                 SetAside::Relation => "a relation".to_owned(),
             };
-            let _ = writeln!(text, "  {at}  {}  {}", paint(HEADING, what), set_aside.why);
+            let kept = if set_aside.sensitive { paint(FAINT, KEPT_NOWHERE) } else { String::new() };
+            let _ = writeln!(text, "  {at}  {}  {}{kept}", paint(HEADING, what), set_aside.why);
         }
         text.push('\n');
     }
     if !reading.uncovered.is_empty() {
         let _ = writeln!(text, "{}", paint(CHANGE, "values that no map covers"));
         for value in &reading.uncovered {
-            let _ = writeln!(text, "  {}  {:?}  in {}", value.field, value.value, counted(value.records, "record"));
+            let said = value.value.as_deref().unwrap_or_default();
+            let kept = if value.sensitive { paint(FAINT, KEPT_NOWHERE) } else { String::new() };
+            let _ = writeln!(text, "  {}  {said:?}  in {}{kept}", value.field, counted(value.records, "record"));
+        }
+        text.push('\n');
+    }
+    let said: Vec<_> =
+        purposes.iter().filter(|(field, _)| reading.records.iter().any(|it| it.facts.contains_key(field))).collect();
+    if !said.is_empty() {
+        let _ = writeln!(
+            text,
+            "{}",
+            paint(HEADING, "sensitive: of what it is read from this answer alone is kept, and what for")
+        );
+        for (field, purpose) in said {
+            let _ = writeln!(text, "  {field}  {purpose}");
         }
         text.push('\n');
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::facts::estate::{Entity, REFIT};
 use crate::facts::identity::{RecordId, Sighting};
+use crate::facts::mapping::Install;
 
 fn laptop(source_id: &str, facts: &[(&str, Option<&str>)]) -> Record {
     record(Subject::Device, source_id, &[(KeyKind::Serial, "C02XK1")], facts)
@@ -74,4 +75,62 @@ fn an_agent_that_was_there_first_gives_the_id_and_a_device_that_lives_is_not_ret
     assert_eq!(device.told[REFIT].facts.values().map(ToString::to_string).collect::<Vec<_>>(), ["active"]);
     // The same again is no news, and what is older changes nothing.
     assert_eq!(estate.registry.observe_own([agent("a1", 0)]), []);
+}
+
+/// A record of the laptop that lists the editor, as device management last heard of it.
+fn lists(id: &str, version: &str, heard: i64, enrolled: i64) -> Record {
+    let moment = |name: &str, at: i64| (FieldRef::device(name), Said::Value(Value::Time(time(at))));
+    Record {
+        observed: Some(time(heard)),
+        facts: [moment("seen", heard), moment("enrolled", enrolled)].into(),
+        installs: vec![Install { name: Some("Editor".into()), version: Some(version.into()), ..Install::default() }],
+        installs_complete: true,
+        ..laptop(id, &[])
+    }
+}
+
+#[test]
+fn of_two_records_of_one_device_the_one_that_was_told_last_says_what_is_installed() {
+    let versions = |estate: &Estate| -> Vec<String> {
+        let [device] = entities(estate, 100).try_into().unwrap();
+        assert!(device.ids.len() >= 2, "it is one device");
+        device.installs["mdm"].iter().filter_map(|install| Some(install.version.as_ref()?.to_string())).collect()
+    };
+    let (old, new) = (lists("9", "1.0.0", 10, 0), lists("10", "2.0.0", 40, 20));
+    let again = lists("9", "1.5.0", 60, 45);
+    // Neither the order in which they are read nor that of their ids matters.
+    for orders in [[old.clone(), new.clone()], [new.clone(), old.clone()]] {
+        let mut estate = Estate::default();
+        take(&mut estate, "mdm", 50, orders.to_vec()).unwrap();
+        assert_eq!(versions(&estate), ["2.0.0"]);
+        let mut one_by_one = Estate::default();
+        for record in orders {
+            let incoming = Incoming {
+                source: "mdm",
+                records: vec![record],
+                whole: [].into(),
+                partial: [].into(),
+                resting: [].into(),
+                at: time(50),
+                shrink_limit: None,
+            };
+            one_by_one.take(incoming, |record, _| format!("{record}").into()).unwrap();
+        }
+        assert_eq!(versions(&one_by_one), ["2.0.0"]);
+        let (fields, authority, staleness) = (Fields::builtin(), Authority::default(), Staleness::default());
+        let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(100) };
+        let id = entities(&estate, 100)[0].id.clone();
+        assert_eq!(estate.device(&id, &rules).unwrap().installs, BTreeMap::from([("mdm".into(), 1)]));
+    }
+    // What the system says later counts, whichever of its records says so; one that does not list anything takes nothing away.
+    let mut estate = Estate::default();
+    take(&mut estate, "mdm", 70, vec![new.clone(), again]).unwrap();
+    assert_eq!(versions(&estate), ["1.5.0"]);
+    let silent = Record { installs: Vec::new(), installs_complete: false, ..lists("9", "", 60, 45) };
+    take(&mut estate, "mdm", 80, vec![new.clone(), silent]).unwrap();
+    assert_eq!(versions(&estate), ["2.0.0"]);
+    // That nothing is installed any more is said by an empty list.
+    let erased = Record { installs: Vec::new(), ..lists("11", "", 90, 85) };
+    take(&mut estate, "mdm", 90, vec![new, erased]).unwrap();
+    assert_eq!(versions(&estate), [""; 0]);
 }

@@ -26,11 +26,8 @@ impl<'r> Reader<'r, '_> {
             let item = source.expr.value(scope)?;
             let items = item.items().unwrap_or_else(|| vec![item]);
             for item in items.into_iter().filter(Item::is_known) {
-                let path = source.expr.path();
-                let text = convert::text(item).map_err(|why| Fault {
-                    why: format!("the key {}: {why}", source.kind.name()),
-                    path: path.clone(),
-                })?;
+                let text = convert::text(item)
+                    .map_err(|why| source.expr.fault(format!("the key {}: {why}", source.kind.name())))?;
                 let strong = match &source.strong_if {
                     Some(condition) => condition.holds(scope)?,
                     None => true,
@@ -46,7 +43,7 @@ impl<'r> Reader<'r, '_> {
                     Err(why) => {
                         let what = SetAside::Key(SmolStr::new_static(source.kind.name()));
                         let why = format!("\"{}\" identifies nothing: {why}", super::super::json::shortened(&text));
-                        self.fault(records, &bases.0[0], bases, what, Fault { why, path });
+                        self.fault(records, &bases.0[0], bases, what, source.expr.fault(why));
                     }
                 }
             }
@@ -64,12 +61,13 @@ impl<'r> Reader<'r, '_> {
         at: &str,
     ) -> Option<Said> {
         let maps = self.maps;
-        let converted = source.expr.value(scope).and_then(|item| {
-            source.convert(item, maps.get(field)).map_err(|why| Fault { why, path: source.expr.path() })
-        });
+        let converted = source
+            .expr
+            .value(scope)
+            .and_then(|item| source.convert(item, maps.get(field)).map_err(|why| source.expr.fault(why)));
         match converted {
             Ok(converted) => {
-                self.cover(field, converted.uncovered);
+                self.cover(field, source, converted.uncovered);
                 converted.said.map(|said| as_key(field, said))
             }
             Err(fault) => {
@@ -138,7 +136,7 @@ impl<'r> Reader<'r, '_> {
     fn try_install(&self, installs: &'r Installs, scope: &Scope<'r>) -> Result<Option<Install>, Fault> {
         if !matches!(scope[2], Item::Json(Json::Object(_))) {
             let why = format!("an install is an object, and this is {}", scope[2].described());
-            return Err(Fault { why, path: None });
+            return Err(Fault { why, path: None, sensitive: false });
         }
         if let Some(when) = &installs.when
             && !when.holds(scope)?
@@ -151,13 +149,13 @@ impl<'r> Reader<'r, '_> {
             if !item.is_known() {
                 return Ok(None);
             }
-            convert::text(item).map(Some).map_err(|why| Fault { why, path: expr.path() })
+            convert::text(item).map(Some).map_err(|why| expr.fault(why))
         };
         let version = match &installs.version {
             None => None,
             Some(expr) => match expr.value(scope)? {
                 item if !item.is_known() => None,
-                item => Some(convert::version(item).map_err(|why| Fault { why, path: expr.path() })?),
+                item => Some(convert::version(item).map_err(|why| expr.fault(why))?),
             },
         };
         let install = Install {
@@ -174,7 +172,7 @@ impl<'r> Reader<'r, '_> {
             .iter()
             .all(|name| name.is_none())
         {
-            return Err(Fault { why: "nothing says which title it is".to_owned(), path: None });
+            return Err(Fault { why: "nothing says which title it is".to_owned(), path: None, sensitive: false });
         }
         let plain = |name: &SmolStr| short(&plain_name(name, install.version.as_deref()));
         let plain_name = install.name.as_ref().map(plain);
@@ -248,10 +246,7 @@ impl<'r> Reader<'r, '_> {
             Ok(Item::Missing | Item::Null) => return None,
             Ok(item) => match item.items() {
                 Some(items) => return Some(items),
-                None => {
-                    let why = format!("a list is needed, and this is {}", item.described());
-                    Fault { why, path: each.path() }
-                }
+                None => each.fault(format!("a list is needed, and this is {}", item.described())),
             },
             Err(fault) => fault,
         };

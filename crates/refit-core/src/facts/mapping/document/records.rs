@@ -2,7 +2,7 @@
 
 use super::Formula;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// A kind of records, and what its parts mean.
@@ -30,6 +30,10 @@ pub struct RecordsDocument {
     /// Whether the system says that it is gone.
     #[serde(default)]
     pub deleted: Option<Formula>,
+    /// What of it is sensitive, such as `record.leave.kind`, and the purpose that the answer is for which is kept of it. What it is itself is
+    /// kept and told nowhere.
+    #[serde(default)]
+    pub sensitive: BTreeMap<String, Option<String>>,
     /// What identifies it, by kind.
     #[serde(default)]
     pub keys: BTreeMap<String, KeySourceDocument>,
@@ -105,6 +109,14 @@ pub struct DetailedSourceDocument {
     /// Which department answers for it.
     #[serde(default)]
     pub owner: Option<String>,
+    /// The fact is sensitive, and this is what policies need it for: of what it is read from the answer alone is kept.
+    #[serde(default, deserialize_with = "said")]
+    pub purpose: Option<String>,
+}
+
+/// A text that is empty where nothing stands behind its name: whoever writes the name means something by it.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|text| Some(text.unwrap_or_default()))
 }
 
 /// Where a key comes from.
@@ -221,7 +233,7 @@ pub enum AssignmentDocument {
     /// Always so.
     Always(AssignmentKind),
     /// As the record says.
-    Detailed(DetailedSourceDocument),
+    Detailed(Box<DetailedSourceDocument>),
 }
 
 /// How a device is assigned to a person.
@@ -254,6 +266,7 @@ impl SourceDocument {
                 meaning: None,
                 fresh: None,
                 owner: None,
+                purpose: None,
             },
         }
     }

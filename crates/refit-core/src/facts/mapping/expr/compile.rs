@@ -32,6 +32,7 @@ impl Names {
 pub struct Expr {
     text: SmolStr,
     root: Node,
+    sensitive: bool,
 }
 
 impl Expr {
@@ -40,7 +41,7 @@ impl Expr {
         let parsed = parse(text)?;
         let mut compiler = Compiler { parsed: &parsed, names, errors: Vec::new(), variables: Vec::new() };
         match compiler.node(&parsed.root) {
-            Some(root) if compiler.errors.is_empty() => Ok(Expr { text: text.into(), root }),
+            Some(root) if compiler.errors.is_empty() => Ok(Expr { text: text.into(), root, sensitive: false }),
             _ => Err(compiler.errors),
         }
     }
@@ -52,12 +53,48 @@ impl Expr {
 
     /// What it is for a record.
     pub fn value<'a>(&'a self, scope: &Scope<'a>) -> Result<Item<'a>, Fault> {
-        Run { scope, elements: Vec::new(), steps: 0 }.value(&self.root)
+        Run { scope, elements: Vec::new(), steps: 0 }.value(&self.root).map_err(|fault| self.marked(fault))
     }
 
     /// Whether it holds; what is missing or null does not.
     pub fn holds<'a>(&'a self, scope: &Scope<'a>) -> Result<bool, Fault> {
-        Run { scope, elements: Vec::new(), steps: 0 }.truth(&self.root)
+        Run { scope, elements: Vec::new(), steps: 0 }.truth(&self.root).map_err(|fault| self.marked(fault))
+    }
+
+    /// That its value is not what is needed.
+    pub fn fault(&self, why: impl Into<String>) -> Fault {
+        Fault { why: why.into(), path: self.path(), sensitive: self.sensitive }
+    }
+
+    fn marked(&self, fault: Fault) -> Fault {
+        Fault { sensitive: self.sensitive, ..fault }
+    }
+
+    /// It reads something sensitive: what is wrong with it may tell what that is.
+    pub fn mark_sensitive(&mut self) {
+        self.sensitive = true;
+    }
+
+    /// Whether it reads something sensitive.
+    pub fn is_sensitive(&self) -> bool {
+        self.sensitive
+    }
+
+    /// The place that it names, where it does nothing else: index of the name, and JSON pointer from there.
+    pub fn place(&self) -> Option<(usize, String)> {
+        self.root.path()
+    }
+
+    /// Every place that it reads.
+    pub fn reads(&self) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        self.root.reads(&mut found);
+        found
+    }
+
+    /// Whether what is in one of these places, or a part of it, may be its value.
+    pub fn hands_on(&self, places: &dyn Fn(&(usize, String)) -> bool) -> bool {
+        self.root.hands_on(places)
     }
 
     /// Where in the scope its value is taken from: index of the name, and JSON pointer from there.

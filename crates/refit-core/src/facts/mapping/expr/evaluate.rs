@@ -18,11 +18,13 @@ pub struct Fault {
     pub why: String,
     /// What it is about, if that is a place of the scope: index of the name, and JSON pointer from there.
     pub path: Option<(usize, String)>,
+    /// Whether the words may tell what is sensitive.
+    pub sensitive: bool,
 }
 
 impl Fault {
     pub(super) fn new(why: impl Into<String>, about: &Node) -> Self {
-        Self { why: why.into(), path: about.first_path() }
+        Self { why: why.into(), path: about.first_path(), sensitive: false }
     }
 }
 
@@ -198,7 +200,7 @@ impl<'a> Run<'a, '_> {
             let result = result.filter(|number| i64::try_from(*number).is_ok());
             return result.map(Item::Int).ok_or_else(|| {
                 let path = nodes[0].first_path().or_else(|| nodes[1].first_path());
-                Fault { why: "the result is no number".to_owned(), path }
+                Fault { why: "the result is no number".to_owned(), path, sensitive: false }
             });
         }
         if let (Some(a), Some(b)) = (number(&a), number(&b)) {

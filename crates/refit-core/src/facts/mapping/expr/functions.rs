@@ -53,6 +53,14 @@ pub enum Function {
     Last,
 }
 
+impl Function {
+    /// Whether it answers a question about a text or a list, and hands nothing of it on.
+    pub(super) fn only_answers(self) -> bool {
+        use Function::{Contains, EndsWith, Known, Matches, Size, StartsWith};
+        matches!(self, Contains | EndsWith | Known | Matches | Size | StartsWith)
+    }
+}
+
 /// A line of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {

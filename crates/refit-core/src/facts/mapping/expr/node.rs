@@ -89,6 +89,43 @@ impl Node {
         }
     }
 
+    /// Every place that it asks for anything, as name and JSON pointer; what is below a place that it names whole is asked for with it.
+    pub fn reads(&self, found: &mut Vec<(usize, String)>) {
+        match self.asked() {
+            Some(place) => found.push(place),
+            None => self.children().into_iter().for_each(|node| node.reads(found)),
+        }
+    }
+
+    /// The one place that it asks for: a path, or whether there is such a key.
+    fn asked(&self) -> Option<(usize, String)> {
+        let (whole, key) = match self {
+            Node::Has(operand, key) => (&**operand, key),
+            Node::In(nodes) => match &**nodes {
+                [Node::Text(key), whole] => (whole, key),
+                _ => return None,
+            },
+            _ => return self.path(),
+        };
+        let (name, path) = whole.path()?;
+        Some((name, format!("{path}/{}", crate::facts::mapping::json::step(key))))
+    }
+
+    /// Whether what is in one of these places, or a part of it, may be its value: not where it only answers a question about it.
+    pub fn hands_on(&self, places: &dyn Fn(&(usize, String)) -> bool) -> bool {
+        if let Some(place) = self.path() {
+            return places(&place);
+        }
+        match self {
+            Node::Not(_) | Node::And(_) | Node::Or(_) | Node::Compare(..) | Node::In(_) | Node::Has(..) => false,
+            Node::Quantified(Quantifier::Exists | Quantifier::All | Quantifier::ExistsOne, _) => false,
+            Node::Call(call) if call.function.only_answers() => false,
+            Node::If(nodes) => nodes.iter().skip(1).any(|node| node.hands_on(places)),
+            // An element is a part of the list that is looked through, which is looked at by itself.
+            _ => self.children().into_iter().any(|node| node.hands_on(places)),
+        }
+    }
+
     /// Where the first path in it leads to: what a message about the whole can point at.
     pub fn first_path(&self) -> Option<(usize, String)> {
         self.path().or_else(|| self.children().into_iter().find_map(Node::first_path))

@@ -3,6 +3,7 @@
 mod documents;
 mod hostile;
 mod maps;
+mod sensitive;
 
 use super::{Connector, load};
 use crate::facts::Fields;
