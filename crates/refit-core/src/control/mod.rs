@@ -27,6 +27,7 @@ mod history;
 mod holds;
 mod input;
 mod lookout;
+mod parts;
 mod publication;
 mod reading;
 pub mod report;
@@ -64,6 +65,7 @@ pub use input::{
     UniverseReport, Wish,
 };
 pub use lookout::Lookout;
+pub use parts::{Encoded, encode_within};
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
 pub use rollouts::{
