@@ -61,7 +61,7 @@ pub fn message_id(events: &[&str]) -> String {
 pub(super) struct Post<'p> {
     packing: Packing,
     events: Vec<(Position, &'p Pending)>,
-    /// How large it is: brackets, events, and a comma between them.
+    /// How large it is without the bracket or comma that comes next: a bracket, and events with commas between them.
     bytes: usize,
     most: usize,
 }
@@ -79,7 +79,7 @@ impl<'p> Post<'p> {
     /// Whether an event fits in. One alone always does.
     pub fn has_room_for(&self, event: &Pending) -> bool {
         let many = self.events.len() + 1;
-        many == 1 || (many <= self.most.min(event.most) && self.bytes + event.bytes + 1 <= BATCH_BYTES_MOST)
+        many == 1 || (many <= self.most.min(event.most) && self.bytes + event.bytes < BATCH_BYTES_MOST)
     }
 
     pub fn add(&mut self, position: Position, event: &'p Pending) {
