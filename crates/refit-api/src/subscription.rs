@@ -17,6 +17,9 @@ pub struct NewSubscription {
     /// Which: a condition on events, `event.type == "device.overdue"`; empty is all.
     #[serde(default)]
     pub filter: String,
+    /// Whether what waits is sent in batches (`application/cloudevents-batch+json`), and not each event by itself.
+    #[serde(default)]
+    pub batch: bool,
 }
 
 /// A subscription, and how far its deliveries are.
@@ -30,6 +33,8 @@ pub struct Subscription {
     pub url: String,
     /// Which; empty is all.
     pub filter: String,
+    /// Whether what waits is sent in batches.
+    pub batch: bool,
     /// Whether events about people are sent too.
     pub personal: bool,
     /// Who answers for it.
@@ -70,14 +75,18 @@ pub struct SubscriptionMade {
     pub secret: Option<String>,
 }
 
-/// An attempt to deliver an event.
+/// An attempt to deliver an event, or a batch of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliverySaid {
-    /// The event's id.
+    /// The `webhook-id`: the event's id, or that of the batch.
     pub id: String,
-    /// Its position in the stream.
+    /// The event's position in the stream; of a batch the first one's.
     pub position: String,
-    /// Which attempt it was, from 1.
+    /// How many events it had.
+    pub events: u64,
+    /// The position of the last of them.
+    pub last: String,
+    /// Which attempt it was, from 1; of a batch for the event that was tried most often.
     pub attempt: u32,
     /// When.
     pub at: Timestamp,

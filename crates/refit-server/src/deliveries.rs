@@ -17,7 +17,7 @@ use refit_connect::outbound::{Outbound, Secret};
 use refit_core::{
     business::{Filter, Position},
     control::{State, SubscriptionRecord, secret_text},
-    delivery::{Attempt, Ended, Keys, Machine},
+    delivery::{Attempt, Ended, Keys, Machine, Packing},
 };
 use ring::hmac;
 use sending::{Sent, send};
@@ -233,16 +233,18 @@ impl Inner {
                         line.kept.machine.resume(self.shell.now());
                         line.dirty = true;
                     }
+                    line.kept.machine.pack(packing(record));
                     (line.record, line.wanted) = (record.clone(), wanted);
                 }
                 None => {
-                    let kept = match self.shelf.read(id) {
+                    let mut kept = match self.shelf.read(id) {
                         Some(mut kept) => {
                             kept.machine.rewind(self.head);
                             kept
                         }
                         None => Kept::new(Machine::new(id.clone(), Position::after(record.after))),
                     };
+                    kept.machine.pack(packing(record));
                     lines.insert(id.clone(), Line { kept, record: record.clone(), wanted, dirty: true });
                 }
             }
@@ -271,7 +273,8 @@ impl Inner {
             let mut lines = self.lines();
             let Some(line) = lines.get_mut(&id).filter(|line| line.kept.machine.cursor() == after) else { continue };
             for (position, event) in &part.items {
-                line.kept.machine.offer(*position, Keys::of(event), now);
+                let bytes = serde_json::to_vec(event).map_or(0, |json| json.len());
+                line.kept.machine.offer(*position, Keys::of(event), bytes, now);
             }
             line.kept.machine.pass(part.next);
             line.dirty = true;
@@ -319,14 +322,15 @@ impl Inner {
     }
 
     fn ended(&self, sent: Sent) {
-        let Sent { subscription, position, delivery, ended } = sent;
+        let Sent { subscription, positions, unwanted, delivery, ended } = sent;
         let now = self.shell.now();
         if let Ended::Failed { why, .. } = &ended {
-            tracing::debug!(%subscription, %position, %why, "a delivery failed");
+            tracing::debug!(%subscription, position = %delivery.position, events = delivery.events, %why, "a delivery failed");
         }
         let mut lines = self.lines();
         let Some(line) = lines.get_mut(&subscription) else { return };
-        line.kept.machine.ended(position, ended, now);
+        line.kept.machine.ended(&unwanted, Ended::Unwanted, now);
+        line.kept.machine.ended(&positions, ended, now);
         line.kept.note(delivery);
         line.dirty = true;
     }
@@ -373,4 +377,9 @@ impl Inner {
     fn secrets(&self, subscription: &str, record: &SubscriptionRecord, now: Timestamp) -> Vec<Secret> {
         record.secrets(now).into_iter().filter_map(|number| self.secret(subscription, number)).collect()
     }
+}
+
+/// How a subscription is sent its events.
+fn packing(record: &SubscriptionRecord) -> Packing {
+    if record.batch { Packing::Batch } else { Packing::One }
 }

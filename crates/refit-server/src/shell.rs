@@ -27,7 +27,7 @@ use refit_core::{
     policy::resolve::Titles,
 };
 use refit_model::DeviceId;
-use refit_store::{AppendError, Blob, Fence, Store, StoreError};
+use refit_store::{AppendError, BODY_BYTES_MAX, Blob, Fence, Store, StoreError};
 use replay::Past;
 use smol_str::SmolStr;
 use std::{
@@ -58,6 +58,8 @@ struct Shared {
     fence: Fence,
     catalog: Titles,
     clock: Arc<dyn Clock>,
+    /// How large the body of an entry may be.
+    body_bytes_most: usize,
     /// Swapped, never locked: the evaluator yields to others, and whoever holds a lock must not.
     view: ArcSwap<View>,
     head: watch::Sender<u64>,
@@ -161,6 +163,17 @@ impl Shell {
         catalog: Titles,
         clock: Arc<dyn Clock>,
     ) -> Result<Shell, TellError> {
+        Shell::within(store, fence, catalog, clock, BODY_BYTES_MAX).await
+    }
+
+    /// As [`Shell::open`], with bodies of at most so many bytes.
+    async fn within(
+        store: Arc<dyn Store>,
+        fence: Fence,
+        catalog: Titles,
+        clock: Arc<dyn Clock>,
+        body_bytes_most: usize,
+    ) -> Result<Shell, TellError> {
         let state = replay::replay(&store, &catalog, None).await?;
         let effects = Effects::default();
         // Values of people whose erasure was logged and then interrupted.
@@ -182,6 +195,7 @@ impl Shell {
             fence,
             catalog,
             clock,
+            body_bytes_most,
             effects,
         });
         for person in left {

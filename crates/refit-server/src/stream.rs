@@ -96,13 +96,20 @@ pub(crate) async fn part(
     Ok(part)
 }
 
-/// The event at a position; `None` where there is none.
-pub(crate) async fn one(shell: &Shell, position: Position) -> Result<Option<CloudEvent>, StreamError> {
-    let stored = shell.store().read(position.seq.saturating_sub(1), 1).await?;
-    let Some(entry) = stored.first().filter(|entry| entry.seq == position.seq) else { return Ok(None) };
-    let found = derived(shell, entry)?.into_iter().find(|(here, _)| *here == position);
-    let event = found.map(|(here, derived)| CloudEvent::new(here.seq, here.index, entry.at, &derived));
-    Ok(event.transpose()?)
+/// The events at positions, which ascend. Where there is none at one of them it is left out.
+pub(crate) async fn at(shell: &Shell, positions: &[Position]) -> Result<Vec<(Position, CloudEvent)>, StreamError> {
+    let mut found = Vec::new();
+    for of_entry in positions.chunk_by(|one, next| one.seq == next.seq) {
+        let Some(seq) = of_entry.first().map(|position| position.seq) else { continue };
+        let stored = shell.store().read(seq.saturating_sub(1), 1).await?;
+        let Some(entry) = stored.first().filter(|entry| entry.seq == seq) else { continue };
+        for (here, derived) in derived(shell, entry)? {
+            if of_entry.binary_search(&here).is_ok() {
+                found.push((here, CloudEvent::new(here.seq, here.index, entry.at, &derived)?));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What an entry means. The ids of devices are at least as new as the entry: it was shown before it could be read.

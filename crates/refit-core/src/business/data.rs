@@ -37,7 +37,7 @@ pub struct StandingData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub was_due: Option<Timestamp>,
-    /// What obliges it: advisories, and `stale`, `missing`, `forbidden`.
+    /// What obliges it: advisories, and `stale`, `missing`, `forbidden`. Of very many advisories only some; `exposure.opened` tells of all.
     pub obligations: Vec<String>,
     /// Whether any advisory among them is known to be exploited.
     pub kev: bool,

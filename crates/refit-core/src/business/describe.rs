@@ -39,7 +39,8 @@ pub fn asyncapi() -> Value {
         "info": {
             "title": "Refit",
             "version": "1",
-            "description": "Business events of a Refit server, as CloudEvents 1.0. See docs/events/README.md.",
+            "description": "Business events of a Refit server, as CloudEvents 1.0. Subscriptions are sent the same, each by itself or \
+                many in one post (application/cloudevents-batch+json). See docs/events/README.md.",
             "license": { "name": "Apache-2.0" },
             "tags": tags,
         },

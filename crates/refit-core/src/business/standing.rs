@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn noted(found: &mut Found<'_>, noted: &ObligationsNoted) {
     found.devices(Kind::DeviceSeen, &noted.seen);
     for change in &noted.stands {
-        stands(found, change);
+        if !change.goes_on {
+            stands(found, change);
+        }
         exposures(found, change);
     }
     found.devices(Kind::DeviceUnseen, &noted.unseen);

@@ -893,6 +893,9 @@ pub struct StandingChange {
     pub is: Option<SlotStanding>,
     /// The devices.
     pub devices: DeviceSet,
+    /// Whether this only goes on with what the entry before said of the same slot and devices: exposures that had no room there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
 }
 
 /// What was published for the devices of one cohort.

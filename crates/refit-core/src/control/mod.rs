@@ -28,6 +28,7 @@ mod history;
 mod holds;
 mod input;
 mod lookout;
+mod parts;
 mod publication;
 mod reading;
 pub mod report;
@@ -65,6 +66,7 @@ pub use input::{
     UniverseReport, Wish,
 };
 pub use lookout::Lookout;
+pub use parts::{Encoded, encode_within};
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
 pub use rollouts::{
@@ -75,6 +77,8 @@ pub use rollouts::{
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;
 pub use state::*;
-pub use subscription::{ROTATION, SUBSCRIPTIONS_MOST, SubscriptionInput, SubscriptionRecord, secret_text};
+pub use subscription::{
+    ROTATION, SUBSCRIPTIONS_MOST, SubscriptionInput, SubscriptionRecord, SubscriptionTerms, secret_text,
+};
 pub use token::{Actor, Bearer, Scope, TokenRecord};
 pub use unread::{Unread, unread};

@@ -27,6 +27,9 @@ pub struct SubscriptionRecord {
     pub url: SmolStr,
     /// Which: a condition on events; empty is all.
     pub filter: SmolStr,
+    /// Whether what waits is sent in batches, and not each event by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub batch: bool,
     /// Whether events about people are sent too: whether whoever made it may read what is personal.
     pub personal: bool,
     /// Who answers for it.
@@ -42,19 +45,28 @@ pub struct SubscriptionRecord {
     pub before_until: Option<Timestamp>,
 }
 
+/// What somebody wants to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubscriptionTerms {
+    /// What it is for.
+    pub name: SmolStr,
+    /// Where events are sent. Whether that is an address to send to is checked by whoever sends.
+    pub url: SmolStr,
+    /// Which.
+    pub filter: SmolStr,
+    /// Whether in batches.
+    pub batch: bool,
+}
+
 /// What the server is told of subscriptions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SubscriptionInput {
-    /// A subscription is made, or its name, address or filter is another.
+    /// A subscription is made, or other things are wanted of it.
     Set {
         /// Its id.
         subscription: SmolStr,
-        /// What it is for.
-        name: SmolStr,
-        /// Where events are sent. Whether that is an address to send to is checked by whoever sends.
-        url: SmolStr,
-        /// Which.
-        filter: SmolStr,
+        /// What is wanted.
+        terms: SubscriptionTerms,
     },
     /// It gets a new secret.
     Rotate {
@@ -79,9 +91,7 @@ pub(super) fn handle(
     now: Timestamp,
 ) -> Result<Outcome, Refusal> {
     let event = match input {
-        SubscriptionInput::Set { subscription, name, url, filter } => {
-            return set(state, actor, subscription, name, url, filter, now);
-        }
+        SubscriptionInput::Set { subscription, terms } => return set(state, actor, subscription, terms, now),
         SubscriptionInput::Rotate { subscription } => {
             let known = known(state, &subscription)?;
             let before_until = now.checked_add(ROTATION).ok();
@@ -105,11 +115,10 @@ fn set(
     state: &State,
     actor: &Actor,
     subscription: SmolStr,
-    name: SmolStr,
-    url: SmolStr,
-    filter: SmolStr,
+    terms: SubscriptionTerms,
     now: Timestamp,
 ) -> Result<Outcome, Refusal> {
+    let SubscriptionTerms { name, url, filter, batch } = terms;
     if name.trim().is_empty() || name.len() > 256 {
         return Err(Refusal::Invalid("a subscription needs a name of 1 to 256 bytes".into()));
     }
@@ -123,11 +132,12 @@ fn set(
     }
     let personal = actor.may(Scope::ReadPersonal);
     let record = match before {
-        Some(before) => SubscriptionRecord { name, url, filter, personal, ..SubscriptionRecord::clone(before) },
+        Some(before) => SubscriptionRecord { name, url, filter, batch, personal, ..SubscriptionRecord::clone(before) },
         None => SubscriptionRecord {
             name,
             url,
             filter,
+            batch,
             personal,
             owner: actor.owner.clone(),
             made: now,

@@ -5,9 +5,11 @@
 //! The machine as it is serialized is what has to be remembered; what was under way then is begun anew.
 //!
 //! - `machine.rs` The machine.
+//! - `batch.rs` What goes in one post.
 //! - `schedule.rs` When something is tried again, and for how long.
 //! - `order.rs` What has to wait for what.
 
+mod batch;
 mod machine;
 mod order;
 mod schedule;
@@ -15,6 +17,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BATCH_BYTES_MOST, BATCH_EVENTS_MOST, BATCH_WAIT, Packing, message_id};
 pub use machine::{Attempt, Dead, Ended, FAILURES_MOST, IN_FLIGHT_MOST, Machine, Pending, WINDOW};
 pub use order::Keys;
 pub use schedule::{PATIENCE, STEPS, delay};

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
-        Actor, AtOnce, Bearer, Board, Evaluator, Event, FleetPlan, Ground, Input, Installs, Lookout, Observation,
-        Outcome, PersonId, Plain, PlanId, PolicyFiles, Refusal, Scope, State, Terms, decode, encode, fleet_plan_by,
-        handle,
+        Actor, AtOnce, Bearer, Board, Encoded, Evaluator, Event, FleetPlan, Ground, Input, Installs, Lookout,
+        Observation, Outcome, PersonId, Plain, PlanId, PolicyFiles, Refusal, Scope, State, Terms, decode,
+        encode_within, fleet_plan_by, handle,
     },
     policy::{
         load::load,
@@ -30,6 +30,8 @@ pub struct Shell {
     pub log: Vec<(u64, Timestamp, &'static str, u16, Vec<u8>)>,
     pub contents: BTreeMap<SmolStr, Arc<[u8]>>,
     pub now: Timestamp,
+    /// How large an entry of the log may be.
+    pub bytes_most: usize,
     plans: u32,
 }
 
@@ -47,6 +49,7 @@ impl Shell {
             log: Vec::new(),
             contents: BTreeMap::new(),
             now: time(now),
+            bytes_most: usize::MAX,
             plans: 0,
         }
     }
@@ -66,11 +69,14 @@ impl Shell {
         for value in personal {
             self.state.personal.insert(value.reference, value.value);
         }
-        for event in &events {
+        let within = |event: Event| encode_within(event, &actor.origin, self.bytes_most).unwrap();
+        let encoded: Vec<Encoded> = events.into_iter().flat_map(within).collect();
+        let mut events = Vec::new();
+        for Encoded { event, kind, version, body } in encoded {
             // What is applied is what the log will say.
-            let (kind, version, body) = encode(event, &actor.origin).unwrap();
             let read = decode(kind, version, &body).unwrap();
-            assert_eq!(&read, event);
+            assert_eq!(read, event);
+            events.push(event);
             let seq = self.state.seq + 1;
             self.log.push((seq, self.now, kind, version, body));
             let titles = Titles::default();

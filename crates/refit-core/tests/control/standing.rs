@@ -6,6 +6,7 @@ use refit_core::{
     control::{AdvisoryEntry, Event, Input, ObligationsNoted, decode},
 };
 use refit_model::DeviceId;
+use std::collections::BTreeMap;
 
 const POLICY: &str = "
 organization: acme
@@ -125,6 +126,80 @@ fn exposures_open_are_found_to_be_exploited_and_close() {
     shell.installs("d0", &[("editor", "1.1.0")]);
     shell.settle();
     assert_eq!(told(&shell, before), [(Kind::DeviceCompliant, one()), (Kind::ExposureClosed, one())]);
+}
+
+/// All that is told after an entry, for each device by itself, and how often.
+fn told_of_each(shell: &Shell, after: u64) -> BTreeMap<String, u32> {
+    let mut told = BTreeMap::new();
+    for (_, Derived { kind, data, .. }) in stream(shell, after) {
+        let each: Vec<String> = match data {
+            Data::Standing(data) => {
+                let how = (data.was, data.compliance, data.was_due, data.due, data.kev);
+                data.devices.iter().map(|device| format!("{kind:?} {} {device} {how:?}", data.title)).collect()
+            }
+            Data::Exposure(data) => {
+                let of = |device: &String| {
+                    let advisories = data.advisories.iter();
+                    advisories
+                        .map(|id| format!("{kind:?} {} {device} {id} {:?}", data.title, data.due))
+                        .collect::<Vec<_>>()
+                };
+                data.devices.iter().flat_map(of).collect()
+            }
+            _ => Vec::new(),
+        };
+        each.into_iter().for_each(|what| *told.entry(what).or_default() += 1);
+    }
+    told
+}
+
+#[test]
+fn what_one_entry_has_no_room_for_is_told_by_several_once_and_completely() {
+    const MOST: usize = 1_500;
+    let advisories = |shell: &Shell, listed: bool| {
+        let Input::Advisories { source, advisories } = advisory(shell, listed) else { unreachable!() };
+        let one = |number: usize| AdvisoryEntry {
+            id: format!("CVE-2026-{number:04}").as_str().into(),
+            kev: advisories[0].kev.filter(|_| number % 7 == 6),
+            ..advisories[0].clone()
+        };
+        Input::Advisories { source, advisories: (0..200).map(one).collect() }
+    };
+    let (mut whole, mut parts) = (fleet(3), fleet(3));
+    parts.bytes_most = MOST;
+    let both = |whole: &mut Shell, parts: &mut Shell, what: &dyn Fn(&mut Shell)| {
+        let before = (whole.state.seq, parts.state.seq);
+        for shell in [&mut *whole, &mut *parts] {
+            what(shell);
+            shell.settle();
+        }
+        let told = told_of_each(parts, before.1);
+        assert!(told.values().all(|times| *times == 1), "{told:?}");
+        assert_eq!(told, told_of_each(whole, before.0));
+        for (id, device) in &whole.state.devices {
+            assert_eq!(parts.state.devices[id].stands, device.stands);
+        }
+        // Nobody is told twice.
+        let before = parts.state.seq;
+        parts.settle();
+        assert_eq!(parts.state.seq, before);
+        told.len()
+    };
+    let (whole, parts) = (&mut whole, &mut parts);
+    assert_eq!(both(whole, parts, &|_| {}), 3);
+    assert_eq!(both(whole, parts, &|shell| drop(shell.tell(advisories(shell, false)))), 3 * 200);
+    // A deadline that comes sooner, and 28 exposures that are exploited.
+    assert_eq!(both(whole, parts, &|shell| drop(shell.tell(advisories(shell, true)))), 3 * (1 + 28));
+    assert_eq!(both(whole, parts, &|shell| shell.wait(7 * 24)), 3);
+    assert_eq!(both(whole, parts, &|shell| drop(shell.installs("d1", &[("editor", "1.1.0")]))), 1 + 200);
+
+    let noted = |shell: &Shell| {
+        let noted = shell.log.iter().filter(|(_, _, kind, ..)| *kind == "obligations.noted");
+        noted.map(|(.., body)| body.len()).collect::<Vec<_>>()
+    };
+    assert!(noted(parts).iter().all(|bytes| *bytes <= MOST), "{:?}", noted(parts));
+    assert!(noted(whole).iter().any(|bytes| *bytes > 3 * MOST));
+    assert_eq!(parts.replayed().devices, parts.state.devices);
 }
 
 #[test]

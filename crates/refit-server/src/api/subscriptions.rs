@@ -17,7 +17,7 @@ use refit_api::{
 };
 use refit_core::{
     business::Position,
-    control::{Event, Input, Scope, SubscriptionInput, SubscriptionRecord},
+    control::{Event, Input, Scope, SubscriptionInput, SubscriptionRecord, SubscriptionTerms},
 };
 use smol_str::SmolStr;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<S
     Ok(answer::json(StatusCode::OK, &subscription(&api, &id, &record)))
 }
 
-/// Changes a subscription's name, address or filter.
+/// Changes a subscription's name, address or filter, or whether it is sent batches.
 #[utoipa::path(
     put, path = "/api/v1/subscriptions/{id}", tag = "events", request_body = NewSubscription,
     params(("id" = String, Path, description = "The subscription's id.")),
@@ -166,6 +166,8 @@ pub(super) async fn attempts(
     let said = log.map(|delivery| DeliverySaid {
         id: delivery.id,
         position: delivery.position.to_string(),
+        events: delivery.events,
+        last: delivery.last.unwrap_or(delivery.position).to_string(),
         attempt: delivery.attempt,
         at: delivery.at,
         took_ms: delivery.took_ms,
@@ -238,12 +240,9 @@ fn known(api: &Api, id: &str) -> Result<Arc<SubscriptionRecord>, Problem> {
 }
 
 fn set(id: SmolStr, body: NewSubscription) -> Input {
-    Input::Subscriptions(SubscriptionInput::Set {
-        subscription: id,
-        name: body.name.into(),
-        url: body.url.into(),
-        filter: body.filter.into(),
-    })
+    let NewSubscription { name, url, filter, batch } = body;
+    let terms = SubscriptionTerms { name: name.into(), url: url.into(), filter: filter.into(), batch };
+    Input::Subscriptions(SubscriptionInput::Set { subscription: id, terms })
 }
 
 fn subscription(api: &Api, id: &str, record: &SubscriptionRecord) -> Subscription {
@@ -266,6 +265,7 @@ fn subscription(api: &Api, id: &str, record: &SubscriptionRecord) -> Subscriptio
         name: record.name.to_string(),
         url: record.url.to_string(),
         filter: record.filter.to_string(),
+        batch: record.batch,
         personal: record.personal,
         owner: record.owner.to_string(),
         made: record.made,

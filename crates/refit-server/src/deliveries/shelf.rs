@@ -22,10 +22,16 @@ pub struct Kept {
 /// An attempt that was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The event's id.
+    /// The id of the message: the event's, or the batch's.
     pub id: String,
-    /// Its position.
+    /// The event's position; of a batch the first one's.
     pub position: Position,
+    /// How many events it had.
+    #[serde(default = "one")]
+    pub events: u64,
+    /// The position of the last of them, where there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Position>,
     /// Which attempt it was, from 1.
     pub attempt: u32,
     /// When.
@@ -36,6 +42,10 @@ pub struct Delivery {
     pub status: Option<u16>,
     /// Why it failed.
     pub why: Option<SmolStr>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 impl Kept {

@@ -8,6 +8,7 @@ use super::{
 use jiff::{SignedDuration, Timestamp};
 use refit_core::control::{Actor, Board, Director, Evaluation, Evaluator, Failure, Input, Lookout, PlanId, Terms};
 use refit_model::DeviceId;
+use refit_store::AppendError;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -232,22 +233,30 @@ impl Deciding {
     }
 
     async fn hand_over(&mut self, decided: Vec<Evaluation>) -> Result<(), Ended> {
-        let plan = PlanId::new(uuid::Uuid::now_v7().to_string());
-        match self.tell(Input::Evaluated { plan, devices: decided.clone() }).await? {
-            Ok(done) => {
-                self.shared.metrics.evaluated.inc_by(decided.len() as u64);
-                if done.took > WRITER_MOST {
-                    self.batch = (self.batch / 2).max(1);
-                } else if done.took < WRITER_MOST / 4 {
-                    self.batch = (self.batch * 2).min(DEVICES_MOST);
+        let mut left = vec![decided];
+        while let Some(mut decided) = left.pop() {
+            let plan = PlanId::new(uuid::Uuid::now_v7().to_string());
+            match self.tell(Input::Evaluated { plan, devices: decided.clone() }).await? {
+                Ok(done) => {
+                    self.shared.metrics.evaluated.inc_by(decided.len() as u64);
+                    if done.took > WRITER_MOST {
+                        self.batch = (self.batch / 2).max(1);
+                    } else if done.took < WRITER_MOST / 4 {
+                        self.batch = (self.batch * 2).min(DEVICES_MOST);
+                    }
+                    self.board.update(&decided);
+                    self.shared.show(|view| view.board = self.board.clone());
+                    self.stop_what_fails().await?;
                 }
-                self.board.update(&decided);
-                self.shared.show(|view| view.board = self.board.clone());
-                self.stop_what_fails().await?;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what was decided could not be logged; it is decided again");
-                tokio::time::sleep(RECOVER).await;
+                // What is said of half as many devices is shorter.
+                Err(TellError::Append(AppendError::TooLarge { .. })) if decided.len() > 1 => {
+                    let rest = decided.split_off(decided.len() / 2);
+                    left.extend([rest, decided]);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what was decided could not be logged; it is decided again");
+                    tokio::time::sleep(RECOVER).await;
+                }
             }
         }
         Ok(())
@@ -269,14 +278,18 @@ mod tests {
     use super::super::{Shell, SystemClock};
     use jiff::Timestamp;
     use refit_core::{
-        control::{Actor, DeviceRecord, Input, InstallEntry, Installs, Observation, Plain, PolicyFiles, ReleaseEntry},
+        business::{Data, Kind, derive},
+        control::{
+            Actor, AdvisoryEntry, DeviceRecord, Input, InstallEntry, Installs, Observation, Plain, PolicyFiles,
+            ReleaseEntry, decode,
+        },
         policy::{
             load::load,
             resolve::{Titles, resolve},
             syntax::Limits,
         },
     };
-    use refit_store::{MemoryStore, Store};
+    use refit_store::{BODY_BYTES_MAX, MemoryStore, Store};
     use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
     /// A mistake that is there on purpose: some fact of a device makes deciding it fail.
@@ -322,31 +335,120 @@ deadline: [{ within: 7d }]
         shell.tell(&Actor::server(), Input::Observe(said), None).await.unwrap();
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_device_that_cannot_be_decided_keeps_what_was_decided_and_keeps_nobody_else_from_it() {
+    async fn shell(body_bytes_most: usize) -> Shell {
         let store = MemoryStore::new();
         let fence = store.acquire_lease("test", Timestamp::now(), Duration::from_secs(3600)).await.unwrap();
-        let shell = Shell::open(Arc::new(store), fence, Titles::default(), Arc::new(SystemClock)).await.unwrap();
+        let (store, clock) = (Arc::new(store), Arc::new(SystemClock));
+        Shell::within(store, fence, Titles::default(), clock, body_bytes_most).await.unwrap()
+    }
+
+    async fn release(shell: &Shell, versions: &[&str]) {
+        let release = |version: &&str| ReleaseEntry {
+            title: "editor".into(),
+            branch: None,
+            version: (*version).into(),
+            published: Timestamp::now(),
+            security: false,
+            withheld: false,
+        };
+        let releases = versions.iter().map(release).collect();
+        shell.tell(&Actor::server(), Input::Releases { source: "vendor".into(), releases }, None).await.unwrap();
+    }
+
+    async fn apply(shell: &Shell, policy: &str) {
+        let files = PolicyFiles(BTreeMap::from([("refit.yaml".to_owned(), policy.to_owned())]));
+        let read = files.files();
+        let (documents, _) = load(&read, &Limits::default());
+        let (repository, _) = resolve(&documents, &read, &Titles::default());
+        let server = Actor::server();
+        crate::policy::plan_and_apply(shell, &server, &files, "hash", Arc::new(repository)).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_decided_at_once_and_is_too_large_for_an_entry_is_logged_in_parts() {
+        const MOST: usize = 4_000;
+        const DEVICES: usize = 32;
+        const ADVISORIES: usize = 300;
+        let shell = shell(MOST).await;
+        let server = Actor::server();
+        // Each site has a deadline of its own, so that devices share little of what is published and noted.
+        let mut policy = String::from("organization: acme\ndefaults: { mode: enforce }\n");
+        policy += "---\ntitle: editor\nname: Editor\nscheme: semver\n";
+        for site in 1..=DEVICES {
+            policy += &format!("---\npolicy: editors-{site}\nwhere: device.site == \"s{site}\"\nsoftware: [editor]\n");
+            policy += &format!("deadline: [{{ within: {site}d }}]\nphase_in: 0d\n");
+        }
+        for number in 1..=DEVICES {
+            let device = format!("d{number}");
+            shell.tell(&server, Input::Enrol { device: device.as_str().into(), name: None }, None).await.unwrap();
+            observe(&shell, &device, &format!("s{number}"), "1.0.0").await;
+        }
+        release(&shell, &["1.0.0"]).await;
+        apply(&shell, &policy).await;
+        shell.evaluate().unwrap();
+        shell.settled().await;
+        let advisory = |number: &usize| AdvisoryEntry {
+            id: format!("CVE-2026-{number:04}").as_str().into(),
+            title: "editor".into(),
+            affected: vec!["<1.1.0".into()],
+            known_at: Timestamp::now(),
+            cvss: Some(5.0),
+            epss: None,
+            kev: None,
+            ransomware: false,
+            withdrawn: None,
+            said_by: Vec::new(),
+        };
+        for numbers in (0..ADVISORIES).collect::<Vec<_>>().chunks(8) {
+            let advisories = numbers.iter().map(advisory).collect();
+            shell.tell(&server, Input::Advisories { source: "feed".into(), advisories }, None).await.unwrap();
+        }
+        let before = *shell.head().borrow();
+        release(&shell, &["1.1.0"]).await;
+        tokio::time::timeout(Duration::from_secs(120), shell.settled()).await.expect("it comes to an end");
+
+        let view = shell.view();
+        for device in view.state.managed() {
+            assert_eq!(device.published.len(), 1, "{}", device.id);
+            let stands: Vec<usize> = device.stands.values().map(|standing| standing.exposures.len()).collect();
+            assert_eq!(stands, [ADVISORIES], "{}", device.id);
+        }
+        let log = shell.store().read(0, 100_000).await.unwrap();
+        assert!(log.iter().all(|entry| entry.body.len() <= MOST));
+        let published = log.iter().filter(|entry| entry.seq > before && entry.kind == "moves.published");
+        assert!(published.map(|entry| entry.body.len()).sum::<usize>() > 2 * MOST);
+        // Each exposure of each device is told once.
+        let mut opened = BTreeMap::new();
+        for entry in &log {
+            let event = decode(&entry.kind, entry.version, &entry.body).unwrap();
+            for derived in derive(&event, &view.state.by_index) {
+                let (Kind::ExposureOpened, Data::Exposure(data)) = (derived.kind, derived.data) else { continue };
+                for device in &data.devices {
+                    for advisory in &data.advisories {
+                        *opened.entry((device.clone(), advisory.clone())).or_insert(0) += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(opened.len(), DEVICES * ADVISORIES);
+        assert!(opened.values().all(|times| *times == 1));
+        // What the log adds up to stands the same.
+        let replayed = shell.view_at(Timestamp::now()).await.unwrap();
+        for (id, device) in &view.state.devices {
+            assert_eq!(replayed.state.devices[id].stands, device.stands);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_device_that_cannot_be_decided_keeps_what_was_decided_and_keeps_nobody_else_from_it() {
+        let shell = shell(BODY_BYTES_MAX).await;
         let server = Actor::server();
         for device in ["a", "b"] {
             shell.tell(&server, Input::Enrol { device: device.into(), name: None }, None).await.unwrap();
             observe(&shell, device, "Rome", "1.0.0").await;
         }
-        let release = |version: &str| ReleaseEntry {
-            title: "editor".into(),
-            branch: None,
-            version: version.into(),
-            published: Timestamp::now(),
-            security: false,
-            withheld: false,
-        };
-        let releases = Input::Releases { source: "vendor".into(), releases: vec![release("1.0.0"), release("1.1.0")] };
-        shell.tell(&server, releases, None).await.unwrap();
-        let files = PolicyFiles(BTreeMap::from([("refit.yaml".to_owned(), POLICY.to_owned())]));
-        let read = files.files();
-        let (documents, _) = load(&read, &Limits::default());
-        let (repository, _) = resolve(&documents, &read, &Titles::default());
-        crate::policy::plan_and_apply(&shell, &server, &files, "hash", Arc::new(repository)).await.unwrap();
+        release(&shell, &["1.0.0", "1.1.0"]).await;
+        apply(&shell, POLICY).await;
         shell.evaluate().unwrap();
         shell.settled().await;
         let before = shell.view().board.row(&"a".into()).cloned().unwrap();

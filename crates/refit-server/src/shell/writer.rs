@@ -6,9 +6,10 @@
 use super::{Answer, Request, Shared, TellError, Told, replay};
 use jiff::Timestamp;
 use refit_core::control::{
-    Actor, Contents, Effect, Event, Ground, Input, Outcome, PersonId, Prepared, Refusal, State, encode, handle,
+    Actor, Contents, Effect, Encoded, Event, Ground, Input, Outcome, PersonId, Prepared, Refusal, State, encode_within,
+    handle,
 };
-use refit_store::{Answered, AppendError, BODY_BYTES_MAX, Batch, NewEvent, PersonalValue, StoreError};
+use refit_store::{Answered, AppendError, Batch, NewEvent, PersonalValue, StoreError};
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -238,7 +239,7 @@ impl Writer {
         let mut batch = Batch::default();
         for value in personal {
             let bytes = serde_json::to_vec(&value.value).map_err(|error| TellError::Other(error.to_string()))?;
-            small("personal value", &value.reference, bytes.len())?;
+            self.small("personal value", &value.reference, bytes.len())?;
             if state.personal.contains_key(&value.reference) {
                 return Err(AppendError::ReferenceTaken { reference: value.reference.to_string() }.into());
             }
@@ -251,23 +252,28 @@ impl Writer {
         }
         let ground = Ground { catalog: &self.shared.catalog, contents: &contents as &dyn Contents };
         let mut bytes = 0;
-        for event in &events {
-            let (kind, version, body) =
-                encode(event, &actor.origin).map_err(|error| TellError::Other(error.to_string()))?;
-            small("event", kind, body.len())?;
-            guarded(|| state.apply(state.seq + 1, now, event, &ground))?
-                .map_err(|error| TellError::Other(error.to_string()))?;
-            bytes += body.len();
-            batch.events.push(event_of(now, kind, version, actor, body));
+        let mut written = Vec::new();
+        for event in events {
+            let encoded = encode_within(event, &actor.origin, self.shared.body_bytes_most);
+            for Encoded { event, kind, version, body } in
+                encoded.map_err(|error| TellError::Other(error.to_string()))?
+            {
+                self.small("event", kind, body.len())?;
+                guarded(|| state.apply(state.seq + 1, now, &event, &ground))?
+                    .map_err(|error| TellError::Other(error.to_string()))?;
+                bytes += body.len();
+                batch.events.push(event_of(now, kind, version, actor, body));
+                written.push(event);
+            }
         }
         if let Some(index) = seen {
             state.note_seen(index, now);
         }
         state.note_all_seen(&present, now);
-        let told = Told { seq: state.seq, events, led };
+        let told = Told { seq: state.seq, events: written, led };
         if let Some((request, answer)) = request {
             let (status, body) = answer(&told);
-            small("answer", &request.key, body.len())?;
+            self.small("answer", &request.key, body.len())?;
             bytes += body.len();
             tentative.keys.insert(request.key.clone(), request.fingerprint.clone());
             batch.answers.push(Answered { key: request.key, fingerprint: request.fingerprint, status, body, at: now });
@@ -285,6 +291,14 @@ impl Writer {
         tentative.batch.personal.append(&mut batch.personal);
         tentative.batch.answers.append(&mut batch.answers);
         Ok(told)
+    }
+
+    /// One that is too large must not keep others from being appended.
+    fn small(&self, what: &'static str, name: &str, bytes: usize) -> Result<(), TellError> {
+        if bytes > self.shared.body_bytes_most {
+            return Err(AppendError::TooLarge { what, name: name.to_owned(), bytes }.into());
+        }
+        Ok(())
     }
 
     /// Refuses a request that was answered before; its answer is in the store.
@@ -407,14 +421,6 @@ async fn erased(
 
 fn event_of(at: Timestamp, kind: &str, version: u16, actor: &Actor, body: Vec<u8>) -> NewEvent {
     NewEvent { at, kind: kind.to_owned(), version, actor: actor.name.to_string(), body }
-}
-
-/// One that is too large must not keep others from being appended.
-fn small(what: &'static str, name: &str, bytes: usize) -> Result<(), TellError> {
-    if bytes > BODY_BYTES_MAX {
-        return Err(AppendError::TooLarge { what, name: name.to_owned(), bytes }.into());
-    }
-    Ok(())
 }
 
 /// A mistake in the logic costs one input, not the server.

@@ -241,6 +241,70 @@ async fn what_a_change_no_longer_wants_is_not_sent_and_a_new_address_is_another_
     assert!(log.contains("subscription.set") && !log.contains("/hook"), "{log}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_batches_is_sent_what_waits_in_one_post_and_what_fails_in_smaller_ones() {
+    let (host, got) = receiver(&[500, 204]);
+    let server = Server::sending(vec![host.clone()]).await;
+    let mut wanted = json!({
+        "name": "test",
+        "url": format!("http://{host}/hook"),
+        "filter": r#"event.type == "device.enrolled""#,
+        "batch": true,
+    });
+    let made = server.post("/api/v1/subscriptions", wanted.clone()).await.ok();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    assert_eq!(made["batch"], true);
+    for device in ["d1", "d2", "d3"] {
+        enrol(&server, device).await;
+    }
+    until(&server, id, |now| now["pending"] == 3).await;
+    assert!(got.recv_timeout(Duration::from_millis(300)).is_err(), "it waits for others");
+    server.wait(SignedDuration::from_secs(2));
+    let batch = |request: &Got| {
+        assert_eq!(request.headers["content-type"], "application/cloudevents-batch+json");
+        assert!(request.is_signed_by(secret) && !request.headers["webhook-id"].contains('.'));
+        let events = request.event();
+        let subjects = events.as_array().unwrap().iter().map(|event| event["subject"].as_str().unwrap().to_owned());
+        subjects.collect::<Vec<_>>()
+    };
+    let first = next(&got);
+    assert_eq!(batch(&first), ["d1", "d2", "d3"]);
+
+    // It is refused, and comes again: in smaller ones, each under its own id.
+    until(&server, id, |now| now["failures"] == 1).await;
+    server.wait(SignedDuration::from_secs(10));
+    enrol(&server, "d4").await;
+    let mut again = Vec::new();
+    for _ in 0..3 {
+        let request = next(&got);
+        assert_eq!(request.headers["webhook-id"], request.event()[0]["id"].as_str().unwrap());
+        again.push(batch(&request));
+    }
+    again.sort();
+    assert_eq!(again, [["d1"], ["d2"], ["d3"]]);
+    until(&server, id, |now| now["pending"] == 1).await;
+    server.wait(SignedDuration::from_secs(2));
+    assert_eq!(batch(&next(&got)), ["d4"]);
+    until(&server, id, |now| now["pending"] == 0).await;
+    let log = server.get(&format!("/api/v1/subscriptions/{id}/deliveries")).await.ok();
+    let log = log["items"].as_array().unwrap();
+    let counts: Vec<u64> = log.iter().map(|attempt| attempt["events"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [1, 1, 1, 1, 3]);
+    let refused = &log[4];
+    assert_eq!(refused["id"], first.headers["webhook-id"].as_str());
+    assert_eq!((&refused["status"], &refused["attempt"]), (&json!(500), &json!(1)));
+    assert_ne!(refused["position"], refused["last"]);
+
+    // Whoever wants no batches any more is sent each by itself.
+    wanted.as_object_mut().unwrap().remove("batch");
+    server.call(&server.admin, "PUT", &format!("/api/v1/subscriptions/{id}"), &[], Some(wanted)).await.ok();
+    assert_eq!(status(&server, id).await["batch"], false);
+    enrol(&server, "d5").await;
+    let request = next(&got);
+    assert_eq!(request.headers["content-type"], "application/cloudevents+json");
+    assert_eq!(request.event()["subject"], "d5");
+}
+
 #[tokio::test]
 async fn a_wrong_subscription_is_refused_with_a_way_out() {
     let server = Server::sending(Vec::new()).await;

@@ -375,7 +375,7 @@ impl<'s> Gathered<'s> {
             ended: self.ended.into_iter().collect(),
             offered: self.offered.into_iter().map(|((slot, first), devices)| (slot, first, devices)).collect(),
             stands: (self.stands.into_iter())
-                .map(|((slot, was, is), devices)| StandingChange { slot, was, is, devices })
+                .map(|((slot, was, is), devices)| StandingChange { slot, was, is, devices, goes_on: false })
                 .collect(),
             unseen: self.unseen,
             seen: self.seen,

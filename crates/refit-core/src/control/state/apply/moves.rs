@@ -4,7 +4,7 @@ use super::super::{PlanKind, PlanRecord, PlanStatus, Published, Spent, State};
 use crate::control::{
     device_set::DeviceSet,
     entry::SlotName,
-    event::{FirstOffered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted},
+    event::{FirstOffered, HeldCohort, MovesHeld, MovesPublished, ObligationsNoted, SlotStanding, StandingChange},
     sorted::Sorted,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -159,7 +159,10 @@ impl State {
         }
         self.offers_noted(&noted.offered);
         for change in &noted.stands {
-            let is = change.is.clone().map(Arc::new);
+            let is = match change.goes_on {
+                true => self.with_before(change),
+                false => change.is.clone().map(Arc::new),
+            };
             for index in change.devices.iter() {
                 self.change_at(index, |device| match &is {
                     Some(is) => drop(device.stands.insert(change.slot.clone(), is.clone())),
@@ -172,6 +175,15 @@ impl State {
                 self.change_at(index, |device| device.unseen = unseen);
             }
         }
+    }
+
+    /// How a slot stands with what an entry before said of it. The devices of a change all stand the same.
+    fn with_before(&self, change: &StandingChange) -> Option<Arc<SlotStanding>> {
+        let mut is = change.is.clone()?;
+        let device = change.devices.iter().next().and_then(|index| self.at_index(index))?;
+        is.exposures.extend(device.stands.get(&change.slot)?.exposures.iter().cloned());
+        is.exposures.sort();
+        Some(Arc::new(is))
     }
 
     fn offers_noted(&mut self, offered: &[(SlotName, FirstOffered, DeviceSet)]) {
