@@ -41,9 +41,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::PhaseIn => Emitted("It is part of the due time."),
         Intent::AtDue => Emitted("What waits for a gate is not admitted, and not declared."),
         Intent::ExceptionDue => Emitted("It is the due time that is declared."),
-        Intent::Window => Lossy(
-            "A person may install it at any time from when it is declared on; only the enforced moment is ours.",
-        ),
+        Intent::Window => {
+            Lossy("A person may install it at any time from when it is declared on; only the enforced moment is ours.")
+        }
         Intent::WindowYields => Emitted("The enforced moment is the due time."),
         Intent::WindowWaits => Emitted("The enforced moment is the first opening of the window after the due time."),
         Intent::ExceptionWindow => Emitted("The enforced moment goes by the window that counts for the device."),
