@@ -61,7 +61,7 @@ pub fn message_id(events: &[&str]) -> String {
 pub(super) struct Post<'p> {
     packing: Packing,
     events: Vec<(Position, &'p Pending)>,
-    /// How large it is without the bracket or comma that comes next: a bracket, and events with commas between them.
+    /// How large it is: brackets, events, and a comma between them.
     bytes: usize,
     most: usize,
 }
