@@ -38,6 +38,7 @@ pub fn turns(lab: &mut Lab<'_>) {
     let members = lab.names(|host| is_member(lab, host));
     assert_eq!(members.len(), 3);
     lab.until_installed("database", "1.1", |host| members.contains(&host.name));
+    lab.until("the three have told of database", |lab| lab.receipts("database").iter().flatten().count() >= 3);
     lab.check_ins(3);
 
     let hosts = lab.hosts.fleet.hosts();
