@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::BaseRoot;
-use crate::command::Running;
+use crate::command::{Outcome, Running};
 use crate::device::Device;
 use crate::dpkg::Installed;
 use crate::package::{Package, Script};
@@ -253,7 +253,13 @@ impl AnyDevice {
     pub fn update_lists(&self) {
         match self {
             AnyDevice::Apt(device) => drop(device.root.apt_get(["update"]).success()),
-            AnyDevice::Dnf(device) => drop(device.dnf(["-y", "-q", "--refresh", "makecache"]).success()),
+            AnyDevice::Dnf(device) => {
+                let make = || device.dnf(["-y", "-q", "--refresh", "makecache"]);
+                // Two that begin at one moment can take dnf's lock away from each other, and one ends: a timer comes again.
+                let lost = |outcome: &Outcome| !outcome.ok() && outcome.stderr.contains("metadata_lock.pid");
+                let tried = (0..4).map(|_| make()).find(|outcome| !lost(outcome));
+                drop(tried.unwrap_or_else(make).success());
+            }
         }
     }
 
