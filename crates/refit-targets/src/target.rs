@@ -272,6 +272,15 @@ impl Desired {
         self.withheld.insert(Withheld { policy: policy.clone(), title: title.clone(), because, devices });
     }
 
+    /// Whether something is written of a policy where a target can't tell anybody: of one that only observes nothing is, nor of one that only
+    /// notifies, which is noted.
+    pub fn writes(&mut self, target: &dyn Target, policy: &Policy) -> bool {
+        if policy.mode == Mode::Notify {
+            self.lose_notice(target, policy);
+        }
+        policy.mode == Mode::Enforce
+    }
+
     /// Notes that nothing is written of a policy that only notifies, and what becomes of that here.
     pub fn lose_notice(&mut self, target: &dyn Target, policy: &Policy) {
         let (intent, becomes) = (Intent::NotifyOnly, target.answer(Intent::NotifyOnly).text());

@@ -80,9 +80,13 @@ impl State {
 
     /// Whether a source says that somebody's account is off, or that they have left: then it does not vouch for their address.
     pub fn is_off(&self, person: &PersonRecord, source: &str) -> bool {
+        self.has_left(person, source) || self.account(person, source).is_some_and(|account| account.off)
+    }
+
+    /// Whether a source says that somebody has left.
+    pub fn has_left(&self, person: &PersonRecord, source: &str) -> bool {
         let employment = person.facts.get("employment").and_then(|said| self.personal.get(said.get(source)?));
-        let left = matches!(employment, Some(Plain::Text(text)) if text == "left");
-        left || self.account(person, source).is_some_and(|account| account.off)
+        matches!(employment, Some(Plain::Text(text)) if text == "left")
     }
 
     /// Of people who have an address the one who has an account that is new, with that address; `None` where that is nobody, or several. A number

@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod accounts;
 mod installs;
+mod people;
 
 const POLICY: &str = "
 organization: acme
@@ -463,74 +464,6 @@ fn what_was_merged_leads_on_and_nothing_leads_in_a_circle() {
     assert_eq!(company.shell.state.identity.device(&"c".into()), &DeviceId::new("b"));
     assert_eq!(company.managed(), ["a", "b"]);
     assert_eq!(company.shell.tell(split("b")), []);
-}
-
-#[test]
-fn two_people_of_one_address_are_one_and_erased_as_one() {
-    let mut company = Company::new();
-    company.joins("a1", SERIAL);
-    let ada = |id: &str, keys: &[(KeyKind, &str)], facts: &[(&str, &str)]| record(Subject::Person, id, keys, facts);
-    let address = (KeyKind::Email, "ada@acme.example");
-    company.reads("hr", vec![ada("7", &[(KeyKind::EmployeeId, "7")], &[("person.department", "IT")])]);
-    company.hours(1);
-    let laptop = owned_by(laptop("m-1", SERIAL, &[]), "ada@acme.example");
-    company.reads("mdm", vec![laptop, ada("u-1", &[address], &[("person.email", "ada@acme.example")])]);
-    let person = |company: &Company| company.shell.state.device(&"a1".into()).unwrap().person.clone();
-    assert_eq!(person(&company), Some(PersonId::new("u-1-0")));
-    company.hours(1);
-    let events =
-        company.reads("hr", vec![ada("7", &[(KeyKind::EmployeeId, "7"), address], &[("person.department", "IT")])]);
-    assert!(events.contains(&"person.merged".to_owned()), "{events:?}");
-    assert_eq!(person(&company), Some(PersonId::new("7-0")));
-    let known = |company: &Company, id: &str| {
-        company.shell.state.people.get(id).unwrap().facts.keys().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(known(&company, "7-0"), ["department", "email"]);
-    assert!(known(&company, "u-1-0").is_empty());
-    let erased = company.shell.tell(Input::ErasePerson { person: "u-1-0".into() });
-    assert!(matches!(erased.as_slice(), [Event::PersonErased(erased)] if erased.person.as_str() == "7-0"));
-    assert!(known(&company, "7-0").is_empty());
-}
-
-#[test]
-fn somebody_of_whom_two_providers_tell_is_one_and_each_goes_on_under_its_own_id() {
-    let mut company = Company::new();
-    company.tells("okta", "p1", "ada@acme.example");
-    assert_eq!(company.tells("entra", "p2", "a.lovelace@acme.example"), [""; 0], "two addresses are two people");
-    let events = company.tells("entra", "p2", "Ada@acme.example");
-    assert_eq!(events, ["person.merged"]);
-    assert_eq!((company.who_says("p1"), company.who_says("p2")), (vec!["entra".into(), "okta".into()], vec![]));
-    let (p1, p2) = (PersonId::new("p1"), PersonId::new("p2"));
-    let book = &company.shell.state.identity;
-    assert_eq!((book.told_as("entra", &p1), book.told_as("okta", &p1)), (&p2, &p1));
-    assert_eq!(book.told_otherwise("entra"), BTreeMap::from([(&p1, &p2)]));
-    // What it says under its id reaches the one person, and changes nothing of who is who.
-    assert_eq!(company.tells("entra", "p2", "ada.lovelace@acme.example"), [""; 0]);
-    assert_eq!(company.who_says("p1"), ["entra", "okta"]);
-    // What people settle gives back what was told under each id.
-    company.settle_by_hand(&["id:entra/p2", "id:okta/p1"]);
-    let events = company.follow();
-    assert!(events.contains(&"person.split".to_owned()), "{events:?}");
-    assert_eq!((company.who_says("p1"), company.who_says("p2")), (vec!["okta".into()], vec!["entra".into()]));
-    assert_eq!(company.shell.state.identity.told_as("entra", &p1), &p1);
-    assert_eq!(company.shell.replayed().people, company.shell.state.people);
-    // Two of whom one provider tells are two.
-    let events = company.tells("okta", "p3", "ada@acme.example");
-    assert!(!events.contains(&"person.merged".to_owned()), "{events:?}");
-}
-
-#[test]
-fn what_a_provider_says_of_two_is_kept_whoever_settles_that_they_are_one_with_a_third() {
-    let mut company = Company::new();
-    for (source, id) in [("okta", "p1"), ("entra", "p2"), ("entra", "p3")] {
-        assert_eq!(company.tells(source, id, &format!("{id}@acme.example")), [""; 0]);
-    }
-    let same = ["id:okta/p1", "id:entra/p2", "id:entra/p3"].map(str::to_owned).to_vec();
-    let document = IdentitiesDocument { identities: "by hand".into(), same: vec![same], different: Vec::new() };
-    company.estate.registry.settle(Settled::of([&document]));
-    assert_eq!(company.follow(), ["person.merged"]);
-    assert_eq!(company.who_says("p1"), ["entra", "okta"]);
-    assert_eq!((company.who_says("p2"), company.who_says("p3")), (vec![], vec!["entra".into()]));
 }
 
 #[test]

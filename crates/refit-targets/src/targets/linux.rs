@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_core::{
     cohorts::Packages,
     policy::{
-        document::policy::{Mode, RestartMode},
+        document::policy::RestartMode,
         repository::{Block, Policy, Selector, UsedWindow},
     },
 };
@@ -63,11 +63,7 @@ pub fn groups<'a>(
         let (Some(os), false) = (os, devices.is_empty()) else { continue };
         let Some(policy) = input.repository.policy(&packages.policy) else { continue };
         // A policy that names nothing here must not be written: a list of nothing means everything to the package manager.
-        if policy.mode == Mode::Observe || taken([policy], namespace).is_empty() {
-            continue;
-        }
-        if policy.mode == Mode::Notify {
-            desired.lose_notice(target, policy);
+        if taken([policy], namespace).is_empty() || !desired.writes(target, policy) {
             continue;
         }
         let terms = match Terms::of_packages(input.repository, policy, &packages.place, namespace) {

@@ -56,29 +56,18 @@ pub fn own(state: &State, registry: &Registry, read: &BTreeSet<SmolStr>, now: Ti
             let told = source != REFIT && !read.contains(source);
             let Some(Plain::Text(address)) = state.personal.get(reference).filter(|_| told) else { continue };
             let Some(mut email) = key(KeyKind::Email, address) else { continue };
-            if state.is_off(record, source) {
+            let account = state.account(record, source).unwrap_or_default();
+            if account.off || state.has_left(record, source) {
                 email.strength = Strength::Weak;
             }
-            let account = state.account(record, source).unwrap_or_default();
             let said = [(KeyKind::EmployeeId, account.number), (KeyKind::Name, account.name)];
             let mut keys: Vec<Key> = said.into_iter().filter_map(|(kind, text)| key(kind, &text?)).collect();
             keys.push(email);
-            keys.sort();
-            let of = Subject::Person;
             // It goes on to speak of them under the id that it was given, whomever they were merged into.
             let known = otherwise.entry(source).or_insert_with(|| state.identity.told_otherwise(source));
             let id = known.get(id).copied().unwrap_or(id);
-            let sighting = Sighting {
-                record: RecordId { of, source: source.clone(), id: id.as_str().into() },
-                at: record.reported.get(source).copied().unwrap_or(now),
-                keys,
-                partial: false,
-                platform: None,
-                began: None,
-                alive: None,
-                gone: false,
-            };
-            own.sightings.push((sighting, SINCE));
+            let told = RecordId { of: Subject::Person, source: source.clone(), id: id.as_str().into() };
+            own.sightings.push(person(told, record.reported.get(source).copied().unwrap_or(now), keys));
         }
     }
     own.sightings.extend(taken_back(&own.sightings, registry, read, now));
@@ -104,22 +93,15 @@ fn taken_back(
         true => Key { strength: Strength::Weak, ..key.clone() },
         false => key.clone(),
     };
-    let taken = nodes.filter(|node| node.keys.iter().any(vouched)).map(|node| {
-        let mut keys: Vec<Key> = node.keys.iter().map(weak).collect();
-        keys.sort();
-        let sighting = Sighting {
-            record: node.record.clone(),
-            at: node.at.max(now),
-            keys,
-            partial: false,
-            platform: None,
-            began: None,
-            alive: None,
-            gone: false,
-        };
-        (sighting, SINCE)
-    });
-    taken.collect()
+    let taken = nodes.filter(|node| node.keys.iter().any(vouched));
+    taken.map(|node| person(node.record.clone(), node.at.max(now), node.keys.iter().map(weak).collect())).collect()
+}
+
+/// What was told to the server of who somebody is, and since when.
+fn person(record: RecordId, at: Timestamp, mut keys: Vec<Key>) -> (Sighting, Timestamp) {
+    keys.sort();
+    let (partial, platform, began, alive, gone) = (false, None, None, None, false);
+    (Sighting { record, at, keys, partial, platform, began, alive, gone }, SINCE)
 }
 
 fn device(state: &State, record: &DeviceRecord, now: Timestamp) -> Option<(Sighting, Timestamp)> {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_model::{TitleId, Version};
 use serde::Serialize;
 use smol_str::SmolStr;
-use std::{borrow::Borrow, cmp::Reverse};
+use std::cmp::Reverse;
 
 /// The halt of a release.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,8 +39,8 @@ pub struct Halt {
 
 impl Halt {
     /// Of several halts the one that lasts longest: it is what has to end before the release goes on.
-    pub(in super::super) fn longest<T: Borrow<Halt>>(halts: impl Iterator<Item = T>) -> Option<T> {
-        halts.min_by_key(|halt| Reverse(halt.borrow().until.unwrap_or(Timestamp::MAX)))
+    pub(in super::super) fn longest(halts: impl Iterator<Item = Box<Halt>>) -> Option<Box<Halt>> {
+        halts.min_by_key(|halt| Reverse(halt.until.unwrap_or(Timestamp::MAX)))
     }
 }
 

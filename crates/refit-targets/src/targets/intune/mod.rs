@@ -19,10 +19,7 @@ use crate::{
 use refit_core::{
     cohorts::Cohort,
     engine::{Goal, Progress},
-    policy::{
-        document::policy::{Mode, RestartMode},
-        repository::Policy,
-    },
+    policy::{document::policy::RestartMode, repository::Policy},
 };
 use refit_model::TitleId;
 use roaring::RoaringBitmap;
@@ -137,11 +134,9 @@ fn gather<'a>(
     let (Some((title, prefix)), false) = (system, devices.is_empty()) else { return };
     let outcome = &cohort.outcome;
     let Some(policy) = outcome.policy.as_ref().and_then(|name| input.repository.policy(name)) else { return };
-    match policy.mode {
-        Mode::Observe => return,
-        // A ring would defer, pause or pin what Windows does by itself, and there is none that only tells.
-        Mode::Notify => return desired.lose_notice(&Intune, policy),
-        Mode::Enforce => {}
+    // A ring would defer, pause or pin what Windows does by itself, and there is none that only tells.
+    if !desired.writes(&Intune, policy) {
+        return;
     }
     let terms = Terms::of_cohort(input.repository, policy, cohort);
     let said = Said::of(&Intune, input.repository, policy, Subject::Slot(&cohort.slot), &cohort.place, &terms);

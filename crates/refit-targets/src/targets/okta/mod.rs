@@ -15,7 +15,7 @@ use crate::{
     target::{Answer, Desired, Document, Input, Said, Target, held},
     terms::Terms,
 };
-use refit_core::{cohorts::Cohort, engine::Compliance, policy::document::policy::Mode};
+use refit_core::{cohorts::Cohort, engine::Compliance};
 use refit_model::Version;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
@@ -112,10 +112,8 @@ fn gather<'a>(
     let system = SYSTEMS.into_iter().find(|(title, ..)| *title == cohort.slot.title.as_str());
     let (Some((_, platform, major, parts)), false) = (system, devices.is_empty()) else { return };
     let Some(policy) = cohort.outcome.policy.as_ref().and_then(|name| input.repository.policy(name)) else { return };
-    match policy.mode {
-        Mode::Observe => return,
-        Mode::Notify => return desired.lose_notice(&Okta, policy),
-        Mode::Enforce => {}
+    if !desired.writes(&Okta, policy) {
+        return;
     }
     let terms = Terms::of_cohort(input.repository, policy, cohort);
     let said = Said::of(&Okta, input.repository, policy, Subject::Slot(&cohort.slot), &cohort.place, &terms);
