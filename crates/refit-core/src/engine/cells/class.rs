@@ -248,6 +248,11 @@ impl Classes {
         self.of.get(device as usize).copied().unwrap_or(0)
     }
 
+    /// The classes of all devices, by number.
+    pub fn of_all(&self) -> &[u32] {
+        &self.of
+    }
+
     /// Says in which class a device is, which is one that there is.
     pub fn set(&mut self, device: u32, class: u32) {
         if let Some(place) = self.of.get_mut(device as usize) {

@@ -39,12 +39,21 @@ pub struct Engine {
     state: State,
     /// When something changes by itself. What is no longer so when its time comes is left alone.
     wakes: BinaryHeap<Reverse<(i128, Wake)>>,
-    /// For each device when its facts change by themselves, in nanoseconds since 1970; by number.
-    facts_last: Vec<Option<i128>>,
+    /// When the facts of devices change by themselves, by number.
+    facts_last: Vec<FactsLast>,
     /// The titles of which the answers depend on the time of day, and on when devices were seen.
     restless: BTreeSet<TitleId>,
     /// The parts of conditions that ask scores of exposures, each once.
     scored: Vec<Part>,
+}
+
+/// When the facts of a device change by themselves, in nanoseconds since 1970. A report mostly makes that later: it is looked at again when
+/// the time comes that was said before, so that each device is woken for once, however often it reports.
+#[derive(Clone, Copy, Debug, Default)]
+struct FactsLast {
+    until: Option<i128>,
+    /// The first time for which somebody is woken.
+    woken: Option<i128>,
 }
 
 /// What changes.
@@ -74,7 +83,7 @@ impl Engine {
     pub fn new(fleet: Fleet, repository: Arc<Repository>, world: World, now: Timestamp) -> Engine {
         let inputs = Inputs { fleet: &fleet, repository: &repository, world: &world, now };
         let state = State::new(inputs);
-        let (wakes, facts_last) = (BinaryHeap::new(), vec![None; fleet.width()]);
+        let (wakes, facts_last) = (BinaryHeap::new(), vec![FactsLast::default(); fleet.width()]);
         let (restless, scored) = (BTreeSet::new(), asking_scores(&repository));
         let mut engine = Engine { fleet, repository, world, now, state, wakes, facts_last, restless, scored };
         engine.watch_all();
@@ -251,6 +260,7 @@ impl Engine {
 
     /// Makes a change of the world, and notes the titles that have to be decided anew.
     fn enter(&mut self, change: WorldChange, titles: &mut BTreeSet<TitleId>) {
+        let names = matches!(change, WorldChange::Opened(..));
         let title = match change {
             WorldChange::Released(release) => {
                 let title = release.title.clone();
@@ -294,12 +304,15 @@ impl Engine {
                 return;
             }
         };
-        if snapshot_policy(&title).is_some() {
+        let concerned = match snapshot_policy(&title) {
             // What a snapshot brings, and whom it stops, is of many titles.
-            titles.extend(self.titles_that(|_, title| title.package().is_some()));
-            return;
+            Some(_) => self.titles_that(|_, title| title.package().is_some()),
+            None => vec![title],
+        };
+        if names {
+            concerned.iter().for_each(|title| self.state.others_are_named(title));
         }
-        titles.insert(title);
+        titles.extend(concerned);
     }
 
     /// Whether an advisory differs from what was known of it only in scores, and in none that any condition takes differently.
@@ -332,13 +345,20 @@ impl Engine {
             && *at <= until
         {
             match self.wakes.pop() {
-                Some(Reverse((at, Wake::Device(number))))
-                    if self.facts_last.get(number as usize).copied().flatten() == Some(at) =>
-                {
-                    devices.insert(number);
+                Some(Reverse((at, Wake::Device(number)))) => {
+                    let Some(last) = self.facts_last.get_mut(number as usize) else { continue };
+                    if last.woken != Some(at) {
+                        continue;
+                    }
+                    last.woken = None;
+                    if last.until.is_some_and(|last| last <= until) {
+                        devices.insert(number);
+                    } else {
+                        self.wake_for(number);
+                    }
                 }
                 Some(Reverse((_, Wake::Title(title)))) => drop(titles.insert(title)),
-                Some(_) | None => {}
+                None => {}
             }
         }
         for number in devices {
@@ -408,12 +428,23 @@ impl Engine {
         // What counts until an instant counts at that instant.
         let next = fresh_until.map(|until| until + 1).into_iter().chain(changes.map(Timestamp::as_nanosecond)).min();
         if self.facts_last.len() <= number as usize {
-            self.facts_last.resize(number as usize + 1, None);
+            self.facts_last.resize(number as usize + 1, FactsLast::default());
         }
         if let Some(last) = self.facts_last.get_mut(number as usize) {
-            *last = next;
+            last.until = next;
         }
-        self.wakes.extend(next.map(|at| Reverse((at, Wake::Device(number)))));
+        self.wake_for(number);
+    }
+
+    /// Sees to it that somebody is woken for a device by when its facts change.
+    fn wake_for(&mut self, number: u32) {
+        let Some(last) = self.facts_last.get_mut(number as usize) else { return };
+        if let Some(until) = last.until
+            && last.woken.is_none_or(|woken| woken > until)
+        {
+            last.woken = Some(until);
+            self.wakes.push(Reverse((until, Wake::Device(number))));
+        }
     }
 
     fn watch(&mut self, title: &TitleId) {
@@ -458,4 +489,31 @@ fn asking_scores(repository: &Repository) -> Vec<Part> {
         }
     }
     by_key.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_that_report_again_and_again_are_woken_for_once() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut engine = Engine::new(Fleet::new(), Arc::default(), World::default(), now);
+        let woken = |engine: &Engine| -> Vec<i128> {
+            engine.wakes.clone().into_sorted_vec().into_iter().rev().map(|Reverse((at, _))| at).collect()
+        };
+        for until in [10, 20, 20, 30] {
+            engine.watch_facts(3, Some(until), None);
+        }
+        assert_eq!(woken(&engine), [11]);
+        // Nothing has changed by then: the next time is the one that was said last.
+        engine.advance(Timestamp::from_nanosecond(11).unwrap());
+        assert_eq!(woken(&engine), [31]);
+        // Earlier than that is heard; what was to be later is then of no account.
+        engine.watch_facts(3, Some(19), None);
+        assert_eq!(woken(&engine), [20, 31]);
+        engine.watch_facts(3, None, None);
+        engine.advance(Timestamp::from_nanosecond(31).unwrap());
+        assert_eq!(woken(&engine), [0i128; 0]);
+    }
 }

@@ -25,6 +25,28 @@ impl Members {
         Members::Few(devices)
     }
 
+    /// Nobody.
+    pub fn none() -> Members {
+        Members::Few(Vec::new())
+    }
+
+    /// With some more, in order, none of whom is among them.
+    pub fn with(self, more: Vec<u32>) -> Members {
+        match self {
+            _ if more.is_empty() => self,
+            Members::Few(mut devices) => {
+                devices.extend(more);
+                // Two lists in order.
+                devices.sort();
+                Members::of(devices)
+            }
+            Members::Many(mut devices) => {
+                devices.extend(more);
+                Members::Many(devices)
+            }
+        }
+    }
+
     /// One device.
     pub fn one(device: u32) -> Members {
         Members::Few(vec![device])
@@ -143,6 +165,12 @@ mod tests {
             expected.remove(device);
         }
         same(&members, &expected);
+        for some in [vec![], vec![3], (1..3_000).map(|number| 2 * number).collect()] {
+            for more in [vec![], vec![7, 9], (500..4_000).map(|number| 2 * number + 1).collect()] {
+                let all: RoaringBitmap = some.iter().chain(&more).copied().collect();
+                same(&Members::of(some.clone()).with(more), &all);
+            }
+        }
         let mut few = Members::of(vec![1, 5, 9]);
         few.remove(5);
         few.remove(6);

@@ -13,13 +13,13 @@ use crate::policy::{
 pub(super) use look::Permutation;
 use look::{Cuts, Kind, Look, View, Views, parts};
 use refit_model::TitleId;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What tells scopes apart: titles that have the same share one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ScopeKey {
     /// The policies that include the title, by place, each with its rank there.
-    policies: Vec<(usize, (i64, bool))>,
+    policies: Vec<(usize, Rank)>,
     /// The blocks that speak of it, by place.
     blocks: Vec<usize>,
     /// The exceptions that speak of it, by place.
@@ -37,8 +37,19 @@ pub(super) struct ScopeKey {
 pub(super) struct Scopes {
     numbers: BTreeMap<ScopeKey, usize>,
     all: Vec<Scope>,
-    views: Views,
+    shared: Shared,
 }
+
+/// What scopes share: many ask the same.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    views: Views,
+    /// For each class what decides there, by ranks and conditions of the candidates.
+    deciding: BTreeMap<Vec<(Rank, Option<Asked>)>, Vec<Decides>>,
+}
+
+/// The rank of a policy, as it stands among those that speak of a title.
+type Rank = (i64, bool);
 
 impl Scopes {
     /// The number of a scope, which has seen all classes.
@@ -50,7 +61,7 @@ impl Scopes {
             }
             None => {
                 let mut scope = Scope::nothing_seen(&key);
-                scope.extend(repository, classes, &mut self.views);
+                scope.extend(repository, classes, &mut self.shared);
                 self.all.push(scope);
                 self.numbers.insert(key, self.all.len() - 1);
                 self.all.len() - 1
@@ -61,7 +72,7 @@ impl Scopes {
     /// The scope of a number, which has seen all classes.
     pub fn seen_by(&mut self, number: usize, repository: &Repository, classes: &Classes) -> Option<&Scope> {
         let scope = self.all.get_mut(number)?;
-        scope.extend(repository, classes, &mut self.views);
+        scope.extend(repository, classes, &mut self.shared);
         Some(scope)
     }
 
@@ -96,12 +107,15 @@ pub(super) struct Scope {
 /// How the devices of classes that look alike are told apart further: by shares of rings.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    cuts: Vec<Cuts>,
+    /// Shared by all kinds that the same policy decides.
+    cuts: Arc<[Cuts]>,
     /// The least number of a part of those shares, over all that is seen.
     first: u32,
     /// For each part a number for what rulings go by: parts and kinds that come into the same rings have the same. Empty where there are too
     /// many parts.
     alike: Vec<u32>,
+    /// The one number that there is, where there is but one.
+    only: Option<u32>,
     /// A number for what obligations go by: it is the same where only rings, blocks and freezes differ.
     pub duties: u32,
     /// Whether there are too many cuts to be told by a number, so that each device is looked at by itself.
@@ -140,6 +154,7 @@ impl ScopeKey {
 }
 
 /// What decides in a class.
+#[derive(Clone, Copy, Debug)]
 enum Decides {
     /// Nothing can, or nothing does: this says it all.
     Nothing(u32),
@@ -153,7 +168,7 @@ impl Scope {
     /// What the titles of a scope see of all classes.
     pub fn new(key: &ScopeKey, repository: &Repository, classes: &Classes) -> Scope {
         let mut scope = Scope::nothing_seen(key);
-        scope.extend(repository, classes, &mut Views::default());
+        scope.extend(repository, classes, &mut Shared::default());
         scope
     }
 
@@ -171,18 +186,24 @@ impl Scope {
     }
 
     /// Looks at classes that have come since. What is asked of them where one policy decides is asked by many scopes, which share the answers.
-    fn extend(&mut self, repository: &Repository, classes: &Classes, views: &mut Views) {
+    fn extend(&mut self, repository: &Repository, classes: &Classes, shared: &mut Shared) {
         if self.seen.len() == classes.len() {
             return;
         }
         let key = self.key.clone();
         let candidates = candidates(&key, repository, classes);
+        let asks = candidates.iter().map(|candidate| (candidate.rank, candidate.condition)).collect();
+        let Shared { views, deciding } = shared;
+        let deciding = deciding.entry(asks).or_default();
+        let unheard = deciding.len() as u32..classes.len() as u32;
+        let in_class = |number| classes.get(number).map_or(Decides::Nothing(0), |class| decides(&candidates, &class));
+        deciding.extend(unheard.map(in_class));
         // Two for each candidate, where it surely decides and where another may; the last is for where several have to be heard.
-        let mut looks: Vec<Option<(Look, usize)>> = (0..=2 * candidates.len()).map(|_| None).collect();
+        let mut looks: Vec<Option<Looking>> = (0..=2 * candidates.len()).map(|_| None).collect();
         self.seen.reserve(classes.len() - self.seen.len());
         for number in self.seen.len() as u32..classes.len() as u32 {
-            let Some(class) = classes.get(number) else { continue };
-            let (decider, place) = match decides(&candidates, &class) {
+            let Some(decides) = deciding.get(number as usize) else { continue };
+            let (decider, place) = match *decides {
                 Decides::Nothing(word) => (word, None),
                 Decides::One(candidate, unsure) => {
                     let policy = candidates.get(candidate).map_or(0, |candidate| candidate.place);
@@ -195,45 +216,58 @@ impl Scope {
             let Some(at) = place else {
                 let place = *self.known.entry((decider, 0)).or_insert(next);
                 if place == next {
-                    self.add(decider, Vec::new(), &Kind { duties: 0, rulings: vec![0] });
+                    self.add(decider, Arc::default(), &Kind { duties: 0, rulings: vec![0] });
                 }
                 self.seen.push(place);
                 continue;
             };
-            let Some(look) = looks.get_mut(at) else { continue };
-            let (look, view) = look.get_or_insert_with(|| {
+            let Some(looking) = looks.get_mut(at) else { continue };
+            let Looking { look, view, places } = looking.get_or_insert_with(|| {
                 let only = candidates.get(at / 2).map(|candidate| candidate.place);
                 let unsure = only.is_some() && at % 2 == 1;
                 let look = Look::new(&key, repository, classes, only, unsure);
                 let view = only.map_or(0, |_| views.number(&look));
-                (look, view)
+                Looking { look, view, places: Vec::new() }
             });
             let view = if decider == 2 { Some(&mut self.heard) } else { views.all.get_mut(*view) };
+            let Some(class) = classes.get(number) else { continue };
             let Some((number, kind)) = view.and_then(|view| view.kind(look, number, &class)) else { continue };
-            let place = *self.known.entry((decider, number)).or_insert(next);
-            if place == next {
-                let kind = kind.clone();
-                self.add(decider, look.cuts.clone(), &kind);
+            if places.len() <= number as usize {
+                places.resize(number as usize + 1, None);
             }
-            self.seen.push(place);
+            let Some(place) = places.get_mut(number as usize) else { continue };
+            let at = match *place {
+                Some(at) => at,
+                None => {
+                    let at = *place.insert(*self.known.entry((decider, number)).or_insert(next));
+                    if at == next {
+                        let kind = kind.clone();
+                        self.add(decider, Arc::clone(&look.cuts), &kind);
+                    }
+                    at
+                }
+            };
+            self.seen.push(at);
         }
     }
 
     /// Adds what is seen of a class that looks like none before.
-    fn add(&mut self, decider: u32, cuts: Vec<Cuts>, of_view: &Kind) {
+    fn add(&mut self, decider: u32, cuts: Arc<[Cuts]>, of_view: &Kind) {
         let Scope { kinds, duties, rulings, .. } = self;
         let next = duties.len() as u32;
         let duties = *duties.entry((decider, of_view.duties)).or_insert(next);
         let first = kinds.last().map_or(Some(0), |last| last.first.checked_add(last.parts()));
         let last = first.zip(parts(&cuts)).and_then(|(first, parts)| first.checked_add(parts));
         let too_many = last.is_none_or(|last| last > FINE);
-        let cuts = if too_many { Vec::new() } else { cuts };
-        let mut kind = Seen { cuts, first: first.unwrap_or(FINE), alike: Vec::new(), duties, too_many };
+        let cuts = if too_many { Arc::default() } else { cuts };
+        let mut kind = Seen { cuts, first: first.unwrap_or(FINE), alike: Vec::new(), only: None, duties, too_many };
         if !too_many {
             for ruling in &of_view.rulings {
                 let next = rulings.len() as u32;
                 kind.alike.push(*rulings.entry((decider, *ruling)).or_insert(next));
             }
+            let first = kind.alike.first().copied();
+            kind.only = first.filter(|first| kind.alike.iter().all(|other| other == first));
         }
         kinds.push(kind);
     }
@@ -277,8 +311,8 @@ impl Seen {
 
     /// A number for what rulings go by where nobody was a member of a ring; else that of the part.
     pub fn ruling(&self, point: u16) -> u32 {
-        if let [one] = self.alike.as_slice() {
-            return *one;
+        if let Some(only) = self.only {
+            return only;
         }
         self.alike.get(self.within(point) as usize).copied().unwrap_or_else(|| self.part(point))
     }
@@ -289,17 +323,24 @@ impl Seen {
     }
 }
 
+/// How classes are looked at where one decides, and the places of their kinds by number in the view, as far as they came up.
+struct Looking {
+    look: Look,
+    view: usize,
+    places: Vec<Option<u32>>,
+}
+
 /// A policy of a scope.
 struct Candidate {
     place: usize,
-    rank: (i64, bool),
+    rank: Rank,
     condition: Option<Asked>,
 }
 
 fn candidates(key: &ScopeKey, repository: &Repository, classes: &Classes) -> Vec<Candidate> {
     let policies =
         key.policies.iter().filter_map(|(place, rank)| Some((*place, *rank, repository.policies.get(*place)?)));
-    let candidate = |(place, rank, policy): (usize, (i64, bool), &Policy)| Candidate {
+    let candidate = |(place, rank, policy): (usize, Rank, &Policy)| Candidate {
         place,
         rank,
         condition: policy.condition.as_ref().map(|condition| classes.asked(condition)),
@@ -309,8 +350,8 @@ fn candidates(key: &ScopeKey, repository: &Repository, classes: &Classes) -> Vec
 
 fn decides(candidates: &[Candidate], class: &Class<'_>) -> Decides {
     // The highest rank of those that surely hold, the first of it, and whether there are more; and that of those that may.
-    let mut sure: Option<((i64, bool), usize, bool)> = None;
-    let mut may: Option<(i64, bool)> = None;
+    let mut sure: Option<(Rank, usize, bool)> = None;
+    let mut may: Option<Rank> = None;
     for (place, one) in candidates.iter().enumerate() {
         match one.condition.map_or(Truth::True, |condition| class.says(condition)) {
             Truth::True => match sure {

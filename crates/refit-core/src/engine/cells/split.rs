@@ -1,6 +1,7 @@
 //! One title: from the devices that have a release of it to cells.
 
 mod absent;
+mod again;
 mod fill;
 mod shared;
 
@@ -95,12 +96,6 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// The universes that say anything of the title, in order.
-    fn telling(&self) -> Vec<u32> {
-        let says = |universe: &u32| !self.offers(*universe).is_empty();
-        (0..self.inputs.fleet.universes()).filter(says).collect()
-    }
-
     fn offers(&self, universe: u32) -> &'a [(Version, Offer)] {
         let told = self.inputs.fleet.universe(universe);
         told.and_then(|offers| offers.get(self.title)).map(Vec::as_slice).unwrap_or_default()
@@ -109,13 +104,6 @@ impl<'a> Split<'a> {
     pub fn place_of(&self, present: Present<'a>) -> Place<'a> {
         let slot = present.map_or_else(|| SlotKey::of(self.title.clone()), |(_, present)| present.slot());
         Place { present, slot, memo: Memo::default() }
-    }
-
-    /// Those that were named when rings opened, as numbers of this fleet.
-    fn members_here(&self) -> Vec<RoaringBitmap> {
-        let fleet = self.inputs.fleet;
-        let number = |members: &&BTreeSet<DeviceId>| members.iter().filter_map(|member| fleet.number(member)).collect();
-        self.members.iter().map(number).collect()
     }
 
     /// The devices that have no release of the title.
@@ -210,7 +198,9 @@ impl<'a> Split<'a> {
     }
 
     fn put_in(&self, cells: &mut TitleCells, device: u32, place: &Place<'a>) {
-        let Some(row) = self.inputs.fleet.row(device) else { return };
+        if self.inputs.fleet.row(device).is_none() {
+            return;
+        }
         if place.present.is_none() && self.by_package() {
             if self.has_slot(device) {
                 self.alone(place, device, cells);
@@ -222,8 +212,7 @@ impl<'a> Split<'a> {
             late.add(device, self.there_since(place.present, device));
         }
         let spell = self.spell(place, device);
-        let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
-        let Looked::As(key) = self.look(&place.slot, device, member, &mut cells.numbers) else {
+        let Looked::As(key) = self.look(&place.slot, device, &mut cells.numbers) else {
             self.alone(place, device, cells);
             return;
         };
@@ -266,9 +255,7 @@ impl<'a> Split<'a> {
             cells.leave(cell, device);
             return;
         }
-        let Some(row) = self.inputs.fleet.row(device) else { return };
-        let member = |_: usize, members: &BTreeSet<DeviceId>| members.contains(&row.id);
-        let Looked::As(key) = self.look(slot, device, member, &mut cells.numbers) else { return };
+        let Looked::As(key) = self.look(slot, device, &mut cells.numbers) else { return };
         let Some(mut group) = cells.groups.remove(&(present, key)) else { return };
         group.base = group.base.filter(|cell| !cells.leave(*cell, device));
         group.late.retain(|(_, cell)| !cells.leave(*cell, device));
@@ -277,57 +264,45 @@ impl<'a> Split<'a> {
         }
     }
 
-    fn look(
-        &self,
-        slot: &SlotKey,
-        device: u32,
-        member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
-        numbers: &mut Numbers,
-    ) -> Looked {
-        self.key(device, member, self.remembered(slot, device), numbers)
+    /// What tells a device apart in a slot.
+    fn look(&self, slot: &SlotKey, device: u32, numbers: &mut Numbers) -> Looked {
+        let fleet = self.inputs.fleet;
+        let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
+        let Some((seen, row)) = seen.zip(fleet.row(device)) else { return Looked::Alone };
+        let mut members = 0;
+        if !self.members.is_empty() {
+            let mut words = self.no_rings();
+            for (ring, members) in self.members.iter().enumerate() {
+                if members.contains(&row.id) {
+                    Self::add_ring(&mut words, ring);
+                }
+            }
+            members = numbers.of_members(words);
+        }
+        Looked::As(Key {
+            part: if self.members.is_empty() { seen.ruling(row.point) } else { seen.part(row.point) },
+            zone: if self.scope.days() { row.zone } else { 0 },
+            told: numbers.of_offers(row.universe, self.offers(row.universe)),
+            members,
+            remembered: numbers.of_remembered(self.remembered(slot, device)),
+        })
+    }
+
+    /// Of no ring a member, in words of a bit for each ring that somebody was named for.
+    fn no_rings(&self) -> Vec<u64> {
+        vec![0; self.members.len().div_ceil(64)]
+    }
+
+    fn add_ring(words: &mut [u64], ring: usize) {
+        if let Some(word) = words.get_mut(ring / 64) {
+            *word |= 1 << (ring % 64);
+        }
     }
 
     /// The offers that a device remembers in a slot.
     fn remembered(&self, slot: &SlotKey, device: u32) -> &'a [RememberedOffer] {
         let fleet: &'a Fleet = self.inputs.fleet;
         fleet.overlay(device).first_offers.get(slot).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// What tells a device apart in a slot, with the offers that it remembers there.
-    fn key(
-        &self,
-        device: u32,
-        member: impl Fn(usize, &BTreeSet<DeviceId>) -> bool,
-        remembered: &[RememberedOffer],
-        numbers: &mut Numbers,
-    ) -> Looked {
-        let fleet = self.inputs.fleet;
-        let seen = self.scope.seen(self.classes.of(device)).filter(|seen| !seen.too_many);
-        let Some(seen) = seen else { return Looked::Alone };
-        let of = |column: &[u32]| column.get(device as usize).copied().unwrap_or(0);
-        let members = if self.members.is_empty() {
-            0
-        } else {
-            let mut words = vec![0u64; self.members.len().div_ceil(64)];
-            for (place, members) in self.members.iter().enumerate() {
-                if member(place, members)
-                    && let Some(word) = words.get_mut(place / 64)
-                {
-                    *word |= 1 << (place % 64);
-                }
-            }
-            numbers.of_members(words)
-        };
-        let universe = of(fleet.universes_of());
-        let told = numbers.of_offers(universe, self.offers(universe));
-        let point = fleet.points().get(device as usize).copied().unwrap_or(0);
-        Looked::As(Key {
-            part: if self.members.is_empty() { seen.ruling(point) } else { seen.part(point) },
-            zone: if self.scope.days() { of(fleet.zones_of()) } else { 0 },
-            told,
-            members,
-            remembered: numbers.of_remembered(remembered),
-        })
     }
 
     /// What a device has in common with others of its key.
@@ -341,7 +316,7 @@ impl<'a> Split<'a> {
 
     /// Whether a policy requires the title, or a package that only its vendor builds: under which name depends on what else a device
     /// has.
-    fn by_package(&self) -> bool {
+    pub fn by_package(&self) -> bool {
         let repository = self.shelf.repository;
         self.shelf.policies.iter().map(|candidate| candidate.policy).any(|policy| {
             policy.presence == Required

@@ -106,9 +106,26 @@ impl State {
             }
         };
         let Some(scope) = scopes.seen_by(number, inputs.repository, classes) else { return };
-        Split::new(inputs, &self.classes, &self.columns, scope, &shelf, title).fill(&mut cells, late);
+        let split = Split::new(inputs, &self.classes, &self.columns, scope, &shelf, title);
+        let same_groups = |old: &TitleCells| {
+            old.managed
+                && old.holds_together()
+                && (old.required, old.scope) == (required, number)
+                && !split.by_package()
+        };
+        match self.titles.remove(title).filter(same_groups) {
+            Some(old) => split.fill_again(old, &mut cells, late),
+            None => split.fill(&mut cells, late),
+        }
         cells.settle();
         self.titles.insert(title.clone(), cells);
+    }
+
+    /// Others than before are named for the rings of a title.
+    pub fn others_are_named(&mut self, title: &TitleId) {
+        if let Some(cells) = self.titles.get_mut(title) {
+            cells.others_were_named = true;
+        }
     }
 
     /// All cells.

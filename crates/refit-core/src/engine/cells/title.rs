@@ -92,6 +92,8 @@ pub(super) struct TitleCells {
     /// The cells of devices that are looked at by themselves.
     pub alone: Map<(u32, u32), usize>,
     pub numbers: Numbers,
+    /// Whether since they were told apart others were named for its rings.
+    pub others_were_named: bool,
     /// Who has a release since later than anything obliges to leave it, by its number.
     pub late: Map<u32, KnownLate>,
     /// The first time at which something may change by itself.
@@ -130,6 +132,17 @@ impl TitleCells {
             groups,
             self.late.values().map(|late| bitmap(&late.devices)).sum(),
         ]
+    }
+
+    /// Whether a title that is decided anew has the same groups: nobody else was named for its rings, and nobody is looked at by itself.
+    pub fn holds_together(&self) -> bool {
+        !self.others_were_named && self.alone.is_empty()
+    }
+
+    /// The devices of a cell, which nobody asks for any more.
+    pub fn take(&mut self, cell: usize) -> Members {
+        let cell = self.cells.get_mut(cell).and_then(Option::take);
+        cell.map_or_else(Members::none, |cell| cell.devices)
     }
 
     /// Adds a cell.

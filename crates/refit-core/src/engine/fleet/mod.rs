@@ -284,6 +284,11 @@ impl Fleet {
         found
     }
 
+    /// The devices that have the release in a slot of that number.
+    pub(super) fn holders(&self, number: u32) -> Option<&RoaringBitmap> {
+        self.holders.get(number as usize)
+    }
+
     /// The installs of a device, as numbers of releases in slots, sorted.
     pub(super) fn installs_of(&self, row: &Row) -> &[u32] {
         self.packages.get(row.packages).map(Arc::as_ref).unwrap_or_default()

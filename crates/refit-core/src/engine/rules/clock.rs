@@ -1,7 +1,7 @@
 //! Due times as functions of when a spell began: devices that differ in nothing else share what the rules say of them.
 
 use crate::policy::{document::policy::AtDue, repository::Policy};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// When a spell of a device began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,25 @@ pub(crate) struct Counted {
     pub base: Option<Timestamp>,
     /// Before then nothing is due by it.
     pub floor: Option<Timestamp>,
+}
+
+/// Where something else may follow from the due times of spells that began later.
+pub(crate) struct Turns(Vec<Timestamp>);
+
+impl Turns {
+    /// The number of the stretch in which a spell began: of all that began in one the same follows.
+    pub fn stretch(&self, began: Timestamp) -> usize {
+        // A turn is a stretch of its own.
+        match self.0.binary_search(&began) {
+            Ok(turn) => 2 * turn + 1,
+            Err(after) => 2 * after,
+        }
+    }
+
+    /// How many stretches there are.
+    pub fn stretches(&self) -> usize {
+        2 * self.0.len() + 1
+    }
 }
 
 /// What follows from due times.
@@ -132,6 +151,33 @@ impl Clocks {
             min_age: first(&|entry| entry.min_age.is_some()),
             proceeds: sure().any(goes_ahead),
         }
+    }
+
+    /// The times between which spells may begin at any time without anything else following from their due times, in order: an entry is
+    /// due at a time that the spell does not move, or `within` after it began, so that one comes before the other, or before `now`, from some
+    /// beginning on.
+    pub fn turns(&self, policy: &Policy, now: Timestamp) -> Turns {
+        let mut withins: Vec<SignedDuration> = Vec::new();
+        let mut fixed = vec![now, Timestamp::MAX];
+        for duty in &self.duties {
+            fixed.extend(duty.excepted);
+            for count in &duty.counts {
+                let within = policy.deadline.get(count.entry).map(|entry| entry.within);
+                let (Some(base), Some(within)) = (count.base, within) else { continue };
+                fixed.push(base.checked_add(within).unwrap_or(Timestamp::MAX));
+                fixed.extend(count.floor);
+                if !withins.contains(&within) {
+                    withins.push(within);
+                }
+            }
+        }
+        fixed.sort_unstable();
+        fixed.dedup();
+        let turns = fixed.iter().flat_map(|time| withins.iter().filter_map(|within| time.checked_sub(*within).ok()));
+        let mut turns: Vec<Timestamp> = turns.collect();
+        turns.sort_unstable();
+        turns.dedup();
+        Turns(turns)
     }
 
     /// The first time after `now` at which a due time lets a device with such a spell go ahead.

@@ -14,7 +14,7 @@ mod subject;
 mod track;
 mod trail;
 
-pub(crate) use clock::{Clocks, Regime, Spell};
+pub(crate) use clock::{Clocks, Regime, Spell, Turns};
 pub(crate) use judged::{Alike, Memo};
 pub(crate) use passage::Common;
 pub(crate) use read::{Manner, Openings, Own};

@@ -77,7 +77,7 @@ fn points(cuts: &[Cuts], part: u32) -> Vec<u32> {
 pub(super) struct Look {
     conditions: Vec<Asked>,
     fields: Vec<Option<usize>>,
-    pub cuts: Vec<Cuts>,
+    pub cuts: Arc<[Cuts]>,
     /// Of those, what obligations go by.
     obliging: (Vec<Asked>, Vec<Option<usize>>),
     /// The conditions that rulings go by, but for those of rings and blocks.
@@ -156,7 +156,7 @@ impl Look {
             platform: classes.place(&platform()).filter(|_| key.platforms),
             doubts: key.halted,
             fields: fields.into_iter().map(place).collect(),
-            cuts,
+            cuts: cuts.into(),
             obliging: (excepting, on_exposures.into_iter().map(place).collect()),
         }
     }

@@ -6,7 +6,8 @@ impl Split<'_> {
     /// What the policies say of the absence of the title, in cells of their own, which nobody keeps.
     pub fn absent(&self) -> TitleCells {
         let mut cells = TitleCells::managed(true, 0, self.shelf);
-        self.fill_place(&self.place_of(None), &self.lacking(), &self.members_here(), None, &mut cells);
+        let apart = self.apart(&mut cells.numbers);
+        self.fill_place(&self.place_of(None), &self.lacking(), &apart, None, &mut cells);
         cells
     }
 }
