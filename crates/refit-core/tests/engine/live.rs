@@ -105,7 +105,7 @@ fn world_change(engine: &Engine, repository: &Repository, dice: &mut Dice) -> Wo
                 affected: vec![VersionRange::parse(release.version.scheme(), &fixed).unwrap()],
                 title,
                 upstream: None,
-                known_at: around(dice),
+                known_at: now - SignedDuration::from_hours(dice.hours(300)),
                 cvss: dice.some(&[5.0, 9.8]),
                 epss: dice.some(&[0.1, 0.7]),
                 kev: dice.one_in(2).then(|| around(dice)),
