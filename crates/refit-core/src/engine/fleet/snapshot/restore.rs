@@ -130,9 +130,8 @@ impl Read {
         for (number, present) in fleet.present.numbered() {
             fleet.by_title.entry(present.title.clone()).or_default().insert(number);
         }
-        let mut pairs = fleet.sets.numbered().flat_map(|(_, set)| set.iter());
         let known = |(field, value): &(u32, u32)| fleet.fields.get(*field).is_some() && fleet.value(*value).is_some();
-        pairs.all(known).then_some(())?;
+        fleet.sets.numbered().all(|(_, set)| set.iter().all(known)).then_some(())?;
         let mut numbers: Vec<u32> = Vec::with_capacity(fleet.rows.len());
         for (number, row) in (0..).zip(&fleet.rows) {
             let Some(row) = row else {
