@@ -83,7 +83,7 @@ pub fn run() -> Result<()> {
     }
     for (folder, name, why) in APART {
         for file in sources(&workspace().join(folder)) {
-            if fs::read_to_string(&file)?.contains(name) {
+            if names(&fs::read_to_string(&file)?, name) {
                 broken.push(format!("{} names {name}: {why}", file.display()));
             }
         }
@@ -93,6 +93,33 @@ pub fn run() -> Result<()> {
     ensure!(broken.is_empty(), "dependencies point the wrong way:\n  {}", broken.join("\n  "));
     println!("dependencies point downwards");
     Ok(())
+}
+
+/// Whether a source names a module, alone or among others: `crate::engine`, `crate::{engine::Fleet, world::World}`.
+fn names(source: &str, module: &str) -> bool {
+    let grouped = |(root, name): (&str, &str)| grouped(source, root).iter().any(|word| word == name);
+    source.contains(module) || module.rsplit_once("::").is_some_and(grouped)
+}
+
+/// What stands first in each path of the groups that begin with `root::{`.
+fn grouped(source: &str, root: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for group in source.split(&format!("{root}::{{")).skip(1) {
+        let (mut depth, mut path) = (0, String::new());
+        for sign in group.chars() {
+            match sign {
+                '}' if depth == 0 => break,
+                ',' if depth == 0 => paths.push(std::mem::take(&mut path)),
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth == 0 => path.push(sign),
+                _ => {}
+            }
+        }
+        paths.push(path);
+    }
+    let first = |path: &String| path.trim().split([':', ' ']).next().map(str::to_owned);
+    paths.iter().filter_map(first).collect()
 }
 
 fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -106,4 +133,19 @@ fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
         }
     }
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_found_alone_and_among_others() {
+        let source = "use crate::{\n    facts::{Fact, engine},\n    decide as plain, world::World,\n};\nuse std::{fs};\nlet it = crate::plan::make();";
+        let named = ["crate::facts", "crate::decide", "crate::world", "crate::plan", "std::fs"];
+        assert!(named.iter().all(|module| names(source, module)));
+        assert!(
+            ["crate::engine", "crate::Fact", "std::net", "crate::world_of"].iter().all(|module| !names(source, module))
+        );
+    }
 }

@@ -56,9 +56,11 @@ def managed(titles):
 def load(connection, path):
     """Reads a world file into tables. What nobody asks for is left out."""
     titles, ranks, now = {}, [], None
-    advisories, devices, installs = [], [], []
-    number_of = None
-    with open(path, encoding="utf-8") as lines:
+    advisories, devices = [], []
+    number_of, count = None, 0
+    # Of a million devices these are forty million rows: they are never in memory as a whole.
+    installs = Path(".install.csv")
+    with open(path, encoding="utf-8") as lines, open(installs, "w", encoding="utf-8") as out:
         for line in lines:
             if not line.strip():
                 continue
@@ -86,11 +88,18 @@ def load(connection, path):
                     for release in releases:
                         title, rank = ranks[release]
                         if title in number_of:
-                            installs.append((index, number_of[title], rank, since or 0))
-    return tables(connection, titles, number_of, advisories, devices, installs, now)
+                            out.write(f"{index},{number_of[title]},{rank},{since or 0}\n")
+                            count += 1
+    connection.execute("create table install (device integer, title smallint, rank smallint, since bigint)")
+    columns = "{'device': 'integer', 'title': 'smallint', 'rank': 'smallint', 'since': 'bigint'}"
+    read = f"read_csv('{installs}', header = false, columns = {columns})"
+    connection.execute(f"insert into install select * from {read} order by all")
+    installs.unlink()
+    tables(connection, titles, number_of, advisories, devices)
+    return len(devices), count, now
 
 
-def tables(connection, titles, number_of, advisories, devices, installs, now):
+def tables(connection, titles, number_of, advisories, devices):
     """Bulk loads; not measured."""
     def put(name, columns, rows):
         connection.execute(f"create table {name} ({columns})")
@@ -109,7 +118,6 @@ def tables(connection, titles, number_of, advisories, devices, installs, now):
     connection.execute(
         f"create table device as select id, {mask} as mask, kind = 'server' as server, vip, position from raw order by id"
     )
-    put("install", "device integer, title smallint, rank smallint, since bigint", sorted(installs))
     spoken = sorted(number_of.items(), key=lambda item: item[1])
     each = -(-len(spoken) // PLAIN)
     put("title", "title smallint, fifth smallint, plain smallint", [(n, n % 5, n // each) for _, n in spoken])
@@ -133,7 +141,6 @@ def tables(connection, titles, number_of, advisories, devices, installs, now):
         entries += [(100 + n, 0, EXPOSED[(n + 2) % 5], (1 + n % 3) * DAY), (100 + n, 1, 0, (7 + n) * DAY)]
     put("policy", "policy smallint, min_age bigint", policies)
     put("entry", "policy smallint, number smallint, condition smallint, within bigint", entries)
-    return len(devices), len(installs), now
 
 
 def main():

@@ -1,6 +1,7 @@
-//! How long reads take with a million devices, and how soon followers have an event: `cargo bench -p refit-server --bench api`.
+//! How long reads take with a million devices, how soon followers have an event, and how long it takes from a listing in KEV until every
+//! device can fetch what that changes: `cargo bench -p refit-server --bench api`.
 //!
-//! Prints tables for docs/benchmarks.md. `REFIT_BENCH_DEVICES` sets the size of the fleet; `-- reads` and `-- events` do one
+//! Prints tables for docs/benchmarks.md. `REFIT_BENCH_DEVICES` sets the size of the fleet; `-- reads`, `-- events` and `-- kev` do one
 //! part alone. The devices are events in a log in memory, which the shell opens as it opens any log; the policy is planned, applied and
 //! decided as a server does it. Beside the pages stands SQLite with the same rows, beside the followers a bare channel.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
@@ -14,8 +15,10 @@ use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
-        Actor, AdvisoryEntry, Bearer, DeviceEnrolled, DeviceObserved, Event, Input, InstallEntry, Plain, PolicyFiles,
-        ReleaseEntry, Scope, TokenId, TokenRecord, encode,
+        Actor, AdvisoryEntry, Bearer, DeviceEnrolled, DeviceObserved, DeviceRecord, Event, Input, InstallEntry, Plain,
+        PolicyFiles, ReleaseEntry, Scope, TokenId, TokenRecord,
+        document::{Frame, document, ready},
+        encode,
     },
     policy::{
         load::load,
@@ -29,7 +32,7 @@ use refit_server::{
     agents::{self, Agents, Authority, open_key},
     api::{Api, Options, router},
     policy::plan_and_apply,
-    shell::{Shell, SystemClock},
+    shell::{Shell, SystemClock, View},
 };
 use refit_store::{Batch, MemoryStore, NewEvent, Store, open_sqlite};
 use sha2::{Digest, Sha256};
@@ -48,13 +51,16 @@ const TITLES: usize = 20;
 const RARE: usize = 10_000;
 /// Requests of each kind.
 const REQUESTS: usize = 300;
+/// Documents that are looked at.
+const DOCUMENTS: usize = 3_000;
 /// Events for each number of followers.
 const EVENTS: usize = 50;
 const SECRET: &str = "refit_secret-of-the-bench";
 
 fn main() {
     let devices = std::env::var("REFIT_BENCH_DEVICES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
-    let only = |part: &str| !std::env::args().any(|given| ["reads", "events"].contains(&&*given) && given != part);
+    let only =
+        |part: &str| !std::env::args().any(|given| ["reads", "events", "kev"].contains(&&*given) && given != part);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if only("events") {
         runtime.block_on(events());
@@ -62,11 +68,14 @@ fn main() {
     if only("reads") {
         runtime.block_on(reads(devices));
     }
+    if only("kev") {
+        runtime.block_on(kev(devices));
+    }
 }
 
 async fn reads(devices: usize) {
     let store = MemoryStore::new();
-    fill(&store, devices).await;
+    fill(&store, devices, Listed::Before).await;
     let log = memory();
     let of_state = |what: &str, begun: Instant| {
         let per_device = memory().saturating_sub(log) as f64 / devices as f64;
@@ -78,7 +87,7 @@ async fn reads(devices: usize) {
     let (shell, router) = serve(Arc::new(store)).await;
     of_state("open the log, without a snapshot", begun);
     let begun = Instant::now();
-    let (files, repository) = policy();
+    let (files, repository) = policy("{ within: 7d }");
     plan_and_apply(&shell, &Actor::server(), &files, "first", repository).await.unwrap();
     of_state("plan and apply a policy repository", begun);
     let begun = Instant::now();
@@ -128,6 +137,50 @@ async fn reads(devices: usize) {
     }
     sqlite(devices, &middle).await;
     shell.close("the end").await;
+}
+
+/// Advisories that concern a third of the devices are listed in KEV, and policies want that closed sooner: how long it takes until each device can
+/// fetch a state document that says so. Documents are made and signed when they are fetched.
+async fn kev(devices: usize) {
+    let store = MemoryStore::new();
+    fill(&store, devices, Listed::Later).await;
+    let (shell, _) = serve(Arc::new(store)).await;
+    let (files, repository) = policy("{ if: exposure.kev, within: 2d }, { within: 7d }");
+    plan_and_apply(&shell, &Actor::server(), &files, "first", repository).await.unwrap();
+    shell.evaluate().unwrap();
+    shell.settled().await;
+    let before = documents(&shell.view()).0;
+    println!("\n| {devices} devices | on the clock | bound |\n| --- | --- | --- |");
+    let begun = Instant::now();
+    let (_, advisories) = catalogue(Listed::Before);
+    let input = Input::Advisories { source: "vendor".into(), advisories };
+    shell.tell(&Actor::server(), input, None).await.unwrap();
+    println!("| one advisory of each title is listed in KEV: durable | {:.3} s | |", begun.elapsed().as_secs_f64());
+    shell.settled().await;
+    let took = begun.elapsed().as_secs_f64();
+    let view = shell.view();
+    let can = |record: &DeviceRecord| ready(&view.state, record, view.board.row(&record.id).map(|row| &**row));
+    assert!(view.state.devices.values().all(|record| can(record)), "each device can fetch its document");
+    println!("| decided and published, so that each device can fetch its document | {took:.3} s | 1 s |");
+    let (after, mut latencies) = documents(&view);
+    let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+    assert!(changed > 0, "a listing in KEV changes what devices are told");
+    println!("| making one when it is fetched: median, 99 % | {} | |", spread(&mut latencies).replace(" | ", ", "));
+    println!("\n{changed} of {} documents that were looked at say something else.", after.len());
+    shell.close("the end").await;
+}
+
+/// The documents of some devices as they would fetch them now, without their signatures; and how long each took.
+fn documents(view: &View) -> (Vec<Vec<u8>>, Vec<Duration>) {
+    let records = view.state.devices.values().step_by((view.state.devices.len() / DOCUMENTS).max(1));
+    let made = records.map(|record| {
+        let begun = Instant::now();
+        let row = view.board.row(&record.id).map(|row| &**row);
+        let frame = Frame { organization: "acme", sequence: 1 };
+        let bytes = serde_json::to_vec(&document(&view.state, record, row, &frame)).unwrap();
+        (bytes, begun.elapsed())
+    });
+    made.unzip()
 }
 
 /// The memory of this process, in bytes.
@@ -313,10 +366,15 @@ fn titles() -> impl Iterator<Item = String> {
     (0..TITLES).map(|title| format!("title-{title}")).chain(["rare".to_owned()])
 }
 
-/// Devices as if each had been enrolled and had reported; releases and advisories.
-async fn fill(store: &MemoryStore, devices: usize) {
-    let fence = store.acquire_lease("bench", Timestamp::now(), Duration::from_secs(3600)).await.unwrap();
-    let (mut head, mut events) = (0, Vec::new());
+/// When the first advisory of each title is listed in KEV.
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Before,
+    Later,
+}
+
+/// Two releases of each title, and advisories that concern the older one.
+fn catalogue(listed: Listed) -> (Vec<ReleaseEntry>, Vec<AdvisoryEntry>) {
     let mut catalogue = (Vec::new(), Vec::new());
     for title in titles().map(TitleId::new) {
         for (version, days) in [("1.0.0", 60), ("1.1.0", 10)] {
@@ -337,22 +395,24 @@ async fn fill(store: &MemoryStore, devices: usize) {
                 known_at: ago(9 * 24),
                 cvss: Some(7.5),
                 epss: None,
-                kev: (n == 0).then(|| ago(48)),
+                kev: (n == 0 && listed == Listed::Before).then(|| ago(48)),
                 ransomware: false,
                 withdrawn: None,
                 said_by: Vec::new(),
             });
         }
     }
+    catalogue
+}
+
+/// Devices as if each had been enrolled and had reported; releases and advisories.
+async fn fill(store: &MemoryStore, devices: usize, listed: Listed) {
+    let fence = store.acquire_lease("bench", Timestamp::now(), Duration::from_secs(3600)).await.unwrap();
+    let (mut head, mut events) = (0, Vec::new());
+    let (releases, advisories) = catalogue(listed);
     let source = || "vendor".into();
-    events.push(Event::ReleasesPublished(refit_core::control::ReleasesPublished {
-        source: source(),
-        releases: catalogue.0,
-    }));
-    events.push(Event::AdvisoriesPublished(refit_core::control::AdvisoriesPublished {
-        source: source(),
-        advisories: catalogue.1,
-    }));
+    events.push(Event::ReleasesPublished(refit_core::control::ReleasesPublished { source: source(), releases }));
+    events.push(Event::AdvisoriesPublished(refit_core::control::AdvisoriesPublished { source: source(), advisories }));
     for n in 0..devices {
         events.extend(device(n));
         if events.len() > 5_000 || n + 1 == devices {
@@ -399,13 +459,14 @@ fn device(n: usize) -> [Event; 2] {
     [Event::DeviceEnrolled(enrolled), Event::DeviceObserved(observed)]
 }
 
-fn policy() -> (PolicyFiles, Arc<Repository>) {
+/// A policy for each title, with these entries of its deadline.
+fn policy(deadline: &str) -> (PolicyFiles, Arc<Repository>) {
     let mut text = "organization: acme\ndefaults: { mode: enforce }\n".to_owned();
     for name in titles() {
         text += &format!("---\ntitle: {name}\nname: {name}\nscheme: semver\n");
     }
     for (n, name) in titles().enumerate() {
-        text += &format!("---\npolicy: p{n}\nsoftware: [{name}]\ndeadline: [{{ within: 7d }}]\n");
+        text += &format!("---\npolicy: p{n}\nsoftware: [{name}]\ndeadline: [{deadline}]\n");
     }
     let files = PolicyFiles(BTreeMap::from([("refit.yaml".to_owned(), text)]));
     let read = files.files();

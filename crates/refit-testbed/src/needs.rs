@@ -25,6 +25,7 @@ pub const PACKAGES: &[&str] = &[
     "rpm",               // the same, as a program; builds and signs packages
     "systemd-container", // boots devices
     "tinyproxy-bin",     // a proxy between agents and their server
+    "valgrind",          // counts the instructions of the fleet engine
 ];
 
 /// The programs among [`PACKAGES`] without which no root can be made, and what to install for each.

@@ -4,10 +4,11 @@ use super::reasons::reasons;
 use jiff::Timestamp;
 use refit_core::{
     decide::decide,
-    engine::{Fleet, Verdicts},
+    engine::{Answer, Fleet, Verdicts},
     policy::repository::Repository,
     world::{Device, World},
 };
+use refit_model::DeviceId;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -52,10 +53,22 @@ pub fn differences(
     let mut fleet = Fleet::new();
     devices.iter().for_each(|device| fleet.put(device));
     let verdicts = Verdicts::new(&fleet, repository, world, now);
+    differences_of(repository, world, devices, now, |id| verdicts.device(id), counts)
+}
+
+/// Decides devices plainly, and holds that against answers of the engine that are there already.
+pub fn differences_of(
+    repository: &Repository,
+    world: &World,
+    devices: &[Device],
+    now: Timestamp,
+    answers_of: impl Fn(&DeviceId) -> Vec<Answer>,
+    counts: &mut Counts,
+) -> Vec<Difference> {
     let mut found = Vec::new();
     for device in devices {
         let mut answers: BTreeMap<String, Value> = BTreeMap::new();
-        for (slot, _, outcome) in verdicts.device(&device.id) {
+        for (slot, _, outcome) in answers_of(&device.id) {
             answers.insert(slot.to_string(), serde_json::to_value(outcome).unwrap());
         }
         for decision in decide(repository, world, device, now) {

@@ -4,7 +4,7 @@
 
 use super::compare::{Counts, Difference, differences};
 use super::fleets::{Dice, fleet};
-use super::reasons::{MEET, OFTEN, REASONS, pair};
+use super::reasons::{MEET, OFTEN, ONLY_ASKED, REASONS, pair};
 use super::worlds::{self, Spec, now, spec};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -153,6 +153,11 @@ fn fleets_are_decided_alike() {
     let seldom: Vec<&str> =
         OCCUR.iter().copied().filter(|what| counts.get(*what).is_none_or(|count| *count < 20)).collect();
     assert!(seldom.is_empty(), "these hardly occur: {seldom:?}");
+    let unexpected: Vec<&str> = ONLY_ASKED.into_iter().filter(|what| counts.contains_key(*what)).collect();
+    assert!(
+        unexpected.is_empty(),
+        "decisions do give these, so that each has to be among those that occur: {unexpected:?}"
+    );
     let (often, of) = OFTEN;
     let least = often * worlds as u64 / of as u64;
     let pairs = MEET.iter().enumerate().flat_map(|(place, one)| MEET[place + 1..].iter().map(|other| pair(one, other)));

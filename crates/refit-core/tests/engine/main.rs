@@ -6,6 +6,7 @@ mod compare;
 mod devices;
 #[path = "../documents/mod.rs"]
 mod documents;
+mod edges;
 mod equality;
 mod fleet;
 mod fleets;

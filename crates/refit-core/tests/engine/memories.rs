@@ -45,7 +45,7 @@ rollout: standard
 deadline: [{ within: 2d }]
 ";
 
-fn repository(yaml: &str) -> Repository {
+pub fn repository(yaml: &str) -> Repository {
     let mut files = Files::default();
     files.add("refit.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
     let (documents, unread) = load(&files, &Limits::default());
@@ -55,16 +55,16 @@ fn repository(yaml: &str) -> Repository {
     repository
 }
 
-fn semver(text: &str) -> Version {
+pub fn semver(text: &str) -> Version {
     Version::parse(Scheme::Semver, text).unwrap()
 }
 
-fn slot() -> SlotKey {
+pub fn slot() -> SlotKey {
     SlotKey::of(TitleId::new(EDITOR))
 }
 
 /// Releases of the editor, by how many hours ago they came out.
-fn world(releases: &[(&str, i64)]) -> World {
+pub fn world(releases: &[(&str, i64)]) -> World {
     let release = |(version, hours): &(&str, i64)| Release {
         title: TitleId::new(EDITOR),
         branch: None,
@@ -76,7 +76,7 @@ fn world(releases: &[(&str, i64)]) -> World {
 }
 
 /// Devices with the first release of the editor, which have had it for long; whether anybody knows the department of each.
-fn devices(count: usize, known: bool) -> Vec<Device> {
+pub fn devices(count: usize, known: bool) -> Vec<Device> {
     let device = |number| {
         let mut device = Device::new(DeviceId::new(format!("device-{number:03}")), ago(1));
         device.enrolled = Some(ago(5_000));

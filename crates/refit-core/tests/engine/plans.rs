@@ -43,6 +43,7 @@ struct Counted {
     touched: u64,
     overdue_devices: u64,
     radius: BTreeMap<String, BTreeMap<String, u64>>,
+    envelope: BTreeMap<CohortKey, u64>,
 }
 
 /// What would be published of a decision.
@@ -89,7 +90,10 @@ fn plainly(before: Option<(&Repository, &World)>, after: (&Repository, &World), 
                 continue;
             }
             touched = true;
-            moved |= key_after.as_ref().is_some_and(|after| after.moves_from(key_before.as_ref()));
+            if let Some(after) = key_after.as_ref().filter(|after| after.moves_from(key_before.as_ref())) {
+                moved = true;
+                *counted.envelope.entry(after.clone()).or_default() += 1;
+            }
             let figures = counted.changes.entry((key_before, key_after)).or_default();
             figures.devices += 1;
             figures.overdue += u64::from(decision.compliance == Compliance::Overdue);
@@ -159,6 +163,7 @@ fn figures_of(plan: &WorldPlan) -> Counted {
         touched: summary.touched,
         overdue_devices: summary.overdue_devices,
         radius: plan.plan.blast_radius.clone(),
+        envelope: plan.plan.envelope.iter().map(|permit| (permit.cohort.clone(), permit.devices)).collect(),
     }
 }
 
@@ -293,6 +298,7 @@ fn a_plan_that_was_changed_does_not_add_up() {
     let plan = some_plan();
     assert_eq!(check(&plan), Vec::<String>::new());
     let moving = plan.plan.changes.iter().position(|change| change.moves).unwrap();
+    let late = plan.plan.changes.iter().position(|change| change.overdue > 0).unwrap();
     let stranger = plan.members.devices.len() as u32;
     let changes: Vec<(&str, Tampering)> = vec![
         ("devices", Box::new(|plan| plan.plan.devices += 1)),
@@ -311,6 +317,9 @@ fn a_plan_that_was_changed_does_not_add_up() {
         ("a change's marks", Box::new(|plan| plan.plan.changes[0].marks.extend([(Mark::Conflict, 99)]))),
         ("a permit", Box::new(|plan| plan.plan.envelope[0].devices += 1)),
         ("a permit less", Box::new(|plan| drop(plan.plan.envelope.pop()))),
+        ("of what a budget is a share", Box::new(|plan| plan.plan.budgets[0].of += 1)),
+        ("how many a budget permits", Box::new(|plan| plan.plan.budgets[0].limit = 0)),
+        ("when something is due first", Box::new(move |plan| plan.plan.changes[late].earliest_due = None)),
         ("the radius", Box::new(|plan| drop(plan.plan.blast_radius.pop_first()))),
         (
             "a member less",

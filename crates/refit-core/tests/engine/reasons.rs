@@ -1,9 +1,9 @@
 //! Which reasons a derivation gives: agreement is worth something only about what occurs.
 
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter::once};
 
-/// What has to occur, as often as [`OFTEN`] says: every reason of a derivation but those that only an answer to "why not this release" gives.
+/// What has to occur, as often as [`OFTEN`] says: every reason of a derivation but [`ONLY_ASKED`].
 pub const REASONS: [&str; 44] = [
     "policy decides",
     "policy decides_likewise",
@@ -50,6 +50,10 @@ pub const REASONS: [&str; 44] = [
     "exception unknown",
     "freeze yields",
 ];
+
+/// Reasons that only an answer to "why not this release" gives: decisions consider no releases of which they hold.
+pub const ONLY_ASKED: [&str; 4] =
+    ["release installed", "release not_wanted", "release newer_than_goal", "release older_than_installed"];
 
 /// What has to meet in one decision, each with each.
 pub const MEET: [&str; 7] = ["exception", "block", "freeze", "gate", "grace", "unknown", "phase_in"];
@@ -127,4 +131,49 @@ fn variant(value: &Value) -> Option<&str> {
         Value::Object(fields) => fields.keys().next().map(String::as_str),
         _ => None,
     }
+}
+
+/// The enums of a derivation that say why, each by the name under which [`reasons`] counts its variants.
+const ENUMS: [(&str, &str); 9] = [
+    ("PolicyVerdict", "policy"),
+    ("Cause", "cause"),
+    ("ClockCounts", "clock"),
+    ("StartedBy", "started_by"),
+    ("NoObligation", "open_exposure"),
+    ("ReleaseVerdict", "release"),
+    ("PassedOver", "release"),
+    ("RingReason", "ring"),
+    ("ExceptionVerdict", "exception"),
+];
+
+/// The variants of an enum, as they are written in JSON: what begins with a capital, one level deep.
+fn variants(source: &str, name: &str) -> Vec<String> {
+    let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).unwrap();
+    let lines = body.lines().take_while(|line| *line != "}").filter_map(|line| line.strip_prefix("    "));
+    let variants = lines.filter(|line| line.starts_with(|sign: char| sign.is_ascii_uppercase()));
+    let word = |line: &str| line.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
+    let in_json = |word: String| {
+        let parts = word.char_indices().map(|(at, sign)| match sign.is_ascii_uppercase() && at > 0 {
+            true => format!("_{}", sign.to_ascii_lowercase()),
+            false => sign.to_ascii_lowercase().to_string(),
+        });
+        parts.collect::<String>()
+    };
+    variants.map(word).map(in_json).collect()
+}
+
+#[test]
+fn every_reason_that_a_derivation_can_give_is_among_those_that_have_to_occur() {
+    let sources =
+        [include_str!("../../src/decide/derivation.rs"), include_str!("../../src/decide/derivation/rings.rs")].concat();
+    let reasons = ENUMS.iter().flat_map(|(name, what)| {
+        let variants = variants(&sources, name);
+        assert!(variants.len() > 1, "{name}: {variants:?}");
+        variants.into_iter().map(move |variant| format!("{what} {variant}"))
+    });
+    // That a release was passed over is no reason: each of its reasons is.
+    let reasons = reasons.filter(|reason| reason != "release passed_over").chain(once("freeze yields".to_owned()));
+    let reasons: BTreeSet<String> = reasons.collect();
+    let known: BTreeSet<String> = REASONS.iter().chain(&ONLY_ASKED).map(|reason| (*reason).to_owned()).collect();
+    assert_eq!(reasons, known, "the generator of fleets has to give each, or it has to be said why it can't");
 }

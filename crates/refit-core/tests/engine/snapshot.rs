@@ -6,11 +6,27 @@ use refit_core::{
     engine::{Change, Fleet, SnapshotError},
     world::Device,
 };
+use std::ops::Range;
 
 fn fleet<'d>(devices: impl IntoIterator<Item = &'d Device>) -> Fleet {
     let mut fleet = Fleet::new();
     fleet.extend(devices);
     fleet
+}
+
+/// How long the head of a frame is: what is in it, how long its body is, and the checksum.
+const HEAD: usize = 9;
+
+/// Where the frames of a snapshot are, after what it begins with and its version.
+fn frames(bytes: &[u8]) -> Vec<Range<usize>> {
+    let (mut at, mut frames) = (16, Vec::new());
+    while at < bytes.len() {
+        let length = u32::from_le_bytes(bytes[at + 1..at + 5].try_into().unwrap());
+        let end = at + HEAD + length as usize;
+        frames.push(at..end);
+        at = end;
+    }
+    frames
 }
 
 proptest! {
@@ -42,6 +58,30 @@ proptest! {
         let place = place.index(bytes.len());
         bytes[place] ^= 1 << bit;
         prop_assert!(Fleet::restore(&bytes).is_err(), "byte {}", place);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_or_does_no_harm_though_its_checksum_holds(
+        devices in devices(),
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut bytes = fleet(&devices).snapshot();
+        let bodies: Vec<Range<usize>> = frames(&bytes).into_iter().map(|frame| frame.start + HEAD..frame.end).collect();
+        let places: Vec<usize> = bodies.iter().cloned().flatten().collect();
+        bytes[places[place.index(places.len())]] = byte;
+        for body in bodies {
+            let head = body.start - HEAD;
+            // Of what is in the frame, how long it is, and of its body.
+            let sum = [&bytes[head..head + 5], &bytes[body]].concat();
+            bytes[head + 5..head + HEAD].copy_from_slice(&crc32fast::hash(&sum).to_le_bytes());
+        }
+        if let Ok(restored) = Fleet::restore(&bytes) {
+            // Nobody's installs may make sense; all of it can be read, and written.
+            restored.ids().for_each(|id| drop(restored.device(id)));
+            prop_assert!(!restored.export().is_empty());
+            prop_assert!(!restored.snapshot().is_empty());
+        }
     }
 
     #[test]

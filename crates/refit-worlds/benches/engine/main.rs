@@ -13,6 +13,8 @@
     reason = "a bench reads the clock, and one that can't be set up is meant to panic"
 )]
 
+mod beside;
+mod bytes;
 mod count;
 mod memory;
 mod plot;
@@ -116,6 +118,7 @@ fn measure(devices: u32, only: Option<&str>, with_plan: bool) -> Result<Figures,
         loading.as_secs_f64(),
         f64::from(devices) / loading.as_secs_f64()
     );
+    bytes::from_text(&synthetic)?;
     figures.values.push(("memory of the fleet, MiB", mebibytes(fleet_bytes)));
     figures.values.push(("bulk load, ms", loading.as_secs_f64() * 1e3));
     if !enough("deciding", fleet_bytes) {
@@ -174,6 +177,15 @@ fn evaluate(fleet: &Fleet, repository: &Repository, world: &World, now: Timestam
                 verdicts.cells(),
                 verdicts.cohorts()
             );
+            // All of a fleet: what nobody asks is in it, too.
+            let all: usize = fleet.footprint().iter().map(|(_, bytes)| bytes).sum();
+            let pass = bytes::one_pass(all as u64);
+            println!(
+                "one pass over as many bytes as the fleet has, {:.0} MiB: {:.0} ms; the evaluation takes {:.1} times as long",
+                mebibytes(all as u64),
+                pass.as_secs_f64() * 1e3,
+                best.as_secs_f64() / pass.as_secs_f64()
+            );
         }
     }
     best.as_secs_f64() * 1e3
@@ -222,6 +234,10 @@ fn snapshot(fleet: &Fleet) -> Result<f64, Box<dyn Error>> {
         reading.as_secs_f64()
     );
     assert_eq!(restored.len(), fleet.len());
+    drop(restored);
+    if let Err(error) = bytes::through_a_file(&bytes) {
+        println!("a snapshot through a file is left out: {error}");
+    }
     Ok(reading.as_secs_f64() * 1e3)
 }
 
@@ -262,7 +278,8 @@ fn plan(fleet: &Fleet, repository: &Repository, world: &World, now: Timestamp) -
 fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthetic, figures: &mut Figures) {
     let now = synthetic.spec().now;
     let start = cpu();
-    let mut engine = Engine::new(fleet, Arc::new(repository), world, now);
+    let repository = Arc::new(repository);
+    let mut engine = Engine::new(fleet, Arc::clone(&repository), world, now);
     println!("an engine that is kept true: {:.0} ms to begin with", (cpu() - start).as_secs_f64() * 1e3);
     let (mut moved, mut same, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..synthetic.spec().devices.min(CHANGES) {
@@ -297,6 +314,8 @@ fn change(fleet: Fleet, repository: Repository, world: World, synthetic: &Synthe
             figures.values.push(("check-in, three changes, µs", micros(0.5)));
         }
     }
+    let devices = synthetic.spec().devices;
+    beside::check_ins(&mut engine, &repository, synthetic, devices.min(CHANGES)..devices.min(2 * CHANGES));
     let Some(title) = policies::managed(synthetic).first().map(|title| title.id.clone()) else { return };
     if let Some(release) = newer_release(synthetic) {
         let took = timed(&format!("a release of {title}"), || engine.change(release));

@@ -190,6 +190,7 @@ fn newest(releases: &[Release], at: Timestamp) -> Option<&Release> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refit_core::facts::FieldRef;
 
     #[test]
     fn the_same_seed_makes_the_same_device_and_another_another() {
@@ -203,6 +204,26 @@ mod tests {
         // How many there are changes none of them, but for the last, which may have a double.
         let more = Synthetic::new(Spec { devices: 1_000, ..spec });
         assert_eq!(format!("{:?}", one.device(3)), format!("{:?}", more.device(3)));
+    }
+
+    #[test]
+    fn one_of_two_hundred_shares_its_serial_number_and_whoever_does_is_in_doubt() {
+        let spec = Spec { devices: 40_000, seed: 1, now: "2026-11-23T09:00:00Z".parse().unwrap() };
+        let synthetic = Synthetic::new(spec);
+        let mut holders: BTreeMap<u32, u32> = BTreeMap::new();
+        (0..spec.devices).for_each(|number| *holders.entry(synthetic.serial(number).0).or_default() += 1);
+        let (shared, own): (Vec<u32>, Vec<u32>) = (0..spec.devices).partition(|number| synthetic.serial(*number).1);
+        assert!((140..=260).contains(&shared.len()), "{} of {}", shared.len(), spec.devices);
+        assert!(shared.iter().all(|number| holders[&synthetic.serial(*number).0] == 2));
+        assert!(own.iter().all(|number| holders[&synthetic.serial(*number).0] == 1));
+        // And so the devices say it.
+        let said = |number: u32| {
+            let device = synthetic.device(number);
+            (format!("{:?}", device.facts.said(&FieldRef::device("serial"))), device.identity_in_doubt)
+        };
+        let ((one, in_doubt), (other, too)) = (said(shared[0]), said(shared[1]));
+        assert!(one.contains("S0") && one == other && in_doubt && too, "{one} {other}");
+        assert!(!said(own[0]).1);
     }
 
     #[test]

@@ -31,6 +31,27 @@ impl Expr {
         &self.fields
     }
 
+    /// The texts that its fields are held against, as equal to them or as among them, in the order of the text.
+    pub fn compared_texts(&self) -> Vec<(&FieldRef, &str)> {
+        let mut found = Vec::new();
+        self.root.walk(&mut |node| {
+            let nodes = match node {
+                Node::Compare(comparison, nodes) if comparison.is_equality() => nodes,
+                Node::In(nodes) => nodes,
+                _ => return,
+            };
+            let [one, other] = &**nodes;
+            let ((Node::Field(field), other) | (other, Node::Field(field))) = (one, other) else { return };
+            let Some(field) = self.fields.get(*field) else { return };
+            match other {
+                Node::Constant(Value::List(items)) => found.extend(items.iter().map(|item| (field, item.as_str()))),
+                Node::List(nodes) => found.extend(nodes.iter().filter_map(|node| Some((field, text_of(node)?)))),
+                other => found.extend(text_of(other).map(|text| (field, text))),
+            }
+        });
+        found
+    }
+
     /// What is probably not meant as it is written.
     pub fn warnings(&self) -> &[ExprError] {
         &self.warnings
@@ -55,6 +76,13 @@ impl Expr {
             return None;
         }
         self.truth_of(&NoFacts, Timestamp::UNIX_EPOCH).known()
+    }
+}
+
+fn text_of(node: &Node) -> Option<&str> {
+    match node {
+        Node::Constant(Value::Text(text)) => Some(text.as_str()),
+        _ => None,
     }
 }
 
@@ -107,5 +135,28 @@ struct NoFacts;
 impl Source for NoFacts {
     fn field(&self, _index: usize) -> Found<'_> {
         Found::Absent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::Fields;
+    use crate::policy::expr::{Scope, compile};
+
+    #[test]
+    fn the_texts_that_fields_are_held_against_are_known() {
+        let fields = Fields::builtin();
+        let text = r#"device.site == "Rome" || "x" in device.tags && !(person.department in ["IT", "Sales"])
+            || device.hostname.startsWith("web") || "Berlin" != device.site"#;
+        let expr = compile(text, &Scope::device(&fields)).unwrap();
+        let found = expr.compared_texts().into_iter().map(|(field, text)| format!("{field} {text}"));
+        let expected = [
+            "device.site Rome",
+            "device.tags x",
+            "person.department IT",
+            "person.department Sales",
+            "device.site Berlin",
+        ];
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     Exit, Refused,
     cli::{Cli, QueryArgs, Which},
     repository::{self, counted},
-    terminal::{self, FAINT, HEADING, paint},
+    terminal::{self, CHANGE, FAINT, HEADING, paint},
     worlds::{Kept, Loaded, load, named},
 };
 use anyhow::Result;
@@ -19,7 +19,10 @@ use refit_core::{
     },
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// How many devices are named as examples.
 const EXAMPLES: usize = 3;
@@ -75,6 +78,9 @@ pub fn run(cli: &Cli, args: &QueryArgs) -> Result<Exit> {
     let Loaded { fleet, now, .. } = load(&args.world, &fields, Kept::Facts)?;
     let mut selection = Selection::new(&fleet, &repository, now);
     let found = selection.select(&condition);
+    for note in unheard_of(&mut selection, &condition, &args.world) {
+        terminal::note(format_args!("{} {note}", paint(CHANGE, "note:")));
+    }
     let answers = Answers { all: fleet.len() as u64, found: &found };
     let ids = |which: Which, most: usize| -> Vec<String> {
         let holds = |device: &u32| match which {
@@ -225,6 +231,33 @@ fn compiled(text: &str, fields: &Fields) -> Result<Expr> {
             Err(Refused::usage(format!("the expression has {}{why}", counted(errors, "error"))))
         }
     }
+}
+
+/// What the condition asks for and nobody has, with what is near: who mistypes the name of a department is told of no mistake otherwise.
+fn unheard_of(selection: &mut Selection<'_>, condition: &Expr, world: &Path) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (field, text) in condition.compared_texts() {
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        for (value, _) in selection.values(field) {
+            match value {
+                Some(Value::Text(text)) => drop(known.insert(text.to_string())),
+                Some(Value::List(items)) => known.extend(items.iter().map(ToString::to_string)),
+                _ => {}
+            }
+        }
+        // What the field never says was told already, and where nobody says anything, that is why it is unknown.
+        let told = condition.warnings().iter().any(|found| found.label.contains(&format!("{text:?}")));
+        if told || known.is_empty() || known.contains(text) {
+            continue;
+        }
+        let near = did_you_mean(text, known.iter().map(String::as_str));
+        let help = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let note = format!("no device in {} has {text:?} as `{field}`{help}", named(world));
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
 }
 
 /// The field of that name; the root may be left out where one of device and person has it.

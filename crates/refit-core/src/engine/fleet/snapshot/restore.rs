@@ -130,6 +130,8 @@ impl Read {
         for (number, present) in fleet.present.numbered() {
             fleet.by_title.entry(present.title.clone()).or_default().insert(number);
         }
+        let known = |(field, value): &(u32, u32)| fleet.fields.get(*field).is_some() && fleet.value(*value).is_some();
+        fleet.sets.numbered().all(|(_, set)| set.iter().all(known)).then_some(())?;
         let mut numbers: Vec<u32> = Vec::with_capacity(fleet.rows.len());
         for (number, row) in (0..).zip(&fleet.rows) {
             let Some(row) = row else {
@@ -140,6 +142,7 @@ impl Read {
             fleet.packages.get(row.packages)?;
             fleet.universes.get(row.universe)?;
             fleet.names.get(row.seen_by)?;
+            row.seen.get(&fleet.far)?;
             row.zone.checked_sub(1).is_none_or(|zone| fleet.zones.get(zone).is_some()).then_some(())?;
             row.records.iter().all(|said| fleet.sets.get(said.set).is_some()).then_some(())?;
             numbers.push(number);
