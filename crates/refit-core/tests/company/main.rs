@@ -2,7 +2,7 @@
 //! not, is known beforehand and held against what Refit finds. `company.rs` and what is below it makes the company and knows
 //! nothing of how it is found out.
 //!
-//! This is the small form; `cargo bench -p refit-core --bench company` is the whole one.
+//! Here there are 500 of each defect among a quarter of the people; `cargo bench -p refit-core --bench company` is the whole company.
 
 #![allow(clippy::disallowed_methods, reason = "the test reads connectors; the core that it tests does not")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
@@ -18,9 +18,12 @@ use measure::{Score, score};
 use reading::Reader;
 use refit_core::facts::identity::Registry;
 
+/// How many people or devices each defect strikes.
+const OF_EACH: usize = 500;
+
 #[test]
 fn nobody_is_taken_for_somebody_else_and_most_are_found() {
-    let mut company = Company::new(Size { people: 2_500, devices: 3_750, of_each_defect: 25 }, 7);
+    let mut company = Company::new(Size { people: 25_000, devices: 37_500, of_each_defect: OF_EACH }, 7);
     let (mut reader, mut registry) = (Reader::new(), Registry::default());
     reader.full(&company, &mut registry, 0);
     let first = score(&company, &registry);
@@ -35,7 +38,7 @@ fn nobody_is_taken_for_somebody_else_and_most_are_found() {
         assert!(score.share() >= 0.99, "too few are found:\n{score}");
     }
     assert!(lost.is_empty(), "ids lead to something else than before: {lost:?}");
-    at_least(&second, 25);
+    at_least(&second, OF_EACH);
 
     // The same records in another order are the same people and devices.
     let mut turned = Registry::default();
@@ -43,6 +46,21 @@ fn nobody_is_taken_for_somebody_else_and_most_are_found() {
     let mut once = Registry::default();
     Reader::new().full(&company, &mut once, 30);
     assert_eq!(measure::groups(&company, &turned), measure::groups(&company, &once));
+}
+
+/// Whoever makes the company has no way to know what Refit takes for one.
+#[test]
+fn who_makes_the_company_shares_nothing_with_who_finds_it_out() {
+    for (name, source) in [
+        ("defects.rs", include_str!("defects.rs")),
+        ("made.rs", include_str!("made.rs")),
+        ("payloads.rs", include_str!("payloads.rs")),
+    ] {
+        let mut uses = source.lines().filter(|line| line.trim_start().starts_with("use ") || line.contains("refit_"));
+        let allowed = ["use super::made::", "use super::defects::", "use jiff::", "use serde_json::"];
+        let other = uses.find(|line| !allowed.iter().any(|allowed| line.starts_with(allowed)));
+        assert_eq!(other, None, "{name}");
+    }
 }
 
 fn at_least(score: &Score, each: usize) {
