@@ -4,7 +4,7 @@
 //! `UPDATE_CONNECTORS=1` writes the expected facts anew, where all payloads are at hand; read them afterwards beside the payloads.
 
 use super::{connector, public_payloads, workspace};
-use refit_core::facts::mapping::{Connector, Install, Key, Maps, Reading, Record, Said, Strength, read};
+use refit_core::facts::mapping::{Connector, Install, Key, Maps, Reading, Record, Said, SetAside, Strength, read};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -55,8 +55,14 @@ fn said(connector: &Connector, payload: &[u8]) -> String {
     let mut text: String = records.iter().map(record).collect();
     // What is like no kind of records is the rest of the vendor's interface.
     for aside in quarantined.iter().filter(|aside| aside.records.is_some()) {
-        let what = serde_json::to_string(&aside.what).unwrap();
-        let _ = writeln!(text, "  set aside {} {}: {}", aside.at, what.replace('"', ""), aside.why);
+        let what = match &aside.what {
+            SetAside::Record => "the record".to_owned(),
+            SetAside::Key(kind) => format!("the key {kind}"),
+            SetAside::Field(field) => field.to_string(),
+            SetAside::Install => "an install".to_owned(),
+            SetAside::Relation => "a relation".to_owned(),
+        };
+        let _ = writeln!(text, "  set aside {} {what}: {}", aside.at, aside.why);
     }
     for value in uncovered {
         let value_said = value.value.as_deref().unwrap_or("something sensitive");
@@ -78,7 +84,7 @@ fn record(record: &Record) -> String {
     for (field, said) in &record.facts {
         let value = match said {
             Said::Nothing => "none".to_owned(),
-            said @ Said::Value(_) => serde_json::to_string(said).unwrap(),
+            Said::Value(_) => serde_json::to_string(said).unwrap(),
         };
         let _ = writeln!(text, "    {field} = {value}");
     }
