@@ -84,12 +84,17 @@ async fn the_examples_of_the_standard_say_who_somebody_is_step_by_step() {
         ("rfc7644-3.5.2.1-patch_op-add_members", true, true),
         ("rfc7644-3.5.2.2-patch_op-remove_all_members", false, false),
         ("rfc7644-3.5.2.3-patch_op-replace_all_members", true, true),
-        ("rfc7644-3.5.2.2-patch_op-remove_and_add_one_member", false, true),
     ] {
         server.call(&server.admin, "PATCH", &group, &[], Some(sample(change, &ids))).await.ok();
         assert_eq!(facts(&server, &id).await, [work.to_owned(), guide(first)], "{change}");
         assert_eq!(facts(&server, &mandy).await, [email("mandy@example.com"), guide(second)], "{change}");
     }
+    // This one has `value eq"…"`, without the blank that the standard's own grammar wants: nothing of it is done, and the place is said.
+    let swap = sample("rfc7644-3.5.2.2-patch_op-remove_and_add_one_member", &ids);
+    let refused = server.call(&server.admin, "PATCH", &group, &[], Some(swap)).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["scimType"]), (400, &json!("invalidPath")), "{}", refused.body);
+    assert!(refused.body["detail"].as_str().unwrap().starts_with("Operations[0]: the path `members[value eq"));
+    assert_eq!(facts(&server, &id).await, [work.to_owned(), guide(true)]);
     let found = server.post(&format!("{USERS}/.search"), sample("rfc7644-3.4.3-search_request", &[])).await.ok();
     assert_eq!(found["totalResults"], 0, "nobody is called Smith: {found}");
 }
@@ -130,7 +135,6 @@ async fn no_example_of_the_standard_is_an_error_of_the_server_wherever_it_is_sen
             ("PUT", group.as_str()),
             ("PATCH", group.as_str()),
             ("POST", search.as_str()),
-            ("POST", "/scim/rfc/v2/Bulk"),
         ] {
             let answer = server.call(&server.admin, method, path, &[], Some(sample.clone())).await;
             assert!(answer.status.as_u16() < 500, "{method} {path} with {name}: {} {}", answer.status, answer.body);
@@ -138,5 +142,5 @@ async fn no_example_of_the_standard_is_an_error_of_the_server_wherever_it_is_sen
             assert!(!is_problem || answer.body["detail"].is_string(), "{method} {path} with {name}: {}", answer.body);
         }
     }
-    println!("{} examples, each sent to eight places", samples.len());
+    println!("{} examples, each sent to seven places", samples.len());
 }
