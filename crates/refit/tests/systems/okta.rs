@@ -46,7 +46,7 @@ fn device() -> Value {
     let owner = json!({ "user": { "id": "00u00001", "status": "ACTIVE",
         "profile": { "login": "p1@acme.example", "email": "p1@acme.example" } } });
     json!({
-        "id": "guo1", "status": "ACTIVE", "resourceType": "UDDevice", "lastUpdated": "2026-11-01T08:00:00.000Z",
+        "id": "guo1", "status": "ACTIVE", "resourceType": "UDDevice", "lastUpdated": jiff::Timestamp::now().to_string(),
         "profile": { "displayName": "mac-1", "platform": "MACOS", "serialNumber": "C02XK0001", "registered": true },
         "_embedded": { "users": [owner] },
     })
