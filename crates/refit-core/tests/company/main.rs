@@ -1,5 +1,5 @@
 //! A synthetic company, read through the connectors from six systems, with what goes wrong in real ones: who is one, and who is
-//! not, is known beforehand and held against what Refit finds. `company.rs` and what is below it makes the company and knows
+//! not, is known beforehand and held against what Refit finds. `made.rs`, `defects.rs` and `payloads.rs` make the company and know
 //! nothing of how it is found out.
 //!
 //! These are smaller forms; `cargo bench -p refit-core --bench company` is the whole one.
@@ -53,7 +53,7 @@ fn nobody_is_taken_for_somebody_else_and_most_are_found() {
     assert_eq!(measure::groups(&company, &turned), measure::groups(&company, &once));
 }
 
-/// More goes wrong here than in the whole company, of which 99 % have to be found: every sixth person or device has a defect.
+/// A defect is three times as frequent here as in the whole company, of which 99 % have to be found.
 #[test]
 fn of_five_hundred_with_each_defect_nobody_is_taken_for_somebody_else() {
     read(Size { people: 25_000, devices: 37_500, of_each_defect: 500 }, 0.98);
