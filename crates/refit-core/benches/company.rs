@@ -49,6 +49,9 @@ fn main() {
     println!("{score}");
     assert_eq!(score.wrong(), 0, "somebody is taken for somebody else");
     assert!(score.share() >= 0.99);
+    for (defect, row) in score.defects() {
+        assert!(row.entities >= size.of_each_defect, "{defect:?} is there {} times only", row.entities);
+    }
     assert!(measure::lost(&company, &registry, &ids).is_empty());
     let (said, mut alone) = (reader.all(&company, 30), Registry::default());
     timed("who is who, from nothing", &mut || {

@@ -5,6 +5,9 @@
 #![allow(clippy::disallowed_methods, reason = "the test reads folders; the core that it tests does not")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
 
+#[path = "payloads/said.rs"]
+mod said;
+
 use refit_core::{
     facts::{
         Fields,
@@ -28,6 +31,12 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
+}
+
+/// All files of a folder and of those in it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = if folder.is_dir() { sorted(folder) } else { Vec::new() };
+    paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 fn connectors() -> Vec<(PathBuf, Connector)> {
@@ -98,17 +107,13 @@ fn public_payloads() -> Option<Vec<(PathBuf, Vec<u8>)>> {
         println!("skipped: the public payloads are not at hand");
         return None;
     }
-    let (mut folders, mut payloads) = (vec![root], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for path in sorted(&folder) {
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let bytes = fs::read(&path).unwrap();
-                payloads.push((path, bytes));
-            }
-        }
-    }
+    let payloads: Vec<_> = files(&root)
+        .into_iter()
+        .map(|path| {
+            let bytes = fs::read(&path).unwrap();
+            (path, bytes)
+        })
+        .collect();
     assert!(!payloads.is_empty());
     Some(payloads)
 }

@@ -18,6 +18,7 @@ mod rollouts;
 mod schemathesis;
 mod scim;
 mod scim_groups;
+mod scim_samples;
 mod server;
 mod sources;
 mod stream;

@@ -30,7 +30,7 @@ fn refused(answer: &Answer, status: u16, scim_type: Option<&str>) {
 }
 
 /// The facts of a person, as `source: field = value`.
-async fn facts(server: &Server, id: &str) -> Vec<String> {
+pub async fn facts(server: &Server, id: &str) -> Vec<String> {
     let person = server.get(&format!("/api/v1/people/{id}")).await.ok();
     let facts = person["facts"].as_array().unwrap().iter().filter(|fact| fact["field"] != "scim");
     let mut said: Vec<String> = facts

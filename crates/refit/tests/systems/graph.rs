@@ -1,15 +1,15 @@
 //! Microsoft Graph, as Entra ID and Intune are read through it: a token for an app that ends early, pages by links, limits, a server that fails and one
-//! that hangs up, and the second time only what has changed.
+//! that hangs up, and the second time only what has changed. What is asked for has to be in Microsoft's own types.
 
 use super::{
-    field,
+    double, field,
     server::{Answer, Asked, Server, json as whole, pairs, status},
 };
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc, Mutex,
@@ -120,23 +120,82 @@ fn graph(asked: &Asked, state: &Mutex<Graph>, later: bool) -> Answer {
     }
 }
 
-/// A copy of a connector that comes with Refit, with the double in the place of its vendor.
-fn double(home: &Path, vendor: &str) {
-    let connector = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../connectors/{vendor}/connector.yaml"));
-    let mut text = fs::read_to_string(connector).unwrap();
-    for (what, instead) in [
-        (format!("connector: {vendor}\n"), format!("connector: {vendor}-double\n")),
-        ("settings:\n".to_owned(), "settings:\n  url: { about: The double. }\n".to_owned()),
-        ("address: https://graph.microsoft.com/v1.0\n".to_owned(), "address: \"{url}/v1.0\"\n".to_owned()),
-        ("https://login.microsoftonline.com/".to_owned(), "{url}/".to_owned()),
-    ] {
-        assert!(text.contains(&what), "{vendor} has another `{what}` now");
-        text = text.replacen(&what, &instead, 1);
+/// Microsoft's own types of what is asked for, as its metadata has them. They are public data and no part of the repository: they are in
+/// `$REFIT_SHARED_DATA`, or beside it.
+struct Types(Value);
+
+impl Types {
+    fn read() -> Option<Types> {
+        let data = std::env::var_os("REFIT_SHARED_DATA").map(PathBuf::from);
+        let data = data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
+        let path = data.join("schemas/msgraph_intune_v1.0_types.json");
+        if !path.is_file() {
+            println!("skipped: Microsoft's types are not at hand");
+            return None;
+        }
+        Some(Types(serde_json::from_slice(&fs::read(path).unwrap()).unwrap()))
     }
-    let folder = home.join("acme").join(format!("{vendor}-double"));
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("connector.yaml"), text).unwrap();
+
+    /// The type of a property or a relation, of a type or what it is based on.
+    fn of(&self, named: &str, part: &str, name: &str) -> Option<&str> {
+        let entity = &self.0[named];
+        assert!(entity.is_object(), "Microsoft has no type {named}");
+        match (entity[part][name].as_str(), entity["base"].as_str()) {
+            (Some(found), _) => Some(found),
+            (None, Some(base)) => self.of(base, part, name),
+            (None, None) => None,
+        }
+    }
+
+    #[track_caller]
+    fn selects(&self, named: &str, names: &str) {
+        for name in names.split(',') {
+            assert!(self.of(named, "properties", name).is_some(), "{named} has no property {name}");
+        }
+    }
+
+    /// A question has to be one that the types allow.
+    fn allow(&self, asked: &Asked) {
+        let path = asked.path.trim_start_matches("/v1.0").trim_end_matches("/delta");
+        let named = match path {
+            "/users" => "user",
+            "/devices" => "device",
+            "/deviceManagement/managedDevices" => "managedDevice",
+            "/deviceManagement/detectedApps" => "detectedApp",
+            _ => return assert!(path.ends_with("/token"), "{asked:?}"),
+        };
+        for (name, value) in &asked.query {
+            match name.as_str() {
+                "$select" => self.selects(named, value),
+                "$filter" => {
+                    let words: Vec<&str> = value.split(' ').collect();
+                    let [property, "gt", time] = words[..] else { panic!("{value}") };
+                    assert_eq!(self.of(named, "properties", property), Some("Edm.DateTimeOffset"), "{value}");
+                    assert!(time.parse::<jiff::Timestamp>().is_ok(), "{value}");
+                }
+                "$expand" => {
+                    let (relation, inner) = value.split_once("($select=").unwrap();
+                    let to =
+                        self.of(named, "navigation", relation).unwrap_or_else(|| panic!("{named} has no {relation}"));
+                    let to = to.trim_start_matches("Collection(").trim_start_matches("graph.").trim_end_matches(')');
+                    // Managers and owners are objects of the directory; those that are asked for are users.
+                    let to = if to == "directoryObject" { "user" } else { to };
+                    self.selects(to, inner.trim_end_matches(')'));
+                }
+                "$top" => assert!(value.parse::<u32>().is_ok_and(|top| top <= 1000), "{value}"),
+                "$skiptoken" | "$deltatoken" => {}
+                other => panic!("Graph has no parameter {other}: {asked:?}"),
+            }
+        }
+    }
 }
+
+/// What of the connectors is another for the double: the vendor's hosts.
+const INSTEAD: [(&str, &str); 3] = [
+    ("settings:\n", "settings:\n  url: { about: The double. }\n"),
+    ("address: https://graph.microsoft.com/v1.0\n", "address: \"{url}/v1.0\"\n"),
+    ("https://login.microsoftonline.com/", "{url}/"),
+];
 
 #[test]
 fn entra_and_intune_are_one_company_read_through_graph_and_then_only_what_changes() {
@@ -147,7 +206,7 @@ fn entra_and_intune_are_one_company_read_through_graph_and_then_only_what_change
     let home = home.path();
     let mut policy = "organization: acme\n".to_owned();
     for vendor in ["entra-id", "intune"] {
-        double(home, vendor);
+        double(home, vendor, &INSTEAD);
         policy += &format!(
             "---\nsource: {vendor}\nconnector: {vendor}-double\nsettings: {{ tenant: acme.example, client_id: me }}\n"
         );
@@ -198,4 +257,11 @@ fn entra_and_intune_are_one_company_read_through_graph_and_then_only_what_change
     assert_eq!(field(&ada, "person.departments")["value"], json!(["Security", "R&D"]), "{ada}");
     assert_eq!(refit(&["person", "bob@acme.example"])["id"].as_str().unwrap().len(), 18);
     assert!(refit(&["person", "eve@acme.example"])["error"].as_str().unwrap().contains("no source has a person"));
+
+    let Some(types) = Types::read() else { return };
+    let asked = server.asked();
+    asked.iter().for_each(|asked| types.allow(asked));
+    for parameter in ["$select", "$filter", "$expand", "$top", "$deltatoken"] {
+        assert!(asked.iter().any(|asked| asked.query.contains_key(parameter)), "nobody asked with {parameter}");
+    }
 }

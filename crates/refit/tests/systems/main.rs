@@ -10,6 +10,7 @@ mod changes;
 mod files;
 mod graph;
 mod guide;
+mod okta;
 #[cfg(unix)]
 mod prism;
 mod rows;
@@ -43,6 +44,20 @@ struct Company {
     home: tempfile::TempDir,
     workday: Server,
     jamf: Server,
+}
+
+/// A copy of a connector that comes with Refit, called `VENDOR-double`, with something else in the place of what is its vendor's.
+fn double(home: &Path, vendor: &str, instead: &[(&str, &str)]) {
+    let connector = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../connectors/{vendor}/connector.yaml"));
+    let text = fs::read_to_string(connector).unwrap();
+    let mut text = text.replacen(&format!("connector: {vendor}\n"), &format!("connector: {vendor}-double\n"), 1);
+    for (what, instead) in instead {
+        assert!(text.contains(what), "{vendor} has another `{what}` now");
+        text = text.replacen(what, instead, 1);
+    }
+    let folder = home.join("acme").join(format!("{vendor}-double"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("connector.yaml"), text).unwrap();
 }
 
 fn worker(number: usize) -> Value {

@@ -291,4 +291,11 @@ fn okta_is_asked_as_its_document_says() {
     let (records, said) = sync(&prism, home.path(), ("private_key", &key));
     allowed(&prism, &["/api/v1/users?", "/api/v1/devices?"]);
     assert!(records > 0, "{said}");
+    // Whoever asks again asks for what has changed, and as the document says too.
+    let before = prism.seen().len();
+    sync(&prism, home.path(), ("private_key", &key));
+    allowed(&prism, &[]);
+    let seen = prism.seen();
+    let asked: Vec<&str> = seen.iter().skip(before).map(|seen| seen.line.as_str()).collect();
+    assert!(asked.len() >= 2 && asked.iter().all(|line| line.contains("search=lastUpdated")), "{asked:#?}");
 }
