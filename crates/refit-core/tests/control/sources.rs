@@ -9,14 +9,14 @@ use refit_core::{
         Wanted, disruption,
         document::{Frame, document},
         handle,
-        sources::{own, steps},
+        sources::{own, same_keys, steps},
     },
     facts::{
         FieldRef, Value,
         estate::{Estate, Incoming, Rules},
         identity::Settled,
         mapping::{
-            Key, KeyKind, Record, Relation, Said,
+            Key, KeyKind, Record, Relation, Said, Unlisted,
             document::{RelationKind, Subject},
         },
     },

@@ -8,7 +8,7 @@ use refit_connect::systems::{AskError, Client};
 use refit_core::facts::{
     FieldRef,
     mapping::{
-        self, Connector, Maps, Quarantined, Record, Uncovered,
+        self, Connector, Maps, Quarantined, Record, Uncovered, Unlisted,
         document::{ListDocument, PayloadKind},
     },
 };
@@ -41,6 +41,8 @@ pub struct Answer {
     pub uncovered: BTreeMap<(String, Option<String>), usize>,
     /// Fields of which an answer alone is kept, and what for.
     pub purposes: BTreeMap<FieldRef, SmolStr>,
+    /// What holds of whom a list does not name, by field.
+    pub unlisted: BTreeMap<FieldRef, Unlisted>,
     /// The kinds of records that were read as a whole.
     pub whole: BTreeSet<SmolStr>,
     /// The kinds of which records say only what has changed of them.
@@ -265,7 +267,7 @@ impl Reader<'_> {
         full: bool,
     ) -> Result<bool, AskError> {
         let began = Timestamp::now();
-        let asked = self.asking.list(list, mark, full, id);
+        let asked = self.asking.list(list, mark, full, id, began);
         let begun = match &asked.begins {
             // Its pages count as full ones: where the next is, they say themselves.
             Some(question) => Some(self.client.read(question, &mut |_| Ok(1))?),

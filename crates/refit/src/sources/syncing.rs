@@ -230,7 +230,7 @@ fn read(
     } else {
         reading::system(&connector, &asking, &maps, kept, wanted, now)
     };
-    Ok(Answer { purposes: connector.purposes(), ..answer? })
+    Ok(Answer { purposes: connector.purposes(), unlisted: connector.unlisted(), ..answer? })
 }
 
 /// The folder that files are named in, with all links followed.
@@ -309,9 +309,10 @@ fn take(
     let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
     let shrink_limit = (!believe).then_some(limit);
     let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
-    let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, .. } = answer;
+    let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, unlisted, .. } = answer;
     let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
     let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
+    estate.sources.entry(name.clone()).or_default().unlisted = unlisted;
     match estate.take(incoming, mint) {
         Err(alarm) => Synced::without(&name, "not_believed", alarm.to_string()),
         Ok(changes) => {

@@ -50,6 +50,34 @@ impl Kept {
             self.relations = said.relations;
         }
     }
+
+    /// Takes in what another row of the same reading says of the same thing: somebody who is on call for two teams, a device with two
+    /// applications. What either says counts; where both say something of a field, the later row does.
+    pub(super) fn add(&mut self, said: Kept) {
+        self.observed = self.observed.zip(said.observed).map(|(one, other)| one.max(other));
+        self.deleted &= said.deleted;
+        for (field, value) in said.facts {
+            if value.is_some() || !self.facts.contains_key(&field) {
+                self.facts.insert(field, value);
+            }
+        }
+        if said.installs_complete {
+            // A list of all that is installed is no row of it: the record is there twice.
+            self.installs = said.installs;
+            self.installs_complete = true;
+        } else {
+            for install in said.installs {
+                if !self.installs.contains(&install) {
+                    self.installs.push(install);
+                }
+            }
+        }
+        for relation in said.relations {
+            if !self.relations.contains(&relation) {
+                self.relations.push(relation);
+            }
+        }
+    }
 }
 
 impl From<Record> for Kept {

@@ -78,9 +78,19 @@ impl Estate {
             partial: partial.contains(&record.records),
             ..Sighting::of(source, record, at)
         };
-        let sightings: Vec<Sighting> = records.iter().map(sighting).collect();
+        let sightings: Vec<(SmolStr, Sighting)> =
+            records.iter().map(|record| (record.records.clone(), sighting(record))).collect();
         let state = self.sources.entry(source.into()).or_default();
         let Taken { gone } = state.take(records, &whole, &partial, &resting, at, shrink_limit)?;
+        // Of several kinds of records that a system has of one person, each names some of the keys: what one does not name, another does.
+        let sightings: Vec<Sighting> = sightings
+            .into_iter()
+            .map(|(kind, mut sighting)| {
+                let mut kept = state.of(sighting.record.of, &sighting.record.id);
+                sighting.partial |= kept.any(|kept| kept.records != kind);
+                sighting
+            })
+            .collect();
         let gone: Vec<RecordId> = gone.into_iter().map(|(of, id)| RecordId { of, source: source.into(), id }).collect();
         let mut changes = self.registry.observe(sightings, at, mint);
         changes.extend(self.registry.gone(&gone));

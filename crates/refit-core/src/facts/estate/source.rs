@@ -2,7 +2,7 @@
 
 use super::Kept;
 use crate::facts::FieldRef;
-use crate::facts::mapping::{Record, document::Subject};
+use crate::facts::mapping::{Record, Unlisted, document::Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -28,6 +28,9 @@ pub struct Source {
     /// The fields of which it keeps an answer alone, since what they are read from is sensitive, and what that is kept for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub purposes: BTreeMap<FieldRef, SmolStr>,
+    /// What holds of whom its lists do not name, by field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unlisted: BTreeMap<FieldRef, Unlisted>,
     /// Why it is not believed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
@@ -92,7 +95,9 @@ impl Source {
         let missing = |(id, kind): &(SmolStr, SmolStr)| whole.contains(kind) && !now.contains(&(id, kind));
         let missing: Vec<(SmolStr, SmolStr)> = self.records.keys().filter(|key| missing(key)).cloned().collect();
         if let Some(limit) = shrink_limit {
-            for kind in whole {
+            // Who is on call, or away, changes from one hour to the next: such a list is as long as it is.
+            let lasting = |kind: &&SmolStr| !self.unlisted.values().any(|unlisted| unlisted.records == **kind);
+            for kind in whole.iter().filter(lasting) {
                 let before = self.records.keys().filter(|(_, known)| known == kind).count();
                 let lost = missing.iter().filter(|(_, known)| known == kind).count();
                 let all = lost == before && lost > 0;
@@ -108,12 +113,15 @@ impl Source {
         for key in missing {
             gone.extend(self.records.remove(&key).map(|kept| (kept.of, kept.id)));
         }
+        let mut told: BTreeSet<(SmolStr, SmolStr)> = BTreeSet::new();
         for record in records {
             let key = (record.id.clone(), record.records.clone());
             let kept = Kept::from(record);
-            match self.records.get_mut(&key).filter(|known| partial.contains(&known.records)) {
-                Some(known) => known.amend(kept),
-                None => {
+            let again = !told.insert(key.clone());
+            match self.records.get_mut(&key) {
+                Some(known) if partial.contains(&known.records) => known.amend(kept),
+                Some(known) if again => known.add(kept),
+                _ => {
                     self.records.insert(key, kept);
                 }
             }

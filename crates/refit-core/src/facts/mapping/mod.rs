@@ -29,4 +29,4 @@ pub use load::load;
 pub use model::model_pages;
 pub use names::plain_name;
 pub use payload::Unreadable;
-pub use reading::{Install, Maps, Quarantined, Reading, Record, Relation, Said, SetAside, Uncovered};
+pub use reading::{Install, Maps, Quarantined, Reading, Record, Relation, Said, SetAside, Uncovered, Unlisted};

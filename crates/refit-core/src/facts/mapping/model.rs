@@ -222,6 +222,9 @@ fn records(connector: &Connector, records: &RecordsDocument, fields: &Fields) ->
         let read = field.map(|field| written(&source, field)).unwrap_or_default();
         row(&format!("`{name}`"), &source.from.0, &read, &differs(&source, connector.purpose(&records.records, name)));
     }
+    for (name, value) in &records.unlisted {
+        row(&format!("`{name}` of whom it does not name"), "", &value.to_string(), "");
+    }
     for installs in &records.installs {
         let there = installs.each.as_ref().map_or("record", |each| each.0.as_str());
         let read = if installs.complete { "all that is installed" } else { "some of what is installed" };
