@@ -156,8 +156,16 @@ impl Company {
         let taken =
             self.estate.take(incoming, |record, generation| SmolStr::new(format!("{}-{generation}", record.id)));
         taken.unwrap();
-        let read =
-            SourceRead { source: source.into(), read: Some(self.shell.now), records: count, alarm: None, was: None };
+        let read = SourceRead {
+            source: source.into(),
+            read: Some(self.shell.now),
+            records: count,
+            alarm: None,
+            was: None,
+            set_aside: 0,
+            uncovered: 0,
+            purposes: BTreeMap::new(),
+        };
         // As a server does it: that it is read at all is known first.
         if !self.shell.state.is_read(source) {
             self.shell.tell(Input::SourceRead(read.clone()));

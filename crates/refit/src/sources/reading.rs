@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use refit_connect::systems::{AskError, Client};
 use refit_core::facts::{
     FieldRef,
+    estate::Unfit,
     mapping::{
         self, Connector, Maps, Quarantined, Record, Uncovered, Unlisted,
         document::{ListDocument, PayloadKind},
@@ -39,6 +40,8 @@ pub struct Answer {
     pub quarantined: Vec<Quarantined>,
     /// By field and value how many records have it; without the value where that is sensitive.
     pub uncovered: BTreeMap<(String, Option<String>), usize>,
+    /// What of each list did not fit.
+    pub unfit: BTreeMap<SmolStr, Unfit>,
     /// Fields of which an answer alone is kept, and what for.
     pub purposes: BTreeMap<FieldRef, SmolStr>,
     /// What holds of whom a list does not name, by field.
@@ -71,12 +74,20 @@ impl Answer {
         self.resting = resting.flat_map(|(_, list)| &list.gives).map(|kind| kind.as_str().into()).collect();
     }
 
-    fn take(&mut self, connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<usize, String> {
+    /// Takes in a page of a list; a file has none.
+    fn take(
+        &mut self,
+        list: &str,
+        connector: &Connector,
+        payload: impl AsRef<[u8]>,
+        maps: &Maps,
+    ) -> Result<usize, String> {
         let reading = mapping::read(connector, payload, maps).map_err(|unreadable| {
             let said = unreadable.label;
             format!("{}: {said}", unreadable.message)
         })?;
         let count = reading.records.len() + reading.quarantined.len();
+        self.unfit.entry(list.into()).or_default().note(&reading.quarantined, &reading.uncovered);
         self.records.extend(reading.records);
         self.quarantined.extend(reading.quarantined);
         for Uncovered { field, value, records, .. } in reading.uncovered {
@@ -91,7 +102,7 @@ pub fn file(connector: &Connector, path: &Path, maps: &Maps) -> Result<Answer> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let mut answer = Answer { pages: 1, is_file: true, ..Answer::default() };
     // As they are: a property list may be binary.
-    answer.take(connector, &bytes, maps).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+    answer.take("", connector, &bytes, maps).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
     answer.whole = connector.document.records.iter().map(|records| records.records.as_str().into()).collect();
     Ok(answer)
 }
@@ -122,7 +133,7 @@ pub fn database(
         let began = Timestamp::now();
         let sql = list.sql.as_deref().unwrap_or_default();
         let (since, whole) = asking.since(list, stored.marks.get(name.as_str()), full);
-        let answered = database.read(sql, since, &mut |text: &str| answer.take(connector, text, maps))?;
+        let answered = database.read(sql, since, &mut |text: &str| answer.take(name, connector, text, maps))?;
         answer.requests += answered.requests;
         answer.pages += answered.pages;
         if list.changes.is_some() {
@@ -232,6 +243,7 @@ impl Reader<'_> {
         let mut gone = Vec::new();
         for id in wanted {
             let before = (self.answer.records.len(), self.answer.quarantined.len(), self.answer.uncovered.clone());
+            let unfit = self.answer.unfit.get(name).cloned();
             match self.once(name, list, mark, id.as_deref(), full) {
                 Ok(all) => whole &= all,
                 // Whoever left since they were listed has nothing. If all have, it is the question that is wrong.
@@ -241,6 +253,7 @@ impl Reader<'_> {
                     self.answer.records.truncate(before.0);
                     self.answer.quarantined.truncate(before.1);
                     self.answer.uncovered = before.2;
+                    self.answer.unfit.insert(name.into(), unfit.unwrap_or_default());
                     self.answer.partial.retain(|kind| !list.gives.iter().any(|given| given == kind));
                     let what = "only what changed can't be had, so everything is read";
                     self.answer.notes.push(format!("{name}: {what}: {error}"));
@@ -274,7 +287,7 @@ impl Reader<'_> {
             None => None,
         };
         let (answer, connector, maps) = (&mut self.answer, self.connector, self.maps);
-        let answered = self.client.read(&asked.question, &mut |text: &str| answer.take(connector, text, maps))?;
+        let answered = self.client.read(&asked.question, &mut |text: &str| answer.take(name, connector, text, maps))?;
         answer.requests += answered.requests + begun.as_ref().map_or(0, |begun| begun.requests);
         answer.pages += answered.pages;
         if asked.partial {

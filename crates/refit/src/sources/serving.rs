@@ -297,12 +297,17 @@ fn reading(name: &SmolStr, source: &Source) -> Input {
         since: alarm.since(),
         why: alarm.to_string().into(),
     });
+    let (set_aside, uncovered) = source.unfit_counts();
+    let purposes = source.purposes.iter().map(|(field, purpose)| (field.to_string().into(), purpose.clone()));
     Input::SourceRead(SourceRead {
         source: name.clone(),
         read: source.read,
         records: source.records.len() as u64,
         alarm,
         was: None,
+        set_aside: set_aside as u64,
+        uncovered: uncovered as u64,
+        purposes: purposes.collect(),
     })
 }
 

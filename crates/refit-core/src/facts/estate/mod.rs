@@ -17,6 +17,7 @@ mod source;
 mod tests;
 mod told;
 mod tree;
+mod unfit;
 
 pub use assigned::Assigned;
 pub use chain::{Chain, ChainEnd};
@@ -26,6 +27,7 @@ pub use profile::{FieldSaid, Of, Profile, RecordSaid, Rules, SaidBy, Standing};
 pub use source::{Alarm, SHRINK_LIMIT, Source, Taken};
 pub use told::{Entity, Told};
 pub use tree::Departments;
+pub use unfit::{Aside, UncoveredValue, Unfit};
 
 use super::identity::{Change, RecordId, Registry, Settled, Sighting};
 use super::mapping::{KeyKind, Record, document::Subject};

@@ -1,6 +1,6 @@
 //! One source: its last good state, and whether a new reading is believed.
 
-use super::Kept;
+use super::{Kept, Unfit};
 use crate::facts::FieldRef;
 use crate::facts::mapping::{Record, Unlisted, document::Subject};
 use jiff::Timestamp;
@@ -31,6 +31,9 @@ pub struct Source {
     /// What holds of whom its lists do not name, by field.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unlisted: BTreeMap<FieldRef, Unlisted>,
+    /// What of its records did not fit when they were last read, by list; `""` is a file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfit: BTreeMap<SmolStr, Unfit>,
     /// Why it is not believed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
@@ -145,6 +148,22 @@ impl Source {
     /// When it last said what it says of a kind of records.
     pub fn said(&self, kind: &SmolStr) -> Option<Timestamp> {
         self.rested.get(kind).copied().or(self.read)
+    }
+
+    /// Notes what of a list did not fit that was read as a whole, or in what has changed of it.
+    pub fn note_unfit(&mut self, list: &SmolStr, unfit: Unfit, whole: bool) {
+        if whole {
+            self.unfit.remove(list);
+        }
+        if !unfit.is_empty() {
+            self.unfit.entry(list.clone()).or_default().add(unfit);
+        }
+    }
+
+    /// How much of its records was set aside, and how many values no map covers.
+    pub fn unfit_counts(&self) -> (usize, usize) {
+        let counts = self.unfit.values().map(|unfit| (unfit.set_aside, unfit.uncovered.len()));
+        counts.fold((0, 0), |all, (set_aside, uncovered)| (all.0 + set_aside, all.1 + uncovered))
     }
 
     /// Notes that it can't be read.

@@ -89,8 +89,14 @@ fn who_is_in_no_list_of_those_on_call_is_known_not_to_be_on_call() {
     // No system that is read knows Ada but for the pager, and that only while it calls her.
     company.tells("okta", "p1", "ada@acme.example");
     company.reads("pager", vec![on_call("ben"), on_call("cyd")]);
-    assert_eq!((said(&company, "p1"), said(&company, "ben-0")), (vec!["refit: false".into()], vec!["pager: true".into()]));
+    assert_eq!(
+        (said(&company, "p1"), said(&company, "ben-0")),
+        (vec!["refit: false".into()], vec!["pager: true".into()])
+    );
     company.hours(1);
     company.reads("pager", vec![on_call("ada")]);
-    assert_eq!((said(&company, "p1"), said(&company, "ben-0")), (vec!["pager: true".into()], vec!["refit: false".into()]));
+    assert_eq!(
+        (said(&company, "p1"), said(&company, "ben-0")),
+        (vec!["pager: true".into()], vec!["refit: false".into()])
+    );
 }
