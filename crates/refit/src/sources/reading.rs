@@ -52,6 +52,8 @@ pub struct Answer {
     pub partial: BTreeSet<SmolStr>,
     /// The kinds of records that a list gives which was not asked.
     pub resting: BTreeSet<SmolStr>,
+    /// The kinds of records of which nothing was ever read, since the system does not give them.
+    pub refused: BTreeSet<SmolStr>,
     /// Where the next reading of changes begins, by list.
     pub marks: BTreeMap<SmolStr, Mark>,
     /// Lists of which that is not known any more.
@@ -161,6 +163,8 @@ pub fn system(
     let (inner, outer): (Vec<_>, Vec<_>) = lists.iter().partition(|(_, list)| list.for_each.is_some());
     // The ids of the records of each list that were found now, and whether these are all that there are.
     let mut ids: BTreeMap<&str, (BTreeSet<SmolStr>, bool)> = BTreeMap::new();
+    // Why a list was not read that the system need not have.
+    let mut without = None;
     for (name, list) in outer.into_iter().chain(inner) {
         let state = stored.lists.get(name.as_str());
         if wanted == Wanted::WhatIsTime && rests(stored, list, state, now) {
@@ -183,8 +187,17 @@ pub fn system(
                 (found.into_iter().map(Some).collect(), all)
             }
         };
-        let first = reader.answer.records.len();
-        let whole = reader.list(name, list, &of_whom, full)?;
+        let (first, pages) = (reader.answer.records.len(), reader.answer.pages);
+        let whole = match reader.list(name, list, &of_whom, full) {
+            Err(error) if list.optional && state.is_none() && reader.answer.pages == pages && is_refusal(&error) => {
+                reader.answer.notes.push(format!("{name}: nothing of it is read: {error}"));
+                reader.answer.refused.extend(list.gives.iter().map(|kind| SmolStr::from(kind.as_str())));
+                ids.insert(name, (BTreeSet::new(), false));
+                without = Some(error);
+                continue;
+            }
+            whole => whole?,
+        };
         let found = reader.answer.records.get(first..).unwrap_or_default();
         let found = found.iter().filter(|record| !record.deleted).map(|record| record.id.clone()).collect();
         // Of a list that was asked for some records only, the others are not gone.
@@ -192,8 +205,17 @@ pub fn system(
         reader.answer.asked.insert(name.as_str().into(), whole && all);
     }
     let mut answer = reader.answer;
+    if let Some(error) = without.filter(|_| answer.asked.is_empty()) {
+        return Err(error);
+    }
     answer.sum_up(lists);
     Ok(answer)
+}
+
+/// Whether a system refuses to give a list, or does not have it.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<AskError>();
+    matches!(error, Some(AskError::NotAllowed { status: 403, .. } | AskError::Refused { status: 404, .. }))
 }
 
 /// Whether a list was asked so lately that it is not asked again yet. Of a source that is not believed none rests.

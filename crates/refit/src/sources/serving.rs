@@ -280,6 +280,9 @@ impl Work {
             let (records, quarantined) = (synced.records, synced.quarantined.len());
             tracing::info!(source = %name, records, quarantined, whole = synced.whole, "a source was read");
         }
+        for note in &synced.notes {
+            tracing::warn!(source = %name, %note, "a source was not read as it usually is");
+        }
         for set_aside in synced.quarantined.iter().take(SHOWN) {
             tracing::warn!(source = %name, at = %set_aside.at, why = %set_aside.why, "a record is set aside");
         }

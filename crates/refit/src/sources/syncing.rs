@@ -299,9 +299,12 @@ fn take(
     let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
     let shrink_limit = (!believe).then_some(limit);
     let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
-    let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, unlisted, mut unfit, .. } = answer;
+    let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, refused, mut unlisted, mut unfit, .. } =
+        answer;
     let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
     let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
+    // A list that is not there names nobody, and so says nothing of the others.
+    unlisted.retain(|_, unlisted| !refused.contains(&unlisted.records));
     estate.sources.entry(name.clone()).or_default().unlisted = unlisted;
     match estate.take(incoming, mint) {
         Err(alarm) => Synced::without(&name, "not_believed", alarm.to_string()),

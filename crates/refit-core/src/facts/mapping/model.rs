@@ -148,11 +148,12 @@ fn system(connector: &Connector, fields: &Fields) -> String {
                 Some(ChangesDocument::Delta(it)) if it.tells_deletions => "by a token, with deletions",
                 Some(ChangesDocument::Delta(_)) => "by a token; deletions once a day",
             };
+            let name = if list.optional { format!("{name}, where there is one") } else { name.clone() };
             let every = list.every.as_ref().map(|every| duration(every.0.as_secs())).unwrap_or_default();
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {changes} | {every} |",
-                cell(name),
+                cell(&name),
                 code(at),
                 cell(&list.gives.join(", "))
             );
