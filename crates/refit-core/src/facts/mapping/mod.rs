@@ -22,7 +22,7 @@ mod tests;
 
 pub use apply::{read, try_out};
 pub use compile::Connector;
-pub use draft::{Draft, draft, form, sample};
+pub use draft::{Draft, Operation, draft, draft_operation, form, operations, sample};
 pub use json::Json;
 pub use keys::{Key, KeyKind, Strength};
 pub use load::load;
