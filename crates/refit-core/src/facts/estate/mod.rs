@@ -89,7 +89,7 @@ impl Estate {
             .into_iter()
             .map(|(kind, mut sighting)| {
                 let mut kept = state.of(sighting.record.of, &sighting.record.id);
-                sighting.partial |= kept.any(|kept| kept.records != kind);
+                sighting.partial |= kept.any(|kept| kept.records != kind && kept.keyed);
                 sighting
             })
             .collect();
