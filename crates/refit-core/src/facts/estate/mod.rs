@@ -88,8 +88,8 @@ impl Estate {
         let sightings: Vec<Sighting> = sightings
             .into_iter()
             .map(|(kind, mut sighting)| {
-                let mut kept = state.of(sighting.record.of, &sighting.record.id);
-                sighting.partial |= kept.any(|kept| kept.records != kind && kept.keyed);
+                let names_others = |kept: &Kept| kept.records != kind && kept.keyed;
+                sighting.partial |= state.of(sighting.record.of, &sighting.record.id).any(names_others);
                 sighting
             })
             .collect();

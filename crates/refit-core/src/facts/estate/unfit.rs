@@ -67,11 +67,12 @@ impl Unfit {
         let free = ASIDE_MOST.saturating_sub(self.first.len());
         self.first.extend(more.first.into_iter().take(free));
         for value in more.uncovered {
+            let is_full = self.uncovered.len() >= UNCOVERED_MOST;
             let same = |known: &&mut UncoveredValue| known.field == value.field && known.value == value.value;
             match self.uncovered.iter_mut().find(same) {
                 Some(known) => known.records += value.records,
-                None if self.uncovered.len() < UNCOVERED_MOST => self.uncovered.push(value),
-                None => {}
+                None if is_full => {}
+                None => self.uncovered.push(value),
             }
         }
     }
