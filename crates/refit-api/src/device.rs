@@ -115,6 +115,9 @@ pub struct FactSaid {
     /// Why no policy reads it; absent where one can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What it is kept for, where it is the answer about something sensitive, of which nothing else is kept; absent elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
 }
 
 /// What is installed in a slot.

@@ -15,6 +15,13 @@ pub struct SourceSaid {
     pub read: Option<Timestamp>,
     /// How many records it has.
     pub records: u64,
+    /// How much of it did not fit when it was last read, and was set aside: records, and parts of them. `refit sources status` on the server
+    /// shows which and why.
+    #[serde(default)]
+    pub set_aside: u64,
+    /// How many of its values no map covers.
+    #[serde(default)]
+    pub uncovered: u64,
     /// Why it keeps its last good state; absent where it is believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<AlarmSaid>,

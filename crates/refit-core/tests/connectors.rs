@@ -11,7 +11,10 @@ mod said;
 use refit_core::{
     facts::{
         Fields,
-        mapping::{Connector, Maps, document::PayloadKind, draft, form, load, read, sample, try_out},
+        mapping::{
+            Connector, Maps, Operation, document::PayloadKind, draft, draft_operation, form, load, operations, read,
+            sample, try_out,
+        },
     },
     policy::{
         diagnostic::{Files, render},
@@ -184,6 +187,102 @@ fn a_draft_is_in_order_and_reads_the_payload_that_it_was_made_from() {
         "{drafts} drafts of {}, {guessed} guess",
         payloads.len()
     );
+}
+
+/// The connector that is drafted for a list of an OpenAPI document is in order, and reads an answer as the document describes it.
+#[track_caller]
+fn drafted(operation: &Operation) -> String {
+    let drafted = draft_operation("acme", operation).unwrap();
+    let (connector, said) = loaded(&drafted.text);
+    assert_eq!(said, "", "{}: {}", operation.path, drafted.text);
+    let reading = read(&connector.unwrap(), &operation.payload, &Maps::new()).unwrap();
+    assert!(!reading.records.is_empty() || !reading.quarantined.is_empty(), "{}: {}", operation.path, drafted.text);
+    drafted.text
+}
+
+#[test]
+fn an_openapi_document_is_drafted_from_as_an_answer_is() {
+    let document = |security: &str| {
+        format!(
+            r##"{{
+            "openapi": "3.1.0",
+            "servers": [{{ "url": "https://api.acme.example/v2" }}],
+            "components": {{
+                "securitySchemes": {{ "a": {security} }},
+                "parameters": {{ "limit": {{ "name": "limit", "in": "query" }} }},
+                "schemas": {{
+                    "Asset": {{ "type": "object", "properties": {{
+                        "id": {{ "type": "integer" }}, "serial_number": {{ "type": ["null", "string"], "example": "PF3KX2M1" }},
+                        "last_seen": {{ "type": "string", "format": "date-time" }}, "parts": {{ "type": "array", "items": {{ "$ref": "#/components/schemas/Asset" }} }}
+                    }} }}
+                }}
+            }},
+            "paths": {{
+                "/assets": {{
+                    "parameters": [{{ "$ref": "#/components/parameters/limit" }}],
+                    "get": {{
+                        "parameters": [{{ "name": "offset", "in": "query" }}],
+                        "responses": {{ "200": {{ "content": {{ "application/json": {{ "schema": {{ "allOf": [
+                            {{ "properties": {{ "more": {{ "type": "boolean" }} }} }},
+                            {{ "properties": {{ "assets": {{ "type": "array", "items": {{ "$ref": "#/components/schemas/Asset" }} }} }} }}
+                        ] }} }} }} }} }}
+                    }}
+                }},
+                "/assets/{{id}}": {{ "get": {{ "responses": {{}} }} }},
+                "/status": {{ "get": {{ "responses": {{ "200": {{ "content": {{ "application/json": {{ "example": {{ "ok": true }} }} }} }} }} }} }}
+            }} }}"##
+        )
+    };
+    for (security, way) in [
+        (r#"{ "type": "http", "scheme": "bearer" }"#, "bearer: { token: token }"),
+        (r#"{ "type": "http", "scheme": "basic" }"#, "basic: { user: \"{user}\", password: password }"),
+        (r#"{ "type": "apiKey", "in": "header", "name": "X-Key" }"#, "api_key: { key: key, header: 'X-Key' }"),
+        (r#"{ "type": "apiKey", "in": "query", "name": "key" }"#, "api_key: { key: key, parameter: key }"),
+        (
+            r#"{ "type": "oauth2", "flows": { "clientCredentials": { "tokenUrl": "/oauth/token" } } }"#,
+            "client_credentials: { token_address: '{url}/oauth/token', client_id: '{client_id}', client_secret: client_secret }",
+        ),
+        (r#"{ "type": "mutualTLS" }"#, "api_key: { key: key, header: x-api-key }"),
+    ] {
+        let operations = operations(document(security).as_bytes()).unwrap();
+        let [assets] = &operations[..] else { panic!("{operations:?}") };
+        let text = drafted(assets);
+        for line in [
+            way,
+            "get: /v2/assets",
+            "paging: { offset: { parameter: offset, size_parameter: 'limit', size: 100, more: /more } }    # guessed",
+            "from: [/assets]",
+            "serial: record.serial_number",
+            "device.seen: record.last_seen",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+    assert_eq!(operations(b"{ \"openapi\": true, \"paths\": {} }"), None);
+    assert_eq!(operations(b"openapi: 3.0.0"), None);
+}
+
+#[test]
+fn the_documents_of_vendors_are_drafted_from() {
+    let data = std::env::var_os("REFIT_SHARED_DATA").map(PathBuf::from);
+    let folder = data.unwrap_or_else(|| workspace().join("../shared/data")).join("schemas/openapi");
+    if !folder.is_dir() {
+        println!("skipped: the vendors' documents are not at hand");
+        return;
+    }
+    let mut lists = Vec::new();
+    for path in sorted(&folder) {
+        for operation in operations(&fs::read(&path).unwrap()).unwrap() {
+            let text = drafted(&operation);
+            lists.push(format!("{} {}", path.file_stem().unwrap().display(), operation.path));
+            if lists.last().is_some_and(|list| list == "pagerduty /users") {
+                assert!(text.contains("email: record.email") && text.contains("paging: { offset: "), "{text}");
+            }
+        }
+    }
+    for list in ["pagerduty /users", "pagerduty /oncalls", "okta /api/v1/users", "bamboohr /api/v1/employees"] {
+        assert!(lists.iter().any(|known| known == list), "{list}: {lists:?}");
+    }
 }
 
 /// What Apple's devices answer to their management.

@@ -275,6 +275,15 @@ events! {
         /// What was wrong with it when it was written down before; the server says it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         was: Option<SourceTrouble>,
+        /// How much of it was set aside when it was last read: records, and parts of them.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        set_aside: u64,
+        /// How many of its values no map covers.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        uncovered: u64,
+        /// Of which fields it keeps an answer alone, since what they are read from is sensitive, and what for (`person.on_leave`).
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        purposes: BTreeMap<SmolStr, SmolStr>,
     }
 
     "person.erased", 2 =>
@@ -896,6 +905,10 @@ pub struct StandingChange {
     /// Whether this only goes on with what the entry before said of the same slot and devices: exposures that had no room there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goes_on: bool,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What was published for the devices of one cohort.

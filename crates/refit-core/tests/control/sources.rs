@@ -9,14 +9,14 @@ use refit_core::{
         Wanted, disruption,
         document::{Frame, document},
         handle,
-        sources::{own, steps},
+        sources::{own, same_keys, steps},
     },
     facts::{
         FieldRef, Value,
         estate::{Estate, Incoming, Rules},
         identity::Settled,
         mapping::{
-            Key, KeyKind, Record, Relation, Said,
+            Key, KeyKind, Record, Relation, Said, Unlisted,
             document::{RelationKind, Subject},
         },
     },
@@ -156,8 +156,16 @@ impl Company {
         let taken =
             self.estate.take(incoming, |record, generation| SmolStr::new(format!("{}-{generation}", record.id)));
         taken.unwrap();
-        let read =
-            SourceRead { source: source.into(), read: Some(self.shell.now), records: count, alarm: None, was: None };
+        let read = SourceRead {
+            source: source.into(),
+            read: Some(self.shell.now),
+            records: count,
+            alarm: None,
+            was: None,
+            set_aside: 0,
+            uncovered: 0,
+            purposes: BTreeMap::new(),
+        };
         // As a server does it: that it is read at all is known first.
         if !self.shell.state.is_read(source) {
             self.shell.tell(Input::SourceRead(read.clone()));

@@ -98,6 +98,7 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
             value: personal.then_some(Plain::List(names)),
             observed: record.reported.get(source).copied(),
             problem: None,
+            purpose: None,
         })
     });
     let facts = record.facts.iter().filter(|(field, _)| *field != groups::MEMBERSHIPS).flat_map(|(field, said)| {
@@ -109,6 +110,7 @@ fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
             problem: view.state.personal.get(reference).filter(|_| personal).and_then(|value| {
                 unread(view.state.fields(), &FieldRef::new(Root::Person, field), value).map(|why| why.to_string())
             }),
+            purpose: view.state.purpose(source, &format!("person.{field}")).map(ToString::to_string),
         })
     });
     let identity = &view.state.identity;

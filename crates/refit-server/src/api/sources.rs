@@ -22,6 +22,8 @@ fn said(read: &SourceRead) -> SourceSaid {
         source: read.source.to_string(),
         read: read.read,
         records: read.records,
+        set_aside: read.set_aside,
+        uncovered: read.uncovered,
         alarm: read.alarm.as_ref().map(|alarm| AlarmSaid {
             kind: alarm.kind,
             since: alarm.since,

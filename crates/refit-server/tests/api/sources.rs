@@ -1,12 +1,27 @@
 use crate::server::Server;
 use refit_core::control::{Actor, IdentityInput, Input, SourceAlarm, SourceRead, SourceTrouble};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A reading of a hundred records that is believed.
+fn reading(source: &str, server: &Server) -> SourceRead {
+    SourceRead {
+        source: source.into(),
+        read: Some(server.now()),
+        records: 100,
+        alarm: None,
+        was: None,
+        set_aside: 0,
+        uncovered: 0,
+        purposes: BTreeMap::new(),
+    }
+}
 
 #[tokio::test]
 async fn a_source_that_is_not_believed_is_shown_and_counted() {
     let server = Server::new().await;
     assert_eq!(server.get("/api/v1/sources").await.ok(), json!({ "items": [] }));
-    let mut read = SourceRead { source: "okta".into(), read: Some(server.now()), records: 100, alarm: None, was: None };
+    let mut read = reading("okta", &server);
     let tell = async |read: &SourceRead| {
         let told = server.shell.tell(&Actor::server(), Input::SourceRead(read.clone()), None).await;
         told.unwrap().events.len()
@@ -24,8 +39,43 @@ async fn a_source_that_is_not_believed_is_shown_and_counted() {
     assert_eq!(figure().await.as_deref(), Some(r#"refit_source_alarm{source="okta"} 1"#));
     let now = server.now().to_string();
     let alarm = json!({ "kind": "shrunk", "since": now, "why": why });
-    let said = json!({ "source": "okta", "read": now, "records": 100, "alarm": alarm });
+    let said = json!({ "source": "okta", "read": now, "records": 100, "set_aside": 0, "uncovered": 0, "alarm": alarm });
     assert_eq!(server.get("/api/v1/sources").await.ok()["items"], json!([said]));
+    // That less fits is news by itself.
+    (read.set_aside, read.uncovered) = (3, 1);
+    assert_eq!((tell(&read).await, tell(&read).await), (1, 0));
+    let said = &server.get("/api/v1/sources").await.ok()["items"][0];
+    assert_eq!((&said["set_aside"], &said["uncovered"]), (&json!(3), &json!(1)));
+}
+
+#[tokio::test]
+async fn what_the_answer_about_something_sensitive_is_kept_for_stands_beside_it() {
+    let server = Server::new().await;
+    let why = "Whoever is away is not forced.";
+    let purposes = BTreeMap::from([("person.on_leave".into(), why.into()), ("device.site".into(), why.into())]);
+    let read = SourceRead { purposes, ..reading("hr", &server) };
+    server.shell.tell(&Actor::server(), Input::SourceRead(read), None).await.unwrap();
+    for source in ["hr", "other"] {
+        let said = json!({ "source": source, "values": { "on_leave": true, "title": "Analyst" } });
+        server.put("/api/v1/people/p1", said).await.ok();
+    }
+    let purposes = |facts: &Value| -> Vec<String> {
+        let facts = facts.as_array().unwrap().iter();
+        facts.map(|fact| format!("{} {} {}", fact["field"], fact["source"], fact["purpose"]).replace('"', "")).collect()
+    };
+    let of_person = [
+        format!("on_leave hr {why}"),
+        "on_leave other null".to_owned(),
+        "title hr null".to_owned(),
+        "title other null".to_owned(),
+    ];
+    assert_eq!(purposes(&server.get("/api/v1/people/p1").await.ok()["facts"]), of_person);
+    assert_eq!(purposes(&server.get("/api/v1/people").await.ok()["items"][0]["facts"]), of_person);
+    server.post("/api/v1/devices", json!({ "id": "d1" })).await.ok();
+    let observation = json!({ "source": "hr", "facts": { "device.site": "Kiel" } });
+    server.post("/api/v1/devices/d1/observations", observation).await.ok();
+    let of_device = [format!("device.site hr {why}")];
+    assert_eq!(purposes(&server.get("/api/v1/devices/d1").await.ok()["facts"]), of_device);
 }
 
 #[tokio::test]

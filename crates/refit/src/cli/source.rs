@@ -17,9 +17,13 @@ pub enum SourceCommand {
 pub struct SourceNewArgs {
     /// The folder to make for it, such as `acme/shelf`; its last part is the connector's name.
     pub folder: PathBuf,
-    /// A payload as the system answers it; where records are, what identifies them and which fields they have is guessed from it.
+    /// A payload as the system answers it, or its OpenAPI document; where records are, what identifies them and which fields they have is guessed
+    /// from it.
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
+    /// The list to read of an OpenAPI document, by its path (`/users`), where `--from` is one (JSON).
+    #[arg(long, value_name = "PATH", requires = "from")]
+    pub operation: Option<String>,
     /// In what form the system gives its records [default: as the payload looks, else http-json].
     #[arg(long, value_name = "KIND")]
     pub reads: Option<SourceKind>,

@@ -15,7 +15,11 @@ use crate::{
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
-    facts::{estate::Alarm, identity::Change, mapping::document::Subject},
+    facts::{
+        estate::{Alarm, UncoveredValue, Unfit},
+        identity::Change,
+        mapping::document::Subject,
+    },
     policy::{
         diagnostic::{Renderer, Severity},
         document::outside::SourceDocument,
@@ -169,25 +173,36 @@ fn show(synced: &Synced) -> Result<()> {
     for note in &synced.notes {
         text += &format!("  {}\n", terminal::paint(CHANGE, note));
     }
-    for set_aside in synced.quarantined.iter().take(SHOWN) {
-        text += &format!("  {}  {}  {}\n", terminal::paint(URGENT, "set aside"), set_aside.at, set_aside.why);
-    }
-    more(&mut text, synced.quarantined.len(), "set aside");
-    for value in synced.uncovered.iter().take(SHOWN) {
-        let what = terminal::paint(CHANGE, "no map covers");
-        let records = counted(value.records, "record");
-        text += &match &value.value {
-            Some(said) => format!("  {what}  {} {said:?} in {records}\n", value.field),
-            None => format!("  {what}  {} in {records}: sensitive, so that it is not shown\n", value.field),
-        };
-    }
-    more(&mut text, synced.uncovered.len(), "values that no map covers");
+    let aside = synced.quarantined.iter().map(|aside| (aside.at.as_str(), aside.why.as_str()));
+    unfit(&mut text, aside, synced.quarantined.len(), &synced.uncovered.iter().collect::<Vec<_>>());
     let told = |change: &&Change| !matches!(change, Change::Known { .. } | Change::Joined { .. });
     for change in synced.changes.iter().filter(told).take(SHOWN) {
         text += &format!("  {}  {change}\n", terminal::paint(ADD, "who is who"));
     }
     more(&mut text, synced.changes.iter().filter(told).count(), "changes of who is who");
     terminal::print(&text)
+}
+
+/// What did not fit: where what was set aside was, and why; and the values that no map covers.
+fn unfit<'a>(
+    text: &mut String,
+    aside: impl Iterator<Item = (&'a str, &'a str)>,
+    all: usize,
+    uncovered: &[&UncoveredValue],
+) {
+    for (at, why) in aside.take(SHOWN) {
+        *text += &format!("  {}  {at}  {why}\n", terminal::paint(URGENT, "set aside"));
+    }
+    more(text, all, "set aside");
+    for value in uncovered.iter().take(SHOWN) {
+        let what = terminal::paint(CHANGE, "no map covers");
+        let records = counted(value.records, "record");
+        *text += &match &value.value {
+            Some(said) => format!("  {what}  {} {said:?} in {records}\n", value.field),
+            None => format!("  {what}  {} in {records}: sensitive, so that it is not shown\n", value.field),
+        };
+    }
+    more(text, uncovered.len(), "values that no map covers");
 }
 
 fn more(text: &mut String, all: usize, what: &str) {
@@ -203,6 +218,9 @@ struct Status {
     read: Option<Timestamp>,
     whole: Option<Timestamp>,
     records: BTreeMap<SmolStr, usize>,
+    /// What did not fit, by list; `""` is a file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unfit: BTreeMap<SmolStr, Unfit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alarm: Option<Alarm>,
 }
@@ -222,6 +240,7 @@ pub fn status(cli: &Cli, args: &SourcesStatusArgs) -> Result<Exit> {
             read: stored.source.read,
             whole: stored.whole,
             records: stored.source.counts().into_iter().map(|(kind, count)| (kind.clone(), count)).collect(),
+            unfit: stored.source.unfit,
             alarm: stored.source.alarm,
             source: stored.name,
         })
@@ -252,6 +271,10 @@ pub fn status(cli: &Cli, args: &SourcesStatusArgs) -> Result<Exit> {
             let since = age(now.duration_since(alarm.since()));
             text += &format!("  {}\n", terminal::paint(URGENT, format!("for {since}: {alarm}")));
         }
+        let aside = status.unfit.values().flat_map(|unfit| &unfit.first);
+        let all = status.unfit.values().map(|unfit| unfit.set_aside).sum();
+        let uncovered: Vec<&UncoveredValue> = status.unfit.values().flat_map(|unfit| &unfit.uncovered).collect();
+        unfit(&mut text, aside.map(|aside| (aside.at.as_str(), aside.why.as_str())), all, &uncovered);
     }
     terminal::print(&text)?;
     Ok(exit)

@@ -3,7 +3,7 @@
 use super::data::Mark;
 use crate::Refused;
 use anyhow::Result;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_connect::systems::{
     Authentication, Body, ClientPlace, Database, Grant, Limits, Number, Paging, Place, Question, Reset, Secret,
     Signature, Size, System,
@@ -118,12 +118,20 @@ impl<'d> Asking<'d> {
         Ok(System { authentication, headers, limits, hosts: self.hosts.clone(), ..System::default() })
     }
 
-    /// What is asked for a list. `mark` is where the reading before ended; without one, or with `full`, all is asked for. `id` is that
-    /// of the record for which it is asked.
-    pub fn list(&self, list: &ListDocument, mark: Option<&Mark>, full: bool, id: Option<&str>) -> Asked {
+    /// What is asked for a list at this time. `mark` is where the reading before ended; without one, or with `full`, all is asked for. `id`
+    /// is that of the record for which it is asked.
+    pub fn list(
+        &self,
+        list: &ListDocument,
+        mark: Option<&Mark>,
+        full: bool,
+        id: Option<&str>,
+        now: Timestamp,
+    ) -> Asked {
         let with = |text: &str, id: Option<&str>| {
             let mut settings = self.settings.clone();
             settings.extend(id.map(|id| ("id".to_owned(), id.to_owned())));
+            settings.entry("today".to_owned()).or_insert_with(|| TimeZone::UTC.to_datetime(now).date().to_string());
             filled(text, &settings)
         };
         let fill = |text: &str| with(text, id);
@@ -461,6 +469,20 @@ mod tests {
     }
 
     #[test]
+    fn bamboohr_is_asked_for_who_is_out_today_and_not_for_who_will_be() {
+        let connector = crate::connectors::read("bamboohr", &refit_core::facts::Fields::builtin()).unwrap();
+        let connector = connector.connector.unwrap();
+        let source = serde_json::json!({ "source": "bamboohr", "settings": { "company": "acme" } });
+        let source: SourceDocument = serde_json::from_value(source).unwrap();
+        let asking = Asking::new(&source, &connector.document, true, None, BTreeMap::new()).unwrap();
+        let late = "2026-11-27T23:59:59Z".parse().unwrap();
+        let question = asking.list(&connector.document.lists["whos_out"], None, true, None, late).question;
+        let asked: Vec<String> = question.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(asked, ["end=2026-11-27", "filter=off", "start=2026-11-27"]);
+        assert_eq!(question.address, "https://acme.bamboohr.com/api/v1/time_off/whos_out");
+    }
+
+    #[test]
     fn an_id_is_written_as_its_place_wants_it() {
         let text = "connector: a\nname: A\nreads: http_json\naddress: \"https://a.example\"\nlists:\n  all:\n    get: \"/users/{id}/apps\"\n    \
             query: { of: \"{id}\" }\n    body: '{\"of\": \"{id}\"}'\n    gives: [a]\n";
@@ -472,7 +494,8 @@ mod tests {
         let connector = refit_core::facts::mapping::load(&files, file, &fields, &limits).0.unwrap();
         let source: SourceDocument = serde_json::from_value(serde_json::json!({ "source": "a" })).unwrap();
         let asking = Asking::new(&source, &connector.document, false, None, BTreeMap::new()).unwrap();
-        let question = asking.list(&connector.document.lists["all"], None, true, Some("../a\"{b}")).question;
+        let now = "2026-11-27T23:59:59Z".parse().unwrap();
+        let question = asking.list(&connector.document.lists["all"], None, true, Some("../a\"{b}"), now).question;
         assert_eq!(question.address, "https://a.example/users/..%2Fa%22%7Bb%7D/apps");
         assert_eq!(question.query, [("of".to_owned(), "../a\"{b}".to_owned())]);
         assert_eq!(question.body, Body::Json(r#"{"of": "../a\"{b}"}"#.to_owned()));

@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use refit_connect::systems::{AskError, Client};
 use refit_core::facts::{
     FieldRef,
+    estate::Unfit,
     mapping::{
-        self, Connector, Maps, Quarantined, Record, Uncovered,
+        self, Connector, Maps, Quarantined, Record, Uncovered, Unlisted,
         document::{ListDocument, PayloadKind},
     },
 };
@@ -39,14 +40,20 @@ pub struct Answer {
     pub quarantined: Vec<Quarantined>,
     /// By field and value how many records have it; without the value where that is sensitive.
     pub uncovered: BTreeMap<(String, Option<String>), usize>,
+    /// What of each list did not fit.
+    pub unfit: BTreeMap<SmolStr, Unfit>,
     /// Fields of which an answer alone is kept, and what for.
     pub purposes: BTreeMap<FieldRef, SmolStr>,
+    /// What holds of whom a list does not name, by field.
+    pub unlisted: BTreeMap<FieldRef, Unlisted>,
     /// The kinds of records that were read as a whole.
     pub whole: BTreeSet<SmolStr>,
     /// The kinds of which records say only what has changed of them.
     pub partial: BTreeSet<SmolStr>,
     /// The kinds of records that a list gives which was not asked.
     pub resting: BTreeSet<SmolStr>,
+    /// The kinds of records of which nothing was ever read, since the system does not give them.
+    pub refused: BTreeSet<SmolStr>,
     /// Where the next reading of changes begins, by list.
     pub marks: BTreeMap<SmolStr, Mark>,
     /// Lists of which that is not known any more.
@@ -69,12 +76,20 @@ impl Answer {
         self.resting = resting.flat_map(|(_, list)| &list.gives).map(|kind| kind.as_str().into()).collect();
     }
 
-    fn take(&mut self, connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<usize, String> {
+    /// Takes in a page of a list; a file has none.
+    fn take(
+        &mut self,
+        list: &str,
+        connector: &Connector,
+        payload: impl AsRef<[u8]>,
+        maps: &Maps,
+    ) -> Result<usize, String> {
         let reading = mapping::read(connector, payload, maps).map_err(|unreadable| {
             let said = unreadable.label;
             format!("{}: {said}", unreadable.message)
         })?;
         let count = reading.records.len() + reading.quarantined.len();
+        self.unfit.entry(list.into()).or_default().note(&reading.quarantined, &reading.uncovered);
         self.records.extend(reading.records);
         self.quarantined.extend(reading.quarantined);
         for Uncovered { field, value, records, .. } in reading.uncovered {
@@ -89,7 +104,7 @@ pub fn file(connector: &Connector, path: &Path, maps: &Maps) -> Result<Answer> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let mut answer = Answer { pages: 1, is_file: true, ..Answer::default() };
     // As they are: a property list may be binary.
-    answer.take(connector, &bytes, maps).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+    answer.take("", connector, &bytes, maps).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
     answer.whole = connector.document.records.iter().map(|records| records.records.as_str().into()).collect();
     Ok(answer)
 }
@@ -120,7 +135,7 @@ pub fn database(
         let began = Timestamp::now();
         let sql = list.sql.as_deref().unwrap_or_default();
         let (since, whole) = asking.since(list, stored.marks.get(name.as_str()), full);
-        let answered = database.read(sql, since, &mut |text: &str| answer.take(connector, text, maps))?;
+        let answered = database.read(sql, since, &mut |text: &str| answer.take(name, connector, text, maps))?;
         answer.requests += answered.requests;
         answer.pages += answered.pages;
         if list.changes.is_some() {
@@ -148,6 +163,8 @@ pub fn system(
     let (inner, outer): (Vec<_>, Vec<_>) = lists.iter().partition(|(_, list)| list.for_each.is_some());
     // The ids of the records of each list that were found now, and whether these are all that there are.
     let mut ids: BTreeMap<&str, (BTreeSet<SmolStr>, bool)> = BTreeMap::new();
+    // Why a list was not read that the system need not have.
+    let mut without = None;
     for (name, list) in outer.into_iter().chain(inner) {
         let state = stored.lists.get(name.as_str());
         if wanted == Wanted::WhatIsTime && rests(stored, list, state, now) {
@@ -170,8 +187,17 @@ pub fn system(
                 (found.into_iter().map(Some).collect(), all)
             }
         };
-        let first = reader.answer.records.len();
-        let whole = reader.list(name, list, &of_whom, full)?;
+        let (first, pages) = (reader.answer.records.len(), reader.answer.pages);
+        let whole = match reader.list(name, list, &of_whom, full) {
+            Err(error) if list.optional && state.is_none() && reader.answer.pages == pages && is_refusal(&error) => {
+                reader.answer.notes.push(format!("{name}: nothing of it is read: {error}"));
+                reader.answer.refused.extend(list.gives.iter().map(|kind| SmolStr::from(kind.as_str())));
+                ids.insert(name, (BTreeSet::new(), false));
+                without = Some(error);
+                continue;
+            }
+            whole => whole?,
+        };
         let found = reader.answer.records.get(first..).unwrap_or_default();
         let found = found.iter().filter(|record| !record.deleted).map(|record| record.id.clone()).collect();
         // Of a list that was asked for some records only, the others are not gone.
@@ -179,8 +205,17 @@ pub fn system(
         reader.answer.asked.insert(name.as_str().into(), whole && all);
     }
     let mut answer = reader.answer;
+    if let Some(error) = without.filter(|_| answer.asked.is_empty()) {
+        return Err(error);
+    }
     answer.sum_up(lists);
     Ok(answer)
+}
+
+/// Whether a system refuses to give a list, or does not have it.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<AskError>();
+    matches!(error, Some(AskError::NotAllowed { status: 403, .. } | AskError::Refused { status: 404, .. }))
 }
 
 /// Whether a list was asked so lately that it is not asked again yet. Of a source that is not believed none rests.
@@ -230,6 +265,7 @@ impl Reader<'_> {
         let mut gone = Vec::new();
         for id in wanted {
             let before = (self.answer.records.len(), self.answer.quarantined.len(), self.answer.uncovered.clone());
+            let unfit = self.answer.unfit.get(name).cloned();
             match self.once(name, list, mark, id.as_deref(), full) {
                 Ok(all) => whole &= all,
                 // Whoever left since they were listed has nothing. If all have, it is the question that is wrong.
@@ -239,6 +275,7 @@ impl Reader<'_> {
                     self.answer.records.truncate(before.0);
                     self.answer.quarantined.truncate(before.1);
                     self.answer.uncovered = before.2;
+                    self.answer.unfit.insert(name.into(), unfit.unwrap_or_default());
                     self.answer.partial.retain(|kind| !list.gives.iter().any(|given| given == kind));
                     let what = "only what changed can't be had, so everything is read";
                     self.answer.notes.push(format!("{name}: {what}: {error}"));
@@ -265,14 +302,14 @@ impl Reader<'_> {
         full: bool,
     ) -> Result<bool, AskError> {
         let began = Timestamp::now();
-        let asked = self.asking.list(list, mark, full, id);
+        let asked = self.asking.list(list, mark, full, id, began);
         let begun = match &asked.begins {
             // Its pages count as full ones: where the next is, they say themselves.
             Some(question) => Some(self.client.read(question, &mut |_| Ok(1))?),
             None => None,
         };
         let (answer, connector, maps) = (&mut self.answer, self.connector, self.maps);
-        let answered = self.client.read(&asked.question, &mut |text: &str| answer.take(connector, text, maps))?;
+        let answered = self.client.read(&asked.question, &mut |text: &str| answer.take(name, connector, text, maps))?;
         answer.requests += answered.requests + begun.as_ref().map_or(0, |begun| begun.requests);
         answer.pages += answered.pages;
         if asked.partial {

@@ -13,12 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
         Actor, InForce, Input, PolicyFiles, SourceAlarm, SourceRead, SourceTrouble, State,
-        sources::{Own, own, steps},
+        sources::{own, same_keys, steps},
     },
-    facts::{
-        estate::{Alarm, Estate, Rules, Source},
-        mapping::Strength,
-    },
+    facts::estate::{Alarm, Estate, Rules, Source},
     policy::{
         diagnostic::Files,
         document::outside::SourceDocument,
@@ -30,7 +27,6 @@ use refit_server::shell::{Shell, TellError};
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -63,8 +59,8 @@ struct Memory {
     policy: Option<(SmolStr, Arc<Read>)>,
     /// When sources are to be read again.
     again: BTreeMap<SmolStr, Timestamp>,
-    /// What the server itself knew when it was last held against the sources.
-    own: Option<u64>,
+    /// What the server knew when it was last held against the sources, or what is the same for that.
+    held: Option<State>,
     /// What went wrong the last time.
     trouble: Option<String>,
 }
@@ -117,10 +113,12 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
     let now = shell.now();
     let due: BTreeSet<SmolStr> =
         names.iter().filter(|name| memory.again.get(*name).is_none_or(|at| *at <= now)).cloned().collect();
-    let own = fingerprint(&own(&view.state, &Default::default(), &names, now));
-    if due.is_empty() && !is_new && memory.own == Some(own) {
+    let same = || memory.held.as_ref().is_some_and(|held| same_keys(held, &view.state, &names));
+    if due.is_empty() && !is_new && same() {
+        memory.held = Some(view.state.clone());
         return Ok(());
     }
+    let state = view.state.clone();
     drop(view);
     let work = Work { shell: shell.clone(), serving: serving.clone(), read, in_force, names, due, now };
     let Some(done) = tokio::task::spawn_blocking(move || work.run()).await.context("a mistake in the program")?? else {
@@ -131,7 +129,7 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
         tell_all(shell, step).await?;
     }
     memory.again.extend(done.again);
-    memory.own = Some(own);
+    memory.held = Some(state);
     Ok(())
 }
 
@@ -155,16 +153,6 @@ fn unknown_places(places: &Places, documents: &Documents) {
     for name in files.chain(secrets).filter(|name| !names.contains(name)) {
         tracing::warn!(source = name, "an option names a source that the policy in force does not have");
     }
-}
-
-/// What the server itself knows, as a number that changes with it.
-fn fingerprint(own: &Own) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for (record, keys) in own.keys() {
-        (record.source.as_str(), record.id.as_str()).hash(&mut hasher);
-        keys.iter().for_each(|key| (key.kind, key.value.as_str(), key.strength == Strength::Strong).hash(&mut hasher));
-    }
-    hasher.finish()
 }
 
 /// Tells the writer all of a step, as fast as it takes it.
@@ -292,6 +280,9 @@ impl Work {
             let (records, quarantined) = (synced.records, synced.quarantined.len());
             tracing::info!(source = %name, records, quarantined, whole = synced.whole, "a source was read");
         }
+        for note in &synced.notes {
+            tracing::warn!(source = %name, %note, "a source was not read as it usually is");
+        }
         for set_aside in synced.quarantined.iter().take(SHOWN) {
             tracing::warn!(source = %name, at = %set_aside.at, why = %set_aside.why, "a record is set aside");
         }
@@ -309,12 +300,17 @@ fn reading(name: &SmolStr, source: &Source) -> Input {
         since: alarm.since(),
         why: alarm.to_string().into(),
     });
+    let (set_aside, uncovered) = source.unfit_counts();
+    let purposes = source.purposes.iter().map(|(field, purpose)| (field.to_string().into(), purpose.clone()));
     Input::SourceRead(SourceRead {
         source: name.clone(),
         read: source.read,
         records: source.records.len() as u64,
         alarm,
         was: None,
+        set_aside: set_aside as u64,
+        uncovered: uncovered as u64,
+        purposes: purposes.collect(),
     })
 }
 

@@ -12,7 +12,7 @@ use refit_core::{
     control::report,
     facts::{
         FieldRef, Fields,
-        estate::{Estate, Incoming, REFIT, SHRINK_LIMIT},
+        estate::{Estate, Incoming, REFIT, SHRINK_LIMIT, UncoveredValue},
         identity::{Change, RecordId},
         mapping::{
             Connector, Maps, Quarantined,
@@ -86,16 +86,6 @@ pub struct Synced {
     /// Whether it was never read before.
     #[serde(skip)]
     pub never: bool,
-}
-
-/// A value that no map covers.
-#[derive(Serialize)]
-pub struct UncoveredValue {
-    pub field: String,
-    /// It; nothing where it is sensitive.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    pub records: usize,
 }
 
 impl Synced {
@@ -230,7 +220,7 @@ fn read(
     } else {
         reading::system(&connector, &asking, &maps, kept, wanted, now)
     };
-    Ok(Answer { purposes: connector.purposes(), ..answer? })
+    Ok(Answer { purposes: connector.purposes(), unlisted: connector.unlisted(), ..answer? })
 }
 
 /// The folder that files are named in, with all links followed.
@@ -309,13 +299,22 @@ fn take(
     let limit = source.shrink_limit.map_or(SHRINK_LIMIT, |share| share.0);
     let shrink_limit = (!believe).then_some(limit);
     let Answer { records, quarantined, uncovered, whole, partial, resting, .. } = answer;
-    let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, .. } = answer;
+    let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, refused, mut unlisted, mut unfit, .. } =
+        answer;
     let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
     let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
+    // A list that is not there names nobody, and so says nothing of the others.
+    unlisted.retain(|_, unlisted| !refused.contains(&unlisted.records));
+    estate.sources.entry(name.clone()).or_default().unlisted = unlisted;
     match estate.take(incoming, mint) {
         Err(alarm) => Synced::without(&name, "not_believed", alarm.to_string()),
         Ok(changes) => {
-            estate.sources.entry(name.clone()).or_default().purposes = purposes;
+            let state = estate.sources.entry(name.clone()).or_default();
+            state.purposes = purposes;
+            let lists = if is_file { BTreeMap::from([(SmolStr::default(), true)]) } else { asked.clone() };
+            for (list, whole) in &lists {
+                state.note_unfit(list, unfit.remove(list).unwrap_or_default(), *whole);
+            }
             kept.marks.retain(|list, _| !unmarked.contains(list));
             kept.marks.extend(marks);
             if is_file {
@@ -332,7 +331,7 @@ fn take(
                 requests,
                 quarantined,
                 uncovered: uncovered
-                    .map(|((field, value), records)| UncoveredValue { field, value, records })
+                    .map(|((field, value), records)| UncoveredValue { field: field.into(), value, records })
                     .collect(),
                 changes,
                 notes,

@@ -379,6 +379,34 @@ fn a_question_that_fits_none_of_the_records_that_it_is_asked_for_fails() {
     assert!(synced["why"].as_str().unwrap().contains("/users/E1/computers: the system answers with status 404"));
 }
 
+/// Part of a system that not everybody has is no reason to read nothing of the rest; what was read once and is refused now is missed.
+#[test]
+fn a_list_that_not_everybody_has_may_be_refused_from_the_beginning() {
+    let connector = CONNECTOR.replace("every: 1h, gives: [sites]", "optional: true, gives: [sites]");
+    let refused = Arc::new(AtomicBool::new(true));
+    let refuses = Arc::clone(&refused);
+    let company = Company::new(&connector, "", move |asked| match asked.path.as_str() {
+        "/sites" if refuses.load(Ordering::SeqCst) => status(403, &[]),
+        _ => steady(asked),
+    });
+    let (synced, _) = company.sync(&[]);
+    assert_eq!((&synced["result"], &synced["records"]), (&json!("read"), &json!(6)), "{synced}");
+    let note = synced["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("sites: nothing of it is read: ") && note.contains("status 403"), "{note}");
+    assert_eq!(company.sync(&["--full"]).0["result"], "read", "it is still not there");
+    refused.store(false, Ordering::SeqCst);
+    let (synced, _) = company.sync(&["--full"]);
+    assert_eq!((&synced["records"], &synced["notes"]), (&json!(7), &Value::Null), "{synced}");
+    refused.store(true, Ordering::SeqCst);
+    assert_eq!(company.sync(&[]).0["result"], "failed");
+    assert_eq!(company.json(&["sources", "status"])[0]["records"], json!({ "users": 6, "sites": 1 }));
+
+    // Where nothing else is there, nothing was read.
+    let both = connector.replace("    gives: [users]", "    optional: true\n    gives: [users]");
+    let company = Company::new(&both, "", |_| status(403, &[]));
+    assert_eq!(company.sync(&[]).0["result"], "failed");
+}
+
 /// Killed in the middle of a reading it has changed nothing, and the next reading goes its way.
 #[test]
 fn what_is_killed_half_way_leaves_what_was_known() {

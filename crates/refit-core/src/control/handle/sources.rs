@@ -18,6 +18,8 @@ pub(super) fn read(state: &State, said: SourceRead) -> Outcome {
         (Some(before), Some(now)) => now.duration_since(before) >= CONFIRM_EVERY,
         (before, now) => before != now,
     };
-    let same = alarm(known) == alarm(&said) && known.records == said.records && !grows_old;
+    let counts = |read: &SourceRead| (read.records, read.set_aside, read.uncovered);
+    let same = alarm(known) == alarm(&said) && counts(known) == counts(&said) && known.purposes == said.purposes;
+    let same = same && !grows_old;
     if same { Outcome::default() } else { one(said) }
 }

@@ -11,7 +11,7 @@ mod installs;
 mod own;
 mod people;
 
-pub use own::{Own, own};
+pub use own::{Own, own, same_keys};
 
 use installs::Titles;
 

@@ -189,6 +189,11 @@ impl State {
         self.readings.get(source).is_some_and(|known| known.read.is_some())
     }
 
+    /// What a source's answer of a field (`person.on_leave`) is kept for, where it is about something sensitive, of which nothing else is kept.
+    pub fn purpose(&self, source: &str, field: &str) -> Option<&SmolStr> {
+        self.readings.get(source)?.purposes.get(field)
+    }
+
     /// The managed device that an id leads to.
     pub fn device_now(&self, id: &DeviceId) -> Option<&std::sync::Arc<super::DeviceRecord>> {
         self.device(self.identity.device(id))

@@ -1,14 +1,15 @@
 //! What follows from what sources say, where none says it itself: who manages a person, whether they have begun or left, what their department
-//! is part of, where a device is in its life.
+//! is part of, where a device is in its life, who is in no list.
 //!
 //! It is said under the name [`REFIT`], and counts for as long as what it follows from.
 
 use super::profile::believed;
 use super::{Departments, Estate, Rules};
 use crate::facts::mapping::document::Subject;
-use crate::facts::{Fact, FactSet, FieldRef, Kind, Value};
+use crate::facts::{Fact, FactSet, FieldRef, Kind, Root, Value};
 use jiff::{SignedDuration, Timestamp};
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
 /// Who says what follows from what others say.
 pub const REFIT: &str = "refit";
@@ -52,6 +53,37 @@ impl Estate {
         for (field, value) in derived {
             let Some((value, observed)) = value.filter(|_| facts.said(&field).is_empty()) else { continue };
             facts.insert(field, Fact { value, source: Some(REFIT.into()), observed });
+        }
+    }
+
+    /// Adds what holds of whom no list names to what sources say of one device or person.
+    pub(super) fn add_unlisted(&self, of: Subject, facts: &mut FactSet, rules: &Rules<'_>) {
+        let root = match of {
+            Subject::Device => Root::Device,
+            Subject::Person => Root::Person,
+        };
+        let mut answers: BTreeMap<&FieldRef, Option<(bool, Timestamp)>> = BTreeMap::new();
+        for (name, source) in &self.sources {
+            let limit = match of {
+                Subject::Device => rules.staleness.device(name),
+                Subject::Person => rules.staleness.person(name),
+            };
+            for (field, unlisted) in source.unlisted.iter().filter(|(field, _)| field.root == root) {
+                let said = source.said(&unlisted.records);
+                let said = said.filter(|said| rules.now.duration_since(*said) <= limit);
+                let answer = said.map(|said| (unlisted.value, said));
+                // Whoever is not in one list may be in another that can't be read.
+                let both = |known: Option<(bool, Timestamp)>| match (known, answer) {
+                    (Some((value, at)), Some((other, said))) if value == other => Some((value, at.min(said))),
+                    _ => None,
+                };
+                answers.entry(field).and_modify(|known| *known = both(*known)).or_insert(answer);
+            }
+        }
+        for (field, answer) in answers {
+            let Some((value, said)) = answer.filter(|_| facts.said(field).is_empty()) else { continue };
+            let fact = Fact { value: Value::Bool(value), source: Some(REFIT.into()), observed: Some(said) };
+            facts.insert(field.clone(), fact);
         }
     }
 

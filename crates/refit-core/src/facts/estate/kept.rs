@@ -23,6 +23,9 @@ pub struct Kept {
     /// Whether the source says that it is gone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+    /// Whether it names what identifies it: a list of applications for each device need not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keyed: bool,
     /// What is said of it; null is: that there is no value.
     pub facts: BTreeMap<FieldRef, Option<Plain>>,
     /// What is installed.
@@ -41,6 +44,7 @@ impl Kept {
     pub(super) fn amend(&mut self, said: Kept) {
         self.observed = said.observed.or(self.observed);
         self.deleted = said.deleted;
+        self.keyed |= said.keyed;
         self.facts.extend(said.facts);
         if said.installs_complete || !said.installs.is_empty() {
             self.installs = said.installs;
@@ -48,6 +52,35 @@ impl Kept {
         }
         if !said.relations.is_empty() {
             self.relations = said.relations;
+        }
+    }
+
+    /// Takes in what another row of the same reading says of the same thing: somebody who is on call for two teams, a device with two
+    /// applications. What either says counts; where both say something of a field, the later row does.
+    pub(super) fn add(&mut self, said: Kept) {
+        self.observed = self.observed.zip(said.observed).map(|(one, other)| one.max(other));
+        self.deleted &= said.deleted;
+        self.keyed |= said.keyed;
+        for (field, value) in said.facts {
+            if value.is_some() || !self.facts.contains_key(&field) {
+                self.facts.insert(field, value);
+            }
+        }
+        if said.installs_complete {
+            // A list of all that is installed is no row of it: the record is there twice.
+            self.installs = said.installs;
+            self.installs_complete = true;
+        } else {
+            for install in said.installs {
+                if !self.installs.contains(&install) {
+                    self.installs.push(install);
+                }
+            }
+        }
+        for relation in said.relations {
+            if !self.relations.contains(&relation) {
+                self.relations.push(relation);
+            }
         }
     }
 }
@@ -64,6 +97,7 @@ impl From<Record> for Kept {
             id: record.id,
             observed: record.observed,
             deleted: record.deleted,
+            keyed: !record.keys.is_empty(),
             facts: record.facts.into_iter().map(|(field, said)| (field, as_plain(said))).collect(),
             installs: record.installs,
             installs_complete: record.installs_complete,

@@ -17,6 +17,7 @@ mod source;
 mod tests;
 mod told;
 mod tree;
+mod unfit;
 
 pub use assigned::Assigned;
 pub use chain::{Chain, ChainEnd};
@@ -26,6 +27,7 @@ pub use profile::{FieldSaid, Of, Profile, RecordSaid, Rules, SaidBy, Standing};
 pub use source::{Alarm, SHRINK_LIMIT, Source, Taken};
 pub use told::{Entity, Told};
 pub use tree::Departments;
+pub use unfit::{Aside, UncoveredValue, Unfit};
 
 use super::identity::{Change, RecordId, Registry, Settled, Sighting};
 use super::mapping::{KeyKind, Record, document::Subject};
@@ -78,9 +80,19 @@ impl Estate {
             partial: partial.contains(&record.records),
             ..Sighting::of(source, record, at)
         };
-        let sightings: Vec<Sighting> = records.iter().map(sighting).collect();
+        let sightings: Vec<(SmolStr, Sighting)> =
+            records.iter().map(|record| (record.records.clone(), sighting(record))).collect();
         let state = self.sources.entry(source.into()).or_default();
         let Taken { gone } = state.take(records, &whole, &partial, &resting, at, shrink_limit)?;
+        // Of several kinds of records that a system has of one person, each names some of the keys: what one does not name, another does.
+        let sightings: Vec<Sighting> = sightings
+            .into_iter()
+            .map(|(kind, mut sighting)| {
+                let names_others = |kept: &Kept| kept.records != kind && kept.keyed;
+                sighting.partial |= state.of(sighting.record.of, &sighting.record.id).any(names_others);
+                sighting
+            })
+            .collect();
         let gone: Vec<RecordId> = gone.into_iter().map(|(of, id)| RecordId { of, source: source.into(), id }).collect();
         let mut changes = self.registry.observe(sightings, at, mint);
         changes.extend(self.registry.gone(&gone));

@@ -1,6 +1,6 @@
 //! All that is known of one device or person, with who says it.
 
-use super::{Assigned, Chain, ChainEnd, Estate, Kept};
+use super::{Assigned, Chain, ChainEnd, Estate, Kept, REFIT};
 use crate::facts::identity::{Conflict, Node};
 use crate::facts::mapping::{Key, document::Subject};
 use crate::facts::{Absent, Authority, Fact, FactSet, FieldRef, Fields, Root, Staleness, Value};
@@ -241,8 +241,13 @@ impl Estate {
         };
         let mut facts = self.facts(&id, rules.fields);
         self.derive(of, &id, &mut facts, &self.background(of, rules), rules);
+        self.add_unlisted(of, &mut facts, rules);
         let of_kind = |field: &&FieldRef| field.root == root;
-        let purpose = |source: &SmolStr, field: &FieldRef| self.sources.get(source)?.purposes.get(field).cloned();
+        let purpose = |source: &SmolStr, field: &FieldRef| {
+            // What follows from a list is for what the list is for.
+            let lists = self.sources.values().filter(|list| source == REFIT && list.unlisted.contains_key(field));
+            self.sources.get(source).into_iter().chain(lists).find_map(|said| said.purposes.get(field)).cloned()
+        };
         let fields = facts.fields().filter(of_kind).map(|field| said_of(&facts, field, rules, &purpose)).collect();
         let former: BTreeSet<SmolStr> =
             nodes.iter().map(|node| node.anchor.id.clone()).filter(|former| *former != id).collect();

@@ -1,8 +1,8 @@
 //! One source: its last good state, and whether a new reading is believed.
 
-use super::Kept;
+use super::{Kept, Unfit};
 use crate::facts::FieldRef;
-use crate::facts::mapping::{Record, document::Subject};
+use crate::facts::mapping::{Record, Unlisted, document::Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -28,6 +28,12 @@ pub struct Source {
     /// The fields of which it keeps an answer alone, since what they are read from is sensitive, and what that is kept for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub purposes: BTreeMap<FieldRef, SmolStr>,
+    /// What holds of whom its lists do not name, by field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unlisted: BTreeMap<FieldRef, Unlisted>,
+    /// What of its records did not fit when they were last read, by list; `""` is a file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfit: BTreeMap<SmolStr, Unfit>,
     /// Why it is not believed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
@@ -92,7 +98,9 @@ impl Source {
         let missing = |(id, kind): &(SmolStr, SmolStr)| whole.contains(kind) && !now.contains(&(id, kind));
         let missing: Vec<(SmolStr, SmolStr)> = self.records.keys().filter(|key| missing(key)).cloned().collect();
         if let Some(limit) = shrink_limit {
-            for kind in whole {
+            // Who is on call, or away, changes from one hour to the next: such a list is as long as it is.
+            let lasting = |kind: &&SmolStr| !self.unlisted.values().any(|unlisted| unlisted.records == **kind);
+            for kind in whole.iter().filter(lasting) {
                 let before = self.records.keys().filter(|(_, known)| known == kind).count();
                 let lost = missing.iter().filter(|(_, known)| known == kind).count();
                 let all = lost == before && lost > 0;
@@ -108,12 +116,15 @@ impl Source {
         for key in missing {
             gone.extend(self.records.remove(&key).map(|kept| (kept.of, kept.id)));
         }
+        let mut told: BTreeSet<(SmolStr, SmolStr)> = BTreeSet::new();
         for record in records {
             let key = (record.id.clone(), record.records.clone());
             let kept = Kept::from(record);
-            match self.records.get_mut(&key).filter(|known| partial.contains(&known.records)) {
-                Some(known) => known.amend(kept),
-                None => {
+            let again = !told.insert(key.clone());
+            match self.records.get_mut(&key) {
+                Some(known) if partial.contains(&known.records) => known.amend(kept),
+                Some(known) if again => known.add(kept),
+                _ => {
                     self.records.insert(key, kept);
                 }
             }
@@ -137,6 +148,22 @@ impl Source {
     /// When it last said what it says of a kind of records.
     pub fn said(&self, kind: &SmolStr) -> Option<Timestamp> {
         self.rested.get(kind).copied().or(self.read)
+    }
+
+    /// Notes what of a list did not fit that was read as a whole, or in what has changed of it.
+    pub fn note_unfit(&mut self, list: &SmolStr, unfit: Unfit, whole: bool) {
+        if whole {
+            self.unfit.remove(list);
+        }
+        if !unfit.is_empty() {
+            self.unfit.entry(list.clone()).or_default().add(unfit);
+        }
+    }
+
+    /// How much of its records was set aside, and how many values no map covers.
+    pub fn unfit_counts(&self) -> (usize, usize) {
+        let counts = self.unfit.values().map(|unfit| (unfit.set_aside, unfit.uncovered.len()));
+        counts.fold((0, 0), |all, (set_aside, uncovered)| (all.0 + set_aside, all.1 + uncovered))
     }
 
     /// Notes that it can't be read.

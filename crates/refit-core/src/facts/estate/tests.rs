@@ -1,6 +1,7 @@
 //! What sources say, whom to believe, and what happens to sources that fail or shrink.
 
 mod departments;
+mod lists;
 mod told;
 
 use super::{Alarm, Estate, Incoming, Rules, SHRINK_LIMIT, Standing};

@@ -67,6 +67,8 @@ impl Estate {
         if nodes.iter().any(|node| is_read(&node.record.source)) {
             self.derive(of, id, &mut facts, background, rules);
         }
+        // Who is in no list need be known to no system that is read.
+        self.add_unlisted(of, &mut facts, rules);
         let root = match of {
             Subject::Device => Root::Device,
             Subject::Person => Root::Person,

@@ -9,6 +9,7 @@ use super::document::{
 };
 use super::expr::{Expr, Names, TimeFormat};
 use super::keys::{KeyKind, Strength};
+use super::reading::Unlisted;
 use crate::facts::{Field, FieldRef, Fields, Kind, Root};
 use crate::policy::diagnostic::{Diagnostic, Files, did_you_mean};
 use crate::policy::load::Written;
@@ -39,6 +40,7 @@ pub(super) struct Records {
     pub deleted: Option<Expr>,
     pub keys: Vec<KeySource>,
     pub fields: Vec<(FieldRef, Source)>,
+    pub unlisted: Vec<(FieldRef, bool)>,
     pub installs: Vec<Installs>,
     pub relations: Vec<Relations>,
 }
@@ -108,6 +110,18 @@ impl Connector {
             }
         }
         purposes
+    }
+
+    /// What holds of whom a list does not name, by field.
+    pub fn unlisted(&self) -> BTreeMap<FieldRef, Unlisted> {
+        let mut unlisted = BTreeMap::new();
+        for records in &self.records {
+            for (field, value) in &records.unlisted {
+                let said = Unlisted { records: records.name.clone(), value: *value };
+                unlisted.entry(field.clone()).or_insert(said);
+            }
+        }
+        unlisted
     }
 
     /// What the answer of a field is kept for in a kind of records; `None` where it is not sensitive there.
@@ -241,6 +255,7 @@ impl<'c> Compiler<'c> {
             let compiled = self.source(source, field.kind, Some(field), names, &path);
             fields.extend(compiled.map(|source| (field.name.clone(), source)));
         }
+        let unlisted = self.unlisted(kind, at);
         let installs: Vec<_> = kind
             .installs
             .iter()
@@ -268,9 +283,32 @@ impl<'c> Compiler<'c> {
             deleted,
             keys,
             fields,
+            unlisted,
             installs,
             relations,
         })
+    }
+
+    /// What holds of whom a list does not name.
+    fn unlisted(&mut self, kind: &RecordsDocument, at: &[Step<'_>]) -> Vec<(FieldRef, bool)> {
+        let mut unlisted = Vec::new();
+        for (name, value) in &kind.unlisted {
+            let path = join(&join(at, "unlisted"), name.as_str());
+            let Some(field) = self.field(name, Some(kind.of), &path) else { continue };
+            if field.kind != Kind::Bool {
+                let label = format!("the field is {}", field.kind.described());
+                self.report_key("connector/unlisted", "this is neither true nor false", &path, label);
+                continue;
+            }
+            if !kind.fields.contains_key(name) {
+                let label = "no record says it of whom the list names".to_owned();
+                self.report_key("connector/unlisted", "a field that the records do not say", &path, label).help =
+                    Some(format!("say under `fields:` where `{name}` is read from"));
+                continue;
+            }
+            unlisted.push((field.name.clone(), *value));
+        }
+        unlisted
     }
 
     /// The field of a name, which has to be one of the subject's.

@@ -22,11 +22,11 @@ mod tests;
 
 pub use apply::{read, try_out};
 pub use compile::Connector;
-pub use draft::{Draft, draft, form, sample};
+pub use draft::{Draft, Operation, draft, draft_operation, form, operations, sample};
 pub use json::Json;
 pub use keys::{Key, KeyKind, Strength};
 pub use load::load;
 pub use model::model_pages;
 pub use names::plain_name;
 pub use payload::Unreadable;
-pub use reading::{Install, Maps, Quarantined, Reading, Record, Relation, Said, SetAside, Uncovered};
+pub use reading::{Install, Maps, Quarantined, Reading, Record, Relation, Said, SetAside, Uncovered, Unlisted};

@@ -148,11 +148,12 @@ fn system(connector: &Connector, fields: &Fields) -> String {
                 Some(ChangesDocument::Delta(it)) if it.tells_deletions => "by a token, with deletions",
                 Some(ChangesDocument::Delta(_)) => "by a token; deletions once a day",
             };
+            let name = if list.optional { format!("{name}, where there is one") } else { name.clone() };
             let every = list.every.as_ref().map(|every| duration(every.0.as_secs())).unwrap_or_default();
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {changes} | {every} |",
-                cell(name),
+                cell(&name),
                 code(at),
                 cell(&list.gives.join(", "))
             );
@@ -221,6 +222,9 @@ fn records(connector: &Connector, records: &RecordsDocument, fields: &Fields) ->
         let field = fields.iter().find(|field| field.name.to_string() == *name);
         let read = field.map(|field| written(&source, field)).unwrap_or_default();
         row(&format!("`{name}`"), &source.from.0, &read, &differs(&source, connector.purpose(&records.records, name)));
+    }
+    for (name, value) in &records.unlisted {
+        row(&format!("`{name}` of whom it does not name"), "", &value.to_string(), "");
     }
     for installs in &records.installs {
         let there = installs.each.as_ref().map_or("record", |each| each.0.as_str());

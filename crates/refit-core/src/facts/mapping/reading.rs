@@ -113,6 +113,15 @@ pub struct Relation {
     pub keys: Vec<Key>,
 }
 
+/// What holds of whom a list does not name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlisted {
+    /// The kind of records that the list has.
+    pub records: SmolStr,
+    /// What holds.
+    pub value: bool,
+}
+
 /// Something of a payload that did not fit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quarantined {

@@ -157,3 +157,48 @@ fn a_new_account_is_of_whoever_has_its_address_now() {
     company.tells("directory", "p1", ADDRESS);
     assert!(is_janes(&company, JOHN));
 }
+
+#[test]
+fn who_is_who_is_looked_at_anew_where_a_key_has_changed_and_nowhere_else() {
+    let read = BTreeSet::from([SmolStr::new_static("hr")]);
+    let mut company = Company::new();
+    let mut before = company.shell.state.clone();
+    let mut differs = |company: &Company| {
+        let now = &company.shell.state;
+        let keys = |state: &State| -> BTreeSet<_> {
+            let own = own(state, &Default::default(), &read, company.shell.now);
+            own.sightings.into_iter().map(|(said, _)| (said.record, said.keys)).collect()
+        };
+        let same = same_keys(&before, now, &read);
+        assert_eq!(same, keys(&before) == keys(now));
+        before = now.clone();
+        !same
+    };
+    company.joins("a1", SERIAL);
+    assert!(differs(&company));
+    company.reports("a1", SERIAL, "1.1.0");
+    assert!(!differs(&company));
+    company.tells_account(JANE);
+    assert!(differs(&company));
+    // Another title is no other person.
+    let text = JANE.record().replace("\"active\"", "\"title\": \"Analyst\", \"active\"");
+    company.shell.tell(Input::ObservePerson {
+        person: PersonId::new(JANE.id),
+        source: JANE.source.into(),
+        observed: company.shell.now,
+        values: BTreeMap::from([(RECORD.into(), Some(("another title".into(), Plain::Text(text.into()))))]),
+    });
+    assert!(!differs(&company));
+    company.tells_account(JANE.off());
+    assert!(differs(&company));
+    company.tells_account(JANE.off().numbered("E1"));
+    assert!(differs(&company));
+    company.takes_back(JANE);
+    assert!(differs(&company));
+    let address = "ben@acme.example";
+    let ben = record(Subject::Person, "7", &[(KeyKind::Email, address)], &[("person.email", address)]);
+    company.reads("hr", vec![ben]);
+    assert!(!differs(&company), "what a source says that is read is read there");
+    company.shell.tell(Input::Retire { device: "a1".into() });
+    assert!(differs(&company));
+}

@@ -69,3 +69,34 @@ fn what_a_provider_says_of_two_is_kept_whoever_settles_that_they_are_one_with_a_
     assert_eq!(company.who_says("p1"), ["entra", "okta"]);
     assert_eq!((company.who_says("p2"), company.who_says("p3")), (vec![], vec!["entra".into()]));
 }
+
+#[test]
+fn who_is_in_no_list_of_those_on_call_is_known_not_to_be_on_call() {
+    let mut company = Company::new();
+    let unlisted = Unlisted { records: "all".into(), value: false };
+    let pager = company.estate.sources.entry("pager".into()).or_default();
+    pager.unlisted = [(FieldRef::person("on_call"), unlisted)].into();
+    let on_call = |id: &str| {
+        let mut row = record(Subject::Person, id, &[(KeyKind::Email, &format!("{id}@acme.example"))], &[]);
+        row.facts.insert(FieldRef::person("on_call"), Said::Value(Value::Bool(true)));
+        row
+    };
+    let said = |company: &Company, id: &str| -> Vec<String> {
+        let record = company.shell.state.people.get(id).unwrap();
+        let said = record.facts.get("on_call").into_iter().flatten();
+        said.map(|(source, value)| format!("{source}: {}", company.shell.state.personal.get(value).unwrap())).collect()
+    };
+    // No system that is read knows Ada but for the pager, and that only while it calls her.
+    company.tells("okta", "p1", "ada@acme.example");
+    company.reads("pager", vec![on_call("ben"), on_call("cyd")]);
+    assert_eq!(
+        (said(&company, "p1"), said(&company, "ben-0")),
+        (vec!["refit: false".into()], vec!["pager: true".into()])
+    );
+    company.hours(1);
+    company.reads("pager", vec![on_call("ada")]);
+    assert_eq!(
+        (said(&company, "p1"), said(&company, "ben-0")),
+        (vec!["pager: true".into()], vec!["refit: false".into()])
+    );
+}

@@ -7,10 +7,7 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use refit_api::{
     AbsenceSaid, AgentSaid, Device, FactSaid, InstallSaid, Presence, ProblemSaid, QuarantineSaid, ReceiptSaid,
 };
-use refit_core::{
-    control::{AgentRecord, DeviceRecord, unread},
-    facts::Fields,
-};
+use refit_core::control::{self, AgentRecord, DeviceRecord, unread};
 
 /// One device: what sources say of it, what is installed, whom it belongs to.
 #[utoipa::path(
@@ -30,8 +27,8 @@ pub(in super::super) async fn get(
     api.one(&caller, &headers, |view| {
         // A device that is no longer managed is still shown: the log speaks of it.
         let record = view.state.devices.get(id.as_str()).ok_or_else(|| Problem::missing("device", &id))?;
-        let fields = view.state.fields();
-        let mut device = device(record, fields, view.state.agents.devices.get(id.as_str()).map(|agent| said(agent)));
+        let mut device =
+            device(record, &view.state, view.state.agents.devices.get(id.as_str()).map(|agent| said(agent)));
         let identity = &view.state.identity;
         if identity.device_merged_into(&record.id).is_some() {
             device.merged_into = Some(identity.device(&record.id).to_string());
@@ -60,7 +57,8 @@ fn said(agent: &AgentRecord) -> AgentSaid {
 }
 
 /// What sources say of a device.
-pub(super) fn facts(record: &DeviceRecord, fields: &Fields) -> Vec<FactSaid> {
+pub(super) fn facts(record: &DeviceRecord, state: &control::State) -> Vec<FactSaid> {
+    let fields = state.fields();
     let facts = record.facts.iter().flat_map(|(field, said)| {
         said.iter().map(|(source, value)| FactSaid {
             field: field.to_string(),
@@ -68,12 +66,13 @@ pub(super) fn facts(record: &DeviceRecord, fields: &Fields) -> Vec<FactSaid> {
             value: Some(value.clone()),
             observed: record.reported.get(source).copied(),
             problem: field.parse().ok().and_then(|field| unread(fields, &field, value)).map(|why| why.to_string()),
+            purpose: state.purpose(source, field).map(ToString::to_string),
         })
     });
     facts.collect()
 }
 
-fn device(record: &DeviceRecord, fields: &Fields, agent: Option<AgentSaid>) -> Device {
+fn device(record: &DeviceRecord, state: &control::State, agent: Option<AgentSaid>) -> Device {
     let installs = record.installs.iter().map(|(slot, installed)| InstallSaid {
         slot: slot.clone(),
         version: installed.version.to_string(),
@@ -107,7 +106,7 @@ fn device(record: &DeviceRecord, fields: &Fields, agent: Option<AgentSaid>) -> D
             seen_by: record.seen_by.to_string(),
             reported: record.reported.iter().map(|(source, at)| (source.to_string(), *at)).collect(),
         },
-        facts: facts(record, fields),
+        facts: facts(record, state),
         installs: installs.collect(),
         universe: record.universe.as_ref().map(ToString::to_string),
         absences: absences.collect(),

@@ -78,7 +78,7 @@ const FREQUENT: u64 = 64;
 fn page(view: &View, query: &Devices, place: &Place) -> Page<DeviceSummary> {
     let mut after = place.after.as_deref().map(DeviceId::new);
     let shown = |record: &Arc<DeviceRecord>| {
-        let facts = query.facts.then(|| super::get::facts(record, view.state.fields()));
+        let facts = query.facts.then(|| super::get::facts(record, &view.state));
         (record.id.to_string(), DeviceSummary { facts, ..summary(view, record) })
     };
     let Some(among) = query.among(view) else {

@@ -9,8 +9,8 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use refit_core::{
-    facts::mapping::{document::PayloadKind, draft, form, sample},
-    policy::diagnostic::{Files, SourceFile},
+    facts::mapping::{Operation, document::PayloadKind, draft, draft_operation, form, operations, sample},
+    policy::diagnostic::{Files, SourceFile, did_you_mean},
 };
 use serde::Serialize;
 use std::{fs, io::ErrorKind, path::Path};
@@ -48,7 +48,21 @@ pub fn new(cli: &Cli, args: &SourceNewArgs) -> Result<Exit> {
             (reads, sample(reads).0.as_bytes().to_vec())
         }
     };
-    let draft = match draft(name, reads, &payload) {
+    let operation = match &args.from {
+        Some(path) if asked.is_none_or(|reads| reads == PayloadKind::HttpJson) => {
+            described(&path.display().to_string(), &payload, args.operation.as_deref())?
+        }
+        _ => None,
+    };
+    if let Some(wanted) = args.operation.as_ref().filter(|_| operation.is_none()) {
+        let why = "`--from` is no OpenAPI document of JSON over HTTP, which alone has operations";
+        return Err(Refused::usage(format!("`--operation {wanted}`: {why}")));
+    }
+    let drafted = match &operation {
+        Some(operation) => draft_operation(name, operation),
+        None => draft(name, reads, &payload),
+    };
+    let draft = match drafted {
         Ok(draft) => draft,
         Err(unreadable) => {
             let path = args.from.as_ref().map_or_else(String::new, |path| path.display().to_string());
@@ -59,15 +73,21 @@ pub fn new(cli: &Cli, args: &SourceNewArgs) -> Result<Exit> {
     };
     let mut files = vec![write(&file, draft.text.as_bytes())?];
     // A payload of the system's may have anything in it that is nobody else's: it is not copied.
-    let payload = match &args.from {
-        Some(path) => path.display().to_string(),
-        None => {
+    let made_up = match (&operation, &args.from) {
+        (Some(operation), _) => Some((operation.payload.as_str(), "answer.json".to_owned())),
+        (None, Some(_)) => None,
+        (None, None) => {
             let (text, ending) = sample(reads);
-            let path = args.folder.join(format!("fixtures/devices.{ending}"));
-            files.push(write(&path, text.as_bytes())?);
-            path.display().to_string()
+            Some((text, format!("devices.{ending}")))
         }
     };
+    let payload = match (made_up, &args.from) {
+        (Some((text, file)), _) => write(&args.folder.join("fixtures").join(file), text.as_bytes())?,
+        (None, path) => path.as_ref().map_or_else(String::new, |path| path.display().to_string()),
+    };
+    if operation.is_some() || args.from.is_none() {
+        files.push(payload.clone());
+    }
     if cli.json {
         let (connector, records) = (name.to_owned(), draft.records);
         let (guessed, unused) = (draft.guessed, draft.unused);
@@ -78,16 +98,56 @@ pub fn new(cli: &Cli, args: &SourceNewArgs) -> Result<Exit> {
     for file in &files {
         text += &format!("{} {file}\n", terminal::paint(ADD, "+"));
     }
-    text += &format!(
-        "{} of the payload: {} guessed, {} not used\n",
-        counted(draft.records, "record"),
-        counted(draft.guessed.len(), "part"),
-        draft.unused.len()
-    );
+    let of = match &operation {
+        Some(operation) => format!("GET {}", operation.path),
+        None => format!("{} of the payload", counted(draft.records, "record")),
+    };
+    text += &format!("{of}: {} guessed, {} not used\n", counted(draft.guessed.len(), "part"), draft.unused.len());
     terminal::print(&text)?;
     let next = format!("next: refit source test {} {payload}", args.folder.display());
     terminal::note(terminal::paint(FAINT, next));
     Ok(Exit::Done)
+}
+
+/// How many lists of an OpenAPI document are named to whoever has to choose.
+const LISTS_SHOWN: usize = 8;
+
+/// The list of an OpenAPI document that is to be read; `None` where the file is no such document.
+fn described(file: &str, text: &[u8], wanted: Option<&str>) -> Result<Option<Operation>> {
+    let Some(operations) = operations(text) else {
+        let begins = |word: &str| text.trim_ascii_start().starts_with(word.as_bytes());
+        if begins("openapi:") || begins("swagger:") {
+            return Err(Refused::usage(format!("{file}: an OpenAPI document is read as JSON, and this one is YAML")));
+        }
+        return Ok(None);
+    };
+    // What says most of devices or people comes first.
+    let says = |operation: &Operation| draft_operation("a", operation).map_or(0, |draft| draft.guessed.len());
+    let mut lists: Vec<(usize, Operation)> = operations.into_iter().map(|it| (says(&it), it)).collect();
+    lists.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.path.cmp(&b.path)));
+    if lists.is_empty() {
+        return Err(Refused::no(format!("{file}: no GET that it describes answers with a list of objects")));
+    }
+    let place = match wanted {
+        Some(wanted) => lists.iter().position(|(_, operation)| operation.path == wanted),
+        None if lists.len() == 1 => Some(0),
+        None => None,
+    };
+    if let Some(place) = place {
+        return Ok(Some(lists.swap_remove(place).1));
+    }
+    let paths: Vec<&str> = lists.iter().map(|(_, operation)| operation.path.as_str()).collect();
+    let shown = paths.iter().take(LISTS_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let more = paths.len().saturating_sub(LISTS_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let why = match wanted {
+        Some(wanted) => match did_you_mean(wanted, paths.iter().copied()) {
+            Some(near) => format!("it has no list at `{wanted}`; did you mean `{near}`?"),
+            None => format!("it has no list at `{wanted}`; there are {shown}{more}"),
+        },
+        None => format!("say which list is to be read, `--operation PATH`: {shown}{more}"),
+    };
+    Err(Refused::usage(format!("{file}: {why}")))
 }
 
 /// Whether a connector can have that name.

@@ -196,9 +196,9 @@ impl Compiler<'_> {
         let known: Vec<&str> = document.settings.keys().map(String::as_str).collect();
         for (text, path) in texts {
             for name in placeholders(text) {
-                // The id of the record that a list is asked for.
+                // The id of the record that a list is asked for, and the day on which it is.
                 if known.contains(&name)
-                    || (name == "id" && path.first().is_some_and(|step| *step == Step::Key("lists")))
+                    || (["id", "today"].contains(&name) && path.first().is_some_and(|step| *step == Step::Key("lists")))
                 {
                     continue;
                 }

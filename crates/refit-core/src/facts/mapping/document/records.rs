@@ -40,6 +40,10 @@ pub struct RecordsDocument {
     /// What is said of it, by field.
     #[serde(default)]
     pub fields: BTreeMap<String, SourceDocument>,
+    /// What holds of everybody of whom there is no such record, by field: the list names those of whom something else holds just now, such
+    /// as who is on call. How many there are may change as it will.
+    #[serde(default)]
+    pub unlisted: BTreeMap<String, bool>,
     /// What is installed on it.
     #[serde(default)]
     pub installs: Vec<InstallsDocument>,

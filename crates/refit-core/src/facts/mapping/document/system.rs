@@ -217,6 +217,10 @@ pub struct ListDocument {
     /// How often it is asked at most.
     #[serde(default)]
     pub every: Option<Duration>,
+    /// Whether the rest is read where the system refuses it from the beginning: a part of the system that not everybody has. Once it was read, a
+    /// refusal is one.
+    #[serde(default)]
+    pub optional: bool,
     /// The kinds of records that come of it.
     pub gives: Vec<String>,
 }

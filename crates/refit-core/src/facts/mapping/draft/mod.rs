@@ -1,13 +1,15 @@
-//! The first draft of a connector, made from a payload: where its records are, what identifies them, which fields their names
+//! The first draft of a connector, made from a payload, or from an OpenAPI document: where its records are, what identifies them, which fields their names
 //! suggest. What is guessed says so; what is not used is listed, so that whoever goes on sees all that there is.
 //!
 //! A draft is in order, and reads the payload that it was made from. That it is right is for people to say.
 
 mod guess;
+mod openapi;
 mod samples;
 mod shape;
 mod write;
 
+pub use openapi::{Operation, operations};
 pub use samples::sample;
 
 use super::document::PayloadKind;
@@ -28,6 +30,15 @@ pub struct Draft {
 
 /// Drafts a connector with that name for payloads like this one.
 pub fn draft(name: &str, reads: PayloadKind, payload: &[u8]) -> Result<Draft, Unreadable> {
+    drafted(name, reads, payload, None)
+}
+
+/// Drafts a connector with that name for a list that an OpenAPI document describes.
+pub fn draft_operation(name: &str, operation: &Operation) -> Result<Draft, Unreadable> {
+    drafted(name, PayloadKind::HttpJson, operation.payload.as_bytes(), Some(operation))
+}
+
+fn drafted(name: &str, reads: PayloadKind, payload: &[u8], operation: Option<&Operation>) -> Result<Draft, Unreadable> {
     let text = payload::text(reads, payload);
     let payload = payload::parse(reads, payload, &text)?;
     let found = shape::records(&payload.json).ok_or_else(|| {
@@ -36,7 +47,7 @@ pub fn draft(name: &str, reads: PayloadKind, payload: &[u8]) -> Result<Draft, Un
         unreadable
     })?;
     let guess = guess::guess(&found);
-    Ok(write::draft(name, reads, &payload.json, &found, &guess))
+    Ok(write::draft(name, reads, &payload.json, operation, &found, &guess))
 }
 
 /// In what form a payload seems to be.

@@ -4,6 +4,7 @@ use super::super::document::{PayloadKind, Subject};
 use super::super::json::Json;
 use super::Draft;
 use super::guess::{Guess, Timed};
+use super::openapi::{Authentication, Operation};
 use super::shape::Found;
 use std::fmt::Write as _;
 
@@ -11,17 +12,28 @@ use std::fmt::Write as _;
 const UNUSED_SHOWN: usize = 60;
 
 /// The text of a connector that reads such records.
-pub fn draft(name: &str, reads: PayloadKind, payload: &Json<'_>, found: &Found<'_>, guess: &Guess) -> Draft {
-    let kind = kind_name(&found.pointer, guess.of);
+pub fn draft(
+    name: &str,
+    reads: PayloadKind,
+    payload: &Json<'_>,
+    operation: Option<&Operation>,
+    found: &Found<'_>,
+    guess: &Guess,
+) -> Draft {
+    let kind = kind_name(operation.map_or(&found.pointer, |operation| &operation.path), guess.of);
+    let made_from = if operation.is_some() { "an OpenAPI document" } else { "a payload" };
     let mut text = format!(
-        "# A first draft, made from a payload. `refit source test FOLDER PAYLOAD` shows what it makes of one; all that can be said\n\
+        "# A first draft, made from {made_from}. `refit source test FOLDER PAYLOAD` shows what it makes of one; all that can be said\n\
          # here is in docs/reference/connectors.md and in `refit schema connector`. What is guessed is marked: look at it.\n\
          connector: {name}\n\
          name: {}                    # as its vendor writes it\n",
         quoted(&titled(name))
     );
     let _ = writeln!(text, "reads: {}", form_name(reads));
-    text += &asked(name, reads, payload, &kind);
+    text += &match operation {
+        Some(operation) => described(name, operation, payload, &kind),
+        None => asked(name, reads, payload, &kind),
+    };
     text += "records:\n";
     let _ = writeln!(text, "  - records: {kind}");
     let _ = writeln!(text, "    of: {}                    # device | person", of_name(guess.of));
@@ -129,6 +141,72 @@ fn asked(name: &str, reads: PayloadKind, payload: &Json<'_>, kind: &str) -> Stri
             "settings:\n  path: { about: Where the file is. }\n".to_owned()
         }
     }
+}
+
+/// How the system is asked, as its document describes it.
+fn described(name: &str, operation: &Operation, payload: &Json<'_>, kind: &str) -> String {
+    let (mut settings, mut secrets) = (Vec::new(), Vec::new());
+    let key = "key: A key that may read, and nothing else.";
+    let user = "{ about: \"A user who may read, and nothing else.\" }";
+    let way = match &operation.authentication {
+        Authentication::Unsaid => {
+            secrets.push(key);
+            "api_key: { key: key, header: x-api-key }    # guessed: the document does not say".to_owned()
+        }
+        Authentication::Bearer => {
+            secrets.push("token: A token that may read, and nothing else.");
+            "bearer: { token: token }".to_owned()
+        }
+        Authentication::Basic => {
+            settings.push(format!("user: {user}"));
+            secrets.push("password: The password of that user.");
+            "basic: { user: \"{user}\", password: password }".to_owned()
+        }
+        Authentication::HeaderKey(header) => {
+            secrets.push(key);
+            format!("api_key: {{ key: key, header: {} }}    # or with a `prefix:`", quoted(header))
+        }
+        Authentication::ParameterKey(parameter) => {
+            secrets.push(key);
+            format!("api_key: {{ key: key, parameter: {} }}", quoted(parameter))
+        }
+        Authentication::ClientCredentials { token_address } => {
+            settings.push("client_id: { about: \"The id of a client that may read, and nothing else.\" }".to_owned());
+            secrets.push("client_secret: The secret of that client.");
+            // A path is one of the system's; what is the vendor's own setting in it is unknown here.
+            let at_system = token_address.starts_with('/') || token_address.contains('{');
+            let path = token_address.split_once("://").map_or(token_address.as_str(), |(_, rest)| {
+                rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
+            });
+            let address = if at_system { format!("{{url}}{path}") } else { token_address.clone() };
+            let address = format!("'{}'", address.replace('\'', "''"));
+            format!(
+                "client_credentials: {{ token_address: {address}, client_id: '{{client_id}}', client_secret: client_secret }}"
+            )
+        }
+    };
+    let settings: String = settings.iter().map(|setting| format!("  {setting}\n")).collect();
+    let secrets: String = secrets.iter().map(|secret| format!("  {secret}\n")).collect();
+    let paging = match &operation.paging {
+        Some(guessed) => format!("    paging: {guessed}    # guessed\n"),
+        None => paging(payload),
+    };
+    format!(
+        "settings:\n  \
+           url: {{ about: \"Where it is, such as https://{name}.example.\" }}\n\
+         {settings}\
+         secrets:\n\
+         {secrets}\
+         address: \"{{url}}\"\n\
+         authentication:\n  \
+           {way}\n\
+         lists:\n  \
+           {kind}:\n    \
+             get: {get}\n\
+         {paging}    \
+             gives: [{kind}]\n",
+        get = quoted(&operation.get),
+    )
 }
 
 /// How the next page is asked for, as far as the payload shows that.

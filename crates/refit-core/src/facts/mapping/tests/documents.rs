@@ -90,3 +90,25 @@ fn a_file_with_two_documents_is_refused() {
     assert!(said.contains("a connector is one document"), "{said}");
     assert!(loaded("").0.is_none());
 }
+
+#[test]
+fn what_holds_of_whom_a_list_does_not_name_is_true_or_false_of_a_field_that_its_records_say() {
+    let text = |unlisted: &str| {
+        format!(
+            "connector: acme\nname: Acme\nrecords:\n  - records: oncalls\n    of: person\n    id: record.id\n    \
+            fields: {{ person.on_call: \"true\", person.title: record.title }}\n    unlisted: {{ {unlisted} }}\n"
+        )
+    };
+    let unlisted = connector(&text("person.on_call: false")).unlisted();
+    let said: Vec<String> = unlisted.iter().map(|(field, it)| format!("{field} {} {}", it.records, it.value)).collect();
+    assert_eq!(said, ["person.on_call oncalls false"]);
+    for (wrong, why) in [
+        ("person.title: false", "the field is a text"),
+        ("person.vip: true", "no record says it of whom the list names"),
+        ("device.seen: false", "these records are about a person"),
+        ("person.on_call: never", "never"),
+    ] {
+        let (connector, said) = loaded(&text(wrong));
+        assert!(connector.is_none() && said.contains(why), "{said}");
+    }
+}
