@@ -40,6 +40,18 @@ pub fn render(compiled: &Compiled, all: bool) -> String {
     text + &summary(compiled)
 }
 
+/// What was changed by hand in the folders of targets, as text.
+pub fn drift(compiled: &Compiled, all: bool) -> String {
+    let mut text = String::new();
+    for plan in &compiled.targets {
+        let Some(folder) = &plan.folder else { continue };
+        let found = found(folder, if all { usize::MAX } else { SHOWN });
+        let found = if found.is_empty() { "  nothing was changed by hand\n".to_owned() } else { found };
+        let _ = writeln!(text, "{} · {}\n{found}", plan.name, plan.target.name());
+    }
+    text
+}
+
 /// Devices that two targets would patch, as an error.
 pub fn twice(twice: &Twice) -> String {
     let Twice { title, one, other, devices, from } = twice;
