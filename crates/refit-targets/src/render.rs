@@ -134,7 +134,11 @@ fn target(plan: &TargetPlan, most: usize) -> String {
 fn found(folder: &FolderPlan, most: usize) -> String {
     let mut text = String::new();
     if let Some(BrokenOff { done, of }) = folder.broken_off {
-        let _ = writeln!(text, "  the last run was broken off: {done} of {} were written, and the rest is above", counted(of as u64, "file"));
+        let _ = writeln!(
+            text,
+            "  the last run was broken off: {done} of {} were written, and the rest is above",
+            counted(of as u64, "file")
+        );
     }
     if !folder.by_hand.is_empty() {
         text += "  changed by hand\n";
@@ -162,7 +166,8 @@ fn found(folder: &FolderPlan, most: usize) -> String {
         }
     }
     for (path, why) in &folder.unreadable {
-        let _ = writeln!(text, "  {path} is left as it is, since others write into it as well and it can't be read: {why}");
+        let _ =
+            writeln!(text, "  {path} is left as it is, since others write into it as well and it can't be read: {why}");
     }
     for path in folder.not_written.iter().take(most) {
         let _ = writeln!(text, "  {path} has Refit's name, was not written by it, and stays");

@@ -149,7 +149,9 @@ impl Folder {
         }
         for (number, (step, file)) in steps.iter().zip(&files).enumerate() {
             let changed = match step.text {
-                Some(text) => file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| replace(file, text.as_bytes())),
+                Some(text) => {
+                    file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| replace(file, text.as_bytes()))
+                }
                 None => self.take_away(file, step.emptied),
             };
             changed.map_err(|source| ApplyError::File {

@@ -53,7 +53,8 @@ impl Folder {
 
     /// Where a file of it is; `None` for a path that leads elsewhere.
     fn inside(&self, path: &str) -> Option<PathBuf> {
-        let is_inside = !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        let is_inside =
+            !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
         is_inside.then(|| self.path.join(path))
     }
 }

@@ -339,7 +339,8 @@ fn not_foreign(
     if rules.take {
         return asked;
     }
-    let theirs = want.object.fields.iter().filter(|(name, _)| wrote.is_none_or(|wrote| !wrote.fields.contains_key(*name)));
+    let theirs =
+        want.object.fields.iter().filter(|(name, _)| wrote.is_none_or(|wrote| !wrote.fields.contains_key(*name)));
     let mut foreign = Vec::new();
     for (field, wanted) in theirs {
         if let Some(value) = there.get(field).filter(|value| *value != wanted) {
@@ -379,7 +380,12 @@ fn step(
     wrote: Option<&Wrote>,
     is: Option<&Found<'_>>,
 ) -> Result<Step, NoFields> {
-    let written = |text: String, wrote: Option<Wrote>| Step { path: path.to_owned(), text: Some(text), emptied: Vec::new(), wrote };
+    let written = |text: String, wrote: Option<Wrote>| Step {
+        path: path.to_owned(),
+        text: Some(text),
+        emptied: Vec::new(),
+        wrote,
+    };
     let there = is.map_or("", |is| is.text);
     if let Some(want) = want {
         let after = wrote_of(want, wrote, is);

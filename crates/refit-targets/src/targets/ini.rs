@@ -30,7 +30,7 @@ pub fn read(text: &str) -> Result<Fields, NoFields> {
     Ok(fields)
 }
 
-/// A text with some values in it and others gone; all other lines stay as they are.
+/// A text with some values in it and others gone; all other lines stay as they are. A section goes with the last of its lines.
 pub fn merged(text: &str, set: &Fields, unset: &BTreeSet<String>) -> String {
     let mut open: BTreeMap<&str, &str> = BTreeMap::new();
     for (path, value) in set {
@@ -38,16 +38,23 @@ pub fn merged(text: &str, set: &Fields, unset: &BTreeSet<String>) -> String {
     }
     let mut lines: Vec<String> = Vec::new();
     let (mut section, mut dropping) = (String::new(), false);
+    // Where the section begins, once something has gone from it.
+    let (mut begins, mut emptied) = (0, None);
     for line in text.lines() {
         match part(line) {
             Part::Section(name) => {
                 missing(&section, &mut open, &mut lines);
+                drop_if_empty(emptied, &mut lines);
                 (section, dropping) = (name.to_owned(), false);
+                (begins, emptied) = (lines.len(), None);
                 lines.push(line.to_owned());
             }
             Part::Value(name, _) => {
                 let path = format!("{section}.{name}");
                 dropping = unset.contains(&path) || set.contains_key(&path);
+                if unset.contains(&path) {
+                    emptied = Some(begins);
+                }
                 // Only the first of several with one name is kept, with the value that counts.
                 if let Some((_, value)) = open.remove_entry(path.as_str()) {
                     lines.push(format!("{name} = {value}"));
@@ -60,6 +67,10 @@ pub fn merged(text: &str, set: &Fields, unset: &BTreeSet<String>) -> String {
         }
     }
     missing(&section, &mut open, &mut lines);
+    if drop_if_empty(emptied, &mut lines) {
+        let blank = lines.iter().rev().take_while(|line| line.trim().is_empty()).count();
+        lines.truncate(lines.len() - blank);
+    }
     while let Some(path) = open.keys().next().copied() {
         let (section, _) = parted(path);
         if lines.last().is_some_and(|line| !line.is_empty()) {
@@ -84,6 +95,16 @@ fn missing(section: &str, open: &mut BTreeMap<&str, &str>, lines: &mut Vec<Strin
     let blank = lines.iter().rev().take_while(|line| line.trim().is_empty()).count();
     let at = lines.len() - blank;
     lines.splice(at..at, new);
+}
+
+/// Takes a section away that begins there and has nothing in it.
+fn drop_if_empty(begins: Option<usize>, lines: &mut Vec<String>) -> bool {
+    let Some(begins) = begins else { return false };
+    let is_empty = lines.iter().skip(begins + 1).all(|line| line.trim().is_empty());
+    if is_empty {
+        lines.truncate(begins);
+    }
+    is_empty
 }
 
 /// `commands.reboot` as section and name.
@@ -136,7 +157,11 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays() {
-        let ours = fields(&[("base.excludepkgs", "openssl"), ("commands.reboot", "never"), ("commands.upgrade_type", "security")]);
+        let ours = fields(&[
+            ("base.excludepkgs", "openssl"),
+            ("commands.reboot", "never"),
+            ("commands.upgrade_type", "security"),
+        ]);
         let merged = merged(THEIRS, &ours, &BTreeSet::new());
         assert_eq!(
             merged,

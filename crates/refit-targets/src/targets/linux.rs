@@ -358,7 +358,9 @@ pub fn timer_text(fields: &Fields, head: &str) -> String {
 
 /// The drop-in read back.
 pub fn timer_fields(text: &str) -> Result<Fields, NoFields> {
-    let own = |(path, value): (String, Value)| (path.strip_prefix("Timer.").map_or_else(|| path.clone(), str::to_owned), value);
+    let own = |(path, value): (String, Value)| {
+        (path.strip_prefix("Timer.").map_or_else(|| path.clone(), str::to_owned), value)
+    };
     Ok(super::ini::read(text)?.into_iter().map(own).collect())
 }
 

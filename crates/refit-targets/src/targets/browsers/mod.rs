@@ -113,7 +113,8 @@ impl Files for Browsers {
             "reg" => Identity::new(REGISTRY, stem.to_owned()),
             "plist" => Identity::new(PREFERENCES, stem.to_owned()),
             "json" => {
-                let of = |browser: Browser| Some(format!("{}{}", browser.file, stem.strip_prefix(&flat(browser.file))?));
+                let of =
+                    |browser: Browser| Some(format!("{}{}", browser.file, stem.strip_prefix(&flat(browser.file))?));
                 Identity::new(FILE, BROWSERS.into_iter().find_map(of)?)
             }
             _ => return None,
@@ -132,7 +133,8 @@ impl Files for Browsers {
     /// Chrome and Edge read all files of a folder; Firefox reads one, and others write into it as well.
     fn in_root(&self, object: &Object) -> Option<Placed> {
         let browser = BROWSERS.into_iter().find(|browser| {
-            object.id.kind == FILE && object.id.name.strip_prefix(browser.file).is_some_and(|rest| rest.starts_with('.'))
+            object.id.kind == FILE
+                && object.id.name.strip_prefix(browser.file).is_some_and(|rest| rest.starts_with('.'))
         })?;
         let mut object = object.clone();
         browser.file.clone_into(&mut object.id.name);

@@ -81,8 +81,7 @@ mod tests {
 
     #[test]
     fn registry_files_quote_what_has_to_be() {
-        let fields: Fields =
-            [(r"SOFTWARE\X\Window".to_owned(), json!({ "REG_SZ": "{\"a\":\"b\\\\c\"}" }))].into();
+        let fields: Fields = [(r"SOFTWARE\X\Window".to_owned(), json!({ "REG_SZ": "{\"a\":\"b\\\\c\"}" }))].into();
         let text = registry(&fields);
         assert!(text.contains(r#""Window"="{\"a\":\"b\\\\c\"}""#), "{text}");
         assert_eq!(read_registry(&text), Ok(fields));

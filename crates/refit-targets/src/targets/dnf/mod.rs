@@ -27,10 +27,8 @@ const CONFIGURATION: &str = "automatic.conf";
 const TIMER: &str = "timer drop-in";
 
 /// Where they stand on a machine.
-const PLACES: [(&str, &str); 2] = [
-    (CONFIGURATION, "/etc/dnf/automatic.conf"),
-    (TIMER, "/etc/systemd/system/dnf-automatic.timer.d/refit.conf"),
-];
+const PLACES: [(&str, &str); 2] =
+    [(CONFIGURATION, "/etc/dnf/automatic.conf"), (TIMER, "/etc/systemd/system/dnf-automatic.timer.d/refit.conf")];
 
 /// The operating systems whose packages dnf installs, as `device.os` has them.
 const SYSTEMS: [&str; 7] = ["almalinux", "amazon", "centos", "fedora", "oracle", "rhel", "rocky"];

@@ -133,7 +133,9 @@ pub fn apply(compiled: &Compiled, looked: &[Looked]) -> Result<Exit> {
         ));
     }
     if is_left {
-        return Err(Refused::no("not everything that the policies ask for was written: the plan says what was left alone, and why"));
+        return Err(Refused::no(
+            "not everything that the policies ask for was written: the plan says what was left alone, and why",
+        ));
     }
     Ok(Exit::Done)
 }
@@ -160,8 +162,9 @@ pub fn munki(repository: &Repository, folders: &Path) -> Result<Option<PathBuf>>
 
 fn settings(system: &TargetSystem) -> Result<Settings> {
     let settings = serde_json::Value::Object(system.settings.clone().into_iter().collect());
-    serde_json::from_value(settings)
-        .with_context(|| format!("`settings` of target {} ({}:{})", system.name, system.origin.file, system.origin.line))
+    serde_json::from_value(settings).with_context(|| {
+        format!("`settings` of target {} ({}:{})", system.name, system.origin.file, system.origin.line)
+    })
 }
 
 /// Where the folder of a target is. Who writes policies does not say where on the machine anything else is written.
