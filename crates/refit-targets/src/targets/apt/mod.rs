@@ -53,7 +53,8 @@ impl Target for Apt {
     }
 
     fn tried(&self) -> &'static str {
-        "Files are compared in tests. unattended-upgrades itself has not read them yet."
+        "In tests the unattended-upgrades of Debian 12 is given what was written into a machine's root, and upgrades just that. Ubuntu's has not \
+         read such files yet, and timers are compared only."
     }
 
     fn answer(&self, intent: Intent) -> Answer {

@@ -1,7 +1,7 @@
 //! dnf: dnf-automatic on machines of Fedora and of those that are built like Red Hat Enterprise Linux, that have no agent.
 //!
-//! Two files for each group of machines: `automatic.conf` (dnf-automatic(8), dnf5-automatic(8); it has no drop-ins, so that the file is
-//! written whole) and a drop-in of the timer.
+//! Two files for each group of machines: `automatic.conf` (dnf-automatic(8), dnf5-automatic(8)) and a drop-in of the timer. `automatic.conf`
+//! has no drop-ins: in a folder for a group it is written whole, in the root of a machine its values are set in the machine's own.
 
 mod matrix;
 
@@ -54,7 +54,8 @@ impl Target for Dnf {
     }
 
     fn tried(&self) -> &'static str {
-        "Files are compared in tests. dnf-automatic itself has not read them yet."
+        "In tests the dnf-automatic of dnf 4.14 is given what was written into a machine's own file, and upgrades just that. dnf 5 has not read \
+         such files yet, and timers are compared only."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
