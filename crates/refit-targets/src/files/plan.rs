@@ -65,6 +65,7 @@ pub struct ByHand {
     /// The object.
     pub id: Identity,
     /// What was done to it.
+    #[serde(flatten)]
     pub hand: Hand,
     /// The fields that differ from what Refit wrote.
     pub fields: Vec<FieldChange>,
