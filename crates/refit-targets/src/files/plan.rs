@@ -211,7 +211,6 @@ pub fn plan(
         }
         places.insert(id.clone(), path);
     }
-    memory.written = written;
     plan.changes = diff(&wanted, &observed, target.derived());
     for change in &plan.changes {
         let Some(path) = places.get(change.id()).copied() else { continue };
@@ -222,7 +221,7 @@ pub fn plan(
     }
     let unreadable: BTreeSet<&str> = plan.unreadable.iter().map(|(path, _)| path.as_str()).collect();
     plan.changes.retain(|change| places.get(change.id()).is_none_or(|path| !unreadable.contains(path)));
-    plan.memory = memory;
+    plan.memory = Memory { written, ..Memory::default() };
     plan
 }
 
@@ -415,8 +414,12 @@ fn step(
 fn put_back(wrote: &Wrote, set: &mut Fields, unset: &mut BTreeSet<String>) {
     for name in wrote.fields.keys().filter(|name| !set.contains_key(*name)).cloned().collect::<Vec<_>>() {
         match wrote.displaced.get(&name) {
-            Some(before) => drop(set.insert(name, before.clone())),
-            None => drop(unset.insert(name)),
+            Some(before) => {
+                set.insert(name, before.clone());
+            }
+            None => {
+                unset.insert(name);
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ fn missing(section: &str, open: &mut BTreeMap<&str, &str>, lines: &mut Vec<Strin
     });
     let blank = lines.iter().rev().take_while(|line| line.trim().is_empty()).count();
     let at = lines.len() - blank;
-    lines.splice(at..at, new);
+    drop(lines.splice(at..at, new));
 }
 
 /// Takes a section away that begins there and has nothing in it.

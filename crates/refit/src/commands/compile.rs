@@ -49,6 +49,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         )));
     }
     // What is wrong with what was named is said before anything that takes time.
+    args.folders.as_deref().map_or(Ok(()), folders::exist)?;
     let offered = offered(args, &read.repository)?;
     let observed = observed(&read.repository, args.observed.as_deref())?;
     let Loaded { fleet, mut world, now } = load(&args.world, &read.repository.fields, Kept::Everything)?;

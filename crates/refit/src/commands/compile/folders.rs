@@ -47,6 +47,14 @@ pub struct Looked {
     lock: Option<Lock>,
 }
 
+/// Whether the folder that is to hold those of targets is there: a mistyped one must not be made.
+pub fn exist(folders: &Path) -> Result<()> {
+    if folders.is_dir() {
+        return Ok(());
+    }
+    Err(Refused::usage(format!("`--folders {}`: there is no such folder", folders.display())))
+}
+
 /// Looks what is in the folders of all targets whose configuration is files, and says in each plan what has to change there.
 pub fn look(
     compiled: &mut Compiled,
@@ -54,9 +62,6 @@ pub fn look(
     folders: &Path,
     args: &CompileArgs,
 ) -> Result<Vec<Looked>> {
-    if !folders.is_dir() {
-        return Err(Refused::usage(format!("`--folders {}`: there is no such folder", folders.display())));
-    }
     let mut looked = Vec::new();
     for plan in &mut compiled.targets {
         let Some(system) = repository.targets.iter().find(|system| system.name == plan.name) else { continue };
