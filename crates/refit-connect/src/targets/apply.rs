@@ -8,7 +8,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Write as _},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 /// One file to be written or taken away.
@@ -51,16 +51,12 @@ pub enum ApplyError {
         source: io::Error,
     },
     /// A path leads out of the folder.
-    #[error("{} would lead out of the folder ({why}): nothing is written through it. {done} of {of} files were changed", path.display())]
+    #[error("{} would lead out of the folder ({why}): nothing was changed", path.display())]
     Outside {
         /// The path.
         path: PathBuf,
         /// How.
         why: &'static str,
-        /// So many files were changed before.
-        done: usize,
-        /// Of so many.
-        of: usize,
     },
     /// A file can't be changed.
     #[error(
@@ -109,6 +105,9 @@ impl Folder {
         let own = self.record.parent().unwrap_or(&self.path);
         let path = own.join("lock");
         let failed = |source| ApplyError::Record { path: path.clone(), source };
+        if self.is_through_a_link(&path) {
+            return Err(ApplyError::Outside { path, why: "a folder in it is a symbolic link" });
+        }
         fs::create_dir_all(own).map_err(failed)?;
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match file.try_lock() {
@@ -129,19 +128,14 @@ impl Folder {
         done: &str,
     ) -> Result<(), ApplyError> {
         let of = steps.len();
-        let place = |path: &str, done| {
-            let outside = |why| ApplyError::Outside { path: path.into(), why, done, of };
-            let file = self.inside(path).ok_or_else(|| outside("it is no path in a folder"))?;
-            if self.is_through_a_link(path) { Err(outside("a folder in it is a symbolic link")) } else { Ok(file) }
-        };
         // All paths are looked at before anything is done.
         let mut files = Vec::with_capacity(of);
         for step in steps {
-            files.push(place(step.path, 0)?);
+            files.push(self.place(step.path)?);
         }
         for path in unfinished_before {
             // What can't be removed now is in nobody's way.
-            let _ = fs::remove_file(unfinished(&place(path, 0)?));
+            let _ = fs::remove_file(unfinished(&self.place(path)?));
         }
         let record = |text: &str| replace(&self.record, text.as_bytes());
         if !steps.is_empty() {
@@ -168,19 +162,16 @@ impl Folder {
         record(done).map_err(|source| ApplyError::Ending { path: self.record.clone(), source })
     }
 
+    fn place(&self, path: &str) -> Result<PathBuf, ApplyError> {
+        let outside = |why| ApplyError::Outside { path: path.into(), why };
+        let file = self.inside(path).ok_or_else(|| outside("it is no path in a folder"))?;
+        if self.is_through_a_link(&file) { Err(outside("a folder in it is a symbolic link")) } else { Ok(file) }
+    }
+
     /// Whether a folder above a file is a link: whoever put it there says where Refit writes.
-    fn is_through_a_link(&self, path: &str) -> bool {
-        let mut at = self.path.clone();
-        let folders = Path::new(path).parent().into_iter().flat_map(Path::components);
-        for part in folders {
-            if let Component::Normal(name) = part {
-                at.push(name);
-                if fs::symlink_metadata(&at).is_ok_and(|metadata| metadata.is_symlink()) {
-                    return true;
-                }
-            }
-        }
-        false
+    fn is_through_a_link(&self, file: &Path) -> bool {
+        let is_link = |folder: &Path| fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_symlink());
+        file.ancestors().skip(1).take_while(|folder| *folder != self.path).any(is_link)
     }
 
     fn take_away(&self, file: &Path, emptied: &[String]) -> io::Result<()> {

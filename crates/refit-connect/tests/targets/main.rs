@@ -188,9 +188,13 @@ fn nothing_is_written_through_links_or_out_of_the_folder() {
     for path in ["manifests/refit/a", "../a", "/tmp/a"] {
         // What comes before is not done either.
         let error = apply(&folder, &[write("first", "1"), write(path, "2")]).unwrap_err();
-        assert!(matches!(error, ApplyError::Outside { done: 0, .. }), "{path}: {error:?}");
+        assert!(matches!(error, ApplyError::Outside { .. }), "{path}: {error:?}");
     }
     assert!(files(here.path()).is_empty() && files(elsewhere.path()).is_empty());
+    let other = Folder::new(&here.path().join("other"), "x");
+    fs::create_dir(other.path()).unwrap();
+    symlink(elsewhere.path(), other.path().join(".refit")).unwrap();
+    assert!(matches!(other.lock(), Err(ApplyError::Outside { .. })), "nor is what is remembered");
     // A link in the place of a file is replaced, and what it leads to stays.
     let theirs = elsewhere.path().join("theirs");
     fs::write(&theirs, "left").unwrap();
