@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 const POLICIES: &str = "policy: browsers\nsoftware: [google-chrome, firefox, microsoft-edge]\nrollout: standard\nwindow: overnight\n\
                         deadline: [{ within: 14d }]\nexperience: { relaunch: { mode: at_due } }\n---\n\
-                        policy: macos\nsoftware: [macos]\ndeadline: [{ within: 14d }]\n---\n\
+                        policy: macos\nsoftware: [macos]\ndeadline: [{ within: 14d }]\nexperience: { reboot: { mode: at_due } }\n---\n\
                         policy: packages\nsoftware: [\"os/security\"]\nwindow: overnight\ndeadline: [{ within: 14d }]\n---\n\
                         block: bad openssl\ntitle: deb/openssl\nreleases: \"=3.0.2-1\"\n---\n\
                         block: worse openssl\ntitle: rpm/openssl\nreleases: \">=3.0.2\"\n";
