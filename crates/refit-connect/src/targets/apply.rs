@@ -100,10 +100,10 @@ impl fmt::Display for Advice<'_> {
 }
 
 impl Folder {
-    /// Keeps others from changing the folder. It is made where it is not there.
+    /// Keeps others from changing the folder for the same target: another target's files are others. It is made where it is not there.
     pub fn lock(&self) -> Result<Lock, ApplyError> {
         let own = self.record.parent().unwrap_or(&self.path);
-        let path = own.join("lock");
+        let path = self.record.with_extension("lock");
         let failed = |source| ApplyError::Record { path: path.clone(), source };
         if self.is_through_a_link(&path) {
             return Err(ApplyError::Outside { path, why: "a folder in it is a symbolic link" });

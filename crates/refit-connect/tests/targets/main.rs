@@ -176,6 +176,7 @@ fn one_at_a_time() {
     let folder = Folder::new(here.path(), "x");
     let lock = folder.lock().unwrap();
     assert!(matches!(folder.lock(), Err(ApplyError::Busy(_))));
+    Folder::new(here.path(), "another target").lock().unwrap();
     drop(lock);
     folder.lock().unwrap();
 }
