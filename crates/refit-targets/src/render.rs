@@ -150,7 +150,8 @@ fn found(folder: &FolderPlan, most: usize) -> String {
             Hand::TakenAway => " was taken away".to_owned(),
             Hand::NotWritten => " was not written by Refit, as far as is remembered".to_owned(),
         };
-        let becomes = if *undone { "undone" } else { "left as it is (`drift: report`; --revert undoes it)" };
+        let becomes =
+            if *undone { "this plan undoes it" } else { "left as it is (`drift: report`; --revert undoes it)" };
         let _ = writeln!(text, "    {id}{what}: {becomes}");
         for change in fields {
             text += &field(change);
