@@ -167,8 +167,9 @@ pub fn munki(repository: &Repository, folders: &Path) -> Result<Option<PathBuf>>
 
 fn settings(system: &TargetSystem) -> Result<Settings> {
     let settings = serde_json::Value::Object(system.settings.clone().into_iter().collect());
-    serde_json::from_value(settings).with_context(|| {
-        format!("`settings` of target {} ({}:{})", system.name, system.origin.file, system.origin.line)
+    serde_json::from_value(settings).map_err(|error| {
+        let TargetSystem { name, origin, .. } = system;
+        Refused::no(format!("`settings` of target {name} ({}:{}): {error}", origin.file, origin.line))
     })
 }
 
@@ -176,13 +177,14 @@ fn settings(system: &TargetSystem) -> Result<Settings> {
 fn place(system: &TargetSystem, settings: &Settings, folders: &Path) -> Result<PathBuf> {
     let Some(folder) = &settings.folder else { return folder_of(folders, &system.name) };
     let is_below = folder.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    ensure!(
-        is_below,
+    if is_below {
+        return Ok(folders.join(folder));
+    }
+    Err(Refused::no(format!(
         "`settings: {{ folder: {} }}` of target {}: it has to be a path below the folder that `--folders` names",
         folder.display(),
         system.name
-    );
-    Ok(folders.join(folder))
+    )))
 }
 
 /// What is remembered of a folder.
