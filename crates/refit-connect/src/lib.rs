@@ -8,4 +8,5 @@ pub mod outbound;
 pub mod prometheus;
 mod retry;
 pub mod systems;
+pub mod targets;
 pub mod webhook;

@@ -82,7 +82,8 @@ pub fn diff(
     changes
 }
 
-fn fields(before: &Fields, after: &Fields, derived: &[&str]) -> Vec<FieldChange> {
+/// The fields that differ.
+pub(crate) fn fields(before: &Fields, after: &Fields, derived: &[&str]) -> Vec<FieldChange> {
     let (before, after) = (flat(before), flat(after));
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut changes: Vec<FieldChange> = paths

@@ -4,7 +4,7 @@ use crate::intent::Intent;
 use refit_core::policy::repository::{Origin, Policy};
 use refit_model::TitleId;
 use roaring::RoaringBitmap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
 use std::{
@@ -19,7 +19,7 @@ pub const MARKER: &str = "refit";
 pub type Fields = BTreeMap<String, Value>;
 
 /// What an object is called in the other system.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// What sort of object it is there.
     pub kind: SmolStr,

@@ -3,6 +3,7 @@
 use crate::{
     cost::Cost,
     diff::{Change, Observed, diff},
+    files::FolderPlan,
     object::{Identity, Source},
     target::{Desired, Input, Offered, Target, registry},
 };
@@ -42,6 +43,8 @@ pub struct TargetPlan {
     pub desired: Desired,
     /// What has to change.
     pub changes: Vec<Change>,
+    /// What was found in its folder, where somebody looked.
+    pub folder: Option<FolderPlan>,
     /// What it costs to bring all of it to the devices.
     pub cost: Cost,
 }
@@ -91,6 +94,7 @@ pub fn compile(
             origin: system.origin.clone(),
             devices: devices.len(),
             changes: diff(&desired.objects, there, target.derived()),
+            folder: None,
             cost: target.cost(&desired),
             desired,
         });

@@ -3,6 +3,7 @@
 use crate::{
     cost::Load,
     diff::{Change, FieldChange},
+    files::{BrokenOff, ByHand, FolderPlan, ForeignValue, Hand},
     object::{Loss, Object, Source},
     plan::{Compiled, TargetPlan, Twice},
     target::Lost,
@@ -39,6 +40,18 @@ pub fn render(compiled: &Compiled, all: bool) -> String {
     text + &summary(compiled)
 }
 
+/// What was changed by hand in the folders of targets, as text.
+pub fn drift(compiled: &Compiled, all: bool) -> String {
+    let mut text = String::new();
+    for plan in &compiled.targets {
+        let Some(folder) = &plan.folder else { continue };
+        let found = found(folder, if all { usize::MAX } else { SHOWN });
+        let found = if found.is_empty() { "  nothing was changed by hand\n".to_owned() } else { found };
+        let _ = writeln!(text, "{} · {}\n{found}", plan.name, plan.target.name());
+    }
+    text
+}
+
 /// Devices that two targets would patch, as an error.
 pub fn twice(twice: &Twice) -> String {
     let Twice { title, one, other, devices, from } = twice;
@@ -62,6 +75,9 @@ fn target(plan: &TargetPlan, most: usize) -> String {
     }
     if let Some(more) = changes.len().checked_sub(most).filter(|more| *more > 0) {
         let _ = writeln!(text, "  … and {} more (--all shows them)", counted(more as u64, "object"));
+    }
+    if let Some(folder) = &plan.folder {
+        text += &found(folder, most);
     }
     let mut losses: BTreeMap<&Loss, BTreeSet<&Source>> = BTreeMap::new();
     for object in desired.objects.values() {
@@ -114,6 +130,52 @@ fn target(plan: &TargetPlan, most: usize) -> String {
     text
 }
 
+/// What was found in a folder and is not as Refit left it.
+fn found(folder: &FolderPlan, most: usize) -> String {
+    let mut text = String::new();
+    if let Some(BrokenOff { done, of }) = folder.broken_off {
+        let _ = writeln!(
+            text,
+            "  the last run was broken off: {done} of {} were written, and the rest is above",
+            counted(of as u64, "file")
+        );
+    }
+    if !folder.by_hand.is_empty() {
+        text += "  changed by hand\n";
+    }
+    for ByHand { id, hand, fields, undone } in folder.by_hand.iter().take(most) {
+        let what = match hand {
+            Hand::Changed => String::new(),
+            Hand::Damaged(why) => format!(" can't be read any more: {why}"),
+            Hand::TakenAway => " was taken away".to_owned(),
+            Hand::NotWritten => " was not written by Refit, as far as is remembered".to_owned(),
+        };
+        let becomes =
+            if *undone { "this plan undoes it" } else { "left as it is (`drift: report`; --revert undoes it)" };
+        let _ = writeln!(text, "    {id}{what}: {becomes}");
+        for change in fields {
+            text += &field(change);
+        }
+    }
+    if let Some(more) = folder.by_hand.len().checked_sub(most).filter(|more| *more > 0) {
+        let _ = writeln!(text, "    … and {} more (--all shows them)", counted(more as u64, "file"));
+    }
+    if !folder.foreign.is_empty() {
+        text += "  set by somebody else: not written (`settings: { foreign: take }` takes them over, and gives them back)\n";
+        for ForeignValue { id, field, there, wanted } in &folder.foreign {
+            let _ = writeln!(text, "    {id}: {field} is {}, and would be {}", value(there), value(wanted));
+        }
+    }
+    for (path, why) in &folder.unreadable {
+        let _ =
+            writeln!(text, "  {path} is left as it is, since others write into it as well and it can't be read: {why}");
+    }
+    for path in folder.not_written.iter().take(most) {
+        let _ = writeln!(text, "  {path} has Refit's name, was not written by it, and stays");
+    }
+    text
+}
+
 fn one(change: &Change, object: Option<&Object>) -> String {
     let (sign, fields): (char, &[FieldChange]) = match change {
         Change::Remove { .. } => ('-', &[]),
@@ -127,15 +189,19 @@ fn one(change: &Change, object: Option<&Object>) -> String {
         let from = if from.is_empty() { String::new() } else { format!(" · {}", from.join(", ")) };
         let _ = writeln!(text, "      {}{from}", object.about);
     }
-    for FieldChange { path, before, after } in fields {
-        let _ = match (before, after) {
-            (None, Some(after)) => writeln!(text, "      + {path} = {}", value(after)),
-            (Some(before), Some(after)) => writeln!(text, "      ~ {path}: {} → {}", value(before), value(after)),
-            (Some(before), None) => writeln!(text, "      - {path} (was {})", value(before)),
-            (None, None) => Ok(()),
-        };
+    for change in fields {
+        text += &field(change);
     }
     text
+}
+
+fn field(FieldChange { path, before, after }: &FieldChange) -> String {
+    match (before, after) {
+        (None, Some(after)) => format!("      + {path} = {}\n", value(after)),
+        (Some(before), Some(after)) => format!("      ~ {path}: {} → {}\n", value(before), value(after)),
+        (Some(before), None) => format!("      - {path} (was {})\n", value(before)),
+        (None, None) => String::new(),
+    }
 }
 
 fn value(value: &Value) -> String {

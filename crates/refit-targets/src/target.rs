@@ -2,6 +2,7 @@
 
 use crate::{
     cost::Cost,
+    files::Files,
     intent::Intent,
     object::{Fields, Identity, Loss, Object, Source},
     stated::{Stated, Subject, stated},
@@ -81,6 +82,11 @@ pub trait Target: Sync {
     /// Fields that follow from the others, and are not shown where one of those has changed.
     fn derived(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// How its files are found and read again; `None` where its configuration is no files.
+    fn files(&self) -> Option<&dyn Files> {
+        None
     }
 
     /// What it costs to bring objects to devices.

@@ -38,6 +38,7 @@ transcripts! {
     completions
     feeds
     fleet
+    folders
     help
     import
     keys

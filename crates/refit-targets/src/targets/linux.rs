@@ -6,8 +6,9 @@
 //! nothing is written: what machines do by themselves goes on.
 
 use crate::{
+    files::{NoFields, Placed, Shared},
     intent::Intent,
-    object::{Loss, MARKER, Source, fingerprint, word},
+    object::{Fields, Identity, Loss, MARKER, Object, Source, fingerprint, word},
     stated::Subject,
     target::{Desired, Input, Refusal, Said, Target},
     terms::Terms,
@@ -21,6 +22,7 @@ use refit_core::{
     },
 };
 use roaring::RoaringBitmap;
+use serde_json::Value;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -345,7 +347,7 @@ pub fn timer(window: &UsedWindow) -> Option<BTreeMap<String, String>> {
 }
 
 /// The drop-in as a file.
-pub fn timer_text(fields: &crate::object::Fields, head: &str) -> String {
+pub fn timer_text(fields: &Fields, head: &str) -> String {
     // An empty assignment takes away what the distribution's own unit has.
     let mut text = format!("{head}[Timer]\nOnCalendar=\n");
     for (name, value) in fields {
@@ -354,8 +356,32 @@ pub fn timer_text(fields: &crate::object::Fields, head: &str) -> String {
     text
 }
 
+/// The drop-in read back.
+pub fn timer_fields(text: &str) -> Result<Fields, NoFields> {
+    let own = |(path, value): (String, Value)| {
+        (path.strip_prefix("Timer.").map_or_else(|| path.clone(), str::to_owned), value)
+    };
+    Ok(super::ini::read(text)?.into_iter().map(own).collect())
+}
+
+/// The object that a file in the folder of a group is: `refit-linux-laptops-debian-1a2b3c4d/etc/apt/preferences.d/refit`.
+pub fn identity(path: &str, places: &[(&str, &str)]) -> Option<Identity> {
+    let (folder, place) = path.split_at(path.find('/')?);
+    let (kind, _) = places.iter().find(|(_, known)| *known == place)?;
+    let is_ours = Identity::new("folder", folder.to_owned()).is_owned();
+    is_ours.then(|| Identity::new(kind, path.to_owned()))
+}
+
+/// A file of a group as it stands in the root of one of its machines.
+pub fn in_root(object: &Object, shared: Option<Shared>) -> Option<Placed> {
+    let (_, place) = object.id.name.split_at(object.id.name.find('/')?);
+    let mut object = object.clone();
+    object.id.name = place.to_owned();
+    Some(Placed { object, shared })
+}
+
 /// The first lines of a file: whose it is.
-pub fn head(comment: &str, object: &crate::object::Object) -> String {
+pub fn head(comment: &str, object: &Object) -> String {
     let from: Vec<String> = object.from.iter().map(ToString::to_string).collect();
     format!("{comment} Written by Refit: {}.\n", from.join(", "))
 }

@@ -7,6 +7,7 @@ pub mod apple;
 pub mod apt;
 pub mod browsers;
 pub mod dnf;
+pub mod ini;
 pub mod intune;
 pub mod linux;
 pub mod munki;

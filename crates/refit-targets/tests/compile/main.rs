@@ -12,6 +12,7 @@ mod apple;
 mod browsers;
 mod company;
 mod example;
+mod files;
 mod intents;
 mod intune;
 mod linux;

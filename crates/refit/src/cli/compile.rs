@@ -27,6 +27,19 @@ pub struct CompileArgs {
     /// What is there already: a folder that `--out` wrote.
     #[arg(long, value_name = "DIR")]
     pub observed: Option<PathBuf>,
+    /// Where the targets' folders are: below it, under the name of each target or as its `settings: { folder }` says. What is there is
+    /// looked at, and the plan says what has to change.
+    #[arg(long, value_name = "DIR", conflicts_with = "observed")]
+    pub folders: Option<PathBuf>,
+    /// Write what the plan says into these folders.
+    #[arg(long, requires = "folders")]
+    pub apply: bool,
+    /// Undo what was changed by hand there, whatever the targets' documents say.
+    #[arg(long, requires = "folders")]
+    pub revert: bool,
+    /// Show only what was changed by hand there, and exit with 4 where there is any and `--detailed-exitcode` asks.
+    #[arg(long, requires = "folders", conflicts_with = "apply")]
+    pub drift: bool,
     /// Write the objects into a folder, as the files that other systems take, with the devices of each.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -1,5 +1,7 @@
 //! `refit compile`: what the policies come to in other systems.
 
+mod folders;
+
 use crate::{
     Exit, Refused,
     cli::{Cli, CompileArgs},
@@ -47,7 +49,8 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         )));
     }
     // What is wrong with what was named is said before anything that takes time.
-    let offered = offered(args)?;
+    args.folders.as_deref().map_or(Ok(()), folders::exist)?;
+    let offered = offered(args, &read.repository)?;
     let observed = observed(&read.repository, args.observed.as_deref())?;
     let Loaded { fleet, mut world, now } = load(&args.world, &read.repository.fields, Kept::Everything)?;
     if let Some(ring) = &args.opened
@@ -59,21 +62,34 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
     let bar = terminal::spinner("deciding for everybody");
     let cohorts = Cohorts::of_fleet(&fleet, &read.repository, &world, now);
     bar.set_message("compiling");
-    let compiled = compile(&read.repository, &cohorts, &offered, &observed);
+    let mut compiled = compile(&read.repository, &cohorts, &offered, &observed);
     bar.finish_and_clear();
     if let Some(out) = args.out.as_deref().filter(|_| compiled.twice.is_empty()) {
         for plan in &compiled.targets {
             write(&folder_of(out, &plan.name)?, plan, &fleet)?;
         }
     }
+    let looked = match args.folders.as_deref() {
+        Some(folders) => folders::look(&mut compiled, &read.repository, folders, args)?,
+        None => Vec::new(),
+    };
     if cli.json {
         terminal::json(&as_json(&compiled))?;
+    } else if args.drift {
+        terminal::print(&refit_targets::render::drift(&compiled, args.all))?;
     } else {
         terminal::print(&refit_targets::render::render(&compiled, args.all))?;
+    }
+    if args.drift {
+        let is_drift = compiled.targets.iter().filter_map(|plan| plan.folder.as_ref()).any(|it| !it.by_hand.is_empty());
+        return Ok(if args.detailed_exitcode && is_drift { Exit::Changes } else { Exit::Done });
     }
     let changes = compiled.targets.iter().any(|plan| !plan.changes.is_empty());
     if !compiled.twice.is_empty() {
         return Err(Refused::no("two targets would move the same title on the same devices"));
+    }
+    if args.apply {
+        return folders::apply(&compiled, &looked);
     }
     Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
 }
@@ -99,13 +115,18 @@ fn unknown_ring(repository: &Repository, ring: &str) -> anyhow::Error {
     Refused::usage(format!("`--opened {ring}`: no rollout has a ring of this name; there are {}", names.join(", ")))
 }
 
-fn offered(args: &CompileArgs) -> Result<Offered> {
+fn offered(args: &CompileArgs, repository: &Repository) -> Result<Offered> {
     let read = |file: &Path| fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()));
     let mut offered = Offered::default();
     if let Some(file) = &args.apple_versions {
         offered.apple = Some(Versions::parse(&read(file)?).with_context(|| file.display().to_string())?);
     }
-    if let Some(folder) = &args.munki_repo {
+    let munki = match (&args.munki_repo, &args.folders) {
+        (Some(folder), _) => Some(folder.clone()),
+        (None, Some(folders)) => folders::munki(repository, folders)?,
+        (None, None) => None,
+    };
+    if let Some(folder) = munki {
         let file = folder.join("catalogs/all");
         offered.munki = Some(Items::parse(&read(&file)?).with_context(|| file.display().to_string())?);
     }
@@ -193,7 +214,7 @@ fn as_json(compiled: &Compiled) -> serde_json::Value {
         .map(|plan| {
             serde_json::json!({
                 "target": plan.name, "kind": plan.target.kind(), "origin": plan.origin, "devices": plan.devices,
-                "changes": plan.changes, "desired": plan.desired, "reach": plan.target.reach(),
+                "changes": plan.changes, "desired": plan.desired, "folder": plan.folder, "reach": plan.target.reach(),
                 "cost": { "for_1000": plan.cost.of(1_000), "for_1000000": plan.cost.of(1_000_000) },
             })
         })

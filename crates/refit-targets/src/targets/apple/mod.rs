@@ -14,8 +14,9 @@ pub use versions::{Found, Versions, VersionsError};
 
 use crate::{
     cost::{Cost, Load},
+    files::{self, Files, NoFields},
     intent::Intent,
-    object::{Object, Source},
+    object::{Fields, Identity, Object, Source},
     stated::Subject,
     target::{Answer, Awaiting, Desired, Document, Input, Said, Target, held},
     terms::Terms,
@@ -94,6 +95,10 @@ impl Target for Apple {
         Document { path: format!("{}.json", object.id.name), text }
     }
 
+    fn files(&self) -> Option<&dyn Files> {
+        Some(self)
+    }
+
     fn cost(&self, desired: &Desired) -> Cost {
         // A device asks for the tokens, the list of items, and each of its declarations; it reports once. Sizes are means over devices.
         let devices = desired.objects.values().fold(RoaringBitmap::new(), |all, object| all | &object.devices).len();
@@ -105,6 +110,17 @@ impl Target for Apple {
             once: Load::default(),
             each: Load { calls: 3 + items, bytes: 300 + 120 * items + bytes.div_ceil(devices.get()) },
         }
+    }
+}
+
+impl Files for Apple {
+    fn identity(&self, path: &str) -> Option<Identity> {
+        let name = path.strip_suffix(".json").filter(|name| !name.contains('/'))?;
+        Some(Identity::new(declarations::KIND, name.to_owned())).filter(Identity::is_owned)
+    }
+
+    fn fields(&self, _kind: &str, text: &str) -> Result<Fields, NoFields> {
+        files::json(text)
     }
 }
 

@@ -5,12 +5,14 @@
 //! what the machine's own files take and keep back stays so (decision 0177).
 
 mod matrix;
+mod read;
 
 use super::linux::{self, Group};
 use crate::{
     cost::{Cost, Load},
+    files::{Files, NoFields, Placed},
     intent::Intent,
-    object::{Identity, Object},
+    object::{Fields, Identity, Object},
     target::{Answer, Desired, Document, Input, Target},
 };
 use serde_json::{Value, json};
@@ -22,6 +24,13 @@ pub struct Apt;
 const CONFIGURATION: &str = "apt.conf";
 const PREFERENCES: &str = "apt preferences";
 const TIMER: &str = "timer drop-in";
+
+/// Where they stand on a machine.
+const PLACES: [(&str, &str); 3] = [
+    (CONFIGURATION, "/etc/apt/apt.conf.d/52refit-unattended-upgrades"),
+    (PREFERENCES, "/etc/apt/preferences.d/refit"),
+    (TIMER, "/etc/systemd/system/apt-daily-upgrade.timer.d/refit.conf"),
+];
 
 impl Target for Apt {
     fn kind(&self) -> &'static str {
@@ -44,7 +53,8 @@ impl Target for Apt {
     }
 
     fn tried(&self) -> &'static str {
-        "Files are compared in tests. unattended-upgrades itself has not read them yet."
+        "In tests the unattended-upgrades of Debian 12 is given what was written into a machine's root, and upgrades just that. Ubuntu's has not \
+         read such files yet, and timers are compared only."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
@@ -74,18 +84,45 @@ impl Target for Apt {
         Document { path, text }
     }
 
+    fn files(&self) -> Option<&dyn Files> {
+        Some(self)
+    }
+
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(|object| self.document(object).text.len() as u64).sum();
         Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default() }
     }
 }
 
+impl Files for Apt {
+    fn identity(&self, path: &str) -> Option<Identity> {
+        linux::identity(path, &PLACES)
+    }
+
+    fn fields(&self, kind: &str, text: &str) -> Result<Fields, NoFields> {
+        match kind {
+            PREFERENCES => read::preferences(text),
+            TIMER => linux::timer_fields(text),
+            _ => read::configuration(text),
+        }
+    }
+
+    fn in_root(&self, object: &Object) -> Option<Placed> {
+        linux::in_root(object, None)
+    }
+
+    fn afterwards(&self) -> Option<&'static str> {
+        Some("where timers have changed, run `systemctl daemon-reload` on the machines")
+    }
+}
+
 fn objects(input: &Input<'_>, group: &Group<'_>) -> Vec<Object> {
     let folder = group.folder();
-    let named = |kind: &str, path: &str| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
+    let named = |(kind, path): (&str, &str)| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
+    let [configuration, preferences, timer] = PLACES;
     let mut objects = Vec::new();
     let taken = group.taken("deb");
-    let mut object = named(CONFIGURATION, "/etc/apt/apt.conf.d/52refit-unattended-upgrades");
+    let mut object = named(configuration);
     let runs = if group.stopped.is_some() { "0" } else { "1" };
     let restarts = group.restarts().to_string();
     object = object
@@ -114,7 +151,7 @@ fn objects(input: &Input<'_>, group: &Group<'_>) -> Vec<Object> {
         object = object.with("Unattended-Upgrade::Postpone-For-Days", (hours.saturating_add(23) / 24).to_string());
     }
     objects.push(object);
-    let mut pins = named(PREFERENCES, "/etc/apt/preferences.d/refit");
+    let mut pins = named(preferences);
     for (name, version) in blocked {
         if let Some(version) = version {
             let versions = pins.fields.entry(name.to_owned()).or_insert_with(|| json!([]));
@@ -124,9 +161,9 @@ fn objects(input: &Input<'_>, group: &Group<'_>) -> Vec<Object> {
     if !pins.fields.is_empty() {
         objects.push(pins);
     }
-    if let Some(timer) = group.window().and_then(linux::timer) {
-        let mut object = named(TIMER, "/etc/systemd/system/apt-daily-upgrade.timer.d/refit.conf");
-        object.fields = timer.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    if let Some(when) = group.window().and_then(linux::timer) {
+        let mut object = named(timer);
+        object.fields = when.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
         objects.push(object);
     }
     objects

@@ -11,6 +11,7 @@ pub mod time;
 
 use crate::{
     cost::{Cost, Load},
+    files::{self, Files, NoFields, Placed, Shared},
     intent::Intent,
     object::{Fields, Identity, MARKER, Object, Source, fingerprint, word},
     stated::Subject,
@@ -84,7 +85,7 @@ impl Target for Browsers {
     }
 
     fn document(&self, object: &Object) -> Document {
-        let name = object.id.name.trim_start_matches('/').replace(['/', '\\'], "_");
+        let name = flat(&object.id.name);
         match object.id.kind.as_str() {
             REGISTRY => Document { path: format!("{name}.reg"), text: text::registry(&object.fields) },
             PREFERENCES => Document { path: format!("{name}.plist"), text: super::plist::write(&object.fields) },
@@ -95,10 +96,59 @@ impl Target for Browsers {
         }
     }
 
+    fn files(&self) -> Option<&dyn Files> {
+        Some(self)
+    }
+
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(Object::bytes).sum();
         Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default() }
     }
+}
+
+impl Files for Browsers {
+    fn identity(&self, path: &str) -> Option<Identity> {
+        let (stem, ending) = path.rsplit_once('.').filter(|(stem, _)| !stem.contains('/'))?;
+        let id = match ending {
+            "reg" => Identity::new(REGISTRY, stem.to_owned()),
+            "plist" => Identity::new(PREFERENCES, stem.to_owned()),
+            "json" => {
+                let of =
+                    |browser: Browser| Some(format!("{}{}", browser.file, stem.strip_prefix(&flat(browser.file))?));
+                Identity::new(FILE, BROWSERS.into_iter().find_map(of)?)
+            }
+            _ => return None,
+        };
+        Some(id).filter(Identity::is_owned)
+    }
+
+    fn fields(&self, kind: &str, text: &str) -> Result<Fields, NoFields> {
+        match kind {
+            REGISTRY => text::read_registry(text),
+            PREFERENCES => files::plist(text),
+            _ => files::json(text),
+        }
+    }
+
+    /// Chrome and Edge read all files of a folder; Firefox reads one, and others write into it as well.
+    fn in_root(&self, object: &Object) -> Option<Placed> {
+        let browser = BROWSERS.into_iter().find(|browser| {
+            object.id.kind == FILE
+                && object.id.name.strip_prefix(browser.file).is_some_and(|rest| rest.starts_with('.'))
+        })?;
+        let mut object = object.clone();
+        browser.file.clone_into(&mut object.id.name);
+        let shared = (browser.family == Family::Firefox).then_some(Shared::Json);
+        if let Some(Value::Object(policies)) = shared.and_then(|_| object.fields.remove("policies")) {
+            object.fields.extend(policies.into_iter().map(|(name, value)| (format!("policies.{name}"), value)));
+        }
+        Some(Placed { object, shared })
+    }
+}
+
+/// A path as one name.
+fn flat(path: &str) -> String {
+    path.trim_start_matches('/').replace(['/', '\\'], "_")
 }
 
 /// Who is told the same.

@@ -1,15 +1,19 @@
 //! dnf: dnf-automatic on machines of Fedora and of those that are built like Red Hat Enterprise Linux, that have no agent.
 //!
-//! Two files for each group of machines: `automatic.conf` (dnf-automatic(8), dnf5-automatic(8); it has no drop-ins, so that the file is
-//! written whole) and a drop-in of the timer.
+//! Two files for each group of machines: `automatic.conf` (dnf-automatic(8), dnf5-automatic(8)) and a drop-in of the timer. `automatic.conf`
+//! has no drop-ins: in a folder for a group it is written whole, in the root of a machine its values are set in the machine's own.
 
 mod matrix;
 
-use super::linux::{self, Group};
+use super::{
+    ini,
+    linux::{self, Group},
+};
 use crate::{
     cost::{Cost, Load},
+    files::{Files, NoFields, Placed, Shared},
     intent::Intent,
-    object::{Identity, Object},
+    object::{Fields, Identity, Object},
     target::{Answer, Desired, Document, Input, Target},
 };
 use serde_json::Value;
@@ -21,6 +25,10 @@ pub struct Dnf;
 
 const CONFIGURATION: &str = "automatic.conf";
 const TIMER: &str = "timer drop-in";
+
+/// Where they stand on a machine.
+const PLACES: [(&str, &str); 2] =
+    [(CONFIGURATION, "/etc/dnf/automatic.conf"), (TIMER, "/etc/systemd/system/dnf-automatic.timer.d/refit.conf")];
 
 /// The operating systems whose packages dnf installs, as `device.os` has them.
 const SYSTEMS: [&str; 7] = ["almalinux", "amazon", "centos", "fedora", "oracle", "rhel", "rocky"];
@@ -46,7 +54,8 @@ impl Target for Dnf {
     }
 
     fn tried(&self) -> &'static str {
-        "Files are compared in tests. dnf-automatic itself has not read them yet."
+        "In tests the dnf-automatic of dnf 4.14 is given what was written into a machine's own file, and upgrades just that. dnf 5 has not read \
+         such files yet, and timers are compared only."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
@@ -75,18 +84,42 @@ impl Target for Dnf {
         Document { path: object.id.name.clone(), text }
     }
 
+    fn files(&self) -> Option<&dyn Files> {
+        Some(self)
+    }
+
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(|object| self.document(object).text.len() as u64).sum();
         Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default() }
     }
 }
 
+impl Files for Dnf {
+    fn identity(&self, path: &str) -> Option<Identity> {
+        linux::identity(path, &PLACES)
+    }
+
+    fn fields(&self, kind: &str, text: &str) -> Result<Fields, NoFields> {
+        if kind == TIMER { linux::timer_fields(text) } else { ini::read(text) }
+    }
+
+    /// `automatic.conf` has no drop-ins: on a machine it is the machine's own, and values in it are Refit's.
+    fn in_root(&self, object: &Object) -> Option<Placed> {
+        linux::in_root(object, (object.id.kind == CONFIGURATION).then_some(Shared::Ini))
+    }
+
+    fn afterwards(&self) -> Option<&'static str> {
+        Some("where timers have changed, run `systemctl daemon-reload` on the machines")
+    }
+}
+
 fn objects(input: &Input<'_>, group: &Group<'_>) -> Vec<Object> {
     let folder = group.folder();
-    let named = |kind: &str, path: &str| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
+    let named = |(kind, path): (&str, &str)| Object::new(Identity::new(kind, format!("{folder}{path}")), group.words());
+    let [configuration, timer] = PLACES;
     let taken = group.taken("rpm");
     let yes = |truth: bool| if truth { "yes" } else { "no" };
-    let mut object = named(CONFIGURATION, "/etc/dnf/automatic.conf")
+    let mut object = named(configuration)
         .with("commands.apply_updates", yes(group.stopped.is_none()))
         .with("commands.download_updates", yes(group.stopped.is_none()))
         .with("commands.network_online_timeout", "60")
@@ -108,9 +141,9 @@ fn objects(input: &Input<'_>, group: &Group<'_>) -> Vec<Object> {
         object = object.with("base.excludepkgs", blocked.join(" "));
     }
     let mut objects = vec![object];
-    if let Some(timer) = group.window().and_then(linux::timer) {
-        let mut object = named(TIMER, "/etc/systemd/system/dnf-automatic.timer.d/refit.conf");
-        object.fields = timer.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    if let Some(when) = group.window().and_then(linux::timer) {
+        let mut object = named(timer);
+        object.fields = when.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
         objects.push(object);
     }
     objects

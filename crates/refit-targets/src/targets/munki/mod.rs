@@ -13,8 +13,9 @@ pub use items::{Items, ItemsError, Missing};
 
 use crate::{
     cost::{Cost, Load},
+    files::{self, Files, NoFields},
     intent::Intent,
-    object::{Identity, MARKER, Object, Source, fingerprint, word},
+    object::{Fields, Identity, MARKER, Object, Source, fingerprint, word},
     stated::Subject,
     target::{Answer, Awaiting, Desired, Document, Input, Said, Target, held},
     terms::Terms,
@@ -104,9 +105,42 @@ impl Target for Munki {
         Document { path: object.id.name.clone(), text: super::plist::write(&object.fields) }
     }
 
+    fn files(&self) -> Option<&dyn Files> {
+        Some(self)
+    }
+
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(Object::bytes).sum();
         Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load { calls: 1, bytes: 500 } }
+    }
+}
+
+impl Files for Munki {
+    fn identity(&self, path: &str) -> Option<Identity> {
+        let (folder, name) = path.split_once('/')?;
+        let kind = match folder {
+            "pkgsinfo" if path.ends_with(".plist") => ITEM,
+            "manifests" => MANIFEST,
+            _ => return None,
+        };
+        let below = name.strip_prefix(MARKER)?.strip_prefix('/')?;
+        (!below.contains('/')).then(|| Identity::new(kind, path.to_owned()))
+    }
+
+    fn fields(&self, _kind: &str, text: &str) -> Result<Fields, NoFields> {
+        files::plist(text)
+    }
+
+    fn below(&self) -> &'static [&'static str] {
+        &["manifests", "pkgsinfo"]
+    }
+
+    fn is_of_others(&self) -> bool {
+        true
+    }
+
+    fn afterwards(&self) -> Option<&'static str> {
+        Some("run `makecatalogs`: clients read catalogs only")
     }
 }
 
