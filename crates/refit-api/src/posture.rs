@@ -5,18 +5,27 @@ use refit_wire::jws::Jwk;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is asked about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AskPosture {
+/// What is asked about: exactly one of these.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct AskPosture {
     /// A device by its id.
-    Device(#[schemars(length(min = 1, max = 128))] String),
-    /// A device by the serial number that its manufacturer gave it. Whoever asks is told it; only a certificate is proven.
-    Serial(#[schemars(length(min = 1, max = 256))] String),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub device: Option<String>,
+    /// A device by the serial number that its manufacturer gave it. Whoever asks was told it; only a certificate is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub serial: Option<String>,
     /// A device by the certificate (PEM) that this server gave to its agent. Whoever asks has to have seen that the device has the key.
-    Certificate(#[schemars(length(min = 1, max = 16384))] String),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16384))]
+    pub certificate: Option<String>,
     /// A person with all their devices: by id, by address, or by the name with which they sign in at an identity provider.
-    User(#[schemars(length(min = 1, max = 256))] String),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub user: Option<String>,
 }
 
 /// The answer, and the same signed.

@@ -40,20 +40,23 @@ pub(super) async fn ask(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Posture)?;
     let view = api.shell().view();
-    let (field, text, most) = match &body {
-        AskPosture::Device(id) => ("device", id, 128),
-        AskPosture::Serial(serial) => ("serial", serial, 256),
-        AskPosture::Certificate(pem) => ("certificate", pem, 16_384),
-        AskPosture::User(user) => ("user", user, 256),
-    };
-    if !(1..=most).contains(&text.chars().count()) {
-        return Err(Problem::field(field, format!("this has 1 to {most} characters")));
+    let AskPosture { device, serial, certificate, user } = &body;
+    for (field, text, most) in
+        [("device", device, 128), ("serial", serial, 256), ("certificate", certificate, 16_384), ("user", user, 256)]
+    {
+        if text.as_ref().is_some_and(|text| !(1..=most).contains(&text.chars().count())) {
+            return Err(Problem::field(field, format!("this has 1 to {most} characters")));
+        }
     }
-    let meant = match &body {
-        AskPosture::Device(id) => by_device(&view.state, id),
-        AskPosture::Serial(serial) => by_serial(&view.state, serial),
-        AskPosture::Certificate(pem) => by_certificate(&api, &view, pem),
-        AskPosture::User(user) => by_user(&api, &view.state, user),
+    let meant = match (device, serial, certificate, user) {
+        (Some(device), None, None, None) => by_device(&view.state, device),
+        (None, Some(serial), None, None) => by_serial(&view.state, serial),
+        (None, None, Some(certificate), None) => by_certificate(&api, &view, certificate),
+        (None, None, None, Some(user)) => by_user(&api, &view.state, user),
+        _ => {
+            let problem = Problem::field("", "exactly one of `device`, `serial`, `certificate` and `user` has to be named");
+            return Err(problem.help(r#"write `{"device": "d1"}`, or one of the others in its place"#));
+        }
     };
     said(&api, &caller, &view, meant, &HeaderMap::new()).await
 }
