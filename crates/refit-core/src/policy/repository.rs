@@ -7,8 +7,8 @@ use super::{
         policy::{
             AfterDue, AtDue, DisruptionDocument, ExperienceDocument, Mode, PackagesDocument, Presence, RestartMode,
         },
-        scalars::{Day, Share, When},
         posture::{Access, AccessOrKnown, HeldUpdates, HowMany},
+        scalars::{Day, Share, When},
         title::{System as Names, TitleDocument},
     },
     expr::Expr,

@@ -251,8 +251,14 @@ fn every_cell_is_answered_as_it_is_written_and_never_harsher_than_the_strategy()
                 let posture = Posture { strategy, answers, ..Posture::default() };
                 let subject = (row.subject)();
                 let read_only = row.read_only;
-                let asked =
-                    Question { posture: &posture, repository: None, revision: 1, subject: &subject, read_only, now: now() };
+                let asked = Question {
+                    posture: &posture,
+                    repository: None,
+                    revision: 1,
+                    subject: &subject,
+                    read_only,
+                    now: now(),
+                };
                 asked.answer()
             };
             for access in ACCESSES {

@@ -165,7 +165,11 @@ impl Question<'_> {
             tolerated,
             tolerated_until: blocks.filter(|blocks| by_time && *blocks > self.now),
             policy: outcome.key.as_ref().and_then(|key| self.place(&key.policy)),
-            explanation: format!("/api/v1/devices/{}/explanation?title={}", known.device, words::in_query(title.as_str())),
+            explanation: format!(
+                "/api/v1/devices/{}/explanation?title={}",
+                known.device,
+                words::in_query(title.as_str())
+            ),
         };
         (wanted, finding)
     }
@@ -222,7 +226,11 @@ fn fix(open: &Open) -> Fix {
                 Some(_) => (FixAction::Update, "update"),
                 None => (FixAction::Install, "install"),
             };
-            let to = if outcome.installed.is_some() { format!("{title} to {version}") } else { format!("{title} {version}") };
+            let to = if outcome.installed.is_some() {
+                format!("{title} to {version}")
+            } else {
+                format!("{title} {version}")
+            };
             said(action, Some(version.to_string()), format!("{verb} {to}"))
         }
         (Wanted::Release(version), _) => {

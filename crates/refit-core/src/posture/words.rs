@@ -20,7 +20,9 @@ const NAMED: usize = 3;
 pub(super) fn undecided(undecided: Undecided) -> Reason {
     let text = match undecided {
         Undecided::NoPolicy => "no policy is in force: nothing obliges this device",
-        Undecided::NotYet => "nothing is decided of this device yet: the server has just started, or the device has just arrived",
+        Undecided::NotYet => {
+            "nothing is decided of this device yet: the server has just started, or the device has just arrived"
+        }
         Undecided::Failed => "this device could not be decided, because of a mistake in the program",
     };
     Reason::new(ReasonCode::Starting, text.to_owned())

@@ -54,7 +54,8 @@ pub(super) async fn ask(
         (None, None, Some(certificate), None) => by_certificate(&api, &view, certificate),
         (None, None, None, Some(user)) => by_user(&api, &view.state, user),
         _ => {
-            let problem = Problem::field("", "exactly one of `device`, `serial`, `certificate` and `user` has to be named");
+            let problem =
+                Problem::field("", "exactly one of `device`, `serial`, `certificate` and `user` has to be named");
             return Err(problem.help(r#"write `{"device": "d1"}`, or one of the others in its place"#));
         }
     };
@@ -202,8 +203,7 @@ async fn known(api: &Api, view: &Arc<View>, record: &Arc<DeviceRecord>, now: Tim
     // Deciding what has failed would fail again.
     if !failed && let Ok(_leave) = api.inner.deciding.clone().try_acquire_owned() {
         let (asked, there) = (record.clone(), view.clone());
-        let evaluation =
-            api.beside(move || Evaluator::default().evaluate(&there.state, &terms, &asked, now)).await;
+        let evaluation = api.beside(move || Evaluator::default().evaluate(&there.state, &terms, &asked, now)).await;
         if let Ok(Evaluation { slots, at, next_change, .. }) = evaluation {
             return Known::of(state, record, Ok(Decided::of(state, record, &slots, at, next_change)));
         }
@@ -273,5 +273,6 @@ fn sign(api: &Api, audience: &str, answer: &Answer) -> Result<String, Problem> {
         exp: answer.until.as_second() + i64::from(answer.until.subsec_nanosecond() > 0),
         posture: answer.clone(),
     };
-    jws::sign(&claims, POSTURE_TYPE, api.agents().key()).map_err(|error| Problem::new(Code::Internal, error.to_string()))
+    jws::sign(&claims, POSTURE_TYPE, api.agents().key())
+        .map_err(|error| Problem::new(Code::Internal, error.to_string()))
 }

@@ -116,13 +116,19 @@ async fn a_device_is_let_in_until_something_is_overdue_and_again_once_it_is_put_
     let answer = asked.okta(about.clone()).await;
     assert_eq!((&answer["access"], &answer["compliant"]), (&json!("block"), &json!(false)), "{answer}");
     let reason = &answer["reasons"][0];
-    assert_eq!((&reason["code"], &reason["text"]), (&json!("overdue"), &json!("firefox is overdue since 2026-11-25T09:00:00Z")));
+    assert_eq!(
+        (&reason["code"], &reason["text"]),
+        (&json!("overdue"), &json!("firefox is overdue since 2026-11-25T09:00:00Z"))
+    );
     assert_eq!(answer["by"]["posture"], "sign-in");
     assert_eq!(answer["by"]["revision"], 1);
     let finding = &answer["devices"][0]["overdue"][0];
     assert_eq!(finding["fix"]["text"], "update firefox to 131.0");
     assert_eq!(finding["because"], "CVE-2026-1");
-    assert_eq!(finding["policy"], json!({ "name": "browsers", "file": "refit.yaml", "line": 8, "owner": "endpoint@acme.example" }));
+    assert_eq!(
+        finding["policy"],
+        json!({ "name": "browsers", "file": "refit.yaml", "line": 8, "owner": "endpoint@acme.example" })
+    );
     // The link is good.
     let explained = asked.server.get(finding["explanation"].as_str().unwrap()).await.ok();
     assert_eq!(explained["decisions"][0]["compliance"], "overdue");
@@ -226,7 +232,9 @@ async fn devices_are_named_by_serial_number_and_by_whose_they_are() {
 #[tokio::test]
 async fn exactly_one_is_asked_about() {
     let asked = Asked::new(Options::default()).await;
-    for about in [json!({}), json!({ "device": "d1", "user": "p1" }), json!({ "device": "" }), json!({ "devise": "d1" })] {
+    for about in
+        [json!({}), json!({ "device": "d1", "user": "p1" }), json!({ "device": "" }), json!({ "devise": "d1" })]
+    {
         asked.ask(&asked.okta, about).await.problem(422, "invalid");
     }
     let long = "x".repeat(257);

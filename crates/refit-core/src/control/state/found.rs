@@ -170,8 +170,10 @@ impl State {
         let Ok(serial) = KeyKind::Serial.written(serial) else { return Vec::new() };
         let said = self.found.with_serial(&serial).filter_map(|index| self.at_index(index));
         let managed = said.filter(|device| device.retired.is_none());
-        let is_ranked =
-            self.policy.as_ref().is_some_and(|policy| policy.repository.authority.order.contains_key(&FieldRef::device("serial")));
+        let is_ranked = self
+            .policy
+            .as_ref()
+            .is_some_and(|policy| policy.repository.authority.order.contains_key(&FieldRef::device("serial")));
         let trusted = |device: &&Arc<DeviceRecord>| {
             let first = self.plain_fact(device, SERIAL).filter(|_| is_ranked);
             let first = first.and_then(|said| KeyKind::Serial.written(&said).ok());

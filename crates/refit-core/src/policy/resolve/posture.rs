@@ -206,10 +206,17 @@ posture: everybody else
     fn whoever_asks_has_one_answer() {
         let codes = |text: &str| {
             let found = mistakes(text);
-            found.lines().filter_map(|line| line.strip_prefix("error[")?.split(']').next()).collect::<Vec<_>>().join(" ")
+            found
+                .lines()
+                .filter_map(|line| line.strip_prefix("error[")?.split(']').next())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(codes("posture: a\n---\nposture: b\n"), "posture/two-answers");
-        assert_eq!(codes("posture: a\ncallers: [okta]\n---\nposture: b\ncallers: [okta, vpn]\n"), "posture/two-answers");
+        assert_eq!(
+            codes("posture: a\ncallers: [okta]\n---\nposture: b\ncallers: [okta, vpn]\n"),
+            "posture/two-answers"
+        );
         assert_eq!(codes("posture: a\ncallers: [okta]\n---\nposture: b\ncallers: [vpn]\n---\nposture: c\n"), "");
         assert_eq!(codes("posture: a\ncallers: [okta]\n---\nposture: a\n"), "policy/duplicate-name");
         assert_eq!(codes("posture: a\nstrategy: warn_then_block\n"), "posture/no-day");

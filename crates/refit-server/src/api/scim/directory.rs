@@ -92,18 +92,17 @@ impl Directory {
         let (with_address, named) = self.with(state, |index| {
             let with_address: Vec<PersonId> = index.addresses.get(&name).into_iter().flatten().cloned().collect();
             let sources = index.of_source.keys();
-            let named = sources.filter_map(|source| {
-                Some((source.clone(), index.named.get(&(source.clone(), name.clone()))?.clone()))
-            });
+            let named = sources
+                .filter_map(|source| Some((source.clone(), index.named.get(&(source.clone(), name.clone()))?.clone())));
             (with_address, named.collect::<Vec<_>>())
         });
         let with_address = with_address.iter().filter(|id| {
             // Whoever has given it up is named by it no more.
             state.people.get(*id).is_some_and(|person| state.vouches(person, &name))
         });
-        let named = named.iter().filter(|(source, id)| {
-            state.people.get(id).is_some_and(|person| !state.is_off(person, source))
-        });
+        let named = named
+            .iter()
+            .filter(|(source, id)| state.people.get(id).is_some_and(|person| !state.is_off(person, source)));
         with_address.chain(named.map(|(_, id)| id)).map(|id| state.identity.person(id).clone()).collect()
     }
 
