@@ -52,7 +52,11 @@ pub(super) async fn ask(
         (Some(device), None, None, None) => by_device(&view.state, device),
         (None, Some(serial), None, None) => by_serial(&view.state, serial),
         (None, None, Some(certificate), None) => by_certificate(&api, &view, certificate),
-        (None, None, None, Some(user)) => by_user(&api, &view.state, user),
+        (None, None, None, Some(user)) => {
+            // Who is called what is looked up in everybody after a start.
+            let (there, view, user) = (api.clone(), view.clone(), user.clone());
+            api.beside(move || by_user(&there, &view.state, &user)).await?
+        }
         _ => {
             let problem =
                 Problem::field("", "exactly one of `device`, `serial`, `certificate` and `user` has to be named");
