@@ -190,22 +190,25 @@ fn by_person(state: &World, id: &PersonId) -> Option<Meant> {
 /// What is decided of a device: what is known already where nothing has changed since, else worked out now, where not too many ask that.
 async fn known(api: &Api, view: &Arc<View>, record: &Arc<DeviceRecord>, now: Timestamp) -> Known {
     let state = &view.state;
-    let Some(terms) = Terms::in_force(state) else {
+    if state.policy.is_none() {
         return Known::of(state, record, Err(Undecided::NoPolicy));
-    };
+    }
     let row = view.board.row(&record.id);
-    let known = row.map(|row| Decided::of(state, record, &row.slots, row.at, row.next_change));
-    let behind = row.is_none_or(|row| {
-        row.revision != state.revision()
+    let known = row.map(|row| {
+        let behind = row.revision != state.revision()
             || state.revised_for(record).max(state.revised_for_all()) > row.basis
-            || row.next_change.is_some_and(|change| change <= now)
+            || row.next_change.is_some_and(|change| change <= now);
+        Decided { behind, ..Decided::of(state, record, &row.slots, row.at, row.next_change) }
     });
-    if let Some(decided) = known.clone().filter(|_| !behind) {
-        return Known::of(state, record, Ok(decided));
+    if known.as_ref().is_some_and(|known| !known.behind) {
+        return Known::of(state, record, known.ok_or(Undecided::NotYet));
     }
     let failed = view.board.failure(&record.id).is_some();
     // Deciding what has failed would fail again.
-    if !failed && let Ok(_leave) = api.inner.deciding.clone().try_acquire_owned() {
+    if !failed
+        && let Some(terms) = Terms::in_force(state)
+        && let Ok(_leave) = api.inner.deciding.clone().try_acquire_owned()
+    {
         let (asked, there) = (record.clone(), view.clone());
         let evaluation = api.beside(move || Evaluator::default().evaluate(&there.state, &terms, &asked, now)).await;
         if let Ok(Evaluation { slots, at, next_change, .. }) = evaluation {
@@ -213,7 +216,7 @@ async fn known(api: &Api, view: &Arc<View>, record: &Arc<DeviceRecord>, now: Tim
         }
     }
     let undecided = if failed { Undecided::Failed } else { Undecided::NotYet };
-    Known::of(state, record, known.map(|known| Decided { behind: true, ..known }).ok_or(undecided))
+    Known::of(state, record, known.ok_or(undecided))
 }
 
 /// Decides, signs, and answers.
