@@ -53,9 +53,9 @@ impl<T: JsonSchema> ToSchema for Page<T> {
 }
 
 wire! {
-    Applied, Assignment, Brake, Device, DeviceDecisions, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
-    GateAnswered, GiveBack, Health, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewSubscription, NewToken,
-    Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, Problem, ReleaseAndWhy, Replay, Replayed, RootEnvelope, Settings, StreamPage, Subscription, SubscriptionMade, TokenMade, Trust,
+    Applied, AskPosture, Assignment, Brake, Device, DeviceDecisions, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
+    GateAnswered, GiveBack, Health, KeySet, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewSubscription, NewToken,
+    Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, PostureSaid, Problem, ReleaseAndWhy, Replay, Replayed, RootEnvelope, Settings, StreamPage, Subscription, SubscriptionMade, TokenMade, Trust,
     WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;
     AdvisorySaid, BudgetSaid, DeadLetter, DeliverySaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid, SourceSaid, Subscription,
     TitleSummary, Token, Webhook,

@@ -14,5 +14,6 @@ pub mod engine;
 pub mod facts;
 pub mod plan;
 pub mod policy;
+pub mod posture;
 pub mod rollout;
 pub mod world;

@@ -110,6 +110,7 @@ async fn reads(devices: usize) {
         ("the last 50 devices", page(&format!("&cursor={}", cursor(&last))), 5.0),
         ("one device", one.clone(), 1.0),
         ("its decisions", format!("{one}/decisions"), 1.0),
+        ("how it stands, signed (`/posture`)", format!("{one}/posture"), 50.0),
         ("100 devices of `platform=linux` (a third)", page("&platform=linux"), 5.0),
         ("100 devices of `platform=freebsd` (1 of 10,000)", page("&platform=freebsd"), 5.0),
         ("`platform=ios` (none)", page("&platform=ios"), 5.0),

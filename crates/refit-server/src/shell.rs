@@ -32,7 +32,10 @@ use replay::Past;
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -67,6 +70,8 @@ struct Shared {
     settled: watch::Sender<u64>,
     /// Why the shell has ended.
     ended: watch::Sender<Option<SmolStr>>,
+    /// Whether the last thing that was to be written could not be.
+    unwritable: AtomicBool,
     effects: Effects,
     metrics: Metrics,
     runtime: tokio::runtime::Handle,
@@ -189,6 +194,7 @@ impl Shell {
             head: watch::channel(state.seq).0,
             settled: watch::channel(0).0,
             ended: watch::channel(None).0,
+            unwritable: AtomicBool::new(false),
             metrics: Metrics::default(),
             runtime: tokio::runtime::Handle::current(),
             store,
@@ -281,6 +287,13 @@ impl Shell {
     /// Why the shell has ended, once it has: it was closed, or another server has taken over.
     pub fn ended(&self) -> watch::Receiver<Option<SmolStr>> {
         self.inner.shared.ended.subscribe()
+    }
+
+    /// Whether nothing can be written: this server is no longer the one that writes, or the log could not be written when it was last tried.
+    /// What readers see may be older than it seems then.
+    pub fn read_only(&self) -> bool {
+        let shared = &self.inner.shared;
+        shared.unwritable.load(Ordering::Relaxed) || shared.ended.borrow().is_some()
     }
 
     /// Ends the shell: what was handed over before is still done, everything later is refused with `why`.

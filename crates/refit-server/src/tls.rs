@@ -11,7 +11,7 @@ use rcgen::{
 };
 use rustls::{
     RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
     server::{ProducesTickets, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use serde::{Deserialize, Serialize};
@@ -138,6 +138,19 @@ impl Clients {
             .map_err(|error| TlsError::Use(rustls::Error::General(error.to_string())))?;
         Ok(Clients { verifier, tickets: rustls::crypto::ring::Ticketer::new()? })
     }
+}
+
+/// Whether a certificate is one for clients that this authority has signed, and its time has come and is not over. TLS asks the same of who
+/// connects; this is for one that somebody else was shown and hands on.
+pub fn is_clients(authority: &CertificateDer<'static>, certificate: &CertificateDer<'_>, now: Timestamp) -> bool {
+    let mut roots = RootCertStore::empty();
+    let verifier = match roots.add(authority.clone()) {
+        Ok(()) => WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build(),
+        Err(_) => return false,
+    };
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    verifier.is_ok_and(|verifier| verifier.verify_client_cert(certificate, &[], now).is_ok())
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

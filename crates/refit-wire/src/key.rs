@@ -38,6 +38,11 @@ impl PublicKey {
         KeyId(Digest::of(self.0.as_bytes()))
     }
 
+    /// Its 32 bytes.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     /// Whether `signature` is this key's over `message`. Strict (`verify_strict`): one signature has one form.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         ed25519_dalek::Signature::from_slice(signature)

@@ -62,6 +62,11 @@ impl Client {
         }
     }
 
+    /// How a device, or a person's devices, stand, for whoever asks before somebody is let in.
+    pub fn posture(&self, about: &AskPosture) -> Result<PostureSaid, ClientError> {
+        self.post("/api/v1/posture", Some(about))
+    }
+
     /// How the server is.
     pub fn health(&self) -> Result<Health, ClientError> {
         self.get("/readyz", &[])

@@ -119,7 +119,7 @@ impl State {
     }
 
     /// Whether any source says that an address is somebody's now.
-    fn vouches(&self, person: &PersonRecord, address: &str) -> bool {
+    pub fn vouches(&self, person: &PersonRecord, address: &str) -> bool {
         let says = |reference: &SmolStr| match self.personal.get(reference) {
             Some(Plain::Text(said)) => said.eq_ignore_ascii_case(address),
             _ => false,

@@ -57,6 +57,8 @@ pub enum Scope {
     Rollouts,
     /// Restarting by the FleetLock protocol, one after the other: nothing else.
     FleetLock,
+    /// Asking how a device, or a person's devices, stand before somebody is let in: nothing else.
+    Posture,
     /// Stopping everything, and going on.
     Brake,
     /// Making and revoking tokens, erasing people, changing settings.
@@ -65,7 +67,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 12] = [
+    pub const ALL: [Scope; 13] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -76,6 +78,7 @@ impl Scope {
         Scope::Signals,
         Scope::Rollouts,
         Scope::FleetLock,
+        Scope::Posture,
         Scope::Brake,
         Scope::Admin,
     ];

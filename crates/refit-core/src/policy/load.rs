@@ -8,6 +8,7 @@ use super::{
         organization::OrganizationDocument,
         outside::{GoalDocument, GuaranteeDocument, IdentitiesDocument, SourceDocument, TargetSystemDocument},
         policy::{BlockDocument, ExceptionDocument, PolicyDocument},
+        posture::PostureDocument,
         scalars::FORMATS,
         test::TestDocument,
         title::TitleDocument,
@@ -60,6 +61,8 @@ pub struct Documents {
     pub guarantees: Vec<Written<GuaranteeDocument>>,
     /// `mandate:`
     pub mandates: Vec<Written<MandateDocument>>,
+    /// `posture:`
+    pub postures: Vec<Written<PostureDocument>>,
     /// `test:`
     pub tests: Vec<Written<TestDocument>>,
     /// Kind and name of documents that are there and have mistakes: what others say of them is not wrong for that.
@@ -118,6 +121,7 @@ impl Documents {
             Kind::Goal => decode(&mut self.goals, &SHAPES.goal, node, at, diagnostics),
             Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, at, diagnostics),
             Kind::Mandate => decode(&mut self.mandates, &SHAPES.mandate, node, at, diagnostics),
+            Kind::Posture => decode(&mut self.postures, &SHAPES.posture, node, at, diagnostics),
             Kind::Test => {
                 // Half a world proves nothing.
                 let read = decode(&mut self.tests, &SHAPES.test, node, at, diagnostics);
@@ -213,6 +217,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| Shapes {
     goal: Shape::new(FORMATS),
     guarantee: Shape::new(FORMATS),
     mandate: Shape::new(FORMATS),
+    posture: Shape::new(FORMATS),
     test: Shape::new(FORMATS),
 });
 
@@ -228,6 +233,7 @@ struct Shapes {
     goal: Shape<GoalDocument>,
     guarantee: Shape<GuaranteeDocument>,
     mandate: Shape<MandateDocument>,
+    posture: Shape<PostureDocument>,
     test: Shape<TestDocument>,
 }
 

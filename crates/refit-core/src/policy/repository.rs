@@ -7,6 +7,7 @@ use super::{
         policy::{
             AfterDue, AtDue, DisruptionDocument, ExperienceDocument, Mode, PackagesDocument, Presence, RestartMode,
         },
+        posture::{Access, AccessOrKnown, HeldUpdates, HowMany},
         scalars::{Day, Share, When},
         title::{System as Names, TitleDocument},
     },
@@ -59,6 +60,8 @@ pub struct Repository {
     pub exceptions: Vec<Exception>,
     /// What the organisation signs besides; `None` where no document says it.
     pub mandate: Option<MandateTerms>,
+    /// What whoever asks before somebody is let in is answered, by name.
+    pub postures: Vec<Posture>,
     /// Systems that configuration is written to, by name.
     pub targets: Vec<TargetSystem>,
     /// Titles by id: the catalog's and the repository's own.
@@ -82,6 +85,102 @@ pub struct TargetSystem {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Where it is written.
     pub origin: Origin,
+}
+
+/// What whoever asks how a device stands, before somebody is let in, is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posture {
+    /// Its name; empty where the repository has none for whoever asks.
+    pub name: SmolStr,
+    /// Where it is written; `None` where it is not.
+    pub origin: Option<Origin>,
+    /// Who answers for it.
+    pub owner: Option<SmolStr>,
+    /// Why it is as it is.
+    pub why: Option<SmolStr>,
+    /// The tokens whose questions it answers, by name; empty is those that no other one names.
+    pub callers: BTreeSet<SmolStr>,
+    /// What becomes of what is overdue.
+    pub strategy: Strategy,
+    /// For how long after its due time an update is warned of and does not block.
+    pub tolerate: SignedDuration,
+    /// What becomes of an overdue update that something keeps from being made.
+    pub held: HeldUpdates,
+    /// How many of a person's devices have to be in order.
+    pub devices: HowMany,
+    /// For how long an answer may be kept.
+    pub keep: SignedDuration,
+    /// What is answered where it is not known how a device stands.
+    pub answers: Answers,
+}
+
+/// What becomes of what is overdue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// It is told, and everybody is let in.
+    Tell,
+    /// People are warned, and let in.
+    Warn,
+    /// People are warned, and not let in from this day on, where the device is.
+    WarnThenBlock(Day),
+    /// Nobody is let in with it.
+    Block,
+}
+
+/// What is answered where it is not known how a device stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// No managed device is meant, or more than one.
+    pub unknown_device: Access,
+    /// Nobody who is known is meant, or more than one.
+    pub unknown_person: Access,
+    /// A person who has no managed device.
+    pub no_device: Access,
+    /// Nothing has been decided of the device yet.
+    pub starting: Access,
+    /// Two machines report as this device.
+    pub quarantined: AccessOrKnown,
+    /// What policies go by is too old, or missing.
+    pub stale: AccessOrKnown,
+    /// The server can write nothing.
+    pub read_only: AccessOrKnown,
+}
+
+impl Default for Answers {
+    fn default() -> Answers {
+        Answers {
+            // Of what is not managed nobody can say that it is patched.
+            unknown_device: Access::Block,
+            unknown_person: Access::Block,
+            // Who has just joined has none yet.
+            no_device: Access::Warn,
+            // That is the server's fault, and soon over.
+            starting: Access::Allow,
+            quarantined: AccessOrKnown::Block,
+            // Who is back from a long absence has to be let in to get the updates.
+            stale: AccessOrKnown::Warn,
+            read_only: AccessOrKnown::AsKnown,
+        }
+    }
+}
+
+impl Default for Posture {
+    /// What is answered where nothing is written.
+    fn default() -> Posture {
+        Posture {
+            name: SmolStr::default(),
+            origin: None,
+            owner: None,
+            why: None,
+            callers: BTreeSet::new(),
+            strategy: Strategy::Tell,
+            tolerate: SignedDuration::ZERO,
+            held: HeldUpdates::default(),
+            devices: HowMany::default(),
+            keep: SignedDuration::from_mins(5),
+            answers: Answers::default(),
+        }
+    }
 }
 
 /// What the organisation signs besides its policies.
@@ -503,6 +602,12 @@ impl Repository {
         Some(format!(
             "Here it is the package {package}: whose build that is, its name does not say, and policies speak of it as `{package}`."
         ))
+    }
+
+    /// What a token of this name is answered: what names it, or what names nobody; `None` where neither is written.
+    pub fn posture(&self, caller: &str) -> Option<&Posture> {
+        let named = self.postures.iter().find(|posture| posture.callers.contains(caller));
+        named.or_else(|| self.postures.iter().find(|posture| posture.callers.is_empty()))
     }
 
     /// The policy of that name.

@@ -8,7 +8,7 @@ use super::{
     authority::hex,
     refused::{Code, Refused},
 };
-use crate::{api::auth::origin, shell::View};
+use crate::{api::auth::origin, shell::View, tls::is_clients};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -17,6 +17,7 @@ use axum_server::tls::TlsInfo;
 use jiff::Timestamp;
 use refit_core::control::{Actor, Bearer, DeviceRecord, Scope};
 use refit_model::DeviceId;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
@@ -58,6 +59,25 @@ impl Peer {
         let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
         let name = certificate.subject().iter_common_name().next()?.as_str().ok()?;
         Some(Peer { device: DeviceId::new(name), serial: hex(certificate.raw_serial()) })
+    }
+}
+
+impl Agents {
+    /// The device of a certificate (PEM) that somebody was shown and hands on. The error says why it is none that counts.
+    ///
+    /// Who hands it on has to have seen that the other end has the key: nothing here can.
+    pub(crate) fn device_of(&self, view: &View, pem: &str, now: Timestamp) -> Result<Arc<DeviceRecord>, &'static str> {
+        let given = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| "this is no certificate (PEM)")?;
+        if !is_clients(self.inner.authority.certificate(), &given, now) {
+            return Err("this certificate is none of this server's for devices, or its time is over");
+        }
+        let peer = Peer::read(&given).ok_or("the certificate names no device")?;
+        let device = view.state.identity.device(&peer.device);
+        let record = view.state.device(device).ok_or("the device of this certificate is not managed")?;
+        match view.state.agents.certificate(device, &peer.serial, now) {
+            Some(_) => Ok(record.clone()),
+            None => Err("this certificate was revoked or replaced"),
+        }
     }
 }
 

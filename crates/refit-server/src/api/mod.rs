@@ -24,6 +24,7 @@ mod page;
 mod people;
 mod plans;
 mod policies;
+mod posture;
 mod problem;
 mod rate;
 mod releases;
@@ -63,6 +64,8 @@ pub struct Options {
     pub plan_timeout: Duration,
     /// How much long work (plans, explanations of the past) runs at once.
     pub long_work: usize,
+    /// How many devices are decided at once for whoever asks how they stand, where that is not known already.
+    pub decided_at_once: usize,
     /// How asking for signals went.
     pub troubles: Troubles,
     /// What sends business events to subscriptions; `None` where nothing does.
@@ -78,6 +81,7 @@ impl Default for Options {
             longest_wait: layers::WAIT_LONGEST,
             plan_timeout: Duration::from_secs(600),
             long_work: 2,
+            decided_at_once: 4,
             troubles: Troubles::default(),
             deliveries: None,
         }
@@ -99,9 +103,10 @@ struct Inner {
     /// The end of the log, read once for all who follow it.
     tail: events::Tail,
     long_work: Arc<tokio::sync::Semaphore>,
+    deciding: Arc<tokio::sync::Semaphore>,
     /// Held while something is compared with what is so, and written.
     compared: tokio::sync::Mutex<()>,
-    /// The people of whom identity providers speak.
+    /// The people whom somebody names by an address or the name of an account.
     directory: scim::Directory,
 }
 
@@ -110,10 +115,11 @@ impl Api {
     pub fn new(shell: Shell, agents: Agents, options: Options) -> Api {
         let rates = rate::Rates::new(options.requests_per_second, options.burst);
         let long_work = Arc::new(tokio::sync::Semaphore::new(options.long_work));
+        let deciding = Arc::new(tokio::sync::Semaphore::new(options.decided_at_once));
         let metrics = Metrics::new();
         let (compared, directory) = (tokio::sync::Mutex::new(()), scim::Directory::default());
         let tail = events::Tail::default();
-        let inner = Inner { shell, agents, options, metrics, rates, tail, long_work, compared, directory };
+        let inner = Inner { shell, agents, options, metrics, rates, tail, long_work, deciding, compared, directory };
         Api { inner: Arc::new(inner) }
     }
 
@@ -156,6 +162,9 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(devices::receipt))
         .routes(routes!(devices::assignment, devices::assign))
         .routes(routes!(devices::lift_quarantine))
+        .routes(routes!(posture::ask))
+        .routes(routes!(posture::of_device))
+        .routes(routes!(posture::of_person))
         .routes(routes!(people::list))
         .routes(routes!(people::get, people::observe, people::erase))
         .routes(routes!(sources::list))
@@ -218,6 +227,7 @@ fn open() -> OpenApiRouter<Api> {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::document))
+        .routes(routes!(posture::keys))
 }
 
 /// The whole API, ready to be served.

@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -325,6 +325,10 @@ impl Writer {
             let begun = Instant::now();
             let appended = self.shared.store.append(self.shared.fence, self.state.seq, batch).await;
             self.shared.metrics.append_seconds.observe(begun.elapsed().as_secs_f64());
+            let lost = |error: &AppendError| {
+                matches!(error, AppendError::Store(_) | AppendError::Moved { .. } | AppendError::Fenced)
+            };
+            self.shared.unwritable.store(appended.as_ref().is_err_and(lost), Ordering::Relaxed);
             if let Err(error) = appended {
                 self.shared.metrics.failed_appends.inc();
                 self.shared.effects.erasing().retain(|person| !erasing.contains(person));

@@ -10,4 +10,5 @@ mod enrolment;
 mod groups;
 mod lives;
 mod merged;
+mod posture;
 mod server;

@@ -14,6 +14,7 @@ mod paging;
 mod past;
 mod people;
 mod plans;
+mod posture;
 mod rollouts;
 mod schemathesis;
 mod scim;

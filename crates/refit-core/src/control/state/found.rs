@@ -1,7 +1,10 @@
 //! Finding devices without looking at all of them. It is worked out from the devices, and is in no snapshot.
 
 use super::{DeviceRecord, State};
-use crate::control::{device_index::DeviceIndex, device_set::DeviceSet};
+use crate::{
+    control::{device_index::DeviceIndex, device_set::DeviceSet},
+    facts::{FieldRef, mapping::KeyKind},
+};
 use imbl::OrdSet;
 use refit_model::{DeviceId, PersonId, TitleId};
 use smol_str::SmolStr;
@@ -13,6 +16,8 @@ use std::{
 
 /// The field by which people look for devices most.
 const PLATFORM: &str = "device.platform";
+/// The field by which people and programs name a device that they hold in their hands.
+const SERIAL: &str = "device.serial";
 
 /// Which devices have what. Only those under [`Found::managed`] are managed; the others are of all that were ever enrolled.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +27,7 @@ pub struct Found {
     platforms: DeviceIndex<SmolStr>,
     people: DeviceIndex<PersonId>,
     names: OrdSet<(SmolStr, u32)>,
+    serials: OrdSet<(SmolStr, u32)>,
 }
 
 impl Found {
@@ -63,6 +69,12 @@ impl Found {
         from.take_while(move |(name, _)| name.starts_with(begin)).map(|(_, index)| *index).take(most + 1)
     }
 
+    /// The devices that some source says to have this serial number, by index.
+    fn with_serial(&self, serial: &SmolStr) -> impl Iterator<Item = u32> {
+        let from = self.serials.range((serial.clone(), 0)..);
+        from.take_while(move |(known, _)| known == serial).map(|(_, index)| *index)
+    }
+
     /// Which devices have which titles.
     pub fn titles(&self) -> &DeviceIndex<TitleId> {
         &self.titles
@@ -78,6 +90,7 @@ impl Found {
         record.installs.keys().for_each(|slot| self.titles.insert(&slot.title, record.index));
         platforms(record).iter().for_each(|platform| self.platforms.insert(platform, record.index));
         record.person.iter().for_each(|person| self.people.insert(person, record.index));
+        self.said_serials(record.index, &BTreeSet::new(), &serials(record));
     }
 
     pub(super) fn managed_again(&mut self, index: u32) {
@@ -101,6 +114,21 @@ impl Found {
         before.difference(now).for_each(|platform| self.platforms.remove(platform, index));
         now.difference(before).for_each(|platform| self.platforms.insert(platform, index));
     }
+
+    pub(super) fn said_serials(&mut self, index: u32, before: &BTreeSet<SmolStr>, now: &BTreeSet<SmolStr>) {
+        for serial in before.difference(now) {
+            self.serials.remove(&(serial.clone(), index));
+        }
+        for serial in now.difference(before) {
+            self.serials.insert((serial.clone(), index));
+        }
+    }
+}
+
+/// The serial numbers that sources say a device to have, written in one way. What many devices have is none.
+pub(super) fn serials(record: &DeviceRecord) -> BTreeSet<SmolStr> {
+    let said = record.facts.get(SERIAL).into_iter().flat_map(|said| said.values());
+    said.filter_map(|value| KeyKind::Serial.written(&value.to_string()).ok()).collect()
 }
 
 /// The platforms that sources say a device to be on.
@@ -134,6 +162,24 @@ impl State {
         let mut named = named.filter_map(managed);
         // One that was merged into another of the same name is the other.
         named.next().filter(|first| named.all(|other| other.index == first.index))
+    }
+
+    /// The managed devices that have this serial number: all sources say so, or the one that the policy trusts most. That another one says so of
+    /// a device does not count: a device can't take the number of another.
+    pub fn with_serial(&self, serial: &str) -> Vec<&Arc<DeviceRecord>> {
+        let Ok(serial) = KeyKind::Serial.written(serial) else { return Vec::new() };
+        let said = self.found.with_serial(&serial).filter_map(|index| self.at_index(index));
+        let managed = said.filter(|device| device.retired.is_none());
+        let is_ranked = self
+            .policy
+            .as_ref()
+            .is_some_and(|policy| policy.repository.authority.order.contains_key(&FieldRef::device("serial")));
+        let trusted = |device: &&Arc<DeviceRecord>| {
+            let first = self.plain_fact(device, SERIAL).filter(|_| is_ranked);
+            let first = first.and_then(|said| KeyKind::Serial.written(&said).ok());
+            first.is_some_and(|said| said == serial) || serials(device).len() == 1
+        };
+        managed.filter(trusted).collect()
     }
 
     /// The devices whose id or name begins so, retired ones among them; `None` where they are more than `most`.
@@ -215,6 +261,59 @@ mod tests {
         assert_eq!(called("b-lap"), None);
         state.add(DeviceRecord::new("d".into(), 4, Some("x".into()), Timestamp::UNIX_EPOCH, 1));
         assert!(state.device_called("x").is_none());
+    }
+
+    #[test]
+    fn devices_are_found_by_the_serial_number_that_the_most_trusted_source_says() {
+        let mut state = State::default();
+        for (index, (id, said)) in [
+            ("a", vec![("agent", "C02XK1"), ("jamf", "C02XK1")]),
+            ("b", vec![("agent", "pf3kx2"), ("jamf", "PF3KX3")]),
+            ("c", vec![("agent", "to be filled by O.E.M.")]),
+            ("d", vec![("agent", "S1")]),
+            ("e", vec![("agent", "S1")]),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let index = u32::try_from(index).unwrap();
+            let mut record = DeviceRecord::new(id.into(), index, None, Timestamp::UNIX_EPOCH, 1);
+            let mut facts = crate::control::Sorted::default();
+            for (source, serial) in said {
+                facts.insert(source.into(), crate::control::Plain::Text(serial.into()));
+            }
+            record.facts.insert(SERIAL.into(), facts);
+            state.add(record);
+        }
+        let mut repository = crate::policy::repository::Repository::default();
+        let order = vec!["jamf".into(), "agent".into()];
+        repository.authority.order.insert(FieldRef::device("serial"), order);
+        let found = |state: &State, serial: &str| {
+            state.with_serial(serial).iter().map(|device| device.id.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        for again in [false, true] {
+            if again {
+                state.find_again();
+            }
+            assert_eq!(found(&state, " c02xk1 "), "a");
+            assert_eq!(found(&state, "C02XK"), "");
+            assert_eq!(found(&state, "To Be Filled By O.E.M."), "");
+            assert_eq!(found(&state, "S1"), "d e");
+            // As long as nobody says whom to believe, neither is.
+            assert_eq!(found(&state, "PF3KX2"), "");
+            assert_eq!(found(&state, "PF3KX3"), "");
+        }
+        state.policy = Some(Arc::new(crate::control::InForce {
+            revision: 1,
+            since: Timestamp::UNIX_EPOCH,
+            by_event: 1,
+            policy_hash: "hash".into(),
+            files: "files".into(),
+            plan: "plan".into(),
+            repository: Arc::new(repository),
+        }));
+        assert_eq!(found(&state, "PF3KX2"), "");
+        assert_eq!(found(&state, "PF3KX3"), "b");
     }
 
     #[test]

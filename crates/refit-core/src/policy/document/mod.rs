@@ -7,6 +7,7 @@ pub mod mandate;
 pub mod organization;
 pub mod outside;
 pub mod policy;
+pub mod posture;
 pub mod scalars;
 pub mod test;
 pub mod title;
@@ -38,13 +39,15 @@ pub enum Kind {
     Guarantee,
     /// [`mandate::MandateDocument`]
     Mandate,
+    /// [`posture::PostureDocument`]
+    Posture,
     /// [`test::TestDocument`]
     Test,
 }
 
 impl Kind {
     /// All kinds, in the order in which help texts list them.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Organization,
         Kind::Policy,
         Kind::Block,
@@ -56,6 +59,7 @@ impl Kind {
         Kind::Goal,
         Kind::Guarantee,
         Kind::Mandate,
+        Kind::Posture,
         Kind::Test,
     ];
 
@@ -73,6 +77,7 @@ impl Kind {
             Kind::Goal => "goal",
             Kind::Guarantee => "guarantee",
             Kind::Mandate => "mandate",
+            Kind::Posture => "posture",
             Kind::Test => "test",
         }
     }
@@ -99,6 +104,7 @@ impl Kind {
             Kind::Goal => of::<outside::GoalDocument>(),
             Kind::Guarantee => of::<outside::GuaranteeDocument>(),
             Kind::Mandate => of::<mandate::MandateDocument>(),
+            Kind::Posture => of::<posture::PostureDocument>(),
             Kind::Test => of::<test::TestDocument>(),
         }
     }

@@ -7,6 +7,7 @@ mod organization;
 mod outside;
 mod package;
 mod policy;
+mod posture;
 mod terms;
 mod title;
 
@@ -76,6 +77,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         repository.exceptions.extend(exception.filter(|_| written.mistakes.is_empty()));
     }
     repository.mandate = resolver.mandate(documents, &repository);
+    repository.postures = resolver.postures(documents);
     // Neither the order of files nor that of documents may matter.
     repository.policies.sort_by(|a, b| a.name.cmp(&b.name));
     repository.blocks.sort_by(|a, b| a.name.cmp(&b.name));
@@ -105,6 +107,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
             blocks: read.blocks,
             exceptions: read.exceptions,
             mandate: read.mandate,
+            postures: read.postures,
             targets: read.targets,
             ..Repository::default()
         };

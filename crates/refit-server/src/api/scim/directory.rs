@@ -86,6 +86,26 @@ impl Directory {
         self.with(state, |index| index.addresses.get(&address.to_lowercase()).into_iter().flatten().cloned().collect())
     }
 
+    /// The people whom a text names now: by their address, or by the name of their account at a provider.
+    pub(in super::super) fn called(&self, state: &State, name: &str) -> BTreeSet<PersonId> {
+        let name = name.trim().to_lowercase();
+        let (with_address, named) = self.with(state, |index| {
+            let with_address: Vec<PersonId> = index.addresses.get(&name).into_iter().flatten().cloned().collect();
+            let sources = index.of_source.keys();
+            let named = sources
+                .filter_map(|source| Some((source.clone(), index.named.get(&(source.clone(), name.clone()))?.clone())));
+            (with_address, named.collect::<Vec<_>>())
+        });
+        let with_address = with_address.iter().filter(|id| {
+            // Whoever has given it up is named by it no more.
+            state.people.get(*id).is_some_and(|person| state.vouches(person, &name))
+        });
+        let named = named
+            .iter()
+            .filter(|(source, id)| state.people.get(id).is_some_and(|person| !state.is_off(person, source)));
+        with_address.chain(named.map(|(_, id)| id)).map(|id| state.identity.person(id).clone()).collect()
+    }
+
     /// The people of whom a source has a resource, in the order of their ids.
     pub(super) fn of_source(&self, state: &State, source: &str) -> Vec<PersonId> {
         self.with(state, |index| index.of_source.get(source).into_iter().flatten().cloned().collect())
@@ -205,6 +225,8 @@ mod tests {
         says(&mut state, "p1", "ada");
         assert_eq!(directory.named(&state, &okta, "ada"), Some(PersonId::new("p1")));
         assert_eq!(directory.named(&state, &okta, "ada.l"), Some(PersonId::new("p2")));
+        assert_eq!(directory.called(&state, " Ada.L "), BTreeSet::from([PersonId::new("p2")]));
+        assert_eq!(directory.called(&state, "eve"), BTreeSet::new());
         assert_eq!(directory.of_source(&state, "okta"), ["p1", "p2"].map(PersonId::new));
         state.people.remove(&PersonId::new("p1"));
         assert_eq!(directory.named(&state, &okta, "ada"), None);

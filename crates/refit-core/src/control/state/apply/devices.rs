@@ -1,6 +1,6 @@
 //! Devices: what sources say of them, presence and absences, receipts.
 
-use super::super::{AbsenceRecord, DeviceRecord, InForce, Installed, Receipt, State, Tried, found::platforms};
+use super::super::{AbsenceRecord, DeviceRecord, InForce, Installed, Receipt, State, Tried, found};
 use crate::control::{
     entry::{InstallEntry, ReceiptResult, SlotName},
     event::{ComplaintReceived, DeviceObserved, PresenceSeen, ReceiptReceived},
@@ -36,7 +36,8 @@ impl State {
         if let Some(index) = observer.map(|device| device.index) {
             self.returned(seq, index, at);
         }
-        let before = self.devices.get(&observed.device).map(|device| platforms(device)).unwrap_or_default();
+        let known = self.devices.get(&observed.device);
+        let before = known.map(|device| (found::platforms(device), found::serials(device))).unwrap_or_default();
         self.change(&observed.device, |device| {
             for (field, value) in &observed.facts {
                 let said = device.facts.entry_or_insert(field.clone(), Sorted::default);
@@ -107,7 +108,8 @@ impl State {
             let newest = || newest_install(self.policy.as_deref(), device, title);
             self.rollouts.put_back(title, device.index, newest);
         }
-        self.found.said_platforms(device.index, &before, &platforms(device));
+        self.found.said_platforms(device.index, &before.0, &found::platforms(device));
+        self.found.said_serials(device.index, &before.1, &found::serials(device));
         for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
             // Another slot may still have the title.
             let from = SlotName::of(title.clone());

@@ -4,7 +4,10 @@
 //! can know (installs, check-ins, receipts) is that of the agent that is there now, so that of the device that comes, where that is the one
 //! that lives. A split gives it back.
 
-use super::super::{DeviceRecord, State, found::platforms};
+use super::super::{
+    DeviceRecord, State,
+    found::{platforms, serials},
+};
 use crate::control::{
     entry::{Plain, SlotName},
     event::{DeviceMerged, DeviceSplit},
@@ -122,6 +125,7 @@ impl State {
         old.difference(&new).for_each(|title| self.found.has_title(now.index, title, false));
         new.difference(&old).for_each(|title| self.found.has_title(now.index, title, true));
         self.found.said_platforms(now.index, &platforms(&before), &platforms(&now));
+        self.found.said_serials(now.index, &serials(&before), &serials(&now));
         let id = now.id.clone();
         self.change(&id, |record| *record = now);
     }
