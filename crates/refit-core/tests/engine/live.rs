@@ -122,6 +122,10 @@ fn world_change(engine: &Engine, repository: &Repository, dice: &mut Dice) -> Wo
         4 => WorldChange::Found(title, found(release.version, &["early", "broad", "canary"], dice)),
         5 | 6 if !snapshots.is_empty() => {
             let (policy, every, rollout) = dice.of(&snapshots);
+            // What moves in snapshots are packages of an archive.
+            let packages: Vec<TitleId> = titles.into_iter().filter(|title| title.package().is_some()).collect();
+            let title = dice.of(&packages);
+            let release: Release = dice.of(world.releases(&title));
             let taken = snapshot_after(every, release.published);
             let version = Version::parse(Scheme::Generic, &snapshot_name(taken)).unwrap();
             let rings: Vec<&str> = repository.rollouts[&rollout].rings.iter().map(|ring| ring.name.as_str()).collect();
