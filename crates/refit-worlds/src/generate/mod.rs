@@ -219,7 +219,8 @@ mod tests {
         // And so the devices say it.
         let said = |number: u32| {
             let device = synthetic.device(number);
-            (format!("{:?}", device.facts.said(&FieldRef::device("serial"))), device.identity_in_doubt)
+            let serial = device.facts.said(&FieldRef::device("serial"));
+            (format!("{:?}", serial[0].value), device.identity_in_doubt)
         };
         let ((one, in_doubt), (other, too)) = (said(shared[0]), said(shared[1]));
         assert!(one.contains("S0") && one == other && in_doubt && too, "{one} {other}");
