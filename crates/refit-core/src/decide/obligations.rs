@@ -121,6 +121,8 @@ pub(super) fn duties<'a>(
                     (_, Some(advisory)) => advisory.affects(&release.version) == Some(false),
                     (Cause::Stale, None) => {
                         let since = arose.map_or(at, |arose| at.max(arose));
+                        // What is offered before it is published belongs to no branch until then.
+                        let since = since.max(release.published);
                         was_accepted(case, slot, policy, releases, release, since)
                     }
                     _ => true,

@@ -305,8 +305,13 @@ impl Engine {
             }
         };
         let concerned = match snapshot_policy(&title) {
-            // What a snapshot brings, and whom it stops, is of many titles.
-            Some(_) => self.titles_that(|_, title| title.package().is_some()),
+            // What a snapshot brings, and whom it stops, is of many titles: of packages, and of those that it names.
+            Some(_) => {
+                let moving = self.world.rollouts.get(&title).into_iter().flatten();
+                let moving = moving.flat_map(|state| state.releases.iter().flatten());
+                let moving: BTreeSet<&TitleId> = moving.map(|(title, _)| title).collect();
+                self.titles_that(|_, title| title.package().is_some() || moving.contains(title))
+            }
             None => vec![title],
         };
         if names {

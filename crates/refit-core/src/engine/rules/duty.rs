@@ -265,7 +265,10 @@ impl<'a> Judge<'_, 'a> {
     fn ends(&self, place: usize, release: &Release, cause: Cause<'a>, at: Timestamp) -> bool {
         match cause {
             Cause::Exposure(advisory, _) => self.track.shelf.affects(advisory, place) == Some(false),
-            Cause::Stale if !self.track.candidate.policy.accept.is_empty() => self.track.took(release, at),
+            Cause::Stale if !self.track.candidate.policy.accept.is_empty() => {
+                // Some are offered before the day of their publication: nobody could take them or leave them by then.
+                self.track.took(release, at.max(release.published))
+            }
             _ => true,
         }
     }
