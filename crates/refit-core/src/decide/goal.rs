@@ -19,8 +19,8 @@ pub(super) struct Standing<'a> {
     pub ahead: bool,
     /// The releases that it may be moved to, oldest first: those that the target allows, up to the goal.
     pub ways: Vec<&'a Release>,
-    /// Other releases that the target allows: those of branches that the goal is not in, and older ones where it does not lead down.
-    /// It may have been there once.
+    /// Other releases that the target allows: those of branches that the goal is not in, newer ones than the goal, and older ones where it
+    /// does not lead down. It may have been there once.
     pub elsewhere: Vec<&'a Release>,
     /// Whether no release that satisfies will ever be offered to this device.
     pub unsupported: bool,
@@ -61,9 +61,11 @@ pub(super) fn standing<'a>(
     let (mut ways, mut elsewhere) = (Vec::new(), Vec::new());
     for release in releases.iter().copied().filter(|release| wanted(release)) {
         let goal = goal.filter(|goal| goal.branch == release.branch);
+        // Where an older release comes later, what is the newest but one now was not so before.
+        let beyond = goal.is_none_or(|goal| release.version > goal.version && !downgrade);
         if goal.is_some_and(|goal| release.version <= goal.version && (downgrade || newer(release))) {
             ways.push(release);
-        } else if older(release) || (goal.is_none() && newer(release)) {
+        } else if older(release) || (beyond && newer(release)) {
             elsewhere.push(release);
         }
     }
@@ -97,16 +99,19 @@ fn leads_down(slot: &Slot<'_>, policy: &Policy, goal: &Release) -> bool {
 pub(super) struct GoalBranches<'a> {
     /// What is installed.
     installed: Option<&'a Version>,
+    /// Where the goal is now.
+    now: Option<&'a Release>,
     /// Since when, oldest first, and where the goal led; `None` where there was none.
     changes: Vec<(Timestamp, Option<Led<'a>>)>,
 }
 
 /// Where a goal led.
-#[derive(PartialEq)]
 struct Led<'a> {
     branch: Option<&'a BranchName>,
     /// Whether back, to what is older than the installed release.
     down: bool,
+    /// To which release of the branch, where a place among the newest is asked for that is not the first.
+    at_most: Option<&'a Version>,
 }
 
 impl<'a> GoalBranches<'a> {
@@ -121,25 +126,35 @@ impl<'a> GoalBranches<'a> {
             let first_wanted = wanted().map(|release| release.published).min();
             [line.first_published(), first_wanted, newer.map(|release| release.published).min()]
         });
-        let mut times: Vec<Timestamp> = begun.flatten().chain(last_days(case, slot, policy)).collect();
+        // The newest but one is another with each release.
+        let moves = matches!(policy.target.release, WantedRelease::Latest(back) if back > 0);
+        let every = releases.iter().filter(|_| moves).map(|release| release.published);
+        let mut times: Vec<Timestamp> = begun.flatten().chain(every).chain(last_days(case, slot, policy)).collect();
         times.sort_unstable();
         times.dedup();
         let goal_at = |at: Timestamp| {
             let published = published_by(releases, at);
             let goal = Lines::new(case, slot, &published, at).goal(case, policy, installed)?;
-            Some(Led { branch: goal.branch.as_ref(), down: leads_down(slot, policy, goal) })
+            let down = leads_down(slot, policy, goal);
+            Some(Led { branch: goal.branch.as_ref(), down, at_most: moves.then_some(&goal.version) })
         };
-        GoalBranches { installed, changes: times.into_iter().map(|at| (at, goal_at(at))).collect() }
+        let now = lines.goal(case, policy, installed);
+        GoalBranches { installed, now, changes: times.into_iter().map(|at| (at, goal_at(at))).collect() }
     }
 
     /// Whether the goal led to `release` at some time from `since` on: it came from its branch, and lay on the same side of what is
     /// installed.
     pub fn led_to(&self, release: &Release, since: Timestamp) -> bool {
         let down = self.installed.is_some_and(|installed| release.version < *installed);
-        let led = Led { branch: release.branch.as_ref(), down };
+        // Of what is beyond the goal now it has to be known how far it led.
+        let beyond = self.now.is_some_and(|goal| goal.branch == release.branch && release.version > goal.version);
+        let there = |led: &Led<'_>| {
+            let in_reach = !beyond || led.at_most.is_some_and(|most| release.version <= *most);
+            led.branch == release.branch.as_ref() && led.down == down && in_reach
+        };
         let until = self.changes.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
         let mut times = self.changes.iter().zip(until);
-        times.any(|((_, led_to), until)| led_to.as_ref() == Some(&led) && until.is_none_or(|until| until > since))
+        times.any(|((_, led_to), until)| led_to.as_ref().is_some_and(there) && until.is_none_or(|until| until > since))
     }
 }
 
