@@ -28,5 +28,5 @@ pub use keys::{Key, KeyKind, Strength};
 pub use load::load;
 pub use model::model_pages;
 pub use names::plain_name;
-pub use payload::Unreadable;
+pub use payload::{Unreadable, decoded};
 pub use reading::{Install, Maps, Quarantined, Reading, Record, Relation, Said, SetAside, Uncovered, Unlisted};
