@@ -78,6 +78,7 @@ fn record(of: Subject, id: &str, keys: &[(KeyKind, &str)], facts: &[(&str, &str)
         facts: facts.iter().map(fact).collect(),
         installs: Vec::new(),
         installs_complete: false,
+        installs_by_row: false,
         relations: Vec::new(),
     }
 }

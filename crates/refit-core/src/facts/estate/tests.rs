@@ -40,6 +40,7 @@ fn record(of: Subject, id: &str, keys: &[(KeyKind, &str)], facts: &[(&str, Optio
         facts: facts.iter().map(fact).collect(),
         installs: Vec::new(),
         installs_complete: false,
+        installs_by_row: false,
         relations: Vec::new(),
     }
 }

@@ -221,7 +221,8 @@ impl<'r> Reader<'r, '_> {
             Some(Said::Value(crate::facts::Value::Time(time))) => Some(time),
             _ => None,
         };
-        let (installs, installs_complete) = self.installs(records, scope, bases, at);
+        let parts::Installed { found: installs, complete: installs_complete, by_row: installs_by_row } =
+            self.installs(records, scope, bases, at);
         let relations = self.relations(records, scope, bases, at);
         self.reading.records.push(Record {
             records: records.name.clone(),
@@ -234,6 +235,7 @@ impl<'r> Reader<'r, '_> {
             facts,
             installs,
             installs_complete,
+            installs_by_row,
             relations,
         });
     }

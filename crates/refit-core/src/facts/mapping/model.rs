@@ -228,8 +228,12 @@ fn records(connector: &Connector, records: &RecordsDocument, fields: &Fields) ->
     }
     for installs in &records.installs {
         let there = installs.each.as_ref().map_or("record", |each| each.0.as_str());
-        let read = if installs.complete { "all that is installed" } else { "some of what is installed" };
-        row("installs", there, read, installs.meaning.as_deref().unwrap_or_default());
+        let read = match (installs.complete, &installs.complete_if) {
+            (true, _) => "all that is installed".to_owned(),
+            (false, Some(all)) => format!("all that is installed where {}", all.0),
+            (false, None) => "some of what is installed".to_owned(),
+        };
+        row("installs", there, &read, installs.meaning.as_deref().unwrap_or_default());
     }
     for relation in &records.relations {
         let keys: Vec<String> =

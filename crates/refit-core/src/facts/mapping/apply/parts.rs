@@ -11,6 +11,16 @@ use super::{Bases, Reader, entry, short};
 use crate::facts::{FieldRef, Root, Value};
 use smol_str::SmolStr;
 
+/// What a record says is installed.
+#[derive(Default)]
+pub(super) struct Installed {
+    pub found: Vec<Install>,
+    /// Whether that is all.
+    pub complete: bool,
+    /// Whether it is all with what the other records of the device say.
+    pub by_row: bool,
+}
+
 impl<'r> Reader<'r, '_> {
     /// The keys of a record. A key of a wrong type is a fault of the whole: what identifies it can't be trusted then. A value that
     /// identifies nothing is left out, and said.
@@ -84,20 +94,30 @@ impl<'r> Reader<'r, '_> {
         scope: &Scope<'r>,
         bases: &Bases,
         at: &str,
-    ) -> (Vec<Install>, bool) {
-        let (mut found, mut complete) = (Vec::new(), false);
+    ) -> Installed {
+        let Installed { mut found, mut complete, mut by_row } = Installed::default();
         for installs in &records.installs {
+            let all = installs.complete
+                || match installs.complete_if.as_ref().map_or(Ok(false), |all| all.holds(scope)) {
+                    Ok(all) => all,
+                    Err(fault) => {
+                        self.fault(records, at, bases, SetAside::Install, fault);
+                        false
+                    }
+                };
             let Some(each) = &installs.each else {
                 let inner = [scope[0].clone(), scope[1].clone(), scope[0].clone(), scope[3].clone()];
                 let place = bases.0[0].clone();
                 found.extend(self.install(records, installs, &inner, bases, place));
+                complete |= all;
+                by_row |= all;
                 continue;
             };
             let items = match self.list(records, each, scope, bases, at, SetAside::Install) {
                 Some(items) => items,
                 None => continue,
             };
-            complete |= installs.complete;
+            complete |= all;
             let path = each.path();
             found.reserve(items.len());
             for (index, item) in items.into_iter().enumerate() {
@@ -112,7 +132,7 @@ impl<'r> Reader<'r, '_> {
                 }
             }
         }
-        (found, complete)
+        Installed { found, complete, by_row }
     }
 
     fn install(
