@@ -221,6 +221,7 @@ impl Company {
             fields: &repository.fields,
             authority: &repository.authority,
             staleness: &repository.staleness,
+            zones: &repository.zones,
             now: self.shell.now,
         };
         let references = &mut self.references;

@@ -64,6 +64,7 @@ fn run(cli: &Cli, args: &EntityArgs, of: Subject) -> Result<Exit> {
         fields: &repository.fields,
         authority: &repository.authority,
         staleness: &repository.staleness,
+        zones: &repository.zones,
         now: args.now.unwrap_or_else(Timestamp::now),
     };
     let found = estate.find(of, &args.key);

@@ -239,6 +239,7 @@ impl Work {
             fields: &repository.fields,
             authority: &repository.authority,
             staleness: &repository.staleness,
+            zones: &repository.zones,
             now: self.now,
         };
         // Of a source that was never read before it is known first that it is: what it says is what it has heard.

@@ -145,6 +145,7 @@ fn system(connector: &Connector, fields: &Fields) -> String {
                 None => "no: all of it each time",
                 Some(ChangesDocument::Since(it)) if it.tells_deletions => "since a time, with deletions",
                 Some(ChangesDocument::Since(_)) => "since a time; deletions once a day",
+                Some(ChangesDocument::Listed(_)) => "since a time, by a list of ids; deletions once a day",
                 Some(ChangesDocument::Delta(it)) if it.tells_deletions => "by a token, with deletions",
                 Some(ChangesDocument::Delta(_)) => "by a token; deletions once a day",
             };

@@ -8,7 +8,7 @@ use super::super::keys::{Key, KeyKind, Strength};
 use super::super::names::plain_name;
 use super::super::reading::{Install, Relation, Said, SetAside};
 use super::{Bases, Reader, entry, short};
-use crate::facts::{FieldRef, Root, Value};
+use crate::facts::{FieldRef, Root, Value, zone_name};
 use smol_str::SmolStr;
 
 /// What a record says is installed.
@@ -78,7 +78,16 @@ impl<'r> Reader<'r, '_> {
         match converted {
             Ok(converted) => {
                 self.cover(field, source, converted.uncovered);
-                converted.said.map(|said| as_key(field, said))
+                match converted.said.map(|said| as_key(field, said)) {
+                    Some(Said::Value(Value::Text(zone))) if field.name == "timezone" => match zone_name(&zone) {
+                        Some(zone) => Some(Said::Value(Value::Text(zone))),
+                        None => {
+                            self.cover(field, source, vec![zone.to_string()]);
+                            None
+                        }
+                    },
+                    said => said,
+                }
             }
             Err(fault) => {
                 self.fault(records, at, bases, SetAside::Field(field.clone()), fault);
