@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod accounts;
 mod installs;
 mod people;
+mod zones;
 
 const POLICY: &str = "
 organization: acme

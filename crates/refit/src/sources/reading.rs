@@ -373,7 +373,10 @@ fn ids(client: &mut Client, listed: &Listed) -> Result<(Vec<String>, u32), AskEr
 fn worn(error: &AskError) -> bool {
     match error {
         AskError::Refused { status, .. } => (400..500).contains(status) && *status != 429,
-        AskError::Elsewhere { .. } | AskError::NotUnderstood { .. } | AskError::NotAnswered { .. } => true,
+        AskError::Elsewhere { .. }
+        | AskError::NotUnderstood { .. }
+        | AskError::NotAnswered { .. }
+        | AskError::Stopped { .. } => true,
         _ => false,
     }
 }

@@ -15,6 +15,16 @@ use std::collections::BTreeMap;
 /// Who says what follows from what others say.
 pub const REFIT: &str = "refit";
 
+/// The fields that follow from others of the same device or person, or of those that it has to do with.
+pub const FOLLOWS: [&str; 6] = [
+    "device.phase",
+    "device.timezone",
+    "person.departments",
+    "person.employment",
+    "person.manager",
+    "person.timezone",
+];
+
 /// Since so long a device was not seen that is absent (design: absence and arrival).
 const ABSENT_AFTER: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// For so long a device is new after it has enrolled: its first week.
