@@ -119,6 +119,9 @@ fn lines(text: &str) -> Payload<'_> {
 fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
     let (said, whole) = (separator(text), text);
     let text = said.map_or(text, |(_, rest)| rest);
+    if text.trim().is_empty() {
+        return Err(Unreadable::new("the payload is empty", "there is nothing in it"));
+    }
     let (line_before, begins) = (usize::from(said.is_some()), whole.len() - text.len());
     let first = text.lines().next().unwrap_or_default();
     let most = b",;\t".iter().max_by_key(|sign| first.bytes().filter(|byte| byte == *sign).count()).unwrap_or(&b',');

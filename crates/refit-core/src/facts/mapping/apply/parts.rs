@@ -36,7 +36,7 @@ impl<'r> Reader<'r, '_> {
             let item = source.expr.value(scope)?;
             let items = item.items().unwrap_or_else(|| vec![item]);
             for item in items.into_iter().filter(Item::is_known) {
-                let text = convert::text(item)
+                let text = convert::written(item, "a text")
                     .map_err(|why| source.expr.fault(format!("the key {}: {why}", source.kind.name())))?;
                 let strong = match &source.strong_if {
                     Some(condition) => condition.holds(scope)?,

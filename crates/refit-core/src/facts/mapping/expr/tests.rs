@@ -93,6 +93,13 @@ fn functions_do_what_the_reference_says() {
         ("time(\"23/11/2026\", \"%d/%m/%Y\")", "2026-11-23T00:00:00Z"),
         ("time(133772904000000000, \"windows\")", "2024-11-28T18:00:00Z"),
         ("time(0, \"unix_ms\")", "null"),
+        // Seconds and thousandths of one are told apart, whichever a page has.
+        ("time(1795161600000, \"unix\")", "2026-11-20T08:00:00Z"),
+        ("time(1795161600, \"unix_ms\")", "2026-11-20T08:00:00Z"),
+        ("time(\"1795161600000\", \"unix\")", "2026-11-20T08:00:00Z"),
+        ("time(1795161600.5, \"unix\")", "2026-11-20T08:00:00.5Z"),
+        ("time(86400.5, \"unix\")", "1970-01-02T00:00:00.5Z"),
+        ("time(1795161600000.5, \"unix\")", "2026-11-20T08:00:00Z"),
         ("time(\"23/11/2026\")", "fault: a time is needed, and this is \"23/11/2026\" at None"),
         ("record.big", "18446744073709551615"),
         ("lower(record.list)", "fault: a text is needed, and this is a list at Some((0, \"/list\"))"),
