@@ -85,7 +85,11 @@ impl Answer {
         payload: impl AsRef<[u8]>,
         maps: &Maps,
     ) -> Result<usize, String> {
-        let reading = mapping::read(connector, payload, maps).map_err(|unreadable| {
+        let reading = match connector.document.lists.get(list) {
+            Some(of) => mapping::read_page(connector, &of.gives, payload, maps),
+            None => mapping::read(connector, payload, maps),
+        };
+        let reading = reading.map_err(|unreadable| {
             let said = unreadable.label;
             format!("{}: {said}", unreadable.message)
         })?;

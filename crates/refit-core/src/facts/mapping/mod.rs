@@ -20,7 +20,7 @@ mod reading;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{read, try_out};
+pub use apply::{read, read_page, try_out};
 pub use compile::Connector;
 pub use draft::{Draft, Operation, draft, draft_operation, form, operations, sample};
 pub use json::Json;

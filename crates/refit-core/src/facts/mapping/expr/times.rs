@@ -51,7 +51,7 @@ impl TimeFormat {
             (_, Item::Null) => return Some(Item::Null),
             (_, Item::Time(time)) => *time,
             (_, Item::Text(text)) if never(text) => return Some(Item::Null),
-            (TimeFormat::Plain, Item::Text(text)) => parse_time(text.trim())?,
+            (TimeFormat::Plain, Item::Text(text)) => parse_time(text.trim()).or_else(|| day(text.trim()))?,
             (TimeFormat::Custom(format), Item::Text(text)) => custom(format, text.trim())?,
             (TimeFormat::Plain | TimeFormat::Custom(_), _) => return None,
             (_, number) => return self.count(number),
@@ -88,6 +88,15 @@ impl TimeFormat {
         };
         Timestamp::from_nanosecond(nanos).ok().map(Item::Time)
     }
+}
+
+/// A day with an offset behind it, as XML has it (`2026-11-23-08:00`, `2026-11-23Z`): it is that day, wherever it was written.
+fn day(text: &str) -> Option<Timestamp> {
+    let (day, offset) = text.split_at_checked(10)?;
+    let digits = offset.strip_prefix(['+', '-']).map(|rest| rest.bytes().filter(u8::is_ascii_digit).count());
+    let is_offset = offset.eq_ignore_ascii_case("z")
+        || digits == Some(4) && offset.get(1..).is_some_and(|rest| rest.len() == 5 && rest.as_bytes().get(2) == Some(&b':'));
+    parse_time(day).filter(|_| is_offset)
 }
 
 fn custom(format: &str, text: &str) -> Option<Timestamp> {
