@@ -1,7 +1,7 @@
 //! Addresses: which host they are of, and where a relative one leads.
 
-use url::Url;
 use ureq::http::Uri;
+use url::Url;
 
 /// Scheme, host and port of an address: who is told what a request says.
 pub(super) fn host(address: &str) -> Option<String> {

@@ -98,7 +98,8 @@ impl Client {
             let count = page(&response.body).map_err(|why| AskError::Stopped { url: shown(url), why })?;
             // A system that does not know the parameter of its pages gives the first one for ever.
             if count > 0 && !bodies.insert(fingerprint(&response.body)) {
-                let why = "the page is the same as one before it: does the system know the parameter of its pages?".to_owned();
+                let why = "the page is the same as one before it: does the system know the parameter of its pages?"
+                    .to_owned();
                 return Err(AskError::NotUnderstood { url: shown(url), why });
             }
             let answer = Answer {
@@ -240,7 +241,8 @@ impl Client {
         reader.read_to_end(&mut body).map_err(|error| network_failure(ureq::Error::from(error)))?;
         let not_understood =
             |why: String| Failure { error: AskError::NotUnderstood { url: shown(url), why }, again: Again::Never };
-        let too_large = || not_understood(format!("a page is larger than {} MiB: ask for fewer records at once", LARGEST >> 20));
+        let too_large =
+            || not_understood(format!("a page is larger than {} MiB: ask for fewer records at once", LARGEST >> 20));
         if body.len() as u64 > LARGEST {
             return Err(too_large());
         }
@@ -260,7 +262,10 @@ impl Client {
                 }
             }
             Some(other) => {
-                return Err(not_understood(format!("the answer is packed as `{}`, which was not asked for", other.escape_debug())));
+                return Err(not_understood(format!(
+                    "the answer is packed as `{}`, which was not asked for",
+                    other.escape_debug()
+                )));
             }
         }
         if let Some(wait) =

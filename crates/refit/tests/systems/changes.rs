@@ -349,8 +349,12 @@ fn who_is_listed_as_changed_is_asked_about_by_id() {
     });
     assert_eq!(company.sync(&[]).1, ["/users"]);
     let (synced, asked) = company.sync(&[]);
-    assert_eq!((&asked[..], &synced["whole"]), (&["/changed", "/users", "/users"].map(str::to_owned)[..], &json!(false)));
-    let of_ids: Vec<String> = company.double.asked().iter().filter_map(|asked| asked.query.get("filter[ids]").cloned()).collect();
+    assert_eq!(
+        (&asked[..], &synced["whole"]),
+        (&["/changed", "/users", "/users"].map(str::to_owned)[..], &json!(false))
+    );
+    let of_ids: Vec<String> =
+        company.double.asked().iter().filter_map(|asked| asked.query.get("filter[ids]").cloned()).collect();
     assert_eq!(of_ids, ["E1,E2", "E3"]);
     assert_eq!((company.department("E3"), company.department("E4")), (json!("Engineering"), json!("Sales")));
     *changed.lock().unwrap() = json!([]);
@@ -367,7 +371,10 @@ fn who_is_listed_as_changed_is_asked_about_by_id() {
 fn a_setting_says_whether_a_system_can_be_asked_for_changes() {
     let connector = LISTED
         .replace("about: Where it is. } }", "about: Where it is. }, since: { about: Its prompt., default: \"\" } }")
-        .replace("changes: { listed: { get: /changed, parameter: since, ids: /ids, by: \"filter[ids]\", at_once: 2 } }", "changes: { since: { parameter: \"{since}\" } }");
+        .replace(
+            "changes: { listed: { get: /changed, parameter: since, ids: /ids, by: \"filter[ids]\", at_once: 2 } }",
+            "changes: { since: { parameter: \"{since}\" } }",
+        );
     for (said, asked) in [("", None), ("settings: { since: Changed_Since }\n", Some("Changed_Since"))] {
         let company = Company::new(&connector, said, |_| server::json(json!({ "users": users(1, 7) })));
         for whole in [true, asked.is_none()] {

@@ -5,8 +5,8 @@
 
 use super::profile::believed;
 use super::{Departments, Estate, Rules};
-use crate::facts::mapping::document::Subject;
 use crate::facts::identity::Node;
+use crate::facts::mapping::document::Subject;
 use crate::facts::{Fact, FactSet, FieldRef, Kind, Place, Root, Value};
 use jiff::{SignedDuration, Timestamp, civil::Time, tz::TimeZone};
 use smol_str::SmolStr;
@@ -16,14 +16,8 @@ use std::collections::BTreeMap;
 pub const REFIT: &str = "refit";
 
 /// The fields that follow from others of the same device or person, or of those that it has to do with.
-pub const FOLLOWS: [&str; 6] = [
-    "device.phase",
-    "device.timezone",
-    "person.departments",
-    "person.employment",
-    "person.manager",
-    "person.timezone",
-];
+pub const FOLLOWS: [&str; 6] =
+    ["device.phase", "device.timezone", "person.departments", "person.employment", "person.manager", "person.timezone"];
 
 /// Since so long a device was not seen that is absent (design: absence and arrival).
 const ABSENT_AFTER: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -56,7 +50,8 @@ impl Estate {
         let derived = match of {
             Subject::Device => {
                 let nodes = self.registry.records(id);
-                let person = believed(&self.assigned(&nodes), rules).map(|(person, _)| self.facts(&person, rules.fields));
+                let person =
+                    believed(&self.assigned(&nodes), rules).map(|(person, _)| self.facts(&person, rules.fields));
                 vec![
                     (FieldRef::device("phase"), text(self.phase(&nodes, facts, person.as_ref(), rules))),
                     (FieldRef::device("timezone"), text(zone_of_device(facts, person.as_ref(), rules))),

@@ -75,7 +75,10 @@ fn overview(documents: &[&ConnectorDocument], fields: &Fields) -> String {
     });
     row("only what has changed".to_owned(), &|document| mark(document.lists.values().any(|it| it.changes.is_some())));
     row("that something is gone".to_owned(), &|document| mark(document.records.iter().any(|it| it.deleted.is_some())));
-    text += "\nWhat is gone without a word is found where all of a list is read: once a day at least.\n";
+    text += "\nWhat is gone without a word is found where all of a list is read: once a day at least.\n\n\
+             Besides these, calendars (iCalendar) say days on which nothing may be changed, and no fact of a device or person: `refit import calendar` makes\n\
+             freezes of them ([policy](../reference/policy.md)). Identity providers that tell by themselves (SCIM 2.0) say the facts that\n\
+             [their guide](../guides/scim.md#what-becomes-of-it) lists; they tell what changes, and what is gone, when it happens.\n";
     text
 }
 

@@ -133,8 +133,7 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
     };
     let names: Vec<String> = names.iter().map(|name| name.trim().to_lowercase().replace([' ', '-'], "_")).collect();
     // A column without a name, which programs add behind the last one, is read by nobody.
-    let mut twice =
-        names.iter().enumerate().filter(|(index, name)| !name.is_empty() && names[..*index].contains(name));
+    let mut twice = names.iter().enumerate().filter(|(index, name)| !name.is_empty() && names[..*index].contains(name));
     if let Some((_, name)) = twice.next() {
         let mut unreadable = Unreadable::new("a column twice", format!("there are two columns `{name}`"));
         unreadable.span = Some(begins..begins + first.len());

@@ -117,13 +117,28 @@ identifiers: { display_name: [Draw] }
     company.reads(
         "inventory",
         vec![
-            listed("w-1", "PF3KX2M1", "windows", vec![package("acme.CHAT"), code("a499dd5e-8dc5-4ad2-911a-bcd0263295e9", "x")]),
+            listed(
+                "w-1",
+                "PF3KX2M1",
+                "windows",
+                vec![package("acme.CHAT"), code("a499dd5e-8dc5-4ad2-911a-bcd0263295e9", "x")],
+            ),
             listed("w-2", "PF3KX2M2", "windows", vec![package("AcmeChat_8wekyb3d8bbwe")]),
-            listed("w-3", "PF3KX2M3", "windows", vec![named("acmechat", "3"), code("{B499DD5E-8DC5-4AD2-911A-BCD0263295E9}", "acme document viewer")]),
+            listed(
+                "w-3",
+                "PF3KX2M3",
+                "windows",
+                vec![named("acmechat", "3"), code("{B499DD5E-8DC5-4AD2-911A-BCD0263295E9}", "acme document viewer")],
+            ),
             listed("w-4", "PF3KX2M4", "windows", vec![named("draw", "1"), named("AcmeChat_short", "1")]),
             listed("m-1", "C02XK1AD", "macos", vec![package("acme-chat")]),
             // What a distribution builds is its own package, and no title of that name.
-            listed("d-1", "PF3KX2M5", "debian", vec![package("openssl:amd64"), package("no name"), named("viewer", "1")]),
+            listed(
+                "d-1",
+                "PF3KX2M5",
+                "debian",
+                vec![package("openssl:amd64"), package("no name"), named("viewer", "1")],
+            ),
             listed("r-1", "PF3KX2M6", "rocky", vec![package("openssl")]),
         ],
     );

@@ -117,7 +117,9 @@ fn described(file: &str, text: &[u8], wanted: Option<&str>) -> Result<Option<Ope
     let Some(operations) = operations(text) else {
         let begins = |word: &str| text.trim_ascii_start().starts_with(word.as_bytes());
         if begins("openapi:") || begins("swagger:") {
-            return Err(Refused::usage(format!("{file}: it begins like an OpenAPI document, and can't be read as one: is it whole?")));
+            return Err(Refused::usage(format!(
+                "{file}: it begins like an OpenAPI document, and can't be read as one: is it whole?"
+            )));
         }
         return Ok(None);
     };

@@ -135,7 +135,8 @@ fn who_is_in_no_list_of_those_on_call_is_not_on_call() {
     }
     assert_eq!(is_on_call(&estate, "pager/bob+0", 3), (Some(Plain::Bool(true)), vec!["pager".into()]));
     let (fields, authority, staleness) = (Fields::builtin(), Authority::default(), Staleness::default());
-    let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, zones: &Zones::default(), now: time(3) };
+    let rules =
+        Rules { fields: &fields, authority: &authority, staleness: &staleness, zones: &Zones::default(), now: time(3) };
     let entities: Vec<_> = estate.entities(Subject::Person, &rules).collect();
     let told = entities.iter().find(|entity| entity.id == "u1").unwrap();
     assert_eq!(told.told[REFIT].facts, BTreeMap::from([(FieldRef::person("on_call"), Plain::Bool(false))]));

@@ -42,7 +42,10 @@ fn a_device_is_in_the_zone_of_its_site_else_of_its_country_else_of_whoever_has_i
     assert_eq!(laptop(&[("device.site", "Kiel"), ("device.country", "DE")], &[]), derived("Europe/Berlin"));
     assert_eq!(laptop(&[], &[("person.site", "Auckland"), ("person.country", "DE")]), derived("Pacific/Auckland"));
     assert_eq!(laptop(&[], &[("person.timezone", "Asia/Tokyo"), ("person.country", "DE")]), derived("Asia/Tokyo"));
-    assert_eq!(laptop(&[("device.country", "DE"), ("device.timezone", "Asia/Tokyo")], &[]).as_deref(), Some("Asia/Tokyo by mdm"));
+    assert_eq!(
+        laptop(&[("device.country", "DE"), ("device.timezone", "Asia/Tokyo")], &[]).as_deref(),
+        Some("Asia/Tokyo by mdm")
+    );
     assert_eq!(laptop(&[("device.site", "Kiel")], &[("person.country", "FR")]), None);
 }
 
@@ -50,7 +53,8 @@ fn a_device_is_in_the_zone_of_its_site_else_of_its_country_else_of_whoever_has_i
 fn a_day_begins_and_ends_where_somebody_works() {
     let employment = |field: &str, day: &str, country: &str, at: &str| {
         let mut estate = Estate::default();
-        let mut ada = record(Subject::Person, "1", &[(KeyKind::EmployeeId, "E1")], &[("person.country", Some(country))]);
+        let mut ada =
+            record(Subject::Person, "1", &[(KeyKind::EmployeeId, "E1")], &[("person.country", Some(country))]);
         ada.facts.insert(field.parse().unwrap(), Said::Value(Value::Time(crate::facts::parse_time(day).unwrap())));
         take(&mut estate, "hr", 0, vec![ada]).unwrap();
         said(&estate, Subject::Person, "hr/1+0", "person.employment", at)

@@ -97,13 +97,7 @@ impl<'r> Reader<'r, '_> {
     }
 
     /// What is installed, and whether that is all.
-    pub(super) fn installs(
-        &mut self,
-        records: &'r Records,
-        scope: &Scope<'r>,
-        bases: &Bases,
-        at: &str,
-    ) -> Installed {
+    pub(super) fn installs(&mut self, records: &'r Records, scope: &Scope<'r>, bases: &Bases, at: &str) -> Installed {
         let Installed { mut found, mut complete, mut by_row } = Installed::default();
         for installs in &records.installs {
             let all = installs.complete

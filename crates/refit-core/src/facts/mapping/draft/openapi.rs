@@ -41,7 +41,8 @@ const DEPTH_MOST: usize = 10;
 const VALUES_MOST: usize = 2_000;
 
 /// Vendors' documents are longer than anything that somebody writes into a policy repository.
-const YAML: Limits = Limits { file_bytes: 64 << 20, depth: 128, nodes: 4_000_000, scalar_bytes: 1 << 20, mistakes: 100 };
+const YAML: Limits =
+    Limits { file_bytes: 64 << 20, depth: 128, nodes: 4_000_000, scalar_bytes: 1 << 20, mistakes: 100 };
 
 /// The lists of devices, people or whatever else that an OpenAPI document (2.0 or 3, as JSON or YAML) describes, by path; `None` where the text
 /// is no such document.
@@ -79,7 +80,8 @@ fn document(bytes: &[u8]) -> Option<Value> {
         return Some(document);
     }
     // Any other payload may be long, and is none.
-    let says = |line: &str| ["openapi", "swagger"].iter().any(|key| line.trim_start_matches(['"', '\'']).starts_with(key));
+    let says =
+        |line: &str| ["openapi", "swagger"].iter().any(|key| line.trim_start_matches(['"', '\'']).starts_with(key));
     if !text.lines().any(says) {
         return None;
     }

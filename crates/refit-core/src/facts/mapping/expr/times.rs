@@ -95,7 +95,8 @@ fn day(text: &str) -> Option<Timestamp> {
     let (day, offset) = text.split_at_checked(10)?;
     let digits = offset.strip_prefix(['+', '-']).map(|rest| rest.bytes().filter(u8::is_ascii_digit).count());
     let is_offset = offset.eq_ignore_ascii_case("z")
-        || digits == Some(4) && offset.get(1..).is_some_and(|rest| rest.len() == 5 && rest.as_bytes().get(2) == Some(&b':'));
+        || digits == Some(4)
+            && offset.get(1..).is_some_and(|rest| rest.len() == 5 && rest.as_bytes().get(2) == Some(&b':'));
     parse_time(day).filter(|_| is_offset)
 }
 
