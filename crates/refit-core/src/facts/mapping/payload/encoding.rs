@@ -11,8 +11,8 @@ pub fn decoded(kind: PayloadKind, bytes: &[u8]) -> Cow<'_, str> {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
         // Text begins with a character of ASCII, so that the half of it that is none says which half comes first.
-        [1.., 0, ..] => utf16(bytes, u16::from_le_bytes),
-        [0, 1.., ..] => utf16(bytes, u16::from_be_bytes),
+        [1..=255, 0, ..] => utf16(bytes, u16::from_le_bytes),
+        [0, 1..=255, ..] => utf16(bytes, u16::from_be_bytes),
         _ => utf8(kind, bytes),
     }
 }
