@@ -258,6 +258,18 @@ fn an_openapi_document_is_drafted_from_as_an_answer_is() {
             assert!(text.contains(line), "{line}: {text}");
         }
     }
+    let yaml = "# Assets\nopenapi: '3.0.3'\nservers:\n  - url: https://api.acme.example/v2\ncomponents:\n  securitySchemes:\n    key: { type: http, scheme: bearer }\n\
+        paths:\n  /assets:\n    get:\n      parameters:\n        - { name: offset, in: query }\n      responses:\n        '200':\n          content:\n            \
+        application/json:\n              example: &example { more: false }\n              schema:\n                properties:\n                  more: { type: boolean }\n                  \
+        assets:\n                    type: array\n                    items:\n                      properties:\n                        id: { type: integer }\n                        \
+        serial_number: { type: string, example: 0012 }\n";
+    let lists = operations(yaml.as_bytes()).unwrap();
+    let [assets] = &lists[..] else { panic!("{lists:?}") };
+    let text = drafted(assets);
+    for line in ["get: /v2/assets", "bearer: { token: token }", "more: /more", "serial: record.serial_number"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert_eq!(operations(b"openapi: [3"), None);
     assert_eq!(operations(b"{ \"openapi\": true, \"paths\": {} }"), None);
     assert_eq!(operations(b"openapi: 3.0.0"), None);
 }

@@ -314,6 +314,9 @@ pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
+    if let Ok(seconds) = text.trim().parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
     let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
     Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO))
         .filter(|_| date >= Timestamp::UNIX_EPOCH)
@@ -329,6 +332,9 @@ mod tests {
         assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
         assert_eq!(retry_after("Mon, 23 Nov 2026 10:00:30 GMT", now), Some(Duration::from_secs(30)));
         assert_eq!(retry_after("Mon, 23 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(retry_after("1.5", now), Some(Duration::from_millis(1500)));
+        for none in ["soon", "-1", "NaN", "inf"] {
+            assert_eq!(retry_after(none, now), None, "{none}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Addresses: which host they are of, and where a relative one leads.
 
 use ureq::http::Uri;
+use url::Url;
 
 /// Scheme, host and port of an address: who is told what a request says.
 pub(super) fn host(address: &str) -> Option<String> {
@@ -16,17 +17,11 @@ pub(super) fn host(address: &str) -> Option<String> {
 
 /// Where `to` leads that stands in an answer from `from`.
 pub(super) fn joined(from: &str, to: &str) -> Option<String> {
+    // An address that says its host is asked for letter by letter: what it is made of is the system's.
     if host(to).is_some() {
         return Some(to.to_owned());
     }
-    let uri: Uri = from.parse().ok()?;
-    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
-    match to.as_bytes() {
-        [b'/', b'/', ..] => None,
-        [b'/', ..] => Some(format!("{scheme}://{authority}{to}")),
-        [b'?', ..] => Some(format!("{scheme}://{authority}{}{to}", uri.path())),
-        _ => None,
-    }
+    Url::parse(from).ok()?.join(to).ok().map(String::from)
 }
 
 #[cfg(test)]
@@ -46,7 +41,11 @@ mod tests {
         let from = "https://a.example/api/users?limit=2";
         assert_eq!(joined(from, "/api/users?after=2").as_deref(), Some("https://a.example/api/users?after=2"));
         assert_eq!(joined(from, "?after=2").as_deref(), Some("https://a.example/api/users?after=2"));
-        assert_eq!(joined(from, "https://b.example/").as_deref(), Some("https://b.example/"));
-        assert_eq!(joined(from, "//b.example/"), None);
+        assert_eq!(joined(from, "users?after=2").as_deref(), Some("https://a.example/api/users?after=2"));
+        assert_eq!(joined(from, "../v2/users?after=2").as_deref(), Some("https://a.example/v2/users?after=2"));
+        assert_eq!(joined(from, "https://b.example/a|b").as_deref(), Some("https://b.example/a|b"));
+        // Whoever asks looks whether that is a host that may know us.
+        assert_eq!(joined(from, "//b.example/").as_deref(), Some("https://b.example/"));
+        assert_eq!(joined(from, "https://me:secret@a.example/").and_then(|address| host(&address)), None);
     }
 }

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     io::Read as _,
     time::{Duration, Instant},
 };
@@ -49,6 +50,9 @@ const LARGEST: u64 = 256 << 20;
 /// More pages than that are a circle.
 const PAGES_MOST: u32 = 1_000_000;
 
+/// The status of an answer that has nothing to say: a list without records.
+const NO_CONTENT: u16 = 204;
+
 /// One answer of the system.
 struct Response {
     status: u16,
@@ -73,6 +77,7 @@ impl Client {
         }
         let (mut wanted, mut records) = (question.paging.first(), 0);
         let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut bodies: BTreeSet<u64> = BTreeSet::new();
         loop {
             let (url, parameters) = match &wanted {
                 Page::With(parameters) => (question.address.as_str(), Some(parameters)),
@@ -86,7 +91,17 @@ impl Client {
                 return Err(AskError::NotUnderstood { url: shown(url), why });
             }
             let response = self.page(question, url, parameters.map(Vec::as_slice), started, &mut answered)?;
+            if response.status == NO_CONTENT {
+                answered.pages += 1;
+                return Ok(answered);
+            }
             let count = page(&response.body).map_err(|why| AskError::Stopped { url: shown(url), why })?;
+            // A system that does not know the parameter of its pages gives the first one for ever.
+            if count > 0 && !bodies.insert(fingerprint(&response.body)) {
+                let why = "the page is the same as one before it: does the system know the parameter of its pages?"
+                    .to_owned();
+                return Err(AskError::NotUnderstood { url: shown(url), why });
+            }
             let answer = Answer {
                 url,
                 links: &response.links,
@@ -194,6 +209,7 @@ impl Client {
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
             headers.push(("accept".into(), "application/json".into()));
         }
+        headers.push(("accept-encoding".into(), "gzip".into()));
         headers.extend(self.system.authentication.header(self.token.as_ref()));
         let network_failure = |error: ureq::Error| Failure::network(url, &error);
         answered.requests += 1;
@@ -223,13 +239,34 @@ impl Client {
         let announced = header("content-length").and_then(|length| length.parse::<u64>().ok());
         let (mut body, mut reader) = (Vec::new(), response.into_body().into_reader().take(LARGEST + 1));
         reader.read_to_end(&mut body).map_err(|error| network_failure(ureq::Error::from(error)))?;
+        let not_understood =
+            |why: String| Failure { error: AskError::NotUnderstood { url: shown(url), why }, again: Again::Never };
+        let too_large =
+            || not_understood(format!("a page is larger than {} MiB: ask for fewer records at once", LARGEST >> 20));
         if body.len() as u64 > LARGEST {
-            let why = format!("a page is larger than {} MiB: ask for fewer records at once", LARGEST >> 20);
-            return Err(Failure { error: AskError::NotUnderstood { url: shown(url), why }, again: Again::Never });
+            return Err(too_large());
         }
         if let Some(announced) = announced.filter(|announced| *announced > body.len() as u64) {
             let why = format!("the connection was cut after {} of {announced} bytes", body.len());
             return Err(Failure { error: AskError::Network { url: shown(url), why }, again: Again::Soon });
+        }
+        match header("content-encoding").map(|coding| coding.trim().to_ascii_lowercase()).as_deref() {
+            None | Some("" | "identity") => {}
+            Some("gzip" | "x-gzip") => {
+                body = unpacked(&body).map_err(|error| Failure {
+                    error: AskError::Network { url: shown(url), why: format!("the answer can't be unpacked: {error}") },
+                    again: Again::Soon,
+                })?;
+                if body.len() as u64 > LARGEST {
+                    return Err(too_large());
+                }
+            }
+            Some(other) => {
+                return Err(not_understood(format!(
+                    "the answer is packed as `{}`, which was not asked for",
+                    other.escape_debug()
+                )));
+            }
         }
         if let Some(wait) =
             self.system.limits.wait(header, Timestamp::now()).filter(|wait| *wait <= network.longest_wait)
@@ -271,6 +308,19 @@ impl Client {
             }
         }
     }
+}
+
+/// What is in a packed answer, as far as a page may be long and a byte beyond.
+fn unpacked(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    flate2::read::MultiGzDecoder::new(packed).take(LARGEST + 1).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+fn fingerprint(body: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// An attempt that failed, and whether another may succeed.

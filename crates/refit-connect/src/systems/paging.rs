@@ -180,7 +180,8 @@ fn next_link(header: &str) -> Option<&str> {
     while let Some((_, after)) = rest.split_once('<') {
         let (link, after) = after.split_once('>')?;
         // Parameters reach to the next comma that is followed by another address.
-        let end = after.find(",<").or_else(|| after.find(", <")).unwrap_or(after.len());
+        let ends = after.match_indices(',').find(|(at, _)| after[at + 1..].trim_start().starts_with('<'));
+        let end = ends.map_or(after.len(), |(at, _)| at);
         let (parameters, next) = after.split_at(end);
         let is_next = parameters.split(';').any(|parameter| {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -210,6 +211,7 @@ mod tests {
             r#"<https://a.example/users?limit=2>; rel="self", <https://a.example/users?after=a,b&limit=2>; rel="next""#;
         assert_eq!(next_link(header), Some("https://a.example/users?after=a,b&limit=2"));
         assert_eq!(next_link(r#"</u?p=2>; title="x"; rel=next"#), Some("/u?p=2"));
+        assert_eq!(next_link(r#"</u?p=1>;rel="first prev",  </u?p=3>;rel="last  next";title="a, b""#), Some("/u?p=3"));
         assert_eq!(next_link(r#"<https://a.example/>; rel="prev self""#), None);
         assert_eq!(next_link(""), None);
         assert_eq!(next_link("<https://a.example"), None);

@@ -3,6 +3,7 @@
 use super::server::{Answer, Asked, Server, json};
 use refit_connect::systems::{AskError, Body, Client, Number, Paging, Question, Size, System};
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 const ALL: usize = 23;
 
@@ -148,6 +149,70 @@ fn pages_that_lead_in_a_circle_end() {
     let error = ids(&server, paging).unwrap_err();
     assert!(error.to_string().contains("read already"), "{error}");
     assert_eq!(server.paths().len(), 2);
+}
+
+#[test]
+fn a_system_that_gives_the_first_page_for_ever_is_no_endless_list() {
+    let number = Number {
+        parameter: "offset".into(),
+        first: 0,
+        size_parameter: None,
+        size: 2,
+        total: None,
+        more: Some("/more".into()),
+    };
+    for paging in [Paging::Offset(number.clone()), Paging::PageNumber(number)] {
+        let server = Server::start(|_| json(json!({ "records": [{ "id": 1 }, { "id": 2 }], "more": true })));
+        let error = ids(&server, paging).unwrap_err();
+        assert!(error.to_string().contains("the same as one before it"), "{error}");
+        assert_eq!(server.paths().len(), 2);
+    }
+}
+
+#[test]
+fn a_packed_answer_is_unpacked_and_a_cut_one_is_no_shorter_list() {
+    let packed = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let headers = || vec![("content-encoding", "gzip".to_owned())];
+    let server = Server::start(move |asked| {
+        assert_eq!(asked.headers["accept-encoding"], "gzip");
+        match number(asked, "after") {
+            // Packed an empty list is longer than it is.
+            5 => Answer::Bytes(headers(), packed("[]")),
+            _ => {
+                let mut headers = headers();
+                headers.push(("link", "</list?after=5>; rel=\"next\"".to_owned()));
+                Answer::Bytes(headers, packed(&Value::from(page(0, 5)).to_string()))
+            }
+        }
+    });
+    assert_eq!(ids(&server, Paging::LinkHeader { size: None }).unwrap(), [0, 1, 2, 3, 4]);
+    for (coding, body, said) in [
+        ("gzip", &packed(&Value::from(page(0, 5)).to_string())[..20], "can't be unpacked"),
+        ("br", &b"[]"[..], "which was not asked for"),
+    ] {
+        let body = body.to_vec();
+        let server = Server::start(move |_| Answer::Bytes(vec![("content-encoding", coding.to_owned())], body.clone()));
+        let question = Question { address: format!("{}/list", server.url), ..Question::default() };
+        let network = refit_connect::feeds::NetworkOptions { attempts: 1, ..System::default().network };
+        let error = read(&mut Client::new(System { network, ..System::default() }), &question).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[test]
+fn an_answer_without_content_is_a_list_without_records() {
+    let server = Server::start(|asked| match number(asked, "after") {
+        0 => {
+            let link = ("link", "</list?after=5>; rel=\"next\"".to_owned());
+            Answer::Whole(200, vec![link], Value::from(page(0, 5)).to_string())
+        }
+        _ => Answer::Whole(204, Vec::new(), String::new()),
+    });
+    assert_eq!(ids(&server, Paging::LinkHeader { size: None }).unwrap(), [0, 1, 2, 3, 4]);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct Asked {
 pub enum Answer {
     /// A whole answer: status, headers, body.
     Whole(u16, Vec<(&'static str, String)>, String),
+    /// A whole answer of bytes: headers, body.
+    Bytes(Vec<(&'static str, String)>, Vec<u8>),
     /// An answer that is cut after its first half.
     Cut(String),
     /// Nothing, and the connection is closed.
@@ -88,6 +90,13 @@ fn serve(mut connection: TcpStream, answer: &(dyn Fn(&Asked) -> Answer + Send + 
     };
     let bytes = match answer(&asked) {
         Answer::Nothing => return,
+        Answer::Bytes(mut headers, body) => {
+            headers.push(("content-length", body.len().to_string()));
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let _ = connection.write_all(format!("HTTP/1.1 200 X\r\nconnection: close\r\n{headers}\r\n").as_bytes());
+            let _ = connection.write_all(&body);
+            return;
+        }
         Answer::Whole(status, headers, body) => whole(status, &headers, &body),
         Answer::Cut(body) => {
             let mut bytes = whole(200, &[], &body);

@@ -369,6 +369,7 @@ const BUILTIN: &[Row] = &[
     Row(Person, "title", Kind::Text, Any, "The job title."),
     Row(Person, "site", Kind::Text, Any, "The office."),
     Row(Person, "country", Kind::Text, Any, "Where the person works, as two letters (ISO 3166-1)."),
+    Row(Person, "timezone", Kind::Text, Any, "The time zone in which the person works, such as `Europe/Berlin`."),
     Row(Person, "manager", Kind::Text, Any, "The address of the person's manager."),
     Row(Person, "cost_centre", Kind::Text, Any, "The cost centre."),
     Row(Person, "groups", Kind::List, Any, "Groups in the identity provider."),

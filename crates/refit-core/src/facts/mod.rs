@@ -12,6 +12,7 @@ mod lookup;
 pub mod mapping;
 mod time;
 mod value;
+mod zones;
 
 pub use factset::{
     Absent, Authority, DEVICE_STALE_AFTER, Fact, FactSet, FactView, PERSON_STALE_AFTER, Resolved, Staleness,
@@ -20,3 +21,4 @@ pub use fields::{Field, FieldError, FieldRef, Fields, Kind, Root};
 pub use lookup::Lookup;
 pub use time::{parse_duration, parse_time, write_duration};
 pub use value::Value;
+pub use zones::{Place, Zones, zone_name};

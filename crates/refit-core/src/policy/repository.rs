@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     calendar::Window,
-    facts::{Authority, Fields, Staleness, identity::Settled},
+    facts::{Authority, Fields, Staleness, Zones, identity::Settled},
 };
 use jiff::SignedDuration;
 use refit_model::{BranchName, Scheme, TitleId, Version, VersionRange};
@@ -42,6 +42,8 @@ pub struct Repository {
     pub authority: Authority,
     /// From when on a fact is too old.
     pub staleness: Staleness,
+    /// Which time zone places are in.
+    pub zones: Zones,
     /// Which records people have said are one, and which are not.
     pub identities: Settled,
     /// Rollouts by name.

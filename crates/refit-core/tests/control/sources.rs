@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod accounts;
 mod installs;
 mod people;
+mod zones;
 
 const POLICY: &str = "
 organization: acme
@@ -78,6 +79,7 @@ fn record(of: Subject, id: &str, keys: &[(KeyKind, &str)], facts: &[(&str, &str)
         facts: facts.iter().map(fact).collect(),
         installs: Vec::new(),
         installs_complete: false,
+        installs_by_row: false,
         relations: Vec::new(),
     }
 }
@@ -220,6 +222,7 @@ impl Company {
             fields: &repository.fields,
             authority: &repository.authority,
             staleness: &repository.staleness,
+            zones: &repository.zones,
             now: self.shell.now,
         };
         let references = &mut self.references;

@@ -55,7 +55,8 @@ async fn what_the_answer_about_something_sensitive_is_kept_for_stands_beside_it(
     let purposes = BTreeMap::from([("person.on_leave".into(), why.into()), ("device.site".into(), why.into())]);
     let read = SourceRead { purposes, ..reading("hr", &server) };
     server.shell.tell(&Actor::server(), Input::SourceRead(read), None).await.unwrap();
-    for source in ["hr", "other"] {
+    // What holds of whom no list names stands there as said by `refit`.
+    for source in ["hr", "other", "refit"] {
         let said = json!({ "source": source, "values": { "on_leave": true, "title": "Analyst" } });
         server.put("/api/v1/people/p1", said).await.ok();
     }
@@ -66,8 +67,10 @@ async fn what_the_answer_about_something_sensitive_is_kept_for_stands_beside_it(
     let of_person = [
         format!("on_leave hr {why}"),
         "on_leave other null".to_owned(),
+        format!("on_leave refit {why}"),
         "title hr null".to_owned(),
         "title other null".to_owned(),
+        "title refit null".to_owned(),
     ];
     assert_eq!(purposes(&server.get("/api/v1/people/p1").await.ok()["facts"]), of_person);
     assert_eq!(purposes(&server.get("/api/v1/people").await.ok()["items"][0]["facts"]), of_person);

@@ -21,7 +21,7 @@ pub struct SourceNewArgs {
     /// from it.
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
-    /// The list to read of an OpenAPI document, by its path (`/users`), where `--from` is one (JSON).
+    /// The list to read of an OpenAPI document, by its path (`/users`), where `--from` is one.
     #[arg(long, value_name = "PATH", requires = "from")]
     pub operation: Option<String>,
     /// In what form the system gives its records [default: as the payload looks, else http-json].

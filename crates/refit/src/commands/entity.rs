@@ -16,7 +16,7 @@ use refit_core::{
         estate::{Chain, ChainEnd, Estate, FieldSaid, Profile, Rules, Standing},
         mapping::{Strength, document::Subject},
     },
-    policy::repository::Repository,
+    policy::{diagnostic::did_you_mean, repository::Repository},
 };
 use serde::Serialize;
 use smol_str::SmolStr;
@@ -64,6 +64,7 @@ fn run(cli: &Cli, args: &EntityArgs, of: Subject) -> Result<Exit> {
         fields: &repository.fields,
         authority: &repository.authority,
         staleness: &repository.staleness,
+        zones: &repository.zones,
         now: args.now.unwrap_or_else(Timestamp::now),
     };
     let found = estate.find(of, &args.key);
@@ -71,7 +72,11 @@ fn run(cli: &Cli, args: &EntityArgs, of: Subject) -> Result<Exit> {
     let mut ids = found.iter();
     let id = match (ids.next(), ids.next()) {
         (Some(id), None) => id,
-        (None, _) => return Err(Refused::usage(format!("no source has a {what} `{}`", args.key))),
+        (None, _) => {
+            let near = nearest(&estate, of, &args.key);
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            return Err(Refused::usage(format!("no source has a {what} `{}`{near}", args.key)));
+        }
         (Some(_), Some(_)) => {
             let named: Vec<String> = found.iter().map(|id| format!("  {}", line(&estate, of, id, &rules))).collect();
             let what = if of == Subject::Device { "devices have" } else { "people have" };
@@ -99,6 +104,25 @@ fn profile(estate: &Estate, of: Subject, id: &str, rules: &Rules<'_>) -> Option<
     match of {
         Subject::Device => estate.device(id, rules),
         Subject::Person => estate.person(id, rules),
+    }
+}
+
+/// What was meant by a text that names nobody: a record of that id, or a key that is nearly the same.
+fn nearest(estate: &Estate, of: Subject, text: &str) -> Option<String> {
+    let nodes = || estate.registry.nodes().iter().filter(|node| node.record.of == of && !node.gone);
+    if let Some(node) = nodes().find(|node| node.record.id == text) {
+        return Some(node.record.to_string());
+    }
+    let keys = nodes().flat_map(|node| &node.keys).map(|key| key.value.as_str());
+    match text.rsplit_once('@') {
+        None => did_you_mean(text, keys).map(str::to_owned),
+        // Two addresses of one domain are alike in most of their letters.
+        Some((name, domain)) => {
+            let of_domain =
+                |key: &'_ str| key.rsplit_once('@').is_some_and(|(_, other)| other.eq_ignore_ascii_case(domain));
+            let names = keys.filter(|key| of_domain(key)).filter_map(|key| key.rsplit_once('@')).map(|(name, _)| name);
+            did_you_mean(name, names).map(|near| format!("{near}@{}", domain.to_lowercase()))
+        }
     }
 }
 

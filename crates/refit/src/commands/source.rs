@@ -52,8 +52,7 @@ pub fn test(cli: &Cli, args: &SourceTestArgs) -> Result<Exit> {
     let reading = match mapping::try_out(&connector, &bytes, &maps) {
         Ok(reading) => reading,
         Err(unreadable) => {
-            // What is no UTF-8 is shown as it can be.
-            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let text = mapping::decoded(connector.document.reads, &bytes).into_owned();
             let files = Files(vec![SourceFile { path: name, text }]);
             return refuse(cli, &[unreadable.diagnostic(0)], &files);
         }

@@ -11,9 +11,8 @@ use refit_connect::systems::{
 use refit_core::{
     facts::mapping::document::{
         self as written, AuthenticationDocument, ChangesDocument, ConnectorDocument, ListDocument, PagingDocument,
-        SinceDocument,
     },
-    policy::document::outside::SourceDocument,
+    policy::document::{outside::SourceDocument, scalars::Duration},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -43,6 +42,19 @@ pub struct Asked {
     pub partial: bool,
     /// Where in the last page the address of the next reading is.
     pub delta: Option<String>,
+    /// What is asked first, where it says which records of the list have changed.
+    pub listed: Option<Listed>,
+}
+
+/// A list of the ids of what has changed.
+pub struct Listed {
+    pub question: Question,
+    /// Where in its answer the ids are.
+    pub ids: String,
+    /// The parameter by which the records are asked for.
+    pub by: String,
+    /// How many at once.
+    pub at_once: usize,
 }
 
 impl<'d> Asking<'d> {
@@ -161,20 +173,38 @@ impl<'d> Asking<'d> {
             whole: true,
             partial: false,
             delta: None,
+            listed: None,
         };
         match (&list.changes, mark.filter(|_| !full)) {
+            // A setting may say that the system has no such parameter.
+            (Some(ChangesDocument::Since(since)), _) if fill(&since.parameter).is_empty() => {}
             (Some(ChangesDocument::Since(since)), Some(Mark::Since(last))) => {
-                let value = since.value.replace("{since}", &from(since, *last).to_string());
+                let value = since.value.replace("{since}", &from(since.overlap, *last).to_string());
+                let parameter = fill(&since.parameter);
                 match &mut asked.question.body {
                     Body::Graphql { variables, .. } => {
-                        variables.insert(since.parameter.clone(), Value::from(value));
+                        variables.insert(parameter, Value::from(value));
                     }
                     // The same parameter may hold what is asked for otherwise: then both have to hold only if the vendor says so; it
                     // replaces.
                     Body::Nothing | Body::Json(_) => {
-                        query.insert(since.parameter.clone(), value);
+                        query.insert(parameter, value);
                     }
                 }
+                asked.whole = false;
+            }
+            (Some(ChangesDocument::Listed(listed)), Some(Mark::Since(last))) => {
+                let value = listed.value.replace("{since}", &from(listed.overlap, *last).to_string());
+                asked.listed = Some(Listed {
+                    question: Question {
+                        address: format!("{base}{}", address(&listed.get)),
+                        query: vec![(listed.parameter.clone(), value)],
+                        ..Question::default()
+                    },
+                    ids: listed.ids.clone(),
+                    by: listed.by.clone(),
+                    at_once: usize::try_from(listed.at_once).unwrap_or(usize::MAX).max(1),
+                });
                 asked.whole = false;
             }
             (Some(ChangesDocument::Delta(delta)), Some(Mark::Delta(address))) => {
@@ -198,7 +228,7 @@ impl<'d> Asking<'d> {
     /// From when on the rows of a query are asked for: the beginning of time for all of them.
     pub fn since(&self, list: &ListDocument, mark: Option<&Mark>, full: bool) -> (Timestamp, bool) {
         match (&list.changes, mark.filter(|_| !full)) {
-            (Some(ChangesDocument::Since(since)), Some(Mark::Since(last))) => (from(since, *last), false),
+            (Some(ChangesDocument::Since(since)), Some(Mark::Since(last))) => (from(since.overlap, *last), false),
             _ => (Timestamp::UNIX_EPOCH, true),
         }
     }
@@ -336,8 +366,8 @@ fn token_address(connector: &ConnectorDocument) -> Option<&String> {
 }
 
 /// From when on changes are asked for, where the last reading began at that time.
-fn from(since: &SinceDocument, last: Timestamp) -> Timestamp {
-    let overlap = since.overlap.map_or(OVERLAP, |overlap| overlap.0);
+fn from(overlap: Option<Duration>, last: Timestamp) -> Timestamp {
+    let overlap = overlap.map_or(OVERLAP, |overlap| overlap.0);
     let from = last.checked_sub(overlap).unwrap_or(last);
     from.round(jiff::Unit::Second).unwrap_or(from)
 }
@@ -440,7 +470,7 @@ fn in_json(text: &str) -> String {
 /// Where the next reading of changes begins that was asked so at this time.
 pub fn mark(list: &ListDocument, asked: &Asked, last_page: &str, began: Timestamp) -> Option<Mark> {
     match list.changes.as_ref()? {
-        ChangesDocument::Since(_) => Some(Mark::Since(began)),
+        ChangesDocument::Since(_) | ChangesDocument::Listed(_) => Some(Mark::Since(began)),
         ChangesDocument::Delta(_) => {
             let json: serde_json::Value = serde_json::from_str(last_page).ok()?;
             let address = json.pointer(asked.delta.as_ref()?)?.as_str()?;

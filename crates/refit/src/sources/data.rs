@@ -14,6 +14,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// The version of these files.
@@ -89,18 +90,7 @@ impl Stored {
 /// All that is kept, with what people have settled by now.
 pub fn read(data: &Path, settled: Settled) -> Result<(Estate, BTreeMap<SmolStr, Stored>)> {
     let mut stored = BTreeMap::new();
-    let folder = data.join("sources");
-    let mut paths = Vec::new();
-    match fs::read_dir(&folder) {
-        Ok(entries) => {
-            for entry in entries {
-                paths.push(entry.with_context(|| folder.display().to_string())?.path());
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| folder.display().to_string()),
-    }
-    for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")) {
+    for path in files(data)? {
         let source: Stored = parsed(&path)?;
         known_version(source.version, &path)?;
         stored.insert(source.name.clone(), source);
@@ -115,6 +105,61 @@ pub fn read(data: &Path, settled: Settled) -> Result<(Estate, BTreeMap<SmolStr, 
     };
     let sources = stored.iter().map(|(name, stored)| (name.clone(), stored.source.clone())).collect();
     Ok((Estate::restore(nodes, sources, settled), stored))
+}
+
+/// The files of all sources.
+fn files(data: &Path) -> Result<Vec<PathBuf>> {
+    let folder = data.join("sources");
+    let mut paths = Vec::new();
+    match fs::read_dir(&folder) {
+        Ok(entries) => {
+            for entry in entries {
+                paths.push(entry.with_context(|| folder.display().to_string())?.path());
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| folder.display().to_string()),
+    }
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    Ok(paths)
+}
+
+/// How the files of sources and of who is who are: whoever writes one of them leaves another trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces(BTreeMap<PathBuf, (u64, SystemTime, u64)>);
+
+impl Traces {
+    /// As they are now.
+    pub fn of(data: &Path) -> Result<Traces> {
+        let mut traces = BTreeMap::new();
+        for path in files(data)?.into_iter().chain([records(data)]) {
+            match fs::metadata(&path) {
+                Ok(found) => {
+                    let written = found.modified().with_context(|| path.display().to_string())?;
+                    traces.insert(path, (found.len(), written, number(&found)));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            }
+        }
+        Ok(Traces(traces))
+    }
+
+    /// How many bytes there are in all of them.
+    pub fn bytes(&self) -> u64 {
+        self.0.values().map(|(length, ..)| length).sum()
+    }
+}
+
+/// Each file that is written is a new one.
+#[cfg(unix)]
+fn number(found: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(found)
+}
+
+#[cfg(not(unix))]
+fn number(_: &fs::Metadata) -> u64 {
+    0
 }
 
 /// Keeps others from reading and writing it until the file is dropped; `None` where somebody does just now.

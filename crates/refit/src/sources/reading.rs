@@ -1,6 +1,6 @@
 //! Asking a source and reading what it answers.
 
-use super::asking::{self, Asking};
+use super::asking::{self, Asking, Listed};
 use super::data::{ListState, Mark, Stored};
 use anyhow::{Context, Result, bail};
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +13,7 @@ use refit_core::facts::{
         document::{ListDocument, PayloadKind},
     },
 };
+use serde_json::Value;
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -84,7 +85,11 @@ impl Answer {
         payload: impl AsRef<[u8]>,
         maps: &Maps,
     ) -> Result<usize, String> {
-        let reading = mapping::read(connector, payload, maps).map_err(|unreadable| {
+        let reading = match connector.document.lists.get(list) {
+            Some(of) => mapping::read_page(connector, &of.gives, payload, maps),
+            None => mapping::read(connector, payload, maps),
+        };
+        let reading = reading.map_err(|unreadable| {
             let said = unreadable.label;
             format!("{}: {said}", unreadable.message)
         })?;
@@ -309,13 +314,29 @@ impl Reader<'_> {
             None => None,
         };
         let (answer, connector, maps) = (&mut self.answer, self.connector, self.maps);
-        let answered = self.client.read(&asked.question, &mut |text: &str| answer.take(name, connector, text, maps))?;
-        answer.requests += answered.requests + begun.as_ref().map_or(0, |begun| begun.requests);
-        answer.pages += answered.pages;
+        let mut questions = vec![asked.question.clone()];
+        if let Some(listed) = &asked.listed {
+            let (changed, requests) = ids(&mut self.client, listed)?;
+            answer.requests += requests;
+            let some_of = |ids: &[String]| {
+                let mut question = asked.question.clone();
+                question.query.push((listed.by.clone(), ids.join(",")));
+                question
+            };
+            questions = changed.chunks(listed.at_once).map(some_of).collect();
+        }
+        let mut last = String::new();
+        for question in &questions {
+            let answered = self.client.read(question, &mut |text: &str| answer.take(name, connector, text, maps))?;
+            answer.requests += answered.requests;
+            answer.pages += answered.pages;
+            last = answered.last;
+        }
+        answer.requests += begun.as_ref().map_or(0, |begun| begun.requests);
         if asked.partial {
             answer.partial.extend(list.gives.iter().map(|kind| SmolStr::from(kind.as_str())));
         }
-        match asking::mark(list, &asked, &begun.unwrap_or(answered).last, began) {
+        match asking::mark(list, &asked, begun.as_ref().map_or(&last, |begun| &begun.last), began) {
             Some(mark) => {
                 answer.marks.insert(name.into(), mark);
             }
@@ -330,11 +351,36 @@ impl Reader<'_> {
     }
 }
 
+/// The ids of what has changed, and how many requests it took to know them.
+fn ids(client: &mut Client, listed: &Listed) -> Result<(Vec<String>, u32), AskError> {
+    let mut ids = BTreeSet::new();
+    let answered = client.read(&listed.question, &mut |text: &str| {
+        let json: Value = serde_json::from_str(text).map_err(|error| format!("the answer is no JSON: {error}"))?;
+        let id = |value: &Value| match value {
+            Value::String(id) => Some(id.clone()),
+            Value::Number(id) => Some(id.to_string()),
+            _ => None,
+        };
+        let before = ids.len();
+        match json.pointer(&listed.ids) {
+            Some(Value::Object(entries)) => ids.extend(entries.keys().cloned()),
+            Some(Value::Array(entries)) => ids.extend(entries.iter().filter_map(id)),
+            Some(Value::Null) => {}
+            _ => return Err(format!("the answer has no ids of what has changed at `{}`", listed.ids)),
+        }
+        Ok(ids.len() - before)
+    })?;
+    Ok((ids.into_iter().collect(), answered.requests))
+}
+
 /// Whether an error may come from where the changes begin.
 fn worn(error: &AskError) -> bool {
     match error {
         AskError::Refused { status, .. } => (400..500).contains(status) && *status != 429,
-        AskError::Elsewhere { .. } | AskError::NotUnderstood { .. } | AskError::NotAnswered { .. } => true,
+        AskError::Elsewhere { .. }
+        | AskError::NotUnderstood { .. }
+        | AskError::NotAnswered { .. }
+        | AskError::Stopped { .. } => true,
         _ => false,
     }
 }

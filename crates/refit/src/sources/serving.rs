@@ -4,7 +4,7 @@
 //! input, and the alarm of a source that keeps its last good state.
 
 use super::{
-    data::{self, Stored},
+    data::{self, Stored, Traces},
     reading::Wanted,
     syncing::{self, How, Places, Policy, Synced},
 };
@@ -41,6 +41,8 @@ const EVERY: SignedDuration = SignedDuration::from_hours(1);
 const RETRY: SignedDuration = SignedDuration::from_mins(5);
 /// How many inputs wait for the writer at once: it makes them durable together.
 const AT_ONCE: usize = 256;
+/// So many bytes of what was read stay in memory; more is read from the data folder each time that it is needed.
+const KEPT_MOST: u64 = 256 << 20;
 /// How much of what was set aside is logged of one reading.
 const SHOWN: usize = 3;
 
@@ -61,8 +63,18 @@ struct Memory {
     again: BTreeMap<SmolStr, Timestamp>,
     /// What the server knew when it was last held against the sources, or what is the same for that.
     held: Option<State>,
+    /// What lies in the data folder, as it was left there.
+    kept: Option<Kept>,
     /// What went wrong the last time.
     trouble: Option<String>,
+}
+
+/// What lies in the data folder: it is read again where somebody else has written there.
+struct Kept {
+    estate: Estate,
+    /// Each source, without what it says: `estate` has that.
+    stored: BTreeMap<SmolStr, Stored>,
+    traces: Traces,
 }
 
 /// What the policy in force says of sources.
@@ -101,6 +113,8 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
         unknown_places(&serving.places, &read.documents);
         memory.policy = Some((in_force.files.clone(), read));
         memory.again.clear();
+        // Other fields, and other people who were settled to be one.
+        memory.kept = None;
     }
     let Some((_, read)) = memory.policy.clone() else { return Ok(()) };
     let names: BTreeSet<SmolStr> =
@@ -120,7 +134,8 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
     }
     let state = view.state.clone();
     drop(view);
-    let work = Work { shell: shell.clone(), serving: serving.clone(), read, in_force, names, due, now };
+    let kept = memory.kept.take();
+    let work = Work { shell: shell.clone(), serving: serving.clone(), read, in_force, names, due, now, kept };
     let Some(done) = tokio::task::spawn_blocking(move || work.run()).await.context("a mistake in the program")?? else {
         // `refit sources sync` does it just now.
         return Ok(());
@@ -129,6 +144,7 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
         tell_all(shell, step).await?;
     }
     memory.again.extend(done.again);
+    memory.kept = done.kept;
     memory.held = Some(state);
     Ok(())
 }
@@ -195,29 +211,42 @@ struct Work {
     /// Those that are to be read now.
     due: BTreeSet<SmolStr>,
     now: Timestamp,
+    /// What was in the data folder the last time.
+    kept: Option<Kept>,
 }
 
 /// What came of it.
 struct Done {
     steps: Vec<Vec<Input>>,
     again: BTreeMap<SmolStr, Timestamp>,
+    kept: Option<Kept>,
 }
 
 impl Work {
     /// Reads; nothing where somebody else does just now.
-    fn run(self) -> Result<Option<Done>> {
+    fn run(mut self) -> Result<Option<Done>> {
+        let kept = self.kept.take();
         let data = &self.serving.data;
         let Some(_alone) = data::lock(data)? else { return Ok(None) };
         let repository = &self.in_force.repository;
-        let (mut estate, mut stored) = data::read(data, repository.identities.clone())?;
+        let traces = Traces::of(data)?;
+        let (mut estate, mut stored) = match kept.filter(|kept| kept.traces == traces) {
+            Some(kept) => (kept.estate, kept.stored),
+            None => {
+                let (estate, mut stored) = data::read(data, repository.identities.clone())?;
+                stored.values_mut().for_each(|stored| stored.source = Source::default());
+                (estate, stored)
+            }
+        };
         self.know_own(&mut estate)?;
-        let mut done = Done { steps: Vec::new(), again: BTreeMap::new() };
+        let mut done = Done { steps: Vec::new(), again: BTreeMap::new(), kept: None };
         for source in syncing::sources(&self.read.documents) {
             let name = SmolStr::from(source.source.as_str());
             if !self.due.contains(&name) {
                 continue;
             }
             let mut kept = stored.remove(&name).unwrap_or_else(|| Stored::new(&name));
+            kept.source = estate.sources.get(&name).cloned().unwrap_or_default();
             let every = source.every.map_or(EVERY, |every| every.0);
             let wait = match syncing::rests(source, &kept, self.now) {
                 // It was read before the server started.
@@ -227,6 +256,8 @@ impl Work {
                     false => every,
                 },
             };
+            kept.source = Source::default();
+            stored.insert(name.clone(), kept);
             done.again.insert(name, self.now.saturating_add(wait)?);
         }
         let view = self.shell.view();
@@ -239,6 +270,7 @@ impl Work {
             fields: &repository.fields,
             authority: &repository.authority,
             staleness: &repository.staleness,
+            zones: &repository.zones,
             now: self.now,
         };
         // Of a source that was never read before it is known first that it is: what it says is what it has heard.
@@ -253,6 +285,8 @@ impl Work {
             uuid::Uuid::now_v7().simple().to_string().into()
         }));
         done.steps.push(known);
+        let traces = Traces::of(data)?;
+        done.kept = (traces.bytes() <= KEPT_MOST).then_some(Kept { estate, stored, traces });
         Ok(Some(done))
     }
 

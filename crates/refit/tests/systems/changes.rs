@@ -308,6 +308,84 @@ fn a_last_page_without_a_token_leads_to_everything_the_next_time() {
     assert_eq!(company.sync(&["--only", "directory"]).1, ["/sites", "/delta?latest", "/users", "/users?two"]);
 }
 
+/// Users, of whom the system lists the ids that have changed, and gives some by their ids.
+const LISTED: &str = r#"
+connector: directory
+name: Directory
+reads: http_json
+settings: { url: { about: Where it is. } }
+address: "{url}"
+lists:
+  users:
+    get: /users
+    query: { fields: department }
+    changes: { listed: { get: /changed, parameter: since, ids: /ids, by: "filter[ids]", at_once: 2 } }
+    gives: [users]
+records:
+  - records: users
+    of: person
+    from: [/users]
+    id: record.id
+    keys: { employee_id: record.id }
+    fields: { person.department: record.department }
+"#;
+
+#[test]
+fn who_is_listed_as_changed_is_asked_about_by_id() {
+    let changed = Arc::new(Mutex::new(json!({ "E1": {}, "E2": {}, "E3": {} })));
+    let now = Arc::clone(&changed);
+    let company = Company::new(LISTED, "", move |asked| match (asked.path.as_str(), asked.query.get("filter[ids]")) {
+        ("/users", None) => server::json(json!({ "users": users(1, 7) })),
+        ("/users", Some(ids)) => {
+            assert_eq!(asked.query["fields"], "department");
+            let users = ids.split(',').map(|id| json!({ "id": id, "department": "Engineering" }));
+            server::json(json!({ "users": users.collect::<Vec<_>>() }))
+        }
+        ("/changed", None) => {
+            assert!(asked.query["since"].parse::<jiff::Timestamp>().is_ok(), "{asked:?}");
+            server::json(json!({ "ids": *now.lock().unwrap() }))
+        }
+        _ => status(404, &[]),
+    });
+    assert_eq!(company.sync(&[]).1, ["/users"]);
+    let (synced, asked) = company.sync(&[]);
+    assert_eq!(
+        (&asked[..], &synced["whole"]),
+        (&["/changed", "/users", "/users"].map(str::to_owned)[..], &json!(false))
+    );
+    let of_ids: Vec<String> =
+        company.double.asked().iter().filter_map(|asked| asked.query.get("filter[ids]").cloned()).collect();
+    assert_eq!(of_ids, ["E1,E2", "E3"]);
+    assert_eq!((company.department("E3"), company.department("E4")), (json!("Engineering"), json!("Sales")));
+    *changed.lock().unwrap() = json!([]);
+    let (synced, asked) = company.sync(&[]);
+    assert_eq!((&asked[..], &synced["records"]), (&["/changed".to_owned()][..], &json!(0)));
+    // A list that can't be read says nothing of what has changed: everything is read.
+    *changed.lock().unwrap() = json!("none");
+    let (synced, asked) = company.sync(&[]);
+    assert_eq!(asked, ["/changed", "/users"], "{synced}");
+    assert!(synced["notes"].to_string().contains("has no ids"), "{synced}");
+}
+
+#[test]
+fn a_setting_says_whether_a_system_can_be_asked_for_changes() {
+    let connector = LISTED
+        .replace("about: Where it is. } }", "about: Where it is. }, since: { about: Its prompt., default: \"\" } }")
+        .replace(
+            "changes: { listed: { get: /changed, parameter: since, ids: /ids, by: \"filter[ids]\", at_once: 2 } }",
+            "changes: { since: { parameter: \"{since}\" } }",
+        );
+    for (said, asked) in [("", None), ("settings: { since: Changed_Since }\n", Some("Changed_Since"))] {
+        let company = Company::new(&connector, said, |_| server::json(json!({ "users": users(1, 7) })));
+        for whole in [true, asked.is_none()] {
+            assert_eq!(company.sync(&[]).0["whole"], whole, "{said}");
+        }
+        let last = company.double.asked().pop().unwrap();
+        let parameters: Vec<&str> = last.query.keys().map(String::as_str).filter(|name| *name != "fields").collect();
+        assert_eq!(parameters, Vec::from_iter(asked));
+    }
+}
+
 #[test]
 fn lists_and_sources_are_asked_no_more_often_than_they_say() {
     let company = Company::new(CONNECTOR, "", steady);

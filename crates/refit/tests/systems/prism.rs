@@ -263,6 +263,9 @@ fn bamboohr_is_asked_as_its_document_says() {
     allowed(&prism, &["/api/v1/employees?", "/api/v1/time_off/whos_out"]);
     assert!(prism.seen().iter().any(|seen| seen.line.contains("after%5D=")), "the next page is asked for");
     assert!(records > 0, "{said}");
+    // Whoever asks again asks who has changed.
+    sync(&prism, home.path(), ("api_key", "k"));
+    allowed(&prism, &["/api/v1/employees/changed?since="]);
 }
 
 #[test]

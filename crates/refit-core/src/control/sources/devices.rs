@@ -2,11 +2,14 @@
 
 use super::{Steps, Titles, news, speakers};
 use crate::control::{DeviceRecord, IdentityInput, Input, Installs, Observation, State};
-use crate::facts::estate::{Entity, Rules, Told};
+use crate::facts::estate::{Entity, REFIT, Rules, Told};
 use jiff::Timestamp;
 use refit_model::{DeviceId, PersonId, entry::Plain};
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 pub(super) fn tell(
     state: &State,
@@ -45,12 +48,26 @@ pub(super) fn tell(
     let mut installs = titles.and_then(|titles| titles.news(state, record, entity, read, rules));
     for source in speakers(&entity.told, reported, read) {
         let installs = installs.take_if(|(by, _)| *by == *source).map(|(_, installs)| installs);
-        steps.devices.extend(observation(home, record, source, entity.told.get(source), installs, rules.now));
+        let told = entity.told.get(source).map(|told| match source == REFIT {
+            true => Cow::Owned(beside_others(told, record, read)),
+            false => Cow::Borrowed(told),
+        });
+        steps.devices.extend(observation(home, record, source, told.as_deref(), installs, rules.now));
     }
     let person = entity.person.as_ref().and_then(|person| people.get(person));
     if let Some(person) = person.filter(|person| record.and_then(|record| record.person.as_ref()) != Some(*person)) {
         steps.assigned.push(Input::Assign { device: home.clone(), person: Some(person.clone()) });
     }
+}
+
+/// What follows from what sources say of a device, but for what somebody says who is not read: its agent knows better.
+fn beside_others(told: &Told, record: Option<&DeviceRecord>, read: &BTreeSet<&SmolStr>) -> Told {
+    let mut told = told.clone();
+    told.facts.retain(|field, _| {
+        let said = record.and_then(|record| record.facts.get(field.to_string().as_str()));
+        !said.is_some_and(|said| said.keys().any(|source| source != REFIT && !read.contains(source)))
+    });
+    told
 }
 
 fn observation(

@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::control::report;
+use crate::facts::estate::{FOLLOWS, REFIT};
 use imbl::OrdMap;
 use refit_model::{DeviceId, PersonId};
 use serde::{Deserialize, Serialize};
@@ -191,7 +192,12 @@ impl State {
 
     /// What a source's answer of a field (`person.on_leave`) is kept for, where it is about something sensitive, of which nothing else is kept.
     pub fn purpose(&self, source: &str, field: &str) -> Option<&SmolStr> {
-        self.readings.get(source)?.purposes.get(field)
+        if source != REFIT {
+            return self.readings.get(source)?.purposes.get(field);
+        }
+        // Of whom no list names the answer is for what the list is for; what follows otherwise is read from nothing sensitive.
+        let of_lists = !FOLLOWS.contains(&field);
+        self.readings.values().filter(|_| of_lists).find_map(|known| known.purposes.get(field))
     }
 
     /// The managed device that an id leads to.

@@ -1,18 +1,23 @@
 //! What follows from what sources say, where none says it itself: who manages a person, whether they have begun or left, what their department
-//! is part of, where a device is in its life, who is in no list.
+//! is part of, what time it is where they work, where a device is in its life, who is in no list.
 //!
 //! It is said under the name [`REFIT`], and counts for as long as what it follows from.
 
 use super::profile::believed;
 use super::{Departments, Estate, Rules};
+use crate::facts::identity::Node;
 use crate::facts::mapping::document::Subject;
-use crate::facts::{Fact, FactSet, FieldRef, Kind, Root, Value};
-use jiff::{SignedDuration, Timestamp};
+use crate::facts::{Fact, FactSet, FieldRef, Kind, Place, Root, Value};
+use jiff::{SignedDuration, Timestamp, civil::Time, tz::TimeZone};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// Who says what follows from what others say.
 pub const REFIT: &str = "refit";
+
+/// The fields that follow from others of the same device or person, or of those that it has to do with.
+pub const FOLLOWS: [&str; 6] =
+    ["device.phase", "device.timezone", "person.departments", "person.employment", "person.manager", "person.timezone"];
 
 /// Since so long a device was not seen that is absent (design: absence and arrival).
 const ABSENT_AFTER: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -20,7 +25,7 @@ const ABSENT_AFTER: SignedDuration = SignedDuration::from_hours(3 * 24);
 const NEW_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// For so long a device that has enrolled is being set up, as long as nobody has it.
 const SET_UP_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// A last day is worked to its end, in the zone that ends it last.
+/// A last day is worked to its end, in the zone that ends it last where nobody knows in which it is.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24 + 12);
 
 impl Estate {
@@ -43,11 +48,20 @@ impl Estate {
     ) {
         let text = |said: Said| said.map(|(value, observed)| (Value::text(value), observed));
         let derived = match of {
-            Subject::Device => vec![(FieldRef::device("phase"), text(self.phase(id, facts, rules)))],
+            Subject::Device => {
+                let nodes = self.registry.records(id);
+                let person =
+                    believed(&self.assigned(&nodes), rules).map(|(person, _)| self.facts(&person, rules.fields));
+                vec![
+                    (FieldRef::device("phase"), text(self.phase(&nodes, facts, person.as_ref(), rules))),
+                    (FieldRef::device("timezone"), text(zone_of_device(facts, person.as_ref(), rules))),
+                ]
+            }
             Subject::Person => vec![
                 (FieldRef::person("manager"), text(self.manager_address(id, rules))),
                 (FieldRef::person("employment"), text(employment(facts, rules))),
                 (FieldRef::person("departments"), departments(facts, background, rules)),
+                (FieldRef::person("timezone"), text(zone_of_person(facts, rules))),
             ],
         };
         for (field, value) in derived {
@@ -93,8 +107,8 @@ impl Estate {
         Some((address, said.observed))
     }
 
-    fn phase(&self, id: &str, facts: &FactSet, rules: &Rules<'_>) -> Said {
-        let nodes = self.registry.records(id);
+    /// `person` is what is known of whoever has the device.
+    fn phase(&self, nodes: &[&Node], facts: &FactSet, person: Option<&FactSet>, rules: &Rules<'_>) -> Said {
         let mut there = false;
         // When it was seen last, and when those who say such things last said anything.
         let mut newest: Option<(Timestamp, Timestamp)> = None;
@@ -124,10 +138,8 @@ impl Estate {
         }
         // A source that can't be read makes nobody absent.
         let (seen, said) = newest?;
-        let person = believed(&self.assigned(&nodes), rules).map(|(person, _)| person);
-        let on_leave = person.as_ref().is_some_and(|person| {
-            let facts = self.facts(person, rules.fields);
-            matches!(known(&facts, &FieldRef::person("on_leave"), rules), Some((Value::Bool(true), _)))
+        let on_leave = person.is_some_and(|facts| {
+            matches!(known(facts, &FieldRef::person("on_leave"), rules), Some((Value::Bool(true), _)))
         });
         if on_leave || said.duration_since(seen) >= ABSENT_AFTER {
             return Some(("absent".into(), Some(said)));
@@ -158,11 +170,59 @@ fn departments(facts: &FactSet, all: &Departments, rules: &Rules<'_>) -> Option<
 
 fn employment(facts: &FactSet, rules: &Rules<'_>) -> Said {
     let day = |name: &str| time(facts, &FieldRef::person(name), rules);
-    if let Some((_, observed)) = day("first_day").filter(|(first, _)| rules.now < *first) {
+    let (first, last) = (day("first_day"), day("last_day"));
+    if first.is_none() && last.is_none() {
+        return None;
+    }
+    let zone = zone_of_person(facts, rules).and_then(|(name, _)| TimeZone::get(&name).ok());
+    if let Some((_, observed)) = first.filter(|(first, _)| rules.now < begins(*first, zone.as_ref())) {
         return Some(("starting".into(), observed));
     }
-    let (last, observed) = day("last_day")?;
-    (rules.now.duration_since(last) >= LAST_DAY).then(|| ("left".into(), observed))
+    let (last, observed) = last?;
+    (rules.now >= is_over(last, zone.as_ref())).then(|| ("left".into(), observed))
+}
+
+/// When a day begins for somebody in that zone. Sources write days, which are kept as their beginning in UTC; any other time is what it is.
+fn begins(day: Timestamp, zone: Option<&TimeZone>) -> Timestamp {
+    let written = TimeZone::UTC.to_datetime(day);
+    let local = zone.filter(|_| written.time() == Time::midnight());
+    local.and_then(|zone| written.date().to_zoned(zone.clone()).ok()).map_or(day, |local| local.timestamp())
+}
+
+/// When a day is over for somebody in that zone.
+fn is_over(day: Timestamp, zone: Option<&TimeZone>) -> Timestamp {
+    let end = zone.and_then(|zone| {
+        let written = TimeZone::UTC.to_datetime(day);
+        let date = if written.time() == Time::midnight() { written.date() } else { zone.to_datetime(day).date() };
+        date.tomorrow().ok()?.to_zoned(zone.clone()).ok().map(|local| local.timestamp())
+    });
+    end.unwrap_or_else(|| day.checked_add(LAST_DAY).unwrap_or(Timestamp::MAX))
+}
+
+/// The time zone of a device: that of its site, else of its country, else of whoever has it.
+fn zone_of_device(facts: &FactSet, person: Option<&FactSet>, rules: &Rules<'_>) -> Said {
+    // Mostly its agent says it, or its management.
+    if !facts.said(&FieldRef::device("timezone")).is_empty() {
+        return None;
+    }
+    zone_of_place(facts, Root::Device, rules).or_else(|| zone_of_person(person?, rules))
+}
+
+/// The time zone of a person: what a source says, else that of the site, else of the country.
+fn zone_of_person(facts: &FactSet, rules: &Rules<'_>) -> Said {
+    match known(facts, &FieldRef::person("timezone"), rules) {
+        Some((Value::Text(zone), observed)) => Some((zone.clone(), observed)),
+        _ => zone_of_place(facts, Root::Person, rules),
+    }
+}
+
+fn zone_of_place(facts: &FactSet, of: Root, rules: &Rules<'_>) -> Said {
+    [("site", Place::Site), ("country", Place::Country)].into_iter().find_map(|(field, kind)| {
+        match known(facts, &FieldRef::new(of, field), rules)? {
+            (Value::Text(place), observed) => Some((rules.zones.of(kind, place)?.clone(), observed)),
+            _ => None,
+        }
+    })
 }
 
 /// What is believed of a field, and when that was observed.

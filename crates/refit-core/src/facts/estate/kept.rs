@@ -34,6 +34,9 @@ pub struct Kept {
     /// Whether `installs` are all that is installed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub installs_complete: bool,
+    /// Whether they are so with what the other rows of the same reading say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub installs_by_row: bool,
     /// What it has to do with others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<Relation>,
@@ -49,6 +52,7 @@ impl Kept {
         if said.installs_complete || !said.installs.is_empty() {
             self.installs = said.installs;
             self.installs_complete = said.installs_complete;
+            self.installs_by_row = said.installs_by_row;
         }
         if !said.relations.is_empty() {
             self.relations = said.relations;
@@ -66,11 +70,17 @@ impl Kept {
                 self.facts.insert(field, value);
             }
         }
-        if said.installs_complete {
+        if said.installs_complete && !said.installs_by_row {
             // A list of all that is installed is no row of it: the record is there twice.
             self.installs = said.installs;
-            self.installs_complete = true;
+            (self.installs_complete, self.installs_by_row) = (true, false);
         } else {
+            // One row that is only a part says so of all of them.
+            self.installs_complete = match self.installs.is_empty() && !self.installs_complete {
+                true => said.installs_complete,
+                false => self.installs_complete && (said.installs_complete || said.installs.is_empty()),
+            };
+            self.installs_by_row |= said.installs_by_row;
             for install in said.installs {
                 if !self.installs.contains(&install) {
                     self.installs.push(install);
@@ -101,6 +111,7 @@ impl From<Record> for Kept {
             facts: record.facts.into_iter().map(|(field, said)| (field, as_plain(said))).collect(),
             installs: record.installs,
             installs_complete: record.installs_complete,
+            installs_by_row: record.installs_by_row,
             relations: record.relations,
         }
     }

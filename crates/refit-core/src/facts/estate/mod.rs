@@ -21,7 +21,7 @@ mod unfit;
 
 pub use assigned::Assigned;
 pub use chain::{Chain, ChainEnd};
-pub use derived::REFIT;
+pub use derived::{FOLLOWS, REFIT};
 pub use kept::Kept;
 pub use profile::{FieldSaid, Of, Profile, RecordSaid, Rules, SaidBy, Standing};
 pub use source::{Alarm, SHRINK_LIMIT, Source, Taken};

@@ -3,7 +3,7 @@
 use super::{Assigned, Chain, ChainEnd, Estate, Kept, REFIT};
 use crate::facts::identity::{Conflict, Node};
 use crate::facts::mapping::{Key, document::Subject};
-use crate::facts::{Absent, Authority, Fact, FactSet, FieldRef, Fields, Root, Staleness, Value};
+use crate::facts::{Absent, Authority, Fact, FactSet, FieldRef, Fields, Root, Staleness, Value, Zones};
 use jiff::Timestamp;
 use refit_model::entry::Plain;
 use serde::Serialize;
@@ -135,6 +135,8 @@ pub struct Rules<'r> {
     pub authority: &'r Authority,
     /// From when on a fact is too old.
     pub staleness: &'r Staleness,
+    /// Which time zone places are in.
+    pub zones: &'r Zones,
     /// The time.
     pub now: Timestamp,
 }

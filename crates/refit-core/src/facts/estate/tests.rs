@@ -3,6 +3,7 @@
 mod departments;
 mod lists;
 mod told;
+mod zones;
 
 use super::{Alarm, Estate, Incoming, Rules, SHRINK_LIMIT, Standing};
 use crate::facts::identity::{Change, Settled};
@@ -10,7 +11,7 @@ use crate::facts::mapping::{
     Key, KeyKind, Record, Relation, Said, Strength,
     document::{RelationKind, Subject},
 };
-use crate::facts::{Authority, FieldRef, Fields, Staleness, Value};
+use crate::facts::{Authority, FieldRef, Fields, Place, Staleness, Value, Zones};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::entry::Plain;
 use smol_str::SmolStr;
@@ -40,6 +41,7 @@ fn record(of: Subject, id: &str, keys: &[(KeyKind, &str)], facts: &[(&str, Optio
         facts: facts.iter().map(fact).collect(),
         installs: Vec::new(),
         installs_complete: false,
+        installs_by_row: false,
         relations: Vec::new(),
     }
 }
@@ -69,7 +71,13 @@ fn believed(
     let (fields, name) = (Fields::builtin(), field.parse::<FieldRef>().unwrap());
     let authority = Authority { order: BTreeMap::from([(name.clone(), order.iter().map(SmolStr::new).collect())]) };
     let staleness = Staleness { stale_after: BTreeMap::from([("hr".into(), SignedDuration::from_hours(24))]) };
-    let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(hours) };
+    let rules = Rules {
+        fields: &fields,
+        authority: &authority,
+        staleness: &staleness,
+        zones: &Zones::default(),
+        now: time(hours),
+    };
     let profile = estate.device(id, &rules).or_else(|| estate.person(id, &rules)).unwrap();
     let Some(said) = profile.fields.into_iter().find(|said| said.field == name) else { return (None, Vec::new()) };
     (said.value, said.said.into_iter().map(|by| (by.source.to_string(), by.standing)).collect())
@@ -225,7 +233,13 @@ fn a_device_shows_its_person_and_who_says_so() {
     let person = |order: &[&str]| {
         let order = order.iter().map(SmolStr::new).collect();
         let authority = Authority { order: BTreeMap::from([(FieldRef::device("assignment"), order)]) };
-        let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(2) };
+        let rules = Rules {
+            fields: &fields,
+            authority: &authority,
+            staleness: &staleness,
+            zones: &Zones::default(),
+            now: time(2),
+        };
         let profile = estate.device("mdm/7+0", &rules).unwrap();
         assert_eq!(profile.assigned.len(), 2);
         let person = profile.person.unwrap();

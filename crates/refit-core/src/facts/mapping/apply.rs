@@ -17,13 +17,24 @@ use std::collections::BTreeMap;
 /// What the connector calls sensitive is in none of it: neither in the facts, of which only answers are kept, nor in what is said of what does
 /// not fit.
 pub fn read(connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<Reading, Unreadable> {
-    read_for(connector, payload.as_ref(), maps, Sensitive::Withheld)
+    read_for(connector, payload.as_ref(), maps, None, Sensitive::Withheld)
+}
+
+/// As [`read`], of a page of a list that gives these kinds of records: what is like another kind is none of it. Of what is gone most systems write an
+/// id and nothing else.
+pub fn read_page(
+    connector: &Connector,
+    gives: &[String],
+    payload: impl AsRef<[u8]>,
+    maps: &Maps,
+) -> Result<Reading, Unreadable> {
+    read_for(connector, payload.as_ref(), maps, Some(gives), Sensitive::Withheld)
 }
 
 /// As [`read`], for whoever has the payload before them and wants to see what becomes of it: what does not fit is told in full, also where
 /// it is sensitive, and marked as such. It is not to be kept.
 pub fn try_out(connector: &Connector, payload: impl AsRef<[u8]>, maps: &Maps) -> Result<Reading, Unreadable> {
-    read_for(connector, payload.as_ref(), maps, Sensitive::Told)
+    read_for(connector, payload.as_ref(), maps, None, Sensitive::Told)
 }
 
 /// What becomes of sensitive values that do not fit.
@@ -38,7 +49,18 @@ enum Sensitive {
 /// In place of words that might tell something sensitive.
 const WITHHELD: &str = "it is not what is needed here; it is sensitive, so that it is neither shown nor kept";
 
-fn read_for(connector: &Connector, bytes: &[u8], maps: &Maps, sensitive: Sensitive) -> Result<Reading, Unreadable> {
+fn read_for(
+    connector: &Connector,
+    bytes: &[u8],
+    maps: &Maps,
+    gives: Option<&[String]>,
+    sensitive: Sensitive,
+) -> Result<Reading, Unreadable> {
+    let kinds: Vec<&Records> = connector
+        .records
+        .iter()
+        .filter(|records| gives.is_none_or(|gives| gives.iter().any(|given| *given == records.name)))
+        .collect();
     let reads = connector.document.reads;
     let text = payload::text(reads, bytes);
     let payload = payload::parse(reads, bytes, &text)?;
@@ -61,14 +83,14 @@ fn read_for(connector: &Connector, bytes: &[u8], maps: &Maps, sensitive: Sensiti
     }
     let mut led_somewhere = false;
     let mut pointers: Vec<&str> = Vec::new();
-    for pointer in connector.records.iter().flat_map(|records| &records.from) {
+    for pointer in kinds.iter().flat_map(|records| &records.from) {
         if !pointers.contains(&pointer.as_str()) {
             pointers.push(pointer);
         }
     }
     for pointer in pointers {
         let kinds: Vec<&Records> =
-            connector.records.iter().filter(|records| reader.leads_first(records, pointer)).collect();
+            kinds.iter().copied().filter(|records| reader.leads_first(records, pointer)).collect();
         if kinds.is_empty() {
             continue;
         }
@@ -221,7 +243,8 @@ impl<'r> Reader<'r, '_> {
             Some(Said::Value(crate::facts::Value::Time(time))) => Some(time),
             _ => None,
         };
-        let (installs, installs_complete) = self.installs(records, scope, bases, at);
+        let parts::Installed { found: installs, complete: installs_complete, by_row: installs_by_row } =
+            self.installs(records, scope, bases, at);
         let relations = self.relations(records, scope, bases, at);
         self.reading.records.push(Record {
             records: records.name.clone(),
@@ -234,6 +257,7 @@ impl<'r> Reader<'r, '_> {
             facts,
             installs,
             installs_complete,
+            installs_by_row,
             relations,
         });
     }

@@ -82,6 +82,7 @@ pub(super) struct Installs {
     pub version: Option<Expr>,
     pub path: Option<Expr>,
     pub complete: bool,
+    pub complete_if: Option<Expr>,
 }
 
 #[derive(Clone, Debug)]
@@ -468,6 +469,7 @@ impl<'c> Compiler<'c> {
         let title = &installs.title;
         let of_title = join(at, "title");
         let each = self.optional(installs.each.as_ref(), Names::RECORD, &join(at, "each"));
+        let complete_if = self.optional(installs.complete_if.as_ref(), Names::RECORD, &join(at, "complete_if"));
         let outside = self.within(each.as_ref());
         let mut kept = |formula: &Option<Formula>, path: Path<'_>| {
             let expr = self.optional(formula.as_ref(), names, &path);
@@ -490,7 +492,7 @@ impl<'c> Compiler<'c> {
         let when = self.optional(installs.when.as_ref(), names, &join(at, "when"));
         self.marks.truncate(outside);
         let complete = installs.complete;
-        Installs { each, when, bundle_id, package, product_code, name, publisher, version, path, complete }
+        Installs { each, when, bundle_id, package, product_code, name, publisher, version, path, complete, complete_if }
     }
 
     fn relation(&mut self, relation: &RelationDocument, of: Subject, at: &[Step<'_>]) -> Relations {

@@ -150,10 +150,23 @@ enum Renamed<'a> {
 
 /// A text, or a whole number as one.
 pub(super) fn text(item: Item<'_>) -> Result<SmolStr, String> {
+    written(item, "a text").and_then(|text| match unwritten(&text) {
+        true => Err(format!("a text is needed, and this has signs in it that nobody writes: \"{}\"", shortened(&text))),
+        false => Ok(text),
+    })
+}
+
+/// What is written, whatever it is.
+pub(super) fn written(item: Item<'_>, what: &str) -> Result<SmolStr, String> {
     match item.into_text() {
         Ok(text) => Ok(text.trim().into()),
-        Err(item) => Err(needed("a text", &item)),
+        Err(item) => Err(needed(what, &item)),
     }
+}
+
+/// Whether a text has signs that are no text, and that a terminal or another system obeys or stumbles over: NUL, escapes.
+pub(super) fn unwritten(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
 }
 
 /// A version as a text. One that the system writes as a number with a fraction has lost digits: 15.10 would read 15.1.
@@ -162,10 +175,10 @@ pub(super) fn version(item: Item<'_>) -> Result<SmolStr, String> {
         Item::Float(number) => {
             Err(format!("the version is written as the number {number}, which has lost digits: 15.10 would be 15.1"))
         }
-        item => match item.into_text() {
-            Ok(text) => Ok(text.trim().into()),
-            Err(item) => Err(needed("a version", &item)),
-        },
+        item => {
+            let text = written(item, "a version")?;
+            if unwritten(&text) { Err(format!("\"{}\" is no version", shortened(&text))) } else { Ok(text) }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What identifies a device or a person, how it is written in one way, and which values identify nothing.
 
+use super::convert::unwritten;
 use super::document::Subject;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -143,6 +144,9 @@ impl KeyKind {
         }
         if text.chars().count() > LONGEST {
             return Err("it is too long for a key");
+        }
+        if unwritten(text) {
+            return Err("it has signs in it that nobody writes");
         }
         let value: String = match self {
             KeyKind::Id | KeyKind::EmployeeId | KeyKind::ManagementId | KeyKind::Name => text.to_owned(),

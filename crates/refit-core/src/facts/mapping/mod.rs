@@ -20,7 +20,7 @@ mod reading;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{read, try_out};
+pub use apply::{read, read_page, try_out};
 pub use compile::Connector;
 pub use draft::{Draft, Operation, draft, draft_operation, form, operations, sample};
 pub use json::Json;
@@ -28,5 +28,5 @@ pub use keys::{Key, KeyKind, Strength};
 pub use load::load;
 pub use model::model_pages;
 pub use names::plain_name;
-pub use payload::Unreadable;
+pub use payload::{Unreadable, decoded};
 pub use reading::{Install, Maps, Quarantined, Reading, Record, Relation, Said, SetAside, Uncovered, Unlisted};

@@ -75,7 +75,10 @@ fn overview(documents: &[&ConnectorDocument], fields: &Fields) -> String {
     });
     row("only what has changed".to_owned(), &|document| mark(document.lists.values().any(|it| it.changes.is_some())));
     row("that something is gone".to_owned(), &|document| mark(document.records.iter().any(|it| it.deleted.is_some())));
-    text += "\nWhat is gone without a word is found where all of a list is read: once a day at least.\n";
+    text += "\nWhat is gone without a word is found where all of a list is read: once a day at least.\n\n\
+             Besides these, calendars (iCalendar) say days on which nothing may be changed, and no fact of a device or person: `refit import calendar` makes\n\
+             freezes of them ([policy](../reference/policy.md)). Identity providers that tell by themselves (SCIM 2.0) say the facts that\n\
+             [their guide](../guides/scim.md#what-becomes-of-it) lists; they tell what changes, and what is gone, when it happens.\n";
     text
 }
 
@@ -145,6 +148,7 @@ fn system(connector: &Connector, fields: &Fields) -> String {
                 None => "no: all of it each time",
                 Some(ChangesDocument::Since(it)) if it.tells_deletions => "since a time, with deletions",
                 Some(ChangesDocument::Since(_)) => "since a time; deletions once a day",
+                Some(ChangesDocument::Listed(_)) => "since a time, by a list of ids; deletions once a day",
                 Some(ChangesDocument::Delta(it)) if it.tells_deletions => "by a token, with deletions",
                 Some(ChangesDocument::Delta(_)) => "by a token; deletions once a day",
             };
@@ -228,8 +232,12 @@ fn records(connector: &Connector, records: &RecordsDocument, fields: &Fields) ->
     }
     for installs in &records.installs {
         let there = installs.each.as_ref().map_or("record", |each| each.0.as_str());
-        let read = if installs.complete { "all that is installed" } else { "some of what is installed" };
-        row("installs", there, read, installs.meaning.as_deref().unwrap_or_default());
+        let read = match (installs.complete, &installs.complete_if) {
+            (true, _) => "all that is installed".to_owned(),
+            (false, Some(all)) => format!("all that is installed where {}", all.0),
+            (false, None) => "some of what is installed".to_owned(),
+        };
+        row("installs", there, &read, installs.meaning.as_deref().unwrap_or_default());
     }
     for relation in &records.relations {
         let keys: Vec<String> =

@@ -1,6 +1,9 @@
 //! Payloads: from their bytes to the values in which records are looked for.
 
+mod encoding;
 mod property_list;
+
+pub use encoding::decoded;
 
 use super::document::PayloadKind;
 use super::json::Json;
@@ -58,14 +61,13 @@ impl Payload<'_> {
     }
 }
 
-/// The text of a payload. What is no UTF-8 is read as far as it can be; a property list has its own reader.
+/// The text of a payload; a property list has its own reader.
 pub(super) fn text(kind: PayloadKind, bytes: &[u8]) -> Cow<'_, str> {
-    if kind == PayloadKind::Plist { Cow::Borrowed("") } else { String::from_utf8_lossy(bytes) }
+    if kind == PayloadKind::Plist { Cow::Borrowed("") } else { decoded(kind, bytes) }
 }
 
 /// Reads a payload. `text` is that of `bytes`, so that what is read can borrow from it.
 pub(super) fn parse<'p>(kind: PayloadKind, bytes: &[u8], text: &'p str) -> Result<Payload<'p>, Unreadable> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if bytes.trim_ascii().is_empty() || (kind != PayloadKind::Plist && text.trim().is_empty()) {
         return Err(Unreadable::new("the payload is empty", "there is nothing in it"));
     }
@@ -113,44 +115,64 @@ fn lines(text: &str) -> Payload<'_> {
     Payload { json: Json::List(records), lines: Some(places), broken }
 }
 
-/// RFC 4180, with commas, semicolons or tabs: whichever the first line has most of.
+/// RFC 4180, with commas, semicolons or tabs: whichever the first line has most of, or what a line `sep=;` before it says.
 fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
+    let (said, whole) = (separator(text), text);
+    let text = said.map_or(text, |(_, rest)| rest);
+    if text.trim().is_empty() {
+        return Err(Unreadable::new("the payload is empty", "there is nothing in it"));
+    }
+    let (line_before, begins) = (usize::from(said.is_some()), whole.len() - text.len());
     let first = text.lines().next().unwrap_or_default();
-    let delimiter =
-        *b",;\t".iter().max_by_key(|sign| first.bytes().filter(|byte| byte == *sign).count()).unwrap_or(&b',');
+    let most = b",;\t".iter().max_by_key(|sign| first.bytes().filter(|byte| byte == *sign).count()).unwrap_or(&b',');
+    let delimiter = said.map_or(*most, |(sign, _)| sign);
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
     let names = match reader.headers() {
         Ok(names) => names.clone(),
         Err(error) => return Err(Unreadable::new("the payload is no table", error.to_string())),
     };
     let names: Vec<String> = names.iter().map(|name| name.trim().to_lowercase().replace([' ', '-'], "_")).collect();
-    let mut twice = names.iter().enumerate().filter(|(index, name)| names[..*index].contains(name));
+    // A column without a name, which programs add behind the last one, is read by nobody.
+    let mut twice = names.iter().enumerate().filter(|(index, name)| !name.is_empty() && names[..*index].contains(name));
     if let Some((_, name)) = twice.next() {
         let mut unreadable = Unreadable::new("a column twice", format!("there are two columns `{name}`"));
-        unreadable.span = Some(0..first.len());
+        unreadable.span = Some(begins..begins + first.len());
         return Err(unreadable);
     }
     let (mut records, mut places, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for row in reader.records() {
         match row {
             Ok(row) => {
-                let line = row.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(0));
+                let line = line_before + row.position().map_or(0, line_of);
                 if row.len() != names.len() {
                     let why = format!("the line has {} values, and the table {} columns", row.len(), names.len());
                     broken.push((line, why));
                     continue;
                 }
-                let entries = names.iter().zip(row.iter());
+                let entries = names.iter().zip(row.iter()).filter(|(name, _)| !name.is_empty());
                 let object = entries
                     .map(|(name, value)| (Cow::Owned(name.clone()), Json::Text(Cow::Owned(value.trim().to_owned()))));
                 records.push(Json::Object(object.collect()));
                 places.push(line);
             }
             Err(error) => {
-                let line = error.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(0));
+                let line = line_before + error.position().map_or(0, line_of);
                 broken.push((line, error.to_string()));
             }
         }
     }
     Ok(Payload { json: Json::List(records), lines: Some(places), broken })
+}
+
+fn line_of(position: &csv::Position) -> usize {
+    usize::try_from(position.line()).unwrap_or(0)
+}
+
+/// What a first line `sep=;` says, as spreadsheets write it, and the table behind it.
+fn separator(text: &str) -> Option<(u8, &str)> {
+    let (line, rest) = text.split_once('\n')?;
+    match line.trim_end_matches('\r').as_bytes() {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', sign] => Some((*sign, rest)),
+        _ => None,
+    }
 }

@@ -48,6 +48,9 @@ pub struct Record {
     /// Whether `installs` are all that is installed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub installs_complete: bool,
+    /// Whether they are all with those of the other records of the device: each record is one install.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub installs_by_row: bool,
     /// What it has to do with others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<Relation>,

@@ -15,6 +15,9 @@ pub struct OrganizationDocument {
     /// Whom to believe, field by field (`person.department`), most trusted source first.
     #[serde(default)]
     pub authority: BTreeMap<String, Vec<String>>,
+    /// The time zones of sites and countries, for devices and people of which no source says one.
+    #[serde(default)]
+    pub time_zones: Option<TimeZonesDocument>,
     /// Fields of the organisation's own, with their type: `device.rack: text`.
     #[serde(default)]
     pub fields: BTreeMap<String, FieldType>,
@@ -42,6 +45,18 @@ pub struct OrganizationDocument {
     /// What policies are, where they say nothing.
     #[serde(default)]
     pub defaults: Option<DefaultsDocument>,
+}
+
+/// The time zones of places, such as `Europe/Berlin`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeZonesDocument {
+    /// Of offices and data centres, as `person.site` and `device.site` have them, in any letters.
+    #[serde(default)]
+    pub sites: BTreeMap<String, String>,
+    /// Of countries, as two letters: `DE`. Where sites say nothing.
+    #[serde(default)]
+    pub countries: BTreeMap<String, String>,
 }
 
 /// The type of a field of the organisation's own.

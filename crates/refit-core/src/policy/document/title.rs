@@ -88,8 +88,14 @@ pub enum System {
     Brew,
     /// WinGet package identifiers.
     Winget,
+    /// Packages of the Windows Store and MSIX, with or without the hash of their publisher: `MSTeams`, `MSTeams_8wekyb3d8bbwe`.
+    Msix,
+    /// Product codes of Windows Installer, and other names under which Windows lists a program.
+    ProductCode,
     /// Bundle identifiers of Apple's platforms.
     BundleId,
+    /// Names in lists of programs, besides the title's own with or without its vendor. Versions, architectures and languages are left out.
+    DisplayName,
     /// Munki item names.
     Munki,
     /// Jamf patch titles.

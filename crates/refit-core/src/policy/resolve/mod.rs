@@ -40,6 +40,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
         repository.budgets = written.document.budgets.clone();
         repository.fields = resolver.fields(documents, written);
         repository.authority = resolver.authority(written, &repository.fields);
+        repository.zones = resolver.zones(written);
     }
     repository.staleness = organization::staleness(documents);
     repository.monitoring = organization::monitoring(documents);

@@ -14,10 +14,10 @@ use crate::policy::{
 };
 use crate::{
     calendar::Window,
-    facts::{Authority, FieldRef, Fields, Kind, Staleness},
+    facts::{Authority, FieldRef, Fields, Kind, Place, Staleness, Zones, zone_name},
     steps,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, tz};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,6 +98,31 @@ impl Resolver<'_> {
             }
         }
         authority
+    }
+
+    pub(super) fn zones(&mut self, written: &Written<OrganizationDocument>) -> Zones {
+        let mut zones = Zones::default();
+        let Some(document) = &written.document.time_zones else { return zones };
+        let places = [("sites", Place::Site, &document.sites), ("countries", Place::Country, &document.countries)];
+        for (key, kind, places) in places {
+            for (place, zone) in places {
+                if let Some(zone) = zone_name(zone) {
+                    zones.add(kind, place, zone);
+                    continue;
+                }
+                let names: Vec<String> = tz::db().available().map(|name| name.as_str().to_owned()).collect();
+                let mut diagnostic = Diagnostic::error("policy/unknown-time-zone", "unknown time zone")
+                    .at(written.place(steps!["time_zones", key, place]))
+                    .label(format!("there is no time zone `{zone}`"));
+                let near = did_you_mean(zone, names.iter().map(String::as_str));
+                diagnostic = diagnostic.with_help(match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "write it as the IANA database does: `Europe/Berlin`".to_owned(),
+                });
+                self.report(diagnostic);
+            }
+        }
+        zones
     }
 
     pub(super) fn windows(&mut self, written: &Written<OrganizationDocument>) -> BTreeMap<SmolStr, Window> {

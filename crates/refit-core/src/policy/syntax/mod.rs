@@ -18,6 +18,7 @@ mod parse;
 mod place;
 mod scalar;
 mod schema;
+mod value;
 
 pub use check::Mistakes;
 pub use decode::{Decoded, Shape};

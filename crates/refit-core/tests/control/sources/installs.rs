@@ -82,3 +82,82 @@ fn what_device_management_lists_counts_until_an_agent_speaks_for_the_device() {
     company.reads("scanner", vec![other]);
     assert_eq!(installs(&company, "s-10-0").0, [""; 0]);
 }
+
+/// A device of which a system says what is installed.
+fn listed(id: &str, serial: &str, os: &str, installs: Vec<Install>) -> Record {
+    Record { installs, installs_complete: true, ..laptop(id, serial, &[("device.os", os)]) }
+}
+
+#[test]
+fn a_title_is_known_by_package_product_code_and_display_name() {
+    let mut company = Company::new();
+    let titles = "---
+title: chat
+name: Acme Chat
+scheme: generic
+identifiers: { winget: [Acme.Chat], brew: [acme-chat], msix: [AcmeChat_8wekyb3d8bbwe] }
+---
+title: viewer
+name: Viewer
+vendor: Acme
+identifiers: { product_code: ['{A499DD5E-8DC5-4AD2-911A-BCD0263295E9}'], display_name: [Acme Document Viewer] }
+---
+title: draw
+name: Draw
+---
+title: paint
+name: Paint
+identifiers: { display_name: [Draw] }
+";
+    company.shell.apply(&(POLICY.to_owned() + titles));
+    let version = |version: &str| Install { version: Some(version.into()), ..Install::default() };
+    let package = |name: &str| Install { package: Some(name.into()), ..version("1.2.0") };
+    let named = |plain: &str, at: &str| Install { plain_name: Some(plain.into()), ..version(at) };
+    let code = |code: &str, plain: &str| Install { product_code: Some(code.into()), ..named(plain, "2.0") };
+    company.reads(
+        "inventory",
+        vec![
+            listed(
+                "w-1",
+                "PF3KX2M1",
+                "windows",
+                vec![package("acme.CHAT"), code("a499dd5e-8dc5-4ad2-911a-bcd0263295e9", "x")],
+            ),
+            listed("w-2", "PF3KX2M2", "windows", vec![package("AcmeChat_8wekyb3d8bbwe")]),
+            listed(
+                "w-3",
+                "PF3KX2M3",
+                "windows",
+                vec![named("acmechat", "3"), code("{B499DD5E-8DC5-4AD2-911A-BCD0263295E9}", "acme document viewer")],
+            ),
+            listed("w-4", "PF3KX2M4", "windows", vec![named("draw", "1"), named("AcmeChat_short", "1")]),
+            listed("m-1", "C02XK1AD", "macos", vec![package("acme-chat")]),
+            // What a distribution builds is its own package, and no title of that name.
+            listed(
+                "d-1",
+                "PF3KX2M5",
+                "debian",
+                vec![package("openssl:amd64"), package("no name"), named("viewer", "1")],
+            ),
+            listed("r-1", "PF3KX2M6", "rocky", vec![package("openssl")]),
+        ],
+    );
+    let installed = |id: &str| {
+        let record = company.shell.state.device(&DeviceId::new(id)).unwrap();
+        let said = record.installs.iter().map(|(slot, installed)| format!("{} {}", slot.title, installed.version));
+        said.collect::<Vec<_>>().join(", ")
+    };
+    let all = ["w-1-0", "w-2-0", "w-3-0", "w-4-0", "m-1-0", "d-1-0", "r-1-0"].map(installed);
+    assert_eq!(
+        all,
+        [
+            "chat 1.2.0, viewer 2.0",
+            "chat 1.2.0",
+            "chat 3, viewer 2.0",
+            "",
+            "chat 1.2.0",
+            "deb/openssl 1.2.0",
+            "rpm/openssl 1.2.0",
+        ]
+    );
+}

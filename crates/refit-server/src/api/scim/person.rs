@@ -1,7 +1,10 @@
 //! The facts that a resource says of a person, by the names of Refit's model.
 
 use super::schema::ENTERPRISE;
-use refit_core::control::{Plain, account::RECORD};
+use refit_core::{
+    control::{Plain, account::RECORD},
+    facts::zone_name,
+};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
@@ -10,7 +13,7 @@ use smol_str::SmolStr;
 pub(super) fn facts(
     resource: &Map<String, Value>,
     address_of: impl Fn(&str) -> Option<SmolStr>,
-) -> [(&'static str, Option<Plain>); 9] {
+) -> [(&'static str, Option<Plain>); 10] {
     let extension = resource.get(ENTERPRISE).and_then(Value::as_object);
     let text = |of: Option<&Map<String, Value>>, name: &str| of?.get(name)?.as_str().map(SmolStr::from);
     let country = preferred(resource, "addresses").and_then(|address| address.get("country")?.as_str());
@@ -35,6 +38,7 @@ pub(super) fn facts(
         ("title", text(Some(resource), "title")),
         ("cost_centre", text(extension, "costCenter")),
         ("country", country),
+        ("timezone", text(Some(resource), "timezone").and_then(|zone| zone_name(&zone))),
         ("manager", manager),
         ("employment", employment.map(SmolStr::new_static)),
     ]
@@ -75,7 +79,7 @@ mod tests {
         let resource = json!({
             "userName": "ada", "title": "Analyst", "active": true, "userType": "External contractor",
             "emails": [{ "value": "ada@home.example", "primary": true }, { "value": "ada@acme.example", "type": "Work" }],
-            "addresses": [{ "type": "work", "country": "gb" }],
+            "addresses": [{ "type": "work", "country": "gb" }], "timezone": "europe/london",
             ENTERPRISE: { "department": "Engineering", "division": "R&D", "costCenter": "4711", "manager": { "value": "m1" } },
         });
         let all = [
@@ -85,12 +89,13 @@ mod tests {
             "title: Analyst",
             "cost_centre: 4711",
             "country: GB",
+            "timezone: Europe/London",
             "manager: eve@acme.example",
             "employment: contractor",
         ];
         assert_eq!(said(&resource), all);
         let bare = json!({
-            "userName": "bob@acme.example", "active": false, "addresses": [{ "country": "USA" }],
+            "userName": "bob@acme.example", "active": false, "addresses": [{ "country": "USA" }], "timezone": "Pacific Standard Time",
             ENTERPRISE: { "manager": { "value": "nobody" } },
         });
         assert_eq!(said(&bare), ["email: bob@acme.example"]);

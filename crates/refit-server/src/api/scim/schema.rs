@@ -88,7 +88,7 @@ pub(super) const CORE: &[Attribute] = &[
     text("userType", "How the person belongs to the organisation, such as `Employee` or `Contractor`."),
     text("preferredLanguage", "The preferred language."),
     text("locale", "The language and place for dates and numbers."),
-    text("timezone", "The time zone."),
+    text("timezone", "The time zone, by its name in the IANA database: `person.timezone`."),
     Attribute { kind: Kind::Bool, ..text("active", "Whether the account is in use.") },
     complex(
         "emails",

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use refit_core::{
-    facts::mapping::{Operation, document::PayloadKind, draft, draft_operation, form, operations, sample},
+    facts::mapping::{Operation, decoded, document::PayloadKind, draft, draft_operation, form, operations, sample},
     policy::diagnostic::{Files, SourceFile, did_you_mean},
 };
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub fn new(cli: &Cli, args: &SourceNewArgs) -> Result<Exit> {
         Ok(draft) => draft,
         Err(unreadable) => {
             let path = args.from.as_ref().map_or_else(String::new, |path| path.display().to_string());
-            let text = String::from_utf8_lossy(&payload).into_owned();
+            let text = decoded(reads, &payload).into_owned();
             let files = Files(vec![SourceFile { path, text }]);
             return super::refuse(cli, &[unreadable.diagnostic(0)], &files);
         }
@@ -117,7 +117,9 @@ fn described(file: &str, text: &[u8], wanted: Option<&str>) -> Result<Option<Ope
     let Some(operations) = operations(text) else {
         let begins = |word: &str| text.trim_ascii_start().starts_with(word.as_bytes());
         if begins("openapi:") || begins("swagger:") {
-            return Err(Refused::usage(format!("{file}: an OpenAPI document is read as JSON, and this one is YAML")));
+            return Err(Refused::usage(format!(
+                "{file}: it begins like an OpenAPI document, and can't be read as one: is it whole?"
+            )));
         }
         return Ok(None);
     };

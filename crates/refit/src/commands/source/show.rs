@@ -102,7 +102,11 @@ fn record(record: &Record) -> String {
         line(relation.relation.name(), &format!("{kind}{}", keys.join(", ")));
     }
     if !record.installs.is_empty() {
-        let all = if record.installs_complete { ", which is all" } else { "" };
+        let all = match (record.installs_complete, record.installs_by_row) {
+            (true, true) => ", which is all with the other rows of it",
+            (true, false) => ", which is all",
+            (false, _) => "",
+        };
         line("installed", &format!("{}{all}", counted(record.installs.len(), "title")));
         for install in &record.installs {
             let _ = writeln!(text, "    {}", self::install(install));

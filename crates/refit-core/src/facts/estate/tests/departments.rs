@@ -7,7 +7,13 @@ fn rules_at<R>(hours: i64, order: &[(&str, &[&str])], with: impl FnOnce(&Rules<'
     let (fields, staleness) = (Fields::builtin(), Staleness::default());
     let order = order.iter().map(|(field, order)| (field.parse().unwrap(), order.iter().map(SmolStr::new).collect()));
     let authority = Authority { order: order.collect() };
-    with(&Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(hours) })
+    with(&Rules {
+        fields: &fields,
+        authority: &authority,
+        staleness: &staleness,
+        zones: &Zones::default(),
+        now: time(hours),
+    })
 }
 
 /// A person with a number and an address, who reports to those with these keys.

@@ -106,6 +106,14 @@ fn rows_of_one_device_add_up_and_a_list_of_all_that_there_is_does_not() {
     let all = |name: &str| Record { installs_complete: true, ..row(name) };
     take(&mut estate, "mdm", 2, vec![all("Editor"), all("Browser")]).unwrap();
     assert_eq!(installed(&estate), ["Browser"]);
+    // Where each row is one install of a device, all of them together are what is there.
+    let complete = |estate: &Estate| estate.sources["mdm"].records.values().next().unwrap().installs_complete;
+    let one = |name: &str| Record { installs_by_row: true, ..all(name) };
+    let bare = || Record { installs: Vec::new(), ..row("") };
+    take(&mut estate, "mdm", 3, vec![bare(), one("Editor"), bare(), one("Browser")]).unwrap();
+    assert_eq!((installed(&estate), complete(&estate)), (vec!["Editor".to_owned(), "Browser".to_owned()], true));
+    take(&mut estate, "mdm", 4, vec![one("Editor"), row("Browser"), one("Viewer")]).unwrap();
+    assert!(!complete(&estate), "one row that is only a part says so of all of them");
 }
 
 #[test]
@@ -127,7 +135,8 @@ fn who_is_in_no_list_of_those_on_call_is_not_on_call() {
     }
     assert_eq!(is_on_call(&estate, "pager/bob+0", 3), (Some(Plain::Bool(true)), vec!["pager".into()]));
     let (fields, authority, staleness) = (Fields::builtin(), Authority::default(), Staleness::default());
-    let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(3) };
+    let rules =
+        Rules { fields: &fields, authority: &authority, staleness: &staleness, zones: &Zones::default(), now: time(3) };
     let entities: Vec<_> = estate.entities(Subject::Person, &rules).collect();
     let told = entities.iter().find(|entity| entity.id == "u1").unwrap();
     assert_eq!(told.told[REFIT].facts, BTreeMap::from([(FieldRef::person("on_call"), Plain::Bool(false))]));

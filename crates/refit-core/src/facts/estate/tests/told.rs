@@ -26,7 +26,13 @@ fn agent(id: &str, since: i64) -> (Sighting, Timestamp) {
 
 fn entities(estate: &Estate, hours: i64) -> Vec<Entity<'_>> {
     let (fields, authority, staleness) = (Fields::builtin(), Authority::default(), Staleness::default());
-    let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(hours) };
+    let rules = Rules {
+        fields: &fields,
+        authority: &authority,
+        staleness: &staleness,
+        zones: &Zones::default(),
+        now: time(hours),
+    };
     estate.entities(Subject::Device, &rules).collect()
 }
 
@@ -118,7 +124,13 @@ fn of_two_records_of_one_device_the_one_that_was_told_last_says_what_is_installe
         }
         assert_eq!(versions(&one_by_one), ["2.0.0"]);
         let (fields, authority, staleness) = (Fields::builtin(), Authority::default(), Staleness::default());
-        let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, now: time(100) };
+        let rules = Rules {
+            fields: &fields,
+            authority: &authority,
+            staleness: &staleness,
+            zones: &Zones::default(),
+            now: time(100),
+        };
         let id = entities(&estate, 100)[0].id.clone();
         assert_eq!(estate.device(&id, &rules).unwrap().installs, BTreeMap::from([("mdm".into(), 1)]));
     }

@@ -8,8 +8,18 @@ use super::super::keys::{Key, KeyKind, Strength};
 use super::super::names::plain_name;
 use super::super::reading::{Install, Relation, Said, SetAside};
 use super::{Bases, Reader, entry, short};
-use crate::facts::{FieldRef, Root, Value};
+use crate::facts::{FieldRef, Root, Value, zone_name};
 use smol_str::SmolStr;
+
+/// What a record says is installed.
+#[derive(Default)]
+pub(super) struct Installed {
+    pub found: Vec<Install>,
+    /// Whether that is all.
+    pub complete: bool,
+    /// Whether it is all with what the other records of the device say.
+    pub by_row: bool,
+}
 
 impl<'r> Reader<'r, '_> {
     /// The keys of a record. A key of a wrong type is a fault of the whole: what identifies it can't be trusted then. A value that
@@ -26,7 +36,7 @@ impl<'r> Reader<'r, '_> {
             let item = source.expr.value(scope)?;
             let items = item.items().unwrap_or_else(|| vec![item]);
             for item in items.into_iter().filter(Item::is_known) {
-                let text = convert::text(item)
+                let text = convert::written(item, "a text")
                     .map_err(|why| source.expr.fault(format!("the key {}: {why}", source.kind.name())))?;
                 let strong = match &source.strong_if {
                     Some(condition) => condition.holds(scope)?,
@@ -68,7 +78,16 @@ impl<'r> Reader<'r, '_> {
         match converted {
             Ok(converted) => {
                 self.cover(field, source, converted.uncovered);
-                converted.said.map(|said| as_key(field, said))
+                match converted.said.map(|said| as_key(field, said)) {
+                    Some(Said::Value(Value::Text(zone))) if field.name == "timezone" => match zone_name(&zone) {
+                        Some(zone) => Some(Said::Value(Value::Text(zone))),
+                        None => {
+                            self.cover(field, source, vec![zone.to_string()]);
+                            None
+                        }
+                    },
+                    said => said,
+                }
             }
             Err(fault) => {
                 self.fault(records, at, bases, SetAside::Field(field.clone()), fault);
@@ -78,26 +97,30 @@ impl<'r> Reader<'r, '_> {
     }
 
     /// What is installed, and whether that is all.
-    pub(super) fn installs(
-        &mut self,
-        records: &'r Records,
-        scope: &Scope<'r>,
-        bases: &Bases,
-        at: &str,
-    ) -> (Vec<Install>, bool) {
-        let (mut found, mut complete) = (Vec::new(), false);
+    pub(super) fn installs(&mut self, records: &'r Records, scope: &Scope<'r>, bases: &Bases, at: &str) -> Installed {
+        let Installed { mut found, mut complete, mut by_row } = Installed::default();
         for installs in &records.installs {
+            let all = installs.complete
+                || match installs.complete_if.as_ref().map_or(Ok(false), |all| all.holds(scope)) {
+                    Ok(all) => all,
+                    Err(fault) => {
+                        self.fault(records, at, bases, SetAside::Install, fault);
+                        false
+                    }
+                };
             let Some(each) = &installs.each else {
                 let inner = [scope[0].clone(), scope[1].clone(), scope[0].clone(), scope[3].clone()];
                 let place = bases.0[0].clone();
                 found.extend(self.install(records, installs, &inner, bases, place));
+                complete |= all;
+                by_row |= all;
                 continue;
             };
             let items = match self.list(records, each, scope, bases, at, SetAside::Install) {
                 Some(items) => items,
                 None => continue,
             };
-            complete |= installs.complete;
+            complete |= all;
             let path = each.path();
             found.reserve(items.len());
             for (index, item) in items.into_iter().enumerate() {
@@ -112,7 +135,7 @@ impl<'r> Reader<'r, '_> {
                 }
             }
         }
-        (found, complete)
+        Installed { found, complete, by_row }
     }
 
     fn install(

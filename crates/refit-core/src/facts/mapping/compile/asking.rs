@@ -121,9 +121,19 @@ impl Compiler<'_> {
                         Some("compare a time of change with `:since`, such as `where updated_at >= :since`".to_owned());
                 }
                 let path = join(&join(&join(at, "changes"), "since"), "value");
-                if !since.value.contains("{since}") {
-                    let label = "the time has to be in it, as `{since}`".to_owned();
-                    self.report("connector/list", "changes since no time", &path, label);
+                self.has_time(&since.value, &path);
+            }
+            Some(ChangesDocument::Listed(listed)) => {
+                let path = join(&join(at, "changes"), "listed");
+                self.has_time(&listed.value, &join(&path, "value"));
+                self.pointer(&listed.ids, &join(&path, "ids"));
+                if listed.at_once == 0 {
+                    let label = "nothing would ever be asked for".to_owned();
+                    self.report("connector/list", "no records at once", &join(&path, "at_once"), label);
+                }
+                if reads != PayloadKind::HttpJson {
+                    let label = format!("{of} has no list of what has changed");
+                    self.report_key("connector/list", "changes of another kind of system", &path, label);
                 }
             }
             None => {}
@@ -135,6 +145,13 @@ impl Compiler<'_> {
             if let Some(pointer) = pointer {
                 self.pointer(pointer, &join(at, key));
             }
+        }
+    }
+
+    fn has_time(&mut self, value: &str, path: &[Step<'_>]) {
+        if !value.contains("{since}") {
+            let label = "the time has to be in it, as `{since}`".to_owned();
+            self.report("connector/list", "changes since no time", path, label);
         }
     }
 
@@ -170,8 +187,14 @@ impl Compiler<'_> {
                     values.extend(value.as_object().into_iter().flat_map(|object| object.values()));
                 }
             }
-            if let Some(ChangesDocument::Delta(delta)) = &list.changes {
-                texts.push((&delta.start, join(&join(&join(&at, "changes"), "delta"), "start")));
+            let changes = join(&at, "changes");
+            match &list.changes {
+                Some(ChangesDocument::Delta(it)) => texts.push((&it.start, join(&join(&changes, "delta"), "start"))),
+                Some(ChangesDocument::Since(it)) => {
+                    texts.push((&it.parameter, join(&join(&changes, "since"), "parameter")));
+                }
+                Some(ChangesDocument::Listed(it)) => texts.push((&it.get, join(&join(&changes, "listed"), "get"))),
+                None => {}
             }
         }
         let of = |method: &'static str, key: &'static str| {

@@ -165,9 +165,13 @@ pub struct InstallsDocument {
     /// Where it is.
     #[serde(default)]
     pub path: Option<Formula>,
-    /// Whether the list is all that is installed, so that what is not in it is not there.
+    /// Whether the list is all that is installed, so that what is not in it is not there. Where each record is one install of a device, all of
+    /// them together are.
     #[serde(default)]
     pub complete: bool,
+    /// It is all that is installed where this holds of the record.
+    #[serde(default)]
+    pub complete_if: Option<Formula>,
     /// What has to be known of it.
     #[serde(default)]
     pub meaning: Option<String>,

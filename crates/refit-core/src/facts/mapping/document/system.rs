@@ -321,13 +321,16 @@ pub enum ChangesDocument {
     Since(SinceDocument),
     /// By an address or token that the last page of the reading before gave.
     Delta(DeltaDocument),
+    /// By a list of the ids of what has changed; the records themselves are then asked for by these.
+    Listed(ListedDocument),
 }
 
 /// What has changed since a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SinceDocument {
-    /// The parameter; in GraphQL a variable, in SQL what stands in the query as `:since`.
+    /// The parameter; in GraphQL a variable, in SQL what stands in the query as `:since`. It may be a setting, `{changed_since}`: where that is
+    /// empty, all of the list is read each time.
     pub parameter: String,
     /// What is put in it; `{since}` is the time, as RFC 3339.
     #[serde(default = "the_time")]
@@ -345,6 +348,28 @@ pub struct SinceDocument {
 
 fn the_time() -> String {
     "{since}".to_owned()
+}
+
+/// What has changed since a time, as a list of ids says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListedDocument {
+    /// The address of that list, after the connector's own.
+    pub get: String,
+    /// Its parameter for the time.
+    pub parameter: String,
+    /// What is put in it; `{since}` is the time, as RFC 3339.
+    #[serde(default = "the_time")]
+    pub value: String,
+    /// Where in the answer the ids are, as a JSON pointer: a list of them, or an object with them as its keys.
+    pub ids: String,
+    /// The parameter of the list itself by which records are asked for, their ids with commas between them.
+    pub by: String,
+    /// How many are asked for at once.
+    pub at_once: u32,
+    /// How far back it goes once more, for records that came late.
+    #[serde(default)]
+    pub overlap: Option<Duration>,
 }
 
 /// What has changed since the reading before.

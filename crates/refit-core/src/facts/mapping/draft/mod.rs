@@ -52,8 +52,9 @@ fn drafted(name: &str, reads: PayloadKind, payload: &[u8], operation: Option<&Op
 
 /// In what form a payload seems to be.
 pub fn form(payload: &[u8]) -> PayloadKind {
-    let text = String::from_utf8_lossy(payload.get(..payload.len().min(1 << 20)).unwrap_or_default());
-    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let begin = payload.get(..payload.len().min(1 << 20)).unwrap_or_default();
+    let text = payload::decoded(PayloadKind::HttpJson, begin);
+    let text = text.trim_start();
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let is_object =
         |line: Option<&str>| line.is_some_and(|line| line.starts_with('{') && line.trim_end().ends_with('}'));

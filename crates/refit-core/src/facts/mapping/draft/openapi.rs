@@ -1,5 +1,8 @@
 //! Lists that an OpenAPI document describes: what each answers, and how it is asked.
 
+use super::super::document::PayloadKind;
+use super::super::payload::decoded;
+use crate::policy::syntax::{self, Limits, Node};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -37,10 +40,14 @@ const DEPTH_MOST: usize = 10;
 /// So many values an answer has.
 const VALUES_MOST: usize = 2_000;
 
-/// The lists of devices, people or whatever else that an OpenAPI document (2.0 or 3, as JSON) describes, by path; `None` where the text is no
-/// such document.
+/// Vendors' documents are longer than anything that somebody writes into a policy repository.
+const YAML: Limits =
+    Limits { file_bytes: 64 << 20, depth: 128, nodes: 4_000_000, scalar_bytes: 1 << 20, mistakes: 100 };
+
+/// The lists of devices, people or whatever else that an OpenAPI document (2.0 or 3, as JSON or YAML) describes, by path; `None` where the text
+/// is no such document.
 pub fn operations(text: &[u8]) -> Option<Vec<Operation>> {
-    let document: Value = serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)).ok()?;
+    let document = document(text)?;
     let is_one = ["openapi", "swagger"].iter().any(|key| document.get(key).is_some_and(Value::is_string));
     let paths = document.get("paths").filter(|_| is_one)?.as_object()?;
     let base = base(&document);
@@ -65,6 +72,21 @@ pub fn operations(text: &[u8]) -> Option<Vec<Operation>> {
         })
     });
     Some(operations.collect())
+}
+
+fn document(bytes: &[u8]) -> Option<Value> {
+    let text = decoded(PayloadKind::HttpJson, bytes);
+    if let Ok(document) = serde_json::from_str(&text) {
+        return Some(document);
+    }
+    // Any other payload may be long, and is none.
+    let says =
+        |line: &str| ["openapi", "swagger"].iter().any(|key| line.trim_start_matches(['"', '\'']).starts_with(key));
+    if !text.lines().any(says) {
+        return None;
+    }
+    let (documents, _) = syntax::parse(0, &text, &YAML);
+    documents.first().map(Node::value)
 }
 
 /// What a reference leads to.

@@ -20,6 +20,10 @@ pub(in super::super) enum TimeFormat {
     Custom(SmolStr),
 }
 
+/// So many seconds after 1970 it is the year 5138.
+const TOO_MANY_SECONDS: i128 = 100_000_000_000;
+/// So many thousandths of a second after 1970 it is April of that year; as seconds it is 2286.
+const TOO_FEW_THOUSANDTHS: i128 = 10_000_000_000;
 /// Seconds from 1601 to 1970.
 const WINDOWS_EPOCH_SECONDS: i128 = 11_644_473_600;
 
@@ -47,7 +51,7 @@ impl TimeFormat {
             (_, Item::Null) => return Some(Item::Null),
             (_, Item::Time(time)) => *time,
             (_, Item::Text(text)) if never(text) => return Some(Item::Null),
-            (TimeFormat::Plain, Item::Text(text)) => parse_time(text.trim())?,
+            (TimeFormat::Plain, Item::Text(text)) => parse_time(text.trim()).or_else(|| day(text.trim()))?,
             (TimeFormat::Custom(format), Item::Text(text)) => custom(format, text.trim())?,
             (TimeFormat::Plain | TimeFormat::Custom(_), _) => return None,
             (_, number) => return self.count(number),
@@ -60,21 +64,40 @@ impl TimeFormat {
             Item::Int(number) => *number,
             Item::Text(text) => text.trim().parse().ok()?,
             // Seconds with a fraction; its digits after the third are nobody's.
-            Item::Float(number) if *self == TimeFormat::Unix && number.abs() < 1e12 => {
-                return TimeFormat::UnixMs.count(&Item::Int((number * 1000.0) as i128));
+            Item::Float(number) if *self == TimeFormat::Unix && number.abs() < 1e14 => {
+                let are_seconds = number.abs() < TOO_MANY_SECONDS as f64;
+                let thousandths = (if are_seconds { number * 1000.0 } else { *number }) as i128;
+                return match thousandths {
+                    0 => Some(Item::Null),
+                    _ => Timestamp::from_nanosecond(thousandths * 1_000_000).ok().map(Item::Time),
+                };
             }
             _ => return None,
         };
         if number == 0 || number == i64::MAX.into() {
             return Some(Item::Null);
         }
+        // Some systems write seconds on one page and thousandths on another. No device was seen in the first days of 1970, nor will one be in
+        // the year 5000.
         let nanos = match self {
+            TimeFormat::Unix if number.abs() >= TOO_MANY_SECONDS => number.checked_mul(1_000_000)?,
+            TimeFormat::UnixMs if number.abs() < TOO_FEW_THOUSANDTHS => number.checked_mul(1_000_000_000)?,
             TimeFormat::UnixMs => number.checked_mul(1_000_000)?,
             TimeFormat::Windows => number.checked_mul(100)? - WINDOWS_EPOCH_SECONDS * 1_000_000_000,
             _ => number.checked_mul(1_000_000_000)?,
         };
         Timestamp::from_nanosecond(nanos).ok().map(Item::Time)
     }
+}
+
+/// A day with an offset behind it, as XML has it (`2026-11-23-08:00`, `2026-11-23Z`): it is that day, wherever it was written.
+fn day(text: &str) -> Option<Timestamp> {
+    let (day, offset) = text.split_at_checked(10)?;
+    let digits = offset.strip_prefix(['+', '-']).map(|rest| rest.bytes().filter(u8::is_ascii_digit).count());
+    let is_offset = offset.eq_ignore_ascii_case("z")
+        || digits == Some(4)
+            && offset.get(1..).is_some_and(|rest| rest.len() == 5 && rest.as_bytes().get(2) == Some(&b':'));
+    parse_time(day).filter(|_| is_offset)
 }
 
 fn custom(format: &str, text: &str) -> Option<Timestamp> {

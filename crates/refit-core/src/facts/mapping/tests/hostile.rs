@@ -1,4 +1,4 @@
-use super::super::{Maps, read};
+use super::super::{Maps, Reading, read};
 use super::{DEVICES, connector};
 use proptest::prelude::*;
 
@@ -69,4 +69,58 @@ fn large_and_deep_payloads_end() {
     let keys: String = (0..20_000).map(|n| format!("\"k{n}\": 1,")).collect();
     let payload = format!("{{\"devices\": [{{{keys} \"id\": 1}}]}}");
     assert_eq!(read(&connector, &payload, &Maps::new()).unwrap().records.len(), 1);
+}
+
+fn said(reading: &Reading) -> (Vec<&str>, Vec<String>) {
+    let ids = reading.records.iter().map(|record| record.id.as_str()).collect();
+    (ids, reading.quarantined.iter().map(|aside| format!("{} {}", aside.at, aside.why)).collect())
+}
+
+#[test]
+fn signs_that_nobody_writes_are_in_no_fact() {
+    let connector = connector(DEVICES);
+    let payload = r#"{"devices": [
+        {"id": "1", "serial": "PF3K\u0000X2M1", "name": "ada\u001b[2J", "site": "Kiel\u0007", "version": "1\u00002", "tags": ["a\u0000"],
+         "apps": [{"name": "Editor\u0000", "version": "1"}, {"name": "Viewer\tof\nme", "version": "1"}]},
+        {"id": "2\u0000", "serial": "PF3KX2M2"},
+        {"id": "3", "serial": "PF3KX2M3", "serial": "PF3KX2M4"}
+    ]}"#;
+    let reading = read(&connector, payload, &Maps::new()).unwrap();
+    let (ids, aside) = said(&reading);
+    assert_eq!(ids, ["1", "3"], "{aside:#?}");
+    let first = &reading.records[0];
+    assert!(first.keys.is_empty() && first.facts.is_empty(), "{first:#?}");
+    assert_eq!(first.installs.len(), 1);
+    assert_eq!(reading.records[1].keys[0].value, "PF3KX2M4", "of a key that is written twice the last counts");
+    assert_eq!(aside.len(), 8, "{aside:#?}");
+    assert!(aside.iter().all(|aside| !aside.contains(|c: char| c.is_control())), "{aside:#?}");
+}
+
+#[test]
+fn a_table_is_read_however_a_spreadsheet_writes_it() {
+    let table = DEVICES.replace("name: Acme\n", "name: Acme\nreads: csv\n").replace("/devices, ", "");
+    let connector = connector(&table);
+    let text = "Id;Name;Site;;\r\n1;ada-pc;Büro;;\r\n\r\n2;\"ben;pc\";\"Kiel\r\nAltbau\";x;y\r\n3;too;few\r\n";
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let windows: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    for bytes in [
+        text.as_bytes().to_vec(),
+        [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+        utf16(&format!("\u{feff}{text}")),
+        windows,
+        format!("sep=;\r\n{text}").into_bytes(),
+    ] {
+        let reading = read(&connector, &bytes, &Maps::new()).unwrap();
+        let (ids, aside) = said(&reading);
+        assert_eq!(ids, ["1", "2"], "{aside:?}");
+        let site = &reading.records[0].facts[&crate::facts::FieldRef::device("site")];
+        assert_eq!(serde_json::to_string(site).unwrap(), "\"Büro\"");
+        assert_eq!(aside.len(), 1, "{aside:?}");
+        assert!(aside[0].contains("has 3 values, and the table 5 columns"), "{aside:?}");
+    }
+    for empty in ["", "\r\n", "\u{feff}", "sep=;\r\n"] {
+        assert!(read(&connector, empty, &Maps::new()).is_err(), "{empty:?}");
+    }
+    let twice = read(&connector, "sep=,\nId,Name,id\n1,a,2\n", &Maps::new()).unwrap_err();
+    assert_eq!((twice.message.as_str(), twice.span), ("a column twice", Some(6..16)));
 }
