@@ -45,10 +45,11 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// What an object was last written as, or was to be.
-    pub(super) fn meant(&self, id: &Identity) -> Option<&Wrote> {
+    /// Whether Refit has written a field of an object, or was to write it.
+    pub(super) fn speaks_of(&self, id: &Identity, field: &str) -> bool {
         let name = id.to_string();
-        self.begun.get(&name).and_then(Option::as_ref).or_else(|| self.written.get(&name))
+        let begun = self.begun.get(&name).and_then(Option::as_ref);
+        begun.into_iter().chain(self.written.get(&name)).any(|wrote| wrote.fields.contains_key(field))
     }
 
     /// Whether this very object is remembered: by its id there, or because it was about to be made when a run was broken off.

@@ -169,7 +169,7 @@ pub fn plan(target: &dyn Target, api: &dyn Api, wanted: &Wanted, memory: Memory,
     plan.known = ours.iter().map(|(id, there)| (id.clone(), there.remote.clone())).collect();
     let of_refit: BTreeMap<&Identity, Fields> = ours
         .iter()
-        .map(|(id, there)| (id, concerning(there, wanted.objects.get(id), memory.meant(id))))
+        .map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory)))
         .collect();
     let (broken_off, halves) =
         memory.settle(|id| Some((ours.get(id)?.remote.as_str(), of_refit.get(id)?)));
@@ -256,9 +256,9 @@ fn parted(objects: Vec<There>, memory: &Memory) -> (BTreeMap<Identity, There>, V
 }
 
 /// The fields that concern Refit: those that it wrote or would write.
-fn concerning(there: &There, want: Option<&Object>, wrote: Option<&Wrote>) -> Fields {
+fn concerning(there: &There, want: Option<&Object>, memory: &Memory) -> Fields {
     let concerns = |name: &String| {
-        want.is_some_and(|want| want.fields.contains_key(name)) || wrote.is_some_and(|wrote| wrote.fields.contains_key(name))
+        want.is_some_and(|want| want.fields.contains_key(name)) || memory.speaks_of(&there.id, name)
     };
     pruned(there.fields.iter().filter(|(name, _)| concerns(name)).map(|(name, value)| (name.clone(), value.clone())))
 }
