@@ -15,7 +15,7 @@ mod plan;
 pub use answers::{Answers, Ask, NotUnderstood, Pages};
 pub use calls::{Body, Call, Method, OWN, Until, reference};
 pub use memory::{FORMAT, Memory, Wrote};
-pub use plan::{Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
+pub use plan::{ForeignSetting, Names, Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
 
 use crate::object::{Fields, Identity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,11 @@ pub trait Api: Sync {
 
     /// The scopes of OAuth that are asked for in place of the connector's; none: the connector's.
     fn scopes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Settings of the target's document that are its own and not the connector's.
+    fn settings(&self) -> &'static [&'static str] {
         &[]
     }
 

@@ -1,9 +1,6 @@
 //! What has to be done in a system, and what is left alone there.
 
-use super::{
-    Api, Call, Found, MEMBERS, Memory, There, Wrote,
-    memory::same,
-};
+use super::{Api, Call, Found, MEMBERS, Memory, There, Wrote, memory::same};
 use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
@@ -134,19 +131,36 @@ impl SystemPlan {
     }
 }
 
-/// What should be there, as far as the system knows the devices. `names` gives all that a device is known by.
-pub fn wanted(api: &dyn Api, desired: &Desired, found: &Found, names: &dyn Fn(u32) -> Vec<String>) -> Wanted {
+/// What devices are known by, by their numbers.
+#[derive(Clone, Copy)]
+pub struct Names<'n> {
+    /// Their ids in Refit.
+    pub id: &'n dyn Fn(u32) -> Option<String>,
+    /// What else they are known by, the surest first; asked only where the id is not enough.
+    pub others: &'n dyn Fn(u32) -> Vec<String>,
+}
+
+impl Names<'_> {
+    /// The id that a system has for a device; `Err` with the id in Refit where it has none.
+    fn there(&self, number: u32, devices: &BTreeMap<String, String>) -> Result<String, String> {
+        let id = (self.id)(number).unwrap_or_default();
+        let known = |name: &str| devices.get(&name.to_lowercase()).cloned();
+        known(&id).or_else(|| (self.others)(number).iter().find_map(|name| known(name))).ok_or(id)
+    }
+}
+
+/// What should be there, as far as the system knows the devices.
+pub fn wanted(api: &dyn Api, desired: &Desired, found: &Found, names: Names<'_>) -> Wanted {
     let mut wanted = Wanted::default();
     for object in desired.objects.values() {
         let mut object = object.clone();
         if api.has_members(&object.id.kind) {
             let mut members = BTreeSet::new();
             for number in &object.devices {
-                let names = names(number);
-                match names.iter().find_map(|name| found.devices.get(&name.to_lowercase())) {
-                    Some(remote) => drop(members.insert(remote.clone())),
-                    None => wanted.unknown.extend(names.into_iter().next()),
-                }
+                match names.there(number, &found.devices) {
+                    Ok(remote) => members.insert(remote),
+                    Err(id) => wanted.unknown.insert(id),
+                };
             }
             wanted.devices.extend(members.iter().cloned());
             object.fields.insert(MEMBERS.to_owned(), json!(members));
@@ -157,7 +171,14 @@ pub fn wanted(api: &dyn Api, desired: &Desired, found: &Found, names: &dyn Fn(u3
 }
 
 /// Holds what should be in a system against what was found and what is remembered.
-pub fn plan(target: &dyn Target, api: &dyn Api, wanted: &Wanted, memory: Memory, found: Found, rules: Rules) -> SystemPlan {
+pub fn plan(
+    target: &dyn Target,
+    api: &dyn Api,
+    wanted: &Wanted,
+    memory: Memory,
+    found: Found,
+    rules: Rules,
+) -> SystemPlan {
     let mut plan = SystemPlan {
         foreign: foreign(&found, wanted),
         unknown_devices: wanted.unknown.clone(),
@@ -167,12 +188,9 @@ pub fn plan(target: &dyn Target, api: &dyn Api, wanted: &Wanted, memory: Memory,
     let mut memory = memory;
     let (ours, twins, theirs) = parted(found.objects, &memory);
     plan.known = ours.iter().map(|(id, there)| (id.clone(), there.remote.clone())).collect();
-    let of_refit: BTreeMap<&Identity, Fields> = ours
-        .iter()
-        .map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory)))
-        .collect();
-    let (broken_off, halves) =
-        memory.settle(|id| Some((ours.get(id)?.remote.as_str(), of_refit.get(id)?)));
+    let of_refit: BTreeMap<&Identity, Fields> =
+        ours.iter().map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory))).collect();
+    let (broken_off, halves) = memory.settle(|id| Some((ours.get(id)?.remote.as_str(), of_refit.get(id)?)));
     plan.broken_off = broken_off;
 
     let remembered = memory.written.values().map(|wrote| &wrote.id);
@@ -213,7 +231,16 @@ pub fn plan(target: &dyn Target, api: &dyn Api, wanted: &Wanted, memory: Memory,
     plan.steps = plan.changes.iter().filter_map(|change| step(api, change, &asked, &ours, &observed)).collect();
     let twins = twins.into_iter().map(|twin| {
         let change = Change::Remove { id: twin.id.clone() };
-        (change, Step { id: twin.id.clone(), todo: Todo::TakeAwayTwin, remote: Some(twin.remote.clone()), calls: api.delete(&twin), wrote: None })
+        (
+            change,
+            Step {
+                id: twin.id.clone(),
+                todo: Todo::TakeAwayTwin,
+                remote: Some(twin.remote.clone()),
+                calls: api.delete(&twin),
+                wrote: None,
+            },
+        )
     });
     for (change, step) in twins {
         plan.changes.insert(0, change);
@@ -257,9 +284,8 @@ fn parted(objects: Vec<There>, memory: &Memory) -> (BTreeMap<Identity, There>, V
 
 /// The fields that concern Refit: those that it wrote or would write.
 fn concerning(there: &There, want: Option<&Object>, memory: &Memory) -> Fields {
-    let concerns = |name: &String| {
-        want.is_some_and(|want| want.fields.contains_key(name)) || memory.speaks_of(&there.id, name)
-    };
+    let concerns =
+        |name: &String| want.is_some_and(|want| want.fields.contains_key(name)) || memory.speaks_of(&there.id, name);
     pruned(there.fields.iter().filter(|(name, _)| concerns(name)).map(|(name, value)| (name.clone(), value.clone())))
 }
 
@@ -341,9 +367,7 @@ fn step(
     let remote = there.map(|there| there.remote.clone());
     let (todo, calls, wrote) = match (change, asked.get(id), there) {
         (Change::Remove { .. }, _, Some(there)) => (Todo::TakeAway, api.delete(there), None),
-        (Change::Add { .. }, Some(want), _) => {
-            (Todo::Make, api.create(id, &want.fields), Some(wrote_of(want, None)))
-        }
+        (Change::Add { .. }, Some(want), _) => (Todo::Make, api.create(id, &want.fields), Some(wrote_of(want, None))),
         (Change::Update { .. }, Some(want), Some(there)) => {
             let before = &observed.get(id)?.fields;
             (Todo::Change, api.update(there, before, &want.fields), Some(wrote_of(want, remote.clone())))
@@ -362,7 +386,11 @@ fn foreign(found: &Found, wanted: &Wanted) -> Vec<ForeignSetting> {
             Some(devices) => devices.intersection(&wanted.devices).count(),
         };
         if devices > 0 {
-            settings.push(ForeignSetting { what: it.what.clone(), because: it.because.clone(), devices: devices as u64 });
+            settings.push(ForeignSetting {
+                what: it.what.clone(),
+                because: it.because.clone(),
+                devices: devices as u64,
+            });
         }
     }
     settings
