@@ -13,7 +13,7 @@ mod memory;
 mod plan;
 
 pub use answers::{Answers, Ask, NotUnderstood, Pages};
-pub use calls::{Body, Call, Method, OWN, Until, reference};
+pub use calls::{BASE, Body, Call, Method, OWN, Until, reference};
 pub use memory::{FORMAT, Memory, Wrote};
 pub use plan::{ForeignSetting, Names, Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
 

@@ -248,7 +248,7 @@ impl System {
     fn one(&mut self, api: &dyn Api, step: &Step, known: &BTreeMap<Identity, String>) -> Result<Option<String>> {
         let (mut own, mut made) = (step.remote.clone(), None);
         for call in &step.calls {
-            let call = call.resolved(own.as_deref(), known)?;
+            let call = call.resolved(&self.base, own.as_deref(), known)?;
             if call.makes {
                 let remote = self.make(api, step, &call, known)?;
                 own = Some(remote.clone());
