@@ -44,10 +44,11 @@ pub trait Api: Sync {
         &[]
     }
 
-    /// What has to be asked, by what was answered so far. It is called with more answers until it wants nothing that was not asked yet.
-    fn ask(&self, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood>;
+    /// What has to be asked, by what was answered so far. It is called with more answers until it wants nothing that was not asked yet. `mark` is
+    /// the text that this target's objects have in them.
+    fn ask(&self, mark: &str, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood>;
 
-    /// What is there. `mark` is the text that this target's objects have in them.
+    /// What is there.
     fn found(&self, mark: &str, answers: &Answers) -> Result<Found, NotUnderstood>;
 
     /// The kinds of objects, what others name first: made in this order, taken away in the reverse.

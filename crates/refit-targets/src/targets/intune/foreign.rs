@@ -49,12 +49,12 @@ fn targets(record: &Value) -> (BTreeSet<Option<&str>>, BTreeSet<&str>) {
     (within, out)
 }
 
-/// The groups whose members have to be known: those of Refit's own are among them, since here it is not said whose a record is.
-pub(super) fn groups(answers: &Answers) -> Result<BTreeSet<String>, NotUnderstood> {
+/// The groups whose members have to be known.
+pub(super) fn groups(mark: &str, answers: &Answers) -> Result<BTreeSet<String>, NotUnderstood> {
     let mut wanted = BTreeSet::new();
     for place in &PLACES {
         for record in place.records(answers)? {
-            if because(place, &record).is_none() {
+            if because(place, &record).is_none() || !is_foreign(&record, mark) {
                 continue;
             }
             let (within, out) = targets(&record);

@@ -133,7 +133,7 @@ impl Api for Intune {
         "/v1.0"
     }
 
-    fn ask(&self, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {
+    fn ask(&self, mark: &str, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {
         let mut wanted = vec![groups(), devices(), managed()];
         wanted.extend(PLACES.iter().map(Place::ask));
         for group in answers.records(&groups(), "/value")? {
@@ -141,7 +141,7 @@ impl Api for Intune {
                 wanted.push(members(id));
             }
         }
-        wanted.extend(foreign::groups(answers)?.iter().map(|group| all_members(group)));
+        wanted.extend(foreign::groups(mark, answers)?.iter().map(|group| all_members(group)));
         Ok(wanted)
     }
 

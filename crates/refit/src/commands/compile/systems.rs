@@ -192,7 +192,8 @@ impl System {
     fn observe(&mut self, api: &dyn Api) -> Result<Answers> {
         let mut answers = Answers::default();
         loop {
-            let new: BTreeSet<Ask> = api.ask(&answers)?.into_iter().filter(|ask| !answers.has(ask)).collect();
+            let new: BTreeSet<Ask> =
+                api.ask(&self.mark, &answers)?.into_iter().filter(|ask| !answers.has(ask)).collect();
             if new.is_empty() {
                 return Ok(answers);
             }
