@@ -45,7 +45,7 @@ const DRIVERS: &str = "driver update policy";
 const SETTING_DRIVERS: &str = "drivers";
 
 /// The systems that are known, by title: what a feature version begins with.
-const SYSTEMS: [(&str, &str); 2] = [("windows-10", "Windows 10, version"), ("windows-11", "Windows 11, version")];
+pub const SYSTEMS: [(&str, &str); 2] = [("windows-10", "Windows 10, version"), ("windows-11", "Windows 11, version")];
 
 impl Target for Intune {
     fn kind(&self) -> &'static str {

@@ -215,10 +215,7 @@ fn write(input: &Input<'_>, title: &SmolStr, groups: BTreeMap<Key, Group<'_>>, m
         .with("@odata.type", "#microsoft.graph.winGetApp")
         .with("description", mark)
         .with("displayName", name)
-        .with(
-            "installExperience",
-            json!({ "@odata.type": "#microsoft.graph.winGetAppInstallExperience", "runAsAccount": "system" }),
-        )
+        .with("installExperience", json!({ "runAsAccount": "system" }))
         .with("packageIdentifier", product)
         .with("publisher", named.and_then(|title| title.document.vendor.clone()).unwrap_or_else(|| title.to_string()));
     let mut assignments = Vec::new();
@@ -258,10 +255,7 @@ fn assignment(key: &Key, policy: &Policy, group: &str) -> Value {
         "notifications": if is_told { "showAll" } else { "showReboot" },
     });
     if let Some(at) = key.at {
-        settings["installTimeSettings"] = json!({
-            "@odata.type": "#microsoft.graph.winGetAppInstallTimeSettings",
-            "deadlineDateTime": time::written(at), "useLocalTime": true,
-        });
+        settings["installTimeSettings"] = json!({ "deadlineDateTime": time::written(at), "useLocalTime": true });
     }
     let intent = if key.goes { "uninstall" } else { "required" };
     json!({ "intent": intent, "settings": settings, "target": to_group(group) })
