@@ -1,6 +1,7 @@
 //! What a target is: the one shape of all of them, and their registry.
 
 use crate::{
+    api::Api,
     cost::Cost,
     files::Files,
     intent::Intent,
@@ -9,6 +10,7 @@ use crate::{
     targets,
     terms::Terms,
 };
+use jiff::Timestamp;
 use refit_core::{
     cohorts::{Cohort, Cohorts, Place},
     engine::{Hold, Mark},
@@ -17,7 +19,7 @@ use refit_core::{
         repository::{Policy, Repository, TargetSystem},
     },
 };
-use refit_model::TitleId;
+use refit_model::{TitleId, Version};
 use roaring::RoaringBitmap;
 use serde::Serialize;
 use smol_str::SmolStr;
@@ -89,6 +91,11 @@ pub trait Target: Sync {
         None
     }
 
+    /// How its objects are read and written where a system with an API keeps them; `None` where none does.
+    fn api(&self) -> Option<&dyn Api> {
+        None
+    }
+
     /// What it costs to bring objects to devices.
     fn cost(&self, desired: &Desired) -> Cost;
 }
@@ -104,12 +111,13 @@ pub struct Document {
 
 /// All targets, in the order of their kinds.
 pub fn registry() -> &'static [&'static dyn Target] {
-    static ALL: [&dyn Target; 7] = [
+    static ALL: [&dyn Target; 8] = [
         &targets::apple::Apple,
         &targets::apt::Apt,
         &targets::browsers::Browsers,
         &targets::dnf::Dnf,
         &targets::intune::Intune,
+        &targets::intune_apps::IntuneApps,
         &targets::munki::Munki,
         &targets::okta::Okta,
     ];
@@ -138,6 +146,15 @@ pub struct Offered {
     pub apple: Option<targets::apple::Versions>,
     /// What is in a Munki repository; `None` where nobody has looked.
     pub munki: Option<targets::munki::Items>,
+    /// When releases were published, by title and version, where a target needs the day to name one.
+    pub published: BTreeMap<TitleId, BTreeMap<Version, Timestamp>>,
+}
+
+impl Offered {
+    /// When a release was published.
+    pub fn published(&self, title: &TitleId, version: &Version) -> Option<Timestamp> {
+        self.published.get(title)?.get(version).copied()
+    }
 }
 
 /// What should be in a system, and what of the policies is not.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 fn subject(target: &dyn Target) -> (&'static str, &'static str, &'static str) {
     match target.kind() {
         "apple-declarative" | "okta-device-assurance" => ("macos", "=25.0", "900"),
-        "browser-policies" | "munki" => ("google-chrome", "=1.0.0.0", "900.0.0.0"),
+        "browser-policies" | "intune-apps" | "munki" => ("google-chrome", "=1.0.0.0", "900.0.0.0"),
         "intune" => ("windows-11", "=10.0.1.1", "900.0.0.0"),
         "apt" => ("deb/openssl", "=1.0-1", "900"),
         "dnf" => ("rpm/openssl", "=1.0-1", "900"),
@@ -105,6 +105,7 @@ fn every_cell_is_as_the_table_says() {
             "okta-device-assurance" => "sign-in",
             "munki" => "munki",
             "intune" => "windows",
+            "intune-apps" => "apps",
             _ => "fedora",
         };
         for intent in Intent::ALL {

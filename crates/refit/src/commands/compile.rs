@@ -1,6 +1,7 @@
 //! `refit compile`: what the policies come to in other systems.
 
 mod folders;
+mod systems;
 
 use crate::{
     Exit, Refused,
@@ -17,7 +18,7 @@ use refit_core::{
 };
 use refit_targets::{
     Compiled, Fields, Identity, Observed, Offered, TargetPlan, compile,
-    targets::{apple::Versions, munki::Items},
+    targets::{apple::Versions, intune, munki::Items},
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -50,7 +51,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
     }
     // What is wrong with what was named is said before anything that takes time.
     args.folders.as_deref().map_or(Ok(()), folders::exist)?;
-    let offered = offered(args, &read.repository)?;
+    let mut offered = offered(args, &read.repository)?;
     let observed = observed(&read.repository, args.observed.as_deref())?;
     let Loaded { fleet, mut world, now } = load(&args.world, &read.repository.fields, Kept::Everything)?;
     if let Some(ring) = &args.opened
@@ -59,6 +60,10 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         return Err(unknown_ring(&read.repository, ring));
     }
     world.applied = Applied { all: Some(args.applied.unwrap_or(now)), ..Applied::default() };
+    for (title, _) in intune::SYSTEMS {
+        let days = world.releases(&title.into()).iter().map(|release| (release.version.clone(), release.published));
+        offered.published.insert(title.into(), days.collect());
+    }
     let bar = terminal::spinner("deciding for everybody");
     let cohorts = Cohorts::of_fleet(&fleet, &read.repository, &world, now);
     bar.set_message("compiling");
@@ -73,6 +78,10 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         Some(folders) => folders::look(&mut compiled, &read.repository, folders, args)?,
         None => Vec::new(),
     };
+    let asked = if args.systems { systems::look(cli, &mut compiled, &read, &fleet, args)? } else { Vec::new() };
+    if args.folders.is_some() || args.systems {
+        not_looked_at(&compiled);
+    }
     if cli.json {
         terminal::json(&as_json(&compiled))?;
     } else if args.drift {
@@ -81,7 +90,11 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         terminal::print(&refit_targets::render::render(&compiled, args.all))?;
     }
     if args.drift {
-        let is_drift = compiled.targets.iter().filter_map(|plan| plan.folder.as_ref()).any(|it| !it.by_hand.is_empty());
+        let by_hand = |plan: &TargetPlan| {
+            let in_folder = plan.folder.as_ref().is_some_and(|folder| !folder.by_hand.is_empty());
+            in_folder || plan.system.as_ref().is_some_and(|system| !system.by_hand.is_empty())
+        };
+        let is_drift = compiled.targets.iter().any(by_hand);
         return Ok(if args.detailed_exitcode && is_drift { Exit::Changes } else { Exit::Done });
     }
     let changes = compiled.targets.iter().any(|plan| !plan.changes.is_empty());
@@ -89,9 +102,35 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         return Err(Refused::no("two targets would move the same title on the same devices"));
     }
     if args.apply {
-        return folders::apply(&compiled, &looked);
+        let in_folders = folders::apply(&compiled, &looked)?;
+        let in_systems = systems::apply(&compiled, asked)?;
+        if in_folders == Left::Something || in_systems == Left::Something {
+            return Err(Refused::no(
+                "not everything that the policies ask for was written: the plan says what was left alone, and why",
+            ));
+        }
+        return Ok(Exit::Done);
     }
     Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Whether something that the policies ask for was left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
+}
+
+/// Says of which targets nobody has looked what is there.
+fn not_looked_at(compiled: &Compiled) {
+    for plan in compiled.targets.iter().filter(|plan| plan.folder.is_none() && plan.system.is_none()) {
+        let how = match (plan.target.files(), plan.target.api()) {
+            (Some(_), _) => "`--folders DIR` says where its files are",
+            (None, Some(_)) => "`--systems` asks its system",
+            (None, None) => "nothing can be written there yet",
+        };
+        terminal::note(format_args!("{}: what is there is not looked at; {how}", plan.name));
+    }
 }
 
 /// Leaves one target, where one is named.
@@ -214,7 +253,7 @@ fn as_json(compiled: &Compiled) -> serde_json::Value {
         .map(|plan| {
             serde_json::json!({
                 "target": plan.name, "kind": plan.target.kind(), "origin": plan.origin, "devices": plan.devices,
-                "changes": plan.changes, "desired": plan.desired, "folder": plan.folder, "reach": plan.target.reach(),
+                "changes": plan.changes, "desired": plan.desired, "folder": plan.folder, "system": plan.system, "reach": plan.target.reach(),
                 "cost": { "for_1000": plan.cost.of(1_000), "for_1000000": plan.cost.of(1_000_000) },
             })
         })

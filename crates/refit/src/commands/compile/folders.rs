@@ -1,7 +1,7 @@
 //! Targets whose configuration is files: their folders looked at, and written.
 
-use super::folder_of;
-use crate::{Exit, Refused, cli::CompileArgs, terminal};
+use super::{Left, folder_of};
+use crate::{Refused, cli::CompileArgs, terminal};
 use anyhow::{Context, Result, ensure};
 use refit_connect::targets::{FileStep, Folder, Lock};
 use refit_core::policy::{
@@ -66,11 +66,6 @@ pub fn look(
     for plan in &mut compiled.targets {
         let Some(system) = repository.targets.iter().find(|system| system.name == plan.name) else { continue };
         if plan.target.files().is_none() {
-            terminal::note(format_args!(
-                "{}: what is there is not looked at, since the configuration of {} is no files",
-                plan.name,
-                plan.target.name()
-            ));
             continue;
         }
         let told = format!("target {} ({}:{})", plan.name, plan.origin.file, plan.origin.line);
@@ -114,7 +109,7 @@ fn one(plan: &mut TargetPlan, system: &TargetSystem, folders: &Path, args: &Comp
 }
 
 /// Writes what the plans say, and remembers it.
-pub fn apply(compiled: &Compiled, looked: &[Looked]) -> Result<Exit> {
+pub fn apply(compiled: &Compiled, looked: &[Looked]) -> Result<Left> {
     let mut is_left = false;
     for Looked { target, folder, remembered, lock } in looked {
         let plan = compiled.targets.iter().find(|plan| plan.name == *target);
@@ -137,12 +132,7 @@ pub fn apply(compiled: &Compiled, looked: &[Looked]) -> Result<Exit> {
             folder.path().display()
         ));
     }
-    if is_left {
-        return Err(Refused::no(
-            "not everything that the policies ask for was written: the plan says what was left alone, and why",
-        ));
-    }
-    Ok(Exit::Done)
+    Ok(if is_left { Left::Something } else { Left::Nothing })
 }
 
 fn write(folder: &Folder, lock: &Lock, found: &FolderPlan, remembered: &Memory, done: &Memory) -> Result<()> {
