@@ -10,6 +10,7 @@
 //! - [`time`] Times with their meaning. Each target turns them into its system's own model, in one place (`targets/*/time.rs`).
 //! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
 //! - [`files`] Targets whose configuration is files: what is found in a folder, and what has to be done there.
+//! - [`removals`] How much of it one run may take away.
 //! - [`cost`] How many calls and bytes that takes.
 //! - [`targets`] One module for each system.
 //! - [`pages`] `docs/targets/`, from the matrices.
@@ -21,6 +22,7 @@ pub mod intent;
 pub mod object;
 pub mod pages;
 pub mod plan;
+pub mod removals;
 pub mod render;
 mod stated;
 pub mod target;
@@ -33,6 +35,7 @@ pub use diff::{Change, FieldChange, Observed, diff};
 pub use intent::Intent;
 pub use object::{Fields, Identity, Loss, MARKER, Object, Source};
 pub use plan::{Compiled, TargetPlan, compile};
+pub use removals::{Removals, TooMany};
 pub use stated::{Stated, Subject, stated};
 pub use target::{Answer, Awaiting, Desired, Input, Lost, Offered, Refusal, Target, Withheld, registry};
 pub use terms::Terms;

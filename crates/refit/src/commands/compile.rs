@@ -89,7 +89,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         return Err(Refused::no("two targets would move the same title on the same devices"));
     }
     if args.apply {
-        return folders::apply(&compiled, &looked);
+        return folders::apply(&compiled, &looked, args.may_remove);
     }
     Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
 }

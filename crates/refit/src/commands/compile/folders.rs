@@ -9,7 +9,7 @@ use refit_core::policy::{
     repository::{Repository, TargetSystem},
 };
 use refit_targets::{
-    Compiled, TargetPlan,
+    Compiled, TargetPlan, TooMany,
     files::{self, FORMAT, FolderPlan, Memory, Rules, laid},
 };
 use serde::Deserialize;
@@ -113,8 +113,12 @@ fn one(plan: &mut TargetPlan, system: &TargetSystem, folders: &Path, args: &Comp
     Ok(Looked { target: plan.name.to_string(), folder, remembered, lock })
 }
 
-/// Writes what the plans say, and remembers it.
-pub fn apply(compiled: &Compiled, looked: &[Looked]) -> Result<Exit> {
+/// Writes what the plans say, and remembers it; nothing anywhere, where more of one target would go than may.
+pub fn apply(compiled: &Compiled, looked: &[Looked], may_remove: Option<usize>) -> Result<Exit> {
+    for plan in compiled.targets.iter().filter(|plan| looked.iter().any(|it| it.target == *plan.name)) {
+        let Some(found) = &plan.folder else { continue };
+        found.removals().check(may_remove).map_err(|refused| too_many(&plan.name, &refused))?;
+    }
     let mut is_left = false;
     for Looked { target, folder, remembered, lock } in looked {
         let plan = compiled.targets.iter().find(|plan| plan.name == *target);
@@ -143,6 +147,12 @@ pub fn apply(compiled: &Compiled, looked: &[Looked]) -> Result<Exit> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Why nothing was done, and what permits it.
+fn too_many(target: &str, refused: &TooMany) -> anyhow::Error {
+    let lost = refused.removals.lost;
+    Refused::no(format!("{target}: {refused}\nNothing was done. If that is meant, `--may-remove {lost}` permits it"))
 }
 
 fn write(folder: &Folder, lock: &Lock, found: &FolderPlan, remembered: &Memory, done: &Memory) -> Result<()> {
