@@ -104,12 +104,13 @@ pub struct Document {
 
 /// All targets, in the order of their kinds.
 pub fn registry() -> &'static [&'static dyn Target] {
-    static ALL: [&dyn Target; 7] = [
+    static ALL: [&dyn Target; 8] = [
         &targets::apple::Apple,
         &targets::apt::Apt,
         &targets::browsers::Browsers,
         &targets::dnf::Dnf,
         &targets::intune::Intune,
+        &targets::jamf::Jamf,
         &targets::munki::Munki,
         &targets::okta::Okta,
     ];
@@ -138,6 +139,8 @@ pub struct Offered {
     pub apple: Option<targets::apple::Versions>,
     /// What is in a Munki repository; `None` where nobody has looked.
     pub munki: Option<targets::munki::Items>,
+    /// What a Jamf Pro server can install; `None` where nobody has looked.
+    pub jamf: Option<targets::jamf::Catalog>,
 }
 
 /// What should be in a system, and what of the policies is not.

@@ -9,6 +9,7 @@ pub mod browsers;
 pub mod dnf;
 pub mod ini;
 pub mod intune;
+pub mod jamf;
 pub mod linux;
 pub mod munki;
 pub mod okta;
