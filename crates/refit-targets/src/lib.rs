@@ -10,11 +10,13 @@
 //! - [`time`] Times with their meaning. Each target turns them into its system's own model, in one place (`targets/*/time.rs`).
 //! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
 //! - [`files`] Targets whose configuration is files: what is found in a folder, and what has to be done there.
-//! - [`removals`] How much of it one run may take away.
+//! - [`api`] Targets whose configuration is kept by a system with an API: what is asked, what is there, and what has to be called.
+//! - [`removals`] How much one run may take away of what was written before.
 //! - [`cost`] How many calls and bytes that takes.
 //! - [`targets`] One module for each system.
 //! - [`pages`] `docs/targets/`, from the matrices.
 
+pub mod api;
 pub mod cost;
 pub mod diff;
 pub mod files;

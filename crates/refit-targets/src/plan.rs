@@ -1,6 +1,7 @@
 //! All targets of a repository at once.
 
 use crate::{
+    api::SystemPlan,
     cost::Cost,
     diff::{Change, Observed, diff},
     files::FolderPlan,
@@ -45,6 +46,8 @@ pub struct TargetPlan {
     pub changes: Vec<Change>,
     /// What was found in its folder, where somebody looked.
     pub folder: Option<FolderPlan>,
+    /// What was found in its system, where somebody asked.
+    pub system: Option<SystemPlan>,
     /// What it costs to bring all of it to the devices.
     pub cost: Cost,
 }
@@ -95,6 +98,7 @@ pub fn compile(
             devices: devices.len(),
             changes: diff(&desired.objects, there, target.derived()),
             folder: None,
+            system: None,
             cost: target.cost(&desired),
             desired,
         });

@@ -1,6 +1,7 @@
 //! What a target is: the one shape of all of them, and their registry.
 
 use crate::{
+    api::Api,
     cost::Cost,
     files::Files,
     intent::Intent,
@@ -86,6 +87,11 @@ pub trait Target: Sync {
 
     /// How its files are found and read again; `None` where its configuration is no files.
     fn files(&self) -> Option<&dyn Files> {
+        None
+    }
+
+    /// How its objects are read and written where a system with an API keeps them; `None` where none does.
+    fn api(&self) -> Option<&dyn Api> {
         None
     }
 

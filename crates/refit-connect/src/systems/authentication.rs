@@ -146,6 +146,14 @@ impl Token {
 }
 
 impl Authentication {
+    /// The same, where other scopes are asked for.
+    pub fn with_scopes(mut self, wanted: &[&str]) -> Authentication {
+        if let Authentication::ClientCredentials { scopes, .. } | Authentication::PrivateKeyJwt { scopes, .. } = &mut self {
+            *scopes = wanted.iter().map(|scope| (*scope).to_owned()).collect();
+        }
+        self
+    }
+
     /// Where tokens are given, where there are any.
     pub(super) fn token_address(&self) -> Option<&str> {
         match self {

@@ -22,8 +22,8 @@ use ureq::tls::TlsConfig;
 
 /// Asks one system. It keeps its token between questions.
 pub struct Client {
-    system: System,
-    token: Option<Token>,
+    pub(super) system: System,
+    pub(super) token: Option<Token>,
     /// When the next request may be made.
     next: Option<Instant>,
 }
@@ -50,11 +50,11 @@ const LARGEST: u64 = 256 << 20;
 const PAGES_MOST: u32 = 1_000_000;
 
 /// One answer of the system.
-struct Response {
-    status: u16,
+pub(super) struct Response {
+    pub status: u16,
     links: Vec<String>,
     headers: ureq::http::HeaderMap,
-    body: String,
+    pub body: String,
 }
 
 impl Client {
@@ -122,9 +122,9 @@ impl Client {
         let tls = tls(url).map_err(|error| AskError::Network { url: shown(url), why: error.to_string() })?;
         let (mut attempts, mut renewed) = (Attempts::new(&network, started), false);
         loop {
-            self.keep_pace(answered);
+            answered.waited += self.keep_pace();
             let left = attempts.left(&network).ok_or_else(too_slow)?;
-            let Failure { error, again } = match self.once(question, url, parameters, &network, left, &tls, answered) {
+            let Failure { error, again, .. } = match self.once(question, url, parameters, &network, left, &tls, answered) {
                 Ok(response) => {
                     // GraphQL says 200 of everything; what is wrong stands in the body.
                     let graphql = matches!(question.body, Body::Graphql { .. });
@@ -157,13 +157,24 @@ impl Client {
         }
     }
 
-    /// Waits until the next request may be made.
-    fn keep_pace(&mut self, answered: &mut Answered) {
-        if let Some(wait) = self.next.and_then(|next| next.checked_duration_since(Instant::now())) {
+    /// Waits until the next request may be made; gives how long that was.
+    pub(super) fn keep_pace(&mut self) -> Duration {
+        let wait = self.next.and_then(|next| next.checked_duration_since(Instant::now())).unwrap_or_default();
+        if !wait.is_zero() {
             std::thread::sleep(wait);
-            answered.waited += wait;
         }
         self.next = Some(Instant::now() + self.system.limits.between());
+        wait
+    }
+
+    /// The headers of every request: what the connector wants, and who we are.
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        let mut headers = self.system.headers.clone();
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+            headers.push(("accept".into(), "application/json".into()));
+        }
+        headers.extend(self.system.authentication.header(self.token.as_ref()));
+        headers
     }
 
     #[allow(clippy::too_many_arguments, reason = "one request needs all of them, and nothing else does")]
@@ -190,12 +201,7 @@ impl Client {
         }
         pairs.extend(self.system.authentication.parameter().map(|(name, value)| (name, value.to_owned())));
         let pairs = pairs.iter().map(|(name, value)| (*name, value.as_str()));
-        let mut headers = self.system.headers.clone();
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
-            headers.push(("accept".into(), "application/json".into()));
-        }
-        headers.extend(self.system.authentication.header(self.token.as_ref()));
-        let network_failure = |error: ureq::Error| Failure::network(url, &error);
+        let headers = self.headers();
         answered.requests += 1;
         let body = match &question.body {
             Body::Nothing => None,
@@ -216,7 +222,18 @@ impl Client {
                 headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send(body.as_str())
             }
         };
-        let response = response.map_err(network_failure)?;
+        let response = response.map_err(|error| Failure::network(url, &error))?;
+        self.receive(url, response, network)
+    }
+
+    /// Reads an answer to its end, and notes what it says of when the next request may be made.
+    pub(super) fn receive(
+        &mut self,
+        url: &str,
+        response: ureq::http::Response<ureq::Body>,
+        network: &NetworkOptions,
+    ) -> Result<Response, Failure> {
+        let network_failure = |error: ureq::Error| Failure { never_sent: false, ..Failure::network(url, &error) };
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -225,11 +242,11 @@ impl Client {
         reader.read_to_end(&mut body).map_err(|error| network_failure(ureq::Error::from(error)))?;
         if body.len() as u64 > LARGEST {
             let why = format!("a page is larger than {} MiB: ask for fewer records at once", LARGEST >> 20);
-            return Err(Failure { error: AskError::NotUnderstood { url: shown(url), why }, again: Again::Never });
+            return Err(Failure::new(AskError::NotUnderstood { url: shown(url), why }, Again::Never));
         }
         if let Some(announced) = announced.filter(|announced| *announced > body.len() as u64) {
             let why = format!("the connection was cut after {} of {announced} bytes", body.len());
-            return Err(Failure { error: AskError::Network { url: shown(url), why }, again: Again::Soon });
+            return Err(Failure::new(AskError::Network { url: shown(url), why }, Again::Soon));
         }
         if let Some(wait) =
             self.system.limits.wait(header, Timestamp::now()).filter(|wait| *wait <= network.longest_wait)
@@ -242,7 +259,7 @@ impl Client {
     }
 
     /// Gets a token, where one is needed and the one that we have does not count any more.
-    fn authorize(&mut self, network: &NetworkOptions, left: Duration) -> Result<(), Failure> {
+    pub(super) fn authorize(&mut self, network: &NetworkOptions, left: Duration) -> Result<(), Failure> {
         let Some(url) = self.system.authentication.token_address().map(str::to_owned) else { return Ok(()) };
         let now = Timestamp::now();
         if self.token.as_ref().is_some_and(|token| token.counts(now)) {
@@ -251,11 +268,10 @@ impl Client {
         let allowed: BTreeSet<String> = self.system.hosts.iter().filter_map(|address| host(address)).collect();
         if !allowed.is_empty() && host(&url).is_none_or(|host| !allowed.contains(&host)) {
             let error = AskError::Elsewhere { url: "the connector".to_owned(), next: shown(&url) };
-            return Err(Failure { error, again: Again::Never });
+            return Err(Failure::new(error, Again::Never));
         }
-        let tls = tls(&url).map_err(|error| Failure {
-            error: AskError::Network { url: shown(&url), why: error.to_string() },
-            again: Again::Never,
+        let tls = tls(&url).map_err(|error| {
+            Failure::new(AskError::Network { url: shown(&url), why: error.to_string() }, Again::Never)
         })?;
         let agent = agent(&url, network, left, 0, tls);
         match self.system.authentication.fetch(&agent, now) {
@@ -263,26 +279,38 @@ impl Client {
                 self.token = Some(token);
                 Ok(())
             }
-            Err(Failed::Ask(error)) => Err(Failure { error, again: Again::Never }),
+            Err(Failed::Ask(error)) => Err(Failure::new(error, Again::Never)),
             Err(Failed::Network(error)) => Err(Failure::network(&url, &error)),
             Err(Failed::Busy { status, retry_after: said }) => {
                 let again = said.and_then(|said| retry_after(&said, now)).map_or(Again::Soon, Again::After);
-                Err(Failure { error: AskError::NoToken { url: shown(&url), status, said: String::new() }, again })
+                Err(Failure::new(AskError::NoToken { url: shown(&url), status, said: String::new() }, again))
             }
         }
     }
 }
 
 /// An attempt that failed, and whether another may succeed.
-struct Failure {
-    error: AskError,
-    again: Again,
+pub(super) struct Failure {
+    pub error: AskError,
+    pub again: Again,
+    /// Whether the system surely got nothing.
+    pub never_sent: bool,
 }
 
 impl Failure {
-    fn network(url: &str, error: &ureq::Error) -> Failure {
+    fn new(error: AskError, again: Again) -> Failure {
+        Failure { error, again, never_sent: false }
+    }
+
+    pub(super) fn network(url: &str, error: &ureq::Error) -> Failure {
         let again = if worth_another(error) { Again::Soon } else { Again::Never };
-        Failure { error: AskError::Network { url: shown(url), why: error.to_string() }, again }
+        let never_sent = match error {
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+            ureq::Error::Timeout(at) => matches!(at, ureq::Timeout::Resolve | ureq::Timeout::Connect),
+            ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            _ => false,
+        };
+        Failure { error: AskError::Network { url: shown(url), why: error.to_string() }, again, never_sent }
     }
 
     /// Of an answer in GraphQL that says what is wrong.
@@ -294,17 +322,17 @@ impl Failure {
             Trouble::TooMuch(why) => {
                 let asked = header("retry-after").and_then(|said| retry_after(&said, now));
                 let again = asked.or_else(|| system.limits.until_reset(header, now)).map_or(Again::Soon, Again::After);
-                Failure { error: AskError::NotAnswered { url, why }, again }
+                Failure::new(AskError::NotAnswered { url, why }, again)
             }
-            Trouble::NotAllowed(said) => Failure {
-                error: AskError::NotAllowed { url, status: 200, said: format!(": {said}") },
-                again: Again::Never,
-            },
-            Trouble::Other(why) => Failure { error: AskError::NotAnswered { url, why }, again: Again::Never },
+            Trouble::NotAllowed(said) => {
+                let said = format!(": {said}");
+                Failure::new(AskError::NotAllowed { url, status: 200, said }, Again::Never)
+            }
+            Trouble::Other(why) => Failure::new(AskError::NotAnswered { url, why }, Again::Never),
         }
     }
 
-    fn status(url: &str, response: &Response, system: &System, now: Timestamp) -> Failure {
+    pub(super) fn status(url: &str, response: &Response, system: &System, now: Timestamp) -> Failure {
         let status = response.status;
         let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let said = said(&response.body);
@@ -321,7 +349,7 @@ impl Failure {
             401 | 403 => AskError::NotAllowed { url, status, said },
             _ => AskError::Refused { url, status, said },
         };
-        Failure { error, again }
+        Failure::new(error, again)
     }
 }
 

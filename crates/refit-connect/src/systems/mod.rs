@@ -6,10 +6,13 @@
 //!
 //! Databases ([`Database`]) are asked for the rows of a query in the same way, in batches that stand for pages.
 //!
+//! What changes something is one request ([`Client::call`]): it is told whether it was taken, surely was not, or whether nobody knows.
+//!
 //! Requests are made one after the other.
 
 mod address;
 mod authentication;
+mod call;
 mod client;
 mod database;
 mod error;
@@ -20,6 +23,7 @@ mod question;
 mod secret;
 
 pub use authentication::{Authentication, ClientPlace, Grant, Signature};
+pub use call::{CallError, Method, Reply, Request};
 pub use client::{Answered, Client, PageReader};
 pub use database::{Database, Place};
 pub use error::AskError;

@@ -28,6 +28,18 @@ pub struct Lock {
     _file: File,
 }
 
+impl Lock {
+    /// Takes the lock of a file, which is made where it is not there; `None` where somebody else has it.
+    pub(super) fn of(path: &Path) -> io::Result<Option<Lock>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(source),
+        }
+    }
+}
+
 /// Why a folder was not changed, or not to the end.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -109,12 +121,7 @@ impl Folder {
             return Err(ApplyError::Outside { path, why: "a folder in it is a symbolic link" });
         }
         fs::create_dir_all(own).map_err(failed)?;
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(ApplyError::Busy(self.path.clone())),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
-        }
+        Lock::of(&path).map_err(failed)?.ok_or_else(|| ApplyError::Busy(self.path.clone()))
     }
 
     /// Does the steps, in their order. `begun` is what is remembered meanwhile, `done` what is remembered when all of them are done.
@@ -189,7 +196,7 @@ impl Folder {
 }
 
 /// Puts a text in the place of a file: after a loss of power there is the old one or the new one. A file that is there keeps its mode.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let next = unfinished(path);
     // One that was left lying may be a link by now: a new file is made, and none is written through.
     match fs::remove_file(&next) {

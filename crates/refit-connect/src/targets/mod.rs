@@ -1,13 +1,18 @@
-//! Systems whose configuration is files in a folder: a repository, what configuration management carries, the root of a machine.
+//! Systems that configuration is written to.
 //!
-//! What a file is and what should be in it others know (`refit-targets`); here folders are read and files are written, each whole or not at
-//! all. What was done is remembered in the folder itself, under [`Folder::record`], so that it goes where the folder goes.
+//! A [`Folder`] is one whose configuration is files: a repository, what configuration management carries, the root of a machine. What a file is and
+//! what should be in it others know (`refit-targets`); here folders are read and files are written, each whole or not at all. What was done
+//! is remembered in the folder itself, under [`Folder::record`], so that it goes where the folder goes.
+//!
+//! A system with an API is asked and called by [`crate::systems::Client`]; what was done there is remembered in a [`Record`] in Refit's data folder.
 
 mod apply;
 mod observe;
+mod record;
 
 pub use apply::{Advice, ApplyError, FileStep, Lock};
 pub use observe::{ObserveError, Seen, Texts};
+pub use record::{Record, RecordError};
 
 use std::path::{Component, Path, PathBuf};
 
@@ -36,9 +41,7 @@ impl Folder {
     }
 
     fn remembering(path: &Path, own: &str, target: &str) -> Folder {
-        // A name is a part of a path here, whatever it holds.
-        let name: String = target.chars().map(|c| if matches!(c, '/' | '\\' | '\0') { '_' } else { c }).collect();
-        Folder { path: path.to_owned(), record: path.join(own).join(format!("{name}.json")) }
+        Folder { path: path.to_owned(), record: path.join(own).join(file_of(target)) }
     }
 
     /// Where it is.
@@ -57,6 +60,12 @@ impl Folder {
             !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
         is_inside.then(|| self.path.join(path))
     }
+}
+
+/// The file that is a target's. Its name is a part of a path here, whatever it holds.
+fn file_of(target: &str) -> String {
+    let name: String = target.chars().map(|c| if matches!(c, '/' | '\\' | '\0') { '_' } else { c }).collect();
+    format!("{name}.json")
 }
 
 /// A file that is being written has this before its name, until it takes the place of the other one. apt, systemd and Munki pass over names

@@ -1,0 +1,185 @@
+//! What is called to change something, with ids in their places.
+
+use crate::object::Identity;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// In a path or a body: the id of the object itself.
+pub const OWN: &str = "[id]";
+
+/// One call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// How.
+    pub method: Method,
+    /// Where, on the system.
+    pub path: String,
+    /// With what.
+    pub body: Body,
+    /// Whether it makes the object. Such a call is never repeated before somebody has looked whether it was made; all others may be.
+    pub makes: bool,
+    /// The version that is meant: who changed it since is not overwritten.
+    pub version: Option<String>,
+    /// What has to be so before it goes on: it is asked again and again until it is.
+    pub until: Option<Until>,
+    /// Whether it is as good as done where there is nothing there (404).
+    pub gone: bool,
+}
+
+/// How something is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// To look whether something has come to be so.
+    Get,
+    /// To make something, or to do something with it.
+    Post,
+    /// To replace it.
+    Put,
+    /// To change parts of it.
+    Patch,
+    /// To take it away.
+    Delete,
+}
+
+/// What a call sends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Nothing.
+    Nothing,
+    /// JSON.
+    Json(Value),
+    /// XML, as text.
+    Xml(String),
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Until {
+    /// Where in the answer it stands, as a JSON pointer.
+    pub pointer: String,
+    /// What has to stand there.
+    pub value: Value,
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>, body: Body) -> Call {
+        Call { method, path: path.into(), body, makes: false, version: None, until: None, gone: false }
+    }
+
+    /// A POST of JSON.
+    pub fn post(path: impl Into<String>, body: Value) -> Call {
+        Call::new(Method::Post, path, Body::Json(body))
+    }
+
+    /// A PUT of JSON.
+    pub fn put(path: impl Into<String>, body: Value) -> Call {
+        Call::new(Method::Put, path, Body::Json(body))
+    }
+
+    /// A PATCH of JSON.
+    pub fn patch(path: impl Into<String>, body: Value) -> Call {
+        Call::new(Method::Patch, path, Body::Json(body))
+    }
+
+    /// Something with XML.
+    pub fn xml(method: Method, path: impl Into<String>, text: String) -> Call {
+        Call::new(method, path, Body::Xml(text))
+    }
+
+    /// A DELETE; what is not there any more is gone.
+    pub fn delete(path: impl Into<String>) -> Call {
+        Call { gone: true, ..Call::new(Method::Delete, path, Body::Nothing) }
+    }
+
+    /// Waits until something stands in the answer.
+    pub fn wait(path: impl Into<String>, pointer: &str, value: impl Into<Value>) -> Call {
+        let until = Some(Until { pointer: pointer.to_owned(), value: value.into() });
+        Call { until, ..Call::new(Method::Get, path, Body::Nothing) }
+    }
+
+    /// It makes the object, whose id is in the answer.
+    pub fn makes(self) -> Call {
+        Call { makes: true, ..self }
+    }
+
+    /// Meant for a version.
+    pub fn to(self, version: Option<&str>) -> Call {
+        Call { version: version.map(str::to_owned), ..self }
+    }
+
+    /// The same with ids in the places of what refers to them. `own` is the object's, `known` those of the others.
+    pub fn resolved(&self, own: Option<&str>, known: &BTreeMap<Identity, String>) -> Result<Call, Unknown> {
+        let mut ids: BTreeMap<String, &str> = known.iter().map(|(id, remote)| (reference(id), remote.as_str())).collect();
+        ids.extend(own.map(|own| (OWN.to_owned(), own)));
+        let body = match &self.body {
+            Body::Nothing => Body::Nothing,
+            Body::Json(value) => Body::Json(within(value, &|text| filled(text, &ids))?),
+            Body::Xml(text) => Body::Xml(filled(text, &ids)?),
+        };
+        Ok(Call { path: filled(&self.path, &ids)?, body, ..self.clone() })
+    }
+}
+
+/// Something is named that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not there: what names it can't be written before it is")]
+pub struct Unknown(pub String);
+
+/// What stands in fields and calls in place of the id of another object, which is known when it is there.
+pub fn reference(id: &Identity) -> String {
+    format!("[id of {id}]")
+}
+
+/// A value with something else in place of some of its texts.
+pub(super) fn within<E>(value: &Value, text: &impl Fn(&str) -> Result<String, E>) -> Result<Value, E> {
+    Ok(match value {
+        Value::String(it) => Value::String(text(it)?),
+        Value::Array(items) => Value::Array(items.iter().map(|item| within(item, text)).collect::<Result<_, E>>()?),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| Ok((name.clone(), within(value, text)?)));
+            Value::Object(fields.collect::<Result<_, E>>()?)
+        }
+        other => other.clone(),
+    })
+}
+
+/// A text with ids in it.
+fn filled(text: &str, ids: &BTreeMap<String, &str>) -> Result<String, Unknown> {
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("[id") {
+        filled += before;
+        let (named, after) = match after.split_once(']') {
+            Some((inner, after)) if inner.is_empty() || inner.starts_with(" of ") => (format!("[id{inner}]"), after),
+            _ => {
+                filled += "[id";
+                rest = after;
+                continue;
+            }
+        };
+        filled += ids.get(&named).ok_or_else(|| Unknown(named.clone()))?;
+        rest = after;
+    }
+    Ok(filled + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn ids_are_put_into_their_places() {
+        let group = Identity::new("group", "refit-a".to_owned());
+        let longer = Identity::new("group", "refit-a-b".to_owned());
+        let known = [(group.clone(), "7".to_owned()), (longer.clone(), "8".to_owned())].into();
+        let body = json!({ "to": [reference(&group), reference(&longer)], "about": "[idle] [id" });
+        let call = Call::post(format!("/things/{OWN}/assign"), body);
+        let resolved = call.resolved(Some("1"), &known).unwrap();
+        assert_eq!(resolved.path, "/things/1/assign");
+        assert_eq!(resolved.body, Body::Json(json!({ "to": ["7", "8"], "about": "[idle] [id" })));
+        assert_eq!(call.resolved(None, &known), Err(Unknown("[id]".to_owned())));
+        let missing = Call::xml(Method::Put, "/x", format!("<id>{}</id>", reference(&group)));
+        assert_eq!(missing.resolved(Some("1"), &BTreeMap::new()), Err(Unknown("[id of group refit-a]".to_owned())));
+        assert_eq!(missing.resolved(None, &known).unwrap().body, Body::Xml("<id>7</id>".to_owned()));
+    }
+}

@@ -1,0 +1,170 @@
+//! What is remembered of a system: what Refit wrote there, and what it was about to do when it last began.
+
+use crate::{
+    files::BrokenOff,
+    object::{Fields, Identity},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Raised when what is remembered changes its meaning.
+pub const FORMAT: u32 = 1;
+
+/// What is remembered of a system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// [`FORMAT`] of whoever wrote it.
+    pub format: u32,
+    /// What Refit wrote and has not taken away, by kind and name.
+    #[serde(default)]
+    pub written: BTreeMap<String, Wrote>,
+    /// What was to be done by a run that has not come to its end: what an object should be, `None` where it should be gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub begun: BTreeMap<String, Option<Wrote>>,
+}
+
+/// What Refit wrote into an object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wrote {
+    /// The object.
+    pub id: Identity,
+    /// Its id in the system; `None` where no answer has said it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// Its fields.
+    pub fields: Fields,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory { format: FORMAT, written: BTreeMap::new(), begun: BTreeMap::new() }
+    }
+}
+
+impl Memory {
+    /// Whether Refit has written a field of an object, or was to write it.
+    pub(super) fn speaks_of(&self, id: &Identity, field: &str) -> bool {
+        let name = id.to_string();
+        let begun = self.begun.get(&name).and_then(Option::as_ref);
+        begun.into_iter().chain(self.written.get(&name)).any(|wrote| wrote.fields.contains_key(field))
+    }
+
+    /// Whether this very object is remembered: by its id there, or because it was about to be made when a run was broken off.
+    pub(super) fn knows(&self, id: &Identity, remote: &str) -> bool {
+        let name = id.to_string();
+        let known = self.written.get(&name).and_then(|wrote| wrote.remote.as_deref());
+        let begun = self.begun.get(&name).and_then(Option::as_ref);
+        known == Some(remote) || (known.is_none() && begun.is_some_and(|wrote| wrote.remote.is_none()))
+    }
+
+    /// Takes what a run that was broken off had done for written. `is` gives id and fields of an object that is there, as far as Refit wrote
+    /// them. What it was in the middle of comes back: there each field is as it was, or as it was to be.
+    pub(super) fn settle<'f>(
+        &mut self,
+        is: impl Fn(&Identity) -> Option<(&'f str, &'f Fields)>,
+    ) -> (Option<BrokenOff>, BTreeSet<String>) {
+        let mut halves = BTreeSet::new();
+        if self.begun.is_empty() {
+            return (None, halves);
+        }
+        let mut told = BrokenOff { done: 0, of: self.begun.len() };
+        for (name, after) in std::mem::take(&mut self.begun) {
+            let before = self.written.get(&name);
+            let id = after.as_ref().or(before).map(|wrote| wrote.id.clone());
+            let there = id.as_ref().and_then(&is);
+            match (after, there) {
+                (None, None) => {
+                    self.written.remove(&name);
+                    told.done += 1;
+                }
+                (Some(after), Some((remote, fields))) => {
+                    let after = Wrote { remote: Some(remote.to_owned()), ..after };
+                    if same(&after.fields, fields) {
+                        told.done += 1;
+                        self.written.insert(name, after);
+                    } else if is_between(before.map(|wrote| &wrote.fields), &after.fields, fields) {
+                        halves.insert(name.clone());
+                        self.written.insert(name, after);
+                    }
+                }
+                (None, Some(_)) | (Some(_), None) => {}
+            }
+        }
+        (Some(told), halves)
+    }
+}
+
+/// Whether what is there is as it was written, as far as it was.
+pub(super) fn same(wrote: &Fields, there: &Fields) -> bool {
+    wrote.iter().all(|(name, value)| value_of(there, name) == value)
+}
+
+/// Whether each field is as it was before, or as it was to be.
+fn is_between(before: Option<&Fields>, after: &Fields, there: &Fields) -> bool {
+    after.iter().all(|(name, value)| {
+        let is = value_of(there, name);
+        let was = before.map_or(&Value::Null, |before| value_of(before, name));
+        is == value || is == was || (is_nothing(is) && is_nothing(was))
+    })
+}
+
+fn value_of<'f>(fields: &'f Fields, name: &str) -> &'f Value {
+    fields.get(name).unwrap_or(&Value::Null)
+}
+
+/// What stands where nobody has written anything.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_i64() == Some(0),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn wrote(remote: Option<&str>, fields: Value) -> Wrote {
+        let Value::Object(fields) = fields else { panic!("{fields}") };
+        let id = Identity::new("ring", "refit-a".to_owned());
+        Wrote { id, remote: remote.map(str::to_owned), fields: fields.into_iter().collect() }
+    }
+
+    #[test]
+    fn what_a_broken_run_had_done_is_written_and_what_it_was_in_the_middle_of_is_ours() {
+        let to_be = wrote(None, json!({ "days": 3, "to": ["g"] }));
+        let name = to_be.id.to_string();
+        let begun = || Memory { begun: [(name.clone(), Some(to_be.clone()))].into(), ..Memory::default() };
+        let settled = |there: Option<Value>| {
+            let mut memory = begun();
+            let there = there.map(|fields| wrote(None, fields).fields);
+            let (told, halves) = memory.settle(|_| there.as_ref().map(|fields| ("7", fields)));
+            (told.unwrap().done, halves.len(), memory.written.get(&name).and_then(|wrote| wrote.remote.clone()))
+        };
+        assert_eq!(settled(None), (0, 0, None));
+        assert_eq!(settled(Some(json!({ "days": 3, "to": ["g"] }))), (1, 0, Some("7".to_owned())));
+        // It was made, and not yet assigned.
+        assert_eq!(settled(Some(json!({ "days": 3, "to": [] }))), (0, 1, Some("7".to_owned())));
+        // Somebody has changed it since.
+        assert_eq!(settled(Some(json!({ "days": 9, "to": [] }))), (0, 0, None));
+    }
+
+    #[test]
+    fn an_object_is_known_by_its_id_or_because_it_was_about_to_be_made() {
+        let id = Identity::new("ring", "refit-a".to_owned());
+        let name = id.to_string();
+        let mut memory = Memory::default();
+        assert!(!memory.knows(&id, "7"));
+        memory.begun.insert(name.clone(), Some(wrote(None, json!({}))));
+        assert!(memory.knows(&id, "7"));
+        memory.written.insert(name, wrote(Some("8"), json!({})));
+        assert!(!memory.knows(&id, "7") && memory.knows(&id, "8"));
+    }
+}
