@@ -109,7 +109,8 @@ impl Call {
 
     /// The same with ids in the places of what refers to them. `own` is the object's, `known` those of the others.
     pub fn resolved(&self, own: Option<&str>, known: &BTreeMap<Identity, String>) -> Result<Call, Unknown> {
-        let mut ids: BTreeMap<String, &str> = known.iter().map(|(id, remote)| (reference(id), remote.as_str())).collect();
+        let mut ids: BTreeMap<String, &str> =
+            known.iter().map(|(id, remote)| (reference(id), remote.as_str())).collect();
         ids.extend(own.map(|own| (OWN.to_owned(), own)));
         let body = match &self.body {
             Body::Nothing => Body::Nothing,

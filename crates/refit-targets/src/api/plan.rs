@@ -1,9 +1,6 @@
 //! What has to be done in a system, and what is left alone there.
 
-use super::{
-    Api, Call, Found, MEMBERS, Memory, There, Wrote,
-    memory::same,
-};
+use super::{Api, Call, Found, MEMBERS, Memory, There, Wrote, memory::same};
 use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
@@ -157,7 +154,14 @@ pub fn wanted(api: &dyn Api, desired: &Desired, found: &Found, names: &dyn Fn(u3
 }
 
 /// Holds what should be in a system against what was found and what is remembered.
-pub fn plan(target: &dyn Target, api: &dyn Api, wanted: &Wanted, memory: Memory, found: Found, rules: Rules) -> SystemPlan {
+pub fn plan(
+    target: &dyn Target,
+    api: &dyn Api,
+    wanted: &Wanted,
+    memory: Memory,
+    found: Found,
+    rules: Rules,
+) -> SystemPlan {
     let mut plan = SystemPlan {
         foreign: foreign(&found, wanted),
         unknown_devices: wanted.unknown.clone(),
@@ -167,12 +171,9 @@ pub fn plan(target: &dyn Target, api: &dyn Api, wanted: &Wanted, memory: Memory,
     let mut memory = memory;
     let (ours, twins, theirs) = parted(found.objects, &memory);
     plan.known = ours.iter().map(|(id, there)| (id.clone(), there.remote.clone())).collect();
-    let of_refit: BTreeMap<&Identity, Fields> = ours
-        .iter()
-        .map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory)))
-        .collect();
-    let (broken_off, halves) =
-        memory.settle(|id| Some((ours.get(id)?.remote.as_str(), of_refit.get(id)?)));
+    let of_refit: BTreeMap<&Identity, Fields> =
+        ours.iter().map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory))).collect();
+    let (broken_off, halves) = memory.settle(|id| Some((ours.get(id)?.remote.as_str(), of_refit.get(id)?)));
     plan.broken_off = broken_off;
 
     let remembered = memory.written.values().map(|wrote| &wrote.id);
@@ -213,7 +214,16 @@ pub fn plan(target: &dyn Target, api: &dyn Api, wanted: &Wanted, memory: Memory,
     plan.steps = plan.changes.iter().filter_map(|change| step(api, change, &asked, &ours, &observed)).collect();
     let twins = twins.into_iter().map(|twin| {
         let change = Change::Remove { id: twin.id.clone() };
-        (change, Step { id: twin.id.clone(), todo: Todo::TakeAwayTwin, remote: Some(twin.remote.clone()), calls: api.delete(&twin), wrote: None })
+        (
+            change,
+            Step {
+                id: twin.id.clone(),
+                todo: Todo::TakeAwayTwin,
+                remote: Some(twin.remote.clone()),
+                calls: api.delete(&twin),
+                wrote: None,
+            },
+        )
     });
     for (change, step) in twins {
         plan.changes.insert(0, change);
@@ -257,9 +267,8 @@ fn parted(objects: Vec<There>, memory: &Memory) -> (BTreeMap<Identity, There>, V
 
 /// The fields that concern Refit: those that it wrote or would write.
 fn concerning(there: &There, want: Option<&Object>, memory: &Memory) -> Fields {
-    let concerns = |name: &String| {
-        want.is_some_and(|want| want.fields.contains_key(name)) || memory.speaks_of(&there.id, name)
-    };
+    let concerns =
+        |name: &String| want.is_some_and(|want| want.fields.contains_key(name)) || memory.speaks_of(&there.id, name);
     pruned(there.fields.iter().filter(|(name, _)| concerns(name)).map(|(name, value)| (name.clone(), value.clone())))
 }
 
@@ -341,9 +350,7 @@ fn step(
     let remote = there.map(|there| there.remote.clone());
     let (todo, calls, wrote) = match (change, asked.get(id), there) {
         (Change::Remove { .. }, _, Some(there)) => (Todo::TakeAway, api.delete(there), None),
-        (Change::Add { .. }, Some(want), _) => {
-            (Todo::Make, api.create(id, &want.fields), Some(wrote_of(want, None)))
-        }
+        (Change::Add { .. }, Some(want), _) => (Todo::Make, api.create(id, &want.fields), Some(wrote_of(want, None))),
         (Change::Update { .. }, Some(want), Some(there)) => {
             let before = &observed.get(id)?.fields;
             (Todo::Change, api.update(there, before, &want.fields), Some(wrote_of(want, remote.clone())))
@@ -362,7 +369,11 @@ fn foreign(found: &Found, wanted: &Wanted) -> Vec<ForeignSetting> {
             Some(devices) => devices.intersection(&wanted.devices).count(),
         };
         if devices > 0 {
-            settings.push(ForeignSetting { what: it.what.clone(), because: it.because.clone(), devices: devices as u64 });
+            settings.push(ForeignSetting {
+                what: it.what.clone(),
+                because: it.because.clone(),
+                devices: devices as u64,
+            });
         }
     }
     settings

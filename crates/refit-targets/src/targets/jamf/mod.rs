@@ -7,14 +7,17 @@
 //!
 //! What is written in JSON is as the Jamf Pro API has it, and patch policies as the Classic API has them, which alone can write them.
 
+mod api;
 mod catalog;
 mod matrix;
+mod objects;
 pub mod time;
 mod xml;
 
 pub use catalog::{App, Catalog, Missing, PatchTitle};
 
 use crate::{
+    api::{Answers, Api, NotUnderstood, mark, reference},
     cost::{Cost, Load},
     intent::Intent,
     object::{Identity, MARKER, Object, Source, fingerprint, word},
@@ -24,6 +27,7 @@ use crate::{
     time::{Time, forced, left},
 };
 use jiff::civil::DateTime;
+use objects::Writing;
 use refit_core::{
     cohorts::Cohort,
     engine::Hold,
@@ -38,7 +42,7 @@ use refit_core::{
 use refit_model::{Scheme, TitleId, Version};
 use roaring::RoaringBitmap;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -175,6 +179,10 @@ impl Target for Jamf {
         Document { path: format!("{folder}/{}.json", id.name), text }
     }
 
+    fn api(&self) -> Option<&dyn Api> {
+        Some(self)
+    }
+
     fn cost(&self, desired: &Desired) -> Cost {
         let objects = desired.objects.len() as u64;
         let bytes = desired.objects.values().map(Object::bytes).sum();
@@ -185,6 +193,13 @@ impl Target for Jamf {
             each: Load { calls: 0, bytes: 700 + 8 },
             per_thousand: Load { calls: 1, bytes: 0 },
         }
+    }
+}
+
+impl Jamf {
+    /// What a server can install, as it answered.
+    pub fn catalog(answers: &Answers) -> Result<Catalog, NotUnderstood> {
+        api::catalog(answers)
     }
 }
 
@@ -342,21 +357,15 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, apart: bool, desired: &
         }
     };
     let name = name(key, apart);
-    let scope = Identity::new(GROUP, name.clone());
-    let members = Object::new(scope.clone(), format!("who gets {} {}, {}", key.title, key.version, who(key)))
-        .with("description", DESCRIPTION)
-        .with("name", name.as_str())
-        .with("siteId", "-1");
-    let mut objects = vec![members];
-    let hours = key.forced.then(|| deadline(input, key, group.policy)).flatten();
+    let mark = mark(&input.repository.organization, &input.target.name);
+    let left = left(input.repository, group.policy, key.rollout.as_deref(), key.ring.as_deref());
+    let deadline = left.filter(|_| key.forced).map(Time::AfterOffer);
+    let writing = Writing { key, name: &name, mark: &mark, policy: group.policy, content: &content, deadline };
+    let mut objects = vec![writing.group()];
     match key.way {
-        Way::PatchPolicy => objects.push(patch_policy(key, &name, &scope, &content, hours, group.policy)),
-        Way::AppInstaller => {
-            let smart = smart_group(key, &name);
-            objects.push(deployment(key, &name, &smart.id, &content, hours, group.policy));
-            objects.push(smart);
-        }
-        Way::UpdatePlan => objects.extend(key.at.map(|at| plan(key, &name, &scope, at))),
+        Way::PatchPolicy => objects.push(writing.patch_policy()),
+        Way::AppInstaller => objects.extend([writing.smart_group(), writing.deployment()]),
+        Way::UpdatePlan => objects.extend(key.at.map(|at| writing.plan(at))),
     }
     for mut object in objects {
         object.devices.clone_from(&group.devices);
@@ -370,12 +379,9 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, apart: bool, desired: &
     }
 }
 
-/// What stands in what Refit wrote.
-const DESCRIPTION: &str = "Written by Refit: changes are undone.";
-
 /// What an object names that the server has, by its id where that is known.
 fn content(catalog: Option<&Catalog>, key: &Key, names: &[String]) -> Result<String, Missing> {
-    let unknown = |kind: &str| named(&Identity::new(kind, names.first().cloned().unwrap_or_default()));
+    let unknown = |kind: &str| reference(&Identity::new(kind, names.first().cloned().unwrap_or_default()));
     match (key.way, catalog) {
         (Way::PatchPolicy, Some(catalog)) => catalog.patch(names, &key.version).map(str::to_owned),
         (Way::AppInstaller, Some(catalog)) => catalog.app(names, &key.version).map(str::to_owned),
@@ -384,11 +390,6 @@ fn content(catalog: Option<&Catalog>, key: &Key, names: &[String]) -> Result<Str
         (Way::AppInstaller, None) => Ok(unknown("app")),
         (Way::UpdatePlan, None) => Ok(key.version.clone()),
     }
-}
-
-/// What is left from when a ring can open to the deadline.
-fn deadline(input: &Input<'_>, key: &Key, policy: &Policy) -> Option<Time> {
-    left(input.repository, policy, key.rollout.as_deref(), key.ring.as_deref()).map(Time::AfterOffer)
 }
 
 /// `refit-slack-early-1a2b3c4d`.
@@ -408,120 +409,28 @@ fn name(key: &Key, apart: bool) -> String {
     format!("{MARKER}-{}-{ring}-{}", word(&key.title, 24), fingerprint(texts, 8))
 }
 
-fn who(key: &Key) -> String {
-    match (&key.ring, &key.rollout) {
-        (Some(ring), Some(rollout)) => format!("ring {ring} of {rollout}"),
-        _ => "everybody".to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_policy_goes_on_with_the_next_release_and_a_plan_is_another_one() {
+        let key = |way, version: &str| Key {
+            policy: "browsers".into(),
+            title: "slack".into(),
+            way,
+            rollout: Some("standard".into()),
+            ring: Some("early".into()),
+            forced: true,
+            at: None,
+            version: version.to_owned(),
+        };
+        for way in [Way::PatchPolicy, Way::AppInstaller] {
+            assert_eq!(name(&key(way, "1"), false), name(&key(way, "2"), false));
+            // Where one ring gets two releases at once, their names say which.
+            assert_ne!(name(&key(way, "1"), true), name(&key(way, "2"), true));
+        }
+        assert_ne!(name(&key(Way::UpdatePlan, "1"), false), name(&key(Way::UpdatePlan, "2"), false));
+        assert!(name(&key(Way::PatchPolicy, "1"), false).starts_with("refit-slack-early-"));
     }
-}
-
-/// How another object is named before its id is known.
-fn named(id: &Identity) -> String {
-    format!("[id of {id}]")
-}
-
-fn patch_policy(
-    key: &Key,
-    name: &str,
-    scope: &Identity,
-    configuration: &str,
-    deadline: Option<Time>,
-    policy: &Policy,
-) -> Object {
-    let days = deadline.and_then(time::days);
-    // What is due the same day is not offered first.
-    let method = if days == Some(0) { "prompt" } else { "selfservice" };
-    let by = match days {
-        None => ", as people choose".to_owned(),
-        Some(0) => ", at once".to_owned(),
-        Some(days) => format!(", {} after it is offered", crate::render::counted(days.unsigned_abs(), "day")),
-    };
-    let Key { title, version, .. } = key;
-    let tells = policy.mode == Mode::Notify || policy.experience.notify.is_some();
-    Object::new(Identity::new(PATCH, name.to_owned()), format!("{title} {version}{by}, {}", who(key)))
-        .with(
-            "general",
-            json!({
-                "allow_downgrade": policy.allow_downgrade, "distribution_method": method, "enabled": true,
-                "incremental_updates": false, "name": name, "patch_unknown": false, "target_version": version,
-            }),
-        )
-        .with("scope", json!({ "all_computers": false, "computer_groups": [{ "id": named(scope) }] }))
-        .with("software_title_configuration_id", configuration)
-        .with(
-            "user_interaction",
-            json!({
-                "deadlines": { "deadline_enabled": days.is_some_and(|days| days > 0), "deadline_period": days.unwrap_or(0) },
-                "grace_period": { "grace_period_duration": time::QUIT_MINUTES },
-                "notifications": {
-                    "notification_enabled": tells,
-                    "notification_type": "Self Service",
-                    "reminders": {
-                        "notification_reminder_frequency": time::TOLD_EVERY_DAYS, "notification_reminders_enabled": tells,
-                    },
-                },
-                "self_service_description": DESCRIPTION,
-            }),
-        )
-}
-
-fn smart_group(key: &Key, name: &str) -> Object {
-    Object::new(
-        Identity::new(SMART_GROUP, format!("{name}-scope")),
-        format!("the same as its static group, {}", who(key)),
-    )
-    .with(
-        "criteria",
-        json!([{
-            "andOr": "and", "closingParen": false, "name": "Computer Group", "openingParen": false, "priority": 0,
-            "searchType": "member of", "value": name,
-        }]),
-    )
-    .with("description", DESCRIPTION)
-    .with("name", format!("{name}-scope"))
-    .with("siteId", "-1")
-}
-
-fn deployment(key: &Key, name: &str, scope: &Identity, app: &str, deadline: Option<Time>, policy: &Policy) -> Object {
-    let hours = deadline.and_then(time::hours);
-    let Key { title, version, .. } = key;
-    let by = match hours {
-        None => ", as people choose".to_owned(),
-        Some(hours) => format!(", {} after it is offered", crate::render::counted(hours.unsigned_abs(), "hour")),
-    };
-    let tells = policy.mode == Mode::Notify || policy.experience.notify.is_some() || hours.is_some();
-    let mut notices = json!({
-        "notificationInterval": time::TOLD_EVERY_HOURS, "quitDelay": time::QUIT_MINUTES, "relaunch": true, "suppress": !tells,
-    });
-    if let (Some(hours), Some(notices)) = (hours, notices.as_object_mut()) {
-        // Nothing is refused as firmly as no hours at all.
-        notices.insert("deadline".to_owned(), json!(hours.max(1)));
-    }
-    Object::new(Identity::new(INSTALLER, name.to_owned()), format!("{title} {version}{by}, {}", who(key)))
-        .with("appTitleId", app)
-        .with("categoryId", "-1")
-        .with("deploymentType", if key.forced { "INSTALL_AUTOMATICALLY" } else { "SELF_SERVICE" })
-        .with("enabled", true)
-        .with("name", name)
-        .with("notificationSettings", notices)
-        .with("selectedVersion", version.as_str())
-        .with("selfServiceSettings", json!({ "description": DESCRIPTION }))
-        .with("siteId", "-1")
-        .with("smartGroupId", named(scope))
-        .with("updateBehavior", "MANUAL")
-}
-
-fn plan(key: &Key, name: &str, scope: &Identity, at: DateTime) -> Object {
-    let Key { title, version, .. } = key;
-    let when = at.strftime("%-d %b %Y %H:%M");
-    let about = format!("{title} {version} by {when} on the Mac's clock, {}", who(key));
-    Object::new(Identity::new(PLAN, name.to_owned()), about)
-        .with(
-            "config",
-            json!({
-                "forceInstallLocalDateTime": time::written(at), "specificVersion": version,
-                "updateAction": "DOWNLOAD_INSTALL_SCHEDULE", "versionType": "SPECIFIC_VERSION",
-            }),
-        )
-        .with("group", json!({ "groupId": named(scope), "objectType": "COMPUTER_GROUP" }))
 }

@@ -17,11 +17,16 @@ pub const TOLD_EVERY_DAYS: i64 = 1;
 
 /// Days until the deadline of a patch policy, never longer than the time; `None` for what is not counted from an offer.
 pub fn days(time: Time) -> Option<i64> {
-    hours(time).map(|hours| hours / 24)
+    whole_hours(time).map(|hours| hours / 24)
 }
 
-/// Hours until the deadline of an App Installer, never longer than the time; `None` for what is not counted from an offer.
+/// Hours until the deadline of an App Installer, never longer than the time, but one: no hours at all are refused. `None` for what is not
+/// counted from an offer.
 pub fn hours(time: Time) -> Option<i64> {
+    whole_hours(time).map(|hours| hours.max(1))
+}
+
+fn whole_hours(time: Time) -> Option<i64> {
     match time {
         Time::AfterOffer(length) => Some(length.as_hours().max(0)),
         Time::Instant(_) | Time::Wall(_) => None,
@@ -47,7 +52,7 @@ mod tests {
     fn deadlines_are_whole_and_never_late() {
         let after = |minutes| Time::AfterOffer(SignedDuration::from_mins(minutes));
         assert_eq!([days(after(47 * 60 + 59)), days(after(23 * 60)), days(after(-5))], [Some(1), Some(0), Some(0)]);
-        assert_eq!([hours(after(119)), hours(after(59)), hours(after(-120))], [Some(1), Some(0), Some(0)]);
+        assert_eq!([hours(after(119)), hours(after(59)), hours(after(-120))], [Some(1), Some(1), Some(1)]);
         assert_eq!(days(Time::Wall(jiff::civil::date(2026, 12, 1).at(0, 0, 0, 0))), None);
     }
 
