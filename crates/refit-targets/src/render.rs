@@ -1,6 +1,7 @@
 //! What people read of a plan over targets: objects and fields, what is lost beside them, who waits and why.
 
 use crate::{
+    api::SystemPlan,
     cost::Load,
     diff::{Change, FieldChange},
     files::{BrokenOff, ByHand, FolderPlan, ForeignValue, Hand},
@@ -16,6 +17,12 @@ use std::{
 
 /// How many changes of a target are shown, where nobody asked for all.
 const SHOWN: usize = 20;
+
+/// A longer list is counted, and not shown: the members of a group.
+const LIST_MOST: usize = 20;
+
+/// How many devices are named that a system does not know.
+const DEVICES_SHOWN: usize = 5;
 
 /// How much of a value is shown, in characters.
 const VALUE_MOST: usize = 100;
@@ -40,12 +47,16 @@ pub fn render(compiled: &Compiled, all: bool) -> String {
     text + &summary(compiled)
 }
 
-/// What was changed by hand in the folders of targets, as text.
+/// What was changed by hand in the folders and systems of targets, as text.
 pub fn drift(compiled: &Compiled, all: bool) -> String {
     let mut text = String::new();
     for plan in &compiled.targets {
-        let Some(folder) = &plan.folder else { continue };
-        let found = found(folder, if all { usize::MAX } else { SHOWN });
+        let most = if all { usize::MAX } else { SHOWN };
+        let found = match (&plan.folder, &plan.system) {
+            (Some(folder), _) => found(folder, most),
+            (None, Some(system)) => asked(system, most),
+            (None, None) => continue,
+        };
         let found = if found.is_empty() { "  nothing was changed by hand\n".to_owned() } else { found };
         let _ = writeln!(text, "{} · {}\n{found}", plan.name, plan.target.name());
     }
@@ -78,6 +89,9 @@ fn target(plan: &TargetPlan, most: usize) -> String {
     }
     if let Some(folder) = &plan.folder {
         text += &found(folder, most);
+    }
+    if let Some(system) = &plan.system {
+        text += &asked(system, most);
     }
     let mut losses: BTreeMap<&Loss, BTreeSet<&Source>> = BTreeMap::new();
     for object in desired.objects.values() {
@@ -140,26 +154,7 @@ fn found(folder: &FolderPlan, most: usize) -> String {
             counted(of as u64, "file")
         );
     }
-    if !folder.by_hand.is_empty() {
-        text += "  changed by hand\n";
-    }
-    for ByHand { id, hand, fields, undone } in folder.by_hand.iter().take(most) {
-        let what = match hand {
-            Hand::Changed => String::new(),
-            Hand::Damaged(why) => format!(" can't be read any more: {why}"),
-            Hand::TakenAway => " was taken away".to_owned(),
-            Hand::NotWritten => " was not written by Refit, as far as is remembered".to_owned(),
-        };
-        let becomes =
-            if *undone { "this plan undoes it" } else { "left as it is (`drift: report`; --revert undoes it)" };
-        let _ = writeln!(text, "    {id}{what}: {becomes}");
-        for change in fields {
-            text += &field(change);
-        }
-    }
-    if let Some(more) = folder.by_hand.len().checked_sub(most).filter(|more| *more > 0) {
-        let _ = writeln!(text, "    … and {} more (--all shows them)", counted(more as u64, "file"));
-    }
+    text += &by_hand(&folder.by_hand, "file", most);
     if !folder.foreign.is_empty() {
         text += "  set by somebody else: not written (`settings: { foreign: take }` takes them over, and gives them back)\n";
         for ForeignValue { id, field, there, wanted } in &folder.foreign {
@@ -172,6 +167,66 @@ fn found(folder: &FolderPlan, most: usize) -> String {
     }
     for path in folder.not_written.iter().take(most) {
         let _ = writeln!(text, "  {path} has Refit's name, was not written by it, and stays");
+    }
+    text
+}
+
+/// What was found in a system and is not as Refit left it, and what of others is in its way.
+fn asked(system: &SystemPlan, most: usize) -> String {
+    let mut text = String::new();
+    if let Some(BrokenOff { done, of }) = system.broken_off {
+        let of = counted(of as u64, "object");
+        let _ = writeln!(text, "  the last run was broken off: {done} of {of} were written, and the rest is above");
+    }
+    text += &by_hand(&system.by_hand, "object", most);
+    if !system.foreign.is_empty() {
+        text += "  set by others on the same devices: what is written does not count alone\n";
+        for it in system.foreign.iter().take(most) {
+            let _ = writeln!(text, "    {}, {}: {}", it.what, counted(it.devices, "device"), it.because);
+        }
+    }
+    for id in system.not_written.iter().take(most) {
+        let _ = writeln!(
+            text,
+            "  {id} has Refit's name, was not written by this target, and stays: nothing is written in its place"
+        );
+    }
+    for (id, why) in &system.refused {
+        let _ = writeln!(text, "  {id} is left as it is: {why}");
+    }
+    if !system.unknown_devices.is_empty() {
+        let known: Vec<&str> = system.unknown_devices.iter().take(DEVICES_SHOWN).map(String::as_str).collect();
+        let number = system.unknown_devices.len();
+        let more = if number > known.len() { ", …" } else { "" };
+        let are = if number == 1 { "is" } else { "are" };
+        let number = counted(number as u64, "device");
+        let _ = writeln!(text, "  {number} {are} not known there, and in no group: {}{more}", known.join(", "));
+    }
+    for note in &system.notes {
+        let _ = writeln!(text, "  note: {note}");
+    }
+    text
+}
+
+/// What was changed by hand.
+fn by_hand(all: &[ByHand], what: &str, most: usize) -> String {
+    let mut text = if all.is_empty() { String::new() } else { "  changed by hand\n".to_owned() };
+    for ByHand { id, hand, fields, undone } in all.iter().take(most) {
+        let was = match hand {
+            Hand::Changed => String::new(),
+            Hand::Damaged(why) => format!(" can't be read any more: {why}"),
+            Hand::TakenAway => " was taken away".to_owned(),
+            Hand::NotWritten => " was not written by Refit, as far as is remembered".to_owned(),
+        };
+        let becomes =
+            if *undone { "this plan undoes it" } else { "left as it is (`drift: report`; --revert undoes it)" };
+        let _ = writeln!(text, "    {id}{was}: {becomes}");
+        for change in fields {
+            text += &field(change);
+        }
+    }
+    if let Some(more) = all.len().checked_sub(most).filter(|more| *more > 0) {
+        let _ = writeln!(text, "    … and {} more (--all shows them)", counted(more as u64, what));
     }
     text
 }
@@ -198,6 +253,17 @@ fn one(change: &Change, object: Option<&Object>) -> String {
 fn field(FieldChange { path, before, after }: &FieldChange) -> String {
     match (before, after) {
         (None, Some(after)) => format!("      + {path} = {}\n", value(after)),
+        (Some(Value::Array(before)), Some(Value::Array(after))) if before.len().max(after.len()) > LIST_MOST => {
+            let texts = |items: &[Value]| items.iter().map(Value::to_string).collect::<BTreeSet<String>>();
+            let (was_in, is_in) = (texts(before), texts(after));
+            let (added, gone) = (is_in.difference(&was_in).count(), was_in.difference(&is_in).count());
+            let (was, is) = (figure(before.len() as u64), figure(after.len() as u64));
+            format!(
+                "      ~ {path}: {was} → {is} entries ({} more, {} fewer)\n",
+                figure(added as u64),
+                figure(gone as u64)
+            )
+        }
         (Some(before), Some(after)) => format!("      ~ {path}: {} → {}\n", value(before), value(after)),
         (Some(before), None) => format!("      - {path} (was {})\n", value(before)),
         (None, None) => String::new(),
@@ -205,6 +271,11 @@ fn field(FieldChange { path, before, after }: &FieldChange) -> String {
 }
 
 fn value(value: &Value) -> String {
+    if let Value::Array(items) = value
+        && items.len() > LIST_MOST
+    {
+        return format!("{} entries", figure(items.len() as u64));
+    }
     let text = value.to_string();
     if text.chars().count() <= VALUE_MOST {
         return text;

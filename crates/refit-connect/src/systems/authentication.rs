@@ -148,7 +148,9 @@ impl Token {
 impl Authentication {
     /// The same, where other scopes are asked for.
     pub fn with_scopes(mut self, wanted: &[&str]) -> Authentication {
-        if let Authentication::ClientCredentials { scopes, .. } | Authentication::PrivateKeyJwt { scopes, .. } = &mut self {
+        if let Authentication::ClientCredentials { scopes, .. } | Authentication::PrivateKeyJwt { scopes, .. } =
+            &mut self
+        {
             *scopes = wanted.iter().map(|scope| (*scope).to_owned()).collect();
         }
         self

@@ -124,27 +124,28 @@ impl Client {
         loop {
             answered.waited += self.keep_pace();
             let left = attempts.left(&network).ok_or_else(too_slow)?;
-            let Failure { error, again, .. } = match self.once(question, url, parameters, &network, left, &tls, answered) {
-                Ok(response) => {
-                    // GraphQL says 200 of everything; what is wrong stands in the body.
-                    let graphql = matches!(question.body, Body::Graphql { .. });
-                    let trouble = if graphql { trouble(&response.body) } else { None };
-                    let good = (200..300).contains(&response.status);
-                    let status = if good { trouble.as_ref().map_or(200, Trouble::status) } else { response.status };
-                    // A token may end before its time; a new one is worth one attempt.
-                    if status == 401 && self.token.is_some() && !renewed {
-                        self.token = None;
-                        renewed = true;
-                        continue;
+            let Failure { error, again, .. } =
+                match self.once(question, url, parameters, &network, left, &tls, answered) {
+                    Ok(response) => {
+                        // GraphQL says 200 of everything; what is wrong stands in the body.
+                        let graphql = matches!(question.body, Body::Graphql { .. });
+                        let trouble = if graphql { trouble(&response.body) } else { None };
+                        let good = (200..300).contains(&response.status);
+                        let status = if good { trouble.as_ref().map_or(200, Trouble::status) } else { response.status };
+                        // A token may end before its time; a new one is worth one attempt.
+                        if status == 401 && self.token.is_some() && !renewed {
+                            self.token = None;
+                            renewed = true;
+                            continue;
+                        }
+                        match trouble {
+                            None if good => return Ok(response),
+                            Some(trouble) if good => Failure::trouble(url, &response, trouble, &self.system),
+                            _ => Failure::status(url, &response, &self.system, Timestamp::now()),
+                        }
                     }
-                    match trouble {
-                        None if good => return Ok(response),
-                        Some(trouble) if good => Failure::trouble(url, &response, trouble, &self.system),
-                        _ => Failure::status(url, &response, &self.system, Timestamp::now()),
-                    }
-                }
-                Err(failure) => failure,
-            };
+                    Err(failure) => failure,
+                };
             match attempts.failed(&network, again) {
                 Next::Wait(wait) => {
                     std::thread::sleep(wait);

@@ -38,6 +38,8 @@ pub enum Pages {
         size: u32,
         /// Where it says how many records there are, as a JSON pointer.
         total: &'static str,
+        /// Where the records of the page are, as a JSON pointer.
+        records: &'static str,
     },
 }
 

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 /// In a path or a body: the id of the object itself.
 pub const OWN: &str = "[id]";
 
+/// In a body: where the system is, where its own addresses are sent.
+pub const BASE: &str = "[base]";
+
 /// One call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -144,21 +147,22 @@ pub(super) fn within<E>(value: &Value, text: &impl Fn(&str) -> Result<String, E>
     })
 }
 
-/// A text with ids in it.
+/// A text with ids in it. Brackets around anything else stay.
 fn filled(text: &str, ids: &BTreeMap<String, &str>) -> Result<String, Unknown> {
     let (mut filled, mut rest) = (String::new(), text);
-    while let Some((before, after)) = rest.split_once("[id") {
+    while let Some((before, after)) = rest.split_once('[') {
         filled += before;
-        let (named, after) = match after.split_once(']') {
-            Some((inner, after)) if inner.is_empty() || inner.starts_with(" of ") => (format!("[id{inner}]"), after),
-            _ => {
-                filled += "[id";
+        match after.split_once(']').filter(|(inner, _)| ["id", "base"].contains(inner) || inner.starts_with("id of ")) {
+            Some((inner, after)) => {
+                let named = format!("[{inner}]");
+                filled += ids.get(&named).ok_or(Unknown(named))?;
                 rest = after;
-                continue;
             }
-        };
-        filled += ids.get(&named).ok_or_else(|| Unknown(named.clone()))?;
-        rest = after;
+            None => {
+                filled.push('[');
+                rest = after;
+            }
+        }
     }
     Ok(filled + rest)
 }
@@ -173,14 +177,15 @@ mod tests {
         let group = Identity::new("group", "refit-a".to_owned());
         let longer = Identity::new("group", "refit-a-b".to_owned());
         let known = [(group.clone(), "7".to_owned()), (longer.clone(), "8".to_owned())].into();
-        let body = json!({ "to": [reference(&group), reference(&longer)], "about": "[idle] [id" });
+        let body =
+            json!({ "to": [reference(&group), reference(&longer)], "about": "[idle] [id", "at": format!("{BASE}/x") });
         let call = Call::post(format!("/things/{OWN}/assign"), body);
-        let resolved = call.resolved(Some("1"), &known).unwrap();
+        let resolved = call.resolved("https://a", Some("1"), &known).unwrap();
         assert_eq!(resolved.path, "/things/1/assign");
-        assert_eq!(resolved.body, Body::Json(json!({ "to": ["7", "8"], "about": "[idle] [id" })));
-        assert_eq!(call.resolved(None, &known), Err(Unknown("[id]".to_owned())));
+        assert_eq!(resolved.body, Body::Json(json!({ "to": ["7", "8"], "about": "[idle] [id", "at": "https://a/x" })));
+        assert_eq!(call.resolved("https://a", None, &known), Err(Unknown("[id]".to_owned())));
         let missing = Call::xml(Method::Put, "/x", format!("<id>{}</id>", reference(&group)));
-        assert_eq!(missing.resolved(Some("1"), &BTreeMap::new()), Err(Unknown("[id of group refit-a]".to_owned())));
-        assert_eq!(missing.resolved(None, &known).unwrap().body, Body::Xml("<id>7</id>".to_owned()));
+        assert_eq!(missing.resolved("", Some("1"), &BTreeMap::new()), Err(Unknown("[id of group refit-a]".to_owned())));
+        assert_eq!(missing.resolved("", None, &known).unwrap().body, Body::Xml("<id>7</id>".to_owned()));
     }
 }

@@ -13,11 +13,14 @@ mod memory;
 mod plan;
 
 pub use answers::{Answers, Ask, NotUnderstood, Pages};
-pub use calls::{Body, Call, Method, OWN, Until, reference};
+pub use calls::{BASE, Body, Call, Method, OWN, Until, reference};
 pub use memory::{FORMAT, Memory, Wrote};
-pub use plan::{Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
+pub use plan::{ForeignSetting, Names, Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
 
-use crate::object::{Fields, Identity};
+use crate::{
+    object::{Fields, Identity},
+    target::Offered,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The field in which the devices of an object are, by their ids in the system, where [`Api::has_members`].
@@ -39,11 +42,22 @@ pub trait Api: Sync {
         &[]
     }
 
-    /// What has to be asked, by what was answered so far. It is called with more answers until it wants nothing that was not asked yet.
-    fn ask(&self, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood>;
+    /// Settings of the target's document that are its own and not the connector's.
+    fn settings(&self) -> &'static [&'static str] {
+        &[]
+    }
 
-    /// What is there. `mark` is the text that this target's objects have in them.
+    /// What has to be asked, by what was answered so far. It is called with more answers until it wants nothing that was not asked yet. `mark` is
+    /// the text that this target's objects have in them.
+    fn ask(&self, mark: &str, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood>;
+
+    /// What is there.
     fn found(&self, mark: &str, answers: &Answers) -> Result<Found, NotUnderstood>;
+
+    /// What the system can install, where what should be there depends on that: it is compiled again then. `false` where it does not.
+    fn offers(&self, _answers: &Answers, _offered: &mut Offered) -> Result<bool, NotUnderstood> {
+        Ok(false)
+    }
 
     /// The kinds of objects, what others name first: made in this order, taken away in the reverse.
     fn order(&self) -> &'static [&'static str];

@@ -5,6 +5,7 @@ use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
     object::{Fields, Identity, Object},
+    removals::Removals,
     target::{Desired, Target},
 };
 use serde::Serialize;
@@ -122,6 +123,17 @@ impl SystemPlan {
         memory
     }
 
+    /// What of that which Refit wrote before would go.
+    pub fn removals(&self) -> Removals {
+        let of = |todo: Todo| {
+            self.steps.iter().filter(move |step| step.todo == todo).map(|step| step.id.clone()).collect::<BTreeSet<_>>()
+        };
+        let (going, coming) = (of(Todo::TakeAway), of(Todo::Make));
+        let written = self.memory.written.values().map(|wrote| wrote.id.clone());
+        let before: BTreeSet<Identity> = written.chain(going.iter().cloned()).collect();
+        Removals::between(&before, before.difference(&going).chain(&coming))
+    }
+
     /// Whether something that the policies ask for is not brought about by the steps.
     pub fn leaves_something(&self) -> bool {
         !self.foreign.is_empty()
@@ -131,19 +143,36 @@ impl SystemPlan {
     }
 }
 
-/// What should be there, as far as the system knows the devices. `names` gives all that a device is known by.
-pub fn wanted(api: &dyn Api, desired: &Desired, found: &Found, names: &dyn Fn(u32) -> Vec<String>) -> Wanted {
+/// What devices are known by, by their numbers.
+#[derive(Clone, Copy)]
+pub struct Names<'n> {
+    /// Their ids in Refit.
+    pub id: &'n dyn Fn(u32) -> Option<String>,
+    /// What else they are known by, the surest first; asked only where the id is not enough.
+    pub others: &'n dyn Fn(u32) -> Vec<String>,
+}
+
+impl Names<'_> {
+    /// The id that a system has for a device; `Err` with the id in Refit where it has none.
+    fn there(&self, number: u32, devices: &BTreeMap<String, String>) -> Result<String, String> {
+        let id = (self.id)(number).unwrap_or_default();
+        let known = |name: &str| devices.get(&name.to_lowercase()).cloned();
+        known(&id).or_else(|| (self.others)(number).iter().find_map(|name| known(name))).ok_or(id)
+    }
+}
+
+/// What should be there, as far as the system knows the devices.
+pub fn wanted(api: &dyn Api, desired: &Desired, found: &Found, names: Names<'_>) -> Wanted {
     let mut wanted = Wanted::default();
     for object in desired.objects.values() {
         let mut object = object.clone();
         if api.has_members(&object.id.kind) {
             let mut members = BTreeSet::new();
             for number in &object.devices {
-                let names = names(number);
-                match names.iter().find_map(|name| found.devices.get(&name.to_lowercase())) {
-                    Some(remote) => drop(members.insert(remote.clone())),
-                    None => wanted.unknown.extend(names.into_iter().next()),
-                }
+                match names.there(number, &found.devices) {
+                    Ok(remote) => members.insert(remote),
+                    Err(id) => wanted.unknown.insert(id),
+                };
             }
             wanted.devices.extend(members.iter().cloned());
             object.fields.insert(MEMBERS.to_owned(), json!(members));

@@ -208,7 +208,7 @@ impl Server {
         let found: BTreeMap<&str, &Value> = found.iter().map(|(path, body)| (*path, body)).collect();
         let mut answers = Answers::default();
         loop {
-            let asks: Vec<Ask> = Jamf.ask(&answers).unwrap().into_iter().filter(|ask| !answers.has(ask)).collect();
+            let asks: Vec<Ask> = Jamf.ask("", &answers).unwrap().into_iter().filter(|ask| !answers.has(ask)).collect();
             if asks.is_empty() {
                 return Server { answers };
             }
@@ -328,7 +328,9 @@ fn the_catalog_is_what_the_server_says_that_it_has() {
             json!({ "availableUpdates": { "macOS": ["26.1", "26.0"], "iOS": ["26.1"] } }),
         ),
     ]);
-    let catalog = Jamf::catalog(&server.answers).unwrap();
+    let mut offered = Offered::default();
+    assert!(Jamf.offers(&server.answers, &mut offered).unwrap());
+    let catalog = offered.jamf.unwrap();
     let named = ["Google Chrome".to_owned()];
     assert_eq!(catalog.patch(&named, "131.0.6778.70"), Ok("7"));
     assert!(catalog.patch(&named, "132.0.0.1").unwrap_err().what.starts_with("no package"));

@@ -1,11 +1,13 @@
 //! The options of `refit compile`.
 
-use clap::Args;
+use super::serve::named;
+use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use std::path::PathBuf;
 
 /// `refit compile`
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("looked").args(["folders", "systems"]).multiple(true)))]
 pub struct CompileArgs {
     /// The folder of the policy repository [default: this folder, if it is one].
     pub policy: Option<PathBuf>,
@@ -31,18 +33,28 @@ pub struct CompileArgs {
     /// looked at, and the plan says what has to change.
     #[arg(long, value_name = "DIR", conflicts_with = "observed")]
     pub folders: Option<PathBuf>,
-    /// Write what the plan says into these folders.
-    #[arg(long, requires = "folders")]
+    /// Ask the targets' systems that have an API what is there; the plan says what has to change.
+    #[arg(long, conflicts_with = "observed")]
+    pub systems: bool,
+    /// Where the system of a target is, such as `macs=https://acme.jamfcloud.com`; may be given several times. No other host is told a
+    /// secret.
+    #[arg(long, value_name = "TARGET=URL", value_parser = named, requires = "systems")]
+    pub connect: Vec<(String, String)>,
+    /// The file of a secret of a target's system, such as `windows.client_secret=FILE`.
+    #[arg(long, value_name = "TARGET.SECRET=FILE", value_parser = named, requires = "systems")]
+    pub secret: Vec<(String, String)>,
+    /// Write what the plan says into these folders and systems.
+    #[arg(long, requires = "looked")]
     pub apply: bool,
     /// So many of the objects that Refit wrote to a target may be taken away without others of their sort coming for them [default: a
     /// handful or a tenth, and never all].
     #[arg(long, value_name = "NUMBER", requires = "apply")]
     pub may_remove: Option<usize>,
     /// Undo what was changed by hand there, whatever the targets' documents say.
-    #[arg(long, requires = "folders")]
+    #[arg(long, requires = "looked")]
     pub revert: bool,
     /// Show only what was changed by hand there, and exit with 4 where there is any and `--detailed-exitcode` asks.
-    #[arg(long, requires = "folders", conflicts_with = "apply")]
+    #[arg(long, requires = "looked", conflicts_with = "apply")]
     pub drift: bool,
     /// Write the objects into a folder, as the files that other systems take, with the devices of each.
     #[arg(long, value_name = "DIR")]

@@ -1,6 +1,7 @@
 //! `refit compile`: what the policies come to in other systems.
 
 mod folders;
+mod systems;
 
 use crate::{
     Exit, Refused,
@@ -16,7 +17,10 @@ use refit_core::{
     world::Applied,
 };
 use refit_targets::{
-    Compiled, Fields, Identity, Observed, Offered, TargetPlan, compile,
+    Compiled, Fields, Identity, Observed, Offered, Removals, TargetPlan, TooMany,
+    api::SystemPlan,
+    compile,
+    files::FolderPlan,
     targets::{apple::Versions, munki::Items},
 };
 use serde::{Deserialize, Serialize};
@@ -73,6 +77,14 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         Some(folders) => folders::look(&mut compiled, &read.repository, folders, args)?,
         None => Vec::new(),
     };
+    let asked = if args.systems {
+        systems::look(cli, &mut compiled, &read, (&fleet, &cohorts, &offered), args)?
+    } else {
+        Vec::new()
+    };
+    if args.folders.is_some() || args.systems {
+        not_looked_at(&compiled);
+    }
     if cli.json {
         terminal::json(&as_json(&compiled))?;
     } else if args.drift {
@@ -81,7 +93,11 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         terminal::print(&refit_targets::render::render(&compiled, args.all))?;
     }
     if args.drift {
-        let is_drift = compiled.targets.iter().filter_map(|plan| plan.folder.as_ref()).any(|it| !it.by_hand.is_empty());
+        let by_hand = |plan: &TargetPlan| {
+            let in_folder = plan.folder.as_ref().is_some_and(|folder| !folder.by_hand.is_empty());
+            in_folder || plan.system.as_ref().is_some_and(|system| !system.by_hand.is_empty())
+        };
+        let is_drift = compiled.targets.iter().any(by_hand);
         return Ok(if args.detailed_exitcode && is_drift { Exit::Changes } else { Exit::Done });
     }
     let changes = compiled.targets.iter().any(|plan| !plan.changes.is_empty());
@@ -89,9 +105,52 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         return Err(Refused::no("two targets would move the same title on the same devices"));
     }
     if args.apply {
-        return folders::apply(&compiled, &looked, args.may_remove);
+        may_go(&compiled, args.may_remove)?;
+        let in_folders = folders::apply(&compiled, &looked)?;
+        let in_systems = systems::apply(&compiled, asked)?;
+        if in_folders == Left::Something || in_systems == Left::Something {
+            return Err(Refused::no(
+                "not everything that the policies ask for was written: the plan says what was left alone, and why",
+            ));
+        }
+        return Ok(Exit::Done);
     }
     Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Refuses to do anything where more would go of what Refit wrote to a target than may.
+fn may_go(compiled: &Compiled, may_remove: Option<usize>) -> Result<()> {
+    for plan in &compiled.targets {
+        let of_folder = plan.folder.as_ref().map(FolderPlan::removals);
+        let of_system = plan.system.as_ref().map(SystemPlan::removals);
+        for removals in of_folder.into_iter().chain(of_system) {
+            removals.check(may_remove).map_err(|refused| {
+                let TooMany { removals: Removals { lost, .. }, .. } = &refused;
+                let help = format!("Nothing was done. If that is meant, `--may-remove {lost}` permits it");
+                Refused::no(format!("{}: {refused}\n{help}", plan.name))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether something that the policies ask for was left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
+}
+
+/// Says of which targets nobody has looked what is there.
+fn not_looked_at(compiled: &Compiled) {
+    for plan in compiled.targets.iter().filter(|plan| plan.folder.is_none() && plan.system.is_none()) {
+        let how = match (plan.target.files(), plan.target.api()) {
+            (Some(_), _) => "`--folders DIR` says where its files are",
+            (None, Some(_)) => "`--systems` asks its system",
+            (None, None) => "nothing can be written there yet",
+        };
+        terminal::note(format_args!("{}: what is there is not looked at; {how}", plan.name));
+    }
 }
 
 /// Leaves one target, where one is named.
@@ -214,7 +273,7 @@ fn as_json(compiled: &Compiled) -> serde_json::Value {
         .map(|plan| {
             serde_json::json!({
                 "target": plan.name, "kind": plan.target.kind(), "origin": plan.origin, "devices": plan.devices,
-                "changes": plan.changes, "desired": plan.desired, "folder": plan.folder, "reach": plan.target.reach(),
+                "changes": plan.changes, "desired": plan.desired, "folder": plan.folder, "system": plan.system, "reach": plan.target.reach(),
                 "cost": { "for_1000": plan.cost.of(1_000), "for_1000000": plan.cost.of(1_000_000) },
             })
         })

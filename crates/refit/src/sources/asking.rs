@@ -23,6 +23,8 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 
 /// A source with all that is needed to ask it.
 pub struct Asking<'d> {
+    /// What it is for people: the source `okta`.
+    called: String,
     name: &'d str,
     connector: &'d ConnectorDocument,
     settings: BTreeMap<String, String>,
@@ -46,7 +48,7 @@ pub struct Asked {
 }
 
 impl<'d> Asking<'d> {
-    /// `built_in` is whether the connector comes with Refit, so that hosts that it names are those of its vendor.
+    /// A source. `built_in` is whether the connector comes with Refit, so that hosts that it names are those of its vendor.
     pub fn new(
         source: &'d SourceDocument,
         connector: &'d ConnectorDocument,
@@ -54,8 +56,20 @@ impl<'d> Asking<'d> {
         connect: Option<&str>,
         secrets: BTreeMap<String, PathBuf>,
     ) -> Result<Asking<'d>> {
+        Asking::called(format!("the source `{}`", source.source), source, connector, built_in, connect, secrets)
+    }
+
+    /// The same for whatever is asked like a source, under the name that people have for it.
+    pub fn called(
+        called: String,
+        source: &'d SourceDocument,
+        connector: &'d ConnectorDocument,
+        built_in: bool,
+        connect: Option<&str>,
+        secrets: BTreeMap<String, PathBuf>,
+    ) -> Result<Asking<'d>> {
         let name = source.source.as_str();
-        let refuse = |why: String| Err(Refused::usage(format!("the source `{name}`: {why}")));
+        let refuse = |why: String| Err(Refused::usage(format!("{called}: {why}")));
         let mut settings = BTreeMap::new();
         for (setting, value) in &source.settings {
             let text = match value {
@@ -101,7 +115,7 @@ impl<'d> Asking<'d> {
                 None => {}
             }
         }
-        Ok(Asking { name, connector, settings, secrets, hosts })
+        Ok(Asking { called, name, connector, settings, secrets, hosts })
     }
 
     /// The system, with its secrets read.
@@ -215,7 +229,7 @@ impl<'d> Asking<'d> {
             }
             Some(_) => {
                 let why = "a database is told a user and a password: write `authentication: { basic: … }`";
-                return Err(Refused::no(format!("the connector of the source `{}`: {why}", self.name)));
+                return Err(Refused::no(format!("the connector of {}: {why}", self.called)));
             }
             None => (None, None),
         };
@@ -226,8 +240,13 @@ impl<'d> Asking<'d> {
                 "say where the database is: `--connect {name}=postgres://HOST/DATABASE`"
             )));
         }
-        let address = self.filled(self.connector.address.as_deref().unwrap_or_default());
+        let address = self.address();
         Ok(Database::new(Place::Postgres { address, user, password, hosts: self.hosts.clone() }))
+    }
+
+    /// The address that paths of the system are appended to.
+    pub fn address(&self) -> String {
+        self.filled(self.connector.address.as_deref().unwrap_or_default())
     }
 
     /// The file that the source is.
@@ -245,7 +264,8 @@ impl<'d> Asking<'d> {
         let Some(path) = self.secrets.get(name) else {
             let about = self.connector.secrets.get(name).map_or("", String::as_str);
             return Err(Refused::usage(format!(
-                "the source `{source}` needs a secret: `--secret {source}.{name}=FILE` ({about})"
+                "{} needs a secret: `--secret {source}.{name}=FILE` ({about})",
+                self.called
             )));
         };
         let text =

@@ -46,6 +46,32 @@ pub struct Places {
     pub folder: Option<PathBuf>,
 }
 
+impl Places {
+    /// Where a system is.
+    pub fn address(&self, name: &str) -> Option<&str> {
+        self.connect.iter().find(|(named, _)| named == name).map(|(_, address)| address.as_str())
+    }
+
+    /// The files of the secrets of a system, by the name of each.
+    pub fn secrets(&self, name: &str) -> Result<BTreeMap<String, PathBuf>> {
+        let mut secrets = BTreeMap::new();
+        for (named, file) in &self.secret {
+            match named.split_once('.') {
+                Some((of, secret)) if of == name => {
+                    secrets.insert(secret.to_owned(), PathBuf::from(file));
+                }
+                None if named == name => {
+                    return Err(Refused::usage(format!(
+                        "`--secret {named}=…`: say which secret, `{named}.SECRET=FILE`"
+                    )));
+                }
+                _ => {}
+            }
+        }
+        Ok(secrets)
+    }
+}
+
 /// What a policy repository says that reading its sources needs.
 #[derive(Clone, Copy)]
 pub struct Policy<'p> {
@@ -185,22 +211,10 @@ fn read(
     let name = source.source.as_str();
     let (connector, built_in) = connector(source, policy)?;
     let maps = maps(source)?;
-    let of = |list: &[(String, String)]| list.iter().find(|(named, _)| named == name).map(|(_, value)| value.clone());
-    let mut secrets = BTreeMap::new();
-    for (named, file) in &places.secret {
-        match named.split_once('.') {
-            Some((of, secret)) if of == name => {
-                secrets.insert(secret.to_owned(), PathBuf::from(file));
-            }
-            None if named == name => {
-                return Err(Refused::usage(format!("`--secret {named}=…`: say which secret, `{named}.SECRET=FILE`")));
-            }
-            _ => {}
-        }
-    }
-    let asking = Asking::new(source, &connector.document, built_in, of(&places.connect).as_deref(), secrets)?;
+    let asking = Asking::new(source, &connector.document, built_in, places.address(name), places.secrets(name)?)?;
     // A server has the policy's documents, and no other file of its folder.
-    let file = match (of(&places.file), asking.file(), places.folder.as_deref().or(policy.folder)) {
+    let given = places.file.iter().find(|(named, _)| named == name).map(|(_, file)| file);
+    let file = match (given, asking.file(), places.folder.as_deref().or(policy.folder)) {
         (Some(path), _, _) => Some(PathBuf::from(path)),
         (None, Some(path), Some(folder)) => Some(within(folder, name, path)?),
         (None, _, _) => None,
@@ -255,7 +269,7 @@ fn within(folder: &Path, source: &str, path: &str) -> Result<PathBuf> {
 }
 
 /// A source's connector, and whether it is one that comes with Refit.
-pub(super) fn connector(source: &SourceDocument, policy: Policy<'_>) -> Result<(Connector, bool)> {
+pub fn connector(source: &SourceDocument, policy: Policy<'_>) -> Result<(Connector, bool)> {
     let name = source.connector.as_deref().unwrap_or(&source.source);
     let built_in = connectors::names().contains(&name);
     // A connector of the organisation's own lies beside its policies.

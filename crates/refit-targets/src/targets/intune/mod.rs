@@ -4,10 +4,13 @@
 //! what others may (a halt, a block, a freeze), they are in a ring of their own that is paused. Bodies are those of Microsoft Graph;
 //! what is assigned to a group names it, since its id is known when it is there.
 
+mod foreign;
+mod graph;
 mod matrix;
 pub mod time;
 
 use crate::{
+    api::{self, Api},
     cost::{Cost, Load},
     intent::Intent,
     object::{Identity, MARKER, Object, Source, fingerprint, word},
@@ -35,12 +38,12 @@ pub struct Intune;
 const RING: &str = "update ring";
 const FEATURE: &str = "feature update policy";
 const GROUP: &str = "group";
+const EXPEDITED: &str = "expedited update";
+const DRIVERS: &str = "driver update policy";
+const APP: &str = "app";
 
 /// The systems that are known, by title: what a feature version begins with.
 const SYSTEMS: [(&str, &str); 2] = [("windows-10", "Windows 10, version"), ("windows-11", "Windows 11, version")];
-
-/// What stands in the description of what Refit wrote.
-const DESCRIPTION: &str = "Written by Refit: changes are undone.";
 
 impl Target for Intune {
     fn kind(&self) -> &'static str {
@@ -72,16 +75,17 @@ impl Target for Intune {
 
     fn desired(&self, input: &Input<'_>) -> Desired {
         let mut desired = Desired::default();
+        let mark = api::mark(&input.repository.organization, &input.target.name);
         let mut rings: BTreeMap<Key, Ring<'_>> = BTreeMap::new();
         let mut pins: BTreeMap<(Key, String), Ring<'_>> = BTreeMap::new();
         for cohort in &input.cohorts.titles {
             gather(input, cohort, &mut rings, &mut pins, &mut desired);
         }
         for (key, ring) in rings {
-            write_ring(input, &key, &ring, &mut desired);
+            write_ring(input, &key, &ring, &mark, &mut desired);
         }
         for ((key, version), pin) in pins {
-            write_pin(&key, &version, &pin, &mut desired);
+            write_pin(&key, &version, &pin, &mark, &mut desired);
         }
         desired
     }
@@ -89,6 +93,10 @@ impl Target for Intune {
     fn document(&self, object: &Object) -> Document {
         let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
         Document { path: format!("{}/{}.json", word(&object.id.kind, 24), object.id.name), text }
+    }
+
+    fn api(&self) -> Option<&dyn Api> {
+        Some(self)
     }
 
     fn cost(&self, desired: &Desired) -> Cost {
@@ -191,7 +199,7 @@ fn gather<'a>(
     ring.waits |= outcome.progress == Progress::Waiting;
 }
 
-fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, desired: &mut Desired) {
+fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, mark: &str, desired: &mut Desired) {
     let policy = ring.policy;
     let name = name(key, "ring");
     let (rollout, of) = (key.rollout.as_deref(), key.ring.as_deref());
@@ -207,9 +215,10 @@ fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, desired: &mut Desir
         .with("allowWindows11Upgrade", false)
         .with("assignments", assigned(&name))
         .with("automaticUpdateMode", mode)
-        .with("description", DESCRIPTION)
+        .with("description", mark)
         .with("displayName", name.as_str())
         .with("featureUpdatesDeferralPeriodInDays", 0)
+        .with("featureUpdatesPaused", paused)
         .with("microsoftUpdateServiceAllowed", true)
         .with("qualityUpdatesDeferralPeriodInDays", time::deferral(wait))
         .with("qualityUpdatesPaused", paused)
@@ -234,21 +243,21 @@ fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, desired: &mut Desir
         object = object.with("scheduleRestartWarningInHours", hours);
     }
     put(object, ring, !paused, desired);
-    put(group(&name, key), ring, false, desired);
+    put(group(&name, key, mark), ring, false, desired);
 }
 
-fn write_pin(key: &Key, version: &str, pin: &Ring<'_>, desired: &mut Desired) {
-    let name = name(key, &word(version, 28));
+fn write_pin(key: &Key, version: &str, pin: &Ring<'_>, mark: &str, desired: &mut Desired) {
+    let name = name(key, &word(version, 24));
     let object =
         Object::new(Identity::new(FEATURE, name.clone()), format!("{version} for devices under {}", key.policy))
             .with("@odata.type", "#microsoft.graph.windowsFeatureUpdateProfile")
             .with("assignments", assigned(&name))
-            .with("description", DESCRIPTION)
+            .with("description", mark)
             .with("displayName", name.as_str())
             .with("featureUpdateVersion", version)
             .with("installFeatureUpdatesOptional", false);
     put(object, pin, false, desired);
-    put(group(&name, key), pin, false, desired);
+    put(group(&name, key, mark), pin, false, desired);
 }
 
 /// `refit-windows-laptops-early-1a2b3c4d`.
@@ -269,18 +278,19 @@ fn words(key: &Key) -> String {
     more.fold(who, |who, more| format!("{who}, {more}"))
 }
 
-fn group(name: &str, key: &Key) -> Object {
+fn group(name: &str, key: &Key, mark: &str) -> Object {
     Object::new(Identity::new(GROUP, name.to_owned()), format!("who is under {}", words(key)))
-        .with("description", DESCRIPTION)
+        .with("description", mark)
         .with("displayName", name)
         .with("mailEnabled", false)
         .with("mailNickname", name)
         .with("securityEnabled", true)
 }
 
-/// The assignment to a group, by its name in place of its id.
+/// The assignment to a group, whose id is known when it is there.
 fn assigned(group: &str) -> Value {
-    json!([{ "target": { "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": format!("id of {group}") } }])
+    let id = api::reference(&Identity::new(GROUP, group.to_owned()));
+    json!([{ "target": { "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": id } }])
 }
 
 fn put(mut object: Object, ring: &Ring<'_>, moves: bool, desired: &mut Desired) {

@@ -3,13 +3,14 @@
 //! None of these endpoints takes a version of what it changes (`versionLock`: developer.jamf.com, *Optimistic Locking*, lists those that do).
 
 use super::{
-    Catalog, GROUP, INSTALLER, Jamf, MACOS, PATCH, PLAN, SMART_GROUP,
+    Catalog, GROUP, INSTALLER, Jamf, MACOS, PATCH, PLAN, SMART_GROUP, Titles,
     catalog::{App, Configuration},
     xml,
 };
 use crate::{
     api::{Answers, Api, Ask, Call, Devices, Found, MEMBERS, Method, NotUnderstood, OWN, Pages, There, refer},
     object::{Fields, Identity, MARKER},
+    target::Offered,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,11 @@ impl Api for Jamf {
         "jamf-pro"
     }
 
-    fn ask(&self, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {
+    fn settings(&self) -> &'static [&'static str] {
+        &[Titles::SETTING]
+    }
+
+    fn ask(&self, _mark: &str, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {
         let mut asks = vec![
             list(STATIC_GROUPS, 200),
             list(SMART_GROUPS, 200),
@@ -77,6 +82,11 @@ impl Api for Jamf {
         found.notes.extend(failed);
         found.notes.extend(beside(answers, &found.objects)?);
         Ok(found)
+    }
+
+    fn offers(&self, answers: &Answers, offered: &mut Offered) -> Result<bool, NotUnderstood> {
+        offered.jamf = Some(catalog(answers)?);
+        Ok(true)
     }
 
     fn order(&self) -> &'static [&'static str] {
@@ -167,8 +177,14 @@ const KINDS: &[Kind] = &[
 ];
 
 fn list(path: &str, size: u32) -> Ask {
-    let pages =
-        Pages::Numbered { parameter: "page", first: 0, size_parameter: "page-size", size, total: "/totalCount" };
+    let pages = Pages::Numbered {
+        parameter: "page",
+        first: 0,
+        size_parameter: "page-size",
+        size,
+        total: "/totalCount",
+        records: "/results",
+    };
     Ask::list(path, pages)
 }
 
@@ -422,7 +438,7 @@ fn beside(answers: &Answers, objects: &[There]) -> Result<Vec<String>, NotUnders
 }
 
 /// What the server can install.
-pub(super) fn catalog(answers: &Answers) -> Result<Catalog, NotUnderstood> {
+fn catalog(answers: &Answers) -> Result<Catalog, NotUnderstood> {
     let mut catalog = Catalog::default();
     let titles = Ask::one(PATCH_TITLES);
     for record in answers.records(&titles, "")? {

@@ -17,7 +17,7 @@ mod xml;
 pub use catalog::{App, Catalog, Missing, PatchTitle};
 
 use crate::{
-    api::{Answers, Api, NotUnderstood, mark, reference},
+    api::{Api, mark, reference},
     cost::{Cost, Load},
     intent::Intent,
     object::{Identity, MARKER, Object, Source, fingerprint, word},
@@ -193,13 +193,6 @@ impl Target for Jamf {
             each: Load { calls: 0, bytes: 700 + 8 },
             per_thousand: Load { calls: 1, bytes: 0 },
         }
-    }
-}
-
-impl Jamf {
-    /// What a server can install, as it answered.
-    pub fn catalog(answers: &Answers) -> Result<Catalog, NotUnderstood> {
-        api::catalog(answers)
     }
 }
 

@@ -4,10 +4,12 @@
 //! what was asked, and rises by itself as the fleet moves. What a floor can't see (browsers, packages, which of two branches is late) is
 //! said, and carried by other means.
 
+mod api;
 mod matrix;
 pub mod time;
 
 use crate::{
+    api::Api,
     cost::{Cost, Load},
     intent::Intent,
     object::{Identity, MARKER, Object, Source},
@@ -57,7 +59,9 @@ impl Target for Okta {
     }
 
     fn tried(&self) -> &'static str {
-        "Every object is held against the types of Okta's own OpenAPI document in tests. None has been sent to a tenant yet."
+        "Every object is held against the types of Okta's own OpenAPI document in tests, and every request against that document by Prism. \
+         A double that keeps policies, and refuses what Okta says that it refuses, was asked and changed by `refit compile --systems --apply`. \
+         Nothing has been sent to a tenant yet."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
@@ -83,6 +87,10 @@ impl Target for Okta {
     fn document(&self, object: &Object) -> Document {
         let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
         Document { path: format!("{}.json", object.id.name), text }
+    }
+
+    fn api(&self) -> Option<&dyn Api> {
+        Some(self)
     }
 
     fn cost(&self, desired: &Desired) -> Cost {
@@ -179,10 +187,11 @@ fn write(platform: &str, floors: Vec<(Option<&str>, Floor)>) -> Option<Object> {
     };
     object.about =
         format!("who signs in has at least {what}; keeps out {} now", crate::render::counted(late.len(), "device"));
+    let name = object.id.name.clone();
     object = object
         .with("displayRemediationMode", "SHOW")
         .with("gracePeriod", json!({ "expiry": time::GRACE, "type": "BY_DURATION" }))
-        .with("name", format!("{MARKER} {}", platform.to_ascii_lowercase()))
+        .with("name", name)
         .with("platform", platform);
     if let Some(minimum) = minimum {
         object = object.with("osVersion", json!({ "minimum": minimum }));

@@ -1,7 +1,7 @@
 //! Targets whose configuration is files: their folders looked at, and written.
 
-use super::folder_of;
-use crate::{Exit, Refused, cli::CompileArgs, terminal};
+use super::{Left, folder_of};
+use crate::{Refused, cli::CompileArgs, terminal};
 use anyhow::{Context, Result, ensure};
 use refit_connect::targets::{FileStep, Folder, Lock};
 use refit_core::policy::{
@@ -9,7 +9,7 @@ use refit_core::policy::{
     repository::{Repository, TargetSystem},
 };
 use refit_targets::{
-    Compiled, TargetPlan, TooMany,
+    Compiled, TargetPlan,
     files::{self, FORMAT, FolderPlan, Memory, Rules, laid},
 };
 use serde::Deserialize;
@@ -66,11 +66,6 @@ pub fn look(
     for plan in &mut compiled.targets {
         let Some(system) = repository.targets.iter().find(|system| system.name == plan.name) else { continue };
         if plan.target.files().is_none() {
-            terminal::note(format_args!(
-                "{}: what is there is not looked at, since the configuration of {} is no files",
-                plan.name,
-                plan.target.name()
-            ));
             continue;
         }
         let told = format!("target {} ({}:{})", plan.name, plan.origin.file, plan.origin.line);
@@ -113,12 +108,8 @@ fn one(plan: &mut TargetPlan, system: &TargetSystem, folders: &Path, args: &Comp
     Ok(Looked { target: plan.name.to_string(), folder, remembered, lock })
 }
 
-/// Writes what the plans say, and remembers it; nothing anywhere, where more of one target would go than may.
-pub fn apply(compiled: &Compiled, looked: &[Looked], may_remove: Option<usize>) -> Result<Exit> {
-    for plan in compiled.targets.iter().filter(|plan| looked.iter().any(|it| it.target == *plan.name)) {
-        let Some(found) = &plan.folder else { continue };
-        found.removals().check(may_remove).map_err(|refused| too_many(&plan.name, &refused))?;
-    }
+/// Writes what the plans say, and remembers it.
+pub fn apply(compiled: &Compiled, looked: &[Looked]) -> Result<Left> {
     let mut is_left = false;
     for Looked { target, folder, remembered, lock } in looked {
         let plan = compiled.targets.iter().find(|plan| plan.name == *target);
@@ -141,18 +132,7 @@ pub fn apply(compiled: &Compiled, looked: &[Looked], may_remove: Option<usize>) 
             folder.path().display()
         ));
     }
-    if is_left {
-        return Err(Refused::no(
-            "not everything that the policies ask for was written: the plan says what was left alone, and why",
-        ));
-    }
-    Ok(Exit::Done)
-}
-
-/// Why nothing was done, and what permits it.
-fn too_many(target: &str, refused: &TooMany) -> anyhow::Error {
-    let lost = refused.removals.lost;
-    Refused::no(format!("{target}: {refused}\nNothing was done. If that is meant, `--may-remove {lost}` permits it"))
+    Ok(if is_left { Left::Something } else { Left::Nothing })
 }
 
 fn write(folder: &Folder, lock: &Lock, found: &FolderPlan, remembered: &Memory, done: &Memory) -> Result<()> {

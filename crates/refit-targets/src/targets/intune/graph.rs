@@ -1,0 +1,344 @@
+//! Update rings, pins and groups as Microsoft Graph keeps them: what is asked, what is called.
+//!
+//! Pages: <https://learn.microsoft.com/graph/api/resources/intune-deviceconfig-windowsupdateforbusinessconfiguration>,
+//! <https://learn.microsoft.com/graph/api/group-post-groups>, and their neighbours. What is under `/beta` there is here.
+
+use super::{APP, DRIVERS, EXPEDITED, FEATURE, GROUP, Intune, RING, foreign};
+use crate::{
+    api::{Answers, Api, Ask, Call, Devices, Found, MEMBERS, NotUnderstood, OWN, Pages, There, refer},
+    object::{Fields, Identity},
+};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// How many members are added at once at the most (group-post-members).
+const MEMBERS_MOST: usize = 20;
+
+/// The field in which it stands to whom something is assigned: it is written by a call of its own.
+pub(super) const ASSIGNMENTS: &str = "assignments";
+
+/// What an answer calls the address of its next page.
+const PAGES: Pages = Pages::NextLink("/@odata.nextLink");
+
+/// Where objects of a kind are, the type of their records, and what assigning them is called.
+pub(super) struct Place {
+    pub kind: &'static str,
+    pub path: &'static str,
+    pub of_type: &'static str,
+    /// Whether there are records of other types in the same place.
+    pub is_shared: bool,
+    pub assigned_as: &'static str,
+    pub assignment: &'static str,
+}
+
+/// Everything but groups.
+pub(super) const PLACES: [Place; 5] = [
+    Place {
+        kind: RING,
+        path: "/v1.0/deviceManagement/deviceConfigurations",
+        of_type: "#microsoft.graph.windowsUpdateForBusinessConfiguration",
+        is_shared: true,
+        assigned_as: "assignments",
+        assignment: "#microsoft.graph.deviceConfigurationAssignment",
+    },
+    Place {
+        kind: FEATURE,
+        path: "/beta/deviceManagement/windowsFeatureUpdateProfiles",
+        of_type: "#microsoft.graph.windowsFeatureUpdateProfile",
+        is_shared: false,
+        assigned_as: "assignments",
+        assignment: "#microsoft.graph.windowsFeatureUpdateProfileAssignment",
+    },
+    Place {
+        kind: EXPEDITED,
+        path: "/beta/deviceManagement/windowsQualityUpdateProfiles",
+        of_type: "#microsoft.graph.windowsQualityUpdateProfile",
+        is_shared: false,
+        assigned_as: "assignments",
+        assignment: "#microsoft.graph.windowsQualityUpdateProfileAssignment",
+    },
+    Place {
+        kind: DRIVERS,
+        path: "/beta/deviceManagement/windowsDriverUpdateProfiles",
+        of_type: "#microsoft.graph.windowsDriverUpdateProfile",
+        is_shared: false,
+        assigned_as: "assignments",
+        assignment: "#microsoft.graph.windowsDriverUpdateProfileAssignment",
+    },
+    Place {
+        kind: APP,
+        path: "/beta/deviceAppManagement/mobileApps",
+        of_type: "#microsoft.graph.winGetApp",
+        is_shared: true,
+        assigned_as: "mobileAppAssignments",
+        assignment: "#microsoft.graph.mobileAppAssignment",
+    },
+];
+
+const GROUPS: &str = "/v1.0/groups";
+
+impl Place {
+    pub(super) fn ask(&self) -> Ask {
+        let ask = Ask::list(self.path, PAGES).with("$expand", ASSIGNMENTS);
+        if self.is_shared {
+            return ask.with("$filter", format!("isof('{}')", self.of_type.trim_start_matches('#')));
+        }
+        ask
+    }
+
+    /// The records of this kind.
+    pub(super) fn records(&self, answers: &Answers) -> Result<Vec<Value>, NotUnderstood> {
+        let mut records = answers.records(&self.ask(), "/value")?;
+        // A record has its type where others are in the same place, or not at all.
+        records.retain(|record| record["@odata.type"].as_str().is_none_or(|of| of == self.of_type));
+        Ok(records)
+    }
+}
+
+fn groups() -> Ask {
+    Ask::list(GROUPS, PAGES)
+        .with("$filter", "startswith(displayName,'refit-')")
+        .with("$select", "id,displayName,description,mailEnabled,mailNickname,securityEnabled")
+}
+
+fn members(group: &str) -> Ask {
+    Ask::list(format!("{GROUPS}/{group}/members"), PAGES).with("$select", "id").with("$top", "999").optional()
+}
+
+/// All that are in a group of somebody else's, and in the groups in it.
+pub(super) fn all_members(group: &str) -> Ask {
+    Ask::list(format!("{GROUPS}/{group}/transitiveMembers"), PAGES).with("$select", "id").with("$top", "999").optional()
+}
+
+fn devices() -> Ask {
+    Ask::list("/v1.0/devices", PAGES)
+        .with("$filter", "operatingSystem eq 'Windows'")
+        .with("$select", "id,deviceId,displayName")
+        .with("$top", "999")
+}
+
+fn managed() -> Ask {
+    Ask::list("/v1.0/deviceManagement/managedDevices", PAGES)
+        .with("$filter", "operatingSystem eq 'Windows'")
+        .with("$select", "id,azureADDeviceId,deviceName,serialNumber")
+        .with("$top", "1000")
+}
+
+impl Api for Intune {
+    fn connector(&self) -> &'static str {
+        "intune"
+    }
+
+    fn within(&self) -> &'static str {
+        "/v1.0"
+    }
+
+    fn ask(&self, mark: &str, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {
+        let mut wanted = vec![groups(), devices(), managed()];
+        wanted.extend(PLACES.iter().map(Place::ask));
+        for group in answers.records(&groups(), "/value")? {
+            if let Some(id) = owned(GROUP, &group).and(group["id"].as_str()) {
+                wanted.push(members(id));
+            }
+        }
+        wanted.extend(foreign::groups(mark, answers)?.iter().map(|group| all_members(group)));
+        Ok(wanted)
+    }
+
+    fn found(&self, mark: &str, answers: &Answers) -> Result<Found, NotUnderstood> {
+        let mut objects = Vec::new();
+        for group in answers.records(&groups(), "/value")? {
+            let (Some(id), Some(remote)) = (owned(GROUP, &group), group["id"].as_str()) else { continue };
+            let ids = answers.records(&members(remote), "/value")?;
+            let ids: BTreeSet<&str> = ids.iter().filter_map(|member| member["id"].as_str()).collect();
+            let mut there = there(id, remote, &group, mark);
+            there.fields.insert(MEMBERS.to_owned(), json!(ids));
+            objects.push(there);
+        }
+        let mut assigned = Vec::new();
+        for place in &PLACES {
+            for record in place.records(answers)? {
+                let (Some(id), Some(remote)) = (owned(place.kind, &record), record["id"].as_str()) else { continue };
+                let mut there = there(id, remote, &record, mark);
+                there.fields.insert("@odata.type".to_owned(), place.of_type.into());
+                there.fields.insert(ASSIGNMENTS.to_owned(), assignments(&record, &objects));
+                assigned.push(there);
+            }
+        }
+        let foreign = foreign::settings(mark, answers)?;
+        objects.extend(assigned);
+        Ok(Found { objects, devices: known(answers)?, foreign, notes: Vec::new() })
+    }
+
+    fn order(&self) -> &'static [&'static str] {
+        &[GROUP, RING, FEATURE, DRIVERS, EXPEDITED, APP]
+    }
+
+    fn has_members(&self, kind: &str) -> bool {
+        kind == GROUP
+    }
+
+    fn create(&self, id: &Identity, fields: &Fields) -> Vec<Call> {
+        let own = |name: &&String| ![ASSIGNMENTS, MEMBERS].contains(&name.as_str());
+        let mut body: Map<String, Value> =
+            fields.iter().filter(|(name, _)| own(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let Some(place) = place(&id.kind) else {
+            let all = texts(fields.get(MEMBERS));
+            let (first, rest) = all.split_at(all.len().min(MEMBERS_MOST));
+            if !first.is_empty() {
+                body.insert("members@odata.bind".to_owned(), bound(first));
+            }
+            let mut calls = vec![Call::post(GROUPS, Value::Object(body)).makes()];
+            calls.extend(added(rest));
+            return calls;
+        };
+        let mut calls = vec![Call::post(place.path, Value::Object(body)).makes()];
+        if place.kind == APP {
+            // "The app cannot be assigned unless the app is published" (intune-apps-wingetapp).
+            calls.push(Call::wait(format!("{}/{OWN}", place.path), "/publishingState", "published"));
+        }
+        calls.extend(fields.get(ASSIGNMENTS).map(|to| place.assign(to)));
+        calls
+    }
+
+    fn update(&self, there: &There, before: &Fields, after: &Fields) -> Vec<Call> {
+        let mut body = Map::new();
+        for name in before.keys().chain(after.keys()) {
+            if ![ASSIGNMENTS, MEMBERS].contains(&name.as_str()) && before.get(name) != after.get(name) {
+                body.insert(name.clone(), after.get(name).cloned().unwrap_or(Value::Null));
+            }
+        }
+        let place = place(&there.id.kind);
+        let path = place.map_or(GROUPS, |place| place.path);
+        let mut calls = Vec::new();
+        if !body.is_empty() {
+            // Which of the types in one place is meant has to be said.
+            body.extend(place.map(|place| ("@odata.type".to_owned(), place.of_type.into())));
+            calls.push(Call::patch(format!("{path}/{OWN}"), Value::Object(body)).to(there.version.as_deref()));
+        }
+        let to = after.get(ASSIGNMENTS);
+        if let (Some(place), true) = (place, before.get(ASSIGNMENTS) != to) {
+            calls.push(place.assign(to.unwrap_or(&json!([]))));
+        }
+        let (was, is) = (texts(before.get(MEMBERS)), texts(after.get(MEMBERS)));
+        let (was, is): (BTreeSet<&str>, BTreeSet<&str>) = (was.into_iter().collect(), is.into_iter().collect());
+        calls.extend(was.difference(&is).map(|member| Call::delete(format!("{GROUPS}/{OWN}/members/{member}/$ref"))));
+        calls.extend(added(&is.difference(&was).copied().collect::<Vec<_>>()));
+        calls
+    }
+
+    fn delete(&self, there: &There) -> Vec<Call> {
+        let path = place(&there.id.kind).map_or(GROUPS, |place| place.path);
+        vec![Call::delete(format!("{path}/{}", there.remote)).to(there.version.as_deref())]
+    }
+
+    fn made(&self, _kind: &str, answer: &str) -> Option<String> {
+        let answer: Value = serde_json::from_str(answer).ok()?;
+        answer["id"].as_str().map(str::to_owned)
+    }
+
+    fn refuses(&self, _id: &Identity, before: &Fields, after: &Fields) -> Option<String> {
+        let package = "packageIdentifier";
+        let is_other = before.get(package).is_some() && before.get(package) != after.get(package);
+        is_other
+            .then(|| "the package of an app can't be changed: take the app away there, and it is made anew".to_owned())
+    }
+}
+
+impl Place {
+    fn assign(&self, to: &Value) -> Call {
+        let typed = |assignment: &Value| {
+            let mut assignment = assignment.clone();
+            assignment["@odata.type"] = self.assignment.into();
+            assignment
+        };
+        let to: Vec<Value> = to.as_array().into_iter().flatten().map(typed).collect();
+        Call::post(format!("{}/{OWN}/assign", self.path), json!({ self.assigned_as: to }))
+    }
+}
+
+fn place(kind: &str) -> Option<&'static Place> {
+    PLACES.iter().find(|place| place.kind == kind)
+}
+
+/// The identity of a record whose name is Refit's.
+fn owned(kind: &str, record: &Value) -> Option<Identity> {
+    let id = Identity::new(kind, record["displayName"].as_str()?.to_owned());
+    id.is_owned().then_some(id)
+}
+
+/// Whether a record is this target's.
+pub(super) fn is_marked(record: &Value, mark: &str) -> bool {
+    record["description"].as_str().is_some_and(|description| description.contains(mark))
+}
+
+fn there(id: Identity, remote: &str, record: &Value, mark: &str) -> There {
+    There {
+        id,
+        remote: remote.to_owned(),
+        fields: record.as_object().cloned().unwrap_or_default().into_iter().collect(),
+        is_marked: is_marked(record, mark),
+        version: record["@odata.etag"].as_str().map(str::to_owned),
+    }
+}
+
+/// To whom a record is assigned, as it is written: without ids of assignments, and without what is nothing.
+fn assignments(record: &Value, groups: &[There]) -> Value {
+    let mut all = Vec::new();
+    for assignment in record[ASSIGNMENTS].as_array().into_iter().flatten() {
+        let mut target = assignment["target"].clone();
+        if let Some(group) = target["groupId"].as_str().map(|group| refer(groups, GROUP, group)) {
+            target["groupId"] = group.into();
+        }
+        if let Some(target) = target.as_object_mut() {
+            let is_unset = |name: &str, value: &Value| {
+                name.starts_with("deviceAndAppManagementAssignmentFilter") && (value.is_null() || value == "none")
+            };
+            target.retain(|name, value| !is_unset(name, value));
+        }
+        let mut written = Map::new();
+        written.insert("target".to_owned(), target);
+        for name in ["intent", "settings"] {
+            written.extend(assignment.get(name).map(|value| (name.to_owned(), value.clone())));
+        }
+        all.push(Value::Object(written));
+    }
+    all.sort_by_key(|assignment| assignment["target"].to_string());
+    Value::Array(all)
+}
+
+/// The devices by all that they are known by.
+fn known(answers: &Answers) -> Result<std::collections::BTreeMap<String, String>, NotUnderstood> {
+    let mut known = Devices::default();
+    let text = |record: &Value, name: &str| record[name].as_str().unwrap_or_default().to_owned();
+    let directory = answers.records(&devices(), "/value")?;
+    let mut by_device_id = std::collections::BTreeMap::new();
+    for device in &directory {
+        let remote = text(device, "id");
+        known.name(&text(device, "deviceId"), &remote);
+        known.name(&text(device, "displayName"), &remote);
+        by_device_id.insert(text(device, "deviceId").to_lowercase(), remote);
+    }
+    for device in answers.records(&managed(), "/value")? {
+        if let Some(remote) = by_device_id.get(&text(&device, "azureADDeviceId").to_lowercase()) {
+            for name in ["id", "serialNumber", "deviceName"] {
+                known.name(&text(&device, name), remote);
+            }
+        }
+    }
+    Ok(known.told_apart())
+}
+
+fn texts(list: Option<&Value>) -> Vec<&str> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn bound(members: &[&str]) -> Value {
+    members.iter().map(|member| format!("{}/v1.0/directoryObjects/{member}", crate::api::BASE)).collect()
+}
+
+/// The calls that add members, not too many at once.
+fn added(members: &[&str]) -> Vec<Call> {
+    let some = members.chunks(MEMBERS_MOST);
+    some.map(|some| Call::patch(format!("{GROUPS}/{OWN}"), json!({ "members@odata.bind": bound(some) }))).collect()
+}
