@@ -76,6 +76,11 @@ pub trait Api: Sync {
     /// The calls that take away what is there.
     fn delete(&self, there: &There) -> Vec<Call>;
 
+    /// Why what is there can't be taken away by a call; `None` where it can.
+    fn stays(&self, _there: &There) -> Option<String> {
+        None
+    }
+
     /// The id of what was made, from the answer to the call that [`Call::makes`] it.
     fn made(&self, kind: &str, answer: &str) -> Option<String>;
 

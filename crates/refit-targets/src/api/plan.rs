@@ -234,6 +234,12 @@ pub fn plan(
                     plan.refused.push((id, why));
                     continue;
                 }
+                if want.is_none()
+                    && let Some(why) = ours.get(&id).and_then(|there| api.stays(there))
+                {
+                    plan.refused.push((id, why));
+                    continue;
+                }
                 asked.extend(want.map(|want| (id.clone(), clean(want))));
                 observed.extend(before.map(|fields| (id, Observed { fields })));
             }

@@ -25,6 +25,12 @@ const COMPUTERS: &str = "/api/v1/computers-inventory";
 const UPDATES: &str = "/api/v1/managed-software-updates/available-updates";
 const PLANS: &str = "/api/v1/managed-software-updates/plans";
 
+/// The states in which a plan has come to its end.
+const ENDED: [&str; 4] = ["PlanCanceled", "PlanCompleted", "PlanException", "PlanFailed"];
+
+/// How many plans of a group are under way, beside what Refit writes.
+const RUNNING: &str = "running";
+
 /// So many Macs are planned for by one call.
 const PLANNED_AT_ONCE: usize = 1_000;
 
@@ -137,9 +143,17 @@ impl Api for Jamf {
             SMART_GROUP => vec![Call::delete(format!("{SMART_GROUPS}/{OWN}"))],
             INSTALLER => vec![Call::delete(format!("{DEPLOYMENTS}/{OWN}"))],
             PATCH => vec![Call::delete(format!("/JSSResource/patchpolicies/id/{OWN}"))],
-            // There is no call for it: it ends by itself, or by hand.
+            // What has ended needs no call, and for what has not there is none.
             _ => Vec::new(),
         }
+    }
+
+    fn stays(&self, there: &There) -> Option<String> {
+        let running = there.fields.get(RUNNING).and_then(Value::as_u64).filter(|running| *running > 0)?;
+        let plans = crate::render::counted(running, "plan");
+        Some(format!(
+            "{plans} under way can't be taken back by a call: cancel them in Jamf Pro, before they are forced"
+        ))
     }
 
     fn made(&self, kind: &str, answer: &str) -> Option<String> {
@@ -369,6 +383,7 @@ fn deployment(whole: &Value, objects: &[There]) -> Fields {
 struct Having {
     config: Value,
     devices: BTreeSet<String>,
+    running: u64,
     first: String,
 }
 
@@ -391,8 +406,10 @@ fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<Stri
             let config = shaped(plan, &shape);
             let plan_id = text(plan, "/planUuid");
             let same = having.entry(config.to_string());
-            let same = same.or_insert_with(|| Having { config, devices: BTreeSet::new(), first: plan_id.clone() });
+            let same =
+                same.or_insert_with(|| Having { config, devices: BTreeSet::new(), running: 0, first: plan_id.clone() });
             same.devices.insert(device);
+            same.running += u64::from(!ENDED.contains(&text(plan, "/status/state").as_str()));
             same.first = plan_id.min(std::mem::take(&mut same.first));
             for reason in texts(plan, "/status/errorReasons") {
                 *reasons.entry(reason.to_owned()).or_default() += 1;
@@ -401,12 +418,14 @@ fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<Stri
         failed.extend(reasons.into_iter().map(|(reason, count)| {
             format!("{}: {} failed: {reason}", group.id.name, crate::render::counted(count as u64, "plan"))
         }));
-        let Some(Having { config, devices, first }) = having.into_values().max_by_key(|it| it.devices.len()) else {
+        let Some(Having { config, devices, running, first }) = having.into_values().max_by_key(|it| it.devices.len())
+        else {
             continue;
         };
         let mut fields = Fields::new();
         fields.insert("config".to_owned(), config);
         fields.insert(MEMBERS.to_owned(), json!(devices));
+        fields.insert(RUNNING.to_owned(), json!(running));
         let id = Identity::new(PLAN, group.id.name.clone());
         planned.push(There { id, remote: first, fields, is_marked: group.is_marked, version: None });
     }
