@@ -28,6 +28,9 @@ const PLANS: &str = "/api/v1/managed-software-updates/plans";
 /// The states in which a plan has come to its end.
 const ENDED: [&str; 4] = ["PlanCanceled", "PlanCompleted", "PlanException", "PlanFailed"];
 
+/// Why a plan fails where the Mac has another one.
+const IN_THE_WAY: &str = "EXISTING_PLAN_FOR_DEVICE_IN_PROGRESS";
+
 /// How many plans of a group are under way, beside what Refit writes.
 const RUNNING: &str = "running";
 
@@ -390,14 +393,17 @@ struct Having {
 /// The plans of Refit's groups, and what is known of those that failed. What most Macs of a group have is its plan.
 fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<String>), NotUnderstood> {
     let plans = answers.records(&plans(), "/results")?;
+    let busy: BTreeSet<String> = plans.iter().filter(|plan| is_running(plan)).map(device_of).collect();
     let (mut planned, mut failed) = (Vec::new(), Vec::new());
     for group in objects.iter().filter(|there| there.id.kind == GROUP && is_planned(&there.id)) {
         let members = members(&group.fields);
         let mut having: BTreeMap<String, Having> = BTreeMap::new();
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         for plan in &plans {
-            let device = text(plan, "/device/deviceId");
-            if !members.contains(&device) {
+            let device = device_of(plan);
+            // Once the plan that was in its way has ended, it is made again.
+            let is_over = texts(plan, "/status/errorReasons").any(|it| it == IN_THE_WAY) && !busy.contains(&device);
+            if !members.contains(&device) || is_over {
                 continue;
             }
             let shape = json!({
@@ -409,7 +415,7 @@ fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<Stri
             let same =
                 same.or_insert_with(|| Having { config, devices: BTreeSet::new(), running: 0, first: plan_id.clone() });
             same.devices.insert(device);
-            same.running += u64::from(!ENDED.contains(&text(plan, "/status/state").as_str()));
+            same.running += u64::from(is_running(plan));
             same.first = plan_id.min(std::mem::take(&mut same.first));
             for reason in texts(plan, "/status/errorReasons") {
                 *reasons.entry(reason.to_owned()).or_default() += 1;
@@ -430,6 +436,14 @@ fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<Stri
         planned.push(There { id, remote: first, fields, is_marked: group.is_marked, version: None });
     }
     Ok((planned, failed))
+}
+
+fn device_of(plan: &Value) -> String {
+    text(plan, "/device/deviceId")
+}
+
+fn is_running(plan: &Value) -> bool {
+    !ENDED.contains(&text(plan, "/status/state").as_str())
 }
 
 /// What others have made for the titles that Refit updates.
