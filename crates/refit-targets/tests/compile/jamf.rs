@@ -127,7 +127,7 @@ fn what_is_too_old_for_a_date_or_would_have_to_go_back_gets_no_plan() {
     let facts =
         [("device.platform", "macos"), ("device.os", "macos"), ("device.kind", "laptop"), ("device.tags", "rest")];
     let old = [device("old", "UTC", &facts, &[(Scheme::Apple, "macos", "13.7", Some("13"))])];
-    let documents = "policy: macos\nsoftware: [macos]\ntarget: \">=26\"\ndeadline: [{ within: 14d }]\nexperience: { reboot: { mode: at_due } }\n";
+    let documents = "policy: macos\nsoftware: [macos]\ntarget: { branch: latest, release: latest }\ndeadline: [{ within: 14d }]\nexperience: { reboot: { mode: at_due } }\n";
     let plan = with(documents, "", None, &old);
     assert!(objects(&plan, "jamf").is_empty());
     let withheld = &desired(&plan).withheld;

@@ -173,7 +173,7 @@ fn what_policies_come_to_is_there_afterwards_and_twice_is_once() {
         }
         let devices: Vec<&Value> = state.plans.iter().map(|plan| &plan["device"]["deviceId"]).collect();
         assert_eq!(devices, ["1", "2", "3"]);
-        assert_eq!(state.plans[0]["forceInstallLocalDateTime"], "2026-11-30T18:00:00");
+        assert_eq!(state.plans[0]["forceInstallLocalDateTime"], "2026-12-07T10:00:00");
         let group = policy["scope"]["computer_groups"][0]["id"].as_u64().unwrap();
         state.groups[&group].clone()
     };
