@@ -10,6 +10,7 @@ use crate::{
     targets,
     terms::Terms,
 };
+use jiff::Timestamp;
 use refit_core::{
     cohorts::{Cohort, Cohorts, Place},
     engine::{Hold, Mark},
@@ -18,7 +19,7 @@ use refit_core::{
         repository::{Policy, Repository, TargetSystem},
     },
 };
-use refit_model::TitleId;
+use refit_model::{TitleId, Version};
 use roaring::RoaringBitmap;
 use serde::Serialize;
 use smol_str::SmolStr;
@@ -110,12 +111,13 @@ pub struct Document {
 
 /// All targets, in the order of their kinds.
 pub fn registry() -> &'static [&'static dyn Target] {
-    static ALL: [&dyn Target; 8] = [
+    static ALL: [&dyn Target; 9] = [
         &targets::apple::Apple,
         &targets::apt::Apt,
         &targets::browsers::Browsers,
         &targets::dnf::Dnf,
         &targets::intune::Intune,
+        &targets::intune_apps::IntuneApps,
         &targets::jamf::Jamf,
         &targets::munki::Munki,
         &targets::okta::Okta,
@@ -147,6 +149,15 @@ pub struct Offered {
     pub munki: Option<targets::munki::Items>,
     /// What a Jamf Pro server can install; `None` where nobody has looked.
     pub jamf: Option<targets::jamf::Catalog>,
+    /// When releases were published, by title and version, where a target needs the day to name one.
+    pub published: BTreeMap<TitleId, BTreeMap<Version, Timestamp>>,
+}
+
+impl Offered {
+    /// When a release was published.
+    pub fn published(&self, title: &TitleId, version: &Version) -> Option<Timestamp> {
+        self.published.get(title)?.get(version).copied()
+    }
 }
 
 /// What should be in a system, and what of the policies is not.

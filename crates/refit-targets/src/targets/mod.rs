@@ -1,14 +1,16 @@
 //! One module for each system, all of one shape ([`crate::target::Target`]).
 //!
 //! A module says what it makes of every intent (`matrix.rs`), how times are written there (`time.rs`), and what should be there
-//! (`mod.rs`). How objects differ from what is found, and whatever is lost, is the same for all and stands outside.
+//! (`mod.rs`). [`graph`] is what two of them have in common. How objects differ from what is found, and whatever is lost, is the same for all and stands outside.
 
 pub mod apple;
 pub mod apt;
 pub mod browsers;
 pub mod dnf;
+pub mod graph;
 pub mod ini;
 pub mod intune;
+pub mod intune_apps;
 pub mod jamf;
 pub mod linux;
 pub mod munki;

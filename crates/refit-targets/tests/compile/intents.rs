@@ -15,7 +15,7 @@ fn subject(target: &dyn Target, intent: Intent) -> (&'static str, &'static str, 
         // What is lost of plans alone.
         "jamf-pro" if matches!(intent, Intent::Downgrade | Intent::FreezeUnless) => ("macos", "=25.0", "900"),
         "apple-declarative" | "okta-device-assurance" => ("macos", "=25.0", "900"),
-        "browser-policies" | "jamf-pro" | "munki" => ("google-chrome", "=1.0.0.0", "900.0.0.0"),
+        "browser-policies" | "intune-apps" | "jamf-pro" | "munki" => ("google-chrome", "=1.0.0.0", "900.0.0.0"),
         "intune" => ("windows-11", "=10.0.1.1", "900.0.0.0"),
         "apt" => ("deb/openssl", "=1.0-1", "900"),
         "dnf" => ("rpm/openssl", "=1.0-1", "900"),
@@ -113,6 +113,7 @@ fn every_cell_is_as_the_table_says() {
             "okta-device-assurance" => "sign-in",
             "munki" => "munki",
             "intune" => "windows",
+            "intune-apps" => "apps",
             "jamf-pro" => "jamf",
             _ => "fedora",
         };

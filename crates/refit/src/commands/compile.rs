@@ -21,7 +21,7 @@ use refit_targets::{
     api::SystemPlan,
     compile,
     files::FolderPlan,
-    targets::{apple::Versions, munki::Items},
+    targets::{apple::Versions, intune, munki::Items},
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -54,7 +54,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
     }
     // What is wrong with what was named is said before anything that takes time.
     args.folders.as_deref().map_or(Ok(()), folders::exist)?;
-    let offered = offered(args, &read.repository)?;
+    let mut offered = offered(args, &read.repository)?;
     let observed = observed(&read.repository, args.observed.as_deref())?;
     let Loaded { fleet, mut world, now } = load(&args.world, &read.repository.fields, Kept::Everything)?;
     if let Some(ring) = &args.opened
@@ -63,6 +63,10 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         return Err(unknown_ring(&read.repository, ring));
     }
     world.applied = Applied { all: Some(args.applied.unwrap_or(now)), ..Applied::default() };
+    for (title, _) in intune::SYSTEMS {
+        let days = world.releases(&title.into()).iter().map(|release| (release.version.clone(), release.published));
+        offered.published.insert(title.into(), days.collect());
+    }
     let bar = terminal::spinner("deciding for everybody");
     let cohorts = Cohorts::of_fleet(&fleet, &read.repository, &world, now);
     bar.set_message("compiling");

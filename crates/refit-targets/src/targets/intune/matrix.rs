@@ -62,7 +62,10 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::Gates => Lossy(
             "A ring that waits for a gate is paused: that takes up to eight hours to arrive, and ends after 35 days.",
         ),
-        Intent::Hurry => Lossy("Its ring has no deferral and a short deadline; the expedited channel is not used."),
+        Intent::Hurry => Lossy(
+            "An update ring without deferral and with a short deadline. Where restarts are forced, and the day of the release is known, the \
+             update is expedited besides, and restarts after two days at the most.",
+        ),
         Intent::Budgets => Emitted("What a budget holds is paused."),
         Intent::Disruption => Refused("Devices restart by themselves: nobody can let one of a group wait for another."),
         Intent::Brake => {

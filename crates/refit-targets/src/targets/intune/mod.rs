@@ -4,9 +4,9 @@
 //! what others may (a halt, a block, a freeze), they are in a ring of their own that is paused. Bodies are those of Microsoft Graph;
 //! what is assigned to a group names it, since its id is known when it is there.
 
-mod foreign;
-mod graph;
+mod besides;
 mod matrix;
+mod places;
 pub mod time;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     object::{Identity, MARKER, Object, Source, fingerprint, word},
     stated::Subject,
     target::{Answer, Desired, Document, Input, Said, Target, held},
+    targets::graph::{group, to_group},
     terms::Terms,
     time::{Time, earliest, left},
 };
@@ -24,11 +25,11 @@ use refit_core::{
     engine::{Goal, Progress},
     policy::{document::policy::RestartMode, repository::Policy},
 };
-use refit_model::TitleId;
+use refit_model::{TitleId, Version};
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Microsoft Intune.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +38,14 @@ pub struct Intune;
 /// What sorts of objects there are.
 const RING: &str = "update ring";
 const FEATURE: &str = "feature update policy";
-const GROUP: &str = "group";
 const EXPEDITED: &str = "expedited update";
 const DRIVERS: &str = "driver update policy";
-const APP: &str = "app";
+
+/// The setting with which drivers go by the rings too.
+const SETTING_DRIVERS: &str = "drivers";
 
 /// The systems that are known, by title: what a feature version begins with.
-const SYSTEMS: [(&str, &str); 2] = [("windows-10", "Windows 10, version"), ("windows-11", "Windows 11, version")];
+pub const SYSTEMS: [(&str, &str); 2] = [("windows-10", "Windows 10, version"), ("windows-11", "Windows 11, version")];
 
 impl Target for Intune {
     fn kind(&self) -> &'static str {
@@ -56,8 +58,10 @@ impl Target for Intune {
 
     fn about(&self) -> &'static str {
         "Windows 10 and 11 by Windows Update for Business: update rings (`windowsUpdateForBusinessConfiguration`), pins of the feature \
-         version (`windowsFeatureUpdateProfile`), and the groups that they are assigned to. Types: Microsoft Graph, v1.0 and beta. \
-         Expedited updates, drivers and applications are not written yet."
+         version (`windowsFeatureUpdateProfile`), expedited updates (`windowsQualityUpdateProfile`), drivers \
+         (`windowsDriverUpdateProfile`, with `settings: { drivers: true }`), and the groups that they are assigned to, with their \
+         devices. Update rings and groups are in Microsoft Graph v1.0; all else is in its beta, which Microsoft may change. Applications \
+         are the kind `intune-apps`."
     }
 
     fn reach(&self) -> &'static str {
@@ -66,7 +70,9 @@ impl Target for Intune {
     }
 
     fn tried(&self) -> &'static str {
-        "Update rings are held against Graph's own types in tests. None has been sent to a tenant yet."
+        "Update rings and groups are held against Graph's own types in tests; for what is in Graph's beta there is no such document at \
+         hand, and Microsoft's pages were read. A double that keeps what it is given, and refuses what these pages say that Graph \
+         refuses, was asked and changed by `refit compile --systems --apply`. Nothing has been sent to a tenant yet."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
@@ -96,7 +102,7 @@ impl Target for Intune {
     }
 
     fn api(&self) -> Option<&dyn Api> {
-        Some(self)
+        Some(&places::GRAPH)
     }
 
     fn cost(&self, desired: &Desired) -> Cost {
@@ -125,6 +131,8 @@ struct Ring<'a> {
     said: Said,
     devices: RoaringBitmap,
     titles: Vec<&'static str>,
+    /// The releases that somebody may have by now.
+    admitted: BTreeSet<(TitleId, Version)>,
     /// Whether somebody may have something, and whether somebody waits for it.
     goes: bool,
     waits: bool,
@@ -170,6 +178,7 @@ fn gather<'a>(
         said: Said::default(),
         devices: RoaringBitmap::new(),
         titles: Vec::new(),
+        admitted: BTreeSet::new(),
         goes: false,
         waits: false,
     };
@@ -196,6 +205,7 @@ fn gather<'a>(
     ring.said.losses.extend(said.losses);
     ring.titles.push(title);
     ring.goes |= outcome.admitted.is_some();
+    ring.admitted.extend(outcome.admitted.iter().map(|version| (cohort.slot.title.clone(), version.clone())));
     ring.waits |= outcome.progress == Progress::Waiting;
 }
 
@@ -243,7 +253,13 @@ fn write_ring(input: &Input<'_>, key: &Key, ring: &Ring<'_>, mark: &str, desired
         object = object.with("scheduleRestartWarningInHours", hours);
     }
     put(object, ring, !paused, desired);
-    put(group(&name, key, mark), ring, false, desired);
+    put(group(&name, format!("who is under {}", words(key)), mark), ring, false, desired);
+    if !paused {
+        besides::write_expedited(input, key, ring, &name, mark, desired);
+        if input.target.settings.get(SETTING_DRIVERS).and_then(Value::as_bool) == Some(true) {
+            besides::write_drivers(input, key, ring, &name, mark, desired);
+        }
+    }
 }
 
 fn write_pin(key: &Key, version: &str, pin: &Ring<'_>, mark: &str, desired: &mut Desired) {
@@ -257,7 +273,7 @@ fn write_pin(key: &Key, version: &str, pin: &Ring<'_>, mark: &str, desired: &mut
             .with("featureUpdateVersion", version)
             .with("installFeatureUpdatesOptional", false);
     put(object, pin, false, desired);
-    put(group(&name, key, mark), pin, false, desired);
+    put(group(&name, format!("who is under {}", words(key)), mark), pin, false, desired);
 }
 
 /// `refit-windows-laptops-early-1a2b3c4d`.
@@ -278,19 +294,9 @@ fn words(key: &Key) -> String {
     more.fold(who, |who, more| format!("{who}, {more}"))
 }
 
-fn group(name: &str, key: &Key, mark: &str) -> Object {
-    Object::new(Identity::new(GROUP, name.to_owned()), format!("who is under {}", words(key)))
-        .with("description", mark)
-        .with("displayName", name)
-        .with("mailEnabled", false)
-        .with("mailNickname", name)
-        .with("securityEnabled", true)
-}
-
-/// The assignment to a group, whose id is known when it is there.
+/// The assignment to a group.
 fn assigned(group: &str) -> Value {
-    let id = api::reference(&Identity::new(GROUP, group.to_owned()));
-    json!([{ "target": { "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": id } }])
+    json!([{ "target": to_group(group) }])
 }
 
 fn put(mut object: Object, ring: &Ring<'_>, moves: bool, desired: &mut Desired) {

@@ -1,17 +1,20 @@
 //! Times as Windows Update for Business wants them, in the one place where they are made.
 //!
 //! Deferrals are whole days after Microsoft has published an update, 0 to 30. Deadlines are whole days after a device is offered it, 0 to
-//! 30, and the grace after it came back 0 to 7. Active hours are full hours of the device's own clock, 8 to 18 of them.
+//! 30, and the grace after it came back 0 to 7. An expedited update is named by the day on which it came out, and restarts after 0 to 2 days. Active hours are full hours of the device's own clock, 8 to 18 of them.
 
 use crate::{
     targets::browsers::time::{Daily, daily},
     time::Time,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, tz::TimeZone};
 use refit_core::policy::repository::UsedWindow;
 
 /// The most days of a deferral and of a deadline.
 const DAYS_MOST: i64 = 30;
+
+/// The most days until an expedited update restarts a device (Intune, *Expedite policies*).
+const RESTART_MOST: i64 = 2;
 
 /// How long who returns has before a deadline counts (rule 11).
 pub const GRACE_DAYS: i64 = 1;
@@ -26,6 +29,20 @@ pub fn deadline(time: Time) -> Option<i64> {
     match time {
         Time::AfterOffer(length) => Some((length.as_hours() / 24).clamp(0, DAYS_MOST)),
         Time::Instant(_) | Time::Wall(_) => None,
+    }
+}
+
+/// Days until an expedited update restarts a device: 0, 1 or 2, never longer than the time. `None` for what is not counted from an offer.
+pub fn days_until_restart(time: Time) -> Option<i64> {
+    deadline(time).map(|days| days.min(RESTART_MOST))
+}
+
+/// The day of a release, as expedited updates name it.
+pub fn release(time: Time) -> String {
+    match time {
+        Time::Instant(at) => format!("{}T00:00:00Z", TimeZone::UTC.to_datetime(at).date()),
+        Time::Wall(at) => format!("{}T00:00:00Z", at.date()),
+        Time::AfterOffer(_) => String::new(),
     }
 }
 
@@ -67,6 +84,8 @@ mod tests {
         assert_eq!([deferral(day(0)), deferral(day(25)), deferral(day(9_000))], [0, 2, 30]);
         assert_eq!(deferral(SignedDuration::from_mins(24 * 60 + 30)), 2);
         assert_eq!(deadline(Time::AfterOffer(day(47))), Some(1));
+        assert_eq!(days_until_restart(Time::AfterOffer(day(200))), Some(2));
+        assert_eq!(release(Time::Instant("2026-11-10T18:00:00Z".parse().unwrap())), "2026-11-10T00:00:00Z");
         assert_eq!(deadline(Time::Wall(jiff::civil::date(2026, 1, 1).at(0, 0, 0, 0))), None);
     }
 }

@@ -1,84 +1,66 @@
-//! Update rings, pins and groups as Microsoft Graph keeps them: what is asked, what is called.
+//! Microsoft Graph: what targets that are kept by it ask and call. What each has there, it says itself ([`Place`]); groups are the same for
+//! all.
 //!
 //! Pages: <https://learn.microsoft.com/graph/api/resources/intune-deviceconfig-windowsupdateforbusinessconfiguration>,
 //! <https://learn.microsoft.com/graph/api/group-post-groups>, and their neighbours. What is under `/beta` there is here.
 
-use super::{APP, DRIVERS, EXPEDITED, FEATURE, GROUP, Intune, RING, foreign};
+mod foreign;
+
 use crate::{
-    api::{Answers, Api, Ask, Call, Devices, Found, MEMBERS, NotUnderstood, OWN, Pages, There, refer},
-    object::{Fields, Identity},
+    api::{self, Answers, Api, Ask, BASE, Call, Devices, Found, MEMBERS, NotUnderstood, OWN, Pages, There, refer},
+    object::{Fields, Identity, Object},
 };
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The kind of object that a group is.
+pub const GROUP: &str = "group";
 
 /// How many members are added at once at the most (group-post-members).
 const MEMBERS_MOST: usize = 20;
 
 /// The field in which it stands to whom something is assigned: it is written by a call of its own.
-pub(super) const ASSIGNMENTS: &str = "assignments";
+pub const ASSIGNMENTS: &str = "assignments";
 
 /// What an answer calls the address of its next page.
 const PAGES: Pages = Pages::NextLink("/@odata.nextLink");
 
-/// Where objects of a kind are, the type of their records, and what assigning them is called.
-pub(super) struct Place {
+/// Where objects of a kind are, and what is what there.
+pub struct Place {
+    /// The kind.
     pub kind: &'static str,
+    /// The list of them.
     pub path: &'static str,
+    /// The type of their records.
     pub of_type: &'static str,
-    /// Whether there are records of other types in the same place.
+    /// Whether there are records of other types in the same list.
     pub is_shared: bool,
+    /// What the list of assignments is called where it is written.
     pub assigned_as: &'static str,
+    /// The type of an assignment.
     pub assignment: &'static str,
+    /// What has to stand where in a record before it can be assigned.
+    pub ready: Option<(&'static str, &'static str)>,
+    /// What can't be changed once it is there.
+    pub fixed: &'static [&'static str],
+    /// What comes of somebody else's record on the same device, beside one of Refit's; `None` where two get on with each other.
+    pub because: fn(&Value, &[&Value]) -> Option<&'static str>,
 }
 
-/// Everything but groups.
-pub(super) const PLACES: [Place; 5] = [
-    Place {
-        kind: RING,
-        path: "/v1.0/deviceManagement/deviceConfigurations",
-        of_type: "#microsoft.graph.windowsUpdateForBusinessConfiguration",
-        is_shared: true,
-        assigned_as: "assignments",
-        assignment: "#microsoft.graph.deviceConfigurationAssignment",
-    },
-    Place {
-        kind: FEATURE,
-        path: "/beta/deviceManagement/windowsFeatureUpdateProfiles",
-        of_type: "#microsoft.graph.windowsFeatureUpdateProfile",
-        is_shared: false,
-        assigned_as: "assignments",
-        assignment: "#microsoft.graph.windowsFeatureUpdateProfileAssignment",
-    },
-    Place {
-        kind: EXPEDITED,
-        path: "/beta/deviceManagement/windowsQualityUpdateProfiles",
-        of_type: "#microsoft.graph.windowsQualityUpdateProfile",
-        is_shared: false,
-        assigned_as: "assignments",
-        assignment: "#microsoft.graph.windowsQualityUpdateProfileAssignment",
-    },
-    Place {
-        kind: DRIVERS,
-        path: "/beta/deviceManagement/windowsDriverUpdateProfiles",
-        of_type: "#microsoft.graph.windowsDriverUpdateProfile",
-        is_shared: false,
-        assigned_as: "assignments",
-        assignment: "#microsoft.graph.windowsDriverUpdateProfileAssignment",
-    },
-    Place {
-        kind: APP,
-        path: "/beta/deviceAppManagement/mobileApps",
-        of_type: "#microsoft.graph.winGetApp",
-        is_shared: true,
-        assigned_as: "mobileAppAssignments",
-        assignment: "#microsoft.graph.mobileAppAssignment",
-    },
-];
+/// A target that Graph keeps.
+pub struct Graph {
+    /// Where its objects are, what others name first. Groups come before all of them.
+    pub places: &'static [Place],
+    /// The kinds, groups first.
+    pub order: &'static [&'static str],
+    /// Settings of the target's document that are its own.
+    pub settings: &'static [&'static str],
+}
 
 const GROUPS: &str = "/v1.0/groups";
 
 impl Place {
-    pub(super) fn ask(&self) -> Ask {
+    fn ask(&self) -> Ask {
         let ask = Ask::list(self.path, PAGES).with("$expand", ASSIGNMENTS);
         if self.is_shared {
             return ask.with("$filter", format!("isof('{}')", self.of_type.trim_start_matches('#')));
@@ -87,7 +69,7 @@ impl Place {
     }
 
     /// The records of this kind.
-    pub(super) fn records(&self, answers: &Answers) -> Result<Vec<Value>, NotUnderstood> {
+    fn records(&self, answers: &Answers) -> Result<Vec<Value>, NotUnderstood> {
         let mut records = answers.records(&self.ask(), "/value")?;
         // A record has its type where others are in the same place, or not at all.
         records.retain(|record| record["@odata.type"].as_str().is_none_or(|of| of == self.of_type));
@@ -106,7 +88,7 @@ fn members(group: &str) -> Ask {
 }
 
 /// All that are in a group of somebody else's, and in the groups in it.
-pub(super) fn all_members(group: &str) -> Ask {
+fn all_members(group: &str) -> Ask {
     Ask::list(format!("{GROUPS}/{group}/transitiveMembers"), PAGES).with("$select", "id").with("$top", "999").optional()
 }
 
@@ -124,7 +106,7 @@ fn managed() -> Ask {
         .with("$top", "1000")
 }
 
-impl Api for Intune {
+impl Api for Graph {
     fn connector(&self) -> &'static str {
         "intune"
     }
@@ -135,13 +117,13 @@ impl Api for Intune {
 
     fn ask(&self, mark: &str, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {
         let mut wanted = vec![groups(), devices(), managed()];
-        wanted.extend(PLACES.iter().map(Place::ask));
+        wanted.extend(self.places.iter().map(Place::ask));
         for group in answers.records(&groups(), "/value")? {
             if let Some(id) = owned(GROUP, &group).and(group["id"].as_str()) {
                 wanted.push(members(id));
             }
         }
-        wanted.extend(foreign::groups(mark, answers)?.iter().map(|group| all_members(group)));
+        wanted.extend(foreign::groups(self.places, mark, answers)?.iter().map(|group| all_members(group)));
         Ok(wanted)
     }
 
@@ -156,7 +138,7 @@ impl Api for Intune {
             objects.push(there);
         }
         let mut assigned = Vec::new();
-        for place in &PLACES {
+        for place in self.places {
             for record in place.records(answers)? {
                 let (Some(id), Some(remote)) = (owned(place.kind, &record), record["id"].as_str()) else { continue };
                 let mut there = there(id, remote, &record, mark);
@@ -165,13 +147,17 @@ impl Api for Intune {
                 assigned.push(there);
             }
         }
-        let foreign = foreign::settings(mark, answers)?;
+        let foreign = foreign::settings(self.places, mark, answers)?;
         objects.extend(assigned);
         Ok(Found { objects, devices: known(answers)?, foreign, notes: Vec::new() })
     }
 
     fn order(&self) -> &'static [&'static str] {
-        &[GROUP, RING, FEATURE, DRIVERS, EXPEDITED, APP]
+        self.order
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        self.settings
     }
 
     fn has_members(&self, kind: &str) -> bool {
@@ -182,7 +168,7 @@ impl Api for Intune {
         let own = |name: &&String| ![ASSIGNMENTS, MEMBERS].contains(&name.as_str());
         let mut body: Map<String, Value> =
             fields.iter().filter(|(name, _)| own(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
-        let Some(place) = place(&id.kind) else {
+        let Some(place) = self.place(&id.kind) else {
             let all = texts(fields.get(MEMBERS));
             let (first, rest) = all.split_at(all.len().min(MEMBERS_MOST));
             if !first.is_empty() {
@@ -193,9 +179,8 @@ impl Api for Intune {
             return calls;
         };
         let mut calls = vec![Call::post(place.path, Value::Object(body)).makes()];
-        if place.kind == APP {
-            // "The app cannot be assigned unless the app is published" (intune-apps-wingetapp).
-            calls.push(Call::wait(format!("{}/{OWN}", place.path), "/publishingState", "published"));
+        if let Some((pointer, value)) = place.ready {
+            calls.push(Call::wait(format!("{}/{OWN}", place.path), pointer, value));
         }
         calls.extend(fields.get(ASSIGNMENTS).map(|to| place.assign(to)));
         calls
@@ -208,7 +193,7 @@ impl Api for Intune {
                 body.insert(name.clone(), after.get(name).cloned().unwrap_or(Value::Null));
             }
         }
-        let place = place(&there.id.kind);
+        let place = self.place(&there.id.kind);
         let path = place.map_or(GROUPS, |place| place.path);
         let mut calls = Vec::new();
         if !body.is_empty() {
@@ -228,7 +213,7 @@ impl Api for Intune {
     }
 
     fn delete(&self, there: &There) -> Vec<Call> {
-        let path = place(&there.id.kind).map_or(GROUPS, |place| place.path);
+        let path = self.place(&there.id.kind).map_or(GROUPS, |place| place.path);
         vec![Call::delete(format!("{path}/{}", there.remote)).to(there.version.as_deref())]
     }
 
@@ -257,8 +242,10 @@ impl Place {
     }
 }
 
-fn place(kind: &str) -> Option<&'static Place> {
-    PLACES.iter().find(|place| place.kind == kind)
+impl Graph {
+    fn place(&self, kind: &str) -> Option<&'static Place> {
+        self.places.iter().find(|place| place.kind == kind)
+    }
 }
 
 /// The identity of a record whose name is Refit's.
@@ -268,7 +255,7 @@ fn owned(kind: &str, record: &Value) -> Option<Identity> {
 }
 
 /// Whether a record is this target's.
-pub(super) fn is_marked(record: &Value, mark: &str) -> bool {
+fn is_marked(record: &Value, mark: &str) -> bool {
     record["description"].as_str().is_some_and(|description| description.contains(mark))
 }
 
@@ -308,11 +295,11 @@ fn assignments(record: &Value, groups: &[There]) -> Value {
 }
 
 /// The devices by all that they are known by.
-fn known(answers: &Answers) -> Result<std::collections::BTreeMap<String, String>, NotUnderstood> {
+fn known(answers: &Answers) -> Result<BTreeMap<String, String>, NotUnderstood> {
     let mut known = Devices::default();
     let text = |record: &Value, name: &str| record[name].as_str().unwrap_or_default().to_owned();
     let directory = answers.records(&devices(), "/value")?;
-    let mut by_device_id = std::collections::BTreeMap::new();
+    let mut by_device_id = BTreeMap::new();
     for device in &directory {
         let remote = text(device, "id");
         known.name(&text(device, "deviceId"), &remote);
@@ -334,11 +321,27 @@ fn texts(list: Option<&Value>) -> Vec<&str> {
 }
 
 fn bound(members: &[&str]) -> Value {
-    members.iter().map(|member| format!("{}/v1.0/directoryObjects/{member}", crate::api::BASE)).collect()
+    members.iter().map(|member| format!("{}/v1.0/directoryObjects/{member}", BASE)).collect()
 }
 
 /// The calls that add members, not too many at once.
 fn added(members: &[&str]) -> Vec<Call> {
     let some = members.chunks(MEMBERS_MOST);
     some.map(|some| Call::patch(format!("{GROUPS}/{OWN}"), json!({ "members@odata.bind": bound(some) }))).collect()
+}
+
+/// The assignment to a group of Refit's, whose id is known when it is there.
+pub fn to_group(name: &str) -> Value {
+    let id = api::reference(&Identity::new(GROUP, name.to_owned()));
+    json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": id })
+}
+
+/// A group of devices.
+pub fn group(name: &str, about: String, mark: &str) -> Object {
+    Object::new(Identity::new(GROUP, name.to_owned()), about)
+        .with("description", mark)
+        .with("displayName", name)
+        .with("mailEnabled", false)
+        .with("mailNickname", name)
+        .with("securityEnabled", true)
 }

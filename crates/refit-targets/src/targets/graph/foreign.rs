@@ -1,30 +1,12 @@
 //! What others have set in Intune on the same devices, so that what Refit writes does not count, or not alone.
 
-use super::graph::{ASSIGNMENTS, PLACES, Place, all_members, is_marked};
-use super::{DRIVERS, EXPEDITED, FEATURE, RING};
+use super::{ASSIGNMENTS, Place, all_members, is_marked};
 use crate::{
     api::{Answers, Foreign, NotUnderstood},
     object::Identity,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-/// What comes of a second object of a kind on one device; `None` where two get on with each other.
-fn because(place: &Place, record: &Value) -> Option<&'static str> {
-    let is_paused = |name: &str| record[name].as_bool() == Some(true);
-    match place.kind {
-        RING if is_paused("qualityUpdatesPaused") || is_paused("featureUpdatesPaused") => {
-            Some("it is an update ring that is paused: its devices get no updates")
-        }
-        RING => Some(
-            "two update rings on one device contradict each other: Intune reports a conflict, and it is not said which counts",
-        ),
-        FEATURE => Some("two feature update policies on one device name two versions, and it is not said which counts"),
-        DRIVERS => Some("two driver policies on one device: what one of them approves is installed"),
-        EXPEDITED => Some("it installs an update at once, whatever the update ring defers"),
-        _ => None,
-    }
-}
 
 /// Whether a record is somebody else's.
 fn is_foreign(record: &Value, mark: &str) -> bool {
@@ -50,14 +32,11 @@ fn targets(record: &Value) -> (BTreeSet<Option<&str>>, BTreeSet<&str>) {
 }
 
 /// The groups whose members have to be known.
-pub(super) fn groups(mark: &str, answers: &Answers) -> Result<BTreeSet<String>, NotUnderstood> {
+pub(super) fn groups(places: &[Place], mark: &str, answers: &Answers) -> Result<BTreeSet<String>, NotUnderstood> {
     let mut wanted = BTreeSet::new();
-    for place in &PLACES {
-        for record in place.records(answers)? {
-            if because(place, &record).is_none() || !is_foreign(&record, mark) {
-                continue;
-            }
-            let (within, out) = targets(&record);
+    for place in places {
+        for record in place.records(answers)?.iter().filter(|record| is_foreign(record, mark)) {
+            let (within, out) = targets(record);
             wanted.extend(within.into_iter().flatten().chain(out).map(str::to_owned));
         }
     }
@@ -65,16 +44,18 @@ pub(super) fn groups(mark: &str, answers: &Answers) -> Result<BTreeSet<String>, 
 }
 
 /// What others have set, and on which devices.
-pub(super) fn settings(mark: &str, answers: &Answers) -> Result<Vec<Foreign>, NotUnderstood> {
+pub(super) fn settings(places: &[Place], mark: &str, answers: &Answers) -> Result<Vec<Foreign>, NotUnderstood> {
     let mut found = Vec::new();
     let members = |group: &str| -> Result<BTreeSet<String>, NotUnderstood> {
         let members = answers.records(&all_members(group), "/value")?;
         Ok(members.iter().filter_map(|member| member["id"].as_str()).map(str::to_owned).collect())
     };
-    for place in &PLACES {
-        for record in place.records(answers)? {
-            let Some(because) = because(place, &record).filter(|_| is_foreign(&record, mark)) else { continue };
-            let (within, out) = targets(&record);
+    for place in places {
+        let records = place.records(answers)?;
+        let (theirs, ours): (Vec<&Value>, Vec<&Value>) = records.iter().partition(|record| is_foreign(record, mark));
+        for record in theirs {
+            let Some(because) = (place.because)(record, &ours) else { continue };
+            let (within, out) = targets(record);
             if within.is_empty() {
                 continue;
             }

@@ -1,0 +1,145 @@
+//! What others do in the tenant: it is shown, undone where somebody says so, and left alone where it is theirs.
+
+use super::{
+    company::{Company, TARGET, WINDOWS},
+    graph::{FEATURES, GROUPS, RINGS},
+};
+use serde_json::{Map, Value, json};
+
+fn record(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// A ring that somebody else has made.
+fn theirs(name: &str, to: Value) -> Map<String, Value> {
+    record(json!({
+        "@odata.type": "#microsoft.graph.windowsUpdateForBusinessConfiguration", "displayName": name, "description": "by hand",
+        "qualityUpdatesPaused": false, "assignments": [{ "target": to }],
+    }))
+}
+
+#[test]
+fn what_is_changed_by_hand_is_shown_and_undone_where_somebody_says_so() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.apply("rest");
+    company.compile("rest", &["--drift", "--detailed-exitcode"]).ends(0).says("nothing was changed by hand");
+    {
+        let mut graph = company.graph();
+        graph.kept.by_hand(RINGS, "refit-windows-laptops-canary-", "qualityUpdatesPaused", true.into());
+        let group = graph.named(GROUPS, "refit-windows-laptops-rest-")["id"].as_str().unwrap().to_owned();
+        graph.members.get_mut(&group).unwrap().insert("e-3".to_owned());
+        let pin = graph.named(FEATURES, "refit-")["id"].as_str().unwrap().to_owned();
+        graph.kept.gone(FEATURES, &pin).unwrap();
+    }
+    company.writes();
+    let said = company.compile("rest", &["--drift", "--detailed-exitcode"]).ends(4);
+    said.says("~ qualityUpdatesPaused: false → true").says("~ members").says("was taken away: left as it is");
+    company.compile("rest", &["--apply"]).ends(1).says("nothing to change").says("changed by hand");
+    assert_eq!(company.writes(), Vec::<String>::new());
+    company.compile("rest", &["--apply", "--revert"]).ends(0).says("this plan undoes it");
+    assert_eq!(company.graph().named(RINGS, "refit-windows-laptops-canary-")["qualityUpdatesPaused"], false);
+    assert_eq!(company.graph().kept.count(FEATURES), 1);
+    company.compile("rest", &["--drift", "--detailed-exitcode"]).ends(0);
+    company.apply("rest").says("nothing to write");
+
+    // The target's document says it as well.
+    company.write("targets.yaml", &format!("{TARGET}drift: revert\n"));
+    company.graph().kept.by_hand(RINGS, "refit-windows-laptops-canary-", "deadlineGracePeriodInDays", 7.into());
+    company.apply("rest").says("~ deadlineGracePeriodInDays: 7 → 1");
+}
+
+#[test]
+fn what_is_left_as_somebody_made_it_does_not_keep_the_rest_from_being_written() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.apply("canary");
+    company.graph().kept.by_hand(
+        RINGS,
+        "refit-windows-laptops-canary-",
+        "qualityUpdatesDeferralPeriodInDays",
+        9.into(),
+    );
+    company.compile("rest", &["--apply"]).ends(1).says("1 object written").says("the plan says what was left alone");
+    let graph = company.graph();
+    assert_eq!(graph.named(RINGS, "refit-windows-laptops-rest-")["qualityUpdatesPaused"], false);
+    assert_eq!(graph.named(RINGS, "refit-windows-laptops-canary-")["qualityUpdatesDeferralPeriodInDays"], 9);
+}
+
+#[test]
+fn what_has_no_mark_of_this_target_is_never_touched() {
+    let company = Company::new(WINDOWS, TARGET);
+    let group =
+        record(json!({ "displayName": "refit-mine", "description": "a colleague's", "mailNickname": "refit-mine" }));
+    company.graph().kept.add(GROUPS, group);
+    company
+        .graph()
+        .kept
+        .add(RINGS, theirs("refit-mine", json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget" })));
+    let other = "Written by Refit for target lab of acme: changes are undone.";
+    company.graph().kept.add(RINGS, {
+        let mut ring =
+            theirs("refit-windows-lab-x", json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget" }));
+        ring.insert("description".to_owned(), other.into());
+        ring
+    });
+    let before: Vec<Value> = company.graph().kept.all(RINGS).cloned().collect();
+    company.apply("rest");
+    company.write("policies.yaml", &format!("{WINDOWS}mode: observe\n"));
+    company.compile("rest", &["--apply", "--revert"]).ends(0);
+    assert_eq!(company.graph().kept.all(RINGS).cloned().collect::<Vec<_>>(), before);
+    assert_eq!(company.graph().kept.count(GROUPS), 1);
+}
+
+#[test]
+fn in_the_place_of_somebody_elses_nothing_is_written() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.apply("rest");
+    // Somebody takes the ring over: their text stands in it now, and Refit's record is gone.
+    company.graph().kept.by_hand(RINGS, "refit-windows-laptops-canary-", "description", "mine".into());
+    std::fs::remove_file(company.record()).unwrap();
+    company.writes();
+    let said = company.compile("rest", &["--apply", "--revert"]).ends(1);
+    said.says("has Refit's name, was not written by this target, and stays");
+    assert!(company.writes().iter().all(|write| !write.contains("deviceConfigurations")));
+}
+
+#[test]
+fn without_its_record_refit_knows_its_own_by_their_mark_and_changes_them_on_demand() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.apply("canary");
+    std::fs::remove_file(company.record()).unwrap();
+    // What is as it should be is taken for written.
+    company.apply("canary").says("nothing to change");
+    std::fs::remove_file(company.record()).unwrap();
+    company.compile("rest", &["--apply"]).ends(1).says("was not written by Refit, as far as is remembered");
+    company.compile("rest", &["--apply", "--revert"]).ends(0);
+    assert_eq!(company.graph().named(RINGS, "refit-windows-laptops-rest-")["qualityUpdatesPaused"], false);
+}
+
+#[test]
+fn settings_of_others_on_the_same_devices_are_shown() {
+    let company = Company::new(WINDOWS, TARGET);
+    let id = {
+        let mut graph = company.graph();
+        let all = json!({ "@odata.type": "#microsoft.graph.allDevicesAssignmentTarget" });
+        graph.kept.add(RINGS, theirs("Everybody", all));
+        let group = graph.kept.add(GROUPS, record(json!({ "displayName": "Pilots" })));
+        let id = group["id"].as_str().unwrap().to_owned();
+        graph.members.insert(id.clone(), ["e-2".to_owned(), "e-3".to_owned()].into());
+        let mut paused =
+            theirs("Pilots' ring", json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": id }));
+        paused.insert("qualityUpdatesPaused".to_owned(), true.into());
+        graph.kept.add(RINGS, paused);
+        // Assigned to nobody: it is in nobody's way.
+        let mut idle = theirs("Idle", json!({}));
+        idle.insert("assignments".to_owned(), json!([]));
+        graph.kept.add(RINGS, idle);
+        id
+    };
+    let said = company.compile("canary", &["--apply"]).ends(1);
+    said.says("update ring `Everybody`, 2 devices: two update rings on one device contradict each other")
+        .says("update ring `Pilots' ring`, 1 device: it is an update ring that is paused")
+        .says_not("Idle");
+    // Who is not in the group any more is not concerned.
+    company.graph().members.insert(id, ["e-3".to_owned()].into());
+    company.compile("canary", &[]).says_not("Pilots' ring");
+}
