@@ -1,7 +1,7 @@
 //! What is called to change something, with ids in their places.
 
 use crate::object::Identity;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// In a path or a body: the id of the object itself.
@@ -110,14 +110,16 @@ impl Call {
         Call { version: version.map(str::to_owned), ..self }
     }
 
-    /// The same with ids in the places of what refers to them. `own` is the object's, `known` those of the others.
-    pub fn resolved(&self, own: Option<&str>, known: &BTreeMap<Identity, String>) -> Result<Call, Unknown> {
+    /// The same with ids in the places of what refers to them. `base` is where the system is, `own` the object's id, `known` those of the
+    /// others.
+    pub fn resolved(&self, base: &str, own: Option<&str>, known: &BTreeMap<Identity, String>) -> Result<Call, Unknown> {
         let mut ids: BTreeMap<String, &str> =
             known.iter().map(|(id, remote)| (reference(id), remote.as_str())).collect();
+        ids.insert(BASE.to_owned(), base);
         ids.extend(own.map(|own| (OWN.to_owned(), own)));
         let body = match &self.body {
             Body::Nothing => Body::Nothing,
-            Body::Json(value) => Body::Json(within(value, &|text| filled(text, &ids))?),
+            Body::Json(value) => Body::Json(within(value, &ids)?),
             Body::Xml(text) => Body::Xml(filled(text, &ids)?),
         };
         Ok(Call { path: filled(&self.path, &ids)?, body, ..self.clone() })
@@ -134,14 +136,17 @@ pub fn reference(id: &Identity) -> String {
     format!("[id of {id}]")
 }
 
-/// A value with something else in place of some of its texts.
-pub(super) fn within<E>(value: &Value, text: &impl Fn(&str) -> Result<String, E>) -> Result<Value, E> {
+/// A value with ids in its texts.
+fn within(value: &Value, ids: &BTreeMap<String, &str>) -> Result<Value, Unknown> {
     Ok(match value {
-        Value::String(it) => Value::String(text(it)?),
-        Value::Array(items) => Value::Array(items.iter().map(|item| within(item, text)).collect::<Result<_, E>>()?),
+        Value::String(text) => Value::String(filled(text, ids)?),
+        Value::Array(items) => Value::Array(items.iter().map(|item| within(item, ids)).collect::<Result<_, _>>()?),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| Ok((name.clone(), within(value, text)?)));
-            Value::Object(fields.collect::<Result<_, E>>()?)
+            let mut filled = Map::new();
+            for (name, value) in fields {
+                filled.insert(name.clone(), within(value, ids)?);
+            }
+            Value::Object(filled)
         }
         other => other.clone(),
     })

@@ -30,6 +30,7 @@ use refit_core::{
         repository::Policy,
     },
 };
+use refit_model::TitleId;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
@@ -208,7 +209,7 @@ fn write(input: &Input<'_>, title: &SmolStr, groups: BTreeMap<Key, Group<'_>>, m
         }
         return;
     };
-    let named = input.repository.titles.get(&title.as_str().into());
+    let named = input.repository.titles.get(&TitleId::new(title));
     let name = format!("{MARKER}-{}-{}", word(title, 24), fingerprint([title.as_str(), product], 8));
     let about = format!("{title}: product {product} of the Microsoft Store");
     let mut app = Object::new(Identity::new(APP, name.clone()), about)
