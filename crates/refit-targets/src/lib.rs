@@ -11,6 +11,7 @@
 //! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
 //! - [`files`] Targets whose configuration is files: what is found in a folder, and what has to be done there.
 //! - [`api`] Targets whose configuration is kept by a system with an API: what is asked, what is there, and what has to be called.
+//! - [`removals`] How much one run may take away of what was written before.
 //! - [`cost`] How many calls and bytes that takes.
 //! - [`targets`] One module for each system.
 //! - [`pages`] `docs/targets/`, from the matrices.
@@ -23,6 +24,7 @@ pub mod intent;
 pub mod object;
 pub mod pages;
 pub mod plan;
+pub mod removals;
 pub mod render;
 mod stated;
 pub mod target;
@@ -35,6 +37,7 @@ pub use diff::{Change, FieldChange, Observed, diff};
 pub use intent::Intent;
 pub use object::{Fields, Identity, Loss, MARKER, Object, Source};
 pub use plan::{Compiled, TargetPlan, compile};
+pub use removals::{Removals, TooMany};
 pub use stated::{Stated, Subject, stated};
 pub use target::{Answer, Awaiting, Desired, Input, Lost, Offered, Refusal, Target, Withheld, registry};
 pub use terms::Terms;

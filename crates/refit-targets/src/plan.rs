@@ -67,6 +67,17 @@ pub struct Twice {
     pub from: BTreeSet<Source>,
 }
 
+impl TargetPlan {
+    /// Compiles it again, with what is known by now of what can be installed there.
+    pub fn compile_again(&mut self, repository: &Repository, cohorts: &Cohorts, offered: &Offered) {
+        let Some(system) = repository.targets.iter().find(|system| system.name == self.name) else { return };
+        let nobody = RoaringBitmap::new();
+        let devices = cohorts.targets.get(&self.name).unwrap_or(&nobody);
+        self.desired = self.target.desired(&Input { repository, cohorts, target: system, devices, offered });
+        self.cost = self.target.cost(&self.desired);
+    }
+}
+
 impl std::fmt::Debug for dyn Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.kind())

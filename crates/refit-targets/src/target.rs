@@ -111,13 +111,14 @@ pub struct Document {
 
 /// All targets, in the order of their kinds.
 pub fn registry() -> &'static [&'static dyn Target] {
-    static ALL: [&dyn Target; 8] = [
+    static ALL: [&dyn Target; 9] = [
         &targets::apple::Apple,
         &targets::apt::Apt,
         &targets::browsers::Browsers,
         &targets::dnf::Dnf,
         &targets::intune::Intune,
         &targets::intune_apps::IntuneApps,
+        &targets::jamf::Jamf,
         &targets::munki::Munki,
         &targets::okta::Okta,
     ];
@@ -146,6 +147,8 @@ pub struct Offered {
     pub apple: Option<targets::apple::Versions>,
     /// What is in a Munki repository; `None` where nobody has looked.
     pub munki: Option<targets::munki::Items>,
+    /// What a Jamf Pro server can install; `None` where nobody has looked.
+    pub jamf: Option<targets::jamf::Catalog>,
     /// When releases were published, by title and version, where a target needs the day to name one.
     pub published: BTreeMap<TitleId, BTreeMap<Version, Timestamp>>,
 }

@@ -17,7 +17,10 @@ pub use calls::{BASE, Body, Call, Method, OWN, Until, reference};
 pub use memory::{FORMAT, Memory, Wrote};
 pub use plan::{ForeignSetting, Names, Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
 
-use crate::object::{Fields, Identity};
+use crate::{
+    object::{Fields, Identity},
+    target::Offered,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The field in which the devices of an object are, by their ids in the system, where [`Api::has_members`].
@@ -51,6 +54,11 @@ pub trait Api: Sync {
     /// What is there.
     fn found(&self, mark: &str, answers: &Answers) -> Result<Found, NotUnderstood>;
 
+    /// What the system can install, where what should be there depends on that: it is compiled again then. `false` where it does not.
+    fn offers(&self, _answers: &Answers, _offered: &mut Offered) -> Result<bool, NotUnderstood> {
+        Ok(false)
+    }
+
     /// The kinds of objects, what others name first: made in this order, taken away in the reverse.
     fn order(&self) -> &'static [&'static str];
 
@@ -67,6 +75,11 @@ pub trait Api: Sync {
 
     /// The calls that take away what is there.
     fn delete(&self, there: &There) -> Vec<Call>;
+
+    /// Why what is there can't be taken away by a call; `None` where it can.
+    fn stays(&self, _there: &There) -> Option<String> {
+        None
+    }
 
     /// The id of what was made, from the answer to the call that [`Call::makes`] it.
     fn made(&self, kind: &str, answer: &str) -> Option<String>;

@@ -5,6 +5,7 @@ use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
     object::{Fields, Identity, Object},
+    removals::Removals,
     target::{Desired, Target},
 };
 use serde::Serialize;
@@ -122,6 +123,17 @@ impl SystemPlan {
         memory
     }
 
+    /// What of that which Refit wrote before would go.
+    pub fn removals(&self) -> Removals {
+        let of = |todo: Todo| {
+            self.steps.iter().filter(move |step| step.todo == todo).map(|step| step.id.clone()).collect::<BTreeSet<_>>()
+        };
+        let (going, coming) = (of(Todo::TakeAway), of(Todo::Make));
+        let written = self.memory.written.values().map(|wrote| wrote.id.clone());
+        let before: BTreeSet<Identity> = written.chain(going.iter().cloned()).collect();
+        Removals::between(&before, before.difference(&going).chain(&coming))
+    }
+
     /// Whether something that the policies ask for is not brought about by the steps.
     pub fn leaves_something(&self) -> bool {
         !self.foreign.is_empty()
@@ -218,6 +230,12 @@ pub fn plan(
                 let before = is.cloned();
                 if let (Some(want), Some(before)) = (want, &before)
                     && let Some(why) = api.refuses(&id, before, &want.fields)
+                {
+                    plan.refused.push((id, why));
+                    continue;
+                }
+                if want.is_none()
+                    && let Some(why) = ours.get(&id).and_then(|there| api.stays(there))
                 {
                     plan.refused.push((id, why));
                     continue;

@@ -4,6 +4,7 @@ use super::{Memory, NoFields, Placed, Wrote};
 use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     object::{Fields, Identity, Object},
+    removals::Removals,
     target::Target,
 };
 use serde::Serialize;
@@ -127,6 +128,13 @@ impl FolderPlan {
             }
         }
         memory
+    }
+
+    /// What of that which Refit wrote before would go.
+    pub fn removals(&self) -> Removals {
+        let done = self.done();
+        let ids = |memory: &Memory| memory.written.values().map(|wrote| wrote.id.clone()).collect::<Vec<Identity>>();
+        Removals::between(&ids(&self.memory), &ids(&done))
     }
 
     /// Whether something that the policies ask for is not brought about by the steps.

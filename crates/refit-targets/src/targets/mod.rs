@@ -11,6 +11,7 @@ pub mod graph;
 pub mod ini;
 pub mod intune;
 pub mod intune_apps;
+pub mod jamf;
 pub mod linux;
 pub mod munki;
 pub mod okta;

@@ -4,7 +4,7 @@ use crate::company::{cohorts, compiled, device, devices, now, objects, repositor
 use refit_core::world::Device;
 use refit_model::Scheme;
 use refit_targets::{
-    Change, Compiled, Desired, Identity, Offered, Target, compile,
+    Change, Compiled, Desired, Identity, Offered, Removals, Target, compile,
     files::{BrokenOff, FolderPlan, Hand, LayError, Memory, Placed, Rules, Texts, laid, plan},
     registry,
     targets::munki::Items,
@@ -265,6 +265,25 @@ fn what_was_changed_by_hand_goes_only_where_that_is_undone() {
     assert_eq!(folder.texts.keys().collect::<Vec<_>>(), [&path]);
     folder.applies(&nothing, REVERT);
     assert!(folder.texts.is_empty() && folder.memory == Memory::default());
+}
+
+#[test]
+fn what_goes_is_counted_by_what_refit_wrote_and_not_by_what_others_have_there() {
+    let plan = all(POLICIES);
+    let wanted = laid(target("munki"), desired(&plan, "munki"), false).unwrap();
+    let theirs = "<plist version=\"1.0\"><dict><key>catalogs</key><array/></dict></plist>";
+    let mut folder = Folder::new("munki").with("manifests/refit/mine", theirs);
+    assert_eq!(folder.plan(&wanted, REPORT).removals(), Removals::default());
+    folder.applies(&wanted, REPORT);
+    let gone = folder.plan(&BTreeMap::new(), REPORT).removals();
+    assert_eq!((gone.before, gone.going.len(), gone.lost), (wanted.len(), wanted.len(), wanted.len()));
+    assert!(gone.clone().check(None).is_err() && gone.check(Some(wanted.len())).is_ok());
+    // One that was changed by hand stays, and is not counted among those that go.
+    let path = folder.texts.keys().find(|path| path.starts_with("pkgsinfo/")).unwrap().clone();
+    let changed = folder.text(&path).replace("refit-", "refit-x-");
+    folder.write(&path, &changed);
+    assert_eq!(folder.plan(&BTreeMap::new(), REPORT).removals().lost, wanted.len() - 1);
+    assert_eq!(folder.plan(&BTreeMap::new(), REVERT).removals().lost, wanted.len());
 }
 
 #[test]

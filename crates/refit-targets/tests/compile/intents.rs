@@ -1,16 +1,21 @@
 //! Every cell of every matrix: a policy that says it, and what the compiler makes of that.
 
-use crate::company::{cohorts, devices, now, repository};
+use crate::{
+    company::{cohorts, devices, now, repository},
+    jamf::JAMF,
+};
 use refit_core::{cohorts::Place, policy::repository::Repository, world::SlotKey};
 use refit_model::TitleId;
 use refit_targets::{Answer, Intent, Offered, Subject, Target, Terms, compile, registry, stated};
 use std::collections::BTreeMap;
 
 /// The title of a target, an old release that a block names, and a version above all.
-fn subject(target: &dyn Target) -> (&'static str, &'static str, &'static str) {
+fn subject(target: &dyn Target, intent: Intent) -> (&'static str, &'static str, &'static str) {
     match target.kind() {
+        // What is lost of plans alone.
+        "jamf-pro" if matches!(intent, Intent::Downgrade | Intent::FreezeUnless) => ("macos", "=25.0", "900"),
         "apple-declarative" | "okta-device-assurance" => ("macos", "=25.0", "900"),
-        "browser-policies" | "intune-apps" | "munki" => ("google-chrome", "=1.0.0.0", "900.0.0.0"),
+        "browser-policies" | "intune-apps" | "jamf-pro" | "munki" => ("google-chrome", "=1.0.0.0", "900.0.0.0"),
         "intune" => ("windows-11", "=10.0.1.1", "900.0.0.0"),
         "apt" => ("deb/openssl", "=1.0-1", "900"),
         "dnf" => ("rpm/openssl", "=1.0-1", "900"),
@@ -20,7 +25,7 @@ fn subject(target: &dyn Target) -> (&'static str, &'static str, &'static str) {
 
 /// A repository whose only policy says an intent, as far as documents can.
 fn saying(intent: Intent, target: &dyn Target) -> Repository {
-    let (title, release, above) = subject(target);
+    let (title, release, above) = subject(target, intent);
     let exception = |says: &str| format!("---\nexception: e\nsoftware: [{title}]\n{says}\nuntil: 2026-12-31\n");
     let (mut organization, mut lines, mut more, mut deadline) = ("", "", String::new(), "[{ within: 14d }]");
     let range = format!("target: \"<{above}\"");
@@ -80,6 +85,9 @@ fn saying(intent: Intent, target: &dyn Target) -> Repository {
         | Intent::Observed
         | Intent::Profile => {}
     }
+    if target.kind() == "jamf-pro" {
+        more += JAMF;
+    }
     let documents = format!("policy: p\nsoftware: [{title}]\ndeadline: {deadline}\n{lines}\n{more}");
     let mut repository = repository(organization, &documents);
     if intent == Intent::Snapshots {
@@ -106,13 +114,15 @@ fn every_cell_is_as_the_table_says() {
             "munki" => "munki",
             "intune" => "windows",
             "intune-apps" => "apps",
+            "jamf-pro" => "jamf",
             _ => "fedora",
         };
         for intent in Intent::ALL {
             let repository = saying(*intent, *target);
             if *intent == Intent::Profile {
                 let (policy, place) = (&repository.policies[0], Place::default());
-                let slot = SlotKey { profile: Some("ada".into()), ..SlotKey::of(TitleId::new(subject(*target).0)) };
+                let slot =
+                    SlotKey { profile: Some("ada".into()), ..SlotKey::of(TitleId::new(subject(*target, *intent).0)) };
                 let said = stated(&repository, policy, Subject::Slot(&slot), &place, &Terms::own(policy, &place));
                 assert!(said.iter().any(|it| it.intent == *intent));
                 continue;

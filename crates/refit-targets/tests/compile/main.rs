@@ -15,6 +15,7 @@ mod example;
 mod files;
 mod intents;
 mod intune;
+mod jamf;
 mod linux;
 mod munki;
 mod okta;

@@ -46,6 +46,10 @@ pub struct CompileArgs {
     /// Write what the plan says into these folders and systems.
     #[arg(long, requires = "looked")]
     pub apply: bool,
+    /// So many of the objects that Refit wrote to a target may be taken away without others of their sort coming for them [default: a
+    /// handful or a tenth, and never all].
+    #[arg(long, value_name = "NUMBER", requires = "apply")]
+    pub may_remove: Option<usize>,
     /// Undo what was changed by hand there, whatever the targets' documents say.
     #[arg(long, requires = "looked")]
     pub revert: bool,

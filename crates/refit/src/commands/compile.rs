@@ -17,7 +17,10 @@ use refit_core::{
     world::Applied,
 };
 use refit_targets::{
-    Compiled, Fields, Identity, Observed, Offered, TargetPlan, compile,
+    Compiled, Fields, Identity, Observed, Offered, Removals, TargetPlan, TooMany,
+    api::SystemPlan,
+    compile,
+    files::FolderPlan,
     targets::{apple::Versions, intune, munki::Items},
 };
 use serde::{Deserialize, Serialize};
@@ -78,7 +81,11 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         Some(folders) => folders::look(&mut compiled, &read.repository, folders, args)?,
         None => Vec::new(),
     };
-    let asked = if args.systems { systems::look(cli, &mut compiled, &read, &fleet, args)? } else { Vec::new() };
+    let asked = if args.systems {
+        systems::look(cli, &mut compiled, &read, (&fleet, &cohorts, &offered), args)?
+    } else {
+        Vec::new()
+    };
     if args.folders.is_some() || args.systems {
         not_looked_at(&compiled);
     }
@@ -102,6 +109,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         return Err(Refused::no("two targets would move the same title on the same devices"));
     }
     if args.apply {
+        may_go(&compiled, args.may_remove)?;
         let in_folders = folders::apply(&compiled, &looked)?;
         let in_systems = systems::apply(&compiled, asked)?;
         if in_folders == Left::Something || in_systems == Left::Something {
@@ -112,6 +120,22 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Refuses to do anything where more would go of what Refit wrote to a target than may.
+fn may_go(compiled: &Compiled, may_remove: Option<usize>) -> Result<()> {
+    for plan in &compiled.targets {
+        let of_folder = plan.folder.as_ref().map(FolderPlan::removals);
+        let of_system = plan.system.as_ref().map(SystemPlan::removals);
+        for removals in of_folder.into_iter().chain(of_system) {
+            removals.check(may_remove).map_err(|refused| {
+                let TooMany { removals: Removals { lost, .. }, .. } = &refused;
+                let help = format!("Nothing was done. If that is meant, `--may-remove {lost}` permits it");
+                Refused::no(format!("{}: {refused}\n{help}", plan.name))
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether something that the policies ask for was left as it is.

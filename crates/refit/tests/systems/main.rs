@@ -10,6 +10,7 @@ mod changes;
 mod files;
 mod graph;
 mod guide;
+mod jamf;
 mod okta;
 #[cfg(unix)]
 mod prism;

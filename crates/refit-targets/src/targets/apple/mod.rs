@@ -109,6 +109,7 @@ impl Target for Apple {
         Cost {
             once: Load::default(),
             each: Load { calls: 3 + items, bytes: 300 + 120 * items + bytes.div_ceil(devices.get()) },
+            ..Cost::default()
         }
     }
 }

@@ -102,7 +102,7 @@ impl Target for Browsers {
 
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(Object::bytes).sum();
-        Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default() }
+        Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default(), ..Cost::default() }
     }
 }
 

@@ -90,7 +90,7 @@ impl Target for Dnf {
 
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(|object| self.document(object).text.len() as u64).sum();
-        Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default() }
+        Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load::default(), ..Cost::default() }
     }
 }
 

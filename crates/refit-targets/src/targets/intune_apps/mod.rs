@@ -122,7 +122,7 @@ impl Target for IntuneApps {
         let objects = desired.objects.len() as u64;
         let bytes = desired.objects.values().map(Object::bytes).sum();
         // An object is read, written and assigned. Twenty members of a group are added by one call.
-        Cost { once: Load { calls: 3 * objects, bytes }, each: Load { calls: 1, bytes: 120 } }
+        Cost { once: Load { calls: 3 * objects, bytes }, each: Load { calls: 1, bytes: 120 }, ..Cost::default() }
     }
 }
 

@@ -111,7 +111,11 @@ impl Target for Munki {
 
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(Object::bytes).sum();
-        Cost { once: Load { calls: desired.objects.len() as u64, bytes }, each: Load { calls: 1, bytes: 500 } }
+        Cost {
+            once: Load { calls: desired.objects.len() as u64, bytes },
+            each: Load { calls: 1, bytes: 500 },
+            ..Cost::default()
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Target for Okta {
     fn cost(&self, desired: &Desired) -> Cost {
         let bytes = desired.objects.values().map(Object::bytes).sum();
         // The list is read first, so that what is there is changed and not made again.
-        Cost { once: Load { calls: 1 + desired.objects.len() as u64, bytes }, each: Load::default() }
+        Cost { once: Load { calls: 1 + desired.objects.len() as u64, bytes }, each: Load::default(), ..Cost::default() }
     }
 }
 

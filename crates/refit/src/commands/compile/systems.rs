@@ -18,6 +18,7 @@ use refit_connect::{
     targets::{Lock, Record},
 };
 use refit_core::{
+    cohorts::Cohorts,
     engine::Fleet,
     facts::{FieldRef, Value as Known},
     policy::{
@@ -26,7 +27,7 @@ use refit_core::{
     },
 };
 use refit_targets::{
-    Compiled, Identity, TargetPlan,
+    Compiled, Identity, Offered, TargetPlan,
     api::{self, Answers, Api, Ask, Body, Call, FORMAT, Memory, Names, Pages, Rules, Step, SystemPlan, Todo},
     render::counted,
 };
@@ -74,7 +75,7 @@ pub fn look(
     cli: &Cli,
     compiled: &mut Compiled,
     read: &repository::Read,
-    fleet: &Fleet,
+    (fleet, cohorts, offered): (&Fleet, &Cohorts, &Offered),
     args: &CompileArgs,
 ) -> Result<Vec<Asked>> {
     let data = data_folder(cli.data.as_deref())?;
@@ -96,6 +97,10 @@ pub fn look(
         let bar = terminal::spinner("asking what is there");
         let answers = it.observe(api).context(told.clone())?;
         bar.finish_and_clear();
+        let mut offered = offered.clone();
+        if api.offers(&answers, &mut offered).context(told.clone())? {
+            plan.compile_again(&read.repository, cohorts, &offered);
+        }
         let found = api.found(&it.mark, &answers).context(told)?;
         let id = |number| fleet.id(number).map(ToString::to_string);
         let wanted =
