@@ -9,6 +9,7 @@
 //! - [`terms`] Windows and restarts as they count for some devices, exceptions included.
 //! - [`time`] Times with their meaning. Each target turns them into its system's own model, in one place (`targets/*/time.rs`).
 //! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
+//! - [`import`] The other way round: what a system was configured to do, as policy.
 //! - [`files`] Targets whose configuration is files: what is found in a folder, and what has to be done there.
 //! - [`cost`] How many calls and bytes that takes.
 //! - [`targets`] One module for each system.
@@ -17,6 +18,7 @@
 pub mod cost;
 pub mod diff;
 pub mod files;
+pub mod import;
 pub mod intent;
 pub mod object;
 pub mod pages;
