@@ -16,7 +16,7 @@ use refit_core::policy::{
     document::{scalars::Duration, title::System},
     resolve::Titles,
 };
-use refit_model::{Scheme, Version, VersionRange};
+use refit_model::{Scheme, Version};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -252,14 +252,11 @@ fn write(
     names: &mut Names<'_>,
     imported: &mut Imported,
 ) {
-    let (title, document) = names.title((System::Jamf, "jamf"), name, name, &format!("the patch title {name}"));
-    let scheme = names.titles.get(&title).map_or(Scheme::Generic, |title| title.document.scheme);
-    let range = format!("={}", patch.version);
-    if patch.version.is_empty() || VersionRange::parse(scheme, &range).is_err() {
-        let why = format!("`{}` is no version as {title} has them ({scheme:?})", patch.version);
+    let title = names.title((System::Jamf, "jamf"), name, name, imported);
+    let Some(target) = names.pinned(&title, &patch.version) else {
+        let why = format!("`{}` is no version as {title} has them", patch.version);
         return imported.leave_out(from, "target_version", why);
-    }
-    imported.documents.extend(document);
+    };
     let mut conditions = vec!["device.platform == \"macos\"".to_owned()];
     conditions.extend(whom.iter().cloned());
     if let Some(minimum) = &patch.minimum_os {
@@ -279,7 +276,7 @@ fn write(
         .with("where", json!(all(&conditions)), field("scope"))
         .with("software", json!([title.as_str()]), field("software_title_configuration_id"))
         .with("presence", json!("if_present"), "a patch policy installs only where the title is")
-        .with("target", json!(range), field("target_version"))
+        .with("target", target, field("target_version"))
         .with_some("allow_downgrade", patch.downgrades.then(|| json!(true)), field("allow_downgrade"));
     let deadline = patch.deadline.filter(|_| patch.self_service);
     if let Some(days) = deadline {

@@ -19,7 +19,7 @@ pub use document::{Document, Entry};
 use document::{flow, visible};
 use jiff::civil::Date;
 use refit_core::policy::{document::title::System, repository::Title, resolve::Titles};
-use refit_model::TitleId;
+use refit_model::{Scheme, TitleId, Version, VersionRange};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,35 +185,58 @@ impl<'t> Names<'t> {
         })
     }
 
-    /// The id of what another system calls so, with its document where the catalog has none.
-    fn title(
-        &mut self,
-        system: (System, &'static str),
-        name: &str,
-        shown: &str,
-        from: &str,
-    ) -> (TitleId, Option<Document>) {
+    /// The title that another system calls so: the catalog's, where its identifiers or its own names have it, else one of its own, whose
+    /// document is added.
+    fn title(&mut self, system: (System, &'static str), name: &str, shown: &str, imported: &mut Imported) -> TitleId {
         if let Some((id, _)) = self.known(system.0, name) {
-            return (id.clone(), None);
+            return id.clone();
         }
         if let Some(id) = self.known.get(name) {
-            return (id.clone(), None);
+            return id.clone();
         }
         let short = crate::object::word(name, 60);
         let short = if short.is_empty() { "item".to_owned() } else { short };
+        let is_named = |id: &TitleId, title: &Title| {
+            let called = title.document.name.as_deref().unwrap_or_default();
+            id.as_str() == short || called.eq_ignore_ascii_case(name) || called.eq_ignore_ascii_case(shown)
+        };
+        if let Some((id, _)) = self.titles.iter().find(|(id, title)| is_named(id, title)) {
+            self.known.insert(name.to_owned(), id.clone());
+            let why = format!(
+                "it is taken for the title {id}, by its name: if it is other software, write a `title:` document with \
+                 `identifiers: {{ {}: [{name}] }}`",
+                system.1
+            );
+            imported.leave_out(name, "name", why);
+            return id.clone();
+        }
         let mut id = short.clone();
         let mut number = 1;
-        while self.titles.contains_key(&TitleId::new(&id)) || !self.used.insert(format!("title {id}")) {
+        while !self.used.insert(format!("title {id}")) {
             number += 1;
-            id = format!("{short}-{}{}", system.1, if number == 2 { String::new() } else { number.to_string() });
+            id = format!("{short}-{number}");
         }
-        let document = Document::new("title", &id, from)
+        let document = Document::new("title", &id, format!("the catalog has no title that {} calls {name}", system.1))
             .with("name", json!(shown), "")
             .with("identifiers", json!({ (system.1): [name] }), "")
             .with("moved_by", json!({ "macos": "target" }), "");
+        imported.documents.push(document);
         let id = TitleId::new(&id);
         self.known.insert(name.to_owned(), id.clone());
-        (id, Some(document))
+        id
+    }
+
+    /// The target that is one version: of the branch that has it, where the title has several.
+    fn pinned(&self, title: &TitleId, version: &str) -> Option<Value> {
+        let known = self.titles.get(title);
+        let scheme = known.map_or(Scheme::Generic, |title| title.document.scheme);
+        let range = format!("={version}");
+        VersionRange::parse(scheme, &range).ok()?;
+        let parsed = Version::parse(scheme, version).ok()?;
+        Some(match known.and_then(|title| title.branch_of(&parsed)) {
+            Some(branch) => json!({ "branch": branch.name.as_str(), "release": range }),
+            None => json!(range),
+        })
     }
 
     /// A name that no other document of the kind has.

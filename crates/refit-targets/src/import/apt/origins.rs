@@ -99,7 +99,9 @@ impl Origins {
                 "a" | "suite" | "archive" | "n" | "codename" => &mut archive,
                 "c" | "component" if value == "*" => continue,
                 "c" | "component" => {
-                    return Err("that only a part of an archive is taken can't be said: write which packages".to_owned());
+                    return Err(
+                        "that only a part of an archive is taken can't be said: write which packages".to_owned()
+                    );
                 }
                 "site" => {
                     return Err(

@@ -16,7 +16,6 @@ use super::{
 use crate::targets::{munki::split, plist::DATE};
 use jiff::{ToSpan as _, civil};
 use refit_core::policy::{document::title::System, resolve::Titles};
-use refit_model::{Scheme, VersionRange};
 use repository::{Item, Manifest, Repository};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -284,9 +283,7 @@ fn write(
     imported: &mut Imported,
 ) {
     let shown = repository.display_name(name);
-    let (title, document) = names.title((System::Munki, "munki"), name, shown, &format!("the item {name}"));
-    let scheme = names.titles.get(&title).map_or(Scheme::Generic, |title| title.document.scheme);
-    imported.documents.extend(document);
+    let title = names.title((System::Munki, "munki"), name, shown, imported);
     let mut earlier: Vec<String> = Vec::new();
     for choice in choices {
         let own = all(&choice.conditions);
@@ -295,14 +292,12 @@ fn write(
         conditions.extend(earlier.iter().map(|earlier| not(earlier)));
         earlier.push(own);
         let condition = all(&conditions);
-        let target = choice.version.as_ref().map(|version| format!("={version}"));
-        if let (Some(target), Some(version)) = (&target, &choice.version)
-            && VersionRange::parse(scheme, target).is_err()
-        {
-            let why = format!("`{version}` is no version as {title} has them ({scheme:?})");
-            imported.leave_out(&choice.item, "version", why);
+        let target = choice.version.as_deref().map(|version| (version, names.pinned(&title, version)));
+        if let Some((version, None)) = target {
+            imported.leave_out(&choice.item, "version", format!("`{version}` is no version as {title} has them"));
             continue;
         }
+        let target = target.and_then(|(_, target)| target);
         let who = manifests.join(", ");
         let label = match &choice.version {
             Some(version) => format!("munki: {name} {version} for {who}"),
@@ -329,7 +324,7 @@ fn write(
             .with("where", json!(condition), format!("manifests: {who}"))
             .with("software", json!([title.as_str()]), choice.asked_by.as_str())
             .with("presence", json!(choice.list.presence()), choice.asked_by.as_str())
-            .with_some("target", target.map(Value::from), choice.item.as_str());
+            .with_some("target", target, choice.item.as_str());
         let policy = match because.as_slice() {
             [] => policy,
             keys => policy.with("experience", experience, format!("{}: {}", choice.item, keys.join(", "))),
