@@ -10,6 +10,7 @@
 //! - [`time`] Times with their meaning. Each target turns them into its system's own model, in one place (`targets/*/time.rs`).
 //! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
 //! - [`import`] The other way round: what a system was configured to do, as policy.
+//! - [`shadow`] Where another tool, which still does the work, and the policies differ.
 //! - [`files`] Targets whose configuration is files: what is found in a folder, and what has to be done there.
 //! - [`cost`] How many calls and bytes that takes.
 //! - [`targets`] One module for each system.
@@ -24,6 +25,7 @@ pub mod object;
 pub mod pages;
 pub mod plan;
 pub mod render;
+pub mod shadow;
 mod stated;
 pub mod target;
 pub mod targets;
