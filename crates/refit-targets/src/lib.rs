@@ -9,6 +9,8 @@
 //! - [`terms`] Windows and restarts as they count for some devices, exceptions included.
 //! - [`time`] Times with their meaning. Each target turns them into its system's own model, in one place (`targets/*/time.rs`).
 //! - [`plan`] All targets of a repository at once: objects and fields to add, change and take away, and who would be patched twice.
+//! - [`import`] The other way round: what a system was configured to do, as policy.
+//! - [`shadow`] Where another tool, which still does the work, and the policies differ.
 //! - [`files`] Targets whose configuration is files: what is found in a folder, and what has to be done there.
 //! - [`api`] Targets whose configuration is kept by a system with an API: what is asked, what is there, and what has to be called.
 //! - [`removals`] How much one run may take away of what was written before.
@@ -20,12 +22,14 @@ pub mod api;
 pub mod cost;
 pub mod diff;
 pub mod files;
+pub mod import;
 pub mod intent;
 pub mod object;
 pub mod pages;
 pub mod plan;
 pub mod removals;
 pub mod render;
+pub mod shadow;
 mod stated;
 pub mod target;
 pub mod targets;

@@ -1,4 +1,8 @@
-//! `refit import calendar`
+//! `refit import`: what other systems have, as policy. Here a calendar; configurations in `import/configuration.rs`.
+
+mod configuration;
+
+pub use configuration::{intune, jamf, munki, unattended_upgrades};
 
 use crate::{
     Exit, Refused,

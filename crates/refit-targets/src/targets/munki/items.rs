@@ -113,7 +113,7 @@ pub(super) fn conditions(item: &Value) -> String {
 }
 
 /// A reference as Munki reads it: a name, or a name and a version that begins with a digit, after one hyphen or two.
-fn split(reference: &str) -> (&str, Option<&str>) {
+pub(crate) fn split(reference: &str) -> (&str, Option<&str>) {
     let mut parted = ["--", "-"].into_iter().filter_map(|hyphen| reference.rsplit_once(hyphen));
     match parted.find(|(_, version)| version.starts_with(|first: char| first.is_ascii_digit())) {
         Some((name, version)) => (name, Some(version)),

@@ -9,6 +9,7 @@ mod items;
 mod matrix;
 pub mod time;
 
+pub(crate) use items::split;
 pub use items::{Items, ItemsError, Missing};
 
 use crate::{
