@@ -31,7 +31,7 @@ pub struct Cohorts {
     pub titles: Vec<Cohort>,
     /// Who is under which policy with its distribution's packages.
     pub packages: Vec<Packages>,
-    /// The devices by their model, where it is known.
+    /// The devices by their model, where it is known, and by what their vendor calls it where updates are offered.
     pub models: BTreeMap<SmolStr, RoaringBitmap>,
     /// Whom each of [`Repository::targets`] is for, surely, by its name.
     pub targets: BTreeMap<SmolStr, RoaringBitmap>,
@@ -197,8 +197,12 @@ impl Divisions {
         let mut selection = Selection::new(fleet, repository, now);
         let platforms = texts(&mut selection, "platform");
         let systems = texts(&mut selection, "os");
-        let models = texts(&mut selection, "model").into_iter();
-        let models = models.filter_map(|(model, devices)| Some((model?, devices))).collect();
+        let mut models: BTreeMap<SmolStr, RoaringBitmap> = BTreeMap::new();
+        for (model, devices) in ["model", "board"].into_iter().flat_map(|field| texts(&mut selection, field)) {
+            if let Some(model) = model {
+                *models.entry(model).or_default() |= devices;
+            }
+        }
         let mut zones: Vec<(Option<SmolStr>, TimeZone, RoaringBitmap)> = fleet
             .by_zone()
             .into_iter()
