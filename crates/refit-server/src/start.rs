@@ -256,8 +256,7 @@ impl Server {
         let deliveries = Deliveries::going_on(shell.clone(), agents.clone(), outbound, folder, head);
         jobs.spawn(deliveries.clone().run());
         let deliver = Some(deliveries.clone());
-        let limits =
-            api::Options { troubles, deliveries: deliver, apple_versions, ..api::Options::default() };
+        let limits = api::Options { troubles, deliveries: deliver, apple_versions, ..api::Options::default() };
         let api = Api::new(shell.clone(), agents.clone(), limits);
         api.metrics().include(|registry| shell.metrics().register(registry));
         let router = api::router(api).merge(agents::router(agents.clone()));

@@ -240,9 +240,7 @@ fn differences(
         Installs::All(listed) | Installs::Told(listed) => (listed, Vec::new(), true),
         Installs::Changes { present, gone } => (present, gone, false),
         // A device runs one: it has left its former branch.
-        Installs::System(entry) => {
-            (vec![entry], record.installs.keys().filter(is_system).cloned().collect(), false)
-        }
+        Installs::System(entry) => (vec![entry], record.installs.keys().filter(is_system).cloned().collect(), false),
     };
     if listed.len() > INSTALLS_MOST {
         return Err(Refusal::Invalid(format!("more than {INSTALLS_MOST} installs on one device")));

@@ -297,7 +297,12 @@ mod tests {
         let order = vec!["jamf".into(), "agent".into()];
         repository.authority.order.insert(FieldRef::device("serial"), order);
         let found = |state: &State, serial: &str| {
-            state.with_key(KeyKind::Serial, serial).iter().map(|device| device.id.to_string()).collect::<Vec<_>>().join(" ")
+            state
+                .with_key(KeyKind::Serial, serial)
+                .iter()
+                .map(|device| device.id.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         for again in [false, true] {
             if again {

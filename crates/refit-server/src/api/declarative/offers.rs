@@ -75,14 +75,16 @@ mod tests {
         let look = || offers.look(Timestamp::UNIX_EPOCH);
         let missing = look();
         assert!(missing.offered.apple.is_none() && missing.trouble.is_some());
-        fs::write(&path, r#"{"AssetSets": {"macOS": [{"ProductVersion": "26.1", "PostingDate": "2026-11-16"}]}}"#).unwrap();
+        fs::write(&path, r#"{"AssetSets": {"macOS": [{"ProductVersion": "26.1", "PostingDate": "2026-11-16"}]}}"#)
+            .unwrap();
         let read = look();
         assert!(read.offered.apple.is_some() && read.trouble.is_none());
         assert!(Arc::ptr_eq(&look().offered, &read.offered), "what has not changed is not read again");
         fs::write(&path, "half of ").unwrap();
         let broken = look();
         assert!(Arc::ptr_eq(&broken.offered, &read.offered) && broken.trouble.is_some());
-        fs::write(&path, r#"{"AssetSets": {"macOS": [{"ProductVersion": "26.1.1", "PostingDate": "2026-11-20"}]}}"#).unwrap();
+        fs::write(&path, r#"{"AssetSets": {"macOS": [{"ProductVersion": "26.1.1", "PostingDate": "2026-11-20"}]}}"#)
+            .unwrap();
         let read = look();
         assert!(!Arc::ptr_eq(&broken.offered, &read.offered) && read.trouble.is_none());
     }

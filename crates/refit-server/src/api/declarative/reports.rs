@@ -6,7 +6,7 @@ use super::super::{
     problem::{Code, Problem},
 };
 use refit_core::{
-    control::{DeviceRecord, InstallEntry, Input, Installs, Observation, Plain, ReceiptResult, Scope, SlotName, State},
+    control::{DeviceRecord, Input, InstallEntry, Installs, Observation, Plain, ReceiptResult, Scope, SlotName, State},
     facts::mapping::KeyKind,
 };
 use refit_model::{TitleId, Version};

@@ -6,9 +6,7 @@ use super::super::{
     problem::Problem,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
-use refit_api::{
-    DeclarationSaid, DeclarativeManagement, DeviceDeclarations, NotDeclared, UnknownEnrollment,
-};
+use refit_api::{DeclarationSaid, DeclarativeManagement, DeviceDeclarations, NotDeclared, UnknownEnrollment};
 use refit_core::control::Scope;
 use refit_model::DeviceId;
 use refit_targets::{Object, target::Desired, targets::apple::serve::Served};

@@ -181,8 +181,7 @@ impl Report {
                 return Err(ReportError::Shape(format!("{place} is no dictionary")));
             }
         }
-        let report: Report =
-            serde_json::from_value(report).map_err(|error| ReportError::Shape(error.to_string()))?;
+        let report: Report = serde_json::from_value(report).map_err(|error| ReportError::Shape(error.to_string()))?;
         match report.texts().find(|text| text.len() > TEXT_LONGEST) {
             Some(text) => {
                 let begin: String = text.chars().take(40).collect();

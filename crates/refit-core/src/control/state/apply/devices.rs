@@ -250,9 +250,8 @@ impl State {
 /// Whether an observation says what is installed on a device, or leaves that to others: of the operating system alone it speaks only where
 /// nothing else is known to be there.
 fn speaks(device: &DeviceRecord, observed: &DeviceObserved) -> bool {
-    let of_it = |slot: &SlotName| {
-        observed.gone.contains(slot) || observed.present.iter().any(|entry| entry.slot() == *slot)
-    };
+    let of_it =
+        |slot: &SlotName| observed.gone.contains(slot) || observed.present.iter().any(|entry| entry.slot() == *slot);
     !observed.system || device.installs.keys().all(of_it)
 }
 
