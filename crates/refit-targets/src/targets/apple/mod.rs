@@ -62,7 +62,8 @@ impl Target for Apple {
     }
 
     fn tried(&self) -> &'static str {
-        "Every declaration is validated against Apple's schemas in tests. None has been served to a device yet."
+        "Every declaration, and what a server answers and hears, is held against Apple's schemas in tests, with a client of their own. No \
+         live MDM and no device has been tried yet."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
