@@ -246,7 +246,11 @@ async fn only_a_ring_that_has_opened_is_told_and_a_halt_takes_it_back() {
     changed(fleet.syncs(&mut canary).await);
     assert_eq!(canary.token, told);
     // So it is with everything.
-    fleet.server.call(&fleet.server.admin, "POST", "/api/v1/brake/stop", &[], Some(json!({ "why": "a fire" }))).await.ok();
+    fleet
+        .server
+        .call(&fleet.server.admin, "POST", "/api/v1/brake/stop", &[], Some(json!({ "why": "a fire" })))
+        .await
+        .ok();
     changed(fleet.syncs(&mut canary).await);
     assert_eq!(canary.enforced(), None);
     let because = &fleet.declarations(0).await["not_declared"][0]["because"];
