@@ -1,12 +1,10 @@
 //! What is worked out for devices that ask, and what is remembered of them. All of it is forgotten when the server ends: what devices report of
 //! themselves is in the log, and what is declared follows from it.
 
-use super::{
-    super::{
-        Api,
-        problem::{Code, Problem},
-    },
-    offers::Offers,
+use super::offers::{Offers, Read};
+use crate::api::{
+    Api,
+    problem::{Code, Problem},
 };
 use crate::shell::View;
 use jiff::{SignedDuration, Timestamp};
@@ -47,19 +45,12 @@ pub(in super::super) struct Desk {
 /// What was worked out for a device, and from what.
 struct Kept {
     record: Arc<DeviceRecord>,
-    basis: Basis,
-    at: Timestamp,
-    desired: Arc<Desired>,
-}
-
-/// What decides on the answer besides the device and the time.
-#[derive(PartialEq, Eq)]
-struct Basis {
+    offered: Arc<Offered>,
     /// The last event that changed what decisions read.
     revised: u64,
     stopped: bool,
-    /// Which reading of what Apple offers.
-    offered: usize,
+    at: Timestamp,
+    desired: Arc<Desired>,
 }
 
 /// What was said between a device and the server since that started.
@@ -103,7 +94,7 @@ impl Desk {
     }
 
     /// What Apple offers by now, and whether that can be believed.
-    pub(super) fn offers(&self, now: Timestamp) -> super::offers::Read {
+    pub(super) fn offers(&self, now: Timestamp) -> Read {
         self.offers.look(now)
     }
 
@@ -122,14 +113,12 @@ impl Desk {
 
     fn work_out(&self, state: &World, record: &Arc<DeviceRecord>, now: Timestamp) -> Arc<Desired> {
         let offered = self.offers.look(now).offered;
-        let basis = Basis {
-            revised: state.revised_for(record).max(state.revised_for_all()),
-            stopped: state.brake.is_some(),
-            offered: Arc::as_ptr(&offered) as usize,
-        };
+        let revised = state.revised_for(record).max(state.revised_for_all());
+        let stopped = state.brake.is_some();
         if let Some(kept) = locked(&self.kept).get(&record.id)
             && Arc::ptr_eq(&kept.record, record)
-            && kept.basis == basis
+            && Arc::ptr_eq(&kept.offered, &offered)
+            && (kept.revised, kept.stopped) == (revised, stopped)
             && kept.at <= now
             && now.duration_since(kept.at) < KEPT
         {
@@ -140,7 +129,7 @@ impl Desk {
         if kept.len() >= KEPT_MOST {
             kept.clear();
         }
-        let worked_out = Kept { record: record.clone(), basis, at: now, desired: desired.clone() };
+        let worked_out = Kept { record: record.clone(), offered, revised, stopped, at: now, desired: desired.clone() };
         kept.insert(record.id.clone(), worked_out);
         desired
     }
