@@ -80,18 +80,29 @@ impl Fleet {
         fleet
     }
 
+    /// Waits until nothing follows any more from what is in the log.
+    async fn rests(&self) {
+        loop {
+            let head = *self.server.shell.head().borrow();
+            self.server.shell.settled().await;
+            if *self.server.shell.head().borrow() == head {
+                return;
+            }
+        }
+    }
+
     async fn apply(&self, policy: &str) {
         let plan = self.server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
         let apply = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
         self.server.call(&self.server.admin, "POST", &apply, &[], None).await.ok();
-        self.server.shell.settled().await;
+        self.rests().await;
     }
 
     async fn release(&self, version: &str) {
         let release =
             json!({ "title": "macos", "branch": "26", "version": version, "published": self.server.now().to_string() });
         self.server.post("/api/v1/releases", json!({ "source": "sofa", "releases": [release] })).await.ok();
-        self.server.shell.settled().await;
+        self.rests().await;
     }
 
     /// All that a Mac does when it is woken up.
@@ -105,7 +116,7 @@ impl Fleet {
 
     async fn tells(&self, mac: &mut Mac, full: bool) {
         mac.tells(&self.server, &self.mdm, full).await;
-        self.server.shell.settled().await;
+        self.rests().await;
     }
 
     /// A Mac that has synced until nothing more changes, and runs 26.0.
@@ -198,6 +209,7 @@ async fn a_mac_is_told_by_when_it_has_to_update_and_says_that_it_has() {
     mac.begins("26.1", "downloading");
     let report = mac.report(false);
     assert!(report["StatusItems"].get("device").is_none(), "{report}");
+    mac.ask(&fleet.server, &fleet.mdm, "status", Some(report.to_string())).await.ok();
     mac.begins("26.1", "prepared");
     fleet.tells(&mut mac, false).await;
     assert_eq!(fleet.fact(0, "device.update_state").await, Some(json!("prepared")));
@@ -235,14 +247,14 @@ async fn only_a_ring_that_has_opened_is_told_and_a_halt_takes_it_back() {
     let told = canary.token.clone();
     let halt = json!({ "title": "macos", "version": "26.1", "why": "it breaks the VPN" });
     fleet.server.post("/api/v1/rollouts/halt", halt).await.ok();
-    fleet.server.shell.settled().await;
+    fleet.rests().await;
     let (fetched, removed) = changed(fleet.syncs(&mut canary).await);
     assert_eq!((fetched, removed, canary.enforced()), (vec![], 2, None));
     // What is declared is what it was before, and so is the token.
     assert_eq!(canary.token, settled);
     let resume = json!({ "title": "macos", "version": "26.1", "why": "it was the VPN" });
     fleet.server.post("/api/v1/rollouts/resume", resume).await.ok();
-    fleet.server.shell.settled().await;
+    fleet.rests().await;
     changed(fleet.syncs(&mut canary).await);
     assert_eq!(canary.token, told);
     // So it is with everything.
