@@ -182,11 +182,10 @@ impl Report {
             }
         }
         let report: Report = serde_json::from_value(report).map_err(|error| ReportError::Shape(error.to_string()))?;
-        match report.texts().find(|text| text.len() > TEXT_LONGEST) {
-            Some(text) => {
-                let begin: String = text.chars().take(40).collect();
-                Err(ReportError::Shape(format!("a text is longer than {TEXT_LONGEST} bytes: {begin}…")))
-            }
+        let long = report.texts().find(|text| text.len() > TEXT_LONGEST);
+        let long: Option<String> = long.map(|text| text.chars().take(40).collect());
+        match long {
+            Some(begin) => Err(ReportError::Shape(format!("a text is longer than {TEXT_LONGEST} bytes: {begin}…"))),
             None => Ok(report),
         }
     }
