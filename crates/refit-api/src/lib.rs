@@ -7,6 +7,7 @@ mod advice;
 mod catalogue;
 #[cfg(feature = "client")]
 pub mod client;
+mod declarative;
 mod device;
 mod event;
 mod group;
@@ -28,6 +29,7 @@ mod trust;
 
 pub use advice::*;
 pub use catalogue::*;
+pub use declarative::*;
 pub use device::*;
 pub use event::*;
 pub use group::*;

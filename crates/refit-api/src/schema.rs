@@ -53,7 +53,7 @@ impl<T: JsonSchema> ToSchema for Page<T> {
 }
 
 wire! {
-    Applied, AskPosture, Assignment, Brake, Device, DeviceDecisions, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
+    Applied, AskPosture, Assignment, Brake, DeclarativeManagement, Device, DeviceDecisions, DeviceDeclarations, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
     GateAnswered, GiveBack, Health, KeySet, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewSubscription, NewToken,
     Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, PostureSaid, Problem, ReleaseAndWhy, Replay, Replayed, RootEnvelope, Settings, StreamPage, Subscription, SubscriptionMade, TokenMade, Trust,
     WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;

@@ -31,8 +31,10 @@ pub struct Cohorts {
     pub titles: Vec<Cohort>,
     /// Who is under which policy with its distribution's packages.
     pub packages: Vec<Packages>,
-    /// The devices by their model, where it is known.
+    /// The devices by their model, where it is known, and by what their vendor calls it where updates are offered.
     pub models: BTreeMap<SmolStr, RoaringBitmap>,
+    /// The devices by their platform, where it is known.
+    pub platforms: BTreeMap<SmolStr, RoaringBitmap>,
     /// Whom each of [`Repository::targets`] is for, surely, by its name.
     pub targets: BTreeMap<SmolStr, RoaringBitmap>,
 }
@@ -95,8 +97,8 @@ pub struct Place {
 impl Cohorts {
     /// Nobody yet.
     pub fn nobody(now: Timestamp) -> Cohorts {
-        let (models, targets) = (BTreeMap::new(), BTreeMap::new());
-        Cohorts { now, devices: 0, titles: Vec::new(), packages: Vec::new(), models, targets }
+        let (models, platforms, targets) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Cohorts { now, devices: 0, titles: Vec::new(), packages: Vec::new(), models, platforms, targets }
     }
 
     /// What the policies say of a fleet.
@@ -147,6 +149,7 @@ impl Cohorts {
             packages: packages.collect(),
             titles,
             models: divisions.models,
+            platforms: divisions.platforms.into_iter().filter_map(|(name, of)| Some((name?, of))).collect(),
             targets: divisions.targets,
         }
     }
@@ -165,6 +168,9 @@ impl Cohorts {
         }));
         for (model, devices) in others.models {
             *self.models.entry(model).or_default() |= renumbered(devices);
+        }
+        for (platform, devices) in others.platforms {
+            *self.platforms.entry(platform).or_default() |= renumbered(devices);
         }
         for (target, devices) in others.targets {
             *self.targets.entry(target).or_default() |= renumbered(devices);
@@ -197,8 +203,12 @@ impl Divisions {
         let mut selection = Selection::new(fleet, repository, now);
         let platforms = texts(&mut selection, "platform");
         let systems = texts(&mut selection, "os");
-        let models = texts(&mut selection, "model").into_iter();
-        let models = models.filter_map(|(model, devices)| Some((model?, devices))).collect();
+        let mut models: BTreeMap<SmolStr, RoaringBitmap> = BTreeMap::new();
+        for (model, devices) in ["model", "board"].into_iter().flat_map(|field| texts(&mut selection, field)) {
+            if let Some(model) = model {
+                *models.entry(model).or_default() |= devices;
+            }
+        }
         let mut zones: Vec<(Option<SmolStr>, TimeZone, RoaringBitmap)> = fleet
             .by_zone()
             .into_iter()

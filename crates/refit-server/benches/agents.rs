@@ -90,6 +90,7 @@ async fn serve(which: &str) {
         hostname: String::new(),
         version: "bench".into(),
         webhook_private: Vec::new(),
+        apple_versions: None,
     };
     let server = Server::start(options).await.unwrap();
     println!("{}", server.address().address);

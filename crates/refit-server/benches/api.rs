@@ -455,6 +455,7 @@ fn device(n: usize) -> [Event; 2] {
         gone: Vec::new(),
         universe: None,
         check_in: None,
+        system: false,
     };
     let enrolled = DeviceEnrolled { device, index: n as u32, name: Some(format!("device-{n}").into()) };
     [Event::DeviceEnrolled(enrolled), Event::DeviceObserved(observed)]

@@ -137,6 +137,7 @@ fn observed(index: u32, day: i64, at: Timestamp) -> Event {
         gone: Vec::new(),
         universe: None,
         check_in: None,
+        system: false,
     })
 }
 

@@ -61,6 +61,8 @@ pub struct Options {
     pub connections: Connections,
     /// Hosts (`host:port`) that events may be sent to though they are private, and without TLS.
     pub webhook_private: Vec<String>,
+    /// The file that says what Apple offers.
+    pub apple_versions: Option<PathBuf>,
     /// The catalog's titles.
     pub catalog: Titles,
     /// The machine's name, for its certificate and its lease.
@@ -173,6 +175,7 @@ impl Server {
             certificates,
             connections,
             webhook_private,
+            apple_versions,
             catalog,
             hostname,
             version,
@@ -252,7 +255,8 @@ impl Server {
         let folder = data.join("deliveries");
         let deliveries = Deliveries::going_on(shell.clone(), agents.clone(), outbound, folder, head);
         jobs.spawn(deliveries.clone().run());
-        let limits = api::Options { troubles, deliveries: Some(deliveries.clone()), ..api::Options::default() };
+        let deliver = Some(deliveries.clone());
+        let limits = api::Options { troubles, deliveries: deliver, apple_versions, ..api::Options::default() };
         let api = Api::new(shell.clone(), agents.clone(), limits);
         api.metrics().include(|registry| shell.metrics().register(registry));
         let router = api::router(api).merge(agents::router(agents.clone()));

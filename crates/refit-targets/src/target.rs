@@ -284,6 +284,19 @@ impl Desired {
         }
     }
 
+    /// Takes all of another in.
+    pub fn join(&mut self, other: Desired) {
+        let Desired { objects, lost, withheld, refused, awaiting, notes } = other;
+        objects.into_values().for_each(|object| self.add(object));
+        self.lost.extend(lost);
+        for Withheld { policy, title, because, devices } in withheld {
+            self.withhold(&policy, &title, because, devices);
+        }
+        self.refused.extend(refused);
+        self.awaiting.extend(awaiting);
+        self.notes.extend(notes);
+    }
+
     /// Notes that something is not written now for the devices of a cohort.
     pub fn withhold(&mut self, policy: &SmolStr, title: &TitleId, because: String, devices: u64) {
         if devices == 0 {

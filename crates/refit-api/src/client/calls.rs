@@ -127,6 +127,11 @@ impl Client {
         self.get(&format!("/api/v1/devices/{}/directives", escaped(id)), &[])
     }
 
+    /// What is declared to an Apple device.
+    pub fn declarations(&self, id: &str) -> Result<DeviceDeclarations, ClientError> {
+        self.get(&format!("/api/v1/devices/{}/declarations", escaped(id)), &[])
+    }
+
     /// Reports what came of a directive.
     pub fn receipt(&self, id: &str, receipt: &NewReceipt) -> Result<Written, ClientError> {
         self.post(&format!("/api/v1/devices/{}/receipts", escaped(id)), Some(receipt))

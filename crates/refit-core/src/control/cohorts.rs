@@ -23,13 +23,28 @@ use std::{collections::BTreeMap, sync::Arc};
 /// It is decided anew by the fleet engine, universe by universe, and then held against what is published: what a budget, an envelope or
 /// the brake holds is not for other systems either.
 pub fn cohorts(state: &State, now: Timestamp) -> Option<Cohorts> {
+    of(&mut Evaluator::default(), state, state.managed(), now)
+}
+
+impl Evaluator {
+    /// As [`cohorts`], for one device alone: what other systems have to be told of it when it asks.
+    pub fn cohorts(&mut self, state: &State, record: &Arc<DeviceRecord>, now: Timestamp) -> Option<Cohorts> {
+        of(self, state, std::iter::once(record), now)
+    }
+}
+
+fn of<'s>(
+    evaluator: &mut Evaluator,
+    state: &'s State,
+    devices: impl Iterator<Item = &'s Arc<DeviceRecord>>,
+    now: Timestamp,
+) -> Option<Cohorts> {
     let terms = Terms::in_force(state)?;
     let now = now.max(state.clock);
     let mut universes: BTreeMap<Option<&SmolStr>, Vec<&Arc<DeviceRecord>>> = BTreeMap::new();
-    for record in state.managed() {
+    for record in devices {
         universes.entry(record.universe.as_ref()).or_default().push(record);
     }
-    let mut evaluator = Evaluator::default();
     let mut all = Cohorts::nobody(now);
     for records in universes.into_values() {
         let Some(first) = records.first() else { continue };

@@ -138,6 +138,9 @@ events! {
         /// Which check-in this is, where the source counts them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         check_in: Option<Head>,
+        /// Whether it speaks of no install but the operating system: what else is there is for others to say.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        system: bool,
     }
 
     "device.quarantined", 1 =>

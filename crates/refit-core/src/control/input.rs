@@ -512,6 +512,8 @@ pub enum Installs {
     /// All of it, by a system that is not on the device and tells what it last heard: no sign of the device now, and nothing where an agent speaks for
     /// itself.
     Told(Vec<InstallEntry>),
+    /// The operating system alone, by itself: what else is installed is for others to say, and nothing where an agent speaks for itself.
+    System(InstallEntry),
     /// What changed since the last report.
     Changes {
         /// What is new or has another version.

@@ -59,6 +59,8 @@ pub enum Scope {
     FleetLock,
     /// Asking how a device, or a person's devices, stand before somebody is let in: nothing else.
     Posture,
+    /// Asking what is declared to Apple devices and passing on what they report, as their management does: nothing else.
+    DeclarativeManagement,
     /// Stopping everything, and going on.
     Brake,
     /// Making and revoking tokens, erasing people, changing settings.
@@ -67,7 +69,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 13] = [
+    pub const ALL: [Scope; 14] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -79,6 +81,7 @@ impl Scope {
         Scope::Rollouts,
         Scope::FleetLock,
         Scope::Posture,
+        Scope::DeclarativeManagement,
         Scope::Brake,
         Scope::Admin,
     ];

@@ -334,6 +334,7 @@ const SYSTEMS: &[&str] = &[
     "chromeos",
 ];
 const MACHINES: &[&str] = &["laptop", "desktop", "workstation", "server", "vm", "container", "phone", "tablet"];
+const UPDATES: &[&str] = &["none", "waiting", "downloading", "prepared", "installing", "failed"];
 const PHASES: &[&str] = &["provisioning", "new", "active", "absent", "retired"];
 const ASSIGNMENTS: &[&str] = &["primary", "shared", "kiosk", "loaner", "spare"];
 const EMPLOYMENTS: &[&str] = &["starting", "active", "leave", "contractor", "left"];
@@ -347,11 +348,16 @@ const BUILTIN: &[Row] = &[
     Row(Device, "platform", Kind::Text, Only(PLATFORMS), "The family of its operating system."),
     Row(Device, "os", Kind::Text, Such(SYSTEMS), "Its operating system or distribution."),
     Row(Device, "os_version", Kind::Version, Any, "The version of its operating system."),
+    Row(Device, "os_build", Kind::Text, Any, "The build of its operating system, as the vendor counts it, such as `25B78`."),
     Row(Device, "codename", Kind::Text, Any, "The name of its distribution's release, such as `bookworm`."),
     Row(Device, "arch", Kind::Text, Such(&["amd64", "arm64"]), "The architecture of its processor, in Debian's words."),
     Row(Device, "manufacturer", Kind::Text, Any, "Who built it."),
     Row(Device, "model", Kind::Text, Any, "Its model, in the manufacturer's words."),
+    Row(Device, "board", Kind::Text, Any, "What its vendor calls it where updates are offered, such as `J314sAP`."),
     Row(Device, "kind", Kind::Text, Only(MACHINES), "What sort of machine it is."),
+    Row(Device, "update_state", Kind::Text, Only(UPDATES), "How far an update of its operating system is, as the system says."),
+    Row(Device, "update_pending", Kind::Version, Any, "The version of its operating system that waits to be installed."),
+    Row(Device, "update_failure", Kind::Text, Any, "Why the update that waits has failed, as the system says."),
     Row(Device, "phase", Kind::Text, Only(PHASES), "Where it is in its life: being set up, new, in use, unseen, retired."),
     Row(Device, "assignment", Kind::Text, Only(ASSIGNMENTS), "How it is assigned to people."),
     Row(Device, "tags", Kind::List, Any, "Labels that somebody gave it."),

@@ -9,7 +9,7 @@ use super::{
         },
         posture::{Access, AccessOrKnown, HeldUpdates, HowMany},
         scalars::{Day, Share, When},
-        title::{System as Names, TitleDocument},
+        title::{System as Names, TitleDocument, TitleKind},
     },
     expr::Expr,
 };
@@ -571,6 +571,11 @@ impl Repository {
             Some(("rpm", _)) => Scheme::Rpm,
             _ => self.titles.get(title).map_or(Scheme::Generic, |title| title.document.scheme),
         }
+    }
+
+    /// Whether a title is an operating system.
+    pub fn is_system(&self, title: &TitleId) -> bool {
+        self.titles.get(title).is_some_and(|title| title.document.kind == TitleKind::Os)
     }
 
     /// The packages that carry a title of the catalog or of a `title:` document, by its names in package managers. A package carries

@@ -3,7 +3,7 @@
 use super::shell::{Shell, person};
 use refit_core::{
     cohorts::Cohorts,
-    control::{Input, Scope, cohorts},
+    control::{Evaluator, Input, Scope, cohorts},
 };
 
 const POLICY: &str = "
@@ -97,4 +97,23 @@ fn while_everything_is_stopped_nothing_is() {
     shell.tell(Input::Stop { why: "a fire".into() });
     let cohorts = cohorts(&shell.state, shell.now).unwrap();
     assert_eq!(admitted(&cohorts), (0, 10));
+}
+
+#[test]
+fn one_device_is_told_what_everybody_is_told() {
+    let mut shell = fleet();
+    shell.release("editor", "1.1.0");
+    shell.settle();
+    let all = cohorts(&shell.state, shell.now).unwrap();
+    let mut evaluator = Evaluator::default();
+    for record in shell.state.managed() {
+        let one = evaluator.cohorts(&shell.state, record, shell.now).unwrap();
+        let here = |cohorts: &Cohorts| -> Vec<String> {
+            let of = cohorts.titles.iter().filter(|cohort| cohort.devices.contains(record.index));
+            of.map(|it| format!("{:?} {:?} {} {:?}", it.slot, it.outcome, it.unpublished, it.place)).collect()
+        };
+        assert_eq!(one.devices, 1);
+        assert_eq!(here(&one), here(&all), "{}", record.id);
+        assert_eq!(one.targets["macs"].contains(record.index), all.targets["macs"].contains(record.index));
+    }
 }

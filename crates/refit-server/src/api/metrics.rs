@@ -34,6 +34,7 @@ pub struct Metrics {
     asking: Gauge,
     halted: Gauge,
     alarms: Family<Source, Gauge>,
+    strangers: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -76,6 +77,7 @@ impl Metrics {
             asking: Gauge::default(),
             halted: Gauge::default(),
             alarms: Family::default(),
+            strangers: Gauge::default(),
         };
         {
             let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,6 +94,8 @@ impl Metrics {
             registry.register("rollouts_halted", "Releases that are halted", metrics.halted.clone());
             let help = "1 while a source keeps its last good state, by source";
             registry.register("source_alarm", help, metrics.alarms.clone());
+            let help = "Apple devices that asked for declarations since the start, and that nobody knows";
+            registry.register("declarative_unknown", help, metrics.strangers.clone());
         }
         metrics
     }
@@ -138,6 +142,7 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
     metrics.stopped.set(i64::from(view.state.brake.is_some()));
     let rollouts = &view.state.rollouts;
     metrics.asking.set(view.state.waiting_for_people() as i64);
+    metrics.strangers.set(api.desk().stranger_count() as i64);
     let halts = |gate: &&GateRecord| gate.answer == GateAnswer::Halt;
     let halted =
         rollouts.gates.iter().flat_map(|(title, gates)| gates.iter().filter(halts).map(move |it| (title, &it.version)));

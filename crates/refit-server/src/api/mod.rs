@@ -8,6 +8,7 @@ pub(crate) mod auth;
 mod body;
 mod brake;
 mod budgets;
+mod declarative;
 mod devices;
 mod enrolments;
 pub(crate) mod events;
@@ -46,7 +47,7 @@ pub use problem::{Code, Problem};
 
 use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shell::Shell};
 use axum::Router;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Limits of the API.
@@ -70,6 +71,8 @@ pub struct Options {
     pub troubles: Troubles,
     /// What sends business events to subscriptions; `None` where nothing does.
     pub deliveries: Option<Deliveries>,
+    /// The file that says what Apple offers; `None` where nobody has said.
+    pub apple_versions: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -84,6 +87,7 @@ impl Default for Options {
             decided_at_once: 4,
             troubles: Troubles::default(),
             deliveries: None,
+            apple_versions: None,
         }
     }
 }
@@ -108,6 +112,8 @@ struct Inner {
     compared: tokio::sync::Mutex<()>,
     /// The people whom somebody names by an address or the name of an account.
     directory: scim::Directory,
+    /// What is declared to Apple devices that ask.
+    desk: declarative::Desk,
 }
 
 impl Api {
@@ -119,7 +125,9 @@ impl Api {
         let metrics = Metrics::new();
         let (compared, directory) = (tokio::sync::Mutex::new(()), scim::Directory::default());
         let tail = events::Tail::default();
-        let inner = Inner { shell, agents, options, metrics, rates, tail, long_work, deciding, compared, directory };
+        let desk = declarative::Desk::new(options.apple_versions.clone());
+        let inner =
+            Inner { shell, agents, options, metrics, rates, tail, long_work, deciding, compared, directory, desk };
         Api { inner: Arc::new(inner) }
     }
 
@@ -136,6 +144,11 @@ impl Api {
     /// What is measured.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// What is declared to Apple devices that ask.
+    fn desk(&self) -> &declarative::Desk {
+        &self.inner.desk
     }
 
     fn options(&self) -> &Options {
@@ -159,6 +172,8 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(devices::decisions))
         .routes(routes!(devices::explanation))
         .routes(routes!(devices::directives))
+        .routes(routes!(declarative::of_device))
+        .routes(routes!(declarative::all))
         .routes(routes!(devices::receipt))
         .routes(routes!(devices::assignment, devices::assign))
         .routes(routes!(devices::lift_quarantine))
@@ -240,6 +255,7 @@ pub fn router(api: Api) -> Router {
         .route_layer(guard)
         .merge(open.method_not_allowed_fallback(layers::method_not_allowed))
         .merge(fleet_lock::router())
+        .merge(declarative::router())
         .merge(scim::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use refit_api::{AskPosture, KeySet, POSTURE_TYPE, PostureClaims, PostureSaid};
 use refit_core::{
     control::{DeviceRecord, Evaluation, Evaluator, PersonId, Scope, State as World, Terms},
+    facts::mapping::KeyKind,
     posture::{Answer, Decided, Known, Posture, Question, Subject, Undecided},
 };
 use refit_model::DeviceId;
@@ -150,7 +151,7 @@ fn by_device(state: &World, id: &str) -> Meant {
 }
 
 fn by_serial(state: &World, serial: &str) -> Meant {
-    match state.with_serial(serial).as_slice() {
+    match state.with_key(KeyKind::Serial, serial).as_slice() {
         [] => Meant::no_device("no managed device has this serial number"),
         [one] => Meant::Device(Arc::clone(one)),
         several => Meant::no_device(format!("{} managed devices have this serial number", several.len())),

@@ -5,6 +5,7 @@
 mod certificates;
 mod check_ins;
 mod client;
+mod declarative;
 mod documents;
 mod enrolment;
 mod groups;

@@ -30,6 +30,7 @@ impl Running {
         let options = Options {
             connections: Default::default(),
             webhook_private: Vec::new(),
+            apple_versions: None,
             data: data.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             public: None,

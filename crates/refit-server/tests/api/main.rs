@@ -4,6 +4,7 @@
 
 mod client;
 mod conditional;
+mod declarative;
 mod description;
 mod devices;
 mod events;
@@ -16,6 +17,8 @@ mod people;
 mod plans;
 mod posture;
 mod rollouts;
+#[path = "../../../refit-targets/tests/compile/schema.rs"]
+mod schema;
 mod schemathesis;
 mod scim;
 mod scim_groups;

@@ -2,13 +2,16 @@
 
 use crate::{
     company::{cohorts, compiled, device, devices, later, now, objects, repository},
-    schema::wrong,
+    schema::{wrong, wrong_in_protocol},
 };
 use refit_core::world::Device;
 use refit_model::Scheme;
 use refit_targets::{
     Offered, compile,
-    targets::apple::{Versions, serve::Served},
+    targets::apple::{
+        Versions,
+        serve::{Served, declared},
+    },
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -234,6 +237,47 @@ fn a_device_is_served_its_own_declarations() {
     assert_eq!(one.declaration("activation", "refit.status"), None);
     let tokens = one.tokens("2026-11-23T09:00:00.5Z".parse().unwrap());
     assert_eq!(tokens["SyncTokens"]["Timestamp"], "2026-11-23T09:00:00Z");
+    for (kind, answer) in [("TokensResponse", &tokens), ("DeclarationItemsResponse", &items)] {
+        assert_eq!(wrong_in_protocol(kind, answer), Vec::<String>::new(), "{answer}");
+    }
+    let nothing = Served::nothing().items();
+    assert_eq!(wrong_in_protocol("DeclarationItemsResponse", &nothing), Vec::<String>::new(), "{nothing}");
     // Whoever runs something else is served nothing.
     assert_eq!(Served::to(3, desired).items()["Declarations"]["Configurations"], json!([]));
+}
+
+#[test]
+fn what_two_targets_would_move_is_declared_by_neither() {
+    let mac = |documents: &str| {
+        let repository = repository("", documents);
+        let cohorts = cohorts(&repository, &devices()[..1], Some("rest"), now());
+        declared(&repository, &cohorts, &Offered::default())
+    };
+    let types = |desired: &refit_targets::Desired| -> Vec<String> {
+        let types = desired.objects.values().map(|object| object.fields["Type"].as_str().unwrap());
+        types.map(|it| it.rsplit('.').next().unwrap().to_owned()).collect()
+    };
+    let one = mac(MACOS);
+    assert_eq!(types(&one), ["simple", "simple", "simple", "specific", "settings", "status-subscriptions"]);
+    // What is declared to a device alone is what is compiled for all.
+    let all = compiled(&repository("", MACOS));
+    for (id, object) in &one.objects {
+        assert_eq!(objects(&all, "macs").get(id).map(|it| &it.fields), Some(&object.fields), "{id}");
+    }
+    let both = mac(&format!("{MACOS}---\ntarget: others\nkind: apple-declarative\n"));
+    assert_eq!(types(&both), ["simple", "simple", "settings", "status-subscriptions"]);
+    let withheld: Vec<&str> = both.withheld.iter().map(|it| it.because.as_str()).collect();
+    assert_eq!(withheld, ["targets macs and others would both move it"]);
+}
+
+#[test]
+fn what_breaks_apples_protocol_is_found() {
+    let wrong = |kind: &str, said: Value| wrong_in_protocol(kind, &said).len();
+    assert_eq!(wrong("TokensResponse", json!({ "SyncTokens": { "DeclarationsToken": "x" } })), 2);
+    let local = json!({ "DeclarationsToken": "x", "Timestamp": "2026-11-23T09:00:00.5Z" });
+    assert_eq!(wrong("TokensResponse", json!({ "SyncTokens": local })), 1);
+    assert_eq!(wrong("DeclarationItemsResponse", json!({ "Declarations": {} })), 5);
+    assert_eq!(wrong("StatusReport", json!({ "StatusItems": {}, "Errors": [] })), 0);
+    let state = json!({ "softwareupdate": { "install-state": "asleep" } });
+    assert_eq!(wrong("StatusReport", json!({ "StatusItems": state })), 2);
 }

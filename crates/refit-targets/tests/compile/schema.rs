@@ -11,6 +11,9 @@ const SCHEMAS: [&str; 4] = [
 ];
 const BASE: &str = include_str!("apple-schemas/declarationbase.json");
 const STATUS_ITEMS: &str = include_str!("apple-schemas/status-items.json");
+/// What is said between device and server, by its type, and the values of status items.
+const PROTOCOL: &str = include_str!("apple-schemas/protocol.json");
+const STATUS_VALUES: &str = include_str!("apple-schemas/status-values.json");
 
 /// What is wrong with a declaration on a platform (`macOS`, `iOS`).
 pub fn wrong(declaration: &Value, platform: &str) -> Vec<String> {
@@ -45,6 +48,32 @@ pub fn wrong(declaration: &Value, platform: &str) -> Vec<String> {
     found
 }
 
+/// What is wrong with something that device and server say to each other: `TokensResponse`, `DeclarationItemsResponse`, `StatusReport`.
+pub fn wrong_in_protocol(kind: &str, said: &Value) -> Vec<String> {
+    let protocol: Value = serde_json::from_str(PROTOCOL).unwrap();
+    let mut found = keys(&protocol[kind]["payloadkeys"], said, "macOS", kind);
+    if kind == "TokensResponse" {
+        // Its keys are in no schema, but in the documentation of `SynchronizationTokens`.
+        let tokens = &said["SyncTokens"];
+        if tokens.as_object().is_none_or(|tokens| tokens.len() != 2) || !tokens["DeclarationsToken"].is_string() {
+            found.push(format!("SyncTokens: {tokens}"));
+        }
+        let at = tokens["Timestamp"].as_str().unwrap_or_default();
+        let read = at.parse::<jiff::Timestamp>().ok();
+        if read.is_none_or(|read| read.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() != at) {
+            found.push(format!("Timestamp: {at:?} is not YYYY-mm-ddTHH:MM:SSZ"));
+        }
+    }
+    let values: Value = serde_json::from_str(STATUS_VALUES).unwrap();
+    for (name, schema) in values.as_object().unwrap() {
+        let pointer = format!("/StatusItems/{}", name.replace('.', "/"));
+        if let Some(value) = said.pointer(&pointer) {
+            found.extend(one(&schema["payloadkeys"][0], value, "macOS", name));
+        }
+    }
+    found
+}
+
 fn keys(schema: &Value, value: &Value, platform: &str, path: &str) -> Vec<String> {
     let mut found = Vec::new();
     let known = schema.as_array().unwrap();
@@ -72,6 +101,7 @@ fn one(key: &Value, value: &Value, platform: &str, path: &str) -> Vec<String> {
         "<boolean>" => value.is_boolean(),
         "<array>" => value.is_array(),
         "<dictionary>" => value.is_object(),
+        "<any>" => true,
         other => panic!("{path}: the schema has type {other}"),
     };
     if !right {

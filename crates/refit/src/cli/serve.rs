@@ -76,6 +76,10 @@ pub struct ConnectionArgs {
     /// The folder of the files that sources name by `path:`; nothing outside it is read.
     #[arg(long, value_name = "FOLDER")]
     pub files: Option<PathBuf>,
+    /// What Apple offers now: the answer of <https://gdmf.apple.com/v2/pmv>, or SOFA's copy of it, in a file that is kept up to date. It
+    /// is read again where it has changed.
+    #[arg(long, value_name = "FILE")]
+    pub apple_versions: Option<PathBuf>,
     /// A host that events may be sent to by subscriptions though its address is private, and without TLS, such as
     /// `hooks.internal:8443`; may be given several times.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]

@@ -15,7 +15,8 @@ use refit_server::{
     log,
     start::{Options, Server, asked_to_end},
 };
-use std::{io::IsTerminal, net::SocketAddr};
+use refit_targets::targets::apple::Versions;
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
 
 pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     begin_log(&args.log);
@@ -47,6 +48,7 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
     Ok(Options {
         connections: read_connections(connections)?,
         webhook_private: connections.webhook_private.clone(),
+        apple_versions: apple_versions(connections)?,
         data: data_folder(cli.data.as_deref())?,
         listen,
         public: None,
@@ -56,6 +58,15 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").into(),
     })
+}
+
+/// The file that says what Apple offers. One that can't be read is told now, and not when a device asks.
+fn apple_versions(connections: &ConnectionArgs) -> Result<Option<PathBuf>> {
+    let Some(file) = &connections.apple_versions else { return Ok(None) };
+    let refused = |error: String| Refused::usage(format!("`--apple-versions {}`: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    Versions::parse(&text).map_err(|error| refused(error.to_string()))?;
+    Ok(Some(file.clone()))
 }
 
 /// Where the sources are that a server reads.

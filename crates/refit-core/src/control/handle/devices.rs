@@ -76,6 +76,7 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
         gone: Vec::new(),
         universe: None,
         check_in: head,
+        system: matches!(said.installs, Some(Installs::System(_))),
     };
     for (field, value) in said.facts {
         let named = field.parse::<FieldRef>().ok().filter(|named| named.root == Root::Device);
@@ -89,8 +90,11 @@ pub(super) fn observe(state: &State, said: Observation, now: Timestamp) -> Resul
     }
     undeclared(state, &record, &event.facts)?;
     let is_hearsay = matches!(said.installs, Some(Installs::Told(_)));
-    let installs = said.installs.filter(|_| !is_hearsay || !state.speaks_for_itself(&record));
-    let observes_installs = installs.is_some() && !is_hearsay;
+    let gives_way = is_hearsay || event.system;
+    let installs = said.installs.filter(|_| !gives_way || !state.speaks_for_itself(&record));
+    // The operating system alone is a sign of the device where nobody says what else there is.
+    let speaks = !event.system || record.installs.keys().all(|slot| state.is_system(&slot.title));
+    let observes_installs = installs.is_some() && !is_hearsay && speaks;
     if let Some(installs) = installs {
         (event.present, event.gone) = differences(state, &record, installs)?;
         for entry in &event.present {
@@ -229,9 +233,14 @@ fn differences(
     record: &DeviceRecord,
     installs: Installs,
 ) -> Result<(Vec<InstallEntry>, Vec<SlotName>), Refusal> {
+    let is_system = |slot: &&SlotName| state.is_system(&slot.title);
+    // What device management lists are programs: the operating system stays, and is told by itself.
+    let lists_programs = matches!(installs, Installs::Told(_));
     let (listed, mut gone, complete) = match installs {
         Installs::All(listed) | Installs::Told(listed) => (listed, Vec::new(), true),
         Installs::Changes { present, gone } => (present, gone, false),
+        // A device runs one: it has left its former branch.
+        Installs::System(entry) => (vec![entry], record.installs.keys().filter(is_system).cloned().collect(), false),
     };
     if listed.len() > INSTALLS_MOST {
         return Err(Refusal::Invalid(format!("more than {INSTALLS_MOST} installs on one device")));
@@ -253,7 +262,8 @@ fn differences(
         }
     }
     if complete {
-        gone.extend(record.installs.keys().filter(|slot| !slots.contains(*slot)).cloned());
+        let missing = record.installs.keys().filter(|slot| !slots.contains(*slot));
+        gone.extend(missing.filter(|slot| !lists_programs || !is_system(slot)).cloned());
     }
     gone.retain(|slot| record.installs.contains_key(slot) && !slots.contains(slot));
     let changed = |entry: &InstallEntry| {

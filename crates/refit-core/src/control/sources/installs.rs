@@ -4,7 +4,7 @@
 //! left out. Of one title that is there more than once the oldest counts, so that a device is never better than it is. Only sources that list all
 //! that is installed are heard: what another one leaves out would look as if it were not there.
 
-use crate::control::{DeviceRecord, InstallEntry, Installs, State};
+use crate::control::{DeviceRecord, InstallEntry, Installs, SlotName, State};
 use crate::facts::{
     FieldRef,
     estate::{Entity, Rules},
@@ -116,7 +116,11 @@ impl<'r> Titles<'r> {
         read: &BTreeSet<&SmolStr>,
         rules: &Rules<'_>,
     ) -> Option<(SmolStr, Installs)> {
-        let is_observed = |record: &DeviceRecord| !record.installs.is_empty() && !read.contains(&record.seen_by);
+        // What an operating system says of itself keeps nobody from saying what else there is.
+        let is_observed = |record: &DeviceRecord| {
+            let programs = record.installs.keys().any(|slot| !self.repository.is_system(&slot.title));
+            programs && !read.contains(&record.seen_by)
+        };
         if record.is_some_and(|record| state.speaks_for_itself(record) || is_observed(record)) {
             return None;
         }
@@ -135,7 +139,9 @@ impl<'r> Titles<'r> {
             let same = |entry: &InstallEntry| {
                 record.installs.get(&entry.slot()).is_some_and(|known| known.version == entry.version)
             };
-            record.installs.len() == entries.len() && entries.iter().all(same)
+            let listed = |slot: &SlotName| entries.iter().any(|entry| entry.slot() == *slot);
+            let others = record.installs.keys().filter(|slot| !self.repository.is_system(&slot.title) || listed(slot));
+            others.count() == entries.len() && entries.iter().all(same)
         });
         (!known).then(|| (source.clone(), Installs::Told(entries)))
     }

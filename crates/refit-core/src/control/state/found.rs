@@ -2,7 +2,7 @@
 
 use super::{DeviceRecord, State};
 use crate::{
-    control::{device_index::DeviceIndex, device_set::DeviceSet},
+    control::{device_index::DeviceIndex, device_set::DeviceSet, entry::Plain},
     facts::{FieldRef, mapping::KeyKind},
 };
 use imbl::OrdSet;
@@ -16,8 +16,9 @@ use std::{
 
 /// The field by which people look for devices most.
 const PLATFORM: &str = "device.platform";
-/// The field by which people and programs name a device that they hold in their hands.
-const SERIAL: &str = "device.serial";
+/// The fields by which others name a device: its serial number, and the UUID of its hardware, which is Apple's UDID of a Mac.
+const NAMED_BY: [(KeyKind, &str); 2] =
+    [(KeyKind::Serial, "device.serial"), (KeyKind::HardwareUuid, "device.hardware_uuid")];
 
 /// Which devices have what. Only those under [`Found::managed`] are managed; the others are of all that were ever enrolled.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +28,11 @@ pub struct Found {
     platforms: DeviceIndex<SmolStr>,
     people: DeviceIndex<PersonId>,
     names: OrdSet<(SmolStr, u32)>,
-    serials: OrdSet<(SmolStr, u32)>,
+    keys: OrdSet<(Named, u32)>,
 }
+
+/// What a device is named by: of which kind, and written in one way.
+pub(super) type Named = (KeyKind, SmolStr);
 
 impl Found {
     /// The devices that are managed.
@@ -69,10 +73,10 @@ impl Found {
         from.take_while(move |(name, _)| name.starts_with(begin)).map(|(_, index)| *index).take(most + 1)
     }
 
-    /// The devices that some source says to have this serial number, by index.
-    fn with_serial(&self, serial: &SmolStr) -> impl Iterator<Item = u32> {
-        let from = self.serials.range((serial.clone(), 0)..);
-        from.take_while(move |(known, _)| known == serial).map(|(_, index)| *index)
+    /// The devices that some source says to be named so, by index.
+    fn with_key(&self, key: &Named) -> impl Iterator<Item = u32> {
+        let from = self.keys.range((key.clone(), 0)..);
+        from.take_while(move |(known, _)| known == key).map(|(_, index)| *index)
     }
 
     /// Which devices have which titles.
@@ -90,7 +94,7 @@ impl Found {
         record.installs.keys().for_each(|slot| self.titles.insert(&slot.title, record.index));
         platforms(record).iter().for_each(|platform| self.platforms.insert(platform, record.index));
         record.person.iter().for_each(|person| self.people.insert(person, record.index));
-        self.said_serials(record.index, &BTreeSet::new(), &serials(record));
+        self.said_keys(record.index, &BTreeSet::new(), &keys(record));
     }
 
     pub(super) fn managed_again(&mut self, index: u32) {
@@ -115,20 +119,24 @@ impl Found {
         now.difference(before).for_each(|platform| self.platforms.insert(platform, index));
     }
 
-    pub(super) fn said_serials(&mut self, index: u32, before: &BTreeSet<SmolStr>, now: &BTreeSet<SmolStr>) {
-        for serial in before.difference(now) {
-            self.serials.remove(&(serial.clone(), index));
+    pub(super) fn said_keys(&mut self, index: u32, before: &BTreeSet<Named>, now: &BTreeSet<Named>) {
+        for key in before.difference(now) {
+            self.keys.remove(&(key.clone(), index));
         }
-        for serial in now.difference(before) {
-            self.serials.insert((serial.clone(), index));
+        for key in now.difference(before) {
+            self.keys.insert((key.clone(), index));
         }
     }
 }
 
-/// The serial numbers that sources say a device to have, written in one way. What many devices have is none.
-pub(super) fn serials(record: &DeviceRecord) -> BTreeSet<SmolStr> {
-    let said = record.facts.get(SERIAL).into_iter().flat_map(|said| said.values());
-    said.filter_map(|value| KeyKind::Serial.written(&value.to_string()).ok()).collect()
+/// What sources say a device to be named by, written in one way. What many devices have is none.
+pub(super) fn keys(record: &DeviceRecord) -> BTreeSet<Named> {
+    let of = |(kind, field): (KeyKind, &str)| {
+        let said = record.facts.get(field).into_iter().flat_map(|said| said.values());
+        let written = move |value: &Plain| Some((kind, kind.written(&value.to_string()).ok()?));
+        said.filter_map(written).collect::<Vec<_>>()
+    };
+    NAMED_BY.into_iter().flat_map(of).collect()
 }
 
 /// The platforms that sources say a device to be on.
@@ -164,20 +172,20 @@ impl State {
         named.next().filter(|first| named.all(|other| other.index == first.index))
     }
 
-    /// The managed devices that have this serial number: all sources say so, or the one that the policy trusts most. That another one says so of
-    /// a device does not count: a device can't take the number of another.
-    pub fn with_serial(&self, serial: &str) -> Vec<&Arc<DeviceRecord>> {
-        let Ok(serial) = KeyKind::Serial.written(serial) else { return Vec::new() };
-        let said = self.found.with_serial(&serial).filter_map(|index| self.at_index(index));
-        let managed = said.filter(|device| device.retired.is_none());
-        let is_ranked = self
-            .policy
-            .as_ref()
-            .is_some_and(|policy| policy.repository.authority.order.contains_key(&FieldRef::device("serial")));
+    /// The managed devices that have this serial number, or this UUID of their hardware: all sources say so, or the one that the policy trusts
+    /// most. That another one says so of a device does not count: a device can't take the number of another.
+    pub fn with_key(&self, kind: KeyKind, text: &str) -> Vec<&Arc<DeviceRecord>> {
+        let field = NAMED_BY.into_iter().find(|(of, _)| *of == kind).map(|(_, field)| field);
+        let (Some(field), Ok(text)) = (field, kind.written(text)) else { return Vec::new() };
+        let key = (kind, text);
+        let said: Vec<u32> = self.found.with_key(&key).collect();
+        let managed = said.into_iter().filter_map(|index| self.at_index(index)).filter(|it| it.retired.is_none());
+        let order = self.policy.as_ref().map(|policy| &policy.repository.authority.order);
+        let ranked = field.parse::<FieldRef>().ok().filter(|field| order.is_some_and(|it| it.contains_key(field)));
         let trusted = |device: &&Arc<DeviceRecord>| {
-            let first = self.plain_fact(device, SERIAL).filter(|_| is_ranked);
-            let first = first.and_then(|said| KeyKind::Serial.written(&said).ok());
-            first.is_some_and(|said| said == serial) || serials(device).len() == 1
+            let first = ranked.as_ref().and_then(|_| self.plain_fact(device, field));
+            let first = first.and_then(|said| kind.written(&said).ok());
+            first.is_some_and(|said| said == key.1) || keys(device).iter().filter(|(of, _)| *of == kind).count() == 1
         };
         managed.filter(trusted).collect()
     }
@@ -282,14 +290,19 @@ mod tests {
             for (source, serial) in said {
                 facts.insert(source.into(), crate::control::Plain::Text(serial.into()));
             }
-            record.facts.insert(SERIAL.into(), facts);
+            record.facts.insert("device.serial".into(), facts);
             state.add(record);
         }
         let mut repository = crate::policy::repository::Repository::default();
         let order = vec!["jamf".into(), "agent".into()];
         repository.authority.order.insert(FieldRef::device("serial"), order);
         let found = |state: &State, serial: &str| {
-            state.with_serial(serial).iter().map(|device| device.id.to_string()).collect::<Vec<_>>().join(" ")
+            state
+                .with_key(KeyKind::Serial, serial)
+                .iter()
+                .map(|device| device.id.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         for again in [false, true] {
             if again {

@@ -193,6 +193,11 @@ impl State {
         self.by_index.get(index as usize).and_then(|id| self.devices.get(id))
     }
 
+    /// Whether a title is an operating system, by the policy in force.
+    pub fn is_system(&self, title: &TitleId) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.repository.is_system(title))
+    }
+
     /// The number of the policy revision in force; 0 where there is none.
     pub fn revision(&self) -> u64 {
         self.policy.as_ref().map_or(0, |policy| policy.revision)

@@ -161,3 +161,60 @@ identifiers: { display_name: [Draw] }
         ]
     );
 }
+
+/// An operating system says by itself which one it is.
+fn says_system(company: &mut Company, device: &str, version: &str) -> Vec<Event> {
+    let branch = version.split('.').next().map(refit_model::BranchName::new);
+    company.shell.tell(Input::Observe(Observation {
+        device: DeviceId::new(device),
+        source: "apple-declarative".into(),
+        observed: company.shell.now,
+        facts: BTreeMap::from([("device.os_version".into(), Some(Plain::Text(version.into())))]),
+        installs: Some(Installs::System(refit_core::control::InstallEntry { branch, ..entry("macos", version) })),
+        universe: None,
+        check_in: None,
+    }))
+}
+
+#[test]
+fn an_operating_system_says_by_itself_what_runs_and_leaves_the_rest_to_others() {
+    let mut company = Company::new();
+    let named = POLICY.replace("name: Editor\n", "name: Editor\nidentifiers: { bundle_id: [com.acme.editor] }\n");
+    company.shell.apply(&(named + "---\ntitle: macos\nname: macOS\nkind: os\nscheme: apple\n"));
+    let stands = |company: &Company| {
+        let record = company.shell.state.device(&DeviceId::new("m-1-0")).unwrap();
+        let said = record.installs.iter().map(|(slot, installed)| format!("{slot} {}", installed.version));
+        (said.collect::<Vec<_>>().join(", "), record.seen_by.to_string(), record.seen == company.shell.now)
+    };
+    let is = |list: &str, by: &str, seen: bool| (list.to_owned(), by.to_owned(), seen);
+    // The inventory knows the device, and lists nothing yet.
+    company.reads("mdm", vec![laptop("m-1", SERIAL, &[("device.platform", "macos")])]);
+    company.hours(1);
+    says_system(&mut company, "m-1-0", "15.7");
+    assert_eq!(stands(&company), is("macos@15 15.7", "apple-declarative", true));
+    assert!(!company.shell.state.seen_since.is_empty(), "it is a sign of the device");
+    company.hours(1);
+    // Another branch takes the place of the former.
+    says_system(&mut company, "m-1-0", "26.0");
+    assert_eq!(stands(&company), is("macos@26 26.0", "apple-declarative", true));
+    assert!(says_system(&mut company, "m-1-0", "26.0").is_empty());
+    // Then the inventory lists programs: it speaks for them from then on, and not for the system.
+    company.hours(1);
+    company.reads("mdm", vec![managed_laptop("1.0.0")]);
+    assert_eq!(stands(&company), is("editor 1.0.0, macos@26 26.0", "mdm", true));
+    company.hours(1);
+    says_system(&mut company, "m-1-0", "26.1");
+    assert_eq!(stands(&company), is("editor 1.0.0, macos@26 26.1", "mdm", false));
+    company.reads("mdm", vec![managed_laptop("1.1.0")]);
+    assert_eq!(stands(&company), is("editor 1.1.0, macos@26 26.1", "mdm", true));
+    company.hours(25);
+    company.reads("mdm", vec![managed_laptop("1.1.0")]);
+    assert_eq!(company.shell.state.device(&DeviceId::new("m-1-0")).unwrap().absences, []);
+    // An agent speaks for all of it.
+    company.joins("a1", SERIAL);
+    company.follow();
+    company.hours(1);
+    says_system(&mut company, "m-1-0", "26.2");
+    assert_eq!(stands(&company), is("editor 1.0.0", "agent", false));
+    assert_eq!(company.shell.replayed().devices, company.shell.state.devices);
+}

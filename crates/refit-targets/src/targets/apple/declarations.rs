@@ -14,13 +14,16 @@ pub const KIND: &str = "declaration";
 const IDENTIFIER_MOST: usize = 64;
 
 /// The status items that say what became of an update.
-const STATUS: [&str; 10] = [
+const STATUS: [&str; 13] = [
     "device.identifier.serial-number",
+    "device.identifier.udid",
     "device.model.family",
     "device.model.identifier",
     "device.operating-system.build-version",
     "device.operating-system.supplemental.build-version",
+    "device.operating-system.supplemental.extra-version",
     "device.operating-system.version",
+    "softwareupdate.device-id",
     "softwareupdate.failure-reason",
     "softwareupdate.install-reason",
     "softwareupdate.install-state",

@@ -32,7 +32,7 @@ use refit_core::{
         repository::Policy,
     },
 };
-use refit_model::{Scheme, Version};
+use refit_model::{Scheme, TitleId, Version};
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 
@@ -62,7 +62,8 @@ impl Target for Apple {
     }
 
     fn tried(&self) -> &'static str {
-        "Every declaration is validated against Apple's schemas in tests. None has been served to a device yet."
+        "Every declaration, and what a server answers and hears, is held against Apple's schemas in tests, with a client of their own. No \
+         live MDM and no device has been tried yet."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
@@ -75,10 +76,17 @@ impl Target for Apple {
 
     fn desired(&self, input: &Input<'_>) -> Desired {
         let mut desired = Desired::default();
-        let mut writer = Writer { input, dates: BTreeMap::new(), settings: BTreeMap::new(), covered: BTreeMap::new() };
+        let mut writer = Writer {
+            input,
+            dates: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            covered: BTreeMap::new(),
+            decided: RoaringBitmap::new(),
+        };
         for cohort in &input.cohorts.titles {
             writer.cohort(cohort, &mut desired);
         }
+        writer.unknown();
         if input.offered.apple.is_none() && !writer.dates.is_empty() {
             desired.notes.insert(
                 "nobody has said what Apple offers now: a version that it does not list is never installed \
@@ -140,6 +148,8 @@ struct Writer<'a> {
     settings: BTreeMap<(Group, &'static str), Dated>,
     /// Whom anything is declared for, by platform.
     covered: BTreeMap<&'static str, (Platform, RoaringBitmap)>,
+    /// Of whose operating system the policies say something.
+    decided: RoaringBitmap,
 }
 
 impl Writer<'_> {
@@ -153,6 +163,7 @@ impl Writer<'_> {
         if cohort.slot.title.as_str() != platform.name {
             return;
         }
+        self.decided |= &devices;
         let Some(policy) = cohort.outcome.policy.as_ref().and_then(|name| repository.policy(name)) else { return };
         if policy.mode == Mode::Notify {
             self.cover(platform, &devices);
@@ -177,6 +188,20 @@ impl Writer<'_> {
             self.settings(&group, platform, policy, cohort, &devices, &said, &terms);
         }
         self.date(group, platform, policy, cohort, devices, &said, &terms, desired);
+    }
+
+    /// Who has not said yet what runs is asked for it: the policies can say nothing of it before.
+    fn unknown(&mut self) {
+        let input = self.input;
+        for platform in PLATFORMS {
+            let title = TitleId::new(platform.name);
+            let mut selectors = input.repository.policies.iter().flat_map(|policy| &policy.software);
+            let Some(devices) = input.cohorts.platforms.get(platform.name) else { continue };
+            let devices = (devices & input.devices) - &self.decided;
+            if !devices.is_empty() && selectors.any(|selector| selector.selects(&title, || false)) {
+                self.cover(platform, &devices);
+            }
+        }
     }
 
     /// What they report is asked of them.

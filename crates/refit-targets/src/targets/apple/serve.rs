@@ -3,13 +3,44 @@
 //! A device asks for `tokens`, compares `DeclarationsToken` with the one that it has, asks for `declaration-items`, and for each item whose
 //! `ServerToken` differs for the declaration (`declarative/protocol/` of `apple/device-management`).
 
-use super::declarations::KIND;
+use super::{Apple, declarations::KIND};
 use crate::{
     object::{Object, fingerprint},
-    target::Desired,
+    plan::compile,
+    target::{Desired, Offered, Target as _},
 };
 use jiff::Timestamp;
+use refit_core::{cohorts::Cohorts, policy::repository::Repository};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What should be declared to the device of which the cohorts are, by all targets of this kind: what is compiled for them, but for what
+/// another target moves too.
+pub fn declared(repository: &Repository, cohorts: &Cohorts, offered: &Offered) -> Desired {
+    let compiled = compile(repository, cohorts, offered, &BTreeMap::new());
+    let mut all = Desired::default();
+    for plan in compiled.targets.into_iter().filter(|plan| plan.target.kind() == Apple.kind()) {
+        all.join(plan.desired);
+    }
+    // Nobody knows who comes first; where the policies do not say it, neither does.
+    for twice in &compiled.twice {
+        let because = format!("targets {} and {} would both move it", twice.one, twice.other);
+        let before = all.objects.len();
+        all.objects.retain(|_, object| !object.moves.contains(&twice.title));
+        if all.objects.len() < before {
+            for source in &twice.from {
+                all.withhold(&source.policy, &twice.title, because.clone(), twice.devices);
+            }
+        }
+    }
+    let names: BTreeSet<String> = all.objects.keys().map(|id| id.name.clone()).collect();
+    all.objects.retain(|_, object| {
+        let activates = object.fields.get("Payload").and_then(|payload| payload["StandardConfigurations"].as_array());
+        let mut activates = activates.into_iter().flatten().filter_map(Value::as_str);
+        activates.all(|name| names.contains(name))
+    });
+    all
+}
 
 /// The declarations of one device.
 #[derive(Clone, Debug)]
@@ -25,15 +56,25 @@ impl<'d> Served<'d> {
         Served { declarations: of_kind.filter(|object| object.devices.contains(device)).collect() }
     }
 
+    /// None: what is answered where nobody knows who asks, and valid all the same.
+    pub fn nothing() -> Served<'static> {
+        Served { declarations: Vec::new() }
+    }
+
+    /// They themselves, in the order of their identifiers.
+    pub fn declarations(&self) -> impl Iterator<Item = &'d Object> {
+        self.declarations.iter().copied()
+    }
+
     /// The token for all of them together: it differs where one of them does.
     pub fn token(&self) -> String {
         fingerprint(self.declarations.iter().flat_map(|it| [it.id.name.as_str(), text(it, "ServerToken")]), 32)
     }
 
-    /// The answer to `tokens`. `since` is when these declarations were last changed.
-    pub fn tokens(&self, since: Timestamp) -> Value {
-        let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
-        json!({ "SyncTokens": { "DeclarationsToken": self.token(), "Timestamp": since.to_string() } })
+    /// The answer to `tokens`. `now` is when it is given: of several answers a device goes by the newest.
+    pub fn tokens(&self, now: Timestamp) -> Value {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        json!({ "SyncTokens": { "DeclarationsToken": self.token(), "Timestamp": now.to_string() } })
     }
 
     /// The answer to `declaration-items`.

@@ -31,13 +31,13 @@ impl State {
         let is_hearsay = self.is_read(&observed.source);
         let observer = self.devices.get(&observed.device).filter(|device| {
             let installs = !observed.present.is_empty() || !observed.gone.is_empty() || observed.universe.is_some();
-            !is_hearsay && (installs || device.seen_by == observed.source)
+            !is_hearsay && (installs && speaks(device, observed) || device.seen_by == observed.source)
         });
         if let Some(index) = observer.map(|device| device.index) {
             self.returned(seq, index, at);
         }
         let known = self.devices.get(&observed.device);
-        let before = known.map(|device| (found::platforms(device), found::serials(device))).unwrap_or_default();
+        let before = known.map(|device| (found::platforms(device), found::keys(device))).unwrap_or_default();
         self.change(&observed.device, |device| {
             for (field, value) in &observed.facts {
                 let said = device.facts.entry_or_insert(field.clone(), Sorted::default);
@@ -54,6 +54,7 @@ impl State {
             let said = device.said.entry_or_insert(observed.source.clone(), || observed.observed);
             *said = (*said).max(observed.observed);
             let changed = !observed.present.is_empty() || !observed.gone.is_empty();
+            let speaks = speaks(device, observed);
             if changed {
                 let installs = Arc::make_mut(&mut device.installs);
                 for slot in &observed.gone {
@@ -81,7 +82,7 @@ impl State {
             if let Some(universe) = &observed.universe {
                 device.universe = Some(universe.clone());
             }
-            if changed || observed.universe.is_some() || device.installs.is_empty() {
+            if changed && speaks || observed.universe.is_some() || device.installs.is_empty() {
                 device.seen_by = observed.source.clone();
             }
             if observed.source == device.seen_by {
@@ -109,7 +110,7 @@ impl State {
             self.rollouts.put_back(title, device.index, newest);
         }
         self.found.said_platforms(device.index, &before.0, &found::platforms(device));
-        self.found.said_serials(device.index, &before.1, &found::serials(device));
+        self.found.said_keys(device.index, &before.1, &found::keys(device));
         for title in observed.gone.iter().map(|slot| &slot.title).chain(observed.present.iter().map(|it| &it.title)) {
             // Another slot may still have the title.
             let from = SlotName::of(title.clone());
@@ -244,6 +245,14 @@ impl State {
         let blamed: Vec<_> = blamed.map(|(title, version, _)| (title.clone(), version.clone())).collect();
         self.rollouts.complaint(device.index, &blamed);
     }
+}
+
+/// Whether an observation says what is installed on a device, or leaves that to others: of the operating system alone it speaks only where
+/// nothing else is known to be there.
+fn speaks(device: &DeviceRecord, observed: &DeviceObserved) -> bool {
+    let of_it =
+        |slot: &SlotName| observed.gone.contains(slot) || observed.present.iter().any(|entry| entry.slot() == *slot);
+    !observed.system || device.installs.keys().all(of_it)
 }
 
 /// The newest release of a title that is installed on a device; `None` where there is none, or one that nobody can compare.

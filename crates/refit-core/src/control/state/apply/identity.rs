@@ -6,7 +6,7 @@
 
 use super::super::{
     DeviceRecord, State,
-    found::{platforms, serials},
+    found::{keys, platforms},
 };
 use crate::control::{
     entry::{Plain, SlotName},
@@ -125,7 +125,7 @@ impl State {
         old.difference(&new).for_each(|title| self.found.has_title(now.index, title, false));
         new.difference(&old).for_each(|title| self.found.has_title(now.index, title, true));
         self.found.said_platforms(now.index, &platforms(&before), &platforms(&now));
-        self.found.said_serials(now.index, &serials(&before), &serials(&now));
+        self.found.said_keys(now.index, &keys(&before), &keys(&now));
         let id = now.id.clone();
         self.change(&id, |record| *record = now);
     }
