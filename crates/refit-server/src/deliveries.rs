@@ -211,13 +211,14 @@ impl Inner {
         let state: &State = &view.state;
         let mut lines = self.lines();
         lines.retain(|id, _| {
-            let stays = state.subscriptions.contains_key(id);
+            let stays = state.subscriptions.get(id).is_some_and(|record| record.stream.is_none());
             if !stays {
                 self.shelf.forget(id);
             }
             stays
         });
-        for (id, record) in &state.subscriptions {
+        // Streams of Shared Signals are sent by `signals`.
+        for (id, record) in state.subscriptions.iter().filter(|(_, record)| record.stream.is_none()) {
             if lines.get(id).is_some_and(|line| Arc::ptr_eq(&line.record, record)) {
                 continue;
             }

@@ -59,6 +59,10 @@ pub enum Scope {
     FleetLock,
     /// Asking how a device, or a person's devices, stand before somebody is let in: nothing else.
     Posture,
+    /// Telling what happens to accounts as an identity provider's hooks do, and asking for decisions of the server: nothing else.
+    Hooks,
+    /// Streams of Shared Signals: making one's own, and being sent who no longer complies: nothing else.
+    SharedSignals,
     /// Stopping everything, and going on.
     Brake,
     /// Making and revoking tokens, erasing people, changing settings.
@@ -67,7 +71,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 13] = [
+    pub const ALL: [Scope; 15] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -79,6 +83,8 @@ impl Scope {
         Scope::Rollouts,
         Scope::FleetLock,
         Scope::Posture,
+        Scope::Hooks,
+        Scope::SharedSignals,
         Scope::Brake,
         Scope::Admin,
     ];

@@ -19,6 +19,7 @@ mod groups;
 mod health;
 mod layers;
 mod metrics;
+mod okta;
 mod openapi;
 mod page;
 mod people;
@@ -241,6 +242,7 @@ pub fn router(api: Api) -> Router {
         .merge(open.method_not_allowed_fallback(layers::method_not_allowed))
         .merge(fleet_lock::router())
         .merge(scim::router())
+        .merge(okta::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)
 }
@@ -267,6 +269,12 @@ fn written(told: &crate::shell::Told) -> refit_api::Written {
 /// The ids that were named and lead to others by now, as answers have them.
 fn merged(told: &crate::shell::Told) -> BTreeMap<String, String> {
     told.led.iter().map(|(named, now)| (named.to_string(), now.to_string())).collect()
+}
+
+/// Whether this names a source in the path of a protocol.
+fn names_source(source: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    (1..=64).contains(&source.len()) && source.chars().all(fits)
 }
 
 /// Refuses a source without a name, or with one that is none.

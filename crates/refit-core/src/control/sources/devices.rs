@@ -1,16 +1,16 @@
 //! Devices: which are new, which are one, what sources say of them and who has them.
 
-use super::{Steps, Titles, news, speakers};
+use super::{Readings, Steps, Titles, news, speakers};
 use crate::control::{DeviceRecord, IdentityInput, Input, Installs, Observation, State};
 use crate::facts::estate::{Entity, Rules, Told};
 use jiff::Timestamp;
 use refit_model::{DeviceId, PersonId, entry::Plain};
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(super) fn tell(
     state: &State,
-    read: &BTreeSet<&SmolStr>,
+    read: &Readings<'_>,
     entity: &Entity<'_>,
     (rules, titles): (&Rules<'_>, Option<&Titles<'_>>),
     people: &BTreeMap<SmolStr, PersonId>,

@@ -4,6 +4,7 @@
 //! is there more than once the oldest counts, so that a device is never better than it is. Only sources that list all that is installed are heard:
 //! what another one leaves out would look as if it were not there.
 
+use super::Readings;
 use crate::control::{DeviceRecord, InstallEntry, Installs, State};
 use crate::facts::{
     estate::{Entity, Rules},
@@ -12,7 +13,7 @@ use crate::facts::{
 use crate::policy::{document::title::System, repository::Repository};
 use refit_model::{TitleId, Version};
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Titles by what other systems call them; `None` where several are called so.
 pub(super) struct Titles<'r> {
@@ -72,10 +73,10 @@ impl<'r> Titles<'r> {
         state: &State,
         record: Option<&DeviceRecord>,
         entity: &Entity<'_>,
-        read: &BTreeSet<&SmolStr>,
+        read: &Readings<'_>,
         rules: &Rules<'_>,
     ) -> Option<(SmolStr, Installs)> {
-        let is_observed = |record: &DeviceRecord| !record.installs.is_empty() && !read.contains(&record.seen_by);
+        let is_observed = |record: &DeviceRecord| !record.installs.is_empty() && !read.contains_key(&record.seen_by);
         if record.is_some_and(|record| state.speaks_for_itself(record) || is_observed(record)) {
             return None;
         }
