@@ -4,6 +4,7 @@
 mod sending;
 mod shelf;
 
+pub(crate) use shelf::Shelf;
 pub use shelf::{Delivery, Kept};
 
 use crate::{
@@ -21,7 +22,6 @@ use refit_core::{
 };
 use ring::hmac;
 use sending::{Sent, send};
-use shelf::Shelf;
 use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
@@ -238,7 +238,7 @@ impl Inner {
                     (line.record, line.wanted) = (record.clone(), wanted);
                 }
                 None => {
-                    let mut kept = match self.shelf.read(id) {
+                    let mut kept = match self.shelf.read::<Kept>(id) {
                         Some(mut kept) => {
                             kept.machine.rewind(self.head);
                             kept

@@ -192,7 +192,9 @@ fn set(
     if let Some(stream) = &stream {
         let (audience, reason) = (stream.audience.as_str(), stream.reason.as_deref().unwrap_or_default());
         if audience.is_empty() || audience.len() > 2_048 || reason.len() > 1_024 {
-            return Err(Refusal::Invalid("a stream needs an audience of up to 2,048 bytes, and a reason has 1,024".into()));
+            return Err(Refusal::Invalid(
+                "a stream needs an audience of up to 2,048 bytes, and a reason has 1,024".into(),
+            ));
         }
         if stream.without.len() > WITHOUT_MOST {
             return Err(Refusal::Invalid(format!("a stream leaves out at most {WITHOUT_MOST} devices and people")));

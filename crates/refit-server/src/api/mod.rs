@@ -34,6 +34,7 @@ mod scim;
 mod settings;
 mod signals;
 mod sources;
+mod ssf;
 mod stream;
 mod subscriptions;
 mod titles;
@@ -45,7 +46,7 @@ pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shell::Shell};
+use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell};
 use axum::Router;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -71,6 +72,8 @@ pub struct Options {
     pub troubles: Troubles,
     /// What sends business events to subscriptions; `None` where nothing does.
     pub deliveries: Option<Deliveries>,
+    /// What sends security events to streams; `None` where nothing does.
+    pub shared_signals: Option<SharedSignals>,
 }
 
 impl Default for Options {
@@ -85,6 +88,7 @@ impl Default for Options {
             decided_at_once: 4,
             troubles: Troubles::default(),
             deliveries: None,
+            shared_signals: None,
         }
     }
 }
@@ -243,6 +247,7 @@ pub fn router(api: Api) -> Router {
         .merge(fleet_lock::router())
         .merge(scim::router())
         .merge(okta::router())
+        .merge(ssf::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)
 }

@@ -118,7 +118,9 @@ pub(super) async fn of_person(
     ),
 )]
 pub(super) async fn keys(State(api): State<Api>, headers: HeaderMap) -> Response {
-    answer::tagged(&headers, &KeySet { keys: vec![Jwk::of(&api.agents().key().public())] })
+    let own = Jwk::of(&api.agents().key().public());
+    let rsa = api.options().shared_signals.as_ref().and_then(|signals| signals.rsa()).map(|key| key.public().clone());
+    answer::tagged(&headers, &KeySet { keys: std::iter::once(own).chain(rsa).collect() })
 }
 
 /// Who is meant.

@@ -37,8 +37,7 @@ pub fn steps(
     mut reference: impl FnMut() -> SmolStr,
 ) -> Vec<Vec<Input>> {
     // What could never be read takes nothing back: whoever has its name may tell the server by itself, as agents do.
-    let read: Readings<'_> =
-        estate.sources.iter().filter_map(|(name, source)| Some((name, source.read?))).collect();
+    let read: Readings<'_> = estate.sources.iter().filter_map(|(name, source)| Some((name, source.read?))).collect();
     let mut steps = Steps::default();
     let mut homes = BTreeMap::new();
     for person in estate.entities(Subject::Person, rules) {

@@ -24,7 +24,8 @@ impl Named {
     /// The account of whoever signs in, as `data.context` of an inline hook has it; `None` where it is a program.
     pub fn of_context(said: &Value) -> Option<Named> {
         let id = text(said, "/data/context/user/id").or_else(|| text(said, "/data/context/session/userId"))?;
-        let login = text(said, "/data/context/user/profile/login").or_else(|| text(said, "/data/context/session/login"));
+        let login =
+            text(said, "/data/context/user/profile/login").or_else(|| text(said, "/data/context/session/login"));
         Some(Named { id: id.into(), login: login.unwrap_or_default().into() })
     }
 
@@ -65,7 +66,8 @@ pub(super) fn account_of(view: &View, source: &SmolStr, person: &PersonId, among
     if let Some(id) = among.iter().find(is_theirs) {
         return Some(id.clone());
     }
-    let by_scim = resource(state, source, person).and_then(|told| told.said.get("externalId")?.as_str().map(SmolStr::from));
+    let by_scim =
+        resource(state, source, person).and_then(|told| told.said.get("externalId")?.as_str().map(SmolStr::from));
     let by_event = || {
         let reference = state.people.get(person)?.facts.get(CONTACT)?.get(source)?;
         let Plain::Text(said) = state.personal.get(reference)? else { return None };

@@ -9,11 +9,7 @@ use super::{
     account::{Named, contact},
     nothing, read,
 };
-use crate::api::{
-    Api,
-    extract::Caller,
-    problem::Problem,
-};
+use crate::api::{Api, extract::Caller, problem::Problem};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
@@ -35,9 +31,8 @@ const CHALLENGE_MOST: usize = 1_024;
 pub(super) async fn verify(headers: HeaderMap) -> Result<Response, Problem> {
     let given = headers.get(CHALLENGE).and_then(|value| value.to_str().ok());
     let given = given.filter(|challenge| (1..=CHALLENGE_MOST).contains(&challenge.len()));
-    let challenge = given.ok_or_else(|| {
-        Problem::field(CHALLENGE, "Okta's verification has this header; events are sent with `POST`")
-    })?;
+    let challenge = given
+        .ok_or_else(|| Problem::field(CHALLENGE, "Okta's verification has this header; events are sent with `POST`"))?;
     Ok(crate::api::answer::json(StatusCode::OK, &json!({ "verification": challenge })))
 }
 
@@ -116,7 +111,9 @@ pub(super) async fn take(State(api): State<Api>, asking: Asking, request: Reques
         // One that can't be read keeps none of the others from being known, and would not be better the next time.
         match Event::deserialize(&said) {
             Ok(event) => events.push(event),
-            Err(error) => tracing::warn!(source = %asking.source, %error, "an event of Okta can't be read, and is passed over"),
+            Err(error) => {
+                tracing::warn!(source = %asking.source, %error, "an event of Okta can't be read, and is passed over")
+            }
         }
     }
     events.sort_by_key(|event| event.published);
@@ -176,7 +173,9 @@ fn values(
     event: &Event,
     says: Says,
 ) -> BTreeMap<SmolStr, Option<Plain>> {
-    let said = |field: &str| record.is_some_and(|record| record.facts.get(field).is_some_and(|said| said.contains_key(source)));
+    let said = |field: &str| {
+        record.is_some_and(|record| record.facts.get(field).is_some_and(|said| said.contains_key(source)))
+    };
     let text = |text: &str| Some(Plain::Text(text.into()));
     let mut values = BTreeMap::new();
     match says {

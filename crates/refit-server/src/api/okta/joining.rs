@@ -29,7 +29,11 @@ use serde_json::{Value, json};
 use smol_str::SmolStr;
 
 /// Somebody wants to register.
-pub(super) async fn registration(State(api): State<Api>, asking: Asking, request: Request) -> Result<Response, Problem> {
+pub(super) async fn registration(
+    State(api): State<Api>,
+    asking: Asking,
+    request: Request,
+) -> Result<Response, Problem> {
     asking.caller.needs(Scope::Hooks)?;
     let said: Value = read(request).await?;
     // Who has an account already, and says more of themselves, is no newcomer.
@@ -55,9 +59,8 @@ pub(super) async fn registration(State(api): State<Api>, asking: Asking, request
             (answer.access == Access::Block).then_some(answer)
         }
     };
-    let command = |registration: &str| {
-        json!([{ "type": "com.okta.action.update", "value": { "registration": registration } }])
-    };
+    let command =
+        |registration: &str| json!([{ "type": "com.okta.action.update", "value": { "registration": registration } }]);
     let Some(denied) = denied else {
         return Ok(answer::json(StatusCode::OK, &json!({ "commands": command("ALLOW") })));
     };
