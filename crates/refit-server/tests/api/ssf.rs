@@ -29,17 +29,18 @@ const POLL: &str = "urn:ietf:rfc:8936";
 struct Shared {
     asked: Asked,
     token: String,
+    running: tokio::task::JoinHandle<()>,
 }
 
 impl Shared {
     async fn new(private: Vec<String>) -> Shared {
         let asked = Asked::at(Server::sending(private).await).await;
-        tokio::spawn(asked.server.shared_signals.clone().run());
+        let running = tokio::spawn(asked.server.shared_signals.clone().run());
         let scopes = [Scope::SharedSignals, Scope::ReadPersonal];
         let token = asked.server.token("okta-signals", "ida", Bearer::Program, &scopes).await;
         asked.evaluate().await;
         asked.ada().await;
-        Shared { asked, token }
+        Shared { asked, token, running }
     }
 
     fn server(&self) -> &Server {
@@ -88,10 +89,12 @@ impl Shared {
         self.server().shell.settled().await;
     }
 
-    /// Nine o'clock comes: something is overdue.
+    /// Time passes, and something is overdue.
     async fn falls_due(&self) {
         self.server().wait(SignedDuration::from_hours(2));
-        self.reports("130.1").await;
+        let said = json!({ "source": "agent", "facts": { "device.hostname": self.server().now().to_string() } });
+        self.server().post("/api/v1/devices/d1/observations", said).await.ok();
+        self.server().shell.settled().await;
     }
 }
 
@@ -188,26 +191,27 @@ async fn a_stream_is_paused_left_alone_and_changed_by_whom_it_belongs_to() {
     assert_eq!(shared.poll(&stream, json!({})).await, none);
     set("enabled").await;
     assert_eq!(shared.fetch(&stream).await["events"][CHANGE]["current_status"], "not-compliant");
-    set("disabled").await;
-    shared.reports("131.0").await;
-    assert_eq!(shared.call("POST", "/ssf/verify", Some(json!({ "stream_id": stream }))).await.0, 400);
-    // The job looks at what happened while it is off.
-    while shared.call("GET", &format!("/ssf/status?stream_id={stream}"), None).await.1["waiting"] != 0 {}
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    set("enabled").await;
-    assert_eq!(shared.poll(&stream, json!({ "returnImmediately": true })).await, none);
-
     // Of whom nothing is wanted nothing is told.
     let ada = json!({ "format": "email", "email": "ada@acme.example" });
     let of = |subject: &Value| Some(json!({ "stream_id": stream, "subject": subject }));
     assert_eq!(shared.call("POST", "/ssf/subjects/remove", of(&ada)).await.0, 204);
-    shared.reports("130.0").await;
+    shared.reports("131.0").await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(shared.poll(&stream, json!({ "returnImmediately": true })).await, none);
     let complex = json!({ "format": "complex", "user": ada });
     assert_eq!(shared.call("POST", "/ssf/subjects/add", of(&complex)).await.0, 200);
+    shared.reports("130.0").await;
+    shared.falls_due().await;
+    assert_eq!(shared.fetch(&stream).await["events"][CHANGE]["current_status"], "not-compliant");
+
+    set("disabled").await;
     shared.reports("131.0").await;
-    assert_eq!(shared.fetch(&stream).await["events"][CHANGE]["current_status"], "compliant");
+    assert_eq!(shared.call("POST", "/ssf/verify", Some(json!({ "stream_id": stream }))).await.0, 400);
+    // What happened while it is off is passed over.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    set("enabled").await;
+    assert_eq!(shared.poll(&stream, json!({ "returnImmediately": true })).await, none);
+
     let device = json!({ "format": "opaque", "id": "d1" });
     assert_eq!(shared.call("POST", "/ssf/subjects/remove", of(&device)).await.0, 204);
     for unknown in
@@ -252,6 +256,7 @@ async fn what_is_pushed_in_vain_is_pushed_again_and_a_restart_forgets_nothing() 
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     shared.server().shared_signals.keep().await;
+    shared.running.abort();
     // Another server goes on with what lies in the folder.
     let server = shared.server();
     let place = (server.folder.path().join("shared-signals"), *server.shell.head().borrow());

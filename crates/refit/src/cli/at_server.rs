@@ -109,7 +109,8 @@ pub enum TokensCommand {
         /// It is for a person, who can approve; else for a program.
         #[arg(long)]
         person: bool,
-        /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, fleet_lock, posture, brake, admin.
+        /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, fleet_lock, posture, hooks, shared_signals,
+        /// brake, admin.
         #[arg(long = "scope", value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// How many days it lasts.
