@@ -103,7 +103,7 @@ struct Which {
 async fn read(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
     let view = api.shell().view();
     let said = match &which.stream_id {
-        Some(id) => stream::shown(&api, id, &known(&api, &receiver, id)?),
+        Some(id) => stream::shown(&api, id, &*known(&api, &receiver, id)?),
         None => {
             let all = view.state.subscriptions.iter();
             let own = all.filter(|(_, record)| record.stream.is_some() && record.owner == receiver.0.actor.owner);
@@ -158,7 +158,7 @@ async fn remove(State(api): State<Api>, receiver: Receiver, which: Query<Which>)
 /// Whether a stream is on.
 async fn status(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
     let id = which.stream_id.clone().ok_or_else(|| wrong("`stream_id` says which stream is meant"))?;
-    Ok(status_of(&api, &id, &known(&api, &receiver, &id)?))
+    Ok(status_of(&api, &id, &*known(&api, &receiver, &id)?))
 }
 
 /// Whether a stream is to be on.
