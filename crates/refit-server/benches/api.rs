@@ -1,8 +1,8 @@
 //! How long reads take with a million devices, how soon followers have an event, and how long it takes from a listing in KEV until every
 //! device can fetch what that changes: `cargo bench -p refit-server --bench api`.
 //!
-//! Prints tables for docs/benchmarks.md. `REFIT_BENCH_DEVICES` sets the size of the fleet; `-- reads`, `-- events` and `-- kev` do one
-//! part alone. The devices are events in a log in memory, which the shell opens as it opens any log; the policy is planned, applied and
+//! Prints tables for docs/benchmarks.md. `REFIT_BENCH_DEVICES` sets the size of the fleet; `-- reads`, `-- posture`, `-- events` and `-- kev` do
+//! one part alone. The devices are events in a log in memory, which the shell opens as it opens any log; the policy is planned, applied and
 //! decided as a server does it. Beside the pages stands SQLite with the same rows, beside the followers a bare channel.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
@@ -15,8 +15,8 @@ use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     control::{
-        Actor, AdvisoryEntry, Bearer, DeviceEnrolled, DeviceObserved, DeviceRecord, Event, Input, InstallEntry, Plain,
-        PolicyFiles, ReleaseEntry, Scope, TokenId, TokenRecord,
+        Actor, AdvisoryEntry, Bearer, DeviceEnrolled, DeviceObserved, DeviceRecord, Event, Input, InstallEntry,
+        PersonId, Plain, PolicyFiles, ReleaseEntry, Scope, TokenId, TokenRecord,
         document::{Frame, document, ready},
         encode,
     },
@@ -51,6 +51,9 @@ const TITLES: usize = 20;
 const RARE: usize = 10_000;
 /// Requests of each kind.
 const REQUESTS: usize = 300;
+/// Questions before somebody is let in, of each kind and by each of those who ask at once.
+const ASKED: usize = 2_000;
+const AT_ONCE: usize = 8;
 /// Documents that are looked at.
 const DOCUMENTS: usize = 3_000;
 /// Events for each number of followers.
@@ -59,14 +62,18 @@ const SECRET: &str = "refit_secret-of-the-bench";
 
 fn main() {
     let devices = std::env::var("REFIT_BENCH_DEVICES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
-    let only =
-        |part: &str| !std::env::args().any(|given| ["reads", "events", "kev"].contains(&&*given) && given != part);
+    let only = |part: &str| {
+        !std::env::args().any(|given| ["reads", "posture", "events", "kev"].contains(&&*given) && given != part)
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if only("events") {
         runtime.block_on(events());
     }
     if only("reads") {
         runtime.block_on(reads(devices));
+    }
+    if only("posture") {
+        runtime.block_on(posture(devices));
     }
     if only("kev") {
         runtime.block_on(kev(devices));
@@ -138,6 +145,91 @@ async fn reads(devices: usize) {
     }
     sqlite(devices, &middle).await;
     shell.close("the end").await;
+}
+
+/// How soon whoever asks before somebody is let in has an answer, one after the other and many at once: by device, by person, and as Okta's token hook
+/// asks. Each tenth device is somebody's.
+async fn posture(devices: usize) {
+    let store = MemoryStore::new();
+    fill(&store, devices, Listed::Before).await;
+    let (shell, router) = serve(Arc::new(store)).await;
+    let (files, repository) = policy("{ within: 7d }");
+    plan_and_apply(&shell, &Actor::server(), &files, "first", repository).await.unwrap();
+    shell.evaluate().unwrap();
+    let people = (devices / 10).max(1);
+    let address = |n: usize| format!("person-{n}@acme.example");
+    let named: Vec<usize> = (0..people).collect();
+    for some in named.chunks(256) {
+        let told = some.iter().map(|n| {
+            let (shell, person) = (shell.clone(), PersonId::new(format!("p{n}")));
+            let value = (format!("value-{n}").into(), Plain::Text(address(*n).into()));
+            let values = BTreeMap::from([("email".into(), Some(value))]);
+            let said = Input::ObservePerson { person: person.clone(), source: "hr".into(), observed: ago(1), values };
+            let assigned = Input::Assign { device: DeviceId::new(name(n * 10 % devices)), person: Some(person) };
+            async move {
+                shell.tell(&Actor::server(), said, None).await.unwrap();
+                shell.tell(&Actor::server(), assigned, None).await.unwrap();
+            }
+        });
+        futures_util::future::join_all(told).await;
+    }
+    shell.settled().await;
+    let device = |n: usize| ("/api/v1/posture", serde_json::json!({ "device": name(n * 7919 % devices) }));
+    let person = |n: usize| ("/api/v1/posture", serde_json::json!({ "user": address(n * 7919 % people) }));
+    let hook = |n: usize| {
+        let user = serde_json::json!({ "id": format!("00u{n}"), "profile": { "login": address(n * 7919 % people) } });
+        let data = serde_json::json!({ "context": { "user": user }, "identity": { "claims": {} }, "access": { "claims": {} } });
+        ("/okta/okta/token", serde_json::json!({ "eventType": "com.okta.oauth2.tokens.transform", "data": data }))
+    };
+    type Asked = (&'static str, serde_json::Value);
+    let kinds: [(&str, &(dyn Fn(usize) -> Asked + Sync)); 3] =
+        [("`POST /posture`, a device", &device), ("`POST /posture`, a person", &person), ("Okta's token hook", &hook)];
+    println!("\n{devices} devices, {people} people\n");
+    println!("| | median | 99 % | in a second, {AT_ONCE} at once | 99 % then | bound (99 %) |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (what, ask) in kinds {
+        post(&router, ask(0)).await;
+        let mut alone = Vec::new();
+        for n in 0..ASKED {
+            let begun = Instant::now();
+            post(&router, ask(n)).await;
+            alone.push(begun.elapsed());
+        }
+        let begun = Instant::now();
+        let asking = (0..AT_ONCE).map(|part| {
+            let router = router.clone();
+            let asked: Vec<Asked> = (0..ASKED).map(|n| ask(part * ASKED + n)).collect();
+            tokio::spawn(async move {
+                let mut latencies = Vec::with_capacity(asked.len());
+                for asked in asked {
+                    let begun = Instant::now();
+                    post(&router, asked).await;
+                    latencies.push(begun.elapsed());
+                }
+                latencies
+            })
+        });
+        let mut loaded = Vec::new();
+        for done in futures_util::future::join_all(asking).await {
+            loaded.extend(done.unwrap());
+        }
+        let rate = (AT_ONCE * ASKED) as f64 / begun.elapsed().as_secs_f64();
+        let (alone, loaded) = (spread(&mut alone), spread(&mut loaded));
+        let slowest = loaded.split(" | ").nth(1).unwrap_or_default();
+        println!("| {what} | {alone} | {rate:.0} | {slowest} | 50 ms |");
+    }
+    shell.close("the end").await;
+}
+
+async fn post(router: &Router, (path, body): (&'static str, serde_json::Value)) {
+    let request = Request::post(path)
+        .header("authorization", format!("Bearer {SECRET}"))
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status().as_u16(), 200, "{path}");
+    axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
 }
 
 /// Advisories that concern a third of the devices are listed in KEV, and policies want that closed sooner: how long it takes until each device can

@@ -4,6 +4,7 @@
 mod sending;
 mod shelf;
 
+pub(crate) use shelf::Shelf;
 pub use shelf::{Delivery, Kept};
 
 use crate::{
@@ -21,7 +22,6 @@ use refit_core::{
 };
 use ring::hmac;
 use sending::{Sent, send};
-use shelf::Shelf;
 use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
@@ -211,13 +211,14 @@ impl Inner {
         let state: &State = &view.state;
         let mut lines = self.lines();
         lines.retain(|id, _| {
-            let stays = state.subscriptions.contains_key(id);
+            let stays = state.subscriptions.get(id).is_some_and(|record| record.stream.is_none());
             if !stays {
                 self.shelf.forget(id);
             }
             stays
         });
-        for (id, record) in &state.subscriptions {
+        // Streams of Shared Signals are sent by `signals`.
+        for (id, record) in state.subscriptions.iter().filter(|(_, record)| record.stream.is_none()) {
             if lines.get(id).is_some_and(|line| Arc::ptr_eq(&line.record, record)) {
                 continue;
             }
@@ -237,7 +238,7 @@ impl Inner {
                     (line.record, line.wanted) = (record.clone(), wanted);
                 }
                 None => {
-                    let mut kept = match self.shelf.read(id) {
+                    let mut kept = match self.shelf.read::<Kept>(id) {
                         Some(mut kept) => {
                             kept.machine.rewind(self.head);
                             kept

@@ -7,6 +7,7 @@
 //! - [`api`] What it answers, over HTTP.
 //! - [`agents`] What devices ask.
 //! - `stream`, [`deliveries`] Business events from the log, and sending them to subscriptions.
+//! - [`shared_signals`] Receivers are told which devices comply no longer, as signed security event tokens.
 //! - [`matching`] Which advisories concern a distribution's packages.
 //! - [`policy`] Applying a policy repository in one step.
 //! - [`erasures`] Erasing again who was erased after a backup was made.
@@ -24,6 +25,7 @@ pub mod log;
 pub mod matching;
 pub mod metrics;
 pub mod policy;
+pub mod shared_signals;
 pub mod shell;
 pub mod start;
 mod stream;

@@ -3,7 +3,7 @@
 //! Files in the data folder besides the log's: `tls/`, `keys/` (the key that signs what devices are told), `admin.token` (the first token, which may do everything),
 //! `server.json` (where a running server listens, for the command line on the same machine), `server.alive` (until when it was
 //! known to listen), `server.feeds` (the feeds that were last matched), `erase-again` (people whose erasure a restored log lacks),
-//! `deliveries/` (how far sending events to subscriptions is).
+//! `deliveries/` (how far sending events to subscriptions is), `shared-signals/` (how far streams are).
 
 use crate::{
     agents::{self, Agents, Authority},
@@ -13,6 +13,7 @@ use crate::{
     erasures,
     jobs::{self, LEASE, Pace, Troubles},
     matching::Packages,
+    shared_signals::{RsaKey, SharedSignals},
     shell::{Clock, Shell, SystemClock, TellError},
     tls::{Certificates, Clients, TlsError, write_private},
     tokens::{self, TokenError},
@@ -90,6 +91,7 @@ pub struct Server {
     shell: Shell,
     agents: Agents,
     deliveries: Deliveries,
+    shared_signals: SharedSignals,
     packages: Packages,
     store: Arc<SqliteStore>,
     fence: Fence,
@@ -203,7 +205,8 @@ impl Server {
         let clients = Clients::of(authority.certificate())?;
         let tls = RustlsConfig::from_config(certificates.config(&clients, &Zoned::now())?);
         let keys = data.join("keys");
-        let key = agents::open_key(&keys).map_err(|source| ServerError::File { path: keys, source })?;
+        let key = agents::open_key(&keys).map_err(|source| ServerError::File { path: keys.clone(), source })?;
+        let rsa = RsaKey::open(&keys).map_err(|source| ServerError::File { path: keys, source })?;
 
         let store = Arc::new(store);
         let clock = SystemClock;
@@ -253,10 +256,18 @@ impl Server {
         jobs.spawn(jobs::monitoring(shell.clone(), connections, troubles.clone(), Pace::default()));
         let outbound = Outbound::new(webhook_private);
         let folder = data.join("deliveries");
-        let deliveries = Deliveries::going_on(shell.clone(), agents.clone(), outbound, folder, head);
+        let deliveries = Deliveries::going_on(shell.clone(), agents.clone(), outbound.clone(), folder, head);
         jobs.spawn(deliveries.clone().run());
-        let deliver = Some(deliveries.clone());
-        let limits = api::Options { troubles, deliveries: deliver, apple_versions, ..api::Options::default() };
+        let place = (data.join("shared-signals"), head);
+        let shared_signals = SharedSignals::new(shell.clone(), agents.clone(), outbound, place, rsa);
+        jobs.spawn(shared_signals.clone().run());
+        let limits = api::Options {
+            troubles,
+            deliveries: Some(deliveries.clone()),
+            apple_versions,
+            shared_signals: Some(shared_signals.clone()),
+            ..api::Options::default()
+        };
         let api = Api::new(shell.clone(), agents.clone(), limits);
         api.metrics().include(|registry| shell.metrics().register(registry));
         let router = api::router(api).merge(agents::router(agents.clone()));
@@ -269,7 +280,20 @@ impl Server {
             .serve(router.into_make_service_with_connect_info::<SocketAddr>());
         let listening = tokio::spawn(listening);
         tracing::info!(address = %address.address, "listening");
-        Ok(Server { shell, agents, deliveries, packages, store, fence, data, address, handle, listening, jobs })
+        Ok(Server {
+            shell,
+            agents,
+            deliveries,
+            shared_signals,
+            packages,
+            store,
+            fence,
+            data,
+            address,
+            handle,
+            listening,
+            jobs,
+        })
     }
 
     /// The shell.
@@ -312,6 +336,7 @@ impl Server {
         while self.jobs.join_next().await.is_some() {}
         self.agents.flush().await;
         self.deliveries.keep().await;
+        self.shared_signals.keep().await;
         self.shell.close("it shuts down").await;
         if !self.listening.is_finished() {
             let _ = tokio::time::timeout(GRACE + Duration::from_secs(1), &mut self.listening).await;
@@ -326,8 +351,8 @@ impl Server {
         let now = self.shell.now();
         let _ = write_private(&jobs::alive_file(&self.data), format!("{now}\n").as_bytes());
         self.store.release_lease(self.fence).await?;
-        let Server { shell, agents, deliveries, mut store, .. } = self;
-        drop((shell, agents, deliveries));
+        let Server { shell, agents, deliveries, shared_signals, mut store, .. } = self;
+        drop((shell, agents, deliveries, shared_signals));
         // Work that was broken off half-way lets go of the log a moment later.
         let until = Instant::now() + GRACE;
         loop {

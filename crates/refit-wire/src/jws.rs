@@ -1,5 +1,5 @@
-//! What is signed for programs that are not Refit's: JSON Web Signatures (RFC 7515) in their compact form with Ed25519 (`EdDSA`, RFC 8037),
-//! and the keys that check them (RFC 7517). Libraries for both exist in every language.
+//! What is signed for programs that are not Refit's: JSON Web Signatures (RFC 7515) in their compact form with Ed25519 (`EdDSA`, RFC 8037), or with
+//! whatever another key of the server signs, and the keys that check them (RFC 7517). Libraries for both exist in every language.
 //!
 //! Documents between agents and servers are [`crate::Envelope`]s. The same key signs both: what is signed here begins with the base64 of a JSON
 //! object, and what is signed there with `DSSEv1`, so that neither can pass for the other.
@@ -25,15 +25,23 @@ const ALGORITHM: &str = "EdDSA";
 /// A public key, as a JSON Web Key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Jwk {
-    /// The type of key: `OKP`.
+    /// The type of key: `OKP`, `RSA`.
     pub kty: String,
-    /// The curve: `Ed25519`.
-    pub crv: String,
-    /// The key's bytes.
-    pub x: String,
+    /// The curve of an `OKP`: `Ed25519`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    /// The bytes of an `OKP`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    /// The modulus of an `RSA` key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// The exponent of an `RSA` key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
     /// What signatures call it.
     pub kid: String,
-    /// What it is used with: `EdDSA`.
+    /// What it is used with: `EdDSA`, `RS256`.
     pub alg: String,
     /// What it is for: `sig`.
     pub r#use: String,
@@ -44,10 +52,29 @@ impl Jwk {
     pub fn of(key: &PublicKey) -> Jwk {
         Jwk {
             kty: "OKP".to_owned(),
-            crv: "Ed25519".to_owned(),
-            x: URL_SAFE_NO_PAD.encode(key.to_bytes()),
+            crv: Some("Ed25519".to_owned()),
+            x: Some(URL_SAFE_NO_PAD.encode(key.to_bytes())),
+            n: None,
+            e: None,
             kid: key.id().to_string(),
             alg: ALGORITHM.to_owned(),
+            r#use: "sig".to_owned(),
+        }
+    }
+
+    /// An RSA key that signs as `RS256`, by its modulus and exponent. It is called by its thumbprint (RFC 7638): `name` makes it of the text that says
+    /// what the key is.
+    pub fn rsa(modulus: &[u8], exponent: &[u8], name: impl FnOnce(&str) -> String) -> Jwk {
+        let (n, e) = (URL_SAFE_NO_PAD.encode(modulus), URL_SAFE_NO_PAD.encode(exponent));
+        let kid = name(&format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#));
+        Jwk {
+            kty: "RSA".to_owned(),
+            crv: None,
+            x: None,
+            n: Some(n),
+            e: Some(e),
+            kid,
+            alg: "RS256".to_owned(),
             r#use: "sig".to_owned(),
         }
     }
@@ -56,14 +83,32 @@ impl Jwk {
 /// Signs claims. `typ` says what they are, so that a token for one purpose does not serve another (RFC 8725, 3.11).
 pub fn sign<T: Serialize>(claims: &T, typ: &str, key: &SigningKey) -> serde_json::Result<String> {
     let header = Header { alg: ALGORITHM.to_owned(), typ: typ.to_owned(), kid: key.public().id().to_string() };
-    Ok(compact(&serde_json::to_vec(&header)?, &serde_json::to_vec(claims)?, key))
+    Ok(compact(&serde_json::to_vec(&header)?, &serde_json::to_vec(claims)?, |signed| key.sign(signed)))
 }
 
-fn compact(header: &[u8], payload: &[u8], key: &SigningKey) -> String {
+/// As [`sign`], with another key of which this is what checks it. `None` where it signs nothing.
+pub fn sign_by<T: Serialize>(
+    claims: &T,
+    typ: &str,
+    public: &Jwk,
+    sign: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+) -> serde_json::Result<Option<String>> {
+    let header = Header { alg: public.alg.clone(), typ: typ.to_owned(), kid: public.kid.clone() };
+    let mut is_signed = true;
+    let token = compact(&serde_json::to_vec(&header)?, &serde_json::to_vec(claims)?, |signed| {
+        sign(signed).unwrap_or_else(|| {
+            is_signed = false;
+            Vec::new()
+        })
+    });
+    Ok(is_signed.then_some(token))
+}
+
+fn compact<S: AsRef<[u8]>>(header: &[u8], payload: &[u8], sign: impl FnOnce(&[u8]) -> S) -> String {
     let mut token = URL_SAFE_NO_PAD.encode(header);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-    let signature = key.sign(token.as_bytes());
+    let signature = sign(token.as_bytes());
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     token
@@ -96,8 +141,8 @@ mod tests {
     fn signatures_and_keys_are_those_of_the_standard() {
         let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
         let key = SigningKey::from_seed(&seed.try_into().unwrap());
-        assert_eq!(Jwk::of(&key.public()).x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
-        let token = compact(br#"{"alg":"EdDSA"}"#, b"Example of Ed25519 signing", &key);
+        assert_eq!(Jwk::of(&key.public()).x.unwrap(), "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        let token = compact(br#"{"alg":"EdDSA"}"#, b"Example of Ed25519 signing", |signed| key.sign(signed));
         let wanted = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.\
             hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
         assert_eq!(token, wanted);
@@ -127,7 +172,7 @@ mod tests {
         let body = URL_SAFE_NO_PAD.encode("{}");
         for alg in ["none", "HS256", "eddsa"] {
             let header = json!({ "alg": alg, "typ": "t", "kid": key(1).public().id().to_string() }).to_string();
-            let token = compact(header.as_bytes(), b"{}", &key(1));
+            let token = compact(header.as_bytes(), b"{}", |signed| key(1).sign(signed));
             assert_eq!(open::<Value>(&token, "t", &key(1).public()), None);
             let unsigned = format!("{}.{body}.", URL_SAFE_NO_PAD.encode(header));
             assert_eq!(open::<Value>(&unsigned, "t", &key(1).public()), None);

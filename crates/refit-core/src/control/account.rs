@@ -14,6 +14,8 @@ use smol_str::SmolStr;
 
 /// What a provider's own record of a person is kept under, beside the facts that are read from it.
 pub const RECORD: &str = "scim";
+/// What is kept of the last event that a provider's hook told of a person's account: its id there, and the event's.
+pub const CONTACT: &str = "account";
 
 /// An account, as its provider tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

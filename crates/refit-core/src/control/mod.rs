@@ -78,7 +78,8 @@ pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;
 pub use state::*;
 pub use subscription::{
-    ROTATION, SUBSCRIPTIONS_MOST, SubscriptionInput, SubscriptionRecord, SubscriptionTerms, secret_text,
+    ROTATION, SUBSCRIPTIONS_MOST, SignalStream, StreamStatus, SubscriptionInput, SubscriptionRecord, SubscriptionTerms,
+    secret_text,
 };
 pub use token::{Actor, Bearer, Scope, TokenRecord};
 pub use unread::{Unread, unread};

@@ -61,6 +61,10 @@ pub enum Scope {
     Posture,
     /// Asking what is declared to Apple devices and passing on what they report, as their management does: nothing else.
     DeclarativeManagement,
+    /// Telling what happens to accounts as an identity provider's hooks do, and asking for decisions of the server: nothing else.
+    Hooks,
+    /// Streams of Shared Signals: making one's own, and being sent who no longer complies: nothing else.
+    SharedSignals,
     /// Stopping everything, and going on.
     Brake,
     /// Making and revoking tokens, erasing people, changing settings.
@@ -69,7 +73,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 14] = [
+    pub const ALL: [Scope; 16] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -82,6 +86,8 @@ impl Scope {
         Scope::FleetLock,
         Scope::Posture,
         Scope::DeclarativeManagement,
+        Scope::Hooks,
+        Scope::SharedSignals,
         Scope::Brake,
         Scope::Admin,
     ];

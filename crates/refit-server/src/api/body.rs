@@ -36,6 +36,8 @@ pub async fn read(request: Request) -> Result<(Parts, Bytes), Problem> {
         // Identity providers say of large groups who is in them at once.
         "/Groups",
         "/Groups/{id}",
+        // Many events come at once.
+        "/okta/{source}/events",
     ];
     let bulk = bulk.iter().any(|ending| path.ends_with(ending));
     let most = if bulk { BULK_MOST } else { MOST };

@@ -20,6 +20,7 @@ mod groups;
 mod health;
 mod layers;
 mod metrics;
+mod okta;
 mod openapi;
 mod page;
 mod people;
@@ -34,6 +35,7 @@ mod scim;
 mod settings;
 mod signals;
 mod sources;
+mod ssf;
 mod stream;
 mod subscriptions;
 mod titles;
@@ -45,7 +47,7 @@ pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shell::Shell};
+use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell};
 use axum::Router;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -73,6 +75,8 @@ pub struct Options {
     pub deliveries: Option<Deliveries>,
     /// The file that says what Apple offers; `None` where nobody has said.
     pub apple_versions: Option<PathBuf>,
+    /// What sends security events to streams; `None` where nothing does.
+    pub shared_signals: Option<SharedSignals>,
 }
 
 impl Default for Options {
@@ -88,6 +92,7 @@ impl Default for Options {
             troubles: Troubles::default(),
             deliveries: None,
             apple_versions: None,
+            shared_signals: None,
         }
     }
 }
@@ -257,6 +262,8 @@ pub fn router(api: Api) -> Router {
         .merge(fleet_lock::router())
         .merge(declarative::router())
         .merge(scim::router())
+        .merge(okta::router())
+        .merge(ssf::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)
 }
@@ -283,6 +290,12 @@ fn written(told: &crate::shell::Told) -> refit_api::Written {
 /// The ids that were named and lead to others by now, as answers have them.
 fn merged(told: &crate::shell::Told) -> BTreeMap<String, String> {
     told.led.iter().map(|(named, now)| (named.to_string(), now.to_string())).collect()
+}
+
+/// Whether this names a source in the path of a protocol.
+fn names_source(source: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    (1..=64).contains(&source.len()) && source.chars().all(fits)
 }
 
 /// Refuses a source without a name, or with one that is none.

@@ -22,6 +22,7 @@ use refit_core::{
 };
 use refit_model::DeviceId;
 use refit_wire::jws::{self, Jwk};
+use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// How a device, or a person's devices, stand: whether to let in, what is overdue and since when, what puts it right, and until when it is
@@ -118,11 +119,13 @@ pub(super) async fn of_person(
     ),
 )]
 pub(super) async fn keys(State(api): State<Api>, headers: HeaderMap) -> Response {
-    answer::tagged(&headers, &KeySet { keys: vec![Jwk::of(&api.agents().key().public())] })
+    let own = Jwk::of(&api.agents().key().public());
+    let rsa = api.options().shared_signals.as_ref().and_then(|signals| signals.rsa()).map(|key| key.public().clone());
+    answer::tagged(&headers, &KeySet { keys: std::iter::once(own).chain(rsa).collect() })
 }
 
 /// Who is meant.
-enum Meant {
+pub(super) enum Meant {
     /// Nothing or nobody that is known, and why.
     Unknown(Subject),
     /// A device.
@@ -136,7 +139,7 @@ impl Meant {
         Meant::Unknown(Subject::UnknownDevice { why: why.into() })
     }
 
-    fn nobody(why: impl Into<String>) -> Meant {
+    pub(super) fn nobody(why: impl Into<String>) -> Meant {
         Meant::Unknown(Subject::UnknownPerson { why: why.into() })
     }
 }
@@ -165,7 +168,7 @@ fn by_certificate(api: &Api, view: &View, pem: &str) -> Meant {
     }
 }
 
-fn by_user(api: &Api, state: &World, user: &str) -> Meant {
+pub(super) fn by_user(api: &Api, state: &World, user: &str) -> Meant {
     if let Some(meant) = by_person(state, &PersonId::new(user)) {
         return meant;
     }
@@ -180,7 +183,7 @@ fn by_user(api: &Api, state: &World, user: &str) -> Meant {
     }
 }
 
-fn by_person(state: &World, id: &PersonId) -> Option<Meant> {
+pub(super) fn by_person(state: &World, id: &PersonId) -> Option<Meant> {
     let person = state.identity.person(id);
     state.people.get(person)?;
     let owned = state.found.of_person(person);
@@ -220,14 +223,19 @@ async fn known(api: &Api, view: &Arc<View>, record: &Arc<DeviceRecord>, now: Tim
     Known::of(state, record, known.ok_or(undecided))
 }
 
-/// Decides, signs, and answers.
-async fn said(
-    api: &Api,
-    caller: &Caller,
-    view: &Arc<View>,
-    meant: Meant,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
+/// An answer, and for whom it is.
+pub(super) struct Answered {
+    /// What is answered.
+    pub answer: Answer,
+    /// The name of the token that asks.
+    audience: SmolStr,
+    /// Where the same can be asked again.
+    location: Option<String>,
+    now: Timestamp,
+}
+
+/// Decides.
+pub(super) async fn decide(api: &Api, caller: &Caller, view: &Arc<View>, meant: Meant) -> Answered {
     let state = &view.state;
     let now = api.shell().now().max(state.clock);
     let (subject, location) = match meant {
@@ -245,20 +253,31 @@ async fn said(
             (Subject::Person { person, devices }, Some(location))
         }
     };
-    let name = state.tokens.get(&caller.token).map(|token| token.name.clone()).unwrap_or_default();
+    let audience = state.tokens.get(&caller.token).map(|token| token.name.clone()).unwrap_or_default();
     let repository = state.policy.as_ref().map(|policy| policy.repository.as_ref());
     let plain = Posture::default();
     let question = Question {
-        posture: repository.and_then(|repository| repository.posture(&name)).unwrap_or(&plain),
+        posture: repository.and_then(|repository| repository.posture(&audience)).unwrap_or(&plain),
         repository,
         revision: state.revision(),
         subject: &subject,
         read_only: api.shell().read_only(),
         now,
     };
-    let answer = question.answer();
+    Answered { answer: question.answer(), audience, location, now }
+}
+
+/// Decides, signs, and answers.
+async fn said(
+    api: &Api,
+    caller: &Caller,
+    view: &Arc<View>,
+    meant: Meant,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let Answered { answer, audience, location, now } = decide(api, caller, view, meant).await;
     let until = answer.until;
-    let signed = sign(api, &name, &answer)?;
+    let signed = sign(api, &audience, &answer)?;
     let mut response = answer::tagged(headers, &PostureSaid { answer, signed });
     let seconds = until.duration_since(now).as_secs().max(0);
     let kept = HeaderValue::from_str(&format!("private, max-age={seconds}"));

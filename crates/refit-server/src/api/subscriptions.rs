@@ -30,7 +30,8 @@ use std::sync::Arc;
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
     caller.needs(Scope::Admin)?;
     let view = api.shell().view();
-    let said = view.state.subscriptions.iter().map(|(id, record)| subscription(&api, id, record)).collect();
+    let all = view.state.subscriptions.iter().filter(|(_, record)| record.stream.is_none());
+    let said = all.map(|(id, record)| subscription(&api, id, record)).collect();
     Ok(answer::json(StatusCode::OK, &Page::<Subscription>::whole(said)))
 }
 
@@ -236,12 +237,14 @@ async fn made(
 
 fn known(api: &Api, id: &str) -> Result<Arc<SubscriptionRecord>, Problem> {
     let known = api.shell().view().state.subscriptions.get(id).cloned();
+    // A stream of Shared Signals has other doors.
+    let known = known.filter(|known| known.stream.is_none());
     known.ok_or_else(|| Problem::missing("subscription", id))
 }
 
 fn set(id: SmolStr, body: NewSubscription) -> Input {
     let NewSubscription { name, url, filter, batch } = body;
-    let terms = SubscriptionTerms { name: name.into(), url: url.into(), filter: filter.into(), batch };
+    let terms = SubscriptionTerms { name: name.into(), url: url.into(), filter: filter.into(), batch, stream: None };
     Input::Subscriptions(SubscriptionInput::Set { subscription: id, terms })
 }
 

@@ -3,7 +3,7 @@
 use crate::tls::write_private;
 use jiff::Timestamp;
 use refit_core::{business::Position, delivery::Machine};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 use std::{collections::VecDeque, io, path::PathBuf};
 
@@ -65,10 +65,10 @@ impl Kept {
 
 /// The folder of the files, one for each subscription. Ids of subscriptions are minted by the server, and are names of files.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf(PathBuf);
+pub(crate) struct Shelf(PathBuf);
 
 impl Shelf {
-    pub(super) fn new(folder: PathBuf) -> Shelf {
+    pub(crate) fn new(folder: PathBuf) -> Shelf {
         Shelf(folder)
     }
 
@@ -77,7 +77,7 @@ impl Shelf {
     }
 
     /// What is remembered of a subscription; `None` where there is nothing, or nothing that can be read: then everything is sent again.
-    pub(super) fn read(&self, subscription: &str) -> Option<Kept> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, subscription: &str) -> Option<T> {
         let path = self.file(subscription);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -94,12 +94,12 @@ impl Shelf {
         .ok()
     }
 
-    pub(super) fn keep(&self, subscription: &str, kept: &Kept) -> io::Result<()> {
+    pub(crate) fn keep<T: Serialize>(&self, subscription: &str, kept: &T) -> io::Result<()> {
         std::fs::create_dir_all(&self.0)?;
         write_private(&self.file(subscription), &serde_json::to_vec(kept).map_err(io::Error::other)?)
     }
 
-    pub(super) fn forget(&self, subscription: &str) {
+    pub(crate) fn forget(&self, subscription: &str) {
         let _ = std::fs::remove_file(self.file(subscription));
     }
 }

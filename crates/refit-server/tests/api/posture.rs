@@ -1,4 +1,7 @@
-use crate::server::{Answer, Server};
+use crate::{
+    foreign,
+    server::{Answer, Server},
+};
 use axum::{body::Body, http::Request};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
@@ -48,18 +51,21 @@ answers:
 ";
 
 /// A server with a device `d1` that is due at nine, and tokens of two that ask.
-struct Asked {
-    server: Server,
-    okta: String,
-    vpn: String,
+pub struct Asked {
+    pub server: Server,
+    pub okta: String,
+    pub vpn: String,
 }
 
 impl Asked {
-    async fn new(options: Options) -> Asked {
-        let server = Server::with(options).await;
+    pub async fn new(options: Options) -> Asked {
+        Asked::at(Server::with(options).await).await
+    }
+
+    pub async fn at(server: Server) -> Asked {
         server.fleet().await;
         let asked = Asked {
-            okta: server.token("okta", "ida", Bearer::Program, &[Scope::Posture]).await,
+            okta: server.token("okta", "ida", Bearer::Program, &[Scope::Posture, Scope::Hooks]).await,
             vpn: server.token("vpn", "nils", Bearer::Program, &[Scope::Posture]).await,
             server,
         };
@@ -67,14 +73,14 @@ impl Asked {
         asked
     }
 
-    async fn apply(&self, policy: &str) {
+    pub async fn apply(&self, policy: &str) {
         let plan = self.server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
         let apply = format!("/api/v1/plans/{}/apply", plan["id"].as_str().unwrap());
         self.server.call(&self.server.admin, "POST", &apply, &[], None).await.ok();
     }
 
     /// Decides all devices, and goes on deciding.
-    async fn evaluate(&self) {
+    pub async fn evaluate(&self) {
         self.server.shell.evaluate().unwrap();
         self.server.shell.settled().await;
     }
@@ -92,7 +98,7 @@ impl Asked {
     }
 
     /// A person with an address who has the device.
-    async fn ada(&self) {
+    pub async fn ada(&self) {
         let said = json!({ "source": "hr", "values": { "email": "ada@acme.example" } });
         self.server.put("/api/v1/people/p1", said).await.ok();
         self.server.put("/api/v1/devices/d1/assignment", json!({ "person": "p1" })).await.ok();
@@ -158,6 +164,11 @@ async fn the_answer_is_signed_and_the_keys_are_there_for_everybody() {
     assert_eq!((&header["alg"], &header["typ"]), (&json!("EdDSA"), &json!(POSTURE_TYPE)));
     assert_eq!(keys["keys"][0]["kid"], header["kid"]);
     assert_eq!(keys["keys"][0]["x"], URL_SAFE_NO_PAD.encode(key.to_bytes()));
+    // And as a library of another language reads it.
+    if let Some(read) = foreign::jwt(&said.signed, &keys, "okta") {
+        assert_eq!(read["header"]["typ"], POSTURE_TYPE);
+        assert_eq!(read["claims"], serde_json::to_value(&claims).unwrap());
+    }
 }
 
 #[tokio::test]

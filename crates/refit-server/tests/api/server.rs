@@ -15,6 +15,7 @@ use refit_server::{
     agents::{self, Agents, Authority, open_key},
     api::{Api, Options, router},
     deliveries::Deliveries,
+    shared_signals::{RsaKey, SharedSignals},
     shell::{Clock, Shell},
 };
 use refit_store::{MemoryStore, Store};
@@ -39,6 +40,7 @@ pub struct Server {
     pub shell: Shell,
     pub agents: Agents,
     pub deliveries: Option<Deliveries>,
+    pub shared_signals: SharedSignals,
     /// Where the server's files are.
     pub folder: tempfile::TempDir,
     pub clock: Arc<SetClock>,
@@ -109,13 +111,19 @@ impl Server {
             own_certificate: true,
         };
         let agents = Agents::new(shell.clone(), authority, open_key(folder.path()).unwrap(), door);
+        let outbound = Outbound::new(private.clone().unwrap_or_default());
+        let place = (folder.path().join("shared-signals"), *shell.head().borrow());
+        let rsa = RsaKey::open(folder.path()).unwrap();
+        let shared_signals = SharedSignals::new(shell.clone(), agents.clone(), outbound, place, rsa);
         let deliveries = private.map(|private| {
             let outbound = Outbound::new(private);
             Deliveries::new(shell.clone(), agents.clone(), outbound, folder.path().join("deliveries"))
         });
-        let options = Options { deliveries: deliveries.clone(), ..options };
+        let signals = Some(shared_signals.clone());
+        let options = Options { deliveries: deliveries.clone(), shared_signals: signals, ..options };
         let router = router(Api::new(shell.clone(), agents.clone(), options));
-        let mut server = Server { router, shell, agents, deliveries, folder, clock, admin: String::new() };
+        let mut server =
+            Server { router, shell, agents, deliveries, shared_signals, folder, clock, admin: String::new() };
         server.admin = server.token("admin", "olga", Bearer::Person, &Scope::ALL).await;
         server
     }

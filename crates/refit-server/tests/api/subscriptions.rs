@@ -15,9 +15,9 @@ use std::{
 };
 
 /// A request that a receiver got.
-struct Got {
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+pub struct Got {
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 impl Got {
@@ -39,7 +39,7 @@ impl Got {
 }
 
 /// A receiver that answers with these statuses, and with the last of them from then on.
-fn receiver(statuses: &'static [u16]) -> (String, Receiver<Got>) {
+pub fn receiver(statuses: &'static [u16]) -> (String, Receiver<Got>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
     let (give, take) = channel();
@@ -78,7 +78,7 @@ fn receiver(statuses: &'static [u16]) -> (String, Receiver<Got>) {
     (host, take)
 }
 
-fn next(receiver: &Receiver<Got>) -> Got {
+pub fn next(receiver: &Receiver<Got>) -> Got {
     receiver.recv_timeout(Duration::from_secs(20)).expect("something is sent")
 }
 

@@ -110,7 +110,7 @@ pub enum TokensCommand {
         #[arg(long)]
         person: bool,
         /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, fleet_lock, posture,
-        /// declarative_management, brake, admin.
+        /// declarative_management, hooks, shared_signals, brake, admin.
         #[arg(long = "scope", value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// How many days it lasts.

@@ -14,10 +14,7 @@ use refit_core::{
         FieldRef, Fields,
         estate::{Estate, Incoming, REFIT, SHRINK_LIMIT, UncoveredValue},
         identity::{Change, RecordId},
-        mapping::{
-            Connector, Maps, Quarantined,
-            document::{PayloadKind, Subject},
-        },
+        mapping::{Connector, Maps, Quarantined, document::PayloadKind},
     },
     policy::{
         diagnostic::{Files, Renderer},
@@ -26,7 +23,6 @@ use refit_core::{
     },
 };
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
@@ -320,7 +316,7 @@ fn take(
     // A list that is not there names nobody, and so says nothing of the others.
     unlisted.retain(|_, unlisted| !refused.contains(&unlisted.records));
     estate.sources.entry(name.clone()).or_default().unlisted = unlisted;
-    match estate.take(incoming, mint) {
+    match estate.take(incoming, RecordId::mint) {
         Err(alarm) => Synced::without(&name, "not_believed", alarm.to_string()),
         Ok(changes) => {
             let state = estate.sources.entry(name.clone()).or_default();
@@ -354,17 +350,6 @@ fn take(
             }
         }
     }
-}
-
-/// The id of a record that was not known: the same wherever it is worked out.
-pub fn mint(record: &RecordId, generation: u32) -> SmolStr {
-    let kind = match record.of {
-        Subject::Device => "device",
-        Subject::Person => "person",
-    };
-    let digest = Sha256::digest(format!("{kind}\n{}\n{}\n{generation}", record.source, record.id));
-    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{hex}", &kind[..1]).into()
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::Stop { .. } | Input::GoOn { .. } => Scope::Brake,
         Input::Agents(input) => agents::scope(input),
         Input::Leases(input) => leases::scope(input),
-        Input::Subscriptions(_) => subscription::SCOPE,
+        Input::Subscriptions(input) => subscription::scope(input),
     };
     if actor.may(scope) { Ok(()) } else { Err(Refusal::Scope(scope)) }
 }

@@ -1,19 +1,16 @@
 //! Devices: which are new, which are one, what sources say of them and who has them.
 
-use super::{Steps, Titles, news, speakers};
+use super::{Readings, Steps, Titles, news, speakers};
 use crate::control::{DeviceRecord, IdentityInput, Input, Installs, Observation, State};
 use crate::facts::estate::{Entity, REFIT, Rules, Told};
 use jiff::Timestamp;
 use refit_model::{DeviceId, PersonId, entry::Plain};
 use smol_str::SmolStr;
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
 pub(super) fn tell(
     state: &State,
-    read: &BTreeSet<&SmolStr>,
+    read: &Readings<'_>,
     entity: &Entity<'_>,
     (rules, titles): (&Rules<'_>, Option<&Titles<'_>>),
     people: &BTreeMap<SmolStr, PersonId>,
@@ -61,7 +58,7 @@ pub(super) fn tell(
 }
 
 /// What follows from what sources say of a device, but for what somebody says who is not read: its agent knows better.
-fn beside_others(told: &Told, record: Option<&DeviceRecord>, read: &BTreeSet<&SmolStr>) -> Told {
+fn beside_others(told: &Told, record: Option<&DeviceRecord>, read: &Readings<'_>) -> Told {
     let mut told = told.clone();
     told.facts.retain(|field, _| {
         let said = record.and_then(|record| record.facts.get(field.to_string().as_str()));

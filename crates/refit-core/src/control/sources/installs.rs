@@ -4,6 +4,7 @@
 //! left out. Of one title that is there more than once the oldest counts, so that a device is never better than it is. Only sources that list all
 //! that is installed are heard: what another one leaves out would look as if it were not there.
 
+use super::Readings;
 use crate::control::{DeviceRecord, InstallEntry, Installs, SlotName, State};
 use crate::facts::{
     FieldRef,
@@ -13,10 +14,7 @@ use crate::facts::{
 use crate::policy::{document::title::System, repository::Repository};
 use refit_model::{TitleId, Version, entry::Plain};
 use smol_str::SmolStr;
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// What names of one kind lead to; `None` where several titles are called so.
 type Named<'r> = BTreeMap<String, Option<&'r TitleId>>;
@@ -113,13 +111,13 @@ impl<'r> Titles<'r> {
         state: &State,
         record: Option<&DeviceRecord>,
         entity: &Entity<'_>,
-        read: &BTreeSet<&SmolStr>,
+        read: &Readings<'_>,
         rules: &Rules<'_>,
     ) -> Option<(SmolStr, Installs)> {
         // What an operating system says of itself keeps nobody from saying what else there is.
         let is_observed = |record: &DeviceRecord| {
             let programs = record.installs.keys().any(|slot| !self.repository.is_system(&slot.title));
-            programs && !read.contains(&record.seen_by)
+            programs && !read.contains_key(&record.seen_by)
         };
         if record.is_some_and(|record| state.speaks_for_itself(record) || is_observed(record)) {
             return None;

@@ -37,8 +37,7 @@ pub fn steps(
     mut reference: impl FnMut() -> SmolStr,
 ) -> Vec<Vec<Input>> {
     // What could never be read takes nothing back: whoever has its name may tell the server by itself, as agents do.
-    let read = estate.sources.iter().filter(|(_, source)| source.read.is_some());
-    let read: BTreeSet<&SmolStr> = read.map(|(name, _)| name).collect();
+    let read: Readings<'_> = estate.sources.iter().filter_map(|(name, source)| Some((name, source.read?))).collect();
     let mut steps = Steps::default();
     let mut homes = BTreeMap::new();
     for person in estate.entities(Subject::Person, rules) {
@@ -50,6 +49,15 @@ pub fn steps(
     }
     let Steps { enrolled, split, people, merged, devices, assigned } = steps;
     [enrolled, split, people, merged, devices, assigned].into_iter().filter(|step| !step.is_empty()).collect()
+}
+
+/// The sources that were read, and when that was.
+type Readings<'e> = BTreeMap<&'e SmolStr, Timestamp>;
+
+/// Whether a source told the server something since it was read, as the hooks of an identity provider do: then it is the reading that is old, and
+/// the next one is held against it.
+fn told_since(read: &Readings<'_>, source: &SmolStr, last: Option<Timestamp>) -> bool {
+    read.get(source).is_some_and(|read| last.is_some_and(|last| last > *read))
 }
 
 /// Inputs, in the order in which they are told.
@@ -95,8 +103,8 @@ fn news(
 fn speakers<'s>(
     told: &'s BTreeMap<SmolStr, Told>,
     reported: impl Iterator<Item = &'s SmolStr>,
-    read: &BTreeSet<&SmolStr>,
+    read: &Readings<'_>,
 ) -> BTreeSet<&'s SmolStr> {
-    let ours = |source: &&SmolStr| *source == REFIT || read.contains(source);
+    let ours = |source: &&SmolStr| *source == REFIT || read.contains_key(source);
     told.keys().chain(reported.filter(ours)).collect()
 }

@@ -1,6 +1,6 @@
 //! People: who is one with whom, and what sources say of them.
 
-use super::{Steps, news, speakers};
+use super::{Readings, Steps, news, speakers, told_since};
 use crate::control::{IdentityInput, Input, PersonRecord, State};
 use crate::facts::estate::{Entity, REFIT};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `homes` gets the id under which the server knows the person.
 pub(super) fn tell(
     state: &State,
-    read: &BTreeSet<&SmolStr>,
+    read: &Readings<'_>,
     entity: &Entity<'_>,
     now: Timestamp,
     reference: &mut impl FnMut() -> SmolStr,
@@ -46,6 +46,9 @@ pub(super) fn tell(
         let known: BTreeMap<SmolStr, &Plain> =
             facts.filter_map(|(field, said)| Some((field.clone(), state.personal.get(said.get(source)?)?))).collect();
         let last = record.and_then(|record| record.reported.get(source)).copied();
+        if told_since(read, source, last) {
+            continue;
+        }
         let told = entity.told.get(source);
         let Some(news) = news(told, &known, last, |field| field.name.clone()) else { continue };
         let observed = match told {
@@ -59,7 +62,7 @@ pub(super) fn tell(
 }
 
 /// The sources that are not read and say something of a person: they told it to the server.
-fn told_by<'r>(record: &'r PersonRecord, read: &BTreeSet<&SmolStr>) -> BTreeSet<&'r SmolStr> {
+fn told_by<'r>(record: &'r PersonRecord, read: &Readings<'_>) -> BTreeSet<&'r SmolStr> {
     let sources = record.facts.values().flat_map(|said| said.keys());
-    sources.filter(|source| *source != REFIT && !read.contains(source)).collect()
+    sources.filter(|source| *source != REFIT && !read.contains_key(source)).collect()
 }

@@ -4,7 +4,8 @@ use crate::facts::mapping::{Key, KeyKind, Record, Said, Strength, document::Subj
 use crate::facts::{FieldRef, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use sha2::{Digest as _, Sha256};
+use smol_str::{SmolStr, format_smolstr};
 use std::fmt;
 
 /// A record, by the source and the id that the source knows it by.
@@ -22,6 +23,20 @@ pub struct RecordId {
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.source, self.id)
+    }
+}
+
+impl RecordId {
+    /// The id of Refit's own for a record that was not known: the same wherever it is worked out. `generation` counts how often a record of
+    /// that id was another thing before.
+    pub fn mint(&self, generation: u32) -> SmolStr {
+        let kind = match self.of {
+            Subject::Device => "device",
+            Subject::Person => "person",
+        };
+        let digest = Sha256::digest(format!("{kind}\n{}\n{}\n{generation}", self.source, self.id));
+        let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format_smolstr!("{}-{hex}", &kind[..1])
     }
 }
 

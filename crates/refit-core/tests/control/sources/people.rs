@@ -100,3 +100,36 @@ fn who_is_in_no_list_of_those_on_call_is_known_not_to_be_on_call() {
         (vec!["pager: true".into()], vec!["refit: false".into()])
     );
 }
+
+#[test]
+fn what_a_source_told_by_an_event_counts_more_than_an_older_reading_and_less_than_a_newer_one() {
+    let mut company = Company::new();
+    let ada = |employment: &str| {
+        let keys = [(KeyKind::Email, "ada@acme.example")];
+        record(Subject::Person, "1", &keys, &[("person.employment", employment), ("person.email", "ada@acme.example")])
+    };
+    company.reads("okta", vec![ada("active")]);
+    let employment = |company: &Company| {
+        let said = company.shell.state.people.get(&PersonId::new("1-0"))?.facts.get("employment")?.get("okta")?;
+        company.shell.state.personal.get(said).map(ToString::to_string)
+    };
+    assert_eq!(employment(&company).as_deref(), Some("active"));
+    // The provider's hook tells that the account was switched off.
+    company.hours(1);
+    company.references += 1;
+    let left = (SmolStr::new(format!("ref-{}", company.references)), Plain::Text("left".into()));
+    company.shell.tell(Input::ObservePerson {
+        person: PersonId::new("1-0"),
+        source: "okta".into(),
+        observed: company.shell.now,
+        values: BTreeMap::from([("employment".into(), Some(left))]),
+    });
+    // Something else is read, and what was read of the provider before is held against the log: it takes nothing back.
+    company.hours(1);
+    company.reads("hr", Vec::new());
+    assert_eq!(employment(&company).as_deref(), Some("left"));
+    // It is read again, and says what is so by now.
+    company.hours(1);
+    company.reads("okta", vec![ada("active")]);
+    assert_eq!(employment(&company).as_deref(), Some("active"));
+}

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// What a source's record of a person is.
-pub(super) struct Resource {
+pub(in super::super) struct Resource {
     /// The person.
     pub person: PersonId,
     /// The resource's id: that of the person, or of one who was merged into that person, where the provider was given that one.
@@ -27,7 +27,7 @@ pub(super) struct Resource {
 }
 
 /// The resource of a person in a source.
-pub(super) fn resource(state: &State, source: &str, person: &PersonId) -> Option<Resource> {
+pub(in super::super) fn resource(state: &State, source: &str, person: &PersonId) -> Option<Resource> {
     let record = state.people.get(person)?;
     let said = read(state, record, source)?;
     let all = state.groups.get(source);
@@ -77,12 +77,12 @@ struct Keys {
 
 impl Directory {
     /// The person of that name in a source.
-    pub(super) fn named(&self, state: &State, source: &SmolStr, name: &str) -> Option<PersonId> {
+    pub(in super::super) fn named(&self, state: &State, source: &SmolStr, name: &str) -> Option<PersonId> {
         self.with(state, |index| index.named.get(&(source.clone(), name.to_lowercase())).cloned())
     }
 
     /// The people with an address, in the order of their ids; those who have given it up are among them.
-    pub(super) fn with_address(&self, state: &State, address: &str) -> Vec<PersonId> {
+    pub(in super::super) fn with_address(&self, state: &State, address: &str) -> Vec<PersonId> {
         self.with(state, |index| index.addresses.get(&address.to_lowercase()).into_iter().flatten().cloned().collect())
     }
 

@@ -27,7 +27,7 @@ mod person;
 mod schema;
 mod users;
 
-pub(super) use directory::Directory;
+pub(super) use directory::{Directory, resource};
 
 use super::{
     Api,
@@ -88,8 +88,7 @@ impl FromRequestParts<Api> for Asking {
         let path = axum::extract::Path::<HashMap<String, String>>::from_request_parts(parts, api).await;
         let axum::extract::Path(mut path) = path.map_err(|_| Refused::not_found("this path is no UTF-8"))?;
         let source = path.remove("source").unwrap_or_default();
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
-        if source.is_empty() || source.len() > 64 || !source.chars().all(fits) {
+        if !super::names_source(&source) {
             return Err(Refused::not_found(
                 "the path begins with `/scim/SOURCE/v2`: a source is named with up to 64 small letters, digits, `-`, `_` and `.`",
             ));

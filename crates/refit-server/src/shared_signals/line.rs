@@ -1,0 +1,277 @@
+//! What is remembered of one stream: which devices its receiver takes for what, and what it has not been sent yet.
+
+use jiff::{SignedDuration, Timestamp};
+use refit_core::{
+    control::{DeviceRecord, DeviceSet, State},
+    decide::Compliance,
+    delivery::{PATIENCE, delay},
+};
+use refit_model::DeviceId;
+use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
+use std::collections::{BTreeSet, VecDeque};
+
+/// How many tokens wait at most. What else has changed is remembered as devices to look at, and costs next to nothing.
+const WAITING_MOST: usize = 1_000;
+/// How many refusals are kept; the oldest go first.
+const REFUSED_MOST: usize = 100;
+/// How long a receiver waits between two verifications.
+pub(crate) const VERIFY_EVERY: SignedDuration = SignedDuration::from_secs(30);
+
+/// One stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// The entry of the log up to which was looked.
+    pub after: u64,
+    /// When that last changed how any device stands.
+    changed: Timestamp,
+    /// The devices that the receiver takes for not compliant.
+    failing: DeviceSet,
+    /// Devices that may stand otherwise than the receiver was told.
+    look: DeviceSet,
+    /// What it has not taken yet, in order.
+    waiting: VecDeque<Waiting>,
+    /// How many attempts in a row have failed.
+    failures: u32,
+    /// When it may be tried again.
+    next: Option<Timestamp>,
+    /// What it did not take for good.
+    refused: VecDeque<Refused>,
+    /// When it was last verified, and how often.
+    verified: Option<(Timestamp, u64)>,
+    /// Whether attempts are under way. Whoever starts anew knows of none.
+    #[serde(skip)]
+    busy: bool,
+}
+
+/// A token that waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// Its id: receivers take each once.
+    pub jti: SmolStr,
+    /// When what it says happened.
+    pub at: Timestamp,
+    /// When it was first tried.
+    pub first: Option<Timestamp>,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What a token says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Said {
+    /// A device complies, or does so no longer.
+    Complies(DeviceId, bool),
+    /// What the receiver asked for to see that the stream works.
+    Verification(Option<String>),
+}
+
+/// A token that was not taken for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    pub jti: SmolStr,
+    pub at: Timestamp,
+    pub why: SmolStr,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was taken.
+    Taken,
+    /// It will never be taken.
+    Refused(SmolStr),
+    /// It may be taken later.
+    Failed(SmolStr, Option<SignedDuration>),
+}
+
+/// Whether anything is overdue on a device, as it was noted last.
+fn fails(record: &DeviceRecord) -> bool {
+    record.stands.iter().any(|(_, stands)| stands.compliance == Compliance::Overdue)
+}
+
+impl Line {
+    /// A stream that begins now: what is so already is not told.
+    pub fn new(state: &State) -> Line {
+        Line {
+            after: state.seq,
+            changed: state.clock,
+            failing: state.managed().filter(|record| fails(record)).map(|record| record.index).collect(),
+            look: DeviceSet::default(),
+            waiting: VecDeque::new(),
+            failures: 0,
+            next: None,
+            refused: VecDeque::new(),
+            verified: None,
+            busy: false,
+        }
+    }
+
+    /// The log ends at `head`: what was looked at beyond it is of a log that is no more, and each device may stand otherwise.
+    pub fn rewind(&mut self, state: &State, head: u64) {
+        if self.after > head {
+            self.after = head;
+            self.look = state.managed().map(|record| record.index).collect();
+        }
+    }
+
+    /// Notes devices that may stand otherwise, up to an entry of the log.
+    pub fn note(&mut self, devices: &DeviceSet, changed: Option<Timestamp>, after: u64) {
+        self.look = DeviceSet::union([&self.look, devices].into_iter());
+        self.changed = changed.unwrap_or(self.changed).max(self.changed);
+        self.after = self.after.max(after);
+    }
+
+    /// Holds what was noted against what the receiver was told, as far as there is room. `wanted` says of whom it is told at all. Whether anything is
+    /// new.
+    pub fn fill(&mut self, state: &State, wanted: impl Fn(&DeviceRecord) -> bool) -> bool {
+        let before = self.waiting.len();
+        while self.waiting.len() < WAITING_MOST {
+            let Some(index) = self.look.iter().next() else { break };
+            self.look.remove(index);
+            let record = state.by_index.get(index as usize).and_then(|id| state.device_now(id));
+            let Some(record) = record.filter(|record| record.index == index) else {
+                // It is managed no longer: nobody knows, and the receiver forgets it in its own time.
+                self.failing.remove(index);
+                continue;
+            };
+            let fails = fails(record);
+            if fails == self.failing.contains(index) {
+                continue;
+            }
+            match fails {
+                true => self.failing.insert(index),
+                false => self.failing.remove(index),
+            }
+            if wanted(record) {
+                // The number of an entry is given again after a backup came back, and its time is not.
+                let jti = format_smolstr!("{}-{index}-{:x}", self.after, self.changed.as_nanosecond());
+                let said = Said::Complies(record.id.clone(), !fails);
+                self.waiting.push_back(Waiting { jti, at: self.changed, first: None, said });
+            }
+        }
+        self.waiting.len() > before
+    }
+
+    /// Whether there is more to look at, and room for it.
+    pub fn has_more(&self) -> bool {
+        !self.look.is_empty() && self.waiting.len() < WAITING_MOST
+    }
+
+    /// Nothing is sent of what has been so far: the stream is off.
+    pub fn skip(&mut self, head: u64) -> bool {
+        let changes = self.after != head || !self.waiting.is_empty() || !self.look.is_empty();
+        self.after = head;
+        self.waiting.clear();
+        // What changes meanwhile is not told; what the receiver takes a device for is looked at when it changes the next time.
+        self.look = DeviceSet::default();
+        changes
+    }
+
+    /// The receiver wants to see that the stream works; how long it has to wait, where it asks too often.
+    pub fn verify(&mut self, state: Option<String>, now: Timestamp) -> Result<(), SignedDuration> {
+        let again = self.verified.map(|(last, _)| VERIFY_EVERY - now.duration_since(last));
+        if let Some(wait) = again.filter(|wait| wait.is_positive()) {
+            return Err(wait);
+        }
+        let number = self.verified.map_or(1, |(_, number)| number + 1);
+        self.verified = Some((now, number));
+        let jti = format_smolstr!("verification-{number}-{:x}", now.as_nanosecond());
+        self.waiting.push_back(Waiting { jti, at: now, first: None, said: Said::Verification(state) });
+        Ok(())
+    }
+
+    /// What waits, in order, at most so much.
+    pub fn waiting(&self, most: usize) -> Vec<Waiting> {
+        self.waiting.iter().take(most).cloned().collect()
+    }
+
+    /// How much waits.
+    pub fn waits(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Failures in a row, and what was refused for good.
+    pub fn troubles(&self) -> (u32, &VecDeque<Refused>) {
+        (self.failures, &self.refused)
+    }
+
+    /// What to push now, at most so much: in order, and of each device one. It is under way until [`Line::ended`] says how that went.
+    pub fn due(&mut self, now: Timestamp, most: usize) -> Vec<Waiting> {
+        if self.busy || self.next.is_some_and(|next| next > now) {
+            return Vec::new();
+        }
+        let mut devices = BTreeSet::new();
+        let mut due = Vec::new();
+        // One that fails is alone the next time.
+        let most = if self.failures > 0 { 1 } else { most };
+        for waiting in &mut self.waiting {
+            let is_next = match &waiting.said {
+                Said::Complies(device, _) => devices.insert(device.clone()),
+                Said::Verification(_) => true,
+            };
+            if due.len() == most || !is_next {
+                break;
+            }
+            waiting.first.get_or_insert(now);
+            due.push(waiting.clone());
+        }
+        self.busy = !due.is_empty();
+        due
+    }
+
+    /// When there is something to push, where nothing happens.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        (!self.busy && !self.waiting.is_empty()).then(|| self.next.unwrap_or(now))
+    }
+
+    /// Takes how attempts ended. `name` is the stream's.
+    pub fn ended(&mut self, name: &str, ended: Vec<(SmolStr, Ended)>, now: Timestamp) {
+        self.busy = false;
+        let mut failed = None;
+        for (jti, ended) in ended {
+            match ended {
+                Ended::Taken => self.waiting.retain(|waiting| waiting.jti != jti),
+                Ended::Refused(why) => self.refuse(&jti, why, now),
+                Ended::Failed(why, wait) => {
+                    let first =
+                        self.waiting.iter().find(|waiting| waiting.jti == jti).and_then(|waiting| waiting.first);
+                    if first.is_some_and(|first| now.duration_since(first) > PATIENCE) {
+                        self.refuse(&jti, format_smolstr!("it was given up after three days: {why}"), now);
+                    }
+                    failed = Some((jti, wait.unwrap_or_default()));
+                }
+            }
+        }
+        let Some((jti, wait)) = failed else {
+            (self.failures, self.next) = (0, None);
+            return;
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.next = now.checked_add(delay(name, &jti, self.failures).max(wait)).ok();
+    }
+
+    /// The receiver has taken these.
+    pub fn taken(&mut self, jtis: &BTreeSet<SmolStr>) {
+        self.waiting.retain(|waiting| !jtis.contains(&waiting.jti));
+    }
+
+    /// The receiver will never take this one.
+    pub fn refuse(&mut self, jti: &SmolStr, why: SmolStr, now: Timestamp) {
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.jti != *jti);
+        if self.waiting.len() == before {
+            return;
+        }
+        self.refused.push_back(Refused { jti: jti.clone(), at: now, why });
+        while self.refused.len() > REFUSED_MOST {
+            self.refused.pop_front();
+        }
+    }
+
+    /// Another receiver, or one that is there again: it is tried at once.
+    pub fn resume(&mut self) {
+        (self.failures, self.next) = (0, None);
+    }
+}
