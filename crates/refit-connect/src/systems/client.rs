@@ -257,8 +257,7 @@ impl Client {
         let announced = header("content-length").and_then(|length| length.parse::<u64>().ok());
         let (mut body, mut reader) = (Vec::new(), response.into_body().into_reader().take(LARGEST + 1));
         reader.read_to_end(&mut body).map_err(|error| network_failure(ureq::Error::from(error)))?;
-        let not_understood =
-            |why: String| Failure::new(AskError::NotUnderstood { url: shown(url), why }, Again::Never);
+        let not_understood = |why: String| Failure::new(AskError::NotUnderstood { url: shown(url), why }, Again::Never);
         let too_large =
             || not_understood(format!("a page is larger than {} MiB: ask for fewer records at once", LARGEST >> 20));
         if body.len() as u64 > LARGEST {
