@@ -62,7 +62,7 @@ fn beside_others(told: &Told, record: Option<&DeviceRecord>, read: &Readings<'_>
     let mut told = told.clone();
     told.facts.retain(|field, _| {
         let said = record.and_then(|record| record.facts.get(field.to_string().as_str()));
-        !said.is_some_and(|said| said.keys().any(|source| source != REFIT && !read.contains(source)))
+        !said.is_some_and(|said| said.keys().any(|source| source != REFIT && !read.contains_key(source)))
     });
     told
 }
