@@ -98,7 +98,7 @@ impl Client {
             let count = page(&response.body).map_err(|why| AskError::Stopped { url: shown(url), why })?;
             // A system that does not know the parameter of its pages gives the first one for ever.
             if count > 0 && !bodies.insert(fingerprint(&response.body)) {
-                let why = "the page is the same as one before it: does the system know the parameter of its pages?"
+                let why = "the page is one that was read already: does the system know the parameter of its pages?"
                     .to_owned();
                 return Err(AskError::NotUnderstood { url: shown(url), why });
             }

@@ -61,6 +61,7 @@ fn said(connector: &Connector, payload: &[u8]) -> String {
             SetAside::Field(field) => field.to_string(),
             SetAside::Install => "an install".to_owned(),
             SetAside::Relation => "a relation".to_owned(),
+            SetAside::Value => "a value".to_owned(),
         };
         let _ = writeln!(text, "  set aside {} {what}: {}", aside.at, aside.why);
     }

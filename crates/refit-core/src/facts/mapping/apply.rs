@@ -63,7 +63,18 @@ fn read_for(
         .collect();
     let reads = connector.document.reads;
     let text = payload::text(reads, bytes);
-    let payload = payload::parse(reads, bytes, &text)?;
+    let tamed;
+    let mut left_out = Vec::new();
+    let payload = match payload::parse(reads, bytes, &text) {
+        Ok(payload) => payload,
+        Err(unreadable) => match payload::tamed(reads, &text) {
+            None => return Err(unreadable),
+            Some(found) => {
+                (tamed, left_out) = found;
+                payload::parse(reads, bytes, &tamed).map_err(|_| unreadable)?
+            }
+        },
+    };
     let mut reader = Reader {
         payload: &payload,
         maps,
@@ -80,6 +91,10 @@ fn read_for(
             why: why.clone(),
             sensitive: false,
         });
+    }
+    for (at, why) in left_out {
+        let (what, why) = (SetAside::Value, why.to_owned());
+        reader.reading.quarantined.push(Quarantined { records: None, at, what, why, sensitive: false });
     }
     let mut led_somewhere = false;
     let mut pointers: Vec<&str> = Vec::new();

@@ -2,6 +2,7 @@
 
 mod encoding;
 mod property_list;
+mod tamed;
 
 pub use encoding::decoded;
 
@@ -64,6 +65,14 @@ impl Payload<'_> {
 /// The text of a payload; a property list has its own reader.
 pub(super) fn text(kind: PayloadKind, bytes: &[u8]) -> Cow<'_, str> {
     if kind == PayloadKind::Plist { Cow::Borrowed("") } else { decoded(kind, bytes) }
+}
+
+/// The text of a payload that can't be read as it is, where it can be without some of its values; with what was left out.
+pub(super) fn tamed(kind: PayloadKind, text: &str) -> Option<(String, Vec<tamed::LeftOut>)> {
+    match kind {
+        PayloadKind::HttpJson | PayloadKind::Graphql | PayloadKind::Json | PayloadKind::Sql => tamed::tamed(text),
+        PayloadKind::Csv | PayloadKind::Ndjson | PayloadKind::Plist => None,
+    }
 }
 
 /// Reads a payload. `text` is that of `bytes`, so that what is read can borrow from it.

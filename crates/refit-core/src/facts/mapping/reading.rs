@@ -156,6 +156,8 @@ pub enum SetAside {
     Install,
     /// One relation of it.
     Relation,
+    /// A value of the payload that no reader takes, wherever it is; it is read as null.
+    Value,
 }
 
 /// A value that no map covers.

@@ -32,6 +32,7 @@ pub fn reading(reading: &Reading, purposes: &BTreeMap<FieldRef, SmolStr>, most: 
                 SetAside::Field(field) => field.to_string(),
                 SetAside::Install => "an install".to_owned(),
                 SetAside::Relation => "a relation".to_owned(),
+                SetAside::Value => "a value".to_owned(),
             };
             let kept = if set_aside.sensitive { paint(FAINT, KEPT_NOWHERE) } else { String::new() };
             let _ = writeln!(text, "  {at}  {}  {}{kept}", paint(HEADING, what), set_aside.why);

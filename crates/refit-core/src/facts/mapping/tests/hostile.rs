@@ -124,3 +124,27 @@ fn a_table_is_read_however_a_spreadsheet_writes_it() {
     let twice = read(&connector, "sep=,\nId,Name,id\n1,a,2\n", &Maps::new()).unwrap_err();
     assert_eq!((twice.message.as_str(), twice.span), ("a column twice", Some(6..16)));
 }
+
+#[test]
+fn a_value_that_no_reader_takes_costs_no_record() {
+    let connector = connector(DEVICES);
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let payload = format!(
+        "{{\"devices\": [{{\"id\": 1, \"name\": \"a\", \"tags\": {deep}}}, {{\"id\": 2, \"at\": 1e999}}, {{\"id\": 3, \"name\": \"x\u{0}y\"}}, \
+         {{\"id\": 4, \"name\": \"half \\ud83d\", \"at\": NaN}}]}}\u{0}"
+    );
+    let reading = read(&connector, &payload, &Maps::new()).unwrap();
+    let (ids, aside) = said(&reading);
+    assert_eq!(ids, ["1", "2", "3", "4"], "{aside:#?}");
+    assert_eq!(
+        aside,
+        [
+            "/devices/0/tags/0/0/0/… it is nested too deep",
+            "/devices/1/at the number is too large",
+            "/devices/3/at it is no number",
+            "/devices/2/name \"x\\0y\" identifies nothing: it has signs in it that nobody writes",
+            "/devices/2/name a text is needed, and this has signs in it that nobody writes: \"x\\0y\"",
+        ]
+    );
+    assert!(read(&connector, "{\"devices\": [{\"id\": 1e999}, nonsense]}", &Maps::new()).is_err());
+}
