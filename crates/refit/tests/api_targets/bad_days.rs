@@ -38,7 +38,7 @@ fn who_asks_too_much_waits_as_long_as_is_asked() {
 fn what_was_made_and_not_answered_is_not_made_again() {
     let company = Company::new(WINDOWS, TARGET);
     company.graph().kept.bad_day("POST", GROUPS, Do::LoseAnswer);
-    company.graph().kept.bad_day("POST", RINGS, Do::DoAndSay(500));
+    company.graph().kept.bad_day("POST", RINGS, Do::AnswerWith(500));
     // This one was not made.
     company.graph().kept.bad_day("POST", FEATURES, Do::Refuse(500, Some(0)));
     company.apply("canary");

@@ -75,7 +75,7 @@ impl Graph {
                 let _ = self.carried_out(asked);
                 return Answer::Nothing;
             }
-            Some(Trouble { then: Do::DoAndSay(status), .. }) => {
+            Some(Trouble { then: Do::AnswerWith(status), .. }) => {
                 let _ = self.carried_out(asked);
                 return answered(status, Some(0));
             }

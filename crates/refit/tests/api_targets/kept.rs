@@ -32,7 +32,7 @@ pub enum Do {
     /// It is done, and nothing is answered.
     LoseAnswer,
     /// It is done, and the answer has this status.
-    DoAndSay(u16),
+    AnswerWith(u16),
     /// Somebody else is quicker.
     ChangeFirst(fn(&mut Kept)),
 }
