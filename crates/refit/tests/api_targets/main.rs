@@ -11,6 +11,7 @@ mod bad_days;
 mod company;
 mod graph;
 mod hands;
+mod jamf;
 mod kept;
 mod okta;
 mod refusals;

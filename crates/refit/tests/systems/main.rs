@@ -10,7 +10,6 @@ mod changes;
 mod files;
 mod graph;
 mod guide;
-mod jamf;
 mod okta;
 #[cfg(unix)]
 mod prism;

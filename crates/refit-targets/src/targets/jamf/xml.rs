@@ -1,7 +1,7 @@
 //! XML as the Classic API takes it: a list has an element for each item, which is called by the singular.
 
 use serde_json::Value;
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// A document with one outermost element.
 pub(super) fn document(name: &str, value: &Value) -> String {
@@ -15,7 +15,8 @@ fn element(name: &str, value: &Value, depth: usize, text: &mut String) {
     let _ = match value {
         Value::Object(fields) => {
             let _ = writeln!(text, "{indent}<{name}>");
-            for (inner, value) in fields {
+            // In one order, whatever the map keeps.
+            for (inner, value) in fields.iter().collect::<BTreeMap<_, _>>() {
                 element(inner, value, depth + 1, text);
             }
             writeln!(text, "{indent}</{name}>")
