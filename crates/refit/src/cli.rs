@@ -8,6 +8,7 @@ mod import;
 mod keys;
 mod rollouts;
 mod serve;
+mod shadow;
 mod source;
 mod sources;
 mod world;
@@ -20,6 +21,7 @@ pub use import::*;
 pub use keys::*;
 pub use rollouts::*;
 pub use serve::*;
+pub use shadow::*;
 pub use source::*;
 pub use sources::*;
 pub use world::*;
@@ -150,6 +152,8 @@ pub enum Command {
     /// Erase what a server keeps of a person.
     #[command(subcommand)]
     People(PeopleCommand),
+    /// List where another tool, which still does the work, and the policies differ, by its own report.
+    Shadow(ShadowArgs),
     /// Print what other systems have as policy.
     #[command(subcommand)]
     Import(ImportCommand),
@@ -211,7 +215,7 @@ impl Command {
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
-            Command::Query(_) | Command::Compile(_) => false,
+            Command::Query(_) | Command::Compile(_) | Command::Shadow(_) => false,
             Command::Source(_) | Command::Sources(_) | Command::Fleet(_) | Command::Import(_) => false,
             Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,

@@ -76,6 +76,8 @@ struct Assigned {
     from: String,
     /// The devices, besides that they run Windows; nothing where that is all of them.
     who: Vec<String>,
+    /// Whether it is for everybody but some.
+    everybody: bool,
 }
 
 /// The documents that objects of Graph's come to: single ones, lists, and the assignments of each by themselves. `today` is when exceptions
@@ -113,19 +115,20 @@ pub fn import(values: &[(String, Value)], titles: &Titles, today: civil::Date) -
         }
         let all: Vec<Value> = object["assignments"].as_array().cloned().unwrap_or_default();
         let all = [all, assignments.remove(&id).unwrap_or_default()].concat();
-        let Some(who) = who(&all, &from, &mut imported) else {
+        let Some((who, everybody)) = who(&all, &from, &mut imported) else {
             imported.leave_out(&from, "assignments", "it is assigned to nobody");
             continue;
         };
-        let assigned = Assigned { object, from, who };
+        let assigned = Assigned { object, from, who, everybody };
         if kind == RING { rings.push(assigned) } else { pins.push(assigned) }
     }
     if assignments.values().any(|list| !list.is_empty()) {
         imported.leave_out("assignments", "", "some belong to objects that were not handed in");
     }
-    // In the order of names: what is handed in first does not matter.
-    rings.sort_by(|a, b| a.from.cmp(&b.from));
-    pins.sort_by(|a, b| a.from.cmp(&b.from));
+    // Those for groups come before those for everybody, and else names decide: what is handed in first does not matter.
+    let order = |one: &Assigned| (one.everybody, one.from.clone());
+    rings.sort_by_key(order);
+    pins.sort_by_key(order);
     Writer { titles, today, names: Names::new(titles), priority: priorities(&rings, &pins), imported }
         .write(&rings, &pins)
 }
@@ -172,8 +175,8 @@ fn policy_of(assignment: &Value, context: &str) -> Option<String> {
     by_context.or(by_id).map(str::to_owned)
 }
 
-/// Who is meant by assignments; `None` where that is nobody.
-fn who(assignments: &[Value], from: &str, imported: &mut Imported) -> Option<Vec<String>> {
+/// Who is meant by assignments, and whether that is everybody but some; `None` where it is nobody.
+fn who(assignments: &[Value], from: &str, imported: &mut Imported) -> Option<(Vec<String>, bool)> {
     let (mut included, mut excluded) = (Vec::new(), Vec::new());
     let mut everybody = false;
     for assignment in assignments {
@@ -215,7 +218,7 @@ fn who(assignments: &[Value], from: &str, imported: &mut Imported) -> Option<Vec
     if who.iter().any(|condition| condition.contains(FIELD)) {
         imported.field(FIELD, "list", "the ids of the Entra groups that the device, or its person, is a member of");
     }
-    Some(who)
+    Some((who, everybody))
 }
 
 /// How many policies at most have to be told apart.
@@ -250,7 +253,7 @@ impl Writer<'_> {
             }
         }
         if rings.len() > 1 {
-            let why = "of several rings that a device is in Intune reports a conflict: here the first by name counts";
+            let why = "of several rings that a device is in Intune reports a conflict: here one for a group counts before one for everybody, then the first by name";
             self.imported.leave_out("update rings", "assignments", why);
         }
         for ring in rings {
@@ -274,7 +277,7 @@ impl Writer<'_> {
         for (pin, known) in &read {
             self.pinned(None, pin, known);
         }
-        self.imported
+        self.imported.settle(self.titles)
     }
 
     fn priority(&mut self) -> i64 {

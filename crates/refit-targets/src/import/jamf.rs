@@ -99,7 +99,7 @@ pub fn import(values: &[(String, Value)], titles: &Titles) -> Imported {
         let after = ready.iter().skip(index + 1).filter(|(other, ..)| other == title).count();
         write(title, from, whom, patch, after, &mut names, &mut imported);
     }
-    imported
+    imported.settle(titles)
 }
 
 /// The objects of a list, or one by itself.

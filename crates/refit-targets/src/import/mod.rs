@@ -17,8 +17,16 @@ pub mod munki;
 pub use document::{Document, Entry};
 
 use document::{flow, visible};
-use jiff::civil::Date;
-use refit_core::policy::{document::title::System, repository::Title, resolve::Titles};
+use jiff::{Timestamp, civil::Date};
+use refit_core::policy::{
+    check::{CheckWorld, check},
+    diagnostic::{Files, Place},
+    document::title::System,
+    load::load,
+    repository::Title,
+    resolve::{Titles, resolve},
+    syntax::Limits,
+};
 use refit_model::{Scheme, TitleId, Version, VersionRange};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -103,6 +111,50 @@ impl Imported {
 
     fn field(&mut self, name: &str, kind: &'static str, what: &'static str) {
         self.fields.insert(name.to_owned(), Field { kind, what });
+    }
+
+    /// Takes out what never counts: two of the other system's objects may be for the same devices, and there only the first does anything.
+    fn settle(mut self, titles: &Titles) -> Imported {
+        // Each round takes out one layer; what is left after that is for `refit check` to say.
+        for _ in 0..4 {
+            let idle = self.idle(titles);
+            if idle.is_empty() {
+                break;
+            }
+            let mut index = 0;
+            let mut names = Vec::new();
+            self.documents.retain(|document| {
+                let stays = !idle.contains(&index);
+                index += 1;
+                if !stays {
+                    names.push(document.name().to_owned());
+                }
+                stays
+            });
+            for name in names {
+                self.leave_out(&name, "", "others come before it wherever it applies: it would change nothing");
+            }
+        }
+        self
+    }
+
+    /// The places of documents that change nothing, as `refit check` finds them.
+    fn idle(&self, titles: &Titles) -> BTreeSet<usize> {
+        const CODES: [&str; 2] = ["policy/never-decides", "policy/changes-nothing"];
+        let limits = Limits::default();
+        let mut files = Files::default();
+        let text = self.yaml(Some("imported"));
+        if files.add("imported.yaml", text.as_bytes(), &limits).is_err() {
+            return BTreeSet::new();
+        }
+        let (documents, _) = load(&files, &limits);
+        let (repository, _) = resolve(&documents, &files, titles);
+        // Nothing that is asked here depends on the time.
+        let found = check(&documents, &files, &repository, &CheckWorld::default(), Timestamp::UNIX_EPOCH);
+        let places = found.iter().filter(|it| CODES.contains(&it.code)).filter_map(|it| it.place.as_ref());
+        // The organisation is the first document.
+        let number = |place: &Place| text.get(..place.span.start)?.matches("\n---\n").count().checked_sub(1);
+        places.filter_map(number).collect()
     }
 
     /// Whether it says anything.
@@ -216,7 +268,7 @@ impl<'t> Names<'t> {
             number += 1;
             id = format!("{short}-{number}");
         }
-        let document = Document::new("title", &id, format!("the catalog has no title that {} calls {name}", system.1))
+        let document = Document::new("title", &id, &format!("the catalog has no title that {} calls {name}", system.1))
             .with("name", json!(shown), "")
             .with("identifiers", json!({ (system.1): [name] }), "")
             .with("moved_by", json!({ "macos": "target" }), "");

@@ -9,6 +9,7 @@ use crate::object::Source;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use refit_core::{
     decide::{Compliance, Decision, Goal, Held, PassedOver, PolicyVerdict, ReleaseVerdict, decide_title},
+    facts::{FieldRef, Value},
     policy::{
         document::{policy::Mode, scalars::When},
         repository::{Origin, Repository},
@@ -464,12 +465,12 @@ pub struct Devices {
 impl Devices {
     /// Adds a device under its names.
     pub fn add(&mut self, device: &Device) {
-        let facts = ["device.serial", "device.hostname"].into_iter().filter_map(|field| {
-            let field = field.parse().ok()?;
-            match &device.facts.get(&field)?.value {
-                refit_core::facts::Value::Text(text) => Some(text.clone()),
-                _ => None,
-            }
+        let fields =
+            ["device.serial", "device.hostname"].into_iter().filter_map(|field| field.parse::<FieldRef>().ok());
+        let fields: Vec<FieldRef> = fields.collect();
+        let facts = fields.iter().flat_map(|field| device.facts.said(field)).filter_map(|fact| match &fact.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
         });
         for name in facts.chain([SmolStr::new(device.id.as_str())]) {
             let name = name.to_lowercase();

@@ -21,8 +21,10 @@ enum Archive {
     Security,
 }
 
-/// Packages, with their versions from the oldest on, the archive of each, and the day on which it came out.
-const PACKAGES: [(&str, &[(&str, Archive, &str)]); 7] = [
+/// A package, with its versions from the oldest on, the archive of each, and when it came out.
+type Package = (&'static str, &'static [(&'static str, Archive, &'static str)]);
+
+const PACKAGES: [Package; 7] = [
     (
         "openssl",
         &[("3.0.14-1", Archive::Base, "2026-02-01T10:00:00Z"), ("3.0.15-1", Archive::Security, "2026-11-20T14:30:00Z")],
@@ -99,7 +101,8 @@ fn is_match(expression: &str, name: &str) -> bool {
 }
 
 impl Configuration {
-    /// The version that a package is upgraded to: apt's candidate, where it comes from an allowed origin.
+    /// The version that a package is upgraded to: apt's candidate, where it comes from an allowed origin. And since when there has been
+    /// something to upgrade to: a machine that runs would have had the first version that it lacks by then.
     fn goes_to(&self, name: &str, installed: usize) -> Option<(&'static str, Timestamp)> {
         let (_, versions) = PACKAGES.iter().find(|(package, _)| *package == name)?;
         if self.blacklist.iter().any(|expression| is_match(expression, name)) {
@@ -113,9 +116,13 @@ impl Configuration {
                 && pinned.is_none_or(|(_, pinned)| pinned == version)
         })?;
         let (number, (version, _, published)) = candidate;
+        let lacks = |(place, (version, archive, _)): &(usize, &(&str, Archive, &str))| {
+            *place > installed && allowed(*archive) && pinned.is_none_or(|(_, pinned)| pinned == version)
+        };
+        let first = versions.iter().enumerate().find(lacks).map_or(published, |(_, (_, _, published))| published);
         // A priority above 1000 goes down as well.
         let moves = if pinned.is_some() { number != installed } else { number > installed };
-        moves.then(|| (*version, published.parse().unwrap()))
+        moves.then(|| (*version, first.parse().unwrap()))
     }
 
     /// How long an update may have been offered at the most when it is installed, whenever it came and whenever the last run was: looked

@@ -17,12 +17,12 @@ const SHOP_FLOOR: &str = "9b000000-0000-4000-8000-00000000000c";
 
 /// Quality updates by version, as they came out.
 const UPDATES: [(&str, &str, &str); 6] = [
-    ("24H2", "10.0.26100.6500", "2026-09-08T17:00:00Z"),
-    ("24H2", "10.0.26100.6900", "2026-10-13T17:00:00Z"),
-    ("24H2", "10.0.26100.7200", "2026-11-10T18:00:00Z"),
     ("25H2", "10.0.26200.6500", "2026-09-08T17:00:00Z"),
     ("25H2", "10.0.26200.6900", "2026-10-13T17:00:00Z"),
     ("25H2", "10.0.26200.7200", "2026-11-10T18:00:00Z"),
+    ("26H1", "10.0.28000.6500", "2026-09-08T17:00:00Z"),
+    ("26H1", "10.0.28000.6900", "2026-10-13T17:00:00Z"),
+    ("26H1", "10.0.28000.7200", "2026-11-10T18:00:00Z"),
 ];
 
 /// What a ring says: days of deferral, and of the deadlines.
@@ -56,8 +56,8 @@ struct Offered {
 }
 
 fn offered(ring: &Ring, pinned: bool, installed: (&str, &str)) -> Offered {
-    let goes_on = pinned && installed.0 == "24H2";
-    let branch = if goes_on { "25H2" } else { installed.0 };
+    let goes_on = pinned && installed.0 == "25H2";
+    let branch = if goes_on { "26H1" } else { installed.0 };
     let known: Vec<(&str, Timestamp)> = UPDATES
         .iter()
         .filter(|(of, ..)| *of == branch)
@@ -142,7 +142,7 @@ fn what_intune_does_and_policies_do_not_is_listed() {
         "windowsUpdateForBusinessConfiguration Windows pilot | userPauseAccess",
         "windowsUpdateForBusinessConfiguration Windows pilot | microsoftUpdateServiceAllowed",
         "windowsUpdateForBusinessConfiguration Windows, everybody else | featureUpdatesDeferralPeriodInDays",
-        "windowsFeatureUpdateProfile Windows 11 25H2 | featureUpdateVersion",
+        "windowsFeatureUpdateProfile Windows 11 26H1 | featureUpdateVersion",
     ] {
         assert!(left_out.iter().any(|it| it == line), "{line}\n{left_out:#?}");
     }
@@ -155,7 +155,7 @@ fn a_pause_is_a_freeze_and_hours_are_windows() {
     assert_eq!((freeze.from.to_string(), freeze.to.to_string()), ("2026-12-10".to_owned(), "2027-01-14".to_owned()));
     let windows: Vec<(&str, &str)> =
         imported.windows.values().map(|window| (window.rrule.as_str(), window.lasts.as_str())).collect();
-    assert_eq!(windows, [("FREQ=WEEKLY;BYDAY=SU;BYHOUR=3", "1h"), ("FREQ=DAILY;BYHOUR=17", "15h")]);
+    assert_eq!(windows, [("FREQ=DAILY;BYHOUR=17", "15h"), ("FREQ=WEEKLY;BYDAY=SU;BYHOUR=3", "1h")]);
 }
 
 #[test]

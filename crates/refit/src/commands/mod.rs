@@ -30,6 +30,7 @@ mod rollouts;
 mod schema;
 mod serve;
 mod settings;
+mod shadow;
 mod source;
 mod sources;
 mod test;
@@ -95,6 +96,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Import(ImportCommand::Intune(args)) => import::intune(cli, args),
         Command::Import(ImportCommand::Jamf(args)) => import::jamf(cli, args),
         Command::Import(ImportCommand::UnattendedUpgrades(args)) => import::unattended_upgrades(cli, args),
+        Command::Shadow(args) => shadow::run(cli, args),
         Command::Schema(args) => schema::run(cli, args),
         Command::Source(SourceCommand::Test(args)) => source::test(cli, args),
         Command::Source(SourceCommand::New(args)) => source::new(cli, args),

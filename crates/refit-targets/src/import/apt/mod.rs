@@ -132,7 +132,7 @@ pub fn import(files: &[File], titles: &Titles, condition: Option<&str>) -> Impor
     kept_back(&options, &whom, &mut names, &mut imported);
     preferences::import(files, POLICY, &whom, &mut names, &mut imported);
     unread(&options, &mut imported);
-    imported
+    imported.settle(titles)
 }
 
 /// The options of all files, in the order in which apt reads them: the folder by names, then `apt.conf`.

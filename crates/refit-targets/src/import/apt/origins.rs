@@ -2,7 +2,7 @@
 
 use super::{
     super::{Imported, conditions::one_of},
-    conf::{Options, Value},
+    conf::Options,
 };
 use std::collections::BTreeSet;
 

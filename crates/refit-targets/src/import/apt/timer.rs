@@ -105,7 +105,7 @@ impl Timer {
                         imported.leave_out(&from, &format!("RandomizedDelaySec: {text}"), "it is no length of time")
                     }
                 },
-                ("Persistent", text) if matches!(text, "true" | "yes" | "1" | "on") => {}
+                ("Persistent", "true" | "yes" | "1" | "on") => {}
                 ("Persistent", _) => {
                     imported.leave_out(
                         &from,

@@ -117,7 +117,7 @@ pub fn import(files: &[File], titles: &Titles, today: civil::Date) -> Imported {
             "the name of the Mac's own manifest, as ManagedInstallReport.plist has it (ManifestName)",
         );
     }
-    imported
+    imported.settle(titles)
 }
 
 /// What one manifest comes to, by item: the first choice whose conditions hold is the Mac's.
