@@ -12,7 +12,6 @@ use refit_core::{
 use refit_model::{TitleId, Version};
 use refit_targets::targets::apple::report::{Report, SOURCE};
 use smol_str::{SmolStr, format_smolstr};
-use std::collections::BTreeMap;
 
 /// Tells the writer. What is told twice counts once, so that whoever is not sure sends it again.
 pub(super) async fn tell(api: &Api, caller: &Caller, record: &DeviceRecord, report: &Report) -> Result<(), Problem> {
