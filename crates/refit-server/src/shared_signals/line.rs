@@ -275,3 +275,76 @@ impl Line {
         (self.failures, self.next) = (0, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+    }
+
+    /// A stream on which a verification waits.
+    fn line() -> (Line, SmolStr) {
+        let mut line = Line::new(&State::default());
+        line.verify(Some("x".into()), at(0)).unwrap();
+        let jti = line.waiting(9)[0].jti.clone();
+        (line, jti)
+    }
+
+    #[test]
+    fn what_fails_is_tried_again_later_and_later_and_given_up_after_three_days() {
+        let (mut line, jti) = line();
+        let mut now = at(0);
+        let mut tries = 0;
+        while line.waits() > 0 {
+            now = now.max(line.next(now).unwrap());
+            assert_eq!(line.due(now, 8).len(), 1);
+            assert!(line.due(now, 8).is_empty() && line.next(now).is_none(), "it is under way");
+            line.ended("s", vec![(jti.clone(), Ended::Failed("status 503".into(), None))], now);
+            assert!(line.due(now, 8).is_empty(), "not at once");
+            tries += 1;
+        }
+        assert!((20..60).contains(&tries), "{tries}");
+        let (failures, refused) = line.troubles();
+        assert_eq!(failures, tries);
+        assert!(refused[0].why.contains("three days"), "{}", refused[0].why);
+        assert!(now.duration_since(at(0)) > PATIENCE && now.duration_since(at(0)) < PATIENCE * 2);
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_more_time_gets_it_and_what_it_refuses_is_not_sent_again() {
+        let (mut line, jti) = line();
+        line.due(at(0), 8);
+        let wait = SignedDuration::from_hours(3);
+        line.ended("s", vec![(jti.clone(), Ended::Failed("status 429".into(), Some(wait)))], at(0));
+        assert_eq!(line.next(at(1)), Some(at(3 * 3_600)));
+        line.resume();
+        assert_eq!(line.due(at(1), 8).len(), 1);
+        line.ended("s", vec![(jti.clone(), Ended::Refused("status 400".into()))], at(2));
+        assert_eq!((line.waits(), line.troubles().0), (0, 0));
+        assert_eq!(line.troubles().1[0].jti, jti);
+        // What is said again of it is of nothing that waits.
+        line.refuse(&jti, "again".into(), at(3));
+        assert_eq!(line.troubles().1.len(), 1);
+    }
+
+    #[test]
+    fn of_one_device_one_token_is_under_way_and_what_was_written_down_is_read_again() {
+        let (mut line, _) = line();
+        for (n, device) in ["d1", "d2", "d1", "d3"].into_iter().enumerate() {
+            let said = Said::Complies(device.into(), n > 1);
+            line.waiting.push_back(Waiting { jti: format_smolstr!("{n}"), at: at(n as i64), first: None, said });
+        }
+        let due =
+            |line: &mut Line| -> Vec<SmolStr> { line.due(at(9), 8).into_iter().map(|it| it.jti).skip(1).collect() };
+        let read: Line = serde_json::from_slice(&serde_json::to_vec(&line).unwrap()).unwrap();
+        assert_eq!(due(&mut line), ["0", "1"]);
+        let mut read = Line { look: DeviceSet::default(), ..read };
+        assert_eq!(due(&mut read), ["0", "1"], "whoever starts anew knows of nothing that is under way");
+        let all: BTreeSet<SmolStr> = read.waiting(9).into_iter().map(|it| it.jti).collect();
+        read.taken(&all);
+        assert_eq!(read.waits(), 0);
+        assert!(read.skip(7) && !read.skip(7));
+    }
+}

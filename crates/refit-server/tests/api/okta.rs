@@ -163,6 +163,29 @@ async fn an_event_is_of_whom_the_account_is() {
     assert_eq!(said(&server, &own_id("00u2")).await, ["employment = \"starting\""]);
 }
 
+#[tokio::test]
+async fn beside_scim_the_hook_says_who_has_left() {
+    let server = Server::new().await;
+    let user = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada@acme.example", "active": true,
+    });
+    let id = server.post("/scim/okta/v2/Users", user).await.ok()["id"].as_str().unwrap().to_owned();
+    let off = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "value": { "active": false } }],
+    });
+    server.call(&server.admin, "PATCH", &format!("/scim/okta/v2/Users/{id}"), &[], Some(off)).await.ok();
+    let event = event("u1", "user.lifecycle.deactivate", "59", "00u1", "ada@acme.example");
+    let taken = server.post("/okta/okta-events/events", delivery(vec![event])).await;
+    assert_eq!(taken.status.as_u16(), 204);
+    // Whose account is off is found by its name all the same, and SCIM takes nothing of it back.
+    let employment = server.get(&format!("/api/v1/people/{id}")).await.ok()["facts"].clone();
+    let employment: Vec<&Value> =
+        employment.as_array().unwrap().iter().filter(|fact| fact["field"] == "employment").collect();
+    assert_eq!(employment.len(), 1, "{employment:?}");
+    assert_eq!((&employment[0]["source"], &employment[0]["value"]), (&json!("okta-events"), &json!("left")));
+}
+
 /// A request of an inline hook, and what it is answered with 200, which is held against Okta's own document.
 async fn asks(server: &Server, secret: &str, hook: &str, body: Value) -> Value {
     let answer = server.call(secret, "POST", &format!("/okta/okta/{hook}"), &[], Some(body)).await;

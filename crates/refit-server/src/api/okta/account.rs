@@ -34,7 +34,7 @@ impl Named {
         own_id(source, &self.id)
     }
 
-    /// Its person, where they are known: under the id of the account, by the name that the provider gave by SCIM, or by an address that is theirs.
+    /// Its person, where they are known: under the id of the account, by the name under which providers tell of them by SCIM, or by an address that is theirs.
     pub fn person(&self, api: &Api, view: &View, source: &SmolStr) -> Option<PersonId> {
         let state = &view.state;
         let own = self.own_id(source);
@@ -44,7 +44,7 @@ impl Named {
         }
         let directory = &api.inner.directory;
         directory
-            .named(state, source, &self.login)
+            .only_named(state, &self.login)
             .or_else(|| state.whose(directory.with_address(state, &self.login), &self.login, &Account::default()))
             .map(|person| state.identity.person(&person).clone())
     }

@@ -77,8 +77,19 @@ struct Keys {
 
 impl Directory {
     /// The person of that name in a source.
-    pub(in super::super) fn named(&self, state: &State, source: &SmolStr, name: &str) -> Option<PersonId> {
+    pub(super) fn named(&self, state: &State, source: &SmolStr, name: &str) -> Option<PersonId> {
         self.with(state, |index| index.named.get(&(source.clone(), name.to_lowercase())).cloned())
+    }
+
+    /// The one person whom providers know by that name, whether the account is on or off; `None` where that is nobody, or several.
+    pub(in super::super) fn only_named(&self, state: &State, name: &str) -> Option<PersonId> {
+        let name = name.trim().to_lowercase();
+        let named: Vec<PersonId> = self.with(state, |index| {
+            let sources = index.of_source.keys();
+            sources.filter_map(|source| index.named.get(&(source.clone(), name.clone())).cloned()).collect()
+        });
+        let people: BTreeSet<&PersonId> = named.iter().map(|person| state.identity.person(person)).collect();
+        people.first().filter(|_| people.len() == 1).map(|person| PersonId::clone(person))
     }
 
     /// The people with an address, in the order of their ids; those who have given it up are among them.
