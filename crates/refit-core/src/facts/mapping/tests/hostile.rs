@@ -130,7 +130,7 @@ fn a_value_that_no_reader_takes_costs_no_record() {
     let connector = connector(DEVICES);
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let payload = format!(
-        "{{\"devices\": [{{\"id\": 1, \"name\": \"a\", \"tags\": {deep}}}, {{\"id\": 2, \"at\": 1e999}}, {{\"id\": 3, \"name\": \"x\u{0}y\"}}, \
+        "{{\"devices\": [{{\"id\": 1, \"name\": \"a\", \"extra\": {deep}}}, {{\"id\": 2, \"at\": 1e999}}, {{\"id\": 3, \"name\": \"x\u{0}y\"}}, \
          {{\"id\": 4, \"name\": \"half \\ud83d\", \"at\": NaN}}]}}\u{0}"
     );
     let reading = read(&connector, &payload, &Maps::new()).unwrap();
@@ -139,7 +139,7 @@ fn a_value_that_no_reader_takes_costs_no_record() {
     assert_eq!(
         aside,
         [
-            "/devices/0/tags/0/0/0/… it is nested too deep",
+            "/devices/0/extra/0/0/0/… it is nested too deep",
             "/devices/1/at the number is too large",
             "/devices/3/at it is no number",
             "/devices/2/name \"x\\0y\" identifies nothing: it has signs in it that nobody writes",
