@@ -117,6 +117,10 @@ fn a_table_is_read_however_a_spreadsheet_writes_it() {
         assert_eq!(serde_json::to_string(site).unwrap(), "\"Büro\"");
         assert_eq!(aside.len(), 1, "{aside:?}");
         assert!(aside[0].contains("has 3 values, and the table 5 columns"), "{aside:?}");
+        let before = usize::from(bytes.starts_with(b"sep="));
+        let lines = [2, 4].map(|line| format!("line {}", line + before));
+        assert_eq!([&reading.records[0].at, &reading.records[1].at], [&lines[0], &lines[1]]);
+        assert!(aside[0].starts_with(&format!("line {} ", 6 + before)), "{aside:?}");
     }
     for empty in ["", "\r\n", "\u{feff}", "sep=;\r\n"] {
         assert!(read(&connector, empty, &Maps::new()).is_err(), "{empty:?}");
