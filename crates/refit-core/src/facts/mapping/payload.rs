@@ -152,7 +152,7 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
     for row in reader.records() {
         match row {
             Ok(row) => {
-                let line = line_before + row.position().map_or(0, line_of);
+                let line = line_before + row.position().map_or(0, |position| line_of(text, position));
                 if row.len() != names.len() {
                     let why = format!("the line has {} values, and the table {} columns", row.len(), names.len());
                     broken.push((line, why));
@@ -165,7 +165,7 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
                 places.push(line);
             }
             Err(error) => {
-                let line = line_before + error.position().map_or(0, line_of);
+                let line = line_before + error.position().map_or(0, |position| line_of(text, position));
                 broken.push((line, error.to_string()));
             }
         }
@@ -173,8 +173,11 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
     Ok(Payload { json: Json::List(records), lines: Some(places), broken })
 }
 
-fn line_of(position: &csv::Position) -> usize {
-    usize::try_from(position.line()).unwrap_or(0)
+/// The line on which a row begins. The reader counts from where the one before ended, in a table of Windows's before the end of that line.
+fn line_of(text: &str, position: &csv::Position) -> usize {
+    let rest = usize::try_from(position.byte()).ok().and_then(|byte| text.as_bytes().get(byte..)).unwrap_or_default();
+    let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
+    usize::try_from(position.line()).unwrap_or(0) + breaks
 }
 
 /// What a first line `sep=;` says, as spreadsheets write it, and the table behind it.

@@ -117,6 +117,10 @@ fn a_table_is_read_however_a_spreadsheet_writes_it() {
         assert_eq!(serde_json::to_string(site).unwrap(), "\"Büro\"");
         assert_eq!(aside.len(), 1, "{aside:?}");
         assert!(aside[0].contains("has 3 values, and the table 5 columns"), "{aside:?}");
+        let before = usize::from(bytes.starts_with(b"sep="));
+        let lines = [2, 4].map(|line| format!("line {}", line + before));
+        assert_eq!([&reading.records[0].at, &reading.records[1].at], [&lines[0], &lines[1]]);
+        assert!(aside[0].starts_with(&format!("line {} ", 6 + before)), "{aside:?}");
     }
     for empty in ["", "\r\n", "\u{feff}", "sep=;\r\n"] {
         assert!(read(&connector, empty, &Maps::new()).is_err(), "{empty:?}");
@@ -130,7 +134,7 @@ fn a_value_that_no_reader_takes_costs_no_record() {
     let connector = connector(DEVICES);
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let payload = format!(
-        "{{\"devices\": [{{\"id\": 1, \"name\": \"a\", \"tags\": {deep}}}, {{\"id\": 2, \"at\": 1e999}}, {{\"id\": 3, \"name\": \"x\u{0}y\"}}, \
+        "{{\"devices\": [{{\"id\": 1, \"name\": \"a\", \"extra\": {deep}}}, {{\"id\": 2, \"at\": 1e999}}, {{\"id\": 3, \"name\": \"x\u{0}y\"}}, \
          {{\"id\": 4, \"name\": \"half \\ud83d\", \"at\": NaN}}]}}\u{0}"
     );
     let reading = read(&connector, &payload, &Maps::new()).unwrap();
@@ -139,7 +143,7 @@ fn a_value_that_no_reader_takes_costs_no_record() {
     assert_eq!(
         aside,
         [
-            "/devices/0/tags/0/0/0/… it is nested too deep",
+            "/devices/0/extra/0/0/0/… it is nested too deep",
             "/devices/1/at the number is too large",
             "/devices/3/at it is no number",
             "/devices/2/name \"x\\0y\" identifies nothing: it has signs in it that nobody writes",
