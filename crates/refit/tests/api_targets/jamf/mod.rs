@@ -120,9 +120,9 @@ impl Company {
     /// What is printed, on both ways; the exit status is as expected.
     fn says(&self, more: &[&str], status: i32) -> String {
         let output = self.compile(more);
-        let text = String::from_utf8_lossy(&output.stdout) + &*String::from_utf8_lossy(&output.stderr);
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
         assert_eq!(output.status.code(), Some(status), "{text}");
-        text.into_owned()
+        text
     }
 
     fn applies(&self) -> String {
