@@ -269,7 +269,7 @@ impl Writer<'_> {
                 let days = ring.object["featureUpdatesDeferralPeriodInDays"].as_i64().unwrap_or(0);
                 let why = format!(
                     "without a profile Windows comes to a new version {days} days after its release; this policy stays on the installed one \
-                     (else: `target: {{ branch: latest }}`)"
+                     as long as that is supported (else: `target: {{ branch: latest }}`)"
                 );
                 self.imported.leave_out(&ring.from, "featureUpdatesDeferralPeriodInDays", why);
             }
