@@ -42,6 +42,11 @@ scheme: chrome
 moved_by: { macos: vendor, windows: vendor }
 identifiers: { munki: [GoogleChrome] }
 ---
+title: windows-11
+scheme: windows
+moved_by: { windows: target }
+kind: os
+---
 target: macs
 kind: apple-declarative
 ---
@@ -58,6 +63,9 @@ kind: apt
 target: fedora
 kind: dnf
 ---
+target: windows
+kind: intune
+---
 target: sign-in
 kind: okta-device-assurance
 ";
@@ -65,7 +73,7 @@ kind: okta-device-assurance
 fn repository() -> Repository {
     let mut text = HEAD.to_owned();
     for number in 0..POLICIES {
-        let software = ["macos", "google-chrome", "\"os/security\""][number % 3];
+        let software = ["macos", "google-chrome", "\"os/security\"", "windows-11"][number % 4];
         text += &format!(
             "---\npolicy: p{number}\nwhere: '\"t{number}\" in device.tags'\npriority: {number}\nsoftware: [{software}]\nrollout: standard\n\
              window: overnight\ndeadline: [{{ within: 14d }}]\nexperience: {{ relaunch: {{ mode: at_due }}, reboot: {{ mode: at_due }} }}\n"
@@ -108,6 +116,7 @@ fn main() {
         black_box(plan);
     }
     println!(
-        "{POLICIES} policies, {devices} devices, 6 targets: decided in {decided:.2?}, compiled into {objects} objects in {compiled:.2?}"
+        "{POLICIES} policies, {devices} devices, {} targets: decided in {decided:.2?}, compiled into {objects} objects in {compiled:.2?}",
+        repository.targets.len()
     );
 }

@@ -44,6 +44,7 @@ transcripts! {
     keys
     plan
     schema
+    shadow
     source
     sources
     terminal

@@ -269,7 +269,7 @@ impl Writer<'_> {
                 let days = ring.object["featureUpdatesDeferralPeriodInDays"].as_i64().unwrap_or(0);
                 let why = format!(
                     "without a profile Windows comes to a new version {days} days after its release; this policy stays on the installed one \
-                     (else: `target: {{ branch: latest }}`)"
+                     as long as that is supported (else: `target: {{ branch: latest }}`)"
                 );
                 self.imported.leave_out(&ring.from, "featureUpdatesDeferralPeriodInDays", why);
             }
@@ -463,7 +463,7 @@ impl Writer<'_> {
         who: &[&Assigned],
         below: &[String],
     ) {
-        let days = ring.and_then(|ring| Some((ring, ring.object["deadlineForFeatureUpdatesInDays"].as_i64()?)));
+        let days = ring.and_then(|ring| Some((ring, whole(&ring.object, "deadlineForFeatureUpdatesInDays")?)));
         let Some((ring, days)) = days else { return };
         let from = format!("{}: deadlineForFeatureUpdatesInDays, {}: createdDateTime", ring.from, pin.from);
         let created = text_of(&pin.object, "createdDateTime").and_then(|text| text.parse::<Timestamp>().ok());
@@ -536,7 +536,7 @@ impl Terms {
     fn read(ring: &Assigned, names: &mut Names<'_>, imported: &mut Imported) -> Terms {
         let Assigned { object, from, .. } = ring;
         let mut terms = Terms::default();
-        let days = |key: &str| object[key].as_i64().filter(|days| *days >= 0);
+        let days = |key: &str| whole(object, key);
         let deferral = days("qualityUpdatesDeferralPeriodInDays").unwrap_or(0);
         let deadline = days("deadlineForQualityUpdatesInDays");
         if deferral > 0 {
@@ -572,7 +572,7 @@ impl Terms {
             imported.leave_out(from, "postponeRebootUntilAfterDeadline", why);
         }
         let mut experience = json!({ "reboot": { "mode": if forced { "at_due" } else { "ask" } } });
-        if let Some(hours) = object["scheduleRestartWarningInHours"].as_i64().filter(|hours| *hours > 0) {
+        if let Some(hours) = whole(object, "scheduleRestartWarningInHours").filter(|hours| *hours > 0) {
             experience["notify"] = json!(Duration(SignedDuration::from_hours(hours)).to_string());
         }
         terms.lines.push((
@@ -633,6 +633,11 @@ fn condition(who: &[&Assigned], besides: &[String]) -> String {
     parts.extend(besides.iter().cloned());
     parts.dedup();
     all(&parts)
+}
+
+/// A number of days or hours; what is longer than ten years is none.
+fn whole(object: &Value, key: &str) -> Option<i64> {
+    object[key].as_i64().filter(|number| (0..=3_650).contains(number))
 }
 
 fn length(days: i64) -> Value {

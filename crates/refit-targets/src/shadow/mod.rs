@@ -119,7 +119,7 @@ impl Shadow<'_> {
     fn unreported(&self, device: &Device, title: &TitleId, compared: &mut Compared) {
         let decisions =
             decide_title(self.repository, self.world, &seen_at(device, self.reported), title, self.reported);
-        let Some(decision) = decisions.iter().find(|decision| would(decision).stays.is_none()) else {
+        let Some(decision) = decisions.iter().find(|decision| goes(decision)) else {
             compared.same += usize::from(!decisions.is_empty());
             return;
         };
@@ -163,7 +163,7 @@ impl Shadow<'_> {
             State::Pending { due } => {
                 self.waits(&device, title, decision, version.as_ref(), due.map(|due| due.in_zone(&zone)))
             }
-            State::Current => would(decision).stays.is_none().then(|| (Kind::OtherNever, Vec::new())),
+            State::Current => goes(decision).then(|| (Kind::OtherNever, Vec::new())),
         };
         Ok(found.map(|(kind, why)| difference(&device, title, kind, words.of(), decision, why, &row.place)))
     }
@@ -284,6 +284,11 @@ fn would(decision: &Decision) -> Would<'_> {
         },
     };
     Would { decision, stays }
+}
+
+/// Whether a decision moves something as soon as nothing holds it: what waits for an age or a ring, or is blocked, is not done here either.
+fn goes(decision: &Decision) -> bool {
+    would(decision).stays.is_none() && (decision.admitted.is_some() || decision.goal == Some(Goal::Absent))
 }
 
 /// Why a version is not what the decision admits, and what that makes of it.

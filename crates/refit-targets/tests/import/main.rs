@@ -15,4 +15,5 @@ mod apt;
 mod intune;
 mod jamf;
 mod munki;
+mod shadow;
 mod support;

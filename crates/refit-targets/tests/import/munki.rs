@@ -301,3 +301,35 @@ fn the_documents_say_where_each_line_comes_from() {
          experience: { relaunch: { mode: at_due } }  # catalogs/testing: GoogleChrome 131.0.6778.70: force_install_after_date\n"
     );
 }
+
+#[test]
+fn manifests_that_include_one_another_come_to_an_end() {
+    let manifest = |name: &str, includes: &[String]| {
+        let list: String = includes.iter().map(|name| format!("<string>{name}</string>")).collect();
+        let text = format!(
+            "<plist><dict><key>catalogs</key><array><string>production</string></array><key>included_manifests</key><array>{list}</array>\
+             <key>managed_installs</key><array><string>Helper</string></array></dict></plist>"
+        );
+        refit_targets::import::File { path: format!("manifests/{name}"), text }
+    };
+    let mut files = files("munki");
+    // Each includes the next twice, and the last the first: as often as a tree of forty floors has leaves.
+    for number in 0..40 {
+        let next = format!("floor-{}", (number + 1) % 40);
+        files.push(manifest(&format!("floor-{number}"), &[next.clone(), next]));
+    }
+    files.push(manifest("house", &["floor-0".to_owned()]));
+    // And a chain that is longer than any stack.
+    for number in 0..5_000 {
+        files.push(manifest(&format!("link-{number}"), &[format!("link-{}", number + 1)]));
+    }
+    let left_out = left_out(&import(&files, &catalog(), today()));
+    assert!(
+        left_out.iter().any(|it| it.starts_with("manifests/floor-") && it.ends_with("included_manifests")),
+        "{left_out:#?}"
+    );
+    assert!(
+        left_out.iter().any(|it| it.starts_with("manifests/link-") && it.ends_with("included_manifests")),
+        "{left_out:#?}"
+    );
+}

@@ -127,6 +127,9 @@ fn text(file: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// What is reported, by device.
+type Reported<'r> = BTreeMap<DeviceId, Vec<(TitleId, &'r Row)>>;
+
 /// A fleet by the names of its devices.
 struct Names {
     devices: Devices,
@@ -153,8 +156,8 @@ impl Names {
         repository: &Repository,
         rows: &'r [Row],
         unread: &mut Vec<Unread>,
-    ) -> (BTreeMap<DeviceId, Vec<(TitleId, &'r Row)>>, BTreeSet<TitleId>) {
-        let mut by_device: BTreeMap<DeviceId, Vec<(TitleId, &Row)>> = BTreeMap::new();
+    ) -> (Reported<'r>, BTreeSet<TitleId>) {
+        let mut by_device = Reported::new();
         let mut titles = BTreeSet::new();
         for row in rows {
             let mut not_read = |why: String| unread.push(Unread { place: row.place.clone(), why });

@@ -26,6 +26,12 @@ const FIELD: &str = "device.munki_manifest";
 /// How many days after a date of Munki's the exception that has it ends: exceptions have to end.
 const LASTS: i64 = 90;
 
+/// So deep manifests may include one another.
+const DEEPEST: usize = 50;
+
+/// So many manifests, each as often as it is included, one may be made of.
+const PARTS_MOST: usize = 20_000;
+
 /// The lists of a manifest that move software, in the order in which Munki looks at them.
 const LISTS: [List; 3] = [List::Installs, List::Uninstalls, List::Updates];
 
@@ -125,7 +131,7 @@ fn choices(repository: &Repository, name: &str, imported: &mut Imported) -> BTre
     let mut choices: BTreeMap<String, Vec<Choice>> = BTreeMap::new();
     let Some(manifest) = repository.manifests.get(name) else { return choices };
     for list in LISTS {
-        let mut walk = Walk { repository, list, found: Vec::new(), within: vec![name.to_owned()] };
+        let mut walk = Walk { repository, list, found: Vec::new(), within: vec![name.to_owned()], parts: 0 };
         walk.manifest(&manifest.fields, &format!("manifests/{name}"), &[], &[], imported);
         for asked in walk.found {
             let (item, version) = split(&asked.reference);
@@ -205,6 +211,8 @@ struct Walk<'r> {
     found: Vec<Asked>,
     /// The manifests that it is in, to end where one includes itself.
     within: Vec<String>,
+    /// How many were looked at.
+    parts: usize,
 }
 
 impl Walk<'_> {
@@ -216,6 +224,14 @@ impl Walk<'_> {
         conditions: &[String],
         imported: &mut Imported,
     ) {
+        self.parts += 1;
+        if self.parts > PARTS_MOST || self.within.len() > DEEPEST {
+            return imported.leave_out(
+                from,
+                "included_manifests",
+                "manifests include one another too often: what is behind this is not read",
+            );
+        }
         let own = texts(fields, "catalogs");
         let catalogs = if own.is_empty() { catalogs.to_vec() } else { own };
         if catalogs.is_empty() {
@@ -243,7 +259,10 @@ impl Walk<'_> {
             match predicate::condition(text) {
                 Ok(condition) => {
                     let conditions = [conditions, &[condition]].concat();
+                    // What is in it may have conditions again.
+                    self.within.push(String::new());
                     self.manifest(item, from, &catalogs, &conditions, imported);
+                    self.within.pop();
                 }
                 Err(why) => imported.leave_out(from, &format!("conditional_items: {text}"), why),
             }
