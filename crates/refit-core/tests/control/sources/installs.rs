@@ -211,6 +211,7 @@ fn an_operating_system_says_by_itself_what_runs_and_leaves_the_rest_to_others() 
     company.reads("mdm", vec![managed_laptop("1.1.0")]);
     assert_eq!(company.shell.state.device(&DeviceId::new("m-1-0")).unwrap().absences, []);
     // An agent speaks for all of it.
+    company.hours(1);
     company.joins("a1", SERIAL);
     company.follow();
     company.hours(1);
