@@ -4,7 +4,7 @@ use super::Left;
 use crate::{
     Refused,
     cli::{Cli, CompileArgs},
-    local::memory::data_folder,
+    local::data_folder,
     repository,
     sources::{
         asking::Asking,
@@ -281,7 +281,8 @@ impl System {
             };
             thread::sleep(wait);
             wait = wait.saturating_mul(2);
-            let found = api.found(&self.mark, &self.observe(api)?)?;
+            let answers = self.observe(api)?;
+            let found = api.found(&self.mark, &answers)?;
             let is_it = |there: &&api::There| there.id == step.id && !before.contains(&there.remote);
             if let Some(there) = found.objects.iter().find(is_it) {
                 return Ok(there.remote.clone());
