@@ -31,6 +31,9 @@ const ENDED: [&str; 4] = ["PlanCanceled", "PlanCompleted", "PlanException", "Pla
 /// Why a plan fails where the Mac has another one.
 const IN_THE_WAY: &str = "EXISTING_PLAN_FOR_DEVICE_IN_PROGRESS";
 
+/// What Refit's plans do: install at a time.
+pub(super) const DATED: &str = "DOWNLOAD_INSTALL_SCHEDULE";
+
 /// How many plans of a group are under way, beside what Refit writes.
 const RUNNING: &str = "running";
 
@@ -214,7 +217,7 @@ fn definitions(title: String) -> Ask {
 }
 
 fn plans() -> Ask {
-    list(PLANS, 1_000).with("filter", "updateAction==DOWNLOAD_INSTALL_SCHEDULE")
+    list(PLANS, 1_000).with("filter", "device.objectType==COMPUTER")
 }
 
 /// The question about one object. The Classic API alone says who is in a static group, and all that is in a patch policy.
@@ -403,7 +406,9 @@ fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<Stri
             let device = device_of(plan);
             // Once the plan that was in its way has ended, it is made again.
             let is_over = texts(plan, "/status/errorReasons").any(|it| it == IN_THE_WAY) && !busy.contains(&device);
-            if !members.contains(&device) || is_over {
+            // Plans of other sorts are somebody else's, and in the way at the most.
+            let is_dated = text(plan, "/updateAction") == DATED;
+            if !members.contains(&device) || is_over || !is_dated {
                 continue;
             }
             let shape = json!({
