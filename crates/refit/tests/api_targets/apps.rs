@@ -23,8 +23,8 @@ fn an_app_is_made_waited_for_assigned_and_taken_away() {
     assert_eq!(assignments.len(), 1);
     let settings = &assignments[0]["settings"];
     assert_eq!((&assignments[0]["intent"], &settings["notifications"]), (&json!("required"), &json!("showReboot")));
-    // Due two weeks after it came out, on the device's own clock.
-    let time = json!({ "deadlineDateTime": "2026-11-30T01:00:00Z", "useLocalTime": true });
+    // Two weeks after the policy came, on the device's own clock.
+    let time = json!({ "deadlineDateTime": "2026-12-07T10:00:00Z", "useLocalTime": true });
     assert_eq!(settings["installTimeSettings"], time);
     company.apply("canary").says("nothing to change");
     // The next ring has an assignment of its own.
@@ -38,7 +38,7 @@ fn an_app_is_made_waited_for_assigned_and_taken_away() {
     assert_eq!(company.graph().named(APPS, "refit-google-chrome-")["packageIdentifier"], "9NBLGGH4NNS1");
     company.write("policies.yaml", &format!("{CHROME}mode: observe\n"));
     company.apply("rest");
-    assert_eq!((company.graph().kept.count(APPS), company.graph().kept.count(GROUPS)), (0, 0));
+    assert_eq!([APPS, GROUPS].map(|list| company.graph().kept.count(list)), [0, 0]);
 }
 
 #[test]

@@ -146,12 +146,13 @@ fn each_refusal_names_the_page_that_says_so() {
         ("POST", of(APPS, &format!("{an_app}/assign")), json!({ "mobileAppAssignments": [] }), 400, app_page),
     ];
     assert!(cases.len() >= 15);
-    let before = company.graph().kept.count(RINGS) + company.graph().kept.count(GROUPS);
+    let counts = || [RINGS, GROUPS, APPS].map(|list| company.graph().kept.count(list));
+    let before = counts();
     for (method, path, body, status, page) in cases {
         let (got, answer) = asked(&company, method, &path, &body);
         assert!(got == status && answer.contains(page), "{method} {path} {body}: {answer}");
     }
-    assert_eq!(company.graph().kept.count(RINGS) + company.graph().kept.count(GROUPS), before);
+    assert_eq!(counts(), before);
 }
 
 #[test]

@@ -59,9 +59,8 @@ impl Target for Okta {
     }
 
     fn tried(&self) -> &'static str {
-        "Every object is held against the types of Okta's own OpenAPI document in tests, and every request against that document by Prism. \
-         A double that keeps policies, and refuses what Okta says that it refuses, was asked and changed by `refit compile --systems --apply`. \
-         Nothing has been sent to a tenant yet."
+        "Every object is held against the types of Okta's own OpenAPI document in tests. A double that keeps policies, and refuses what that \
+         document says that Okta refuses, was asked and changed by `refit compile --systems --apply`. Nothing has been sent to a tenant yet."
     }
 
     fn answer(&self, intent: Intent) -> Answer {
