@@ -19,8 +19,8 @@ pub enum Fault {
 /// All that the double keeps.
 #[derive(Default)]
 pub struct State {
-    tokens: u32,
-    left: u32,
+    pub tokens: u32,
+    pub left: u32,
     /// How many requests a token is good for, whatever it says of itself.
     pub token_lasts: u32,
     pub groups: BTreeMap<u64, Value>,
@@ -219,7 +219,7 @@ impl State {
                 found(&self.groups, id)?;
                 let is_scope = |policy: &Value| {
                     let groups = policy["scope"]["computer_groups"].as_array().cloned().unwrap_or_default();
-                    groups.iter().any(|group| group["id"].to_string() == *id)
+                    groups.iter().any(|group| group["id"].as_u64().is_some() && group["id"].as_u64() == id.parse().ok())
                 };
                 if self.policies.values().any(is_scope) {
                     return no(400, "the group is the scope of something");
