@@ -31,6 +31,9 @@ const ENDED: [&str; 4] = ["PlanCanceled", "PlanCompleted", "PlanException", "Pla
 /// Why a plan fails where the Mac has another one.
 const IN_THE_WAY: &str = "EXISTING_PLAN_FOR_DEVICE_IN_PROGRESS";
 
+/// What Refit's plans do: install at a time.
+pub(super) const DATED: &str = "DOWNLOAD_INSTALL_SCHEDULE";
+
 /// How many plans of a group are under way, beside what Refit writes.
 const RUNNING: &str = "running";
 
@@ -214,7 +217,7 @@ fn definitions(title: String) -> Ask {
 }
 
 fn plans() -> Ask {
-    list(PLANS, 1_000).with("filter", "updateAction==DOWNLOAD_INSTALL_SCHEDULE")
+    list(PLANS, 1_000).with("filter", "device.objectType==COMPUTER")
 }
 
 /// The question about one object. The Classic API alone says who is in a static group, and all that is in a patch policy.
@@ -393,7 +396,10 @@ struct Having {
 /// The plans of Refit's groups, and what is known of those that failed. What most Macs of a group have is its plan.
 fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<String>), NotUnderstood> {
     let plans = answers.records(&plans(), "/results")?;
-    let busy: BTreeSet<String> = plans.iter().filter(|plan| is_running(plan)).map(device_of).collect();
+    let running = || plans.iter().filter(|plan| is_running(plan));
+    let busy: BTreeSet<String> = running().map(device_of).collect();
+    let under_way: BTreeSet<(String, String)> =
+        running().map(|plan| (device_of(plan), config_of(plan).to_string())).collect();
     let (mut planned, mut failed) = (Vec::new(), Vec::new());
     for group in objects.iter().filter(|there| there.id.kind == GROUP && is_planned(&there.id)) {
         let members = members(&group.fields);
@@ -401,17 +407,18 @@ fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<Stri
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         for plan in &plans {
             let device = device_of(plan);
-            // Once the plan that was in its way has ended, it is made again.
-            let is_over = texts(plan, "/status/errorReasons").any(|it| it == IN_THE_WAY) && !busy.contains(&device);
-            if !members.contains(&device) || is_over {
+            let config = config_of(plan);
+            let as_text = config.to_string();
+            // Once the plan that was in its way has ended, it is made again; once it is made again, it is of no interest.
+            let is_over = texts(plan, "/status/errorReasons").any(|it| it == IN_THE_WAY)
+                && (!busy.contains(&device) || under_way.contains(&(device.clone(), as_text.clone())));
+            // Plans of other sorts are somebody else's, and in the way at the most.
+            let is_dated = text(plan, "/updateAction") == DATED;
+            if !members.contains(&device) || is_over || !is_dated {
                 continue;
             }
-            let shape = json!({
-                "forceInstallLocalDateTime": "", "specificVersion": "", "updateAction": "", "versionType": "",
-            });
-            let config = shaped(plan, &shape);
             let plan_id = text(plan, "/planUuid");
-            let same = having.entry(config.to_string());
+            let same = having.entry(as_text);
             let same =
                 same.or_insert_with(|| Having { config, devices: BTreeSet::new(), running: 0, first: plan_id.clone() });
             same.devices.insert(device);
@@ -440,6 +447,13 @@ fn planned(answers: &Answers, objects: &[There]) -> Result<(Vec<There>, Vec<Stri
 
 fn device_of(plan: &Value) -> String {
     text(plan, "/device/deviceId")
+}
+
+fn config_of(plan: &Value) -> Value {
+    let shape = json!({
+        "forceInstallLocalDateTime": "", "specificVersion": "", "updateAction": "", "versionType": "",
+    });
+    shaped(plan, &shape)
 }
 
 fn is_running(plan: &Value) -> bool {

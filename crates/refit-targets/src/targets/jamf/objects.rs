@@ -1,6 +1,6 @@
 //! The objects themselves, in Jamf Pro's own fields.
 
-use super::{GROUP, INSTALLER, Key, PATCH, PLAN, SMART_GROUP, time};
+use super::{GROUP, INSTALLER, Key, PATCH, PLAN, SMART_GROUP, api::DATED, time};
 use crate::{
     api::reference,
     object::{Identity, Object},
@@ -157,7 +157,7 @@ impl Writing<'_> {
             "config",
             json!({
                 "forceInstallLocalDateTime": time::written(at), "specificVersion": self.key.version,
-                "updateAction": "DOWNLOAD_INSTALL_SCHEDULE", "versionType": "SPECIFIC_VERSION",
+                "updateAction": DATED, "versionType": "SPECIFIC_VERSION",
             }),
         )
     }

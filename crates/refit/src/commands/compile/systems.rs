@@ -272,7 +272,8 @@ impl System {
 
     /// Makes an object. Where the answer is lost it is looked for before it is made again.
     fn make(&mut self, api: &dyn Api, step: &Step, call: &Call, known: &BTreeMap<Identity, String>) -> Result<String> {
-        let before: BTreeSet<&String> = known.values().collect();
+        // Ids are those of a kind: another kind may have the same.
+        let before = known.get(&step.id);
         let (mut tries, mut wait) = (0, MAKE_WAIT);
         loop {
             tries += 1;
@@ -288,7 +289,7 @@ impl System {
             wait = wait.saturating_mul(2);
             let answers = self.observe(api)?;
             let found = api.found(&self.mark, &answers)?;
-            let is_it = |there: &&api::There| there.id == step.id && !before.contains(&there.remote);
+            let is_it = |there: &&api::There| there.id == step.id && before != Some(&there.remote);
             if let Some(there) = found.objects.iter().find(is_it) {
                 return Ok(there.remote.clone());
             }

@@ -23,7 +23,6 @@ pub struct State {
     pub left: u32,
     /// How many requests a token is good for, whatever it says of itself.
     pub token_lasts: u32,
-    pub last: u64,
     pub groups: BTreeMap<u64, Value>,
     pub smart: BTreeMap<u64, Value>,
     pub policies: BTreeMap<u64, Value>,
@@ -122,11 +121,6 @@ impl State {
         told(200, &[], &token.to_string())
     }
 
-    fn next(&mut self) -> u64 {
-        self.last += 1;
-        self.last
-    }
-
     fn route(&mut self, asked: &Asked) -> Taken {
         let parts: Vec<&str> = asked.path.trim_start_matches('/').split('/').collect();
         match (asked.method.as_str(), &parts[..]) {
@@ -172,7 +166,7 @@ impl State {
             ("POST", ["JSSResource", "patchpolicies", "softwaretitleconfig", "id", title]) => {
                 let title = (*title).to_owned();
                 let policy = self.patch_policy(&title, asked, json!({}))?;
-                let id = self.next();
+                let id = next(&self.policies);
                 self.policies.insert(id, policy);
                 Ok((201, format!("<?xml version=\"1.0\"?><patch_policy><id>{id}</id></patch_policy>").into()))
             }
@@ -207,7 +201,7 @@ impl State {
             ("GET", []) => Ok(listed(asked, &self.groups, &["name", "description", "siteId"])),
             ("POST", []) => {
                 let group = self.is_group(asked, None)?;
-                let id = self.next();
+                let id = next(&self.groups);
                 self.groups.insert(id, group);
                 Ok((
                     201,
@@ -264,7 +258,7 @@ impl State {
             ("POST", []) => {
                 let group = body(asked)?;
                 named(&group)?;
-                let id = self.next();
+                let id = next(&self.smart);
                 self.smart.insert(id, group);
                 Ok((201, json!({ "id": id.to_string() })))
             }
@@ -298,7 +292,7 @@ impl State {
             }
             ("POST", []) => {
                 let deployment = self.is_deployment(asked)?;
-                let id = self.next();
+                let id = next(&self.deployments);
                 self.deployments.insert(id, deployment);
                 Ok((201, json!({ "id": id.to_string() })))
             }
@@ -338,9 +332,9 @@ impl State {
     fn plan(&mut self, method: &str, rest: &[&str], asked: &Asked) -> Taken {
         match (method, rest) {
             ("GET", []) => {
-                let action = asked.query.get("filter").and_then(|filter| filter.strip_prefix("updateAction=="));
-                let plans = self.plans.iter().filter(|plan| action.is_none_or(|action| plan["updateAction"] == action));
-                Ok(paged(asked, plans.cloned().collect()))
+                let kind = asked.query.get("filter").and_then(|filter| filter.strip_prefix("device.objectType=="));
+                let is_asked = |plan: &&Value| kind.is_none_or(|kind| plan["device"]["objectType"] == kind);
+                Ok(paged(asked, self.plans.iter().filter(is_asked).cloned().collect()))
             }
             ("POST", []) => self.make_plans(&body(asked)?),
             _ => no(405, "Method Not Allowed"),
@@ -376,11 +370,11 @@ impl State {
         }
         let mut made = Vec::new();
         for device in devices {
-            let is_running = |plan: &&Value| {
+            let is_running = |plan: &Value| {
                 plan["device"]["deviceId"] == device["deviceId"]
                     && !ENDED.contains(&plan["status"]["state"].as_str().unwrap())
             };
-            let wrong = if self.plans.iter().find(is_running).is_some() {
+            let wrong = if self.plans.iter().any(is_running) {
                 Some("EXISTING_PLAN_FOR_DEVICE_IN_PROGRESS")
             } else if !self.macos.contains(&version) {
                 Some("SPECIFIC_VERSION_UNAVAILABLE")
@@ -388,7 +382,7 @@ impl State {
                 None
             };
             let state = if wrong.is_some() { "PlanFailed" } else { "DDMPlanScheduled" };
-            let id = format!("6E47EF55-{:04}", self.next());
+            let id = format!("6E47EF55-{:04}", self.plans.len());
             self.plans.push(json!({
                 "planUuid": id, "device": device, "updateAction": config["updateAction"], "versionType": config["versionType"],
                 "specificVersion": version, "maxDeferrals": 0, "recipeId": "-1",
@@ -443,6 +437,11 @@ impl State {
         }
         Ok(policy)
     }
+}
+
+/// Each sort of object is numbered by itself, as there.
+fn next(things: &BTreeMap<u64, Value>) -> u64 {
+    things.keys().max().map_or(1, |last| last + 1)
 }
 
 fn told(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
