@@ -188,7 +188,7 @@ fn an_operating_system_says_by_itself_what_runs_and_leaves_the_rest_to_others() 
     };
     let is = |list: &str, by: &str, seen: bool| (list.to_owned(), by.to_owned(), seen);
     // The inventory knows the device, and lists nothing yet.
-    company.reads("mdm", vec![laptop("m-1", SERIAL, &[("device.platform", "macos")])]);
+    company.reads("mdm", vec![laptop("m-1", SERIAL, &[("device.site", "Kiel")])]);
     company.hours(1);
     says_system(&mut company, "m-1-0", "15.7");
     assert_eq!(stands(&company), is("macos@15 15.7", "apple-declarative", true));
