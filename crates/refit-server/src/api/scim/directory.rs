@@ -89,7 +89,7 @@ impl Directory {
             sources.filter_map(|source| index.named.get(&(source.clone(), name.clone())).cloned()).collect()
         });
         let people: BTreeSet<&PersonId> = named.iter().map(|person| state.identity.person(person)).collect();
-        people.first().filter(|_| people.len() == 1).map(|person| PersonId::clone(person))
+        people.first().copied().filter(|_| people.len() == 1).cloned()
     }
 
     /// The people with an address, in the order of their ids; those who have given it up are among them.
