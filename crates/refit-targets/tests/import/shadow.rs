@@ -201,7 +201,7 @@ fn table(rows: &BTreeMap<(usize, &'static str), [String; 3]>) -> String {
     for ((number, title), [version, installed, due]) in rows {
         // Devices go by any of their names.
         let device = if number % 2 == 0 { format!("mac-{number}") } else { format!("c02{number:05}") };
-        let title = if *title == "google-chrome" { "GoogleChrome" } else { title };
+        let title = if *title == "google-chrome" { "GoogleChrome" } else { *title };
         text += &format!("{device},{title},{version},{installed},{due}\n");
     }
     text
