@@ -47,10 +47,11 @@ async fn the_examples_of_the_standard_say_who_somebody_is_step_by_step() {
     let (department, division) = ("rfc: department = \"Tour Operations\"", "rfc: division = \"Theme Park\"");
     let (centre, title) = ("rfc: cost_centre = \"4130\"", "rfc: title = \"Tour Guide\"");
     let (active, country) = ("rfc: employment = \"active\"", "rfc: country = \"US\"");
+    let zone = "rfc: timezone = \"America/Los_Angeles\"";
     let (work, home) = (email("bjensen@example.com"), email("babs@jensen.org"));
     let (work, home) = (work.as_str(), home.as_str());
     // `USA` is no country of two letters, and nobody knows the manager.
-    assert_eq!(facts(&server, &id).await, [centre, department, division, work, active, title]);
+    assert_eq!(facts(&server, &id).await, [centre, department, division, work, active, zone, title]);
 
     for (change, address) in [
         ("rfc7644-3.5.2.3-patch_op-replace_user_work_address", work),
@@ -60,7 +61,7 @@ async fn the_examples_of_the_standard_say_who_somebody_is_step_by_step() {
         ("rfc7644-3.5.2.3-patch_op-replace_all_email_values", work),
     ] {
         server.call(&server.admin, "PATCH", &path, &[], Some(sample(change, &[]))).await.ok();
-        let expected = [centre, country, department, division, address, active, title];
+        let expected = [centre, country, department, division, address, active, zone, title];
         assert_eq!(facts(&server, &id).await, expected, "{change}");
     }
 

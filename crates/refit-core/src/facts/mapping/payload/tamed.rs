@@ -72,7 +72,9 @@ impl Scan<'_> {
                 }
                 b'{' => self.open.push(Open::Object(None)),
                 b'[' => self.open.push(Open::List(0)),
-                b'}' | b']' => drop(self.open.pop()),
+                b'}' | b']' => {
+                    self.open.pop();
+                }
                 b',' => match self.open.last_mut() {
                     Some(Open::List(index)) => *index += 1,
                     Some(Open::Object(key)) => *key = None,
