@@ -77,7 +77,9 @@ fn sorts<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeMap<&'i str, usize
 impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TooMany { removals: Removals { before, going, lost }, allowed } = self;
-        let of = if lost == before {
+        let of = if (*lost, *before) == (1, 1) {
+            "the only object that Refit wrote there".to_owned()
+        } else if lost == before {
             format!("all {before} objects that Refit wrote there")
         } else {
             format!("{lost} of {before} objects that Refit wrote there")

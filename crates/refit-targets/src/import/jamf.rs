@@ -69,7 +69,7 @@ pub fn import(values: &[(String, Value)], titles: &Titles) -> Imported {
         let title = patch.title.clone().or_else(|| named.get(&patch.configuration).cloned());
         let Some(title) = title else {
             let why = format!(
-                "of which title configuration {} is is not said: hand in `/api/v2/patch-software-title-configurations` as well",
+                "it is not said of which title configuration {} is: hand in `/api/v2/patch-software-title-configurations` as well",
                 patch.configuration
             );
             imported.leave_out(&from, "software_title_configuration_id", why);

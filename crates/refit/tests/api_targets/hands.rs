@@ -84,7 +84,7 @@ fn what_has_no_mark_of_this_target_is_never_touched() {
     let before: Vec<Value> = company.graph().kept.all(RINGS).cloned().collect();
     company.apply("rest");
     company.write("policies.yaml", &format!("{WINDOWS}mode: observe\n"));
-    company.compile("rest", &["--apply", "--revert"]).ends(0);
+    company.compile("rest", &["--apply", "--revert", "--may-remove", "6"]).ends(0);
     assert_eq!(company.graph().kept.all(RINGS).cloned().collect::<Vec<_>>(), before);
     assert_eq!(company.graph().kept.count(GROUPS), 1);
 }

@@ -229,9 +229,10 @@ fn a_floor_is_made_raised_drifts_and_goes() {
 
     company.macs(&[0]);
     company.okta().in_use.push(id);
-    company.ends(3, &["--apply"], "Device assurance is in use and cannot be deleted");
+    company.ends(1, &["--apply"], "`--may-remove 1` permits it");
+    company.ends(3, &["--apply", "--may-remove", "1"], "Device assurance is in use and cannot be deleted");
     company.okta().in_use.clear();
-    company.ends(0, &["--apply"], "1 taken away");
+    company.ends(0, &["--apply", "--may-remove", "1"], "1 taken away");
     assert_eq!(company.okta().kept.count(POLICIES), 0);
 }
 

@@ -193,7 +193,7 @@ fn the_client_asks_for_a_token_by_its_credentials_and_renews_one_that_was_refuse
     let company = Company::with(3, State { token_lasts: 4, ..server(3) });
     company.applies();
     let tokens = company.asked("POST", "/api/oauth/token").len();
-    assert!(tokens > 4, "{tokens}");
+    assert!(tokens >= 4, "{tokens}");
     assert_eq!(company.writes().len(), 7);
 }
 
@@ -287,6 +287,7 @@ fn what_is_somebody_elses_stays_as_it_is() {
     let named = json!({ "name": "refit-of-the-lab", "description": "ask Ada", "siteId": "-1", "assignments": ["2"] });
     state.groups.insert(902, named.clone());
     let company = Company::with(2, state);
+    company.applies();
     let told = company.applies();
     assert!(told.contains("patch policy “Slack for sales” is somebody else's"), "{told}");
     company.write("acme/refit.yaml", &POLICY.replace("mode: enforce", "mode: observe"));
