@@ -107,6 +107,11 @@ impl Object {
         self
     }
 
+    /// The names of the policies that it comes from.
+    pub fn policies(&self) -> BTreeSet<SmolStr> {
+        self.from.iter().map(|source| source.policy.clone()).collect()
+    }
+
     /// How many bytes it has, as JSON without blanks.
     pub fn bytes(&self) -> u64 {
         serde_json::to_vec(&self.fields).map_or(0, |bytes| bytes.len() as u64)

@@ -6,7 +6,7 @@ use crate::{
     diff::{Change, Observed, diff},
     files::FolderPlan,
     object::{Identity, Source},
-    target::{Desired, Input, Offered, Target, registry},
+    target::{Desired, Input, Offered, Target, registry, stopped},
 };
 use refit_core::{
     cohorts::Cohorts,
@@ -42,6 +42,8 @@ pub struct TargetPlan {
     pub devices: u64,
     /// What should be there.
     pub desired: Desired,
+    /// The policies of which something is held or halted on its devices.
+    pub stopped: BTreeSet<SmolStr>,
     /// What has to change.
     pub changes: Vec<Change>,
     /// What was found in its folder, where somebody looked.
@@ -112,6 +114,7 @@ pub fn compile(
             system: None,
             cost: target.cost(&desired),
             desired,
+            stopped: stopped(cohorts, devices),
         });
     }
     compiled.twice = twice(&compiled.targets);

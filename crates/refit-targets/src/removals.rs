@@ -4,6 +4,7 @@
 //! bounded, for folders and for systems with an API alike; who means it says so.
 
 use crate::object::Identity;
+use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -33,6 +34,11 @@ pub struct TooMany {
     pub removals: Removals,
     /// So many may.
     pub allowed: usize,
+}
+
+/// Whether something goes because all policies that asked for it are held or halted: a stop never has to be permitted.
+pub(crate) fn is_stopped(policies: &BTreeSet<SmolStr>, stopped: &BTreeSet<SmolStr>) -> bool {
+    !policies.is_empty() && policies.is_subset(stopped)
 }
 
 impl Removals {

@@ -174,6 +174,8 @@ pub struct Desired {
     pub refused: BTreeSet<Refusal>,
     /// What waits for content.
     pub awaiting: Vec<Awaiting>,
+    /// What stays as it is, if it is there: its content for the next release is awaited.
+    pub keeps: BTreeSet<Identity>,
     /// What else has to be known.
     pub notes: BTreeSet<String>,
 }
@@ -286,7 +288,7 @@ impl Desired {
 
     /// Takes all of another in.
     pub fn join(&mut self, other: Desired) {
-        let Desired { objects, lost, withheld, refused, awaiting, notes } = other;
+        let Desired { objects, lost, withheld, refused, awaiting, keeps, notes } = other;
         objects.into_values().for_each(|object| self.add(object));
         self.lost.extend(lost);
         for Withheld { policy, title, because, devices } in withheld {
@@ -294,6 +296,7 @@ impl Desired {
         }
         self.refused.extend(refused);
         self.awaiting.extend(awaiting);
+        self.keeps.extend(keeps);
         self.notes.extend(notes);
     }
 
@@ -352,6 +355,23 @@ pub fn held(cohort: &Cohort) -> Option<String> {
     }
     let words: Vec<&str> = outcome.holds.iter().filter_map(|hold| holding(*hold)).collect();
     (!words.is_empty()).then(|| format!("held by {}", words.join(", ")))
+}
+
+/// The policies of which something is held or halted on devices of a target. What they have written goes because of that, and not because
+/// somebody lost a list of devices or a policy.
+pub fn stopped(cohorts: &Cohorts, devices: &RoaringBitmap) -> BTreeSet<SmolStr> {
+    let is_here = |of: &RoaringBitmap| !of.is_disjoint(devices);
+    let titles = cohorts.titles.iter().filter(|cohort| {
+        let outcome = &cohort.outcome;
+        let waits = outcome.admitted.is_none() && !outcome.holds.is_empty();
+        outcome.mode == Mode::Enforce && (waits || held(cohort).is_some()) && is_here(&cohort.devices)
+    });
+    let titles = titles.filter_map(|cohort| cohort.outcome.policy.clone());
+    let packages = cohorts
+        .packages
+        .iter()
+        .filter(|packages| packages.mode == Mode::Enforce && packages.unpublished && is_here(&packages.devices));
+    titles.chain(packages.map(|packages| packages.policy.clone())).collect()
 }
 
 /// What holds a change also where another system would make it; a window that is shut is a matter of the time that is written.

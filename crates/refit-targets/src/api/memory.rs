@@ -1,11 +1,13 @@
 //! What is remembered of a system: what Refit wrote there, and what it was about to do when it last began.
 
+use super::MEMBERS;
 use crate::{
     files::BrokenOff,
     object::{Fields, Identity},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Raised when what is remembered changes its meaning.
@@ -17,6 +19,9 @@ pub const FORMAT: u32 = 1;
 pub struct Memory {
     /// [`FORMAT`] of whoever wrote it.
     pub format: u32,
+    /// Which system it is about, and for whom: ids mean nothing elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     /// What Refit wrote and has not taken away, by kind and name.
     #[serde(default)]
     pub written: BTreeMap<String, Wrote>,
@@ -36,11 +41,14 @@ pub struct Wrote {
     pub remote: Option<String>,
     /// Its fields.
     pub fields: Fields,
+    /// The policies that asked for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub policies: BTreeSet<SmolStr>,
 }
 
 impl Default for Memory {
     fn default() -> Memory {
-        Memory { format: FORMAT, written: BTreeMap::new(), begun: BTreeMap::new() }
+        Memory { format: FORMAT, system: None, written: BTreeMap::new(), begun: BTreeMap::new() }
     }
 }
 
@@ -57,7 +65,8 @@ impl Memory {
         let name = id.to_string();
         let known = self.written.get(&name).and_then(|wrote| wrote.remote.as_deref());
         let begun = self.begun.get(&name).and_then(Option::as_ref);
-        known == Some(remote) || (known.is_none() && begun.is_some_and(|wrote| wrote.remote.is_none()))
+        // What was about to be made was not there: what is there now is what was made.
+        known == Some(remote) || begun.is_some_and(|wrote| wrote.remote.is_none())
     }
 
     /// Takes what a run that was broken off had done for written. `is` gives id and fields of an object that is there, as far as Refit wrote
@@ -107,8 +116,16 @@ fn is_between(before: Option<&Fields>, after: &Fields, there: &Fields) -> bool {
     after.iter().all(|(name, value)| {
         let is = value_of(there, name);
         let was = before.map_or(&Value::Null, |before| value_of(before, name));
-        is == value || is == was || (is_nothing(is) && is_nothing(was))
+        let is_half = name == MEMBERS && is_on_the_way(was, value, is);
+        is == value || is == was || (is_nothing(is) && is_nothing(was)) || is_half
     })
+}
+
+/// Whether some of the members have come and some have gone, and nobody else: groups are filled some at a time.
+fn is_on_the_way(was: &Value, to_be: &Value, is: &Value) -> bool {
+    let [was, to_be, is] = [was, to_be, is]
+        .map(|list| list.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<BTreeSet<_>>());
+    is.iter().all(|it| was.contains(it) || to_be.contains(it)) && was.intersection(&to_be).all(|it| is.contains(it))
 }
 
 fn value_of<'f>(fields: &'f Fields, name: &str) -> &'f Value {
@@ -134,7 +151,8 @@ mod tests {
     fn wrote(remote: Option<&str>, fields: Value) -> Wrote {
         let Value::Object(fields) = fields else { panic!("{fields}") };
         let id = Identity::new("ring", "refit-a".to_owned());
-        Wrote { id, remote: remote.map(str::to_owned), fields: fields.into_iter().collect() }
+        let policies = BTreeSet::new();
+        Wrote { id, remote: remote.map(str::to_owned), fields: fields.into_iter().collect(), policies }
     }
 
     #[test]
@@ -152,6 +170,16 @@ mod tests {
         assert_eq!(settled(Some(json!({ "days": 3, "to": ["g"] }))), (1, 0, Some("7".to_owned())));
         // It was made, and not yet assigned.
         assert_eq!(settled(Some(json!({ "days": 3, "to": [] }))), (0, 1, Some("7".to_owned())));
+        // Of a group that was being filled some are in, and nobody else.
+        let group = wrote(None, json!({ "members": ["1", "2", "3"] }));
+        let settled_group = |there: Value| {
+            let begun = [(name.clone(), Some(group.clone()))].into();
+            let mut memory = Memory { begun, ..Memory::default() };
+            let there = wrote(None, there).fields;
+            memory.settle(|_| Some(("7", &there))).1.len()
+        };
+        assert_eq!(settled_group(json!({ "members": ["2"] })), 1);
+        assert_eq!(settled_group(json!({ "members": ["2", "9"] })), 0);
         // Somebody has changed it since.
         assert_eq!(settled(Some(json!({ "days": 9, "to": [] }))), (0, 0, None));
     }

@@ -76,6 +76,11 @@ pub trait Api: Sync {
     /// The calls that take away what is there.
     fn delete(&self, there: &There) -> Vec<Call>;
 
+    /// Whether objects of a kind come to an end by themselves: what is missing of them nobody has changed by hand, and it is made again.
+    fn ends_by_itself(&self, _kind: &str) -> bool {
+        false
+    }
+
     /// Why what is there can't be taken away by a call; `None` where it can.
     fn stays(&self, _there: &There) -> Option<String> {
         None
@@ -93,7 +98,7 @@ pub trait Api: Sync {
 /// The text that stands in what a target has written: that it is Refit's, and whose.
 pub fn mark(organization: &str, target: &str) -> String {
     let of = if organization.is_empty() { String::new() } else { format!(" of {organization}") };
-    format!("Written by Refit for target {target}{of}: changes are undone.")
+    format!("Written by Refit for target {target}{of}: change the policy instead.")
 }
 
 /// What is in a system, as far as it concerns Refit.

@@ -5,11 +5,13 @@ use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
     object::{Fields, Identity, Object},
-    removals::Removals,
+    removals::{Removals, is_stopped},
     target::{Desired, Target},
 };
+use roaring::RoaringBitmap;
 use serde::Serialize;
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What may be done about what is not as Refit left it.
@@ -28,6 +30,10 @@ pub struct Wanted {
     pub unknown: BTreeSet<String>,
     /// The devices that it knows, by their ids there.
     pub devices: BTreeSet<String>,
+    /// The same of all devices that the target is for, also of those for which nothing is written now.
+    pub all: BTreeSet<String>,
+    /// What stays as it is, if it is there.
+    pub keeps: BTreeSet<Identity>,
 }
 
 /// What has to change in a system.
@@ -46,6 +52,9 @@ pub struct SystemPlan {
     pub refused: Vec<(Identity, String)>,
     /// What a run that was broken off had come to.
     pub broken_off: Option<BrokenOff>,
+    /// Devices that are in Refit's groups there, and that the target is for no more, or that the system does not list any more.
+    #[serde(skip)]
+    pub devices_lost: Removals,
     /// Devices that the system does not know: they are in no group there.
     pub unknown_devices: BTreeSet<String>,
     /// What else has to be known.
@@ -116,19 +125,22 @@ impl SystemPlan {
             }
         }
         if done < self.steps.len() {
-            let finished: BTreeSet<&Identity> = self.steps.iter().take(done).map(|step| &step.id).collect();
+            let finished = self.steps.iter().take(done).filter(|step| step.todo != Todo::TakeAwayTwin);
+            let finished: BTreeSet<&Identity> = finished.map(|step| &step.id).collect();
             let left = steps().filter(|step| !finished.contains(&step.id));
             memory.begun = left.map(|step| (step.id.to_string(), step.wrote.clone())).collect();
         }
         memory
     }
 
-    /// What of that which Refit wrote before would go.
-    pub fn removals(&self) -> Removals {
+    /// What of that which Refit wrote before would go, without what goes because its policies are `stopped`.
+    pub fn removals(&self, stopped: &BTreeSet<SmolStr>) -> Removals {
         let of = |todo: Todo| {
             self.steps.iter().filter(move |step| step.todo == todo).map(|step| step.id.clone()).collect::<BTreeSet<_>>()
         };
-        let (going, coming) = (of(Todo::TakeAway), of(Todo::Make));
+        let (mut going, coming) = (of(Todo::TakeAway), of(Todo::Make));
+        let wrote = |id: &Identity| self.memory.written.get(&id.to_string());
+        going.retain(|id| !wrote(id).is_some_and(|wrote| is_stopped(&wrote.policies, stopped)));
         let written = self.memory.written.values().map(|wrote| wrote.id.clone());
         let before: BTreeSet<Identity> = written.chain(going.iter().cloned()).collect();
         Removals::between(&before, before.difference(&going).chain(&coming))
@@ -162,8 +174,18 @@ impl Names<'_> {
 }
 
 /// What should be there, as far as the system knows the devices.
-pub fn wanted(api: &dyn Api, desired: &Desired, found: &Found, names: Names<'_>) -> Wanted {
-    let mut wanted = Wanted::default();
+pub fn wanted(
+    api: &dyn Api,
+    desired: &Desired,
+    devices: Option<&RoaringBitmap>,
+    found: &Found,
+    names: Names<'_>,
+) -> Wanted {
+    let mut wanted = Wanted { keeps: desired.keeps.clone(), ..Wanted::default() };
+    if api.order().iter().any(|kind| api.has_members(kind)) {
+        let devices = devices.into_iter().flatten();
+        wanted.all = devices.filter_map(|number| names.there(number, &found.devices).ok()).collect();
+    }
     for object in desired.objects.values() {
         let mut object = object.clone();
         if api.has_members(&object.id.kind) {
@@ -198,12 +220,16 @@ pub fn plan(
         ..SystemPlan::default()
     };
     let mut memory = memory;
+    forget_gone(api, &mut memory, &found.devices, &found.objects);
     let (ours, twins, theirs) = parted(found.objects, &memory);
     plan.known = ours.iter().map(|(id, there)| (id.clone(), there.remote.clone())).collect();
     let of_refit: BTreeMap<&Identity, Fields> =
         ours.iter().map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory))).collect();
     let (broken_off, halves) = memory.settle(|id| Some((ours.get(id)?.remote.as_str(), of_refit.get(id)?)));
     plan.broken_off = broken_off;
+    let in_groups: BTreeSet<Identity> = of_refit.values().flat_map(members).map(device_in_group).collect();
+    let still: BTreeSet<Identity> = wanted.all.iter().map(|it| device_in_group(it)).collect();
+    plan.devices_lost = Removals::between(&in_groups, in_groups.intersection(&still));
 
     let remembered = memory.written.values().map(|wrote| &wrote.id);
     let ids: BTreeSet<Identity> = ours.keys().chain(wanted.objects.keys()).chain(remembered).cloned().collect();
@@ -213,6 +239,9 @@ pub fn plan(
         let name = id.to_string();
         let (want, is) = (wanted.objects.get(&id), of_refit.get(&id));
         let wrote = memory.written.get(&name);
+        if want.is_none() && wanted.keeps.contains(&id) {
+            continue;
+        }
         if is.is_none() && theirs.contains(&id) {
             if want.is_some() || wrote.is_some() {
                 plan.not_written.push(id);
@@ -220,7 +249,12 @@ pub fn plan(
             continue;
         }
         let remote = plan.known.get(&id).cloned();
-        match fate(&id, want, wrote, is, halves.contains(&name), rules, &mut plan.by_hand) {
+        let half = halves.contains(&name);
+        let fate = match (want, wrote) {
+            (Some(want), Some(_)) if api.ends_by_itself(&id.kind) && is != Some(&clean(want).fields) => Fate::Bring,
+            _ => fate(&id, want, wrote, is, half, rules, &mut plan.by_hand),
+        };
+        match fate {
             Fate::Nothing => match want {
                 Some(want) => drop(written.insert(name, wrote_of(want, remote))),
                 None => drop(written.remove(&name)),
@@ -265,13 +299,37 @@ pub fn plan(
         plan.steps.push(step);
     }
     let place = |kind: &str| api.order().iter().position(|of| *of == kind).unwrap_or(usize::MAX);
-    // What goes goes first, and before what it names; what is made is made after what it names.
+    // What is made is made after what it names. What goes goes last, and before what it names: where something can't be made, devices keep what
+    // they have, instead of having nothing.
     plan.steps.sort_by_key(|step| match step.todo {
-        Todo::TakeAway | Todo::TakeAwayTwin => (0, usize::MAX - place(&step.id.kind)),
+        Todo::TakeAwayTwin => (0, usize::MAX - place(&step.id.kind)),
         Todo::Make | Todo::Change => (1, place(&step.id.kind)),
+        Todo::TakeAway => (2, usize::MAX - place(&step.id.kind)),
     });
-    plan.memory = Memory { written, ..Memory::default() };
+    plan.memory = Memory { written, system: memory.system, ..Memory::default() };
     plan
+}
+
+/// Forgets members that the system does not know any more: they have left their groups by nobody's hand.
+fn forget_gone(api: &dyn Api, memory: &mut Memory, devices: &BTreeMap<String, String>, objects: &[There]) {
+    let there = objects.iter().flat_map(|there| members(&there.fields));
+    let known: BTreeSet<String> = devices.values().map(String::as_str).chain(there).map(str::to_owned).collect();
+    let wrote = memory.written.values_mut().chain(memory.begun.values_mut().flatten());
+    for wrote in wrote.filter(|wrote| api.has_members(&wrote.id.kind)) {
+        if let Some(Value::Array(all)) = wrote.fields.get_mut(MEMBERS) {
+            all.retain(|it| it.as_str().is_some_and(|it| known.contains(it)));
+        }
+    }
+}
+
+/// A device in a group, as something that may go.
+fn device_in_group(remote: &str) -> Identity {
+    Identity::new("device", remote.to_owned())
+}
+
+/// The ids of the devices in a group.
+fn members(fields: &Fields) -> impl Iterator<Item = &str> {
+    fields.get(MEMBERS).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// What is Refit's by its name, parted: one of each name that is Refit's, the others of that name that are, and names of which none is.
@@ -370,7 +428,7 @@ fn fate(
 }
 
 fn wrote_of(want: &Object, remote: Option<String>) -> Wrote {
-    Wrote { id: want.id.clone(), remote, fields: clean(want).fields }
+    Wrote { id: want.id.clone(), remote, fields: clean(want).fields, policies: want.policies() }
 }
 
 fn step(

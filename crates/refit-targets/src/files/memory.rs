@@ -3,7 +3,8 @@
 use super::{BrokenOff, Shared};
 use crate::object::{Fields, Identity};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Raised when what is remembered changes its meaning.
 pub const FORMAT: u32 = 1;
@@ -31,6 +32,9 @@ pub struct Wrote {
     pub id: Identity,
     /// Its fields.
     pub fields: Fields,
+    /// The policies that asked for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub policies: BTreeSet<SmolStr>,
     /// How it was written where others write into the same file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<Shared>,

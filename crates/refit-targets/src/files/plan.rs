@@ -4,11 +4,12 @@ use super::{Memory, NoFields, Placed, Wrote};
 use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     object::{Fields, Identity, Object},
-    removals::Removals,
+    removals::{Removals, is_stopped},
     target::Target,
 };
 use serde::Serialize;
 use serde_json::Value;
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The texts of files by their paths; an error says why one can't be read as text.
@@ -130,11 +131,12 @@ impl FolderPlan {
         memory
     }
 
-    /// What of that which Refit wrote before would go.
-    pub fn removals(&self) -> Removals {
+    /// What of that which Refit wrote before would go, without what goes because its policies are `stopped`.
+    pub fn removals(&self, stopped: &BTreeSet<SmolStr>) -> Removals {
         let done = self.done();
-        let ids = |memory: &Memory| memory.written.values().map(|wrote| wrote.id.clone()).collect::<Vec<Identity>>();
-        Removals::between(&ids(&self.memory), &ids(&done))
+        let stays = self.memory.written.values().filter(|wrote| is_stopped(&wrote.policies, stopped));
+        let after = done.written.values().chain(stays).map(|wrote| &wrote.id);
+        Removals::between(self.memory.written.values().map(|wrote| &wrote.id), after)
     }
 
     /// Whether something that the policies ask for is not brought about by the steps.
@@ -378,7 +380,14 @@ fn wrote_of(want: &Placed, wrote: Option<&Wrote>, is: Option<&Found<'_>>) -> Wro
         }
     }
     let created = shared.is_some() && wrote.map_or(is.is_none(), |wrote| wrote.created);
-    Wrote { id: object.id.clone(), fields: object.fields.clone(), shared: *shared, displaced, created }
+    Wrote {
+        id: object.id.clone(),
+        fields: object.fields.clone(),
+        policies: object.policies(),
+        shared: *shared,
+        displaced,
+        created,
+    }
 }
 
 fn step(

@@ -10,7 +10,7 @@ use refit_targets::{
     targets::munki::Items,
 };
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const POLICIES: &str = "policy: browsers\nsoftware: [google-chrome, firefox, microsoft-edge]\nrollout: standard\nwindow: overnight\n\
                         deadline: [{ within: 14d }]\nexperience: { relaunch: { mode: at_due } }\n---\n\
@@ -273,17 +273,17 @@ fn what_goes_is_counted_by_what_refit_wrote_and_not_by_what_others_have_there() 
     let wanted = laid(target("munki"), desired(&plan, "munki"), false).unwrap();
     let theirs = "<plist version=\"1.0\"><dict><key>catalogs</key><array/></dict></plist>";
     let mut folder = Folder::new("munki").with("manifests/refit/mine", theirs);
-    assert_eq!(folder.plan(&wanted, REPORT).removals(), Removals::default());
+    assert_eq!(folder.plan(&wanted, REPORT).removals(&BTreeSet::new()), Removals::default());
     folder.applies(&wanted, REPORT);
-    let gone = folder.plan(&BTreeMap::new(), REPORT).removals();
+    let gone = folder.plan(&BTreeMap::new(), REPORT).removals(&BTreeSet::new());
     assert_eq!((gone.before, gone.going.len(), gone.lost), (wanted.len(), wanted.len(), wanted.len()));
     assert!(gone.clone().check(None).is_err() && gone.check(Some(wanted.len())).is_ok());
     // One that was changed by hand stays, and is not counted among those that go.
     let path = folder.texts.keys().find(|path| path.starts_with("pkgsinfo/")).unwrap().clone();
     let changed = folder.text(&path).replace("refit-", "refit-x-");
     folder.write(&path, &changed);
-    assert_eq!(folder.plan(&BTreeMap::new(), REPORT).removals().lost, wanted.len() - 1);
-    assert_eq!(folder.plan(&BTreeMap::new(), REVERT).removals().lost, wanted.len());
+    assert_eq!(folder.plan(&BTreeMap::new(), REPORT).removals(&BTreeSet::new()).lost, wanted.len() - 1);
+    assert_eq!(folder.plan(&BTreeMap::new(), REVERT).removals(&BTreeSet::new()).lost, wanted.len());
 }
 
 #[test]

@@ -17,10 +17,7 @@ use refit_core::{
     world::Applied,
 };
 use refit_targets::{
-    Compiled, Fields, Identity, Observed, Offered, Removals, TargetPlan, TooMany,
-    api::SystemPlan,
-    compile,
-    files::FolderPlan,
+    Compiled, Fields, Identity, Observed, Offered, Removals, TargetPlan, TooMany, compile,
     targets::{apple::Versions, intune, munki::Items},
 };
 use serde::{Deserialize, Serialize};
@@ -125,9 +122,10 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
 /// Refuses to do anything where more would go of what Refit wrote to a target than may.
 fn may_go(compiled: &Compiled, may_remove: Option<usize>) -> Result<()> {
     for plan in &compiled.targets {
-        let of_folder = plan.folder.as_ref().map(FolderPlan::removals);
-        let of_system = plan.system.as_ref().map(SystemPlan::removals);
-        for removals in of_folder.into_iter().chain(of_system) {
+        let of_folder = plan.folder.as_ref().map(|folder| folder.removals(&plan.stopped));
+        let of_system = plan.system.as_ref().map(|system| system.removals(&plan.stopped));
+        let devices = plan.system.as_ref().map(|system| system.devices_lost.clone());
+        for removals in of_folder.into_iter().chain(of_system).chain(devices) {
             removals.check(may_remove).map_err(|refused| {
                 let TooMany { removals: Removals { lost, .. }, .. } = &refused;
                 let help = format!("Nothing was done. If that is meant, `--may-remove {lost}` permits it");

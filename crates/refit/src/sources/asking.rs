@@ -96,6 +96,9 @@ impl<'d> Asking<'d> {
             }
             settings.insert(setting.clone(), text);
         }
+        if let Some(why) = connect.and_then(|url| unfit(url, !connector.secrets.is_empty())) {
+            return refuse(why);
+        }
         if let Some(url) = connect.filter(|_| connector.settings.contains_key("url")) {
             settings.insert("url".to_owned(), url.trim_end_matches('/').to_owned());
         }
@@ -499,6 +502,27 @@ pub fn mark(list: &ListDocument, asked: &Asked, last_page: &str, began: Timestam
     }
 }
 
+/// Why a system can't be asked at an address that somebody gave; `None` where it can.
+fn unfit(url: &str, with_secrets: bool) -> Option<String> {
+    let Some((scheme, rest)) = url.split_once("://").filter(|(_, rest)| !rest.is_empty()) else {
+        return Some(format!("`{url}` is no address: write `https://HOST`"));
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let is_own = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    match scheme.to_ascii_lowercase().as_str() {
+        "https" => None,
+        "http" if !with_secrets || is_own => None,
+        "http" => Some(format!(
+            "at `{url}` everybody on the way could read the secret that it is asked with: write `https://{host}`"
+        )),
+        _ => Some(format!("`{url}` is asked by no protocol that is known: write `https://HOST`")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -555,5 +579,35 @@ mod tests {
     fn braces_that_are_no_settings_stay() {
         let settings = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
         assert_eq!(filled(r#"{"query": "{ x(id: {a}) }"} {since}"#, &settings), r#"{"query": "{ x(id: 1) }"} {since}"#);
+    }
+}
+
+#[cfg(test)]
+mod address_tests {
+    use super::unfit;
+
+    #[test]
+    fn a_secret_goes_nowhere_in_the_clear() {
+        for fine in [
+            "https://acme.example",
+            "HTTPS://acme.example/x",
+            "http://127.0.0.1:80",
+            "http://[::1]:80/x",
+            "http://localhost",
+        ] {
+            assert_eq!(unfit(fine, true), None, "{fine}");
+        }
+        assert_eq!(unfit("http://10.0.0.1", false), None);
+        for not in [
+            "http://10.0.0.1",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example/",
+            "http://a@127.0.0.1",
+            "nosuch",
+            "ftp://x",
+            "https://",
+        ] {
+            assert!(unfit(not, true).is_some(), "{not}");
+        }
     }
 }

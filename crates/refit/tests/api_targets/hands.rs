@@ -74,7 +74,7 @@ fn what_has_no_mark_of_this_target_is_never_touched() {
         .graph()
         .kept
         .add(RINGS, theirs("refit-mine", json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget" })));
-    let other = "Written by Refit for target lab of acme: changes are undone.";
+    let other = "Written by Refit for target lab of acme: change the policy instead.";
     company.graph().kept.add(RINGS, {
         let mut ring =
             theirs("refit-windows-lab-x", json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget" }));

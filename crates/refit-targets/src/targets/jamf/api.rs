@@ -154,6 +154,10 @@ impl Api for Jamf {
         }
     }
 
+    fn ends_by_itself(&self, kind: &str) -> bool {
+        kind == PLAN
+    }
+
     fn stays(&self, there: &There) -> Option<String> {
         let running = there.fields.get(RUNNING).and_then(Value::as_u64).filter(|running| *running > 0)?;
         let plans = crate::render::counted(running, "plan");
@@ -501,7 +505,12 @@ fn catalog(answers: &Answers) -> Result<Catalog, NotUnderstood> {
         catalog.apps.insert(text(&app, "/titleName"), App { id, version });
     }
     if let Some(updates) = answers.one(&Ask::one(UPDATES))? {
-        catalog.macos = texts(&updates, "/availableUpdates/macOS").map(str::to_owned).collect();
+        let list = updates.pointer("/availableUpdates/macOS").and_then(Value::as_array);
+        let list = list.ok_or_else(|| NotUnderstood {
+            path: UPDATES.to_owned(),
+            why: "it has no list of the versions of macOS".to_owned(),
+        })?;
+        catalog.macos = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     }
     Ok(catalog)
 }

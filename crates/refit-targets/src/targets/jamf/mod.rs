@@ -340,6 +340,12 @@ fn write(input: &Input<'_>, key: &Key, group: Group<'_>, apart: bool, desired: &
         Ok(content) => content,
         Err(Missing { what, owner }) => {
             let own = input.target.owner.as_deref().unwrap_or("whoever looks after Jamf Pro");
+            let name = name(key, apart);
+            let kinds = [GROUP, SMART_GROUP, PATCH, INSTALLER, PLAN];
+            desired.keeps.extend(kinds.map(|kind| match kind {
+                SMART_GROUP => Identity::new(kind, objects::scope(&name)),
+                kind => Identity::new(kind, name.clone()),
+            }));
             return desired.awaiting.push(Awaiting {
                 policy: key.policy.clone(),
                 title: key.title.as_str().into(),

@@ -27,6 +27,11 @@ pub(super) struct Writing<'a> {
     pub deadline: Option<Time>,
 }
 
+/// What the smart group of an App Installer is called, by the name of the ring's own.
+pub(super) fn scope(name: &str) -> String {
+    format!("{name}-scope")
+}
+
 impl Writing<'_> {
     fn who(&self) -> String {
         match (&self.key.ring, &self.key.rollout) {
@@ -71,7 +76,7 @@ impl Writing<'_> {
     }
 
     fn smart_group_id(&self) -> Identity {
-        Identity::new(SMART_GROUP, format!("{}-scope", self.name))
+        Identity::new(SMART_GROUP, scope(self.name))
     }
 
     /// A patch policy. Restarts, the least macOS and the programs that are closed are those of the definition.

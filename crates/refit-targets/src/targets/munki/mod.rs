@@ -49,7 +49,7 @@ const ITEM: &str = "pkginfo";
 const MANIFEST: &str = "manifest";
 
 /// What stands in the notes of items that Refit wrote.
-pub const NOTE: &str = "Written by Refit from an item of this repository: changes are undone.";
+pub const NOTE: &str = "Written by Refit from an item of this repository: change the policy instead.";
 
 impl Target for Munki {
     fn kind(&self) -> &'static str {

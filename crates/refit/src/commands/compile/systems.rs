@@ -42,6 +42,9 @@ use std::{
 /// The setting that names another connector than the one that the kind of the target has.
 const CONNECTOR: &str = "connector";
 
+/// The setting that says whose part of a system is meant, where all have one address.
+const TENANT: &str = "tenant";
+
 /// By what besides its id in Refit a device is found again in a system, the surest first.
 const KNOWN_BY: [&str; 3] = ["device.serial", "device.hardware_uuid", "device.hostname"];
 
@@ -66,6 +69,8 @@ struct System {
     client: Client,
     /// What paths are appended to.
     base: String,
+    /// Which it is: its address, and the tenant where many have one address.
+    place: String,
     /// The text in what this target has written.
     mark: String,
 }
@@ -89,11 +94,20 @@ pub fn look(
         let record = Record::new(&data, &plan.name);
         // Two that plan at once would both be wrong when the first has written.
         let lock = args.apply.then(|| record.lock()).transpose().context(told.clone())?;
-        let remembered = memory(&record).context(told.clone())?;
+        let mut remembered = memory(&record).context(told.clone())?;
         let mut it = System {
             mark: api::mark(&read.repository.organization, &plan.name),
             ..reached(api, system, read, &places)?
         };
+        let about = format!("target {} of {} at {}", plan.name, read.repository.organization, it.place);
+        if let Some(known) = remembered.system.as_ref().filter(|known| **known != about) {
+            return Err(Refused::no(format!(
+                "{told}: what is remembered in {} is about {known}, and this is {about}. Give this target another name, or another data \
+                 folder (`--data`); if the system has only moved, write its new address under `system` there",
+                record.path().display()
+            )));
+        }
+        remembered.system = Some(about);
         let bar = terminal::spinner("asking what is there");
         let answers = it.observe(api).context(told.clone())?;
         bar.finish_and_clear();
@@ -103,8 +117,14 @@ pub fn look(
         }
         let found = api.found(&it.mark, &answers).context(told)?;
         let id = |number| fleet.id(number).map(ToString::to_string);
-        let wanted =
-            api::wanted(api, &plan.desired, &found, Names { id: &id, others: &|number| others(fleet, number) });
+        let devices = cohorts.targets.get(&plan.name);
+        let wanted = api::wanted(
+            api,
+            &plan.desired,
+            devices,
+            &found,
+            Names { id: &id, others: &|number| others(fleet, number) },
+        );
         let rules = Rules { revert: args.revert || system.drift == Some(DriftResponse::Revert) };
         let found = api::plan(plan.target, api, &wanted, remembered.clone(), found, rules);
         plan.changes.clone_from(&found.changes);
@@ -175,7 +195,9 @@ fn reached(api: &dyn Api, system: &TargetSystem, read: &repository::Read, places
     let address = asking.address();
     let base = address.trim_end_matches('/');
     let base = base.strip_suffix(api.within()).unwrap_or(base).to_owned();
-    Ok(System { client: Client::new(system), base, mark: String::new() })
+    let tenant = document.settings.get(TENANT).and_then(|tenant| tenant.as_str());
+    let place = tenant.map_or_else(|| base.clone(), |tenant| format!("{base} ({tenant})"));
+    Ok(System { client: Client::new(system), base, place, mark: String::new() })
 }
 
 /// What is remembered of a target.
@@ -263,11 +285,28 @@ impl System {
             }
             match self.call(&call) {
                 Err(CallError::Gone { .. }) if call.gone => {}
+                // What was made a moment ago is not known everywhere yet.
+                Err(CallError::Gone { .. }) if made.is_some() => self.call_when_known(&call)?,
                 Err(error) => return Err(error.into()),
                 Ok(_) => {}
             }
         }
         Ok(made)
+    }
+
+    /// Calls something about what was made a moment ago, until the system knows it.
+    fn call_when_known(&mut self, call: &Call) -> Result<()> {
+        let mut wait = MAKE_WAIT;
+        for _ in 0..MAKE_MOST {
+            thread::sleep(wait);
+            wait = wait.saturating_mul(2);
+            match self.call(call) {
+                Err(CallError::Gone { .. }) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Ok(()),
+            }
+        }
+        Ok(self.call(call).map(drop)?)
     }
 
     /// Makes an object. Where the answer is lost it is looked for before it is made again.
