@@ -89,8 +89,10 @@ async fn declaration(
 
 /// What a device reports.
 async fn status(State(api): State<Api>, request: Request) -> Result<StatusCode, Problem> {
-    let (parts, bytes) = body::read(request).await?;
+    // Who asks is known before anything of the body is read.
+    let (parts, body) = request.into_parts();
     let asking = Asking::of(&api, &parts)?;
+    let (_, bytes) = body::read(Request::from_parts(parts, body)).await?;
     let report = Report::read(&bytes).map_err(|error| {
         let code = if matches!(error, ReportError::Json(_)) { Code::Malformed } else { Code::Invalid };
         Problem::new(code, format!("the body: {error}")).help("send what the device sent, as it is")
