@@ -178,6 +178,8 @@ impl Line {
         let number = self.verified.map_or(1, |(_, number)| number + 1);
         self.verified = Some((now, number));
         let jti = format_smolstr!("verification-{number}-{:x}", now.as_nanosecond());
+        // It is answered once: who asks again waits for the last.
+        self.waiting.retain(|waiting| !matches!(waiting.said, Said::Verification(_)));
         self.waiting.push_back(Waiting { jti, at: now, first: None, said: Said::Verification(state) });
         Ok(())
     }
@@ -327,6 +329,15 @@ mod tests {
         // What is said again of it is of nothing that waits.
         line.refuse(&jti, "again".into(), at(3));
         assert_eq!(line.troubles().1.len(), 1);
+    }
+
+    #[test]
+    fn of_verifications_the_last_waits_alone() {
+        let (mut line, first) = line();
+        assert!(line.verify(None, at(1)).is_err() && line.waits() == 1);
+        line.verify(None, at(60)).unwrap();
+        assert_eq!(line.waits(), 1);
+        assert_ne!(line.waiting(9)[0].jti, first);
     }
 
     #[test]
