@@ -40,8 +40,12 @@ use std::{
 use stream::{Configuration, POLL, PUSH};
 use tokio::time::Instant;
 
-/// How many tokens a receiver that fetches is given where it does not say, and at the most.
-const FETCHED: (usize, usize) = (100, 1_000);
+/// How many tokens a receiver that fetches is given at the most: each is signed for it.
+const FETCHED_MOST: usize = 100;
+/// How many tokens a receiver refuses at once.
+const ERRORS_MOST: usize = 100;
+/// How many characters are kept of each text by which a receiver says why.
+const ERROR_MOST: usize = 512;
 /// How long a receiver waits that fetches and wants to.
 const LONGEST: Duration = Duration::from_secs(20);
 /// The longest text that a receiver has sent back in a verification.
@@ -256,12 +260,15 @@ async fn poll(
     let stream = record.stream.as_deref().filter(|stream| stream.polled);
     let stream = stream.ok_or_else(|| wrong("the events of this stream are pushed, and can't be fetched"))?;
     let signals = signals(&api)?;
+    if poll.set_errs.len() > ERRORS_MOST {
+        return Err(wrong(format!("`setErrs` has at most {ERRORS_MOST} entries")));
+    }
     let refused = poll.set_errs.into_iter().map(|(jti, error)| {
         let (err, description) = (error.err.unwrap_or_default(), error.description.unwrap_or_default());
-        (jti, format_smolstr!("{err}: {description}"))
+        (jti, format_smolstr!("{}: {}", cut(&err), cut(&description)))
     });
     signals.answered(&id, &poll.ack, refused.collect());
-    let most = poll.max_events.unwrap_or(FETCHED.0).min(FETCHED.1);
+    let most = poll.max_events.unwrap_or(FETCHED_MOST).min(FETCHED_MOST);
     let until = Instant::now() + LONGEST.min(api.options().longest_wait);
     let mut told = signals.told();
     // Who wants none only says what was taken.
@@ -269,7 +276,11 @@ async fn poll(
     let fetched = loop {
         told.mark_unchanged();
         let fetched = match stream.status {
-            StreamStatus::Enabled => signals.fetch(&id, most),
+            StreamStatus::Enabled => {
+                let (signals, id) = (signals.clone(), id.clone());
+                // Signing takes a while.
+                api.beside(move || signals.fetch(&id, most)).await?
+            }
             // What waits is held until the stream is on again.
             StreamStatus::Paused | StreamStatus::Disabled => Ok(Fetched { sets: Vec::new(), more: false }),
         };
@@ -284,6 +295,11 @@ async fn poll(
     let sets: serde_json::Map<String, Value> =
         fetched.sets.into_iter().map(|(jti, set)| (jti.to_string(), set.into())).collect();
     Ok(unkept(answer::json(StatusCode::OK, &json!({ "sets": sets, "moreAvailable": fetched.more }))))
+}
+
+/// The beginning of a text of a receiver.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(ERROR_MOST).map_or(text, |(end, _)| &text[..end])
 }
 
 fn signals(api: &Api) -> Result<&SharedSignals, Problem> {
@@ -366,4 +382,14 @@ fn status_of(api: &Api, id: &SmolStr, record: &SubscriptionRecord) -> Response {
 /// The types of events that there are.
 fn supported() -> BTreeSet<SmolStr> {
     [COMPLIANCE_CHANGE.to_smolstr()].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept() {
+        assert_eq!((cut("abc"), cut(&"é".repeat(600))), ("abc", "é".repeat(ERROR_MOST).as_str()));
+    }
 }
