@@ -1,7 +1,8 @@
 //! Streams of Shared Signals, for their receivers (OpenID Shared Signals Framework 1.0, section 8), under `/ssf`; and where they fetch security events
 //! (RFC 8936).
 //!
-//! A receiver sees the streams of the owner of its token, and no others. The paths, words and statuses are those of the standards; what is refused is a
+//! A receiver sees the streams of the owner of its token, and no others; those that tell of people only with a token that may read what is personal. An
+//! administrator sees all, and ends them. The paths, words and statuses are those of the standards; what is refused is a
 //! problem as elsewhere.
 //!
 //! - `stream.rs` What a receiver wants of a stream, and what it is shown of it.
@@ -97,6 +98,36 @@ impl FromRequestParts<Api> for Receiver {
     }
 }
 
+/// Who sees streams and ends them: a receiver its own, an administrator all.
+struct Overseer(Caller);
+
+impl FromRequestParts<Api> for Overseer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Overseer, Problem> {
+        let caller = auth::identify(api, &parts.headers, &parts.extensions, Credentials::Bearer)?;
+        if !caller.actor.may(Scope::Admin) {
+            caller.needs(Scope::SharedSignals)?;
+        }
+        Ok(Overseer(caller))
+    }
+}
+
+impl Overseer {
+    fn sees(&self, record: &SubscriptionRecord) -> bool {
+        self.0.actor.may(Scope::Admin) || is_own(&self.0, record)
+    }
+
+    fn known(&self, api: &Api, id: &str) -> Result<Arc<SubscriptionRecord>, Problem> {
+        stream_of(api, id, |record| self.sees(record))
+    }
+}
+
+/// Whether a stream is one of the caller's.
+fn is_own(caller: &Caller, record: &SubscriptionRecord) -> bool {
+    record.owner == caller.actor.owner && (!record.personal || caller.actor.may(Scope::ReadPersonal))
+}
+
 /// Which stream is meant.
 #[derive(Deserialize)]
 struct Which {
@@ -104,14 +135,14 @@ struct Which {
 }
 
 /// Shows a stream, or all of the receiver's.
-async fn read(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
+async fn read(State(api): State<Api>, overseer: Overseer, which: Query<Which>) -> Result<Response, Problem> {
     let view = api.shell().view();
     let said = match &which.stream_id {
-        Some(id) => stream::shown(&api, id, &*known(&api, &receiver, id)?),
+        Some(id) => stream::shown(&api, id, &*overseer.known(&api, id)?),
         None => {
             let all = view.state.subscriptions.iter();
-            let own = all.filter(|(_, record)| record.stream.is_some() && record.owner == receiver.0.actor.owner);
-            own.map(|(id, record)| stream::shown(&api, id, record)).collect()
+            let seen = all.filter(|(_, record)| record.stream.is_some() && overseer.sees(record));
+            seen.map(|(id, record)| stream::shown(&api, id, record)).collect()
         }
     };
     Ok(unkept(answer::json(StatusCode::OK, &said)))
@@ -151,18 +182,21 @@ async fn change(api: &Api, receiver: &Receiver, request: Request, some: bool) ->
 }
 
 /// Ends a stream.
-async fn remove(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
+async fn remove(State(api): State<Api>, overseer: Overseer, which: Query<Which>) -> Result<Response, Problem> {
     let id = which.stream_id.clone().ok_or_else(|| wrong("`stream_id` says which stream is meant"))?;
-    known(&api, &receiver, &id)?;
+    overseer.known(&api, &id)?;
     let input = Input::Subscriptions(SubscriptionInput::RemoveStream { subscription: id });
-    api.shell().tell(&receiver.0.actor, input, None).await?;
+    let mut actor = overseer.0.actor;
+    // An administrator ends a stream without being a receiver.
+    actor.scopes.insert(Scope::SharedSignals);
+    api.shell().tell(&actor, input, None).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Whether a stream is on.
-async fn status(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
+async fn status(State(api): State<Api>, overseer: Overseer, which: Query<Which>) -> Result<Response, Problem> {
     let id = which.stream_id.clone().ok_or_else(|| wrong("`stream_id` says which stream is meant"))?;
-    Ok(status_of(&api, &id, &*known(&api, &receiver, &id)?))
+    Ok(status_of(&api, &id, &*overseer.known(&api, &id)?))
 }
 
 /// Whether a stream is to be on.
@@ -326,9 +360,18 @@ fn unkept(mut response: Response) -> Response {
 
 /// A stream of the receiver's.
 fn known(api: &Api, receiver: &Receiver, id: &str) -> Result<Arc<SubscriptionRecord>, Problem> {
+    stream_of(api, id, |record| is_own(&receiver.0, record))
+}
+
+/// A stream, where it is one that is meant.
+fn stream_of(
+    api: &Api,
+    id: &str,
+    is_meant: impl Fn(&SubscriptionRecord) -> bool,
+) -> Result<Arc<SubscriptionRecord>, Problem> {
     let known = api.shell().view().state.subscriptions.get(id).cloned();
-    let own = known.filter(|record| record.stream.is_some() && record.owner == receiver.0.actor.owner);
-    own.ok_or_else(|| Problem::missing("stream", id))
+    let meant = known.filter(|record| record.stream.is_some() && is_meant(record));
+    meant.ok_or_else(|| Problem::missing("stream", id))
 }
 
 async fn set(
