@@ -256,9 +256,10 @@ impl Inner {
 
     /// Begins with streams that are new, and forgets those that are no more.
     fn follow(&self) {
+        // The view is of after the lock is held: whoever looked earlier would forget a stream that somebody else has begun with.
+        let mut lines = self.lines();
         let view = self.shell.view();
         let state: &State = &view.state;
-        let mut lines = self.lines();
         lines.retain(|id, _| {
             let stays = state.subscriptions.get(id).is_some_and(|record| record.stream.is_some());
             if !stays {
@@ -338,7 +339,8 @@ impl Inner {
         }
         let stored = self.tail.read(&self.shell, after, CHUNK, head).await?;
         let (mut devices, mut changed, mut to) = (DeviceSet::default(), None, after);
-        for entry in stored.iter() {
+        // What lies beyond the head is not in the view yet: it is looked at the next time.
+        for entry in stored.iter().take_while(|entry| entry.seq <= head) {
             to = entry.seq;
             // Of whatever is no longer managed nothing is told; its own entries are of these kinds too.
             if !["obligations.noted", "device.retired", "device.merged", "device.split"].contains(&&*entry.kind) {

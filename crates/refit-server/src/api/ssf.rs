@@ -1,7 +1,8 @@
 //! Streams of Shared Signals, for their receivers (OpenID Shared Signals Framework 1.0, section 8), under `/ssf`; and where they fetch security events
 //! (RFC 8936).
 //!
-//! A receiver sees the streams of the owner of its token, and no others. The paths, words and statuses are those of the standards; what is refused is a
+//! A receiver sees the streams of the owner of its token, and no others; those that tell of people only with a token that may read what is personal. An
+//! administrator sees all, and ends them. The paths, words and statuses are those of the standards; what is refused is a
 //! problem as elsewhere.
 //!
 //! - `stream.rs` What a receiver wants of a stream, and what it is shown of it.
@@ -40,8 +41,12 @@ use std::{
 use stream::{Configuration, POLL, PUSH};
 use tokio::time::Instant;
 
-/// How many tokens a receiver that fetches is given where it does not say, and at the most.
-const FETCHED: (usize, usize) = (100, 1_000);
+/// How many tokens a receiver that fetches is given at the most: each is signed for it.
+const FETCHED_MOST: usize = 100;
+/// How many tokens a receiver refuses at once.
+const ERRORS_MOST: usize = 100;
+/// How many characters are kept of each text by which a receiver says why.
+const ERROR_MOST: usize = 512;
 /// How long a receiver waits that fetches and wants to.
 const LONGEST: Duration = Duration::from_secs(20);
 /// The longest text that a receiver has sent back in a verification.
@@ -93,6 +98,36 @@ impl FromRequestParts<Api> for Receiver {
     }
 }
 
+/// Who sees streams and ends them: a receiver its own, an administrator all.
+struct Overseer(Caller);
+
+impl FromRequestParts<Api> for Overseer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Overseer, Problem> {
+        let caller = auth::identify(api, &parts.headers, &parts.extensions, Credentials::Bearer)?;
+        if !caller.actor.may(Scope::Admin) {
+            caller.needs(Scope::SharedSignals)?;
+        }
+        Ok(Overseer(caller))
+    }
+}
+
+impl Overseer {
+    fn sees(&self, record: &SubscriptionRecord) -> bool {
+        self.0.actor.may(Scope::Admin) || is_own(&self.0, record)
+    }
+
+    fn known(&self, api: &Api, id: &str) -> Result<Arc<SubscriptionRecord>, Problem> {
+        stream_of(api, id, |record| self.sees(record))
+    }
+}
+
+/// Whether a stream is one of the caller's.
+fn is_own(caller: &Caller, record: &SubscriptionRecord) -> bool {
+    record.owner == caller.actor.owner && (!record.personal || caller.actor.may(Scope::ReadPersonal))
+}
+
 /// Which stream is meant.
 #[derive(Deserialize)]
 struct Which {
@@ -100,14 +135,14 @@ struct Which {
 }
 
 /// Shows a stream, or all of the receiver's.
-async fn read(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
+async fn read(State(api): State<Api>, overseer: Overseer, which: Query<Which>) -> Result<Response, Problem> {
     let view = api.shell().view();
     let said = match &which.stream_id {
-        Some(id) => stream::shown(&api, id, &*known(&api, &receiver, id)?),
+        Some(id) => stream::shown(&api, id, &*overseer.known(&api, id)?),
         None => {
             let all = view.state.subscriptions.iter();
-            let own = all.filter(|(_, record)| record.stream.is_some() && record.owner == receiver.0.actor.owner);
-            own.map(|(id, record)| stream::shown(&api, id, record)).collect()
+            let seen = all.filter(|(_, record)| record.stream.is_some() && overseer.sees(record));
+            seen.map(|(id, record)| stream::shown(&api, id, record)).collect()
         }
     };
     Ok(unkept(answer::json(StatusCode::OK, &said)))
@@ -147,18 +182,21 @@ async fn change(api: &Api, receiver: &Receiver, request: Request, some: bool) ->
 }
 
 /// Ends a stream.
-async fn remove(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
+async fn remove(State(api): State<Api>, overseer: Overseer, which: Query<Which>) -> Result<Response, Problem> {
     let id = which.stream_id.clone().ok_or_else(|| wrong("`stream_id` says which stream is meant"))?;
-    known(&api, &receiver, &id)?;
+    overseer.known(&api, &id)?;
     let input = Input::Subscriptions(SubscriptionInput::RemoveStream { subscription: id });
-    api.shell().tell(&receiver.0.actor, input, None).await?;
+    let mut actor = overseer.0.actor;
+    // An administrator ends a stream without being a receiver.
+    actor.scopes.insert(Scope::SharedSignals);
+    api.shell().tell(&actor, input, None).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Whether a stream is on.
-async fn status(State(api): State<Api>, receiver: Receiver, which: Query<Which>) -> Result<Response, Problem> {
+async fn status(State(api): State<Api>, overseer: Overseer, which: Query<Which>) -> Result<Response, Problem> {
     let id = which.stream_id.clone().ok_or_else(|| wrong("`stream_id` says which stream is meant"))?;
-    Ok(status_of(&api, &id, &*known(&api, &receiver, &id)?))
+    Ok(status_of(&api, &id, &*overseer.known(&api, &id)?))
 }
 
 /// Whether a stream is to be on.
@@ -256,12 +294,15 @@ async fn poll(
     let stream = record.stream.as_deref().filter(|stream| stream.polled);
     let stream = stream.ok_or_else(|| wrong("the events of this stream are pushed, and can't be fetched"))?;
     let signals = signals(&api)?;
+    if poll.set_errs.len() > ERRORS_MOST {
+        return Err(wrong(format!("`setErrs` has at most {ERRORS_MOST} entries")));
+    }
     let refused = poll.set_errs.into_iter().map(|(jti, error)| {
         let (err, description) = (error.err.unwrap_or_default(), error.description.unwrap_or_default());
-        (jti, format_smolstr!("{err}: {description}"))
+        (jti, format_smolstr!("{}: {}", cut(&err), cut(&description)))
     });
     signals.answered(&id, &poll.ack, refused.collect());
-    let most = poll.max_events.unwrap_or(FETCHED.0).min(FETCHED.1);
+    let most = poll.max_events.unwrap_or(FETCHED_MOST).min(FETCHED_MOST);
     let until = Instant::now() + LONGEST.min(api.options().longest_wait);
     let mut told = signals.told();
     // Who wants none only says what was taken.
@@ -269,7 +310,11 @@ async fn poll(
     let fetched = loop {
         told.mark_unchanged();
         let fetched = match stream.status {
-            StreamStatus::Enabled => signals.fetch(&id, most),
+            StreamStatus::Enabled => {
+                let (signals, id) = (signals.clone(), id.clone());
+                // Signing takes a while.
+                api.beside(move || signals.fetch(&id, most)).await?
+            }
             // What waits is held until the stream is on again.
             StreamStatus::Paused | StreamStatus::Disabled => Ok(Fetched { sets: Vec::new(), more: false }),
         };
@@ -284,6 +329,11 @@ async fn poll(
     let sets: serde_json::Map<String, Value> =
         fetched.sets.into_iter().map(|(jti, set)| (jti.to_string(), set.into())).collect();
     Ok(unkept(answer::json(StatusCode::OK, &json!({ "sets": sets, "moreAvailable": fetched.more }))))
+}
+
+/// The beginning of a text of a receiver.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(ERROR_MOST).map_or(text, |(end, _)| &text[..end])
 }
 
 fn signals(api: &Api) -> Result<&SharedSignals, Problem> {
@@ -310,9 +360,18 @@ fn unkept(mut response: Response) -> Response {
 
 /// A stream of the receiver's.
 fn known(api: &Api, receiver: &Receiver, id: &str) -> Result<Arc<SubscriptionRecord>, Problem> {
+    stream_of(api, id, |record| is_own(&receiver.0, record))
+}
+
+/// A stream, where it is one that is meant.
+fn stream_of(
+    api: &Api,
+    id: &str,
+    is_meant: impl Fn(&SubscriptionRecord) -> bool,
+) -> Result<Arc<SubscriptionRecord>, Problem> {
     let known = api.shell().view().state.subscriptions.get(id).cloned();
-    let own = known.filter(|record| record.stream.is_some() && record.owner == receiver.0.actor.owner);
-    own.ok_or_else(|| Problem::missing("stream", id))
+    let meant = known.filter(|record| record.stream.is_some() && is_meant(record));
+    meant.ok_or_else(|| Problem::missing("stream", id))
 }
 
 async fn set(
@@ -366,4 +425,14 @@ fn status_of(api: &Api, id: &SmolStr, record: &SubscriptionRecord) -> Response {
 /// The types of events that there are.
 fn supported() -> BTreeSet<SmolStr> {
     [COMPLIANCE_CHANGE.to_smolstr()].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept() {
+        assert_eq!((cut("abc"), cut(&"é".repeat(600))), ("abc", "é".repeat(ERROR_MOST).as_str()));
+    }
 }

@@ -29,6 +29,12 @@ pub(crate) struct Line {
     failing: DeviceSet,
     /// Devices that may stand otherwise than the receiver was told.
     look: DeviceSet,
+    /// Devices of which something was given up: what the receiver takes them for is not known, and it is told once they are looked at again.
+    #[serde(default)]
+    lost: DeviceSet,
+    /// How often something was given up: what is said again has another id.
+    #[serde(default)]
+    losses: u64,
     /// What it has not taken yet, in order.
     waiting: VecDeque<Waiting>,
     /// How many attempts in a row have failed.
@@ -55,6 +61,9 @@ pub(crate) struct Waiting {
     pub first: Option<Timestamp>,
     /// What it says.
     pub said: Said,
+    /// The place of the device of which it says that.
+    #[serde(default)]
+    pub index: Option<u32>,
 }
 
 /// What a token says.
@@ -99,6 +108,8 @@ impl Line {
             changed: state.clock,
             failing: state.managed().filter(|record| fails(record)).map(|record| record.index).collect(),
             look: DeviceSet::default(),
+            lost: DeviceSet::default(),
+            losses: 0,
             waiting: VecDeque::new(),
             failures: 0,
             next: None,
@@ -130,6 +141,8 @@ impl Line {
         while self.waiting.len() < WAITING_MOST {
             let Some(index) = self.look.iter().next() else { break };
             self.look.remove(index);
+            let was_lost = self.lost.contains(index);
+            self.lost.remove(index);
             let record = state.by_index.get(index as usize).and_then(|id| state.device_now(id));
             let Some(record) = record.filter(|record| record.index == index) else {
                 // It is managed no longer: nobody knows, and the receiver forgets it in its own time.
@@ -137,7 +150,7 @@ impl Line {
                 continue;
             };
             let fails = fails(record);
-            if fails == self.failing.contains(index) {
+            if fails == self.failing.contains(index) && !was_lost {
                 continue;
             }
             match fails {
@@ -146,9 +159,12 @@ impl Line {
             }
             if wanted(record) {
                 // The number of an entry is given again after a backup came back, and its time is not.
-                let jti = format_smolstr!("{}-{index}-{:x}", self.after, self.changed.as_nanosecond());
+                let jti = match self.losses {
+                    0 => format_smolstr!("{}-{index}-{:x}", self.after, self.changed.as_nanosecond()),
+                    losses => format_smolstr!("{}-{index}-{:x}-{losses}", self.after, self.changed.as_nanosecond()),
+                };
                 let said = Said::Complies(record.id.clone(), !fails);
-                self.waiting.push_back(Waiting { jti, at: self.changed, first: None, said });
+                self.waiting.push_back(Waiting { jti, at: self.changed, first: None, said, index: Some(index) });
             }
         }
         self.waiting.len() > before
@@ -163,7 +179,9 @@ impl Line {
     pub fn skip(&mut self, head: u64) -> bool {
         let changes = self.after != head || !self.waiting.is_empty() || !self.look.is_empty();
         self.after = head;
-        self.waiting.clear();
+        for gone in std::mem::take(&mut self.waiting) {
+            self.lose(&gone);
+        }
         // What changes meanwhile is not told; what the receiver takes a device for is looked at when it changes the next time.
         self.look = DeviceSet::default();
         changes
@@ -178,7 +196,9 @@ impl Line {
         let number = self.verified.map_or(1, |(_, number)| number + 1);
         self.verified = Some((now, number));
         let jti = format_smolstr!("verification-{number}-{:x}", now.as_nanosecond());
-        self.waiting.push_back(Waiting { jti, at: now, first: None, said: Said::Verification(state) });
+        // It is answered once: who asks again waits for the last.
+        self.waiting.retain(|waiting| !matches!(waiting.said, Said::Verification(_)));
+        self.waiting.push_back(Waiting { jti, at: now, first: None, said: Said::Verification(state), index: None });
         Ok(())
     }
 
@@ -259,10 +279,11 @@ impl Line {
 
     /// The receiver will never take this one.
     pub fn refuse(&mut self, jti: &SmolStr, why: SmolStr, now: Timestamp) {
-        let before = self.waiting.len();
-        self.waiting.retain(|waiting| waiting.jti != *jti);
-        if self.waiting.len() == before {
-            return;
+        let place = self.waiting.iter().position(|waiting| waiting.jti == *jti);
+        let Some(gone) = place.and_then(|place| self.waiting.remove(place)) else { return };
+        // Where more waits of the device, its receiver hears how it stands all the same.
+        if !self.waiting.iter().any(|waiting| waiting.index == gone.index) {
+            self.lose(&gone);
         }
         self.refused.push_back(Refused { jti: jti.clone(), at: now, why });
         while self.refused.len() > REFUSED_MOST {
@@ -270,8 +291,17 @@ impl Line {
         }
     }
 
-    /// Another receiver, or one that is there again: it is tried at once.
+    /// Something is given up. It is not said again at once, or what is refused once would be sent for ever.
+    fn lose(&mut self, gone: &Waiting) {
+        if let Some(index) = gone.index {
+            self.lost.insert(index);
+            self.losses += 1;
+        }
+    }
+
+    /// Another receiver, or one that is there again: it is tried at once, and told again what was given up.
     pub fn resume(&mut self) {
+        self.look = DeviceSet::union([&self.look, &self.lost].into_iter());
         (self.failures, self.next) = (0, None);
     }
 }
@@ -330,11 +360,45 @@ mod tests {
     }
 
     #[test]
+    fn of_verifications_the_last_waits_alone() {
+        let (mut line, first) = line();
+        assert!(line.verify(None, at(1)).is_err() && line.waits() == 1);
+        line.verify(None, at(60)).unwrap();
+        assert_eq!(line.waits(), 1);
+        assert_ne!(line.waiting(9)[0].jti, first);
+    }
+
+    #[test]
+    fn what_is_given_up_is_looked_at_again_when_the_stream_is_changed() {
+        let (mut line, _) = line();
+        for (jti, index) in [("a", 3), ("b", 3), ("c", 4)] {
+            let said = Said::Complies(jti.into(), false);
+            line.waiting.push_back(Waiting { jti: jti.into(), at: at(0), first: None, said, index: Some(index) });
+        }
+        line.refuse(&"a".into(), "no".into(), at(1));
+        assert!(!line.lost.contains(3), "more of it waits");
+        line.refuse(&"b".into(), "no".into(), at(1));
+        assert!(line.lost.contains(3) && !line.look.contains(3), "not at once");
+        assert!(line.skip(7) && line.lost.contains(4) && line.losses == 2);
+        line.resume();
+        assert!(line.look.contains(3) && line.look.contains(4));
+        line.skip(8);
+        line.resume();
+        assert!(line.look.contains(3), "while the stream is off it is not forgotten");
+    }
+
+    #[test]
     fn of_one_device_one_token_is_under_way_and_what_was_written_down_is_read_again() {
         let (mut line, _) = line();
         for (n, device) in ["d1", "d2", "d1", "d3"].into_iter().enumerate() {
             let said = Said::Complies(device.into(), n > 1);
-            line.waiting.push_back(Waiting { jti: format_smolstr!("{n}"), at: at(n as i64), first: None, said });
+            line.waiting.push_back(Waiting {
+                jti: format_smolstr!("{n}"),
+                at: at(n as i64),
+                first: None,
+                said,
+                index: None,
+            });
         }
         let due =
             |line: &mut Line| -> Vec<SmolStr> { line.due(at(9), 8).into_iter().map(|it| it.jti).skip(1).collect() };

@@ -93,6 +93,7 @@ async fn okta_verifies_the_address_and_only_a_token_for_it_tells_anything() {
     server.call(&token, "PUT", "/api/v1/people/p1", &[], Some(body)).await.problem(403, "scope-missing");
     server.post("/okta/Okta!/events", delivery(Vec::new())).await.problem(404, "not-found");
     server.post(EVENTS, json!({ "data": {} })).await.problem(400, "malformed");
+    server.post(EVENTS, delivery(vec![json!({}); 1_001])).await.problem(422, "invalid");
 }
 
 #[tokio::test]

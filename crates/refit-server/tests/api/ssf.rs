@@ -172,6 +172,14 @@ async fn a_stream_is_paused_left_alone_and_changed_by_whom_it_belongs_to() {
         let answer = shared.server().call(&other, method, path, &[], body).await;
         answer.problem(404, "not-found");
     }
+    // It tells of people: what is its owner's too, and may not read of them, does not see it.
+    let plain = shared.server().token("plain", "ida", Bearer::Program, &[Scope::SharedSignals]).await;
+    shared.server().call(&plain, "GET", &path, &[], None).await.problem(404, "not-found");
+    // An administrator sees it, and receives nothing by that.
+    let admin = shared.server().token("admin", "nils", Bearer::Program, &[Scope::Admin]).await;
+    shared.server().call(&admin, "GET", &path, &[], None).await.ok();
+    let poll = format!("/ssf/poll/{stream}");
+    shared.server().call(&admin, "POST", &poll, &[], Some(json!({}))).await.problem(403, "scope-missing");
     let reader = shared.server().token("reader", "ida", Bearer::Program, &[Scope::Read]).await;
     shared.server().call(&reader, "GET", "/ssf/streams", &[], None).await.problem(403, "scope-missing");
     // It is no subscription, and a subscription is no stream.

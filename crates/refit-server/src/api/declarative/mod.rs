@@ -34,11 +34,11 @@ use axum::{
 };
 use jiff::Timestamp;
 use refit_core::{
-    control::{DeviceRecord, Scope, State as World},
+    control::{DeviceRecord, Scope, State as World, report::SOURCE as AGENT},
     facts::mapping::KeyKind,
 };
 use refit_targets::targets::apple::{
-    report::{Report, ReportError},
+    report::{Report, ReportError, SOURCE},
     serve::Served,
 };
 use smol_str::SmolStr;
@@ -89,8 +89,10 @@ async fn declaration(
 
 /// What a device reports.
 async fn status(State(api): State<Api>, request: Request) -> Result<StatusCode, Problem> {
-    let (parts, bytes) = body::read(request).await?;
+    // Who asks is known before anything of the body is read.
+    let (parts, body) = request.into_parts();
     let asking = Asking::of(&api, &parts)?;
+    let (_, bytes) = body::read(Request::from_parts(parts, body)).await?;
     let report = Report::read(&bytes).map_err(|error| {
         let code = if matches!(error, ReportError::Json(_)) { Code::Malformed } else { Code::Invalid };
         Problem::new(code, format!("the body: {error}")).help("send what the device sent, as it is")
@@ -111,6 +113,23 @@ struct Asking {
     /// Whether it is a user of a device: Refit declares to devices alone.
     is_user: bool,
     now: Timestamp,
+}
+
+/// Of several devices with one UDID or serial number those of which a source says it, where there are any: what a device says of itself, by its agent
+/// or its own reports, does not stand against that.
+fn trusted<'s>(kind: KeyKind, name: &str, found: Vec<&'s Arc<DeviceRecord>>) -> Vec<&'s Arc<DeviceRecord>> {
+    if found.len() < 2 {
+        return found;
+    }
+    let field = if kind == KeyKind::Serial { "device.serial" } else { "device.hardware_uuid" };
+    let name = kind.written(name).ok();
+    let by_source = |record: &Arc<DeviceRecord>| {
+        let said = record.facts.get(field).into_iter().flat_map(|said| said.iter());
+        let mut others = said.filter(|(source, _)| ![AGENT, SOURCE].contains(&source.as_str()));
+        others.any(|(_, value)| kind.written(&value.to_string()).ok() == name)
+    };
+    let sourced: Vec<&Arc<DeviceRecord>> = found.iter().copied().filter(|record| by_source(record)).collect();
+    if sourced.is_empty() { found } else { sourced }
 }
 
 /// Who is meant.
@@ -144,8 +163,10 @@ impl Asking {
             return Meant::User;
         }
         let kinds = [KeyKind::HardwareUuid, KeyKind::Serial];
-        let found = kinds.into_iter().map(|kind| state.with_key(kind, &self.enrolment)).find(|found| !found.is_empty());
-        match found.unwrap_or_default().as_slice() {
+        let mut found = kinds.into_iter().map(|kind| (kind, state.with_key(kind, &self.enrolment)));
+        let found = found.find(|(_, found)| !found.is_empty());
+        let found = found.map(|(kind, found)| trusted(kind, &self.enrolment, found)).unwrap_or_default();
+        match found.as_slice() {
             [] => Meant::Nobody("no managed device has this UDID or serial number".to_owned()),
             [one] => Meant::Device(Arc::clone(one)),
             several => Meant::Nobody(format!("{} managed devices have this UDID or serial number", several.len())),

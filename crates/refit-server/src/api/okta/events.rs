@@ -26,6 +26,10 @@ use std::collections::BTreeMap;
 const CHALLENGE: &str = "x-okta-verification-challenge";
 /// The longest challenge.
 const CHALLENGE_MOST: usize = 1_024;
+/// How many events a delivery has at most.
+const EVENTS_MOST: usize = 1_000;
+/// How many targets of an event are looked at.
+const TARGETS_MOST: usize = 8;
 
 /// Okta asks whether it is to send events here: its challenge comes back. Nothing is learnt by that, and no token is needed.
 pub(super) async fn verify(headers: HeaderMap) -> Result<Response, Problem> {
@@ -106,6 +110,10 @@ fn says(kind: &str) -> Option<Says> {
 pub(super) async fn take(State(api): State<Api>, asking: Asking, request: Request) -> Result<Response, Problem> {
     asking.caller.needs(Scope::Hooks)?;
     let Delivery { data } = read(request).await?;
+    if data.events.len() > EVENTS_MOST {
+        let detail = format!("a delivery has at most {EVENTS_MOST} events, and this has {}", data.events.len());
+        return Err(Problem::field("data.events", detail).help("deliver them in parts"));
+    }
     let mut events = Vec::with_capacity(data.events.len());
     for said in data.events {
         // One that can't be read keeps none of the others from being known, and would not be better the next time.
@@ -117,14 +125,14 @@ pub(super) async fn take(State(api): State<Api>, asking: Asking, request: Reques
         }
     }
     events.sort_by_key(|event| event.published);
-    // What is looked up here is not to change before it is written.
-    let _alone = api.inner.compared.lock().await;
     for event in events {
         let failed = |outcome: &EventOutcome| outcome.result.as_deref().is_some_and(|result| result != "SUCCESS");
         if event.outcome.as_ref().is_some_and(failed) {
             continue;
         }
         if let Some(says) = says(&event.kind) {
+            // What is looked up here is not to change before it is written.
+            let _alone = api.inner.compared.lock().await;
             tell(&api, &asking, &event, says).await?;
         }
     }
@@ -133,7 +141,7 @@ pub(super) async fn take(State(api): State<Api>, asking: Asking, request: Reques
 
 async fn tell(api: &Api, asking: &Asking, event: &Event, says: Says) -> Result<(), Problem> {
     let targets = event.target.iter().flatten().filter(|target| target.kind.as_deref() == Some("User"));
-    for target in targets {
+    for target in targets.take(TARGETS_MOST) {
         let Some(id) = target.id.clone() else { continue };
         let account = Named { id, login: target.alternate.clone().unwrap_or_default() };
         let view = api.shell().view();

@@ -40,16 +40,12 @@ pub(super) async fn registration(
     if text(&said, "/requestType") == Some("progressive.profile") {
         return Ok(nothing());
     }
-    let named = ["/data/userProfile/email", "/data/userProfile/login"].map(|pointer| text(&said, pointer));
-    let named: Vec<String> = named.into_iter().flatten().map(str::to_owned).collect();
+    let named = given(&said).map(str::to_owned);
     let view = api.shell().view();
     let meant = {
         // Who is called what is looked up in everybody after a start.
         let (there, view) = (api.clone(), view.clone());
-        let look = move || {
-            let known = named.iter().map(|name| by_user(&there, &view.state, name));
-            known.reduce(|first, next| if matches!(first, Meant::Person(..)) { first } else { next })
-        };
+        let look = move || named.map(|name| by_user(&there, &view.state, &name));
         api.beside(look).await?.unwrap_or_else(|| Meant::nobody("no address was given"))
     };
     let denied = match meant {
@@ -73,6 +69,11 @@ pub(super) async fn registration(
     let summary = format!("This registration is not permitted: {why}. Please ask {contact}.");
     let error = json!({ "errorSummary": summary, "errorCauses": [cause] });
     Ok(answer::json(StatusCode::OK, &json!({ "commands": command("DENY"), "error": error })))
+}
+
+/// The address that somebody gives; the name of their account counts where none is given.
+fn given(said: &Value) -> Option<&str> {
+    text(said, "/data/userProfile/email").or_else(|| text(said, "/data/userProfile/login"))
 }
 
 /// A user of an application is imported.
@@ -112,4 +113,18 @@ pub(super) async fn import(State(api): State<Api>, asking: Asking, request: Requ
 fn is_anothers(api: &Api, view: &crate::shell::View, source: &SmolStr, id: &SmolStr, person: &PersonId) -> bool {
     let account = Named { id: id.clone(), login: SmolStr::default() };
     account.person(api, view, source).is_some_and(|owner| owner != *person)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_account_counts_only_where_no_address_is_given() {
+        let said = |profile: Value| json!({ "data": { "userProfile": profile } });
+        let both = said(json!({ "email": "stranger@example.net", "login": "ada@example.com" }));
+        assert_eq!(given(&both), Some("stranger@example.net"));
+        assert_eq!(given(&said(json!({ "login": "ada@example.com" }))), Some("ada@example.com"));
+        assert_eq!(given(&said(json!({}))), None);
+    }
 }

@@ -17,6 +17,8 @@ pub(super) const PUSH: &str = "urn:ietf:rfc:8935";
 pub(super) const POLL: &str = "urn:ietf:rfc:8936";
 /// What a stream is called that nobody describes.
 const NAMELESS: &str = "Shared Signals";
+/// How many types of events a receiver asks for at most, and how long each is at most, in bytes.
+const REQUESTED_MOST: (usize, usize) = (32, 256);
 
 /// What a receiver wants of a stream.
 #[derive(Deserialize)]
@@ -64,6 +66,12 @@ impl Configuration {
     ) -> Result<SubscriptionTerms, Problem> {
         if self.iss.as_ref().is_some_and(|issuer| *issuer != api.agents().options().address) {
             return Err(wrong("`iss` is not the issuer of this server's tokens"));
+        }
+        let (most, longest) = REQUESTED_MOST;
+        let is_too_much =
+            |wanted: &BTreeSet<SmolStr>| wanted.len() > most || wanted.iter().any(|kind| kind.len() > longest);
+        if self.events_requested.as_ref().is_some_and(is_too_much) {
+            return Err(wrong(format!("`events_requested` has at most {most} types of at most {longest} bytes each")));
         }
         let (polled, url) = match self.delivery {
             None => (true, SmolStr::default()),

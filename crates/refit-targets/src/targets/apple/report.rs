@@ -14,6 +14,10 @@ pub const SOURCE: &str = "apple-declarative";
 
 /// The longest text, in bytes.
 const TEXT_LONGEST: usize = 1_024;
+/// How many of the declarations, status items and reasons of a report are kept.
+const LISTED_MOST: usize = 100;
+/// How many characters of each of them are kept.
+const TEXT_MOST: usize = 256;
 
 /// Where a report has dictionaries. serde would take a list for one.
 const DICTIONARIES: [&str; 15] = [
@@ -288,25 +292,32 @@ impl Report {
 
     /// The declaration that asked for the update that waits, where this report says it.
     pub fn asked_by(&self) -> Option<&str> {
-        self.status_items.softwareupdate.install_reason.as_ref()?.declaration_id.as_deref()
+        self.status_items.softwareupdate.install_reason.as_ref()?.declaration_id.as_deref().map(cut)
     }
 
     /// Declarations that do not count on the device, each with the codes of the reasons; `None` where this report does not speak of
     /// declarations.
     pub fn refused(&self) -> Option<BTreeMap<String, Vec<String>>> {
         let declarations = self.status_items.management.declarations.as_ref()?;
-        let invalid = declarations.values().flatten().filter(|processed| processed.valid == "invalid");
-        Some(invalid.map(|it| (it.identifier.clone(), codes(&it.reasons))).collect())
+        let invalid =
+            declarations.values().flatten().filter(|processed| processed.valid == "invalid").take(LISTED_MOST);
+        Some(invalid.map(|it| (cut(&it.identifier).to_owned(), codes(&it.reasons))).collect())
     }
 
     /// Status items that the device can't report, each with the codes of the reasons.
     pub fn errors(&self) -> BTreeMap<String, Vec<String>> {
-        self.errors.iter().map(|error| (error.status_item.clone(), codes(&error.reasons))).collect()
+        let errors = self.errors.iter().take(LISTED_MOST);
+        errors.map(|error| (cut(&error.status_item).to_owned(), codes(&error.reasons))).collect()
     }
 }
 
 fn codes(reasons: &[Reason]) -> Vec<String> {
-    reasons.iter().map(|reason| reason.code.clone()).collect()
+    reasons.iter().take(LISTED_MOST).map(|reason| cut(&reason.code).to_owned()).collect()
+}
+
+/// The beginning of a text of a device.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(TEXT_MOST).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]
@@ -320,6 +331,13 @@ mod tests {
 
     fn text(facts: &BTreeMap<&'static str, Option<String>>) -> Vec<String> {
         facts.iter().map(|(field, value)| format!("{field}={}", value.as_deref().unwrap_or("-"))).collect()
+    }
+
+    #[test]
+    fn of_long_lists_and_texts_the_beginning_is_kept() {
+        assert_eq!((cut("abc"), cut(&"é".repeat(300))), ("abc", "é".repeat(256).as_str()));
+        let reasons: Vec<Reason> = (0..200).map(|n| Reason { code: n.to_string() }).collect();
+        assert_eq!(codes(&reasons).len(), LISTED_MOST);
     }
 
     #[test]
