@@ -88,6 +88,13 @@ pub fn import(values: &[(String, Value)], titles: &Titles, today: civil::Date) -
     let mut assignments: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for (path, value) in values {
         let context = value["@odata.context"].as_str().unwrap_or_default();
+        if value["@odata.nextLink"].is_string() {
+            imported.leave_out(
+                path,
+                "@odata.nextLink",
+                "it is a part of a list: there are more pages, hand them in too",
+            );
+        }
         for (number, object) in listed(value).into_iter().enumerate() {
             match kind(object, context) {
                 Some("assignment") => match policy_of(object, context) {
@@ -651,4 +658,16 @@ fn daily(rule: &str, at: civil::Time) -> String {
 
 fn date(text: &str) -> Option<civil::Date> {
     text.get(..10)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_a_list_is_said_to_be_one() {
+        let page = json!({ "value": [], "@odata.nextLink": "https://graph.example/next" });
+        let imported = import(&[("p.json".to_owned(), page)], &Titles::default(), civil::date(2026, 11, 24));
+        assert!(imported.left_out.iter().any(|left| left.field == "@odata.nextLink"), "{:?}", imported.left_out);
+    }
 }
