@@ -8,7 +8,10 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use refit_core::policy::resolve::Titles;
+use refit_core::{
+    facts::mapping::{decoded, document::PayloadKind},
+    policy::resolve::Titles,
+};
 use refit_targets::import::{self, File, Imported, LeftOut};
 use serde::Serialize;
 use serde_json::Value;
@@ -265,5 +268,5 @@ fn text(bytes: Vec<u8>, name: &str) -> Result<String> {
     if bytes.len() as u64 > LARGEST {
         return Err(Refused::no(format!("{name}: it is larger than {} MiB, which no configuration is", LARGEST >> 20)));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(decoded(PayloadKind::Json, &bytes).into_owned())
 }
