@@ -69,6 +69,19 @@ const READ: [&str; 13] = [
     "updateWeeks",
 ];
 
+/// Those that are numbers of days or hours.
+const NUMBERS: [&str; 6] = [
+    "deadlineForFeatureUpdatesInDays",
+    "deadlineForQualityUpdatesInDays",
+    "deadlineGracePeriodInDays",
+    "featureUpdatesDeferralPeriodInDays",
+    "qualityUpdatesDeferralPeriodInDays",
+    "scheduleRestartWarningInHours",
+];
+
+/// The largest that such a number may be: Windows defers and forces within a year.
+const LARGEST: i64 = 365;
+
 /// An object of Graph's, with the devices that it is assigned to.
 struct Assigned {
     object: Value,
@@ -88,6 +101,13 @@ pub fn import(values: &[(String, Value)], titles: &Titles, today: civil::Date) -
     let mut assignments: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for (path, value) in values {
         let context = value["@odata.context"].as_str().unwrap_or_default();
+        if value["@odata.nextLink"].is_string() {
+            imported.leave_out(
+                path,
+                "@odata.nextLink",
+                "it is a part of a list: there are more pages, hand them in too",
+            );
+        }
         for (number, object) in listed(value).into_iter().enumerate() {
             match kind(object, context) {
                 Some("assignment") => match policy_of(object, context) {
@@ -266,7 +286,7 @@ impl Writer<'_> {
             let name = format!("intune: {}", ring.from);
             self.policy(&name, &[ring], json!(software), "the ring is for Windows 10 and 11", None, Some(&terms), &[]);
             if read.is_empty() || rings.len() > 1 || !read.iter().any(|(pin, _)| pin.who.is_empty()) {
-                let days = ring.object["featureUpdatesDeferralPeriodInDays"].as_i64().unwrap_or(0);
+                let days = whole(&ring.object, "featureUpdatesDeferralPeriodInDays").unwrap_or(0);
                 let why = format!(
                     "without a profile Windows comes to a new version {days} days after its release; this policy stays on the installed one \
                      as long as that is supported (else: `target: {{ branch: latest }}`)"
@@ -292,6 +312,13 @@ impl Writer<'_> {
         let why = "Windows counts for each update from when the device finds it, Refit from when the first was published that is missing: \
                    one who was away has a grace instead";
         imported.leave_out(from, "deadlineForQualityUpdatesInDays", why);
+        for key in NUMBERS {
+            let value = &object[key];
+            if !value.is_null() && whole(object, key).is_none() {
+                let why = format!("`{value}` is no whole number from 0 to {LARGEST}: it is not taken over");
+                imported.leave_out(from, key, why);
+            }
+        }
         for (key, value) in object.as_object().into_iter().flatten() {
             let said = match value {
                 Value::Null => false,
@@ -348,7 +375,7 @@ impl Writer<'_> {
                 "a freeze holds everything: feature updates alone are not paused",
             );
         }
-        if let Some(days) = object["deadlineGracePeriodInDays"].as_i64().filter(|days| *days > 0) {
+        if let Some(days) = whole(object, "deadlineGracePeriodInDays").filter(|days| *days > 0) {
             let why = format!(
                 "Windows leaves {days} days for the restart of what was installed late; a policy's due time is for the restart too"
             );
@@ -635,9 +662,9 @@ fn condition(who: &[&Assigned], besides: &[String]) -> String {
     all(&parts)
 }
 
-/// A number of days or hours; what is longer than ten years is none.
+/// A number of days or hours; what is longer than a year of days is none.
 fn whole(object: &Value, key: &str) -> Option<i64> {
-    object[key].as_i64().filter(|number| (0..=3_650).contains(number))
+    object[key].as_i64().filter(|number| (0..=LARGEST).contains(number))
 }
 
 fn length(days: i64) -> Value {
@@ -651,4 +678,23 @@ fn daily(rule: &str, at: civil::Time) -> String {
 
 fn date(text: &str) -> Option<civil::Date> {
     text.get(..10)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_a_list_is_said_to_be_one() {
+        let page = json!({ "value": [], "@odata.nextLink": "https://graph.example/next" });
+        let imported = import(&[("p.json".to_owned(), page)], &Titles::default(), civil::date(2026, 11, 24));
+        assert!(imported.left_out.iter().any(|left| left.field == "@odata.nextLink"), "{:?}", imported.left_out);
+    }
+
+    #[test]
+    fn what_is_no_number_of_days_is_none() {
+        for (value, number) in [(json!(7), Some(7)), (json!(-3), None), (json!("7"), None), (json!(366), None)] {
+            assert_eq!(whole(&json!({ "days": value }), "days"), number);
+        }
+    }
 }

@@ -58,6 +58,14 @@ pub fn import(values: &[(String, Value)], titles: &Titles) -> Imported {
     let mut patches: BTreeMap<String, Patch> = BTreeMap::new();
     let mut named: BTreeMap<String, String> = BTreeMap::new();
     for (path, value) in values {
+        let results = value["results"].as_array().map_or(0, Vec::len);
+        if let Some(all) =
+            value["totalCount"].as_u64().filter(|all| usize::try_from(*all).is_ok_and(|all| all > results))
+        {
+            let why =
+                format!("it is a part of a list, with {results} of {all}: there are more pages, hand them in too");
+            imported.leave_out(path, "totalCount", why);
+        }
         for object in listed(value) {
             read(path, object, &mut patches, &mut named, &mut imported);
         }
@@ -437,6 +445,15 @@ mod tests {
         assert_eq!(read["patch_policy"]["general"], json!({ "id": "3", "name": "A & B!", "enabled": "true" }));
         assert_eq!(entries(&read["patch_policy"]["scope"]["computer_groups"]).len(), 2);
         assert!(entries(&read["patch_policy"]["scope"]["buildings"]).is_empty());
+    }
+
+    #[test]
+    fn a_page_of_a_list_is_said_to_be_one() {
+        for (count, left_out) in [(1, 1), (0, 0)] {
+            let page = json!({ "totalCount": count, "results": [] });
+            let imported = import(&[("p.json".to_owned(), page)], &Titles::default());
+            assert_eq!(imported.left_out.len(), left_out, "{:?}", imported.left_out);
+        }
     }
 
     #[test]

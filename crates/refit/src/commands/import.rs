@@ -45,6 +45,7 @@ struct Freeze {
 }
 
 pub fn calendar(cli: &Cli, args: &ImportCalendarArgs) -> Result<Exit> {
+    args.condition.as_deref().map_or(Ok(()), configuration::is_condition)?;
     let name = args.calendar.display().to_string();
     let text = read(&name)?;
     let from = args.from.unwrap_or_else(|| TimeZone::UTC.to_datetime(Timestamp::now()).date());

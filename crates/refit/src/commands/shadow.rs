@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use refit_core::{
     cohorts::as_if_open,
+    facts::mapping::{decoded, document::PayloadKind},
     policy::{
         document::policy::{Mode, PolicyDocument},
         load::Documents,
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli, args: &ShadowArgs) -> Result<Exit> {
     let names = Names::read(args, repository)?;
     let (by_device, titles) = names.resolve(repository, &rows, &mut unread);
     let reported = args.reported.unwrap_or(names.now);
+    let only: Option<Option<DeviceId>> = args.device.as_deref().map(|name| names.devices.find(name).cloned());
     let mut world = names.world;
     if let Some(ring) = &args.opened
         && as_if_open(&mut world, repository, ring, reported) == 0
@@ -61,6 +63,10 @@ pub fn run(cli: &Cli, args: &ShadowArgs) -> Result<Exit> {
     let shadow = Shadow { repository, world: &world, reported, tolerance: args.tolerance };
     let mut compared = Compared::default();
     worlds::each(&args.world, &repository.fields, |device, _| {
+        // A report of one device says nothing of the others.
+        if only.as_ref().is_some_and(|only| only.as_ref() != Some(&device.id)) {
+            return;
+        }
         let rows = by_device.get(&device.id).map(Vec::as_slice).unwrap_or_default();
         shadow.device(device, rows, &titles, &mut compared);
     })?;
@@ -124,7 +130,7 @@ fn text(file: &Path) -> Result<String> {
         return Err(Refused::no(format!("{}: it is larger than {} MiB, which no report is", name(), LARGEST >> 20)));
     }
     let bytes = fs::read(file).with_context(name)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(decoded(PayloadKind::Csv, &bytes).into_owned())
 }
 
 /// What is reported, by device.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(super) struct Options {
     /// By their names in small letters: apt heeds no case.
     options: BTreeMap<String, Setting>,
+    /// Whether something of a file could not be read: what is not here may be set all the same.
+    pub incomplete: bool,
 }
 
 /// An option: its value, or the entries of a list.
@@ -28,41 +30,50 @@ pub(super) struct Value {
 }
 
 impl Options {
-    /// Adds a file; what a later one sets takes the place of what was there, and lists add up. What can't be read is an error with its line.
-    pub fn add(&mut self, path: &str, text: &str) -> Result<(), String> {
-        let words = words(text)?;
+    /// Adds a file; what a later one sets takes the place of what was there, and lists add up. What can't be read
+    /// is an error with its line; after it, reading goes on behind the next `;`.
+    pub fn add(&mut self, path: &str, text: &str) -> Result<(), Vec<String>> {
+        let (words, broken) = words(text);
+        let mut errors: Vec<String> = Vec::new();
         let mut scopes: Vec<String> = Vec::new();
         // What was read since the last `;` or brace.
         let mut said: Vec<&Word> = Vec::new();
         for word in &words {
             match word.kind {
                 Kind::Opens => {
-                    let name = match said.as_slice() {
-                        [] => return Err(format!("line {}: a list without a name", word.line)),
-                        [name, ..] => name.text.clone(),
-                    };
-                    scopes.push(name);
+                    match said.first() {
+                        None => errors.push(format!("line {}: a list without a name", word.line)),
+                        // What is not followed has no end, and took the name of the list.
+                        Some(name) if name.kind == Kind::Name && name.text.starts_with('#') => {
+                            errors.push(format!("line {}: `{}` is not followed", name.line, name.text));
+                        }
+                        Some(_) => {}
+                    }
+                    scopes.push(said.first().map_or_else(String::new, |name| name.text.clone()));
                     said.clear();
                 }
                 Kind::Closes => {
-                    self.say(path, &scopes, &said)?;
+                    errors.extend(self.say(path, &scopes, &said).err());
                     said.clear();
                     if scopes.pop().is_none() {
-                        return Err(format!("line {}: a `}}` too many", word.line));
+                        errors.push(format!("line {}: a `}}` too many", word.line));
                     }
                 }
                 Kind::Ends => {
-                    self.say(path, &scopes, &said)?;
+                    errors.extend(self.say(path, &scopes, &said).err());
                     said.clear();
                 }
                 Kind::Name | Kind::Quoted => said.push(word),
             }
         }
         let open = said.first().copied().or_else(|| words.last().filter(|_| !scopes.is_empty()));
-        match open {
-            Some(word) => Err(format!("line {}: it has no end", word.line)),
-            None => Ok(()),
+        match (broken, open) {
+            (Some(why), _) => errors.push(format!("{why}: nothing after it was read")),
+            (None, Some(word)) => errors.push(format!("line {}: it has no end", word.line)),
+            (None, None) => {}
         }
+        self.incomplete |= !errors.is_empty();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     fn say(&mut self, path: &str, scopes: &[String], said: &[&Word]) -> Result<(), String> {
@@ -173,8 +184,8 @@ struct Word {
 }
 
 /// Names, texts in quotes, braces and semicolons. `//` and `#` begin comments to the end of the line, but for the directives `#clear` and
-/// `#include`; `/* */` are comments as well.
-fn words(text: &str) -> Result<Vec<Word>, String> {
+/// `#include`; `/* */` are comments as well. Beside them, why the rest is not read.
+fn words(text: &str) -> (Vec<Word>, Option<String>) {
     let mut words = Vec::new();
     let mut line = 1;
     let mut rest = text;
@@ -193,11 +204,15 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
             '}' => (Kind::Closes, 1, String::new()),
             ';' => (Kind::Ends, 1, String::new()),
             '"' => {
-                let end = rest[1..].find('"').ok_or_else(|| format!("line {line}: a text has no end"))?;
+                let Some(end) = rest[1..].find('"') else {
+                    return (words, Some(format!("line {line}: a text has no end")));
+                };
                 (Kind::Quoted, end + 2, rest[1..=end].to_owned())
             }
             '/' if rest.starts_with("/*") => {
-                let end = rest.find("*/").ok_or_else(|| format!("line {line}: a comment has no end"))?;
+                let Some(end) = rest.find("*/") else {
+                    return (words, Some(format!("line {line}: a comment has no end")));
+                };
                 line += rest[..end].matches('\n').count();
                 rest = &rest[end + 2..];
                 continue;
@@ -215,7 +230,7 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
         line += rest[..length].matches('\n').count();
         rest = &rest[length..];
     }
-    Ok(words)
+    (words, None)
 }
 
 fn is_directive(text: &str) -> bool {
@@ -267,12 +282,25 @@ mod tests {
             ("A \"1\"", "line 1: it has no end"),
             ("\nA {\n \"x\";\n", "line 3: it has no end"),
             ("};", "line 1: a `}` too many"),
-            ("\nA \"x", "line 2: a text has no end"),
+            ("\nA \"x", "line 2: a text has no end: nothing after it was read"),
             ("{ };", "line 1: a list without a name"),
             ("#include \"other\";", "line 1: `#include` is not followed"),
             ("A \"1\" \"2\";", "line 1: more than one value, or a `;` is missing"),
         ] {
-            assert_eq!(Options::default().add("a", text).unwrap_err(), why, "{text}");
+            assert_eq!(Options::default().add("a", text).unwrap_err(), [why], "{text}");
         }
+    }
+
+    #[test]
+    fn after_what_can_not_be_read_it_goes_on() {
+        let mut options = Options::default();
+        let text = "#include \"other\";\nA { \"o=Foo, l=\\\"x\\\"\"; \"o=Bar\"; };\nB \"true\";\n";
+        assert_eq!(
+            options.add("a", text).unwrap_err(),
+            ["line 1: `#include` is not followed", "line 2: more than one value, or a `;` is missing"]
+        );
+        assert!(options.incomplete);
+        assert!(options.is_on("B", false));
+        assert_eq!(entries(&options, "A"), ["o=Bar (a:2)"]);
     }
 }

@@ -157,7 +157,7 @@ fn options(files: &[File], imported: &mut Imported) -> Options {
             imported.leave_out(&file.path, "", "apt does not read it, because of its name");
             continue;
         }
-        if let Err(why) = options.add(&file.path, &file.text) {
+        for why in options.add(&file.path, &file.text).err().into_iter().flatten() {
             imported.leave_out(&file.path, "", why);
         }
     }
@@ -187,7 +187,7 @@ fn interval(options: &Options, imported: &mut Imported) -> Result<(i64, String),
         let why = "apt refreshes no lists by itself: it upgrades to what somebody else has fetched, and Refit fetches";
         imported.leave_out("APT::Periodic::Update-Package-Lists", "", why);
     }
-    let Some(value) = options.value(NAME) else { return Err(format!("{NAME} is not set")) };
+    let Some(value) = options.value(NAME) else { return Err(not_set(options, NAME)) };
     let from = format!("{}: {NAME}", value.from);
     let text = value.text.trim();
     if text == "always" {
@@ -301,12 +301,21 @@ fn package(expression: &str) -> Result<String, String> {
     }
 }
 
+/// That an option is not set, as far as that is known.
+fn not_set(options: &Options, name: &str) -> String {
+    if options.incomplete {
+        format!("whether {name} is set is not known: a file was not read whole")
+    } else {
+        format!("{name} is not set")
+    }
+}
+
 /// When the machine restarts, and where that is said.
 fn restart(options: &Options, imported: &mut Imported) -> (&'static str, String) {
     let from = |name: &str| options.value(name).map(|value| format!("{}: {name}", value.from));
     const NAME: &str = "Unattended-Upgrade::Automatic-Reboot";
     if !options.is_on(NAME, false) {
-        return ("never", from(NAME).unwrap_or_else(|| format!("{NAME} is not set")));
+        return ("never", from(NAME).unwrap_or_else(|| not_set(options, NAME)));
     }
     let time = options.value("Unattended-Upgrade::Automatic-Reboot-Time");
     if let Some(time) = time.filter(|time| time.text != "now") {

@@ -168,11 +168,14 @@ fn candidates(
     let field = format!("{}: {}", asked.list.key(), asked.reference);
     if found.is_empty() {
         let catalogs = asked.catalogs.join(", ");
-        imported.leave_out(
-            &asked.from,
-            &field,
-            format!("no item of this name is in its catalogs ({catalogs}): Munki skips it"),
-        );
+        let missing = repository.missing(&asked.catalogs).join(", ");
+        let why = match missing.is_empty() {
+            true => format!("no item of this name is in its catalogs ({catalogs}): Munki skips it"),
+            false => {
+                format!("no item of this name is in what was read of its catalogs ({catalogs}; not read: {missing})")
+            }
+        };
+        imported.leave_out(&asked.from, &field, why);
         return Vec::new();
     }
     let choice = |item: &Item, conditions: Vec<String>| Choice {
@@ -240,6 +243,10 @@ impl Walk<'_> {
                 "catalogs",
                 "it has none, and is included by none that has: Munki skips it",
             );
+        }
+        for missing in self.repository.missing(&catalogs) {
+            let why = format!("there is no catalog {missing} that can be read: what it has is not known");
+            imported.leave_out(from, "catalogs", why);
         }
         for included in texts(fields, "included_manifests") {
             if self.within.contains(&included) {
@@ -402,4 +409,35 @@ fn wall(value: &Value) -> Option<civil::DateTime> {
     let text = value[DATE].as_str()?;
     let at: civil::DateTime = text.trim_end_matches('Z').parse().ok()?;
     at.with().subsec_nanosecond(0).build().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_out(catalog: &str, named: &str) -> Vec<String> {
+        let file = |path: &str, text: String| File { path: path.to_owned(), text };
+        let manifest = format!(
+            "<plist version=\"1.0\"><dict><key>catalogs</key><array><string>{named}</string></array>\
+             <key>managed_installs</key><array><string>Other</string></array></dict></plist>"
+        );
+        let items = "<plist version=\"1.0\"><array><dict><key>name</key><string>Zoom</string>\
+                     <key>version</key><string>6.2</string></dict></array></plist>";
+        let files = [file(&format!("catalogs/{catalog}"), items.to_owned()), file("manifests/mac", manifest)];
+        let imported = import(&files, &Titles::default(), civil::date(2026, 11, 24));
+        imported.left_out.into_iter().map(|left| left.why).collect()
+    }
+
+    #[test]
+    fn of_a_catalog_that_is_not_there_nothing_is_claimed() {
+        for named in ["production", "all"] {
+            assert_eq!(
+                left_out("production", named),
+                [format!("no item of this name is in its catalogs ({named}): Munki skips it")]
+            );
+        }
+        let whys = left_out("production", "testing");
+        assert_eq!(whys.len(), 2, "{whys:?}");
+        assert!(!whys.iter().any(|why| why.contains("Munki skips it")), "{whys:?}");
+    }
 }

@@ -37,6 +37,9 @@ pub(super) struct Item {
     pub from: String,
 }
 
+/// The catalog that has what all have.
+const ALL: &str = "all";
+
 /// Keys of items that policies have no say about: what an item is, how it is installed, and what people see of it. They stay in the
 /// repository.
 const STAYS: [&str; 57] = [
@@ -177,7 +180,7 @@ impl Repository {
     /// Reads files by their paths: `catalogs/NAME`, `manifests/NAME`, and `pkgsinfo/…` where there are no catalogs.
     pub fn read(files: &[File], imported: &mut Imported) -> Repository {
         let mut repository = Repository::default();
-        let is_catalog = |path: &str| path.strip_prefix("catalogs/").is_some_and(|name| name != "all");
+        let is_catalog = |path: &str| path.strip_prefix("catalogs/").is_some_and(|name| name != ALL);
         let has_catalogs = files.iter().any(|file| is_catalog(&file.path));
         for File { path, text } in files {
             let manifest = path.strip_prefix("manifests/");
@@ -197,6 +200,7 @@ impl Repository {
                     repository.manifests.insert(name.to_owned(), Manifest { fields });
                 }
                 (None, Some(catalog), Value::Array(items)) => {
+                    repository.catalogs.entry(catalog.to_owned()).or_default();
                     for fields in items {
                         repository.item(fields, path, &[catalog.to_owned()], imported);
                     }
@@ -224,10 +228,16 @@ impl Repository {
         if !fields["force_install_after_date"].is_null() && wall(&fields["force_install_after_date"]).is_none() {
             imported.leave_out(&from, "force_install_after_date", "it is no date");
         }
-        for catalog in catalogs {
+        for catalog in catalogs.iter().filter(|catalog| *catalog != ALL) {
             self.catalogs.entry(catalog.clone()).or_default().push(self.items.len());
         }
+        self.catalogs.entry(ALL.to_owned()).or_default().push(self.items.len());
         self.items.push(Item { name, version, fields, from });
+    }
+
+    /// Those of some catalogs that are not there, or could not be read.
+    pub fn missing<'c>(&self, catalogs: &'c [String]) -> Vec<&'c str> {
+        catalogs.iter().map(String::as_str).filter(|catalog| !self.catalogs.contains_key(*catalog)).collect()
     }
 
     /// The items that a reference may mean: catalog by catalog, the newest of each first.

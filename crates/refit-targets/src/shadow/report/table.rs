@@ -8,22 +8,34 @@
 //!   `TargetBuild`, `ClientState`, `UpdateInstalledTime`, `UpdateCategory`. Times are in UTC.
 
 use super::{Besides, Report, Row, State, Unread, utc, when};
+use refit_core::policy::diagnostic::did_you_mean;
 use std::collections::BTreeMap;
 
+/// The columns of Refit's own table.
+const OWN: [&str; 7] = ["device", "title", "version", "from", "installed_at", "due", "state"];
+
 pub(super) fn read(path: &str, text: &str, besides: Besides<'_>) -> Result<Report, String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator(text))
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
     let headers = reader.headers().map_err(|error| error.to_string())?.clone();
-    let columns: BTreeMap<String, usize> = headers
-        .iter()
-        .enumerate()
-        .map(|(number, name)| (name.to_ascii_lowercase().replace([' ', '_'], ""), number))
-        .collect();
+    let mut columns: BTreeMap<String, usize> = BTreeMap::new();
+    for (number, name) in headers.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        if columns.insert(plain(name), number).is_some() {
+            return Err(format!("it has the column `{name}` twice"));
+        }
+    }
     let has = |names: &[&str]| names.iter().all(|name| columns.contains_key(*name));
     let kind = if has(&["devicename", "targetbuild", "clientstate"]) {
         Kind::Windows
     } else if has(&["computername", "version"]) && !has(&["title"]) {
         Kind::Jamf
-    } else if has(&["title", "version"]) && (has(&["device"]) || besides.device.is_some()) {
+    } else if has(&["version"])
+        && (has(&["title"]) || besides.title.is_some())
+        && (has(&["device"]) || besides.device.is_some())
+    {
         Kind::Own
     } else {
         let found: Vec<&str> = headers.iter().take(12).collect();
@@ -35,8 +47,20 @@ pub(super) fn read(path: &str, text: &str, besides: Besides<'_>) -> Result<Repor
     if kind == Kind::Jamf && besides.title.is_none() {
         return Err("Jamf's patch report does not say of which title it is: name it with `--title`".to_owned());
     }
+    if kind == Kind::Own {
+        let known = |name: &str| OWN.iter().any(|own| plain(own) == plain(name));
+        if let Some(name) = headers.iter().find(|name| !name.is_empty() && !known(name)) {
+            let near = did_you_mean(name, OWN).map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+            return Err(format!("it has a column `{name}`{near} (known are {})", OWN.join(", ")));
+        }
+    }
+    if besides.device.is_some() && (kind != Kind::Own || has(&["device"])) {
+        return Err("it says itself of which devices it is: leave `--device` out".to_owned());
+    }
     let mut report = Report::default();
+    let (mut counted, mut line, mut rows) = (0, 1, 0_usize);
     for record in reader.records() {
+        rows += 1;
         let record = match record {
             Ok(record) => record,
             Err(error) => {
@@ -44,7 +68,11 @@ pub(super) fn read(path: &str, text: &str, besides: Besides<'_>) -> Result<Repor
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        // A record's position is behind the record before it: line ends and empty lines may be between.
+        let start = record.position().and_then(|at| usize::try_from(at.byte()).ok()).unwrap_or(counted);
+        let ends = text.get(start..).map_or(0, |rest| rest.len() - rest.trim_start_matches(['\r', '\n']).len());
+        line += text.get(counted..start + ends).map_or(0, |passed| passed.matches('\n').count());
+        counted = counted.max(start + ends);
         let place = format!("{path}:{line}");
         let cell =
             |name: &str| columns.get(name).and_then(|number| record.get(*number)).filter(|cell| !cell.is_empty());
@@ -59,7 +87,29 @@ pub(super) fn read(path: &str, text: &str, besides: Besides<'_>) -> Result<Repor
             Err(why) => report.unread.push(Unread { place, why }),
         }
     }
+    if rows == 0 {
+        return Err("it has no rows below its header".to_owned());
+    }
     Ok(report)
+}
+
+/// What stands between the cells: commas, or what the header has more of, as spreadsheets write it in some languages.
+fn separator(text: &str) -> u8 {
+    let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let count = |separator: char| header.matches(separator).count();
+    let (commas, semicolons, tabs) = (count(','), count(';'), count('\t'));
+    if semicolons > commas && semicolons >= tabs {
+        b';'
+    } else if tabs > commas {
+        b'\t'
+    } else {
+        b','
+    }
+}
+
+/// A column's name, as it is compared.
+fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace([' ', '_'], "")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,7 +138,10 @@ fn own<'c>(cell: &impl Fn(&str) -> Option<&'c str>, besides: Besides<'_>) -> Res
     };
     Ok(Some(Row {
         device: besides.device.map(str::to_owned).map_or_else(|| needed("device"), Ok)?,
-        title: needed("title")?,
+        title: match besides.title {
+            Some(title) => cell("title").unwrap_or(title).to_owned(),
+            None => needed("title")?,
+        },
         version: Some(needed("version")?),
         from: cell("from").map(str::to_owned),
         state,
@@ -175,6 +228,36 @@ mod tests {
             "r.csv:7: `soon` in `installedat` is no time",
         ]) {
             assert!(row.starts_with(start), "{row}");
+        }
+    }
+
+    #[test]
+    fn separators_and_line_ends_are_as_spreadsheets_write_them() {
+        for separator in [",", ";", "\t"] {
+            let text = "device,title,version\r\na,firefox,130\r\n\r\nb,firefox,\r\n".replace(',', separator);
+            let rows = rows(&text, Besides::default());
+            assert_eq!(rows, ["a firefox \"130\" Current", "r.csv:4: it has no `version`"]);
+        }
+    }
+
+    #[test]
+    fn columns_are_known_and_said_once() {
+        let firefox = Besides { device: None, title: Some("firefox") };
+        assert_eq!(rows("device,version\na,130\n", firefox), ["a firefox \"130\" Current"]);
+        let web = Besides { device: Some("web"), title: None };
+        assert_eq!(rows("title,version\nfirefox,130\n", web), ["web firefox \"130\" Current"]);
+        for (text, besides, start) in [
+            (
+                "device,title,version,instaled_at\na,b,1,\n",
+                Besides::default(),
+                "it has a column `instaled_at`, did you mean `installed_at`?",
+            ),
+            ("device,title,version,Version\na,b,1,2\n", Besides::default(), "it has the column `Version` twice"),
+            ("device,title,version\n", Besides::default(), "it has no rows"),
+            ("device,title,version\na,b,1\n", web, "it says itself of which devices it is"),
+        ] {
+            let why = read("r.csv", text, besides).unwrap_err();
+            assert!(why.starts_with(start), "{why}");
         }
     }
 

@@ -8,7 +8,16 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use refit_core::policy::resolve::Titles;
+use refit_core::{
+    facts::{
+        Fields,
+        mapping::{decoded, document::PayloadKind},
+    },
+    policy::{
+        expr::{Scope, compile},
+        resolve::Titles,
+    },
+};
 use refit_targets::import::{self, File, Imported, LeftOut};
 use serde::Serialize;
 use serde_json::Value;
@@ -107,6 +116,7 @@ pub fn unattended_upgrades(cli: &Cli, args: &ImportMachineArgs) -> Result<Exit> 
         return Err(Refused::usage(format!("{}: there is no file of apt's in it", folder.display())));
     }
     let condition = args.condition.as_deref();
+    condition.map_or(Ok(()), is_condition)?;
     let imported = import::apt::import(&files, &titles(&args.imported)?, condition);
     print(cli, "unattended-upgrades", &folder.display().to_string(), &imported, &args.imported)
 }
@@ -152,6 +162,16 @@ fn yaml(system: &str, from: &str, imported: &Imported, args: &ImportedArgs) -> S
         text += &format!("# - {object}{field}: {why}\n");
     }
     text + "\n" + &imported.yaml(args.organization.as_deref())
+}
+
+/// Refuses what is no condition. Which fields of its own an organisation has is not known here: `refit check` says what is wrong with those.
+pub(super) fn is_condition(text: &str) -> Result<()> {
+    let found = compile(text, &Scope::device(&Fields::builtin())).err().unwrap_or_default();
+    if found.iter().any(|found| found.code == "expr/unknown-field") {
+        return Ok(());
+    }
+    let first = found.iter().find(|found| found.is_error());
+    first.map_or(Ok(()), |first| Err(Refused::usage(format!("`{text}`: {}: {}", first.message, first.label))))
 }
 
 fn titles(args: &ImportedArgs) -> Result<Titles> {
@@ -265,5 +285,17 @@ fn text(bytes: Vec<u8>, name: &str) -> Result<String> {
     if bytes.len() as u64 > LARGEST {
         return Err(Refused::no(format!("{name}: it is larger than {} MiB, which no configuration is", LARGEST >> 20)));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(decoded(PayloadKind::Json, &bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_condition_is_refused() {
+        for (text, is) in [("\"web\" in device.tags", true), ("device.shop == \"a\"", true), ("device.os ==", false)] {
+            assert_eq!(is_condition(text).is_ok(), is, "{text}");
+        }
+    }
 }
