@@ -16,6 +16,9 @@ pub const HANDFUL: usize = 5;
 /// Of what was written before, one in so many may go.
 pub const SHARE: usize = 10;
 
+/// The kind of what goes where it is a device that leaves the groups of a system.
+pub(crate) const DEVICE: &str = "device";
+
 /// What would go of what Refit wrote before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removals {
@@ -83,12 +86,14 @@ fn sorts<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeMap<&'i str, usize
 impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TooMany { removals: Removals { before, going, lost }, allowed } = self;
-        let of = if (*lost, *before) == (1, 1) {
+        let are_devices = going.iter().all(|id| id.kind == DEVICE);
+        let what = if are_devices { "devices in groups" } else { "objects" };
+        let of = if (*lost, *before, are_devices) == (1, 1, false) {
             "the only object that Refit wrote there".to_owned()
         } else if lost == before {
-            format!("all {before} objects that Refit wrote there")
+            format!("all {before} {what} that Refit wrote there")
         } else {
-            format!("{lost} of {before} objects that Refit wrote there")
+            format!("{lost} of {before} {what} that Refit wrote there")
         };
         write!(f, "{of} would go, and nothing of their sort would come for them; {allowed} may")?;
         for id in going.iter().take(HANDFUL) {
@@ -127,9 +132,9 @@ mod tests {
     fn a_handful_may_go_where_something_stays() {
         let before = ids("group", 0..6);
         assert_eq!(removals(&before, &ids("group", 5..6)).check(None), Ok(()));
-        for all in [&before[..], &before[..1]] {
+        for (all, said) in [(&before[..], "all 6 objects"), (&before[..1], "the only object")] {
             let refused = removals(all, &[]).check(None).unwrap_err();
-            assert!(refused.to_string().starts_with(&format!("all {} objects", all.len())), "{refused}");
+            assert!(refused.to_string().starts_with(said), "{refused}");
         }
         assert_eq!(removals(&[], &[]).check(None), Ok(()));
         assert_eq!(removals(&[], &before).check(None), Ok(()));

@@ -193,6 +193,9 @@ mod tests {
         memory.begun.insert(name.clone(), Some(wrote(None, json!({}))));
         assert!(memory.knows(&id, "7"));
         memory.written.insert(name, wrote(Some("8"), json!({})));
+        // One that was taken away by hand was about to be made anew.
+        assert!(memory.knows(&id, "7") && memory.knows(&id, "8"));
+        memory.begun.clear();
         assert!(!memory.knows(&id, "7") && memory.knows(&id, "8"));
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
     object::{Fields, Identity, Object},
-    removals::{Removals, is_stopped},
+    removals::{DEVICE, Removals, is_stopped},
     target::{Desired, Target},
 };
 use roaring::RoaringBitmap;
@@ -324,7 +324,7 @@ fn forget_gone(api: &dyn Api, memory: &mut Memory, devices: &BTreeMap<String, St
 
 /// A device in a group, as something that may go.
 fn device_in_group(remote: &str) -> Identity {
-    Identity::new("device", remote.to_owned())
+    Identity::new(DEVICE, remote.to_owned())
 }
 
 /// The ids of the devices in a group.

@@ -278,6 +278,9 @@ fn what_goes_is_counted_by_what_refit_wrote_and_not_by_what_others_have_there() 
     let gone = folder.plan(&BTreeMap::new(), REPORT).removals(&BTreeSet::new());
     assert_eq!((gone.before, gone.going.len(), gone.lost), (wanted.len(), wanted.len(), wanted.len()));
     assert!(gone.clone().check(None).is_err() && gone.check(Some(wanted.len())).is_ok());
+    // What goes because all that its policies ask for is held or halted never has to be permitted.
+    let stopped: BTreeSet<_> = wanted.values().flat_map(|placed| placed.object.policies()).collect();
+    assert_eq!(folder.plan(&BTreeMap::new(), REPORT).removals(&stopped).lost, 0);
     // One that was changed by hand stays, and is not counted among those that go.
     let path = folder.texts.keys().find(|path| path.starts_with("pkgsinfo/")).unwrap().clone();
     let changed = folder.text(&path).replace("refit-", "refit-x-");

@@ -61,6 +61,12 @@ fn a_ring_is_made_changed_and_taken_away() {
     assert_eq!(devices(&company, &ring(&company, "canary")), ["e-3".to_owned()].into());
     assert!(company.writes().iter().all(|write| write.contains("/members/e-1/$ref")));
 
+    // A list of devices that holds none of those that are in groups looks like one that was cut off.
+    company.devices(&[("win-1", 1, "canary")]);
+    company.compile("rest", &["--apply"]).ends(1).says("permits it").says("device e-2");
+    assert_eq!(company.writes(), Vec::<String>::new());
+    company.devices(&[("win-3", 3, "canary"), ("win-2", 2, "rest")]);
+
     // Nobody asks for it any more: what names others goes before them.
     company.write("policies.yaml", &format!("{WINDOWS}mode: observe\n"));
     company.compile("rest", &[]).says("- update ring").says("0 to add, 0 to change, 6 to remove");
@@ -110,7 +116,8 @@ fn many_devices_are_added_twenty_at_once() {
     assert_eq!(devices(&company, &ring(&company, "rest")).len(), 50);
     company.devices(&fleet[..30]);
     company.compile("rest", &[]).says("~ members: 50 → 30 entries (0 more, 20 fewer)");
-    company.apply("rest");
+    company.compile("rest", &["--apply"]).ends(1).says("20 of 50 devices in groups");
+    company.compile("rest", &["--apply", "--may-remove", "20"]).ends(0);
     assert_eq!(devices(&company, &ring(&company, "rest")).len(), 30);
 }
 
