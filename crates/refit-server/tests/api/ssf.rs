@@ -176,7 +176,7 @@ async fn a_stream_is_paused_left_alone_and_changed_by_whom_it_belongs_to() {
     let plain = shared.server().token("plain", "ida", Bearer::Program, &[Scope::SharedSignals]).await;
     shared.server().call(&plain, "GET", &path, &[], None).await.problem(404, "not-found");
     // An administrator sees it, and receives nothing by that.
-    let admin = shared.server().token("admin", "nils", Bearer::Program, &[Scope::Admin]).await;
+    let admin = shared.server().token("overseer", "nils", Bearer::Program, &[Scope::Admin]).await;
     shared.server().call(&admin, "GET", &path, &[], None).await.ok();
     let poll = format!("/ssf/poll/{stream}");
     shared.server().call(&admin, "POST", &poll, &[], Some(json!({}))).await.problem(403, "scope-missing");
