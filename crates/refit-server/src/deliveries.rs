@@ -337,35 +337,15 @@ impl Inner {
     }
 
     async fn keep(&self) {
-        let changed: Vec<(SmolStr, Kept)> = self
-            .lines()
-            .iter_mut()
+        let changed: Vec<(SmolStr, Kept)> = (self.lines().iter_mut())
             .filter_map(|(id, line)| std::mem::take(&mut line.dirty).then(|| (id.clone(), line.kept.clone())))
             .collect();
-        if changed.is_empty() {
-            return;
-        }
-        let shelf = self.shelf.clone();
-        let work = move || {
-            let mut failed = Vec::new();
-            for (id, kept) in changed {
-                if let Err(error) = shelf.keep(&id, &kept) {
-                    tracing::error!(subscription = %id, %error, "how far deliveries are could not be written down; it is tried again");
-                    failed.push(id);
-                }
+        let failed = self.shelf.keep_all(changed).await;
+        let mut lines = self.lines();
+        for id in failed {
+            if let Some(line) = lines.get_mut(&id) {
+                line.dirty = true;
             }
-            failed
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(failed) => {
-                let mut lines = self.lines();
-                for id in failed {
-                    if let Some(line) = lines.get_mut(&id) {
-                        line.dirty = true;
-                    }
-                }
-            }
-            Err(error) => tracing::error!(%error, "how far deliveries are could not be written down"),
         }
     }
 

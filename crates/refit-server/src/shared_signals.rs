@@ -483,28 +483,12 @@ impl Inner {
         let changed: Vec<(SmolStr, Line)> = (self.lines().iter_mut())
             .filter_map(|(id, kept)| std::mem::take(&mut kept.dirty).then(|| (id.clone(), kept.line.clone())))
             .collect();
-        if changed.is_empty() {
-            return;
-        }
-        let shelf = self.shelf.clone();
-        let work = move || {
-            let failed = changed.into_iter().filter_map(|(id, line)| {
-                let error = shelf.keep(&id, &line).err()?;
-                tracing::error!(stream = %id, %error, "how far a stream is could not be written down; it is tried again");
-                Some(id)
-            });
-            failed.collect::<Vec<SmolStr>>()
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(failed) => {
-                let mut lines = self.lines();
-                for id in failed {
-                    if let Some(kept) = lines.get_mut(&id) {
-                        kept.dirty = true;
-                    }
-                }
+        let failed = self.shelf.keep_all(changed).await;
+        let mut lines = self.lines();
+        for id in failed {
+            if let Some(kept) = lines.get_mut(&id) {
+                kept.dirty = true;
             }
-            Err(error) => tracing::error!(%error, "how far streams are could not be written down"),
         }
     }
 }

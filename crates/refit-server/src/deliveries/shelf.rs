@@ -99,6 +99,26 @@ impl Shelf {
         write_private(&self.file(subscription), &serde_json::to_vec(kept).map_err(io::Error::other)?)
     }
 
+    /// Writes several down, beside what else goes on; gives those that could not be.
+    pub(crate) async fn keep_all<T: Serialize + Send + 'static>(&self, changed: Vec<(SmolStr, T)>) -> Vec<SmolStr> {
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let (shelf, ids) = (self.clone(), changed.iter().map(|(id, _)| id.clone()).collect());
+        let work = move || {
+            let failed = changed.into_iter().filter_map(|(id, kept)| {
+                let error = shelf.keep(&id, &kept).err()?;
+                tracing::error!(subscription = %id, %error, "how far it is could not be written down; it is tried again");
+                Some(id)
+            });
+            failed.collect()
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "how far subscriptions are could not be written down; it is tried again");
+            ids
+        })
+    }
+
     pub(crate) fn forget(&self, subscription: &str) {
         let _ = std::fs::remove_file(self.file(subscription));
     }

@@ -34,7 +34,12 @@ fn an_app_is_made_waited_for_assigned_and_taken_away() {
     company.apply("rest").says("nothing to change");
     // The product can't be changed: another one is another app.
     company.write("targets.yaml", &TARGET.replace("XPFCC4CD725961", "9NBLGGH4NNS1"));
+    company.writes();
     company.apply("rest").says("- app").says("+ app");
+    // What takes its place is there before it goes.
+    let writes = company.writes();
+    let place = |how: &str| writes.iter().position(|write| write.starts_with(how) && write.contains("/mobileApps"));
+    assert!(place("POST").unwrap() < place("DELETE").unwrap(), "{writes:?}");
     assert_eq!(company.graph().named(APPS, "refit-google-chrome-")["packageIdentifier"], "9NBLGGH4NNS1");
     company.write("policies.yaml", &format!("{CHROME}mode: observe\n"));
     company.compile("rest", &["--apply", "--may-remove", "3"]).ends(0);

@@ -49,6 +49,33 @@ fn what_is_changed_by_hand_is_shown_and_undone_where_somebody_says_so() {
 }
 
 #[test]
+fn a_device_that_the_tenant_has_no_more_has_left_its_groups_by_nobodys_hand() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.apply("rest");
+    company.writes();
+    {
+        let mut graph = company.graph();
+        graph.devices.retain(|device| device["id"] != "e-2");
+        graph.members.values_mut().for_each(|members| members.retain(|member| member != "e-2"));
+    }
+    company.compile("rest", &["--drift", "--detailed-exitcode"]).ends(0).says("nothing was changed by hand");
+    company.devices(&[("win-1", 1, "canary"), ("win-2", 2, "rest"), ("win-3", 3, "rest")]);
+    company.apply("rest").says("+ group").says_not("by hand");
+}
+
+#[test]
+fn what_is_remembered_of_one_system_is_not_held_against_another() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.apply("rest");
+    let record = std::fs::read_to_string(company.record()).unwrap();
+    company.writes();
+    company.write("targets.yaml", &TARGET.replace("acme.example", "other.example"));
+    company.compile("rest", &["--apply"]).ends(1).says("is about target windows of acme").says("(acme.example)");
+    assert_eq!(company.writes(), Vec::<String>::new());
+    assert_eq!(std::fs::read_to_string(company.record()).unwrap(), record);
+}
+
+#[test]
 fn what_is_left_as_somebody_made_it_does_not_keep_the_rest_from_being_written() {
     let company = Company::new(WINDOWS, TARGET);
     company.apply("canary");

@@ -8,13 +8,28 @@ mod foreign;
 
 use crate::{
     api::{self, Answers, Api, Ask, BASE, Call, Devices, Found, MEMBERS, NotUnderstood, OWN, Pages, There, refer},
-    object::{Fields, Identity, Object},
+    cost::{Cost, Load},
+    object::{Fields, Identity, Object, word},
+    target::{Desired, Document},
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of object that a group is.
 pub const GROUP: &str = "group";
+
+/// An object as the body that is sent.
+pub fn document(object: &Object) -> Document {
+    let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
+    Document { path: format!("{}/{}.json", word(&object.id.kind, 24), object.id.name), text }
+}
+
+/// What it costs: an object is read, written and assigned, and twenty members of a group are added by one call.
+pub fn cost(desired: &Desired) -> Cost {
+    let objects = desired.objects.len() as u64;
+    let bytes = desired.objects.values().map(Object::bytes).sum();
+    Cost { once: Load { calls: 3 * objects, bytes }, each: Load { calls: 1, bytes: 120 }, ..Cost::default() }
+}
 
 /// How many members are added at once at the most (group-post-members).
 const MEMBERS_MOST: usize = 20;

@@ -11,12 +11,12 @@ pub mod time;
 
 use crate::{
     api::{self, Api},
-    cost::{Cost, Load},
+    cost::Cost,
     intent::Intent,
     object::{Identity, MARKER, Object, Source, fingerprint, word},
     stated::Subject,
     target::{Answer, Desired, Document, Input, Said, Target, held},
-    targets::graph::{group, to_group},
+    targets::graph::{self, group, to_group},
     terms::Terms,
     time::{Time, earliest, left},
 };
@@ -97,8 +97,7 @@ impl Target for Intune {
     }
 
     fn document(&self, object: &Object) -> Document {
-        let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
-        Document { path: format!("{}/{}.json", word(&object.id.kind, 24), object.id.name), text }
+        graph::document(object)
     }
 
     fn api(&self) -> Option<&dyn Api> {
@@ -106,10 +105,7 @@ impl Target for Intune {
     }
 
     fn cost(&self, desired: &Desired) -> Cost {
-        let objects = desired.objects.len() as u64;
-        let bytes = desired.objects.values().map(Object::bytes).sum();
-        // An object is read, written and assigned. Twenty members of a group are added by one call.
-        Cost { once: Load { calls: 3 * objects, bytes }, each: Load { calls: 1, bytes: 120 }, ..Cost::default() }
+        graph::cost(desired)
     }
 }
 

@@ -339,6 +339,32 @@ fn what_goes_goes_in_its_order_and_no_more_than_somebody_permits() {
 }
 
 #[test]
+fn a_block_takes_everything_away_and_nobody_has_to_permit_it() {
+    let company = Company::new(2);
+    let slack = POLICY
+        .replace("slack: patch_policy, microsoft-teams: app_installer, macos: update_plan", "slack: patch_policy");
+    company.write("acme/refit.yaml", &slack);
+    company.applies();
+    assert_eq!(company.jamf.state().policies.len(), 1);
+    let block = "block: it breaks\ntitle: slack\nreleases: \"=4.41.0\"\nwhy: Calls end.\nuntil: 2027-01-31\n";
+    company.write("acme/blocks.yaml", block);
+    let told = company.applies();
+    assert!(told.contains("held by a block") && told.contains("2 taken away"), "{told}");
+    assert!(company.jamf.state().policies.is_empty());
+}
+
+#[test]
+fn what_is_awaited_takes_nothing_away() {
+    let company = Company::new(2);
+    company.applies();
+    company.writes();
+    company.jamf.state().titles[0].0["packages"] = json!([]);
+    assert!(company.applies().contains("no package is assigned to 4.41.0"));
+    assert_eq!(company.writes(), Vec::<String>::new());
+    assert_eq!(company.jamf.state().policies.len(), 1);
+}
+
+#[test]
 fn what_can_not_be_installed_is_awaited_and_the_rest_is_written() {
     let mut state = server(2);
     state.titles[0].0["packages"] = json!([]);
@@ -366,7 +392,7 @@ fn a_plan_that_is_in_the_way_is_told_and_tried_again_when_it_has_ended() {
     let told = company.applies();
     assert!(told.contains("1 plan failed: EXISTING_PLAN_FOR_DEVICE_IN_PROGRESS"), "{told}");
     company.jamf.state().plans[0]["status"]["state"] = json!("PlanCompleted");
-    company.compile(&["--apply", "--revert"]);
+    company.compile(&["--apply"]);
     assert_eq!(company.jamf.state().plans.last().unwrap()["status"]["state"], "DDMPlanScheduled");
     company.writes();
     assert!(!company.applies().contains("plan failed"));

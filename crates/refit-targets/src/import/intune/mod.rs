@@ -5,17 +5,22 @@
 //! `windowsUpdateForBusinessConfiguration`, `windowsFeatureUpdateProfile`). A feature update profile names the version that a device comes
 //! to, and stays on.
 
+mod read;
+mod terms;
+
 use super::{
-    Document, Freeze, Imported, Names, Window,
-    conditions::{all, has_one_of, not},
+    Document, Freeze, Imported, Names,
+    conditions::all,
     document::{day, visible},
     text_of,
 };
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil, tz::TimeZone};
-use refit_core::policy::{document::scalars::Duration, resolve::Titles};
+use read::{Assigned, kind, listed, policy_of, unsaid, who};
+use refit_core::policy::resolve::Titles;
 use refit_model::TitleId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use terms::{LARGEST, Terms, whole};
 
 /// The field that says which groups a device is in.
 const FIELD: &str = "device.entra_groups";
@@ -79,20 +84,6 @@ const NUMBERS: [&str; 6] = [
     "scheduleRestartWarningInHours",
 ];
 
-/// The largest that such a number may be: Windows defers and forces within a year.
-const LARGEST: i64 = 365;
-
-/// An object of Graph's, with the devices that it is assigned to.
-struct Assigned {
-    object: Value,
-    /// How people know it.
-    from: String,
-    /// The devices, besides that they run Windows; nothing where that is all of them.
-    who: Vec<String>,
-    /// Whether it is for everybody but some.
-    everybody: bool,
-}
-
 /// The documents that objects of Graph's come to: single ones, lists, and the assignments of each by themselves. `today` is when exceptions
 /// are counted from whose date has passed.
 pub fn import(values: &[(String, Value)], titles: &Titles, today: civil::Date) -> Imported {
@@ -151,94 +142,6 @@ pub fn import(values: &[(String, Value)], titles: &Titles, today: civil::Date) -
     pins.sort_by_key(order);
     Writer { titles, today, names: Names::new(titles), priority: priorities(&rings, &pins), imported }
         .write(&rings, &pins)
-}
-
-fn unsaid(kind: &str) -> &'static str {
-    match kind {
-        "windowsQualityUpdateProfile" => {
-            "that an update is hurried is the policy's to say: `deadline: [{ if: exposure.kev, within: 2d, min_age: 0h }]`"
-        }
-        "windowsQualityUpdatePolicy" => "whether updates need no restart (hotpatch) is not said by policies",
-        "windowsDriverUpdateProfile" => "drivers are no titles",
-        "winGetApp" | "win32LobApp" | "officeSuiteApp" | "macOSPkgApp" => "applications are not imported",
-        _ => "it is not known what this does",
-    }
-}
-
-/// The objects of a list response, or one by itself.
-fn listed(value: &Value) -> Vec<&Value> {
-    match (value, &value["value"]) {
-        (Value::Array(objects), _) | (_, Value::Array(objects)) => objects.iter().collect(),
-        (one, _) => vec![one],
-    }
-}
-
-/// What an object is.
-fn kind<'v>(object: &'v Value, context: &str) -> Option<&'v str> {
-    let said = object["@odata.type"].as_str().map(|kind| kind.trim_start_matches("#microsoft.graph."));
-    match said {
-        Some(kind) if kind.ends_with("Assignment") => Some("assignment"),
-        Some(kind) => Some(kind),
-        None if object["target"]["@odata.type"].is_string() => Some("assignment"),
-        // A list of one type does not repeat it.
-        None if context.contains("windowsFeatureUpdateProfiles") || object["featureUpdateVersion"].is_string() => {
-            object["id"].as_str().map(|_| FEATURE)
-        }
-        None => None,
-    }
-}
-
-/// The id of the object that an assignment is of: its own id begins with it, or it was asked for by it.
-fn policy_of(assignment: &Value, context: &str) -> Option<String> {
-    let by_context = context.split_once("('").and_then(|(_, rest)| rest.split_once("')")).map(|(id, _)| id);
-    let by_id = text_of(assignment, "id").and_then(|id| id.split_once('_')).map(|(id, _)| id);
-    by_context.or(by_id).map(str::to_owned)
-}
-
-/// Who is meant by assignments, and whether that is everybody but some; `None` where it is nobody.
-fn who(assignments: &[Value], from: &str, imported: &mut Imported) -> Option<(Vec<String>, bool)> {
-    let (mut included, mut excluded) = (Vec::new(), Vec::new());
-    let mut everybody = false;
-    for assignment in assignments {
-        let target = &assignment["target"];
-        let group = || text_of(target, "groupId").map(str::to_owned);
-        match target["@odata.type"].as_str().unwrap_or_default().trim_start_matches("#microsoft.graph.") {
-            "allDevicesAssignmentTarget" => everybody = true,
-            "allLicensedUsersAssignmentTarget" => {
-                everybody = true;
-                imported.leave_out(from, "assignments", "all users: devices that are nobody's are meant too");
-            }
-            "groupAssignmentTarget" => included.extend(group()),
-            "exclusionGroupAssignmentTarget" => excluded.extend(group()),
-            other => imported.leave_out(from, "assignments", format!("whom `{other}` means is not known")),
-        }
-        let filter = text_of(target, "deviceAndAppManagementAssignmentFilterId");
-        if filter.is_some() && target["deviceAndAppManagementAssignmentFilterType"] != "none" {
-            imported.leave_out(
-                from,
-                "assignments",
-                "whom the assignment's filter lets through is not asked: write it into `where`",
-            );
-        }
-    }
-    if !everybody && included.is_empty() {
-        return None;
-    }
-    for list in [&mut included, &mut excluded] {
-        list.sort();
-        list.dedup();
-    }
-    let mut who = Vec::new();
-    if !everybody {
-        who.push(has_one_of(FIELD, &included));
-    }
-    if !excluded.is_empty() {
-        who.push(not(&has_one_of(FIELD, &excluded)));
-    }
-    if who.iter().any(|condition| condition.contains(FIELD)) {
-        imported.field(FIELD, "list", "the ids of the Entra groups that the device, or its person, is a member of");
-    }
-    Some((who, everybody))
 }
 
 /// How many policies at most have to be told apart.
@@ -552,107 +455,6 @@ impl Writer<'_> {
     }
 }
 
-/// What a ring says of when, and of what people meet.
-#[derive(Clone, Debug, Default)]
-struct Terms {
-    mode: Option<(&'static str, String)>,
-    lines: Vec<(&'static str, Value, String)>,
-}
-
-impl Terms {
-    fn read(ring: &Assigned, names: &mut Names<'_>, imported: &mut Imported) -> Terms {
-        let Assigned { object, from, .. } = ring;
-        let mut terms = Terms::default();
-        let days = |key: &str| whole(object, key);
-        let deferral = days("qualityUpdatesDeferralPeriodInDays").unwrap_or(0);
-        let deadline = days("deadlineForQualityUpdatesInDays");
-        if deferral > 0 {
-            terms.lines.push(("min_age", length(deferral), format!("{from}: qualityUpdatesDeferralPeriodInDays")));
-        }
-        if let Some(deadline) = deadline {
-            let within = if deadline == 0 {
-                let why = "nothing is due in the moment in which it may be installed: an hour is left";
-                imported.leave_out(from, "deadlineForQualityUpdatesInDays", why);
-                json!(Duration(SignedDuration::from_hours(24 * deferral + 1)).to_string())
-            } else {
-                length(deferral + deadline)
-            };
-            let origin = format!("{from}: qualityUpdatesDeferralPeriodInDays + deadlineForQualityUpdatesInDays");
-            terms.lines.push(("deadline", json!([{ "within": within }]), origin));
-            terms.lines.push(("phase_in", json!("0h"), String::new()));
-        }
-        let mode = object["automaticUpdateMode"].as_str().unwrap_or_default();
-        if mode == "notifyDownload" && deadline.is_none() {
-            terms.mode = Some(("notify", format!("{from}: automaticUpdateMode")));
-        }
-        terms.window(ring, names, imported);
-        let forced = deadline.is_some();
-        if !forced && mode.starts_with("autoInstallAndReboot") {
-            imported.leave_out(
-                from,
-                "automaticUpdateMode",
-                "without a deadline there is no due time at which a restart could be forced",
-            );
-        }
-        if forced && object["postponeRebootUntilAfterDeadline"] == false {
-            let why = "before its due time a restart is asked for: Windows tries it outside of the active hours";
-            imported.leave_out(from, "postponeRebootUntilAfterDeadline", why);
-        }
-        let mut experience = json!({ "reboot": { "mode": if forced { "at_due" } else { "ask" } } });
-        if let Some(hours) = whole(object, "scheduleRestartWarningInHours").filter(|hours| *hours > 0) {
-            experience["notify"] = json!(Duration(SignedDuration::from_hours(hours)).to_string());
-        }
-        terms.lines.push((
-            "experience",
-            experience,
-            format!("{from}: the restart of a deadline, scheduleRestartWarningInHours"),
-        ));
-        terms
-    }
-
-    fn window(&mut self, ring: &Assigned, names: &mut Names<'_>, imported: &mut Imported) {
-        let schedule = &ring.object["installationSchedule"];
-        let origin = format!("{}: installationSchedule", ring.from);
-        let time = |key: &str| schedule[key].as_str().and_then(|text| text.parse::<civil::Time>().ok());
-        let window = match schedule["@odata.type"].as_str().map(|kind| kind.trim_start_matches("#microsoft.graph.")) {
-            None => return,
-            Some("windowsUpdateActiveHoursInstall") => match (time("activeHoursStart"), time("activeHoursEnd")) {
-                (Some(start), Some(end)) => {
-                    let minutes = |at: civil::Time| i64::from(at.hour()) * 60 + i64::from(at.minute());
-                    let open = (minutes(start) - minutes(end)).rem_euclid(24 * 60);
-                    (open >= 30).then(|| (daily("FREQ=DAILY", end), SignedDuration::from_mins(open)))
-                }
-                _ => None,
-            },
-            Some("windowsUpdateScheduledInstall") => time("scheduledInstallTime").and_then(|at| {
-                let rule = match schedule["scheduledInstallDay"].as_str()? {
-                    "everyday" => "FREQ=DAILY".to_owned(),
-                    day @ ("monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday") => {
-                        format!("FREQ=WEEKLY;BYDAY={}", day.get(..2)?.to_uppercase())
-                    }
-                    _ => return None,
-                };
-                Some((daily(&rule, at), SignedDuration::from_hours(1)))
-            }),
-            Some(_) => None,
-        };
-        let Some((rrule, lasts)) = window else {
-            return imported.leave_out(&ring.from, "installationSchedule", "no window opens so");
-        };
-        let name = names.unused("window", &format!("intune-{}", crate::object::word(&ring.from, 40)));
-        imported
-            .windows
-            .insert(name.clone(), Window { rrule, lasts: Duration(lasts).to_string(), from: origin.clone() });
-        self.lines.push(("window", json!({ "use": name, "after_due": "run" }), origin));
-    }
-
-    /// Without what counts for quality updates alone.
-    fn without_deadline(&self) -> Terms {
-        let lines = self.lines.iter().filter(|(key, ..)| !matches!(*key, "deadline" | "phase_in"));
-        Terms { mode: self.mode.clone(), lines: lines.cloned().collect() }
-    }
-}
-
 /// Who is assigned all of some objects, with what is asked besides.
 fn condition(who: &[&Assigned], besides: &[String]) -> String {
     let mut parts = vec!["device.platform == \"windows\"".to_owned()];
@@ -660,20 +462,6 @@ fn condition(who: &[&Assigned], besides: &[String]) -> String {
     parts.extend(besides.iter().cloned());
     parts.dedup();
     all(&parts)
-}
-
-/// A number of days or hours; what is longer than a year of days is none.
-fn whole(object: &Value, key: &str) -> Option<i64> {
-    object[key].as_i64().filter(|number| (0..=LARGEST).contains(number))
-}
-
-fn length(days: i64) -> Value {
-    json!(Duration(SignedDuration::from_hours(24 * days)).to_string())
-}
-
-fn daily(rule: &str, at: civil::Time) -> String {
-    let minute = if at.minute() == 0 { String::new() } else { format!(";BYMINUTE={}", at.minute()) };
-    format!("{rule};BYHOUR={}{minute}", at.hour())
 }
 
 fn date(text: &str) -> Option<civil::Date> {
