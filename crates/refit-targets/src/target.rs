@@ -13,7 +13,7 @@ use crate::{
 use jiff::Timestamp;
 use refit_core::{
     cohorts::{Cohort, Cohorts, Place},
-    engine::{Hold, Mark},
+    engine::{Hold, Mark, Outcome},
     policy::{
         document::policy::Mode,
         repository::{Policy, Repository, TargetSystem},
@@ -314,6 +314,16 @@ impl Desired {
         self.withheld.insert(Withheld { policy: policy.clone(), title: title.clone(), because, devices });
     }
 
+    /// Notes what keeps an outstanding change of devices from being admitted, where something does.
+    pub fn waits(&mut self, policy: &Policy, cohort: &Cohort, devices: u64) {
+        if policy.mode == Mode::Enforce
+            && !cohort.outcome.holds.is_empty()
+            && let Some(because) = held(cohort)
+        {
+            self.withhold(&policy.name, &cohort.slot.title, because, devices);
+        }
+    }
+
     /// Whether something is written of a policy where a target can't tell anybody: of one that only observes nothing is, nor of one that only
     /// notifies, which is noted.
     pub fn writes(&mut self, target: &dyn Target, policy: &Policy) -> bool {
@@ -357,14 +367,17 @@ pub fn held(cohort: &Cohort) -> Option<String> {
     (!words.is_empty()).then(|| format!("held by {}", words.join(", ")))
 }
 
+/// What somebody does so that nothing goes on.
+const STOPS: [Hold; 3] = [Hold::Block, Hold::FailedGate, Hold::Freeze];
+
 /// The policies of which something is held or halted on devices of a target. What they have written goes because of that, and not because
 /// somebody lost a list of devices or a policy.
 pub fn stopped(cohorts: &Cohorts, devices: &RoaringBitmap) -> BTreeSet<SmolStr> {
     let is_here = |of: &RoaringBitmap| !of.is_disjoint(devices);
     let titles = cohorts.titles.iter().filter(|cohort| {
-        let outcome = &cohort.outcome;
-        let waits = outcome.admitted.is_none() && !outcome.holds.is_empty();
-        outcome.mode == Mode::Enforce && (waits || held(cohort).is_some()) && is_here(&cohort.devices)
+        let Outcome { mode, holds, .. } = &cohort.outcome;
+        let is_stopped = cohort.unpublished || STOPS.iter().any(|stop| holds.contains(stop));
+        *mode == Mode::Enforce && is_stopped && is_here(&cohort.devices)
     });
     let titles = titles.filter_map(|cohort| cohort.outcome.policy.clone());
     let packages = cohorts

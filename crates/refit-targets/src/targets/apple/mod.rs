@@ -249,7 +249,7 @@ impl Writer<'_> {
         desired: &mut Desired,
     ) {
         let title = &cohort.slot.title;
-        let Some(version) = &cohort.outcome.admitted else { return };
+        let Some(version) = &cohort.outcome.admitted else { return desired.waits(policy, cohort, devices.len()) };
         let mut withhold = |because: String, devices: u64| desired.withhold(&policy.name, title, because, devices);
         if let Some(because) = held(cohort) {
             return withhold(because, devices.len());

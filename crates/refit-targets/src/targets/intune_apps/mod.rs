@@ -167,7 +167,7 @@ fn gather<'a>(
     }
     let goes = outcome.goal == Some(Goal::Absent) && cohort.installed.is_some();
     if outcome.admitted.is_none() && !goes {
-        return;
+        return desired.waits(policy, cohort, devices.len());
     }
     if let Some(because) = held(cohort) {
         return desired.withhold(&policy.name, &cohort.slot.title, because, devices.len());

@@ -253,7 +253,7 @@ fn gather<'a>(
     if !said.goes_on(desired) {
         return;
     }
-    let Some(version) = &outcome.admitted else { return };
+    let Some(version) = &outcome.admitted else { return desired.waits(policy, cohort, devices.len()) };
     let mut withhold = |because: String| desired.withhold(&policy.name, id, because, devices.len());
     if policy.mode == Mode::Enforce
         && let Some(because) = held(cohort)

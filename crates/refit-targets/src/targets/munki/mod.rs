@@ -196,7 +196,7 @@ fn gather<'a>(input: &Input<'a>, cohort: &'a Cohort, groups: &mut BTreeMap<Key, 
     }
     let goes = outcome.goal == Some(Goal::Absent) && cohort.installed.is_some();
     if outcome.admitted.is_none() && !goes {
-        return;
+        return desired.waits(policy, cohort, devices.len());
     }
     if goes && policy.mode == Mode::Notify {
         return desired.lose_notice(&Munki, policy);
