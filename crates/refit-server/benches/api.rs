@@ -238,7 +238,7 @@ async fn kev(devices: usize) {
     let store = MemoryStore::new();
     fill(&store, devices, Listed::Later).await;
     let (shell, _) = serve(Arc::new(store)).await;
-    let (files, repository) = policy("{ if: exposure.kev, within: 2d }, { within: 7d }");
+    let (files, repository) = policy("{ if: exposure.kev, within: 2d }, { within: 14d }");
     plan_and_apply(&shell, &Actor::server(), &files, "first", repository).await.unwrap();
     shell.evaluate().unwrap();
     shell.settled().await;
@@ -507,7 +507,7 @@ async fn fill(store: &MemoryStore, devices: usize, listed: Listed) {
     events.push(Event::ReleasesPublished(refit_core::control::ReleasesPublished { source: source(), releases }));
     events.push(Event::AdvisoriesPublished(refit_core::control::AdvisoriesPublished { source: source(), advisories }));
     for n in 0..devices {
-        events.extend(device(n));
+        events.extend(device(n, listed));
         if events.len() > 5_000 || n + 1 == devices {
             let stored = events.drain(..).map(|event| {
                 let (kind, version, body) = encode(&event, "local").unwrap();
@@ -518,11 +518,13 @@ async fn fill(store: &MemoryStore, devices: usize, listed: Listed) {
     }
 }
 
-fn device(n: usize) -> [Event; 2] {
+fn device(n: usize, listed: Listed) -> [Event; 2] {
     let device = DeviceId::new(name(n));
     let version = if n.is_multiple_of(3) { "1.0.0" } else { "1.1.0" };
     let rare = n.is_multiple_of(RARE).then(|| "rare".to_owned());
-    let titles = (0..4).map(|k| format!("title-{}", (n + 5 * k) % TITLES)).chain(rare);
+    // Where documents are looked at, a package manager moves the titles.
+    let package = (listed == Listed::Later).then(|| "deb/base".to_owned());
+    let titles = (0..4).map(|k| format!("title-{}", (n + 5 * k) % TITLES)).chain(rare).chain(package);
     let present = titles.map(|title| InstallEntry {
         title: TitleId::new(title),
         branch: None,
@@ -557,7 +559,7 @@ fn device(n: usize) -> [Event; 2] {
 fn policy(deadline: &str) -> (PolicyFiles, Arc<Repository>) {
     let mut text = "organization: acme\ndefaults: { mode: enforce }\n".to_owned();
     for name in titles() {
-        text += &format!("---\ntitle: {name}\nname: {name}\nscheme: semver\n");
+        text += &format!("---\ntitle: {name}\nname: {name}\nscheme: semver\nidentifiers: {{ deb: [{name}] }}\n");
     }
     for (n, name) in titles().enumerate() {
         text += &format!("---\npolicy: p{n}\nsoftware: [{name}]\ndeadline: [{deadline}]\n");

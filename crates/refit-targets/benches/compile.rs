@@ -40,7 +40,7 @@ kind: os
 title: google-chrome
 scheme: chrome
 moved_by: { macos: vendor, windows: vendor }
-identifiers: { munki: [GoogleChrome] }
+identifiers: { munki: [GoogleChrome], jamf: [Google Chrome], winget: [Google.Chrome] }
 ---
 title: windows-11
 scheme: windows
@@ -65,6 +65,13 @@ kind: dnf
 ---
 target: windows
 kind: intune
+---
+target: windows apps
+kind: intune-apps
+settings: { apps: { google-chrome: XPFCC4CD725961 } }
+---
+target: jamf
+kind: jamf-pro
 ---
 target: sign-in
 kind: okta-device-assurance
