@@ -269,6 +269,12 @@ impl<'f> Collector<'_, 'f> {
             }
             (Size(number), Constant(Value::Int(size))) => self.asked(*number).sizes.push((comparison, *size)),
             // since(f) is d where f is now - d; until(f) is d where f is now + d.
+            // Where it is midnight in UTC, it depends on the zone as well; only a comparison that holds at one instant notices.
+            (Since(number) | Until(number), Constant(_))
+                if comparison.is_equality() && self.witnesses.names[*number].is_day() =>
+            {
+                self.more(one);
+            }
             (Since(number), Constant(Value::Duration(duration))) => {
                 let distance = duration.checked_neg();
                 self.asked(*number).distances.extend(distance);
