@@ -273,8 +273,7 @@ pub(crate) fn is_unknown_name(error: &ureq::Error) -> bool {
             let said = error.to_string();
             let later = ["Temporary failure", "try again", "Try again"].iter().any(|word| said.contains(word));
             // WSAHOST_NOT_FOUND of Windows; what the C libraries of Linux and macOS are asked through begins as the other does.
-            error.raw_os_error() == Some(11_001)
-                || (said.starts_with("failed to lookup address information") && !later)
+            error.raw_os_error() == Some(11_001) || (said.starts_with("failed to lookup address information") && !later)
         }
         _ => false,
     }

@@ -68,12 +68,14 @@ mod tests {
 
     #[test]
     fn a_day_begins_at_midnight_where_somebody_is_also_where_there_is_none() {
-        let begins = |day: &str, zone: &str| {
-            begins(day.parse().unwrap(), &TimeZone::get(zone).unwrap()).to_string()
-        };
+        let begins = |day: &str, zone: &str| begins(day.parse().unwrap(), &TimeZone::get(zone).unwrap()).to_string();
         assert_eq!(begins("2026-11-27T00:00:00Z", "Pacific/Auckland"), "2026-11-26T11:00:00Z");
         assert_eq!(begins("2026-11-27T00:00:00Z", "America/Los_Angeles"), "2026-11-27T08:00:00Z");
-        assert_eq!(begins("2026-11-27T07:30:00Z", "Pacific/Auckland"), "2026-11-27T07:30:00Z", "no day, but an instant");
+        assert_eq!(
+            begins("2026-11-27T07:30:00Z", "Pacific/Auckland"),
+            "2026-11-27T07:30:00Z",
+            "no day, but an instant"
+        );
         // Clocks are put forward at midnight: 00:00 becomes 01:00.
         assert_eq!(begins("2026-04-24T00:00:00Z", "Africa/Cairo"), "2026-04-23T22:00:00Z");
         assert_eq!(begins("2018-11-04T00:00:00Z", "America/Sao_Paulo"), "2018-11-04T03:00:00Z");

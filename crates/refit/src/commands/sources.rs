@@ -59,7 +59,12 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         file: args.file.clone(),
         folder: args.files.as_deref().map(syncing::folder).transpose()?,
     };
-    let read = Policy { files: &policy.files, fields: &policy.repository.fields, zone: policy.repository.zones.otherwise(), folder: Some(&policy.folder) };
+    let read = Policy {
+        files: &policy.files,
+        fields: &policy.repository.fields,
+        zone: policy.repository.zones.otherwise(),
+        folder: Some(&policy.folder),
+    };
     let wanted = match (args.full, args.only.is_empty()) {
         (true, _) => Wanted::Everything,
         // Who names a source wants it now.

@@ -556,9 +556,12 @@ mod tests {
         assert_eq!(asked, ["end=2026-11-27", "filter=off", "start=2026-11-27"]);
         assert_eq!(question.address, "https://acme.bamboohr.com/api/v1/time_off/whos_out");
         // Elsewhere it is another day: that of the organisation counts.
-        for (zone, day) in [("Pacific/Auckland", "2026-11-28"), ("America/Los_Angeles", "2026-11-27"), ("none", "2026-11-27")] {
+        for (zone, day) in
+            [("Pacific/Auckland", "2026-11-28"), ("America/Los_Angeles", "2026-11-27"), ("none", "2026-11-27")]
+        {
             let asking = Asking::new(&source, &connector.document, true, None, BTreeMap::new()).unwrap();
-            let question = asking.in_zone(Some(&zone.into())).list(&connector.document.lists["whos_out"], None, true, None, late);
+            let question =
+                asking.in_zone(Some(&zone.into())).list(&connector.document.lists["whos_out"], None, true, None, late);
             assert!(question.question.query.contains(&("start".to_owned(), day.to_owned())), "{zone}");
         }
     }

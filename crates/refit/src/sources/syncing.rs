@@ -321,7 +321,9 @@ fn take(
     unlisted.retain(|_, unlisted| !refused.contains(&unlisted.records));
     estate.sources.entry(name.clone()).or_default().unlisted = unlisted;
     match estate.take(incoming, RecordId::mint) {
-        Err(alarm) => Synced { records: count, quarantined, ..Synced::without(&name, "not_believed", alarm.to_string()) },
+        Err(alarm) => {
+            Synced { records: count, quarantined, ..Synced::without(&name, "not_believed", alarm.to_string()) }
+        }
         Ok(changes) => {
             let state = estate.sources.entry(name.clone()).or_default();
             state.purposes = purposes;

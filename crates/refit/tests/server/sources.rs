@@ -245,7 +245,9 @@ fn what_people_settle_stays_settled_when_the_server_starts_again() {
     let repairs = write(home, "repairs.csv", "id,serial,model\nR-9,C02XK1AA,X9\n");
     let start = || {
         let mut serve = command(&data);
-        serve.args(["--file", &format!("assets={assets}"), "--file", &format!("repairs={repairs}")]).env("NO_PROXY", "*");
+        serve
+            .args(["--file", &format!("assets={assets}"), "--file", &format!("repairs={repairs}")])
+            .env("NO_PROXY", "*");
         wait_for(serve, &data)
     };
     let apply = |running: &Running, text: &str| {
@@ -256,7 +258,8 @@ fn what_people_settle_stays_settled_when_the_server_starts_again() {
     // What is said of the model of each device, by its id.
     let models = |running: &Running| -> BTreeMap<String, Vec<String>> {
         let devices = running.client.devices(&Default::default()).unwrap();
-        let said = |id: &str| facts(&running.client.device(id).unwrap()).into_iter().filter(|fact| fact.starts_with("model"));
+        let said =
+            |id: &str| facts(&running.client.device(id).unwrap()).into_iter().filter(|fact| fact.starts_with("model"));
         devices.into_iter().map(|device| (device.id.clone(), said(&device.id).collect())).collect()
     };
     let wait = |running: &Running, what: &str, wanted: &[&[&str]]| {

@@ -6,6 +6,7 @@ mod tamed;
 
 pub use encoding::decoded;
 
+use super::convert::unwritten;
 use super::document::PayloadKind;
 use super::json::Json;
 use crate::policy::diagnostic::{Diagnostic, Place};
@@ -140,6 +141,10 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
         Ok(names) => names.clone(),
         Err(error) => return Err(Unreadable::new("the payload is no table", error.to_string())),
     };
+    if names.iter().any(unwritten) {
+        let why = "its first line, which names the columns, has signs in it that nobody writes";
+        return Err(Unreadable::new("the payload is no table", why));
+    }
     let names: Vec<String> = names.iter().map(column).collect();
     // A column without a name, which programs add behind the last one, is read by nobody.
     let mut twice = names.iter().enumerate().filter(|(index, name)| !name.is_empty() && names[..*index].contains(name));

@@ -269,18 +269,14 @@ impl<'f> Collector<'_, 'f> {
             }
             (Size(number), Constant(Value::Int(size))) => self.asked(*number).sizes.push((comparison, *size)),
             // since(f) is d where f is now - d; until(f) is d where f is now + d.
-            // Where it is midnight in UTC, it depends on the zone as well; only a comparison that holds at one instant notices.
-            (Since(number) | Until(number), Constant(_))
-                if comparison.is_equality() && self.witnesses.names[*number].is_day() =>
-            {
-                self.more(one);
-            }
             (Since(number), Constant(Value::Duration(duration))) => {
                 let distance = duration.checked_neg();
                 self.asked(*number).distances.extend(distance);
+                self.of_a_day(comparison, *number, one);
             }
             (Until(number), Constant(Value::Duration(duration))) => {
                 self.asked(*number).distances.insert(*duration);
+                self.of_a_day(comparison, *number, one);
             }
             (SinceConstant(time), Constant(Value::Duration(duration))) => {
                 self.witnesses.instants.extend(time.checked_add(*duration));
@@ -300,6 +296,13 @@ impl<'f> Collector<'_, 'f> {
                 self.more(one);
                 self.more(other);
             }
+        }
+    }
+
+    /// Where a day is midnight in UTC, how far away it is depends on a zone as well; only a comparison that holds at one instant notices.
+    fn of_a_day(&mut self, comparison: Comparison, number: usize, operand: &Operand) {
+        if comparison.is_equality() && self.witnesses.names[number].is_day() {
+            self.more(operand);
         }
     }
 

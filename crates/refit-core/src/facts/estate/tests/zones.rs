@@ -75,7 +75,8 @@ fn where_nothing_else_is_known_it_is_the_time_of_the_organisation() {
     let said = |of: Subject, id: &str, field: &str, at: &str| {
         let now = at.parse().unwrap();
         let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, zones: &zones, now };
-        let profile = if of == Subject::Device { estate.device(id, &rules) } else { estate.person(id, &rules) }.unwrap();
+        let profile =
+            if of == Subject::Device { estate.device(id, &rules) } else { estate.person(id, &rules) }.unwrap();
         let field = profile.fields.into_iter().find(|it| it.field.to_string() == field)?;
         field.value.map(|value| format!("{value} by {}", field.source.unwrap()))
     };

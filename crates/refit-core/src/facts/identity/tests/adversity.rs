@@ -115,8 +115,9 @@ fn hundreds_of_clones_are_hundreds_of_devices() {
     assert_eq!(registry.entities(Subject::Device).len(), 300, "each with its row of the table");
     assert_eq!(registry.crowds().count(), 2, "the UUID and the management id are nobody's");
     // They get UUIDs of their own until only some have the one of the image: these are still no one device.
-    let mended: Vec<String> =
-        (0..280).flat_map(|n| [clone(n).replace(":image", &format!(":own{n}")), beside(n).replace(" hardware_uuid:image", "")]).collect();
+    let mended: Vec<String> = (0..280)
+        .flat_map(|n| [clone(n).replace(":image", &format!(":own{n}")), beside(n).replace(" hardware_uuid:image", "")])
+        .collect();
     let mended: Vec<&str> = mended.iter().map(String::as_str).collect();
     said(&mut registry, 1, &mended);
     assert_eq!(registry.entities(Subject::Device).len(), 300);
@@ -181,7 +182,11 @@ fn who_says_both_that_two_are_one_and_that_they_differ_has_them_apart() {
     let both = settled(&[&["id:jamf/1", "id:okta/1"]], &[&["id:okta/1", "id:jamf/1"]]);
     let mut registry = known(&["okta/1 serial:A1", "jamf/1 serial:A1"]);
     registry.settle(both);
-    assert_eq!(who(&registry), "jamf/1 | okta/1", "what is apart can be put together later, and what was mixed can't be told any more");
+    assert_eq!(
+        who(&registry),
+        "jamf/1 | okta/1",
+        "what is apart can be put together later, and what was mixed can't be told any more"
+    );
 }
 
 #[test]
