@@ -59,7 +59,7 @@ pub struct Incoming<'r> {
     pub resting: BTreeSet<SmolStr>,
     /// When it was read.
     pub at: Timestamp,
-    /// How many records were set aside as a whole: nobody knows of which things, so as many as that may be missing and still be there.
+    /// How many records were set aside as a whole: nobody knows of which things, so that as many as are new among them may be missing and still be there.
     pub unread: usize,
     /// How much smaller it may be than the last, as a share; `None` believes it whatever is missing.
     pub shrink_limit: Option<f64>,

@@ -34,6 +34,9 @@ pub struct Source {
     /// What of its records did not fit when they were last read, by list; `""` is a file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unfit: BTreeMap<SmolStr, Unfit>,
+    /// How many of its records could not be read at all when none was missing of which that may be the reason.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unread: usize,
     /// Why it is not believed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
@@ -118,9 +121,12 @@ impl Source {
                 }
             }
         }
-        // A line that can't be read is no word that something is gone. Where more is missing than could not be read, something is.
-        if shrink_limit.is_some() && missing.len() <= unread {
+        // A line that can't be read any more is no word that something is gone. Where more is missing than such lines, something is.
+        let newly = unread.saturating_sub(self.unread);
+        if shrink_limit.is_some() && !missing.is_empty() && missing.len() <= newly {
             missing.clear();
+        } else if !whole.is_empty() && resting.is_empty() {
+            self.unread = unread;
         }
         let mut gone = BTreeSet::new();
         for key in missing {

@@ -214,7 +214,7 @@ impl<'s> Run<'s> {
         }
         let Found::Value(zone) = source.field(days.zone) else { return value };
         let Value::Text(name) = zone.as_ref() else { return value };
-        let Some(zone) = TimeZone::get(name).ok() else { return value };
+        let Ok(zone) = TimeZone::get(name) else { return value };
         let begun = begins(*day, &zone);
         if let Some(seen) = self.seen.as_mut().filter(|_| begun != *day) {
             seen.insert(days.zone);
