@@ -257,14 +257,26 @@ impl Failure {
 
 /// Whether the network failed, and not what we asked for or whom we may trust.
 pub(crate) fn worth_another(error: &ureq::Error) -> bool {
-    matches!(
+    let failed = matches!(
         error,
-        ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::HostNotFound
-            | ureq::Error::Protocol(_)
-    )
+        ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_)
+    );
+    failed && !is_unknown_name(error)
+}
+
+/// Whether those who resolve names say that there is no such host: asking them again some seconds later would not help, and mostly the name is
+/// misspelt. That they have no answer just now is another matter. Of what a resolver says the standard library keeps the text alone.
+pub(crate) fn is_unknown_name(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(error) => {
+            let said = error.to_string();
+            let later = ["Temporary failure", "try again", "Try again"].iter().any(|word| said.contains(word));
+            // WSAHOST_NOT_FOUND of Windows; what the C libraries of Linux and macOS are asked through begins as the other does.
+            error.raw_os_error() == Some(11_001) || (said.starts_with("failed to lookup address information") && !later)
+        }
+        _ => false,
+    }
 }
 
 /// What asks a server; it follows so many redirects.
@@ -325,6 +337,26 @@ pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_nobody_knows_is_asked_for_once_and_a_resolver_that_fails_again() {
+        let said = |text: &str| ureq::Error::Io(std::io::Error::other(text.to_owned()));
+        for unknown in [
+            said("failed to lookup address information: Name or service not known"),
+            said("failed to lookup address information: nodename nor servname provided, or not known"),
+            ureq::Error::HostNotFound,
+            ureq::Error::Io(std::io::Error::from_raw_os_error(11_001)),
+        ] {
+            assert!(is_unknown_name(&unknown) && !worth_another(&unknown), "{unknown}");
+        }
+        for passing in [
+            said("failed to lookup address information: Temporary failure in name resolution"),
+            said("connection reset"),
+            ureq::Error::ConnectionFailed,
+        ] {
+            assert!(!is_unknown_name(&passing) && worth_another(&passing), "{passing}");
+        }
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

@@ -20,7 +20,7 @@ mod store;
 mod sync;
 
 pub use fetch::{FetchError, NetworkOptions, ProxyChoice};
-pub(crate) use fetch::{agent, retry_after, tls, worth_another};
+pub(crate) use fetch::{agent, is_unknown_name, retry_after, tls, worth_another};
 pub use folder::passed_over;
 pub use index::IndexError;
 pub use installed::{Build, InstalledPackage, Origin, TitleQuery};

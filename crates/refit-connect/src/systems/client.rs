@@ -8,7 +8,7 @@ use super::{
     paging::{Answer, Page},
 };
 use crate::{
-    feeds::{NetworkOptions, agent, retry_after, tls, worth_another},
+    feeds::{NetworkOptions, agent, is_unknown_name, retry_after, tls, worth_another},
     retry::{Again, Attempts, Next},
 };
 use jiff::Timestamp;
@@ -357,10 +357,16 @@ impl Failure {
         let never_sent = match error {
             ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
             ureq::Error::Timeout(at) => matches!(at, ureq::Timeout::Resolve | ureq::Timeout::Connect),
-            ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            ureq::Error::Io(refused) => {
+                refused.kind() == std::io::ErrorKind::ConnectionRefused || is_unknown_name(error)
+            }
             _ => false,
         };
-        Failure { error: AskError::Network { url: shown(url), why: error.to_string() }, again, never_sent }
+        let why = match is_unknown_name(error) {
+            true => "no host of this name is known: is the address right?".to_owned(),
+            false => error.to_string(),
+        };
+        Failure { error: AskError::Network { url: shown(url), why }, again, never_sent }
     }
 
     /// Of an answer in GraphQL that says what is wrong.
@@ -385,7 +391,10 @@ impl Failure {
     pub(super) fn status(url: &str, response: &Response, system: &System, now: Timestamp) -> Failure {
         let status = response.status;
         let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let said = said(&response.body);
+        let said = match header("location").filter(|_| (300..400).contains(&status)) {
+            Some(elsewhere) => format!(": it leads to {}, which is not followed", shown(&elsewhere)),
+            None => said(&response.body),
+        };
         let url = shown(url);
         let again = match status {
             408 | 425 | 429 | 500..=599 => {

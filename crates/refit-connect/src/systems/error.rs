@@ -122,7 +122,11 @@ pub(super) fn said(body: &str) -> String {
     let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let places = ["/error_description", "/error/message", "/errorSummary", "/message", "/detail", "/error", "/title"];
     let told = json.as_ref().and_then(|json| places.iter().find_map(|place| json.pointer(place)?.as_str()));
-    let text = told.unwrap_or(if json.is_some() || body.trim_start().starts_with('<') { "" } else { body });
+    let text = told.unwrap_or(match json {
+        Some(_) => "",
+        None if body.trim_start().starts_with('<') => "a web page",
+        None => body,
+    });
     let line = line(text, LONGEST);
     if line.is_empty() { String::new() } else { format!(": {line}") }
 }
@@ -198,7 +202,7 @@ mod tests {
         let limited = r#"{"errors":[{"type":"RATE_LIMITED","message":"slow down"}]}"#;
         assert_eq!(trouble(limited), Some(Trouble::TooMuch("slow down".to_owned())));
         assert_eq!(trouble(r#"{"data":{},"errors":[]}"#), None);
-        assert_eq!(said("<html><body>502</body></html>"), "");
+        assert_eq!(said("<html><body>502</body></html>"), ": a web page");
         assert_eq!(said("too many"), ": too many");
         assert_eq!(shown("https://a.example/x?key=secret"), "https://a.example/x");
     }

@@ -189,6 +189,11 @@ impl FieldRef {
         Self::new(Root::Person, name)
     }
 
+    /// Whether it says a day, not an instant: `since` and `until` count from midnight where the person is.
+    pub fn is_day(&self) -> bool {
+        self.root == Root::Person && DAYS.contains(&self.name.as_str())
+    }
+
     /// The field `name` of the exposure.
     pub fn exposure(name: impl AsRef<str>) -> FieldRef {
         Self::new(Root::Exposure, name)
@@ -275,6 +280,9 @@ impl Kind {
 
 /// Words that CEL's grammar keeps for itself, so that no field can have them as its name.
 const RESERVED: [&str; 4] = ["in", "true", "false", "null"];
+
+/// The fields of people that say days.
+const DAYS: [&str; 2] = ["first_day", "last_day"];
 
 /// One line of the table below.
 struct Row(Root, &'static str, Kind, Known, &'static str);
@@ -383,8 +391,8 @@ const BUILTIN: &[Row] = &[
     Row(Person, "on_call", Kind::Bool, Any, "Whether the person is on call now."),
     Row(Person, "on_leave", Kind::Bool, Any, "Whether the person is on leave now."),
     Row(Person, "vip", Kind::Bool, Any, "Whether the organisation wants particular care."),
-    Row(Person, "first_day", Kind::Time, Any, "The first day of employment."),
-    Row(Person, "last_day", Kind::Time, Any, "The last day of employment."),
+    Row(Person, "first_day", Kind::Time, Any, "The first day of employment, which begins at midnight in `person.timezone`."),
+    Row(Person, "last_day", Kind::Time, Any, "The last day of employment, which begins at midnight in `person.timezone`."),
     Row(Exposure, "id", Kind::Text, Any, "The id of the advisory, such as `CVE-2026-1111`. Never unknown."),
     Row(Exposure, "kev", Kind::Bool, Any, "Whether CISA lists it as exploited. Never unknown: not listed is false."),
     Row(Exposure, "ransomware", Kind::Bool, Any, "Whether CISA knows of ransomware that uses it. Never unknown."),

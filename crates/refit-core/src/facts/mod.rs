@@ -21,4 +21,4 @@ pub use fields::{Field, FieldError, FieldRef, Fields, Kind, Root};
 pub use lookup::Lookup;
 pub use time::{parse_duration, parse_time, write_duration};
 pub use value::Value;
-pub use zones::{Place, Zones, zone_name};
+pub use zones::{Place, Zones, begins, zone_name};

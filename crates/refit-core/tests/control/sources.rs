@@ -153,6 +153,7 @@ impl Company {
             partial: [].into(),
             resting: [].into(),
             at: self.shell.now,
+            unread: 0,
             shrink_limit: None,
         };
         let taken =

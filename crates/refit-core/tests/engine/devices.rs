@@ -34,6 +34,9 @@ fn value() -> impl Strategy<Value = (FieldRef, Value)> {
         any::<bool>().prop_map(|vip| (FieldRef::person("vip"), Value::Bool(vip))),
         (0..900i64).prop_map(|hours| (FieldRef::device("enrolled"), Value::Time(ago(hours)))),
         (-300..300i64).prop_map(|hours| (FieldRef::person("first_day"), Value::Time(ago(hours)))),
+        // Nine hours ago it was midnight: days, near to when they begin somewhere.
+        (-3..3i64).prop_map(|days| (FieldRef::person("first_day"), Value::Time(ago(9 + 24 * days)))),
+        text("person.timezone", &["Pacific/Auckland", "America/Los_Angeles", "Europe/Berlin"]),
     ]
 }
 

@@ -12,7 +12,7 @@ use refit_core::{
 };
 use std::collections::BTreeMap;
 
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 16] = [
     "device.platform == \"macos\"",
     "device.platform in [\"windows\", \"linux\"]",
     "device.os_version >= \"14.0\"",
@@ -24,6 +24,8 @@ const PARTS: [&str; 14] = [
     "person.vip",
     "since(device.enrolled) < duration(\"14d\")",
     "person.first_day > device.enrolled",
+    "since(person.first_day) >= duration(\"0s\")",
+    "until(person.first_day) <= duration(\"24h\") && !(person.timezone == \"Europe/Berlin\")",
     "(person.vip ? device.kind : device.platform) == \"server\"",
     "true",
     "device.site == \"Rome\"",

@@ -16,7 +16,7 @@ use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use refit_core::{
     facts::{
-        estate::{Alarm, UncoveredValue, Unfit},
+        estate::{Alarm, Estate, UncoveredValue, Unfit},
         identity::Change,
         mapping::document::Subject,
     },
@@ -59,7 +59,12 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         file: args.file.clone(),
         folder: args.files.as_deref().map(syncing::folder).transpose()?,
     };
-    let read = Policy { files: &policy.files, fields: &policy.repository.fields, folder: Some(&policy.folder) };
+    let read = Policy {
+        files: &policy.files,
+        fields: &policy.repository.fields,
+        zone: policy.repository.zones.otherwise(),
+        folder: Some(&policy.folder),
+    };
     let wanted = match (args.full, args.only.is_empty()) {
         (true, _) => Wanted::Everything,
         // Who names a source wants it now.
@@ -101,9 +106,15 @@ pub fn sync(cli: &Cli, args: &SourcesSyncArgs) -> Result<Exit> {
         terminal::json(&report)?;
     } else {
         let conflicts = estate.registry.conflicts().len();
-        let devices = estate.registry.entities(Subject::Device).len();
-        let people = estate.registry.entities(Subject::Person).len();
-        terminal::print(&format!("{}, {}\n", counted(devices, "device"), counted_people(people)))?;
+        let (devices, devices_gone) = there(&estate, Subject::Device);
+        let (people, people_gone) = there(&estate, Subject::Person);
+        let mut text = format!("{}, {}", counted(devices, "device"), counted_people(people));
+        let gone = [(devices_gone, counted(devices_gone, "device")), (people_gone, counted_people(people_gone))];
+        let gone: Vec<String> = gone.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+        if !gone.is_empty() {
+            text += &terminal::paint(FAINT, format!("; gone: {}", gone.join(", ")));
+        }
+        terminal::print(&format!("{text}\n"))?;
         if conflicts > 0 {
             terminal::note(terminal::paint(
                 CHANGE,
@@ -121,6 +132,13 @@ fn rests(args: &SourcesSyncArgs, source: &SourceDocument, kept: &Stored, now: Ti
     }
     let (ago, again) = syncing::rests(source, kept, now)?;
     Some(format!("read {} ago; again in {}", age(ago), age(again)))
+}
+
+/// How many devices or people there are, and how many of which every source that named them says that they are gone, or names them no more.
+fn there(estate: &Estate, of: Subject) -> (usize, usize) {
+    let entities = estate.registry.entities(of);
+    let there = entities.iter().filter(|id| estate.registry.records(id).iter().any(|node| !node.gone)).count();
+    (there, entities.len() - there)
 }
 
 fn counted_people(people: usize) -> String {
@@ -162,7 +180,10 @@ fn show(synced: &Synced) -> Result<()> {
         } else {
             String::new()
         };
-        return terminal::print(&format!("{name}  {}; {kept}{help}\n", terminal::paint(URGENT, why)));
+        let mut text = format!("{name}  {}; {kept}{help}\n", terminal::paint(URGENT, why));
+        let aside = synced.quarantined.iter().map(|aside| (aside.at.as_str(), aside.why.as_str()));
+        unfit(&mut text, aside, synced.quarantined.len(), &[]);
+        return terminal::print(&text);
     }
     let all = if synced.whole { "" } else { " that changed" };
     let mut text = format!("{name}  {}{all}", counted(synced.records, "record"));

@@ -15,6 +15,7 @@ use refit_core::{
     policy::document::{outside::SourceDocument, scalars::Duration},
 };
 use serde_json::Value;
+use smol_str::SmolStr;
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// How far back a reading of changes goes once more where the connector does not say: clocks differ, and records come late.
@@ -31,6 +32,8 @@ pub struct Asking<'d> {
     secrets: BTreeMap<String, PathBuf>,
     /// The hosts that may be told a secret.
     hosts: Vec<String>,
+    /// In which zone it is today.
+    zone: TimeZone,
 }
 
 /// What is asked for a list, and how its answers are to be taken.
@@ -130,7 +133,12 @@ impl<'d> Asking<'d> {
                 None => {}
             }
         }
-        Ok(Asking { called, name, connector, settings, secrets, hosts })
+        Ok(Asking { called, name, connector, settings, secrets, hosts, zone: TimeZone::UTC })
+    }
+
+    /// The same, where it is the day of this zone when the system is asked for a day; else that of UTC.
+    pub fn in_zone(self, zone: Option<&SmolStr>) -> Asking<'d> {
+        Asking { zone: zone.and_then(|zone| TimeZone::get(zone).ok()).unwrap_or(TimeZone::UTC), ..self }
     }
 
     /// The system, with its secrets read.
@@ -160,7 +168,7 @@ impl<'d> Asking<'d> {
         let with = |text: &str, id: Option<&str>| {
             let mut settings = self.settings.clone();
             settings.extend(id.map(|id| ("id".to_owned(), id.to_owned())));
-            settings.entry("today".to_owned()).or_insert_with(|| TimeZone::UTC.to_datetime(now).date().to_string());
+            settings.entry("today".to_owned()).or_insert_with(|| self.zone.to_datetime(now).date().to_string());
             filled(text, &settings)
         };
         let fill = |text: &str| with(text, id);
@@ -547,6 +555,15 @@ mod tests {
         let asked: Vec<String> = question.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(asked, ["end=2026-11-27", "filter=off", "start=2026-11-27"]);
         assert_eq!(question.address, "https://acme.bamboohr.com/api/v1/time_off/whos_out");
+        // Elsewhere it is another day: that of the organisation counts.
+        for (zone, day) in
+            [("Pacific/Auckland", "2026-11-28"), ("America/Los_Angeles", "2026-11-27"), ("none", "2026-11-27")]
+        {
+            let asking = Asking::new(&source, &connector.document, true, None, BTreeMap::new()).unwrap();
+            let question =
+                asking.in_zone(Some(&zone.into())).list(&connector.document.lists["whos_out"], None, true, None, late);
+            assert!(question.question.query.contains(&("start".to_owned(), day.to_owned())), "{zone}");
+        }
     }
 
     #[test]

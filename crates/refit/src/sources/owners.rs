@@ -26,7 +26,8 @@ struct Answers {
 impl Owners {
     /// As a policy repository says it of its sources, and connectors of what they read.
     pub fn of(read: &Read) -> Owners {
-        let policy = Policy { files: &read.files, fields: &read.repository.fields, folder: Some(&read.folder) };
+        let policy =
+            Policy { files: &read.files, fields: &read.repository.fields, zone: None, folder: Some(&read.folder) };
         let answers = read.documents.sources.iter().map(|written| {
             let source = &written.document;
             // What is wrong with a connector is said where it is to be read.

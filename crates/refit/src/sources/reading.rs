@@ -90,8 +90,12 @@ impl Answer {
             None => mapping::read(connector, payload, maps),
         };
         let reading = reading.map_err(|unreadable| {
-            let said = unreadable.label;
-            format!("{}: {said}", unreadable.message)
+            let mut said = format!("{}: {}", unreadable.message, unreadable.label);
+            // Of what there is to expect the documentation tells; that the answer is none of it at all is told here.
+            if let Some(help) = unreadable.help.filter(|help| help.starts_with("it looks like")) {
+                said += &format!("; {help}");
+            }
+            said
         })?;
         let count = reading.records.len() + reading.quarantined.len();
         self.unfit.entry(list.into()).or_default().note(&reading.quarantined, &reading.uncovered);

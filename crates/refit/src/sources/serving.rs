@@ -301,7 +301,12 @@ impl Work {
     }
 
     fn sync(&self, source: &SourceDocument, estate: &mut Estate, kept: &mut Stored) -> Result<Synced> {
-        let policy = Policy { files: &self.read.files, fields: &self.in_force.repository.fields, folder: None };
+        let policy = Policy {
+            files: &self.read.files,
+            fields: &self.in_force.repository.fields,
+            zone: self.in_force.repository.zones.otherwise(),
+            folder: None,
+        };
         let how = How { wanted: Wanted::WhatIsTime, believe: false };
         let synced = syncing::sync(source, policy, &self.serving.places, how, estate, kept, self.now);
         let synced = synced.unwrap_or_else(|error| {

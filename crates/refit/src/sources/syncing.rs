@@ -14,7 +14,7 @@ use refit_core::{
         FieldRef, Fields,
         estate::{Estate, Incoming, REFIT, SHRINK_LIMIT, UncoveredValue},
         identity::{Change, RecordId},
-        mapping::{Connector, Maps, Quarantined, document::PayloadKind},
+        mapping::{Connector, Maps, Quarantined, SetAside, document::PayloadKind},
     },
     policy::{
         diagnostic::{Files, Renderer},
@@ -75,6 +75,8 @@ pub struct Policy<'p> {
     pub files: &'p Files,
     /// The fields that there are.
     pub fields: &'p Fields,
+    /// The time zone of the organisation itself, which says which day it is when a system is asked for a day.
+    pub zone: Option<&'p SmolStr>,
     /// Its folder, where it is one on this machine.
     pub folder: Option<&'p Path>,
 }
@@ -208,6 +210,7 @@ fn read(
     let (connector, built_in) = connector(source, policy)?;
     let maps = maps(source)?;
     let asking = Asking::new(source, &connector.document, built_in, places.address(name), places.secrets(name)?)?;
+    let asking = asking.in_zone(policy.zone);
     // A server has the policy's documents, and no other file of its folder.
     let given = places.file.iter().find(|(named, _)| named == name).map(|(_, file)| file);
     let file = match (given, asking.file(), places.folder.as_deref().or(policy.folder)) {
@@ -312,12 +315,15 @@ fn take(
     let Answer { marks, unmarked, is_file, asked, notes, requests, purposes, refused, mut unlisted, mut unfit, .. } =
         answer;
     let (count, all) = (records.len(), is_file || asked.values().all(|whole| *whole));
-    let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, shrink_limit };
+    let unread = quarantined.iter().filter(|aside| aside.what == SetAside::Record).count();
+    let incoming = Incoming { source: &name, records, whole, partial, resting, at: now, unread, shrink_limit };
     // A list that is not there names nobody, and so says nothing of the others.
     unlisted.retain(|_, unlisted| !refused.contains(&unlisted.records));
     estate.sources.entry(name.clone()).or_default().unlisted = unlisted;
     match estate.take(incoming, RecordId::mint) {
-        Err(alarm) => Synced::without(&name, "not_believed", alarm.to_string()),
+        Err(alarm) => {
+            Synced { records: count, quarantined, ..Synced::without(&name, "not_believed", alarm.to_string()) }
+        }
         Ok(changes) => {
             let state = estate.sources.entry(name.clone()).or_default();
             state.purposes = purposes;

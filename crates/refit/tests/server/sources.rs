@@ -218,3 +218,77 @@ fn a_server_reads_its_sources_and_shows_what_each_says_of_a_laptop() {
     let page = client.events(before, Some("device.,person."), Duration::ZERO).unwrap();
     assert!(page.items.is_empty(), "{:?}", page.items);
 }
+
+const TWO: &str = "
+organization: acme
+---
+source: assets
+connector: csv
+every: 1s
+---
+source: repairs
+connector: csv
+every: 1s
+";
+
+const APART: &str = "---
+identities: a lent number
+different: [[\"id:assets/A-1\", \"id:repairs/R-9\"]]
+";
+
+#[test]
+fn what_people_settle_stays_settled_when_the_server_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let data = home.join("data");
+    let assets = write(home, "assets.csv", "id,serial,model\nA-1,C02XK1AA,X1\n");
+    let repairs = write(home, "repairs.csv", "id,serial,model\nR-9,C02XK1AA,X9\n");
+    let start = || {
+        let mut serve = command(&data);
+        serve
+            .args(["--file", &format!("assets={assets}"), "--file", &format!("repairs={repairs}")])
+            .env("NO_PROXY", "*");
+        wait_for(serve, &data)
+    };
+    let apply = |running: &Running, text: &str| {
+        let files = BTreeMap::from([("refit.yaml".to_owned(), text.to_owned())]);
+        let plan = running.client.make_plan(files).unwrap();
+        running.client.apply_plan(&plan.summary.id).unwrap();
+    };
+    // What is said of the model of each device, by its id.
+    let models = |running: &Running| -> BTreeMap<String, Vec<String>> {
+        let devices = running.client.devices(&Default::default()).unwrap();
+        let said =
+            |id: &str| facts(&running.client.device(id).unwrap()).into_iter().filter(|fact| fact.starts_with("model"));
+        devices.into_iter().map(|device| (device.id.clone(), said(&device.id).collect())).collect()
+    };
+    let wait = |running: &Running, what: &str, wanted: &[&[&str]]| {
+        until(what, || {
+            let found = models(running);
+            let mut said: Vec<Vec<String>> = found.values().cloned().collect();
+            said.sort();
+            (said == wanted).then_some(found)
+        })
+    };
+    let both: &[&[&str]] = &[&["model by assets: X1", "model by repairs: X9"]];
+
+    let mut running = start();
+    apply(&running, TWO);
+    let one = wait(&running, "they are not one", both);
+    apply(&running, &format!("{TWO}{APART}"));
+    let two = wait(&running, "they are not two", &[&["model by assets: X1"], &["model by repairs: X9"]]);
+    assert!(one.keys().all(|id| two.contains_key(id)), "the older id stays: {one:?} {two:?}");
+
+    // Both are read again by another process, with something new to say.
+    super::running::signal(&running.child, nix::sys::signal::Signal::SIGTERM);
+    running.child.wait().unwrap();
+    write(home, "repairs.csv", "id,serial,model\nR-9,C02XK1AA,X8\n");
+    running = start();
+    let again = wait(&running, "they are not two again", &[&["model by assets: X1"], &["model by repairs: X8"]]);
+    assert!(again.keys().eq(two.keys()), "{again:?} {two:?}");
+
+    // Taken back, they are what they were, under the id that they had.
+    apply(&running, TWO);
+    let whole = wait(&running, "they are not one again", &[&["model by assets: X1", "model by repairs: X8"]]);
+    assert!(whole.keys().eq(one.keys()), "{whole:?} {one:?}");
+}

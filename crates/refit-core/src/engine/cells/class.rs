@@ -90,7 +90,7 @@ impl Classes {
         }
         let mut fields: BTreeSet<FieldRef> = BTreeSet::from([platform(), kind(), phase()]);
         for condition in conditions_on_exposures(repository) {
-            fields.extend(condition.fields().iter().filter(|field| field.root != Root::Exposure).cloned());
+            fields.extend(condition.asked().iter().filter(|field| field.root != Root::Exposure).cloned());
         }
         let fields: Vec<FieldRef> = fields.into_iter().collect();
         let codes = formulas.len().div_ceil(TRUTHS);

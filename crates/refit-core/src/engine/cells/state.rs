@@ -282,7 +282,7 @@ fn named(repository: &Repository) -> BTreeMap<TitleId, Named> {
 /// All fields of devices and people that anything in a repository asks, and those that decisions ask by themselves.
 fn fields_asked(repository: &Repository) -> Vec<FieldRef> {
     let asked = class::conditions_on_devices(repository).chain(class::conditions_on_exposures(repository));
-    let fields = asked.flat_map(|condition| condition.fields().iter());
+    let fields = asked.flat_map(|condition| condition.asked().iter());
     let fields = fields.filter(|field| field.root != Root::Exposure).cloned();
     let fields: BTreeSet<FieldRef> = fields.chain([class::platform(), class::kind(), class::phase()]).collect();
     fields.into_iter().collect()

@@ -46,7 +46,7 @@ impl<'f> Selection<'f> {
     /// Where a condition on devices and people holds, and where that is unknown.
     pub fn select(&mut self, condition: &Expr) -> Sets {
         // Most of what it takes to read a field is to come by the devices.
-        self.read(condition.fields());
+        self.read(condition.asked());
         self.formula(&condition.formula())
     }
 

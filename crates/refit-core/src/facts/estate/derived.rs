@@ -7,7 +7,7 @@ use super::profile::believed;
 use super::{Departments, Estate, Rules};
 use crate::facts::identity::Node;
 use crate::facts::mapping::document::Subject;
-use crate::facts::{Fact, FactSet, FieldRef, Kind, Place, Root, Value};
+use crate::facts::{Fact, FactSet, FieldRef, Kind, Place, Root, Value, begins};
 use jiff::{SignedDuration, Timestamp, civil::Time, tz::TimeZone};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -175,18 +175,12 @@ fn employment(facts: &FactSet, rules: &Rules<'_>) -> Said {
         return None;
     }
     let zone = zone_of_person(facts, rules).and_then(|(name, _)| TimeZone::get(&name).ok());
-    if let Some((_, observed)) = first.filter(|(first, _)| rules.now < begins(*first, zone.as_ref())) {
+    let begun = |first: Timestamp| begins(first, zone.as_ref().unwrap_or(&TimeZone::UTC));
+    if let Some((_, observed)) = first.filter(|(first, _)| rules.now < begun(*first)) {
         return Some(("starting".into(), observed));
     }
     let (last, observed) = last?;
     (rules.now >= is_over(last, zone.as_ref())).then(|| ("left".into(), observed))
-}
-
-/// When a day begins for somebody in that zone. Sources write days, which are kept as their beginning in UTC; any other time is what it is.
-fn begins(day: Timestamp, zone: Option<&TimeZone>) -> Timestamp {
-    let written = TimeZone::UTC.to_datetime(day);
-    let local = zone.filter(|_| written.time() == Time::midnight());
-    local.and_then(|zone| written.date().to_zoned(zone.clone()).ok()).map_or(day, |local| local.timestamp())
 }
 
 /// When a day is over for somebody in that zone.
@@ -199,21 +193,27 @@ fn is_over(day: Timestamp, zone: Option<&TimeZone>) -> Timestamp {
     end.unwrap_or_else(|| day.checked_add(LAST_DAY).unwrap_or(Timestamp::MAX))
 }
 
-/// The time zone of a device: that of its site, else of its country, else of whoever has it.
+/// The time zone of a device: that of its site, else of its country, else of whoever has it, else of the organisation.
 fn zone_of_device(facts: &FactSet, person: Option<&FactSet>, rules: &Rules<'_>) -> Said {
     // Mostly its agent says it, or its management.
     if !facts.said(&FieldRef::device("timezone")).is_empty() {
         return None;
     }
-    zone_of_place(facts, Root::Device, rules).or_else(|| zone_of_person(person?, rules))
+    let of_place = zone_of_place(facts, Root::Device, rules);
+    of_place.or_else(|| zone_of_person(person?, rules)).or_else(|| zone_otherwise(rules))
 }
 
-/// The time zone of a person: what a source says, else that of the site, else of the country.
+/// The time zone of a person: what a source says, else that of the site, else of the country, else of the organisation.
 fn zone_of_person(facts: &FactSet, rules: &Rules<'_>) -> Said {
     match known(facts, &FieldRef::person("timezone"), rules) {
         Some((Value::Text(zone), observed)) => Some((zone.clone(), observed)),
-        _ => zone_of_place(facts, Root::Person, rules),
+        _ => zone_of_place(facts, Root::Person, rules).or_else(|| zone_otherwise(rules)),
     }
+}
+
+/// The zone of the organisation, which nobody observes, so that it grows no older.
+fn zone_otherwise(rules: &Rules<'_>) -> Said {
+    rules.zones.otherwise().map(|zone| (zone.clone(), None))
 }
 
 fn zone_of_place(facts: &FactSet, of: Root, rules: &Rules<'_>) -> Said {

@@ -59,6 +59,8 @@ pub struct Incoming<'r> {
     pub resting: BTreeSet<SmolStr>,
     /// When it was read.
     pub at: Timestamp,
+    /// How many records were set aside as a whole: nobody knows of which things, so that as many as are new among them may be missing and still be there.
+    pub unread: usize,
     /// How much smaller it may be than the last, as a share; `None` believes it whatever is missing.
     pub shrink_limit: Option<f64>,
 }
@@ -75,7 +77,7 @@ impl Estate {
         incoming: Incoming<'_>,
         mint: impl FnMut(&RecordId, u32) -> SmolStr,
     ) -> Result<Vec<Change>, Alarm> {
-        let Incoming { source, records, whole, partial, resting, at, shrink_limit } = incoming;
+        let Incoming { source, records, whole, partial, resting, at, unread, shrink_limit } = incoming;
         let sighting = |record: &Record| Sighting {
             partial: partial.contains(&record.records),
             ..Sighting::of(source, record, at)
@@ -83,7 +85,7 @@ impl Estate {
         let sightings: Vec<(SmolStr, Sighting)> =
             records.iter().map(|record| (record.records.clone(), sighting(record))).collect();
         let state = self.sources.entry(source.into()).or_default();
-        let Taken { gone } = state.take(records, &whole, &partial, &resting, at, shrink_limit)?;
+        let Taken { gone } = state.take(records, &whole, &partial, &resting, at, unread, shrink_limit)?;
         // Of several kinds of records that a system has of one person, each names some of the keys: what one does not name, another does.
         let sightings: Vec<Sighting> = sightings
             .into_iter()

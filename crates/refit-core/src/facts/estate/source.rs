@@ -34,6 +34,9 @@ pub struct Source {
     /// What of its records did not fit when they were last read, by list; `""` is a file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unfit: BTreeMap<SmolStr, Unfit>,
+    /// How many of its records could not be read at all when none was missing of which that may be the reason.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unread: usize,
     /// Why it is not believed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
@@ -71,6 +74,9 @@ pub enum Alarm {
         before: usize,
         /// How many of these are missing.
         missing: usize,
+        /// How many records it gives that were set aside as a whole.
+        #[serde(default, skip_serializing_if = "is_none")]
+        unread: usize,
     },
 }
 
@@ -84,7 +90,9 @@ impl Alarm {
 }
 
 impl Source {
-    /// Takes in a reading, unless it is not to be believed: then everything stays as it was.
+    /// Takes in a reading, unless it is not to be believed: then everything stays as it was. `unread` is how many of its records were set aside
+    /// as a whole.
+    #[allow(clippy::too_many_arguments, reason = "all of it is one reading")]
     pub fn take(
         &mut self,
         records: Vec<Record>,
@@ -92,11 +100,12 @@ impl Source {
         partial: &BTreeSet<SmolStr>,
         resting: &BTreeSet<SmolStr>,
         at: Timestamp,
+        unread: usize,
         shrink_limit: Option<f64>,
     ) -> Result<Taken, Alarm> {
         let now: BTreeSet<(&SmolStr, &SmolStr)> = records.iter().map(|record| (&record.id, &record.records)).collect();
         let missing = |(id, kind): &(SmolStr, SmolStr)| whole.contains(kind) && !now.contains(&(id, kind));
-        let missing: Vec<(SmolStr, SmolStr)> = self.records.keys().filter(|key| missing(key)).cloned().collect();
+        let mut missing: Vec<(SmolStr, SmolStr)> = self.records.keys().filter(|key| missing(key)).cloned().collect();
         if let Some(limit) = shrink_limit {
             // Who is on call, or away, changes from one hour to the next: such a list is as long as it is.
             let lasting = |kind: &&SmolStr| !self.unlisted.values().any(|unlisted| unlisted.records == **kind);
@@ -106,11 +115,18 @@ impl Source {
                 let all = lost == before && lost > 0;
                 if all || (lost > FEW && lost as f64 > before as f64 * limit) {
                     let since = self.alarm.as_ref().map_or(at, Alarm::since);
-                    let alarm = Alarm::Shrunk { since, last: at, records: kind.clone(), before, missing: lost };
+                    let alarm = Alarm::Shrunk { since, last: at, records: kind.clone(), before, missing: lost, unread };
                     self.alarm = Some(alarm.clone());
                     return Err(alarm);
                 }
             }
+        }
+        // A line that can't be read any more is no word that something is gone. Where more is missing than such lines, something is.
+        let newly = unread.saturating_sub(self.unread);
+        if shrink_limit.is_some() && !missing.is_empty() && missing.len() <= newly {
+            missing.clear();
+        } else if !whole.is_empty() && resting.is_empty() {
+            self.unread = unread;
         }
         let mut gone = BTreeSet::new();
         for key in missing {
@@ -192,11 +208,21 @@ impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Alarm::Failed { why, .. } => write!(f, "it can't be read: {why}"),
-            Alarm::Shrunk { records, before, missing, .. } => {
-                write!(f, "{missing} of {before} {records} are missing, which is too many at once to be believed")
+            Alarm::Shrunk { records, before, missing, unread, .. } => {
+                write!(f, "{missing} of {before} {records} are missing, which is too many at once to be believed")?;
+                match unread {
+                    0 if missing == before => write!(f, ": it can be read, and has none any more"),
+                    0 => Ok(()),
+                    1 => write!(f, "; 1 record that it has could not be read"),
+                    _ => write!(f, "; {unread} records that it has could not be read"),
+                }
             }
         }
     }
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Records as a list: their keys are in them.

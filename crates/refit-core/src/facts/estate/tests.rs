@@ -55,6 +55,7 @@ fn take(estate: &mut Estate, source: &str, hours: i64, records: Vec<Record>) -> 
         partial: [].into(),
         resting: [].into(),
         at: time(hours),
+        unread: 0,
         shrink_limit: Some(SHRINK_LIMIT),
     };
     estate.take(incoming, |record, generation| SmolStr::new(format!("{record}+{generation}")))
@@ -132,6 +133,7 @@ fn nothing_new(estate: &mut Estate, resting: &[&str], hours: i64) {
         partial: [].into(),
         resting: resting.iter().map(SmolStr::new).collect(),
         at: time(hours),
+        unread: 0,
         shrink_limit: Some(SHRINK_LIMIT),
     };
     estate.take(incoming, |_, _| unreachable!()).unwrap();
@@ -184,6 +186,7 @@ fn a_reading_with_far_fewer_records_is_not_believed() {
         partial: [].into(),
         resting: [].into(),
         at: time(4),
+        unread: 0,
         shrink_limit: None,
     };
     estate.take(incoming, |_, _| unreachable!()).unwrap();
@@ -269,4 +272,56 @@ fn an_estate_is_restored_as_it_was() {
         believed(&restored, "hr/1+0", "person.department", &[], 1),
         believed(&estate, "hr/1+0", "person.department", &[], 1)
     );
+}
+
+#[test]
+fn a_record_that_could_not_be_read_is_not_gone() {
+    let mut estate = Estate::default();
+    let laptops = |count: usize| -> Vec<Record> {
+        (0..count)
+            .map(|n| record(Subject::Device, &n.to_string(), &[(KeyKind::Serial, &format!("SN-{n}A"))], &[]))
+            .collect()
+    };
+    let read = |estate: &mut Estate, records: Vec<Record>, unread: usize, believe: bool| {
+        let incoming = Incoming {
+            source: "csv",
+            records,
+            whole: ["devices".into()].into(),
+            partial: [].into(),
+            resting: [].into(),
+            at: time(1),
+            unread,
+            shrink_limit: (!believe).then_some(SHRINK_LIMIT),
+        };
+        estate.take(incoming, |record, generation| SmolStr::new(format!("{record}+{generation}")))
+    };
+    let known = |estate: &Estate| estate.sources.get("csv").unwrap().records.len();
+    read(&mut estate, laptops(40), 0, false).unwrap();
+    // Two lines are broken, and two are missing: these may be the ones.
+    read(&mut estate, laptops(38), 2, false).unwrap();
+    assert_eq!(known(&estate), 40);
+    // They are there until somebody mends the lines, or for ever.
+    read(&mut estate, laptops(38), 2, false).unwrap();
+    assert_eq!(known(&estate), 40);
+    read(&mut estate, laptops(40), 0, false).unwrap();
+    read(&mut estate, laptops(38), 2, false).unwrap();
+    // Three are missing: something is gone, and nobody can tell what.
+    read(&mut estate, laptops(37), 2, false).unwrap();
+    assert_eq!(known(&estate), 37);
+    // Lines that were broken before hide nobody who leaves now.
+    read(&mut estate, laptops(36), 2, false).unwrap();
+    assert_eq!(known(&estate), 36);
+    read(&mut estate, laptops(37), 2, false).unwrap();
+    // As many as that are not believed, whatever the reason, and that is said.
+    let alarm = read(&mut estate, Vec::new(), 37, false).unwrap_err().to_string();
+    assert_eq!(
+        alarm,
+        "37 of 37 devices are missing, which is too many at once to be believed; 37 records that it has could not be read"
+    );
+    let alarm = read(&mut estate, Vec::new(), 0, false).unwrap_err().to_string();
+    assert!(alarm.ends_with("to be believed: it can be read, and has none any more"), "{alarm}");
+    assert_eq!(known(&estate), 37);
+    // Whoever believes it has it as it is.
+    read(&mut estate, laptops(36), 1, true).unwrap();
+    assert_eq!(known(&estate), 36);
 }

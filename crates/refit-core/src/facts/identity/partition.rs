@@ -26,6 +26,8 @@ pub(super) struct Held {
     pub keys: Vec<(KeyKind, SmolStr)>,
     /// The records that have the values, by what they are one with.
     pub parties: Vec<Vec<usize>>,
+    /// For each party all records that are one with it, also those that do not have the values.
+    pub wholes: Vec<Vec<usize>>,
     pub because: Contradiction,
 }
 
@@ -185,7 +187,12 @@ fn held(sets: &mut Sets, contested: Vec<Contested>) -> Vec<Held> {
         }
         let roots: Vec<Vec<usize>> = parties.keys().map(|root| sets.members(*root).to_vec()).collect();
         let parties: Vec<Vec<usize>> = parties.into_values().map(|party| party.into_iter().collect()).collect();
-        let held = found.entry(roots).or_insert_with(|| Held { keys: Vec::new(), parties: Vec::new(), because });
+        let held = found.entry(roots).or_insert_with_key(|roots| Held {
+            keys: Vec::new(),
+            parties: Vec::new(),
+            wholes: roots.clone(),
+            because,
+        });
         for key in keys.into_iter().filter(|key| !held.keys.contains(key)).collect::<Vec<_>>() {
             held.keys.push(key);
         }

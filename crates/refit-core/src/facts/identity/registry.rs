@@ -318,7 +318,7 @@ impl Registry {
     }
 
     fn conflict(&self, held: Held, nodes: &[&Node], now: &[Option<u32>]) -> Option<Conflict> {
-        let Held { mut keys, parties, because } = held;
+        let Held { mut keys, parties, wholes, because } = held;
         let of = nodes.first()?.record.of;
         let parties: Vec<Vec<(&Node, &SmolStr)>> = parties
             .iter()
@@ -331,12 +331,13 @@ impl Registry {
             })
             .collect();
         if matches!(because, Contradiction::Settled { .. }) {
-            let differ = |one: &[(&Node, &SmolStr)], other: &[(&Node, &SmolStr)]| {
-                let both: Vec<&Node> = one.iter().chain(other).map(|(node, _)| *node).collect();
+            // Whoever says that two differ may name any record of either.
+            let differ = |one: &[usize], other: &[usize]| {
+                let both: Vec<&Node> = one.iter().chain(other).filter_map(|at| nodes.get(*at).copied()).collect();
                 self.settled.differ(&both).is_some()
             };
             let mut pairs =
-                parties.iter().enumerate().flat_map(|(at, a)| parties.iter().skip(at + 1).map(move |b| (a, b)));
+                wholes.iter().enumerate().flat_map(|(at, a)| wholes.iter().skip(at + 1).map(move |b| (a, b)));
             if pairs.all(|(a, b)| differ(a, b)) {
                 return None;
             }

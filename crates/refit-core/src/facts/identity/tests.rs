@@ -1,5 +1,6 @@
 //! Who is who: what joins, what does not, and what is called how.
 
+mod adversity;
 mod laws;
 
 use super::{Change, Conflict, Contradiction, RecordId, Registry, Settled, Sighting};

@@ -156,8 +156,12 @@ pub(super) fn text(item: Item<'_>) -> Result<SmolStr, String> {
     })
 }
 
-/// What is written, whatever it is.
+/// What is written, whatever it is. Some programs write whole numbers as `1001.0`.
 pub(super) fn written(item: Item<'_>, what: &str) -> Result<SmolStr, String> {
+    let item = match item {
+        Item::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => Item::Int(number as i128),
+        item => item,
+    };
     match item.into_text() {
         Ok(text) => Ok(text.trim().into()),
         Err(item) => Err(needed(what, &item)),

@@ -173,6 +173,12 @@ impl KeyKind {
         if hardware && stands_for_none(&value) {
             return Err("many devices have this value");
         }
+        if matches!(self, KeyKind::EmployeeId | KeyKind::ManagementId) && says_that_there_is_none(&value) {
+            return Err("it says that there is none");
+        }
+        if self == KeyKind::Mac && !is_network_address(text) {
+            return Err("it is no network address");
+        }
         Ok(value.into())
     }
 }
@@ -189,15 +195,33 @@ fn looks_like_an_address(text: &str) -> bool {
 
 /// What manufacturers, virtual machines and clones write where there is no number.
 fn stands_for_none(value: &str) -> bool {
-    const NONE: [&str; 22] = [
+    const NONE: [&str; 11] = [
         "to be filled by o.e.m.",
         "to be filled by oem",
         "default string",
         "system serial number",
         "chassis serial number",
+        "oem",
+        "o.e.m.",
+        "123456789",
+        "1234567890",
+        "03000200-0400-0500-0006-000700080009",
+        "serialnumber",
+    ];
+    let lower = value.to_lowercase();
+    let mut letters = lower.chars().filter(char::is_ascii_alphanumeric);
+    let first = letters.next();
+    let all_the_same = letters.all(|letter| Some(letter) == first);
+    NONE.contains(&lower.as_str()) || all_the_same || says_that_there_is_none(value)
+}
+
+/// What people write where somebody or something has no number. An employee may well have the number 7 or 11.
+fn says_that_there_is_none(value: &str) -> bool {
+    const NONE: [&str; 14] = [
         "not specified",
         "not applicable",
         "not available",
+        "not assigned",
         "none",
         "null",
         "nil",
@@ -206,18 +230,18 @@ fn stands_for_none(value: &str) -> bool {
         "unknown",
         "invalid",
         "empty",
-        "oem",
-        "o.e.m.",
-        "123456789",
-        "1234567890",
-        "03000200-0400-0500-0006-000700080009",
-        "serialnumber",
+        "pending",
+        "tbd",
     ];
-    let value = value.to_lowercase();
-    let mut letters = value.chars().filter(char::is_ascii_alphanumeric);
-    let first = letters.next();
-    let all_the_same = letters.all(|letter| Some(letter) == first);
-    NONE.contains(&value.as_str()) || all_the_same
+    let only_zeros = || value.chars().filter(|letter| letter.is_alphanumeric()).all(|letter| letter == '0');
+    NONE.contains(&value.to_lowercase().as_str()) || only_zeros()
+}
+
+/// Whether it is a MAC address of 48 or 64 bits (EUI-48, EUI-64), with whatever stands between the digits.
+fn is_network_address(text: &str) -> bool {
+    let digits = text.chars().filter(char::is_ascii_hexdigit).count();
+    (digits == 12 || digits == 16)
+        && text.chars().all(|letter| letter.is_ascii_hexdigit() || matches!(letter, ':' | '-' | '.' | ' '))
 }
 
 #[cfg(test)]
@@ -253,6 +277,16 @@ mod tests {
             assert!(KeyKind::Serial.written(text).is_err(), "{text}");
         }
         assert!(KeyKind::Mac.written("00:00:00:00:00:00").is_err());
+        assert!(KeyKind::Mac.written("E0:AC:CB:97:36:G4").is_err(), "it has a letter that is no digit");
+        assert!(KeyKind::Mac.written("aa:bb").is_err());
+        assert!(KeyKind::Imei.written("none").is_err());
+        for text in ["N/A", "none", "0", "00000", "-", "TBD", " pending "] {
+            assert!(KeyKind::EmployeeId.written(text).is_err(), "{text}");
+            assert!(KeyKind::ManagementId.written(text).is_err(), "{text}");
+        }
+        for text in ["1", "11", "7", "x", "123456789"] {
+            assert!(KeyKind::EmployeeId.written(text).is_ok(), "{text}");
+        }
         assert!(KeyKind::Email.written("ada").is_err());
         assert!(KeyKind::Email.written("Email Address value").is_err());
     }

@@ -6,6 +6,7 @@ mod tamed;
 
 pub use encoding::decoded;
 
+use super::convert::unwritten;
 use super::document::PayloadKind;
 use super::json::Json;
 use crate::policy::diagnostic::{Diagnostic, Place};
@@ -140,7 +141,11 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
         Ok(names) => names.clone(),
         Err(error) => return Err(Unreadable::new("the payload is no table", error.to_string())),
     };
-    let names: Vec<String> = names.iter().map(|name| name.trim().to_lowercase().replace([' ', '-'], "_")).collect();
+    if names.iter().any(unwritten) {
+        let why = "its first line, which names the columns, has signs in it that nobody writes";
+        return Err(Unreadable::new("the payload is no table", why));
+    }
+    let names: Vec<String> = names.iter().map(column).collect();
     // A column without a name, which programs add behind the last one, is read by nobody.
     let mut twice = names.iter().enumerate().filter(|(index, name)| !name.is_empty() && names[..*index].contains(name));
     if let Some((_, name)) = twice.next() {
@@ -153,8 +158,7 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
         match row {
             Ok(row) => {
                 let line = line_before + row.position().map_or(0, |position| line_of(text, position));
-                if row.len() != names.len() {
-                    let why = format!("the line has {} values, and the table {} columns", row.len(), names.len());
+                if let Some(why) = no_row(&row, &names) {
                     broken.push((line, why));
                     continue;
                 }
@@ -171,6 +175,29 @@ fn table(text: &str) -> Result<Payload<'_>, Unreadable> {
         }
     }
     Ok(Payload { json: Json::List(records), lines: Some(places), broken })
+}
+
+/// The name of a column, as expressions write it.
+fn column(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+/// Why a line is no row of the table.
+fn no_row(row: &csv::StringRecord, names: &[String]) -> Option<String> {
+    // Whoever puts two tables one behind the other has the names twice.
+    let named = |(value, name): (&str, &String)| column(value) == *name;
+    if row.len() == names.len() && row.len() > 1 && row.iter().zip(names).all(named) {
+        return Some("the line has the names of the columns once more".to_owned());
+    }
+    if row.len() == names.len() {
+        return None;
+    }
+    let values = if row.len() == 1 { "1 value".to_owned() } else { format!("{} values", row.len()) };
+    let mut why = format!("the line has {values}, and the table {} columns", names.len());
+    if row.iter().any(|value| value.contains('\n')) {
+        why += "; it goes on over several lines: a `\"` may be open";
+    }
+    Some(why)
 }
 
 /// The line on which a row begins. The reader counts from where the one before ended, in a table of Windows's before the end of that line.

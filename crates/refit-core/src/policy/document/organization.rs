@@ -15,7 +15,7 @@ pub struct OrganizationDocument {
     /// Whom to believe, field by field (`person.department`), most trusted source first.
     #[serde(default)]
     pub authority: BTreeMap<String, Vec<String>>,
-    /// The time zones of sites and countries, for devices and people of which no source says one.
+    /// The time zones of sites, countries and the organisation itself, for devices and people of which no source says one.
     #[serde(default)]
     pub time_zones: Option<TimeZonesDocument>,
     /// Fields of the organisation's own, with their type: `device.rack: text`.
@@ -57,6 +57,9 @@ pub struct TimeZonesDocument {
     /// Of countries, as two letters: `DE`. Where sites say nothing.
     #[serde(default)]
     pub countries: BTreeMap<String, String>,
+    /// Of the organisation itself: of devices and people of which nothing else is known, and of the day on which a system is asked who is away.
+    #[serde(default)]
+    pub otherwise: Option<String>,
 }
 
 /// The type of a field of the organisation's own.

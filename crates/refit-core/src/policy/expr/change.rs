@@ -74,7 +74,7 @@ impl<'s> Crossings<'s> {
 
     /// Where the two are equal, and right after.
     fn crossing(&mut self, left: &'s Node, right: &'s Node) {
-        let (Some(left), Some(right)) = (self.moving(left), self.moving(right)) else { return };
+        let (Some(left), Some(right)) = (self.moving(left, false), self.moving(right, false)) else { return };
         let slope = i128::from(left.slope) - i128::from(right.slope);
         let Some(distance) = right.nanos.checked_sub(left.nanos).filter(|_| slope != 0) else { return };
         let equal = self.now.as_nanosecond() + distance.div_euclid(slope);
@@ -87,25 +87,25 @@ impl<'s> Crossings<'s> {
         }
     }
 
-    /// `None` where it is unknown, or neither a time nor a duration.
-    fn moving(&mut self, node: &'s Node) -> Option<Moving> {
+    /// `None` where it is unknown, or neither a time nor a duration. `counted` is whether `since` or `until` count from it.
+    fn moving(&mut self, node: &'s Node, counted: bool) -> Option<Moving> {
         let now = self.now.as_nanosecond();
         match node {
             Node::Since(time) => {
-                let time = self.moving(time)?;
+                let time = self.moving(time, true)?;
                 Some(Moving { nanos: now - time.nanos, slope: 1 - time.slope })
             }
             Node::Until(time) => {
-                let time = self.moving(time)?;
+                let time = self.moving(time, true)?;
                 Some(Moving { nanos: time.nanos - now, slope: time.slope - 1 })
             }
             Node::Negate(node) => {
-                let moving = self.moving(node)?;
+                let moving = self.moving(node, counted)?;
                 Some(Moving { nanos: -moving.nanos, slope: -moving.slope })
             }
             Node::Arithmetic(operation, sides) => {
                 let [left, right] = sides.as_ref();
-                let (left, right) = (self.moving(left)?, self.moving(right)?);
+                let (left, right) = (self.moving(left, counted)?, self.moving(right, counted)?);
                 let sign = match operation {
                     Operation::Add => 1,
                     Operation::Subtract => -1,
@@ -115,7 +115,7 @@ impl<'s> Crossings<'s> {
                 Some(Moving { nanos, slope: left.slope + sign * right.slope })
             }
             // The checker lets no `?:` depend on now where it gives a time or duration.
-            _ => match self.run.value(node)?.as_ref() {
+            _ => match if counted { self.run.begun(node) } else { self.run.value(node) }?.as_ref() {
                 Value::Time(time) => Some(Moving { nanos: time.as_nanosecond(), slope: 0 }),
                 Value::Duration(duration) => Some(Moving { nanos: duration.as_nanos(), slope: 0 }),
                 _ => None,

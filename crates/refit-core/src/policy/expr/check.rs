@@ -6,7 +6,7 @@ mod names;
 use super::compiled::Expr;
 use super::compiler::Scope;
 use super::error::*;
-use super::node::{Comparison, Node, Operation};
+use super::node::{Comparison, Days, Node, Operation};
 use super::parse::Parsed;
 use super::types::{Scalar, Type};
 use crate::facts::{FieldRef, Kind, Value};
@@ -19,14 +19,31 @@ pub(super) fn check(text: &str, parsed: &Parsed<'_>, scope: &Scope<'_>) -> Resul
     let mut checker =
         Checker { parsed, scope, findings: Vec::new(), fields: Vec::new(), kinds: Vec::new(), variables: Vec::new() };
     let root = checker.condition(&parsed.root);
-    let Checker { mut findings, fields, kinds, .. } = checker;
+    let Checker { mut findings, mut fields, mut kinds, .. } = checker;
     findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
     match root {
         Some(root) if !findings.iter().any(ExprError::is_error) => {
-            Ok(Expr { text: text.into(), root, fields, kinds, warnings: findings })
+            let named = fields.len();
+            let days = days(&root, &mut fields, &mut kinds);
+            Ok(Expr { text: text.into(), root, fields, kinds, named, days, warnings: findings })
         }
         _ => Err(findings),
     }
+}
+
+/// What it takes to count from midnight where the person is, where the expression counts from or to a day. The zone is then one of its fields.
+fn days(root: &Node, fields: &mut Vec<FieldRef>, kinds: &mut Vec<Kind>) -> Option<Days> {
+    let days: Vec<usize> = (0..fields.len()).filter(|index| fields.get(*index).is_some_and(FieldRef::is_day)).collect();
+    if !root.counts_days(&|index| days.contains(&index)) {
+        return None;
+    }
+    let zone = FieldRef::person("timezone");
+    let place = fields.iter().position(|field| *field == zone).unwrap_or_else(|| {
+        fields.push(zone);
+        kinds.push(Kind::Text);
+        fields.len() - 1
+    });
+    Some(Days { fields: days, zone: place })
 }
 
 /// The state of checking one expression. A part that is wrong is `None`, and has been reported.

@@ -2,7 +2,7 @@
 
 use super::error::ExprError;
 use super::evaluate::{Found, Run, Source};
-use super::node::Node;
+use super::node::{Days, Node};
 use super::{Text, Truth};
 use crate::facts::{FieldRef, Kind, Lookup, Value};
 use jiff::Timestamp;
@@ -13,10 +13,14 @@ use std::borrow::Cow;
 pub struct Expr {
     pub(super) text: Text,
     pub(super) root: Node,
-    /// The fields that it names, in the order of the text, each once.
+    /// The fields that it asks: those that it names, in the order of the text, each once, and the zone in which the days of these begin.
     pub(super) fields: Vec<FieldRef>,
     /// Their kinds.
     pub(super) kinds: Vec<Kind>,
+    /// How many of them it names.
+    pub(super) named: usize,
+    /// What it takes to count from or to a day, where it does.
+    pub(super) days: Option<Days>,
     pub(super) warnings: Vec<ExprError>,
 }
 
@@ -28,6 +32,11 @@ impl Expr {
 
     /// The fields that it names, in the order of the text, each once.
     pub fn fields(&self) -> &[FieldRef] {
+        self.fields.get(..self.named).unwrap_or(&self.fields)
+    }
+
+    /// The fields that its answer hangs on: those that it names, and `person.timezone` where it asks how far away a day is.
+    pub fn asked(&self) -> &[FieldRef] {
         &self.fields
     }
 
@@ -57,7 +66,8 @@ impl Expr {
         &self.warnings
     }
 
-    /// Whether it holds for these facts. `now` matters where it says `since` or `until`.
+    /// Whether it holds for these facts. `now` matters where it says `since` or `until`; these count from and to days (`person.first_day`) as
+    /// they begin in `person.timezone`, and in UTC where that is unknown.
     ///
     /// Logic is Kleene's: what is unknown makes a part unknown, and the whole only where the rest does not decide it. Whole
     /// numbers that overflow, divisions by zero and times out of range are unknown, as is what would take more than
@@ -110,6 +120,10 @@ impl Source for Facts<'_> {
             Some(value) => of_kind(value, kind).map_or(Found::Absent, Found::Value),
             None => Found::Absent,
         }
+    }
+
+    fn days(&self) -> Option<&Days> {
+        self.expr.days.as_ref()
     }
 }
 

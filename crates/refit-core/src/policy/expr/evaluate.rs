@@ -1,9 +1,9 @@
 //! Three-valued evaluation.
 
 use super::Truth;
-use super::node::{Comparison, Node, Operation, Quantifier, TextTest};
-use crate::facts::Value;
-use jiff::{SignedDuration, Timestamp};
+use super::node::{Comparison, Days, Node, Operation, Quantifier, TextTest};
+use crate::facts::{Value, begins};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,6 +15,11 @@ pub const STEPS_MAX: u32 = 200_000;
 /// What a field is, by its number.
 pub(super) trait Source {
     fn field(&self, index: usize) -> Found<'_>;
+
+    /// Which fields say days, where the expression counts from or to one.
+    fn days(&self) -> Option<&Days> {
+        None
+    }
 }
 
 /// The answer for a field.
@@ -32,10 +37,27 @@ pub(super) struct Run<'s> {
     source: &'s dyn Source,
     now: Timestamp,
     /// Values of the variables of the quantifiers around, outermost first.
-    elements: Vec<Option<Value>>,
+    elements: Vec<Element>,
     steps: u32,
     /// The fields that were looked at, where somebody wants to know.
     pub seen: Option<BTreeSet<usize>>,
+}
+
+/// What the variable of a quantifier stands for; `None` is unknown.
+#[derive(Clone)]
+pub(super) struct Element {
+    value: Option<Value>,
+    /// The same with days as they begin where the person is.
+    begun: Option<Value>,
+}
+
+/// How days are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// As they are written, as their beginning in UTC: what they are compared with is written in the same way.
+    Written,
+    /// As they begin where the person is.
+    Begun,
 }
 
 /// A value, or `None` for unknown.
@@ -103,6 +125,15 @@ impl<'s> Run<'s> {
 
     /// The value of `node`; for a list written out, use [`Run::elements_of`].
     pub fn value(&mut self, node: &'s Node) -> Known<'s> {
+        self.read(node, Read::Written)
+    }
+
+    /// The value of `node` as `since` and `until` count from it: a day begins at midnight where the person is.
+    pub fn begun(&mut self, node: &'s Node) -> Known<'s> {
+        self.read(node, Read::Begun)
+    }
+
+    fn read(&mut self, node: &'s Node, how: Read) -> Known<'s> {
         self.steps += 1;
         if self.steps > STEPS_MAX {
             return None;
@@ -110,25 +141,29 @@ impl<'s> Run<'s> {
         match node {
             Node::Constant(value) => Some(Cow::Borrowed(value)),
             Node::Field(index) => match self.field(*index) {
+                Found::Value(value) if how == Read::Begun => Some(self.in_zone(*index, value)),
                 Found::Value(value) => Some(value),
                 Found::Absent | Found::Undecided => None,
             },
-            Node::Element(depth) => self.elements.get(*depth).cloned().flatten().map(Cow::Owned),
+            Node::Element(depth) => {
+                let Element { value, begun } = self.elements.get(*depth)?;
+                if how == Read::Begun { begun } else { value }.clone().map(Cow::Owned)
+            }
             Node::If(parts) => {
                 let [condition, then, other] = parts.as_ref();
                 match self.truth(condition) {
-                    Truth::True => self.value(then),
-                    Truth::False => self.value(other),
+                    Truth::True => self.read(then, how),
+                    Truth::False => self.read(other, how),
                     Truth::Unknown => {
-                        let value = self.value(then)?;
-                        (value == self.value(other)?).then_some(value)
+                        let value = self.read(then, how)?;
+                        (value == self.read(other, how)?).then_some(value)
                     }
                 }
             }
             Node::Arithmetic(operation, sides) => {
                 let [left, right] = sides.as_ref();
-                let left = self.value(left)?;
-                let right = self.value(right)?;
+                let left = self.read(left, how)?;
+                let right = self.read(right, how)?;
                 arithmetic(*operation, &left, &right).map(Cow::Owned)
             }
             Node::Negate(node) => match self.value(node)?.as_ref() {
@@ -142,11 +177,11 @@ impl<'s> Run<'s> {
                 self.size(node).and_then(|size| i64::try_from(size).ok()).map(Value::Int).map(Cow::Owned)
             }
             Node::Lower(node) => self.text(node).map(|text| Cow::Owned(Value::text(text.to_ascii_lowercase()))),
-            Node::Since(node) => match self.value(node)?.as_ref() {
+            Node::Since(node) => match self.begun(node)?.as_ref() {
                 Value::Time(time) => Some(Cow::Owned(Value::Duration(self.now.duration_since(*time)))),
                 _ => None,
             },
-            Node::Until(node) => match self.value(node)?.as_ref() {
+            Node::Until(node) => match self.begun(node)?.as_ref() {
                 Value::Time(time) => Some(Cow::Owned(Value::Duration(time.duration_since(self.now)))),
                 _ => None,
             },
@@ -168,6 +203,23 @@ impl<'s> Run<'s> {
             seen.insert(index);
         }
         self.source.field(index)
+    }
+
+    /// Where a field says a day, when that begins in the person's zone: in UTC where nobody knows which that is.
+    fn in_zone(&mut self, index: usize, value: Cow<'s, Value>) -> Cow<'s, Value> {
+        let source = self.source;
+        let (Some(days), Value::Time(day)) = (source.days(), value.as_ref()) else { return value };
+        if !days.fields.contains(&index) {
+            return value;
+        }
+        let Found::Value(zone) = source.field(days.zone) else { return value };
+        let Value::Text(name) = zone.as_ref() else { return value };
+        let Ok(zone) = TimeZone::get(name) else { return value };
+        let begun = begins(*day, &zone);
+        if let Some(seen) = self.seen.as_mut().filter(|_| begun != *day) {
+            seen.insert(days.zone);
+        }
+        Cow::Owned(Value::Time(begun))
     }
 
     fn text(&mut self, node: &'s Node) -> Option<SmolStr> {
@@ -241,12 +293,24 @@ impl<'s> Run<'s> {
     }
 
     /// The elements of a list, each known or not; `None` where the list itself is unknown.
-    pub fn elements_of(&mut self, list: &'s Node) -> Option<Vec<Option<Value>>> {
+    pub fn elements_of(&mut self, list: &'s Node) -> Option<Vec<Element>> {
         if let Node::List(items) = list {
-            return Some(items.iter().map(|item| self.value(item).map(Cow::into_owned)).collect());
+            let mut elements = Vec::with_capacity(items.len());
+            for item in items {
+                let value = self.value(item).map(Cow::into_owned);
+                let begun = match (&value, self.source.days()) {
+                    (Some(Value::Time(_)), Some(_)) => self.begun(item).map(Cow::into_owned),
+                    _ => value.clone(),
+                };
+                elements.push(Element { value, begun });
+            }
+            return Some(elements);
         }
         match self.value(list)?.as_ref() {
-            Value::List(items) => Some(items.iter().cloned().map(Value::Text).map(Some).collect()),
+            Value::List(items) => {
+                let element = |text: &SmolStr| Some(Value::Text(text.clone()));
+                Some(items.iter().map(|text| Element { value: element(text), begun: element(text) }).collect())
+            }
             _ => None,
         }
     }
@@ -280,7 +344,7 @@ impl<'s> Run<'s> {
     }
 
     /// Binds the variable of one more quantifier.
-    pub fn push_element(&mut self, element: Option<Value>) {
+    pub fn push_element(&mut self, element: Element) {
         self.elements.push(element);
     }
 

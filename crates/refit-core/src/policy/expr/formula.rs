@@ -60,6 +60,8 @@ impl Expr {
             }
             _ => {}
         });
+        let days = self.days.as_ref().filter(|days| node.counts_days(&|index| days.fields.contains(&index)));
+        indices.extend(days.map(|days| days.zone));
         let named: Vec<(usize, &FieldRef)> =
             indices.iter().filter_map(|index| Some((*index, self.fields.get(*index)?))).collect();
         let key = Text::new(format!("{node:?} {named:?}"));
@@ -70,6 +72,8 @@ impl Expr {
             root: node.clone(),
             fields: self.fields.clone(),
             kinds: self.kinds.clone(),
+            named: self.named,
+            days: days.cloned(),
             warnings: Vec::new(),
         };
         Part { expr: Arc::new(expr), fields, key }

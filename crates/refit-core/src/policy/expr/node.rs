@@ -33,10 +33,17 @@ pub(super) enum Node {
     Matches(Box<Node>, Regex),
     /// A list, and a condition on its elements.
     Quantified(Quantifier, Box<[Node; 2]>),
-    /// From a time to now.
+    /// From a time to now. A day begins at midnight where the person is.
     Since(Box<Node>),
-    /// From now to a time.
+    /// From now to a time. A day begins at midnight where the person is.
     Until(Box<Node>),
+}
+
+/// Which of an expression's fields say days, and which one in which zone these begin; by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Days {
+    pub fields: Vec<usize>,
+    pub zone: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +105,20 @@ impl Node {
             | Node::Quantified(_, nodes) => nodes.iter().collect(),
             Node::If(nodes) => nodes.iter().collect(),
         }
+    }
+
+    /// Whether it asks how far away a day is, where `is_day` tells the fields that say days.
+    pub fn counts_days(&self, is_day: &dyn Fn(usize) -> bool) -> bool {
+        let day = |node: &Node| matches!(node, Node::Field(index) if is_day(*index));
+        let (mut named, mut counts) = (false, false);
+        self.walk(&mut |node| {
+            named |= day(node);
+            if let Node::Since(inner) | Node::Until(inner) = node {
+                // The variable of a quantifier may stand for a day.
+                inner.walk(&mut |node| counts |= day(node) || matches!(node, Node::Element(_)));
+            }
+        });
+        named && counts
     }
 
     /// Whether its value can change by the passing of time alone.

@@ -9,6 +9,7 @@ use super::Truth;
 use super::compiled::Expr;
 use super::domain::Domain;
 use super::evaluate::{Found, Source};
+use super::node::Days;
 use super::witness::Witnesses;
 use crate::facts::{FieldRef, Fields, Value};
 use jiff::Timestamp;
@@ -44,7 +45,7 @@ pub fn satisfiable(conditions: &[(&Expr, bool)], fields: &Fields) -> Satisfiabil
         .map(|(expr, wanted)| Condition {
             expr,
             wanted: Truth::from(*wanted),
-            numbers: expr.fields().iter().map(number).collect(),
+            numbers: expr.asked().iter().map(number).collect(),
         })
         .collect::<Vec<_>>();
     let mut evaluations = 0;
@@ -76,6 +77,12 @@ struct Condition<'e> {
     numbers: Vec<usize>,
 }
 
+impl Condition<'_> {
+    fn view<'v>(&'v self, chosen: &'v [Chosen]) -> View<'v> {
+        View { days: self.expr.days.as_ref(), numbers: &self.numbers, chosen }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Chosen {
     Undecided,
@@ -101,6 +108,7 @@ struct Search<'c> {
 
 /// What has been chosen, under the numbers of one expression.
 struct View<'v> {
+    days: Option<&'v Days>,
     numbers: &'v [usize],
     chosen: &'v [Chosen],
 }
@@ -113,6 +121,10 @@ impl Source for View<'_> {
             Some(Chosen::Undecided) | None => Found::Undecided,
         }
     }
+
+    fn days(&self) -> Option<&Days> {
+        self.days
+    }
 }
 
 impl Search<'_> {
@@ -124,7 +136,7 @@ impl Search<'_> {
             if self.evaluations > EVALUATIONS_MAX {
                 return Outcome::Open;
             }
-            let view = View { numbers: &condition.numbers, chosen: &self.chosen };
+            let view = condition.view(&self.chosen);
             match condition.expr.truth_of(&view, self.now) {
                 truth if truth == condition.wanted => {}
                 Truth::Unknown => open.push(condition),
@@ -159,7 +171,7 @@ impl Search<'_> {
     fn next(&self, open: &[&Condition<'_>]) -> Option<usize> {
         let mut best: Option<(bool, usize, usize)> = None;
         for condition in open {
-            let view = View { numbers: &condition.numbers, chosen: &self.chosen };
+            let view = condition.view(&self.chosen);
             for index in condition.expr.wanting(&view, self.now) {
                 let Some(&number) = condition.numbers.get(index) else { continue };
                 if self.chosen.get(number) != Some(&Chosen::Undecided) {

@@ -272,9 +272,11 @@ impl<'f> Collector<'_, 'f> {
             (Since(number), Constant(Value::Duration(duration))) => {
                 let distance = duration.checked_neg();
                 self.asked(*number).distances.extend(distance);
+                self.of_a_day(comparison, *number, one);
             }
             (Until(number), Constant(Value::Duration(duration))) => {
                 self.asked(*number).distances.insert(*duration);
+                self.of_a_day(comparison, *number, one);
             }
             (SinceConstant(time), Constant(Value::Duration(duration))) => {
                 self.witnesses.instants.extend(time.checked_add(*duration));
@@ -294,6 +296,13 @@ impl<'f> Collector<'_, 'f> {
                 self.more(one);
                 self.more(other);
             }
+        }
+    }
+
+    /// Where a day is midnight in UTC, how far away it is depends on a zone as well; only a comparison that holds at one instant notices.
+    fn of_a_day(&mut self, comparison: Comparison, number: usize, operand: &Operand) {
+        if comparison.is_equality() && self.witnesses.names[number].is_day() {
+            self.more(operand);
         }
     }
 

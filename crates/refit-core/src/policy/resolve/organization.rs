@@ -106,23 +106,31 @@ impl Resolver<'_> {
         let places = [("sites", Place::Site, &document.sites), ("countries", Place::Country, &document.countries)];
         for (key, kind, places) in places {
             for (place, zone) in places {
-                if let Some(zone) = zone_name(zone) {
-                    zones.add(kind, place, zone);
-                    continue;
+                match zone_name(zone) {
+                    Some(zone) => zones.add(kind, place, zone),
+                    None => self.unknown_zone(zone, written.place(steps!["time_zones", key, place])),
                 }
-                let names: Vec<String> = tz::db().available().map(|name| name.as_str().to_owned()).collect();
-                let mut diagnostic = Diagnostic::error("policy/unknown-time-zone", "unknown time zone")
-                    .at(written.place(steps!["time_zones", key, place]))
-                    .label(format!("there is no time zone `{zone}`"));
-                let near = did_you_mean(zone, names.iter().map(String::as_str));
-                diagnostic = diagnostic.with_help(match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "write it as the IANA database does: `Europe/Berlin`".to_owned(),
-                });
-                self.report(diagnostic);
+            }
+        }
+        if let Some(zone) = &document.otherwise {
+            match zone_name(zone) {
+                Some(zone) => zones.set_otherwise(zone),
+                None => self.unknown_zone(zone, written.place(steps!["time_zones", "otherwise"])),
             }
         }
         zones
+    }
+
+    fn unknown_zone(&mut self, zone: &str, at: crate::policy::diagnostic::Place) {
+        let names: Vec<String> = tz::db().available().map(|name| name.as_str().to_owned()).collect();
+        let diagnostic = Diagnostic::error("policy/unknown-time-zone", "unknown time zone")
+            .at(at)
+            .label(format!("there is no time zone `{zone}`"));
+        let near = did_you_mean(zone, names.iter().map(String::as_str));
+        self.report(diagnostic.with_help(match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write it as the IANA database does: `Europe/Berlin`".to_owned(),
+        }));
     }
 
     pub(super) fn windows(&mut self, written: &Written<OrganizationDocument>) -> BTreeMap<SmolStr, Window> {

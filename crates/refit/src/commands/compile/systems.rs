@@ -183,7 +183,7 @@ fn reached(api: &dyn Api, system: &TargetSystem, read: &repository::Read, places
         settings,
         maps: BTreeMap::new(),
     };
-    let policy = Policy { files: &read.files, fields: &read.repository.fields, folder: Some(&read.folder) };
+    let policy = Policy { files: &read.files, fields: &read.repository.fields, zone: None, folder: Some(&read.folder) };
     let (connector, built_in) = connector(&document, policy)?;
     let name = system.name.as_str();
     let (address, secrets) = (places.address(name), places.secrets(name)?);

@@ -141,7 +141,7 @@ impl Look {
         let unless = repository.freezes.iter().filter_map(|freeze| freeze.unless.as_ref());
         let on_exposures = entries.chain(unless).chain(exceptions().map(|exception| &exception.unless));
         let on_exposures: BTreeSet<FieldRef> =
-            on_exposures.flat_map(|condition| condition.fields().iter().cloned()).collect();
+            on_exposures.flat_map(|condition| condition.asked().iter().cloned()).collect();
         fields.extend(on_exposures.iter().cloned());
         let excepting = exceptions().filter_map(|exception| exception.condition.as_ref());
         let excepting = excepting.map(|condition| classes.asked(condition)).collect();

@@ -34,6 +34,7 @@ fn reads(
         partial: [].into(),
         resting: [].into(),
         at: time(hours),
+        unread: 0,
         shrink_limit: Some(SHRINK_LIMIT),
     };
     estate.take(incoming, |record, generation| SmolStr::new(format!("{record}+{generation}")))

@@ -73,6 +73,7 @@ fn an_agent_that_was_there_first_gives_the_id_and_a_device_that_lives_is_not_ret
         partial: [].into(),
         resting: [].into(),
         at: time(2),
+        unread: 0,
         shrink_limit: None,
     };
     estate.take(incoming(std::mem::take(&mut reading)), |record, _| format!("{record}").into()).unwrap();
@@ -118,6 +119,7 @@ fn of_two_records_of_one_device_the_one_that_was_told_last_says_what_is_installe
                 partial: [].into(),
                 resting: [].into(),
                 at: time(50),
+                unread: 0,
                 shrink_limit: None,
             };
             one_by_one.take(incoming, |record, _| format!("{record}").into()).unwrap();

@@ -50,6 +50,47 @@ fn a_device_is_in_the_zone_of_its_site_else_of_its_country_else_of_whoever_has_i
 }
 
 #[test]
+fn where_nothing_else_is_known_it_is_the_time_of_the_organisation() {
+    let (fields, authority, staleness) = (Fields::builtin(), Authority::default(), Staleness::default());
+    let mut zones = Zones::default();
+    zones.add(Place::Country, "DE", "Europe/Berlin".into());
+    zones.set_otherwise("America/Los_Angeles".into());
+    let mut estate = Estate::default();
+    let laptop = |id: &str, country: Option<&str>| {
+        record(Subject::Device, id, &[(KeyKind::Serial, id)], &[("device.country", country)])
+    };
+    let person = |id: &str, zone: Option<&str>, day: &str| {
+        let mut person = record(Subject::Person, id, &[(KeyKind::EmployeeId, id)], &[("person.timezone", zone)]);
+        let day = Said::Value(Value::Time(crate::facts::parse_time(day).unwrap()));
+        person.facts.insert(FieldRef::person("first_day"), day);
+        person
+    };
+    let records = vec![
+        laptop("D1", Some("DE")),
+        laptop("D2", None),
+        person("E1", Some("Asia/Tokyo"), "2026-09-22"),
+        person("E2", None, "2026-09-22"),
+    ];
+    take(&mut estate, "hr", 0, records).unwrap();
+    let said = |of: Subject, id: &str, field: &str, at: &str| {
+        let now = at.parse().unwrap();
+        let rules = Rules { fields: &fields, authority: &authority, staleness: &staleness, zones: &zones, now };
+        let profile =
+            if of == Subject::Device { estate.device(id, &rules) } else { estate.person(id, &rules) }.unwrap();
+        let field = profile.fields.into_iter().find(|it| it.field.to_string() == field)?;
+        field.value.map(|value| format!("{value} by {}", field.source.unwrap()))
+    };
+    let zone = |of, id: &str, field: &str| said(of, id, field, NOW).unwrap();
+    assert_eq!(zone(Subject::Device, "hr/D1+0", "device.timezone"), "Europe/Berlin by refit");
+    assert_eq!(zone(Subject::Device, "hr/D2+0", "device.timezone"), "America/Los_Angeles by refit");
+    assert_eq!(zone(Subject::Person, "hr/E1+0", "person.timezone"), "Asia/Tokyo by hr");
+    assert_eq!(zone(Subject::Person, "hr/E2+0", "person.timezone"), "America/Los_Angeles by refit");
+    let employment = |at: &str| said(Subject::Person, "hr/E2+0", "person.employment", at);
+    assert_eq!(employment("2026-09-22T06:59:59Z").as_deref(), Some("starting by refit"));
+    assert_eq!(employment("2026-09-22T07:00:00Z"), None);
+}
+
+#[test]
 fn a_day_begins_and_ends_where_somebody_works() {
     let employment = |field: &str, day: &str, country: &str, at: &str| {
         let mut estate = Estate::default();

@@ -1,7 +1,7 @@
 //! What holds whatever is said, and in whatever order.
 
 use super::{mint, settled, sighting, time, who};
-use crate::facts::identity::{Registry, Sighting};
+use crate::facts::identity::{RecordId, Registry, Settled, Sighting};
 use crate::facts::mapping::{KeyKind, document::Subject};
 use proptest::prelude::*;
 use smol_str::SmolStr;
@@ -147,6 +147,39 @@ proptest! {
                 prop_assert!(now.len() <= 1, "{} has several: {:?}", entity, nodes);
             }
         }
+    }
+
+    /// Whatever records say, in whatever order, before or after somebody has settled it, and when all of it is read again.
+    #[test]
+    fn what_is_settled_is_so(world in world(), seed in prop::collection::vec(any::<usize>(), 1..40), picks in prop::array::uniform4(any::<prop::sample::Index>())) {
+        let records = world.sightings();
+        let names: Vec<RecordId> = records.iter().filter_map(|said| said.first()).map(|said| said.record.clone()).collect();
+        let [a, b, c, d] = picks.map(|pick| pick.get(&names).clone());
+        prop_assume!(a != b && c != d && [&a, &b] != [&c, &d] && [&a, &b] != [&d, &c]);
+        let ids = [&a, &b, &c, &d].map(|record| format!("id:{record}"));
+        let [one, other, this, that] = ids.each_ref().map(String::as_str);
+        let document = settled(&[&[this, that]], &[&[one, other]]);
+        let mut after = told(&records, &seed, 3);
+        after.settle(document.clone());
+        let mut before = Registry::default();
+        before.settle(document.clone());
+        let mut all: Vec<Sighting> = records.iter().flatten().cloned().collect();
+        all.sort_by_key(|sighting| sighting.at);
+        for sighting in all {
+            before.observe([sighting], time(100), mint);
+        }
+        let again = Registry::restore(after.nodes().to_vec(), document);
+        for registry in [&after, &before, &again] {
+            prop_assert_ne!(registry.entity(&a), registry.entity(&b), "{}", who(registry));
+            prop_assert_eq!(registry.entity(&c), registry.entity(&d), "{}", who(registry));
+        }
+        prop_assert_eq!(who(&after), who(&before));
+        prop_assert_eq!(held(&after), held(&before));
+        prop_assert_eq!(who(&after), who(&again));
+        // Taken back, nothing of it stays.
+        after.settle(Settled::default());
+        prop_assert_eq!(who(&after), who(&told(&records, &[0], 1)));
+        prop_assert_eq!(held(&after), held(&told(&records, &[0], 1)));
     }
 
     #[test]

@@ -43,12 +43,12 @@ const DEVICE_KEYS: &[(&str, Names)] = &[
     ("hardware_uuid", &["hardwareuuid", "udid", "smbiosuuid", "uuid"]),
     ("imei", &["imei"]),
     ("mac", &["macaddress", "mac", "primarymac", "ethernetmacaddress", "wifimac", "wifimacaddress"]),
-    ("hostname", &["hostname", "computername", "devicename", "fqdn"]),
+    ("hostname", &["hostname", "computername", "devicename", "fqdn", "host"]),
 ];
 
 const DEVICE_FIELDS: &[(&str, Names)] = &[
     ("device.serial", &["serial", "serialnumber", "serialno", "serialnum", "sn", "servicetag", "hardwareserial"]),
-    ("device.hostname", &["hostname", "computername", "devicename", "fqdn", "name", "displayname", "label"]),
+    ("device.hostname", &["hostname", "computername", "devicename", "fqdn", "host", "name", "displayname", "label"]),
     ("device.platform", &["platform", "osplatform", "osfamily", "family", "operatingsystemfamily"]),
     ("device.os", &["os", "osname", "operatingsystem", "operatingsystemname"]),
     ("device.os_version", &["osversion", "operatingsystemversion", "osrelease", "release", "version"]),

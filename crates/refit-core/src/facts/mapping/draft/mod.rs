@@ -60,7 +60,8 @@ pub fn form(payload: &[u8]) -> PayloadKind {
         |line: Option<&str>| line.is_some_and(|line| line.starts_with('{') && line.trim_end().ends_with('}'));
     if payload.starts_with(b"bplist") || text.starts_with("<?xml") || text.starts_with("<plist") {
         PayloadKind::Plist
-    } else if is_object(lines.next()) && is_object(lines.next()) {
+    } else if is_object(lines.next()) && lines.next().is_some_and(|line| line.starts_with('{')) {
+        // The second may be broken: that costs a line, not the payload.
         PayloadKind::Ndjson
     } else if text.starts_with(['{', '[']) {
         PayloadKind::HttpJson

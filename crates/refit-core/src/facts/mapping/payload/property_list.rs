@@ -26,7 +26,7 @@ pub fn parse(bytes: &[u8]) -> Result<Json<'static>, Unreadable> {
     let mut open: Vec<Open> = Vec::new();
     let mut room = bytes.len().saturating_add(UNFOLDED_MOST);
     for (count, event) in events.enumerate() {
-        let event = event.map_err(|error| wrong(error.to_string()))?;
+        let event = event.map_err(|error| wrong(in_words(&error.to_string())))?;
         if count > VALUES_MOST {
             return Err(wrong(format!("it has more than {VALUES_MOST} values")));
         }
@@ -68,6 +68,21 @@ pub fn parse(bytes: &[u8]) -> Result<Json<'static>, Unreadable> {
         }
     }
     Err(wrong("it ends too early".to_owned()))
+}
+
+/// What is wrong, for people: the reader's own words are the names of its errors.
+fn in_words(said: &str) -> String {
+    const WORDS: [(&str, &str); 6] = [
+        ("UnknownXmlElement", "there is an element that property lists do not have"),
+        ("UnexpectedXmlOpeningTag", "an element stands where none may"),
+        ("UnclosedXmlElement", "an element is not closed"),
+        ("UnexpectedEof", "it ends too early"),
+        ("Xml", "it is no XML"),
+        ("Io(", "it ends too early, or leads to where there is nothing"),
+    ];
+    let Some((_, words)) = WORDS.into_iter().find(|(name, _)| said.starts_with(name)) else { return said.to_owned() };
+    let offset = said.rsplit_once("(offset ").and_then(|(_, offset)| offset.strip_suffix(')'));
+    offset.map_or_else(|| words.to_owned(), |offset| format!("{words} (at byte {offset})"))
 }
 
 enum Open {

@@ -152,3 +152,51 @@ fn a_value_that_no_reader_takes_costs_no_record() {
     );
     assert!(read(&connector, "{\"devices\": [{\"id\": 1e999}, nonsense]}", &Maps::new()).is_err());
 }
+
+#[test]
+fn a_table_that_is_half_of_one_says_which_lines_are_none() {
+    let text = "connector: t\nname: T\nreads: csv\nsettings: { path: { about: Where. } }\nrecords:\n  - records: devices\n    of: device\n    \
+        id: record.serial\n    fields: { device.hostname: record.host_name }\n";
+    let table = connector(text);
+    let why = |payload: &str| -> Vec<String> {
+        let reading = read(&table, payload, &Maps::new()).unwrap();
+        let aside = reading.quarantined.iter().map(|aside| format!("{} {}", aside.at, aside.why));
+        std::iter::once(format!("{} records", reading.records.len())).chain(aside).collect()
+    };
+    assert_eq!(
+        why("Serial,Host Name\nA1,ada\nserial, HOST-NAME\nA2,bob\n"),
+        ["2 records", "line 3 the line has the names of the columns once more"]
+    );
+    assert_eq!(
+        why("serial,host name\nA1\n\"A2,bob\nA3,eve\n"),
+        [
+            "0 records",
+            "line 2 the line has 1 value, and the table 2 columns",
+            "line 3 the line has 1 value, and the table 2 columns; it goes on over several lines: a `\"` may be open"
+        ]
+    );
+}
+
+#[test]
+fn a_program_is_no_table_and_lines_of_which_one_is_broken_are_lines() {
+    let table = connector(&DEVICES.replace("name: Acme\n", "name: Acme\nreads: csv\n").replace("/devices, ", ""));
+    let why = read(&table, b"\x7fELF\x02\x01\x01\0\0\0\0\n1,2\n", &Maps::new()).unwrap_err();
+    assert_eq!(why.message, "the payload is no table");
+    use super::super::{document::PayloadKind, form};
+    assert_eq!(form(b"{\"id\":1}\n{\"id\":2,"), PayloadKind::Ndjson);
+    assert_eq!(form(b"{\"id\":1}\n"), PayloadKind::HttpJson);
+}
+
+#[test]
+fn a_whole_number_with_a_point_is_an_id_and_a_broken_one_is_none() {
+    let text = "connector: t\nname: T\nreads: ndjson\nsettings: { path: { about: Where. } }\nrecords:\n  - records: devices\n    of: device\n    \
+        id: record.id\n    keys: { serial: record.serial }\n";
+    let lines = connector(text);
+    let payload =
+        "{\"id\":1001.0,\"serial\":7731.0}\n{\"id\":1.5}\n{\"id\":\n{\"id\":123456789012345678901234567890}\n";
+    let reading = read(&lines, payload, &Maps::new()).unwrap();
+    assert_eq!(reading.records.len(), 1);
+    assert_eq!(reading.records[0].id, "1001");
+    assert_eq!(reading.records[0].keys[0].value, "7731");
+    assert_eq!(reading.quarantined.len(), 3);
+}

@@ -219,11 +219,13 @@ proptest! {
 
     /// Until its next change an answer stays, and then it is another.
     #[test]
-    fn answers_stay_until_their_next_change(expression in timed(), days in prop::array::uniform3(-40i64..40), probes in prop::collection::vec(0.0f64..1.0, 8)) {
+    fn answers_stay_until_their_next_change(expression in timed(), days in prop::array::uniform3(-40i64..40), midnight in any::<bool>(), zone in prop::option::of(prop::sample::select(&["Asia/Tokyo", "America/Santiago"][..])), probes in prop::collection::vec(0.0f64..1.0, 8)) {
         let expr = compiled(&expression);
         let fields = ["seen", "enrolled"].map(FieldRef::device).into_iter().chain([FieldRef::person("last_day")]);
-        let time = |days: i64| Value::Time(now() + SignedDuration::from_hours(24 * days));
-        let known: Known = fields.zip(days).map(|(field, days)| (field, time(days))).collect();
+        let hours = if midnight { 12 } else { 0 };
+        let time = |days: i64| Value::Time(now() + SignedDuration::from_hours(24 * days + hours));
+        let mut known: Known = fields.zip(days).map(|(field, days)| (field, time(days))).collect();
+        known.extend(zone.map(|zone| (FieldRef::person("timezone"), Value::text(zone))));
         let (present, next) = (expr.truth(&known, now()), expr.next_change(&known, now()));
         let horizon = next.unwrap_or(now() + SignedDuration::from_hours(24 * 200));
         let span = horizon.duration_since(now());

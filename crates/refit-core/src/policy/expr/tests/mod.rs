@@ -1,5 +1,6 @@
 //! Tests of expressions, by subject.
 
+mod days;
 mod explain;
 mod hostile;
 mod laws;
