@@ -27,7 +27,7 @@ use super::{
     device_set::DeviceSet,
     entry::{InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::SlotOutcome,
-    event::SourceRead,
+    event::{SourceRead, TargetObserved},
     groups::GroupRecord,
     publication::Wanted,
     rollouts::Rollouts,
@@ -132,6 +132,9 @@ pub struct State {
     /// How each source was last read.
     #[serde(default)]
     pub readings: OrdMap<SmolStr, Arc<SourceRead>>,
+    /// How each system that configuration is written to was last found.
+    #[serde(default)]
+    pub targets: OrdMap<SmolStr, Arc<TargetObserved>>,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,
