@@ -13,8 +13,10 @@ fn main() {
     fs::create_dir_all(&to).expect("the folder can be made");
     // Records of targets that were tried on live systems.
     let verified = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/verified");
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(verified).expect("there is a folder of records").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(verified)
+        .expect("there is a folder of records")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     let records: Vec<refit_targets::api::verify::Record> = files

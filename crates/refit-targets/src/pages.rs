@@ -131,6 +131,8 @@ mod tests {
         let pages = pages(&[serde_json::from_value(record).unwrap()]);
         let page = &pages["intune.md"];
         assert!(!page.contains(never) && pages["intune-apps.md"].contains(never));
-        assert!(page.contains("- 2026-11-27, graph.microsoft.com, Refit 0.1.0: everything was taken, and some of it came back"));
+        assert!(page.contains(
+            "- 2026-11-27, graph.microsoft.com, Refit 0.1.0: everything was taken, and some of it came back"
+        ));
     }
 }

@@ -5,8 +5,8 @@
 use super::{data::*, kinds::Kind, standing};
 use crate::{
     control::{
-        DeviceSet, Event, GateAnswered, GateAsked, HeldCohort, MovesHeld, PersonChange, ReceiptReceived, ReceiptResult,
-        DriftedObject, SourceRead, SourceTrouble, TargetObserved,
+        DeviceSet, DriftedObject, Event, GateAnswered, GateAsked, HeldCohort, MovesHeld, PersonChange, ReceiptReceived,
+        ReceiptResult, SourceRead, SourceTrouble, TargetObserved,
     },
     policy::document::test::GateAnswer,
 };
@@ -325,8 +325,7 @@ impl Found<'_> {
             self.push(Kind::TargetDrifted, Some(name.clone()), data(&said.drifted, false));
         }
         if said.drifted.is_empty() && !(said.was.is_empty() && said.undone.is_empty()) {
-            let (objects, undone) =
-                if said.undone.is_empty() { (&said.was, false) } else { (&said.undone, true) };
+            let (objects, undone) = if said.undone.is_empty() { (&said.was, false) } else { (&said.undone, true) };
             self.push(Kind::TargetRestored, Some(name.clone()), data(objects, undone));
         }
     }

@@ -4,7 +4,6 @@ use super::{Api, answer, extract::Caller, problem::Problem};
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::{DriftSaid, Page, TargetSaid};
 use refit_core::control::{Scope, TargetObserved};
-use std::collections::BTreeSet;
 
 /// Lists the systems that configuration is written to and that the server looks at, by name; each with what was changed there by hand.
 #[utoipa::path(
@@ -14,11 +13,7 @@ use std::collections::BTreeSet;
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
     caller.needs(Scope::Read)?;
     let view = api.shell().view();
-    // What the policy names no more is nobody's to look at.
-    let in_force = view.state.policy.iter().flat_map(|in_force| &in_force.repository.targets);
-    let names: BTreeSet<&str> = in_force.map(|target| target.name.as_str()).collect();
-    let known = view.state.targets.values().filter(|target| names.contains(target.target.as_str()));
-    let said = known.map(|target| said(target)).collect();
+    let said = view.state.targets_in_force().map(said).collect();
     Ok(answer::json(StatusCode::OK, &Page::whole(said)))
 }
 

@@ -104,8 +104,7 @@ mod tests {
     fn wanted(devices: &[&str]) -> Wanted {
         let group = Identity::new("group", "refit-a".to_owned());
         let to = json!([{ "target": { "groupId": reference(&group) } }]);
-        let mut wanted =
-            Wanted { devices: devices.iter().map(|it| (*it).to_owned()).collect(), ..Wanted::default() };
+        let mut wanted = Wanted { devices: devices.iter().map(|it| (*it).to_owned()).collect(), ..Wanted::default() };
         for object in [
             Object::new(Identity::new("ring", "refit-a".to_owned()), String::new()).with("assignments", to.clone()),
             Object::new(Identity::new("drivers", "refit-a-drivers".to_owned()), String::new()).with("assignments", to),
@@ -116,7 +115,12 @@ mod tests {
         wanted
     }
 
-    fn kept(devices: &[&str], same_as: &'static str, theirs: Option<&[&str]>, there: &[&str]) -> (usize, Vec<KeptBack>, Value) {
+    fn kept(
+        devices: &[&str],
+        same_as: &'static str,
+        theirs: Option<&[&str]>,
+        there: &[&str],
+    ) -> (usize, Vec<KeptBack>, Value) {
         let mut wanted = wanted(devices);
         let devices = theirs.map(|theirs| theirs.iter().map(|it| (*it).to_owned()).collect());
         let (what, because) = ("theirs".to_owned(), String::new());

@@ -1,10 +1,6 @@
 //! What has to be done in a system, and what is left alone there.
 
-use super::{
-    Api, Call, Found, KeptBack, MEMBERS, Memory, There, Wrote,
-    beside::keep_back,
-    memory::same,
-};
+use super::{Api, Call, Found, KeptBack, MEMBERS, Memory, There, Wrote, beside::keep_back, memory::same};
 use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
@@ -475,7 +471,9 @@ fn step(
 /// What others have set on devices of the target.
 fn foreign(found: &Found, wanted: &Wanted) -> Vec<ForeignSetting> {
     let mut settings = Vec::new();
-    for it in &found.foreign {
+    // Who wants no drivers is in nobody's way there.
+    let is_wanted = |kind: &str| wanted.objects.keys().any(|id| id.kind == kind);
+    for it in found.foreign.iter().filter(|it| it.same_as.is_none_or(is_wanted)) {
         let devices = match &it.devices {
             None => wanted.devices.len(),
             Some(devices) => devices.intersection(&wanted.devices).count(),

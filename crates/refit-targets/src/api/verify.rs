@@ -348,10 +348,8 @@ mod tests {
         let same = there(json!({ "days": 3, "how": { "a": true, "b": null }, "to": ["g"], "createdDateTime": "now" }));
         assert_eq!(differences(&written, &same), []);
         let other = there(json!({ "days": 4, "how": { "a": true, "b": 1 }, "to": null }));
-        let told: Vec<(String, Option<Value>, Option<Value>)> = differences(&written, &other)
-            .into_iter()
-            .map(|it| (it.field, it.written, it.came_back))
-            .collect();
+        let told: Vec<(String, Option<Value>, Option<Value>)> =
+            differences(&written, &other).into_iter().map(|it| (it.field, it.written, it.came_back)).collect();
         let expected = [
             ("days".to_owned(), Some(json!(3)), Some(json!(4))),
             ("how.b".to_owned(), None, Some(json!(1))),
@@ -392,11 +390,8 @@ mod tests {
                 },
             )]
             .into(),
-            apps: [(
-                "Teams".to_owned(),
-                crate::targets::jamf::App { id: "0AB".to_owned(), version: "2.0".to_owned() },
-            )]
-            .into(),
+            apps: [("Teams".to_owned(), crate::targets::jamf::App { id: "0AB".to_owned(), version: "2.0".to_owned() })]
+                .into(),
             macos: vec!["26.1".to_owned()],
         });
         let now = "2026-11-27T10:00:00Z".parse().unwrap();

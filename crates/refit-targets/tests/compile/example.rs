@@ -59,7 +59,8 @@ fn what_is_tried_on_a_live_system_has_every_field_that_a_company_writes() {
     let mut seen = 0;
     for plan in &compiled.targets {
         let Some(api) = plan.target.api() else { continue };
-        let sampling = Sampling { mark: "mark", name: "refit-verification-x", now: now(), settings: &settings, offered: &offered };
+        let sampling =
+            Sampling { mark: "mark", name: "refit-verification-x", now: now(), settings: &settings, offered: &offered };
         let samples = api.samples(&sampling).samples;
         for object in plan.desired.objects.values() {
             let of_kind: Vec<_> = samples.iter().filter(|sample| sample.id.kind == object.id.kind).collect();

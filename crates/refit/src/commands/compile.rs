@@ -155,7 +155,11 @@ enum Left {
 
 /// Says of which targets nobody has looked what is there.
 fn not_looked_at(compiled: &Compiled) {
-    for plan in compiled.targets.iter().filter(|plan| plan.folder.is_none() && plan.system.is_none() && plan.unreached.is_none()) {
+    for plan in compiled
+        .targets
+        .iter()
+        .filter(|plan| plan.folder.is_none() && plan.system.is_none() && plan.unreached.is_none())
+    {
         let how = match (plan.target.files(), plan.target.api()) {
             (Some(_), _) => "`--folders DIR` says where its files are",
             (None, Some(_)) => "`--systems` asks its system",

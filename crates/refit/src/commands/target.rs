@@ -20,7 +20,8 @@ use refit_targets::{
     api::{
         Api, Found, There,
         verify::{
-            self, Called, Done, FORMAT, LeftBehind, NotTried, Otherwise, Record, Sample, Samples, Sampling, StepKind, Verdict,
+            self, Called, Done, FORMAT, LeftBehind, NotTried, Otherwise, Record, Sample, Samples, Sampling, StepKind,
+            Verdict,
         },
     },
     registry,
@@ -148,8 +149,10 @@ impl Trial<'_> {
         let Samples { samples, not_tried } = samples(&offered);
         self.not_tried = not_tried;
         // What an earlier run left is looked for once more at the end.
-        let mut all: Vec<LeftBehind> =
-            before.iter().map(|there| LeftBehind { id: there.id.clone(), remote: Some(there.remote.clone()) }).collect();
+        let mut all: Vec<LeftBehind> = before
+            .iter()
+            .map(|there| LeftBehind { id: there.id.clone(), remote: Some(there.remote.clone()) })
+            .collect();
         all.extend(samples.iter().map(|sample| LeftBehind { id: sample.id.clone(), remote: None }));
         self.remember(&all)?;
 

@@ -27,8 +27,8 @@ use refit_core::{
 use refit_targets::{
     Identity, Offered, TargetPlan,
     api::{
-        self, Answers, Api, Ask, BESIDE, Body, Call, FOREIGN, FORMAT, Memory, Names, Pages, Rules, Step, SystemPlan, Todo,
-        is_beside, verify::Called,
+        self, Answers, Api, Ask, BESIDE, Body, Call, FOREIGN, FORMAT, Memory, Names, Pages, Rules, Step, SystemPlan,
+        Todo, is_beside, verify::Called,
     },
     render::counted,
 };
@@ -402,7 +402,13 @@ impl System {
     }
 
     /// Makes an object. Where the answer is lost it is looked for before it is made again.
-    fn make(&mut self, api: &dyn Api, id: &Identity, call: &Call, known: &BTreeMap<Identity, String>) -> Result<String> {
+    fn make(
+        &mut self,
+        api: &dyn Api,
+        id: &Identity,
+        call: &Call,
+        known: &BTreeMap<Identity, String>,
+    ) -> Result<String> {
         // Ids are those of a kind: another kind may have the same.
         let before = known.get(id);
         let (mut tries, mut wait) = (0, MAKE_WAIT);
@@ -513,4 +519,3 @@ fn records(pages: &Pages, page: &str) -> Result<usize, String> {
     let records = page.pointer(records).and_then(Value::as_array);
     records.map(Vec::len).ok_or_else(|| "the answer has no list of records".to_owned())
 }
-

@@ -216,7 +216,7 @@ impl Work {
             return Ok(Some(TargetObserved { drifted: by_hand, ..said }));
         }
         let written = permitted(plan, found, is_twice)
-            .and_then(|()| write(&mut reached, api, found, (&record, &lock), &before).map(drop));
+            .and_then(|()| write(&mut reached, api, found, (&record, &lock), &before).map(|_| ()));
         Ok(Some(match written {
             Ok(()) => TargetObserved { undone: by_hand, ..said },
             Err(error) => TargetObserved { drifted: by_hand, trouble: Some(format!("{error:#}").into()), ..said },

@@ -130,7 +130,8 @@ impl Graph {
             ("GET", [id, "members" | "transitiveMembers"]) => {
                 self.kept.find(list, id)?;
                 let of_type = |id: &str| if id.starts_with("u-") { "user" } else { "device" };
-                let member = |id: &String| json!({ "@odata.type": format!("#microsoft.graph.{}", of_type(id)), "id": id });
+                let member =
+                    |id: &String| json!({ "@odata.type": format!("#microsoft.graph.{}", of_type(id)), "id": id });
                 let members: Vec<Value> = self.members.get(*id).into_iter().flatten().map(member).collect();
                 Ok(page_of(asked, &members, PAGE))
             }

@@ -2,7 +2,7 @@
 
 use super::{
     company::{Company, TARGET, WINDOWS},
-    graph::{FEATURES, GROUPS, RINGS},
+    graph::{DRIVERS, FEATURES, GROUPS, RINGS},
 };
 use serde_json::{Map, Value, json};
 
@@ -186,7 +186,8 @@ fn a_device_of_somebody_elses_ring_comes_into_no_group_and_the_others_do() {
     let company = Company::new(WINDOWS, TARGET);
     {
         let mut graph = company.graph();
-        let pilots = graph.kept.add(GROUPS, record(json!({ "displayName": "Pilots" })))["id"].as_str().unwrap().to_owned();
+        let pilots =
+            graph.kept.add(GROUPS, record(json!({ "displayName": "Pilots" })))["id"].as_str().unwrap().to_owned();
         graph.members.insert(pilots.clone(), ["e-2".to_owned()].into());
         let to = json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": pilots });
         graph.kept.add(RINGS, theirs("Pilots' ring", to));
@@ -206,11 +207,29 @@ fn a_device_of_somebody_elses_ring_comes_into_no_group_and_the_others_do() {
 }
 
 #[test]
+fn drivers_that_somebody_else_approves_are_not_written_and_are_nobodys_business_elsewhere() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.graph().kept.add(
+        DRIVERS,
+        record(json!({
+            "displayName": "Their drivers", "description": "by hand",
+            "assignments": [{ "target": { "@odata.type": "#microsoft.graph.allDevicesAssignmentTarget" } }],
+        })),
+    );
+    company.apply("canary").says_not("Their drivers");
+    company.write("targets.yaml", &TARGET.replace("settings: {", "settings: { drivers: true,"));
+    let said = company.compile("rest", &["--apply"]).ends(1);
+    said.says("driver update policy `Their drivers`, 2 devices").says("nothing of it, for 1 device");
+    assert_eq!((company.graph().kept.count(DRIVERS), company.graph().kept.count(RINGS)), (1, 2));
+}
+
+#[test]
 fn of_a_ring_for_people_it_is_said_that_their_devices_are_not_seen() {
     let company = Company::new(WINDOWS, TARGET);
     {
         let mut graph = company.graph();
-        let staff = graph.kept.add(GROUPS, record(json!({ "displayName": "Staff" })))["id"].as_str().unwrap().to_owned();
+        let staff =
+            graph.kept.add(GROUPS, record(json!({ "displayName": "Staff" })))["id"].as_str().unwrap().to_owned();
         graph.members.insert(staff.clone(), ["u-1".to_owned(), "u-2".to_owned()].into());
         let to = json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": staff });
         graph.kept.add(RINGS, theirs("Staff's ring", to));
@@ -226,7 +245,10 @@ fn a_pause_that_ends_by_itself_is_said_with_its_day() {
     company.apply("canary");
     let day = json!("2026-12-28T00:00:00Z");
     company.graph().kept.by_hand(RINGS, "refit-windows-laptops-rest-", "qualityUpdatesPauseExpiryDateTime", day);
-    company.apply("canary").says("the pause of update ring refit-windows-laptops-rest-").says("ends by itself on 2026-12-28");
+    company
+        .apply("canary")
+        .says("the pause of update ring refit-windows-laptops-rest-")
+        .says("ends by itself on 2026-12-28");
 }
 
 #[test]
@@ -238,7 +260,8 @@ fn a_system_that_is_not_there_keeps_no_other_from_being_written() {
     let lab = format!("lab={}/none", company.server.url);
     let more = ["--connect", &lab, "--secret", "lab.client_secret=secret"];
     let said = company.compile("canary", &[&more[..], &["--apply"]].concat()).ends(3);
-    said.says("not looked at, and nothing is written there: target lab (targets.yaml:").says("windows: 6 objects written");
+    said.says("not looked at, and nothing is written there: target lab (targets.yaml:")
+        .says("windows: 6 objects written");
     assert_eq!(company.graph().kept.count(RINGS), 2);
     // What is not known is no change, and nothing that was changed by hand.
     company.compile("canary", &[&more[..], &["--drift"]].concat()).ends(3).says("nothing was changed by hand");

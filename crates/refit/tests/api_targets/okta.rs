@@ -264,7 +264,8 @@ fn a_tenant_is_tried_with_policies_that_nobody_names() {
         .filter(|call| call["method"] != "GET")
         .map(|call| (call["method"].as_str().unwrap().to_owned(), call["path"].as_str().unwrap().to_owned()))
         .collect();
-    let expected = [("POST", path), ("POST", path), ("PUT", &gone), ("PUT", &gone), ("DELETE", &gone), ("DELETE", &gone)];
+    let expected =
+        [("POST", path), ("POST", path), ("PUT", &gone), ("PUT", &gone), ("DELETE", &gone), ("DELETE", &gone)];
     assert_eq!(writes, expected.map(|(method, path)| (method.to_owned(), path.to_owned())));
     // What was there is there, as it was.
     assert_eq!(company.okta().kept.count(POLICIES), 1);

@@ -51,9 +51,7 @@ fn until(running: &Running, what: &str, is_so: impl Fn(&TargetSaid) -> bool) -> 
 
 /// One laptop of the canaries, which has the newest Windows.
 fn has_a_laptop(running: &Running) {
-    let release = |version: &str, published: &str| {
-        json!({ "title": "windows-11", "branch": "25H2", "version": version, "published": published })
-    };
+    let release = |version: &str, published: &str| json!({ "title": "windows-11", "branch": "25H2", "version": version, "published": published });
     let releases = json!({ "source": "vendor", "releases": [
         release("10.0.26200.2314", "2026-10-14T17:00:00Z"), release("10.0.26200.2605", "2026-11-10T17:00:00Z"),
     ] });
@@ -91,10 +89,10 @@ fn what_was_changed_by_hand_is_shown_and_undone_within_what_may_go() {
     assert_eq!((said.target.as_str(), said.kind.as_str(), said.trouble), ("windows", "intune", None));
     assert_eq!(said.drifted.len(), 1, "{:?}", said.drifted);
     assert!(said.drifted[0].object.starts_with("update ring refit-windows-laptops-canary-"));
-    assert_eq!((said.drifted[0].hand, &said.drifted[0].fields[..]), (
-        DriftHand::Changed,
-        &["deadlineGracePeriodInDays".to_owned()][..]
-    ));
+    assert_eq!(
+        (said.drifted[0].hand, &said.drifted[0].fields[..]),
+        (DriftHand::Changed, &["deadlineGracePeriodInDays".to_owned()][..])
+    );
     assert_eq!(company.writes(), Vec::<String>::new());
 
     // It is to be undone now. The server knows no device yet: all would go, and nothing is done.

@@ -61,7 +61,8 @@ fn an_object_of_each_kind_is_made_read_changed_and_taken_away() {
 #[test]
 fn an_app_is_tried_too_and_what_others_have_is_not_touched() {
     let company = Company::new(WINDOWS, APP_TARGET);
-    let theirs = json!({ "displayName": "refit-verification-mine", "description": "a colleague's", "mailNickname": "x" });
+    let theirs =
+        json!({ "displayName": "refit-verification-mine", "description": "a colleague's", "mailNickname": "x" });
     let before = company.graph().kept.add(GROUPS, theirs.as_object().unwrap().clone());
     company.graph().unpublished_for = 1;
     let (said, record) = verify(&company);
@@ -122,7 +123,7 @@ fn what_can_not_be_taken_away_is_said_and_the_next_run_begins_with_it() {
     let company = Company::new(WINDOWS, APP_TARGET);
     company.graph().dies_at = Some("DELETE");
     let (said, record) = verify(&company);
-    said.ends(3).says("still there: app refit-verification-").says("the same command takes it away");
+    said.ends(3).says("still there: app refit-verification-").says("The same command takes it away");
     assert_eq!((&record["verdict"], record["left"].as_array().unwrap().len()), (&json!("left_behind"), 2));
     assert_eq!((company.graph().kept.count(APPS), company.graph().kept.count(GROUPS)), (1, 1));
     // While it is down, nothing is forgotten.

@@ -176,6 +176,12 @@ const UNWRITTEN_MOST: usize = 4 * 24 * 4;
 const SOURCES_MOST: usize = 4;
 
 impl State {
+    /// How the targets of the policy in force were last found; what it names no more is nobody's to look at.
+    pub fn targets_in_force(&self) -> impl Iterator<Item = &TargetObserved> {
+        let in_force = self.policy.iter().flat_map(|in_force| &in_force.repository.targets);
+        in_force.filter_map(|target| self.targets.get(&target.name)).map(AsRef::as_ref)
+    }
+
     /// The device of an id, where it is managed.
     pub fn device(&self, id: &DeviceId) -> Option<&Arc<DeviceRecord>> {
         self.devices.get(id).filter(|device| device.retired.is_none())

@@ -321,6 +321,9 @@ mod tests {
         let errors = options.add("a", text).unwrap_err();
         assert_eq!(errors, ["line 1: `#include` is not followed", "line 4: `#include` is not followed"]);
         assert!(options.is_on("A", false) && options.incomplete);
-        assert_eq!((entries(&options, "B"), entries(&options, "C")), (vec!["x (a:3)".to_owned()], vec!["y (a:5)".to_owned()]));
+        assert_eq!(
+            (entries(&options, "B"), entries(&options, "C")),
+            (vec!["x (a:3)".to_owned()], vec!["y (a:5)".to_owned()])
+        );
     }
 }

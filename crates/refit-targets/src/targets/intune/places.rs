@@ -53,9 +53,7 @@ static PLACES: [Place; 4] = [
         ready: None,
         // The admin center lets nobody change it either.
         fixed: &["approvalType"],
-        because: |_, ours| {
-            (!ours.is_empty()).then_some("two driver policies on one device: what one of them approves is installed")
-        },
+        because: |_, _| Some("two driver policies on one device: what one of them approves is installed"),
         is_same: true,
         note: |_| None,
     },
@@ -107,9 +105,7 @@ mod tests {
 
     #[test]
     fn a_pause_says_when_it_ends() {
-        let ring = |paused: bool, ends: Value| {
-            json!({ "displayName": "refit-a", "qualityUpdatesPaused": paused, "qualityUpdatesPauseExpiryDateTime": ends })
-        };
+        let ring = |paused: bool, ends: Value| json!({ "displayName": "refit-a", "qualityUpdatesPaused": paused, "qualityUpdatesPauseExpiryDateTime": ends });
         let said = pause_ends(&ring(true, json!("2026-12-28T00:00:00Z"))).unwrap();
         assert!(said.contains("refit-a ends by itself on 2026-12-28"), "{said}");
         assert_eq!(pause_ends(&ring(false, json!("2026-12-28T00:00:00Z"))), None);

@@ -107,7 +107,6 @@ fn samples(sampling: &Sampling<'_>) -> Vec<Sample> {
 /// How far ahead the time of a sample's assignment is.
 const TRIED_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-
 impl Target for IntuneApps {
     fn kind(&self) -> &'static str {
         "intune-apps"

@@ -73,13 +73,7 @@ struct With<'a> {
     args: &'a CompileArgs,
 }
 
-fn one(
-    plan: &mut TargetPlan,
-    system: &TargetSystem,
-    api: &dyn Api,
-    told: &str,
-    with: &With<'_>,
-) -> Result<Asked> {
+fn one(plan: &mut TargetPlan, system: &TargetSystem, api: &dyn Api, told: &str, with: &With<'_>) -> Result<Asked> {
     let With { read, fleet, cohorts, offered, places, data, args } = with;
     let record = Record::new(data, &plan.name);
     // Two that plan at once would both be wrong when the first has written.

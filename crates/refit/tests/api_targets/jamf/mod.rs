@@ -357,7 +357,10 @@ fn where_a_server_is_has_to_be_said_once_by_whoever_holds_the_secret() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
         command.args(["compile", "acme", "--world", "world.jsonl", "--systems"]);
         command.args(["--secret", "jamf.client_secret=secret"]).args(more);
-        command.current_dir(company.home.path()).env("NO_PROXY", "*").env("REFIT_DATA", company.home.path().join("data"));
+        command
+            .current_dir(company.home.path())
+            .env("NO_PROXY", "*")
+            .env("REFIT_DATA", company.home.path().join("data"));
         let output = command.output().unwrap();
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
         assert_eq!(output.status.code(), Some(status), "{text}");
@@ -400,7 +403,9 @@ fn a_server_is_tried_with_what_is_for_no_mac() {
         .collect();
     assert_eq!(made, ["static group", "smart group", "patch policy", "app installer"]);
     let state = company.jamf.state();
-    assert!(state.groups.is_empty() && state.smart.is_empty() && state.policies.is_empty() && state.deployments.is_empty());
+    assert!(
+        state.groups.is_empty() && state.smart.is_empty() && state.policies.is_empty() && state.deployments.is_empty()
+    );
     assert!(state.plans.is_empty());
 }
 
