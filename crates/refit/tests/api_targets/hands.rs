@@ -169,7 +169,7 @@ fn settings_of_others_on_the_same_devices_are_shown() {
         .says("not written because of that (`settings: { foreign: beside }` permits it)")
         .says_not("Idle");
     // No ring of Refit's is there beside theirs; the pin is nobody else's to set.
-    assert_eq!((company.graph().kept.count(RINGS), company.graph().kept.count(FEATURES)), (3, 1));
+    assert_eq!([RINGS, FEATURES].map(|list| company.graph().kept.count(list)), [3, 1]);
     // Who is not in the group any more is not concerned.
     company.graph().members.insert(id, ["e-3".to_owned()].into());
     company.compile("canary", &[]).says_not("Pilots' ring");
@@ -220,7 +220,7 @@ fn drivers_that_somebody_else_approves_are_not_written_and_are_nobodys_business_
     company.write("targets.yaml", &TARGET.replace("settings: {", "settings: { drivers: true,"));
     let said = company.compile("rest", &["--apply"]).ends(1);
     said.says("driver update policy `Their drivers`, 2 devices").says("nothing of it, for 1 device");
-    assert_eq!((company.graph().kept.count(DRIVERS), company.graph().kept.count(RINGS)), (1, 2));
+    assert_eq!([DRIVERS, RINGS].map(|list| company.graph().kept.count(list)), [1, 2]);
 }
 
 #[test]
