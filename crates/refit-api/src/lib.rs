@@ -24,6 +24,7 @@ mod signal;
 mod source;
 mod stream;
 mod subscription;
+mod target;
 mod token;
 mod trust;
 
@@ -46,5 +47,6 @@ pub use signal::*;
 pub use source::*;
 pub use stream::*;
 pub use subscription::*;
+pub use target::*;
 pub use token::*;
 pub use trust::*;

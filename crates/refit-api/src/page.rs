@@ -47,6 +47,8 @@ pub type RolloutPage = Page<crate::RolloutSaid>;
 pub type SignalPage = Page<crate::SignalSaid>;
 /// Sources.
 pub type SourcePage = Page<crate::SourceSaid>;
+/// Targets.
+pub type TargetPage = Page<crate::TargetSaid>;
 /// Subscriptions.
 pub type SubscriptionPage = Page<crate::Subscription>;
 /// Attempts to deliver events.

@@ -57,7 +57,7 @@ wire! {
     GateAnswered, GiveBack, Health, KeySet, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewSubscription, NewToken,
     Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, PostureSaid, Problem, ReleaseAndWhy, Replay, Replayed, RootEnvelope, Settings, StreamPage, Subscription, SubscriptionMade, TokenMade, Trust,
     WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;
-    AdvisorySaid, BudgetSaid, DeadLetter, DeliverySaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid, SourceSaid, Subscription,
+    AdvisorySaid, BudgetSaid, DeadLetter, DeliverySaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid, SourceSaid, Subscription, TargetSaid,
     TitleSummary, Token, Webhook,
 }
 

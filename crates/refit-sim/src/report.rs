@@ -113,8 +113,15 @@ pub struct Summary {
 
 /// Events of a server that reads sources by itself. The simulated fleet is told everything; who is one with whom is tried out in
 /// `refit-core/tests/control/sources.rs`.
-const OF_SOURCES: [&str; 6] =
-    ["device.merged", "device.split", "group.observed", "person.merged", "person.split", "source.read"];
+const OF_SOURCES: [&str; 7] = [
+    "device.merged",
+    "device.split",
+    "group.observed",
+    "person.merged",
+    "person.split",
+    "source.read",
+    "target.observed",
+];
 
 /// Who is sent business events changes nothing of what devices are told.
 const OF_SUBSCRIPTIONS: [&str; 2] = ["subscription.removed", "subscription.set"];

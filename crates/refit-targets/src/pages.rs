@@ -1,6 +1,7 @@
 //! `docs/targets/`: what each system makes of each intent, for people. `cargo xtask generate` writes them.
 
 use crate::{
+    api::verify::Record,
     intent::Intent,
     target::{Answer, Target, registry},
 };
@@ -10,10 +11,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 const GENERATED: &str =
     "<!-- Written by `cargo xtask generate` from crates/refit-targets/src/targets/*: change these. -->\n\n";
 
-/// The pages by their file names.
-pub fn pages() -> BTreeMap<String, String> {
+/// The pages by their file names. `records` are those of targets that were tried on live systems (`docs/verified/`).
+pub fn pages(records: &[Record]) -> BTreeMap<String, String> {
     let mut pages = BTreeMap::from([("README.md".to_owned(), overview())]);
-    pages.extend(registry().iter().map(|target| (format!("{}.md", target.kind()), page(*target))));
+    pages.extend(registry().iter().map(|target| (format!("{}.md", target.kind()), page(*target, records))));
     pages
 }
 
@@ -41,11 +42,15 @@ fn mark(answer: Answer) -> &'static str {
     }
 }
 
-fn page(target: &dyn Target) -> String {
+fn page(target: &dyn Target, records: &[Record]) -> String {
     let mut text = format!("# {}\n\n{GENERATED}", target.name());
     let _ = writeln!(text, "`kind: {}`\n\n{}\n", target.kind(), target.about());
     let _ = writeln!(text, "**How long a change takes.** {}\n", target.reach());
     let _ = writeln!(text, "**How it was tried.** {}\n", target.tried());
+    if let Some(api) = target.api() {
+        text += &live(target.kind(), records);
+        let _ = writeln!(text, "**What the secret needs.** It needs {}.\n", api.permissions());
+    }
     text += "| a policy says | that is | here | |\n| --- | --- | --- | --- |\n";
     for intent in Intent::ALL {
         let answer = target.answer(*intent);
@@ -58,6 +63,26 @@ fn page(target: &dyn Target) -> String {
             answer.text()
         );
     }
+    text
+}
+
+/// What is known of it on live systems, the newest first.
+fn live(kind: &str, records: &[Record]) -> String {
+    let mut own: Vec<&Record> = records.iter().filter(|record| record.kind == kind).collect();
+    if own.is_empty() {
+        return "**On a live tenant.** Never tried. `refit target verify` tries it, and writes a \
+                [record](../verified/README.md) that would stand here.\n\n"
+            .to_owned();
+    }
+    own.sort_by_key(|record| std::cmp::Reverse(record.at));
+    let mut text = "**On a live tenant.**\n\n".to_owned();
+    for record in own {
+        let _ = writeln!(text, "- {}.", record.line());
+        for it in &record.not_tried {
+            let _ = writeln!(text, "  Not tried: {}: {}.", it.what, it.because);
+        }
+    }
+    text.push('\n');
     text
 }
 
@@ -87,8 +112,27 @@ mod tests {
 
     #[test]
     fn there_is_a_page_for_each_target() {
-        let pages = pages();
+        let pages = pages(&[]);
         assert_eq!(pages.len(), registry().len() + 1);
         assert!(pages["apple-declarative.md"].contains("`TargetLocalDateTime`"));
+    }
+
+    #[test]
+    fn who_was_never_tried_on_a_live_tenant_is_marked_so_until_there_is_a_record() {
+        let never = "Never tried.";
+        for target in registry().iter().filter(|target| target.api().is_some()) {
+            assert!(pages(&[])[&format!("{}.md", target.kind())].contains(never), "{}", target.kind());
+        }
+        assert!(!pages(&[])["munki.md"].contains("On a live tenant"));
+        let record = serde_json::json!({
+            "format": 1, "kind": "intune", "host": "graph.microsoft.com", "at": "2026-11-27T10:00:00Z", "refit": "0.1.0",
+            "verdict": "differs", "steps": [], "not_tried": [{ "what": "devices in groups", "because": "so" }], "left": [],
+        });
+        let pages = pages(&[serde_json::from_value(record).unwrap()]);
+        let page = &pages["intune.md"];
+        assert!(!page.contains(never) && pages["intune-apps.md"].contains(never));
+        assert!(page.contains(
+            "- 2026-11-27, graph.microsoft.com, Refit 0.1.0: everything was taken, and some of it came back"
+        ));
     }
 }

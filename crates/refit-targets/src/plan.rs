@@ -50,6 +50,8 @@ pub struct TargetPlan {
     pub folder: Option<FolderPlan>,
     /// What was found in its system, where somebody asked.
     pub system: Option<SystemPlan>,
+    /// Why its system could not be asked, where that was to be done: nothing is known of it, and nothing is written.
+    pub unreached: Option<String>,
     /// What it costs to bring all of it to the devices.
     pub cost: Cost,
 }
@@ -112,6 +114,7 @@ pub fn compile(
             changes: diff(&desired.objects, there, target.derived()),
             folder: None,
             system: None,
+            unreached: None,
             cost: target.cost(&desired),
             desired,
             stopped: stopped(cohorts, devices),

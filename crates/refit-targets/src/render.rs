@@ -1,7 +1,7 @@
 //! What people read of a plan over targets: objects and fields, what is lost beside them, who waits and why.
 
 use crate::{
-    api::SystemPlan,
+    api::{KeptBack, SystemPlan},
     cost::Load,
     diff::{Change, FieldChange},
     files::{BrokenOff, ByHand, FolderPlan, ForeignValue, Hand},
@@ -55,7 +55,10 @@ pub fn drift(compiled: &Compiled, all: bool) -> String {
         let found = match (&plan.folder, &plan.system) {
             (Some(folder), _) => found(folder, most),
             (None, Some(system)) => asked(system, most),
-            (None, None) => continue,
+            (None, None) => match &plan.unreached {
+                Some(why) => format!("  not looked at: {why}\n"),
+                None => continue,
+            },
         };
         let found = if found.is_empty() { "  nothing was changed by hand\n".to_owned() } else { found };
         let _ = writeln!(text, "{} · {}\n{found}", plan.name, plan.target.name());
@@ -78,7 +81,7 @@ fn target(plan: &TargetPlan, most: usize) -> String {
     let TargetPlan { name, target, origin, devices, desired, changes, .. } = plan;
     let mut text =
         format!("{name} · {} · {} ({}:{})\n", target.name(), counted(*devices, "device"), origin.file, origin.line);
-    if changes.is_empty() {
+    if changes.is_empty() && plan.unreached.is_none() {
         text += if desired.objects.is_empty() { "  nothing to write\n" } else { "  nothing to change\n" };
     }
     for change in changes.iter().take(most) {
@@ -92,6 +95,9 @@ fn target(plan: &TargetPlan, most: usize) -> String {
     }
     if let Some(system) = &plan.system {
         text += &asked(system, most);
+    }
+    if let Some(why) = &plan.unreached {
+        let _ = writeln!(text, "  not looked at, and nothing is written there: {why}");
     }
     let mut losses: BTreeMap<&Loss, BTreeSet<&Source>> = BTreeMap::new();
     for object in desired.objects.values() {
@@ -180,9 +186,23 @@ fn asked(system: &SystemPlan, most: usize) -> String {
     }
     text += &by_hand(&system.by_hand, "object", most);
     if !system.foreign.is_empty() {
-        text += "  set by others on the same devices: what is written does not count alone\n";
+        text += if system.beside {
+            "  set by others on the same devices: what is written does not count alone (`settings: { foreign: beside }`)\n"
+        } else {
+            "  set by others on the same devices\n"
+        };
         for it in system.foreign.iter().take(most) {
             let _ = writeln!(text, "    {}, {}: {}", it.what, counted(it.devices, "device"), it.because);
+        }
+    }
+    if !system.kept_back.is_empty() {
+        text += "  not written because of that (`settings: { foreign: beside }` permits it)\n";
+        for KeptBack { id, devices, whole } in system.kept_back.iter().take(most) {
+            let devices = counted(*devices, "device");
+            let _ = match whole {
+                true => writeln!(text, "    {id}: nothing of it, for {devices}"),
+                false => writeln!(text, "    {id}: not for {devices}, which are in no group of it"),
+            };
         }
     }
     for id in system.not_written.iter().take(most) {
@@ -303,7 +323,7 @@ pub fn counted(number: u64, what: &str) -> String {
 }
 
 /// `1,000,000`.
-fn figure(number: u64) -> String {
+pub(crate) fn figure(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -11,6 +11,7 @@ mod serve;
 mod shadow;
 mod source;
 mod sources;
+mod target;
 mod world;
 
 pub use at_server::*;
@@ -24,6 +25,7 @@ pub use serve::*;
 pub use shadow::*;
 pub use source::*;
 pub use sources::*;
+pub use target::*;
 pub use world::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -152,6 +154,9 @@ pub enum Command {
     /// Erase what a server keeps of a person.
     #[command(subcommand)]
     People(PeopleCommand),
+    /// Try a target on the system that it is written to.
+    #[command(subcommand)]
+    Target(TargetCommand),
     /// List where another tool, which still does the work, and the policies differ, by its own report.
     Shadow(ShadowArgs),
     /// Print what other systems have as policy.
@@ -215,7 +220,7 @@ impl Command {
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {
                 false
             }
-            Command::Query(_) | Command::Compile(_) | Command::Shadow(_) => false,
+            Command::Query(_) | Command::Compile(_) | Command::Target(_) | Command::Shadow(_) => false,
             Command::Source(_) | Command::Sources(_) | Command::Fleet(_) | Command::Import(_) => false,
             Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,

@@ -14,6 +14,7 @@ mod remote;
 mod repository;
 mod signals;
 mod sources;
+mod targets;
 mod terminal;
 mod worlds;
 

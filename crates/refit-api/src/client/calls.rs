@@ -334,6 +334,11 @@ impl Client {
         self.get::<Page<_>>("/api/v1/sources", &[]).map(|page| page.items)
     }
 
+    /// The targets that the server looks at.
+    pub fn targets(&self) -> Result<Vec<TargetSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/targets", &[]).map(|page| page.items)
+    }
+
     /// Says what a monitoring system says of devices.
     pub fn tell_signal(&self, signal: &NewSignal) -> Result<Written, ClientError> {
         self.post("/api/v1/signals", Some(signal))

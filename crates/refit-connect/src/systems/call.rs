@@ -99,6 +99,19 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// The status that was answered, where one was.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            CallError::NotTaken(error) | CallError::Lost(error) => error.status(),
+            CallError::NotAllowed { status, .. } => Some(*status),
+            CallError::Gone { .. } => Some(404),
+            CallError::Changed { .. } => Some(412),
+            CallError::NotReady { .. } => None,
+        }
+    }
+}
+
 /// How long is waited for something to be ready, altogether.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 /// Between two looks whether it is.

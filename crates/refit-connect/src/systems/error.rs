@@ -111,6 +111,16 @@ pub enum AskError {
     },
 }
 
+impl AskError {
+    /// The status that was answered to what was asked; `None` where there was none, or where it is that of another question.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            AskError::Refused { status, .. } | AskError::NotAllowed { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
 /// An address without its parameters, in which keys may stand.
 pub(super) fn shown(url: &str) -> String {
     url.split(['?', '#']).next().unwrap_or_default().to_owned()

@@ -2,7 +2,7 @@
 //! opaque, and no field holds a personal value.
 
 use crate::{
-    control::{HeldBy, PersonChange, ReceiptResult, SourceTrouble},
+    control::{DriftHand, HeldBy, PersonChange, ReceiptResult, SourceTrouble},
     decide::Compliance,
     policy::document::test::GateAnswer,
 };
@@ -336,6 +336,34 @@ pub struct SignedData {
     pub expires: Timestamp,
 }
 
+/// A system that configuration is written to.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TargetData {
+    /// The target, as its document names it.
+    pub target: String,
+    /// What kind of system it is.
+    pub kind: String,
+    /// What was changed by hand and is so now; where it was restored, what had been.
+    pub objects: Vec<DriftedData>,
+    /// When that was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub observed: Option<Timestamp>,
+    /// Whether Refit itself has undone it.
+    pub undone: bool,
+}
+
+/// An object of another system that was changed by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct DriftedData {
+    /// Its kind and name there.
+    pub object: String,
+    /// What was done with it.
+    pub hand: DriftHand,
+    /// The fields that differ.
+    pub fields: Vec<String>,
+}
+
 /// The data of any business event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -362,4 +390,5 @@ pub enum Data {
     Complaint(ComplaintData),
     Access(AccessData),
     Signed(SignedData),
+    Target(TargetData),
 }

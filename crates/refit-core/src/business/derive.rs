@@ -5,8 +5,8 @@
 use super::{data::*, kinds::Kind, standing};
 use crate::{
     control::{
-        DeviceSet, Event, GateAnswered, GateAsked, HeldCohort, MovesHeld, PersonChange, ReceiptReceived, ReceiptResult,
-        SourceRead, SourceTrouble,
+        DeviceSet, DriftedObject, Event, GateAnswered, GateAsked, HeldCohort, MovesHeld, PersonChange, ReceiptReceived,
+        ReceiptResult, SourceRead, SourceTrouble, TargetObserved,
     },
     policy::document::test::GateAnswer,
 };
@@ -159,6 +159,7 @@ impl Found<'_> {
                 self.push(Kind::PersonErased, Some(person), Data::Person(data));
             }
             Event::SourceRead(read) => self.source(read),
+            Event::TargetObserved(observed) => self.target(observed),
             Event::ReleasesPublished(published) => {
                 for release in &published.releases {
                     let (title, version) = (release.title.to_string(), release.version.to_string());
@@ -298,6 +299,35 @@ impl Found<'_> {
             why: now.map(|alarm| alarm.why.to_string()),
         };
         self.push(kind, Some(source), Data::Source(data));
+    }
+
+    /// A target is news when other things are changed by hand there than before; what was undone at once is told as both.
+    fn target(&mut self, said: &TargetObserved) {
+        let name = said.target.to_string();
+        let data = |objects: &[DriftedObject], undone: bool| {
+            let objects = objects.iter().map(|it| DriftedData {
+                object: it.object.to_string(),
+                hand: it.hand,
+                fields: it.fields.iter().map(ToString::to_string).collect(),
+            });
+            Data::Target(TargetData {
+                target: name.clone(),
+                kind: said.kind.to_string(),
+                objects: objects.collect(),
+                observed: said.observed,
+                undone,
+            })
+        };
+        if !said.undone.is_empty() && said.was.is_empty() {
+            self.push(Kind::TargetDrifted, Some(name.clone()), data(&said.undone, false));
+        }
+        if !said.drifted.is_empty() && said.drifted != said.was {
+            self.push(Kind::TargetDrifted, Some(name.clone()), data(&said.drifted, false));
+        }
+        if said.drifted.is_empty() && !(said.was.is_empty() && said.undone.is_empty()) {
+            let (objects, undone) = if said.undone.is_empty() { (&said.was, false) } else { (&said.undone, true) };
+            self.push(Kind::TargetRestored, Some(name.clone()), data(objects, undone));
+        }
     }
 
     fn advisories(&mut self, source: &str, advisories: &[crate::control::AdvisoryEntry]) {

@@ -214,6 +214,10 @@ kinds! {
         "The organisation published a root of trust." [RootPublished]
     MandatePublished "mandate.published" 1 Security SignedData
         "The organisation published a mandate: what the server may ask of devices at most." [MandatePublished]
+    TargetDrifted "target.drifted" 1 Engineering TargetData
+        "In a system that configuration is written to something is otherwise than Refit left it: somebody has changed it by hand." [TargetRestored]
+    TargetRestored "target.restored" 1 Engineering TargetData
+        "What was changed by hand in a system is as it should be again: somebody or Refit has undone it." [TargetDrifted]
 }
 
 impl Kind {

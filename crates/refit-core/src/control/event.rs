@@ -813,6 +813,52 @@ events! {
         /// By how many seconds it took since the brake was pulled.
         after: Vec<(u64, DeviceSet)>,
     }
+
+    "target.observed", 1 =>
+    /// A system that configuration is written to was looked at, or could not be: what is not as Refit left it there.
+    TargetObserved {
+        /// The target.
+        target: SmolStr,
+        /// What kind of system it is.
+        kind: SmolStr,
+        /// When it was last looked at; `None` is never.
+        observed: Option<Timestamp>,
+        /// What was changed there by hand, and is still so.
+        drifted: Vec<DriftedObject>,
+        /// What was changed there by hand, and undone when it was looked at, as the target's document asks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undone: Vec<DriftedObject>,
+        /// Why it could not be looked at, or not be brought back; `None` where it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<SmolStr>,
+        /// What had been changed when it was written down before; the server says it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        was: Vec<DriftedObject>,
+    }
+}
+
+/// An object of another system that somebody has changed by hand.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DriftedObject {
+    /// Its kind and name there: `update ring refit-laptops`.
+    pub object: SmolStr,
+    /// What was done with it.
+    pub hand: DriftHand,
+    /// The fields that differ, by their paths, sorted; none where it is not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<SmolStr>,
+}
+
+/// What somebody did by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftHand {
+    /// Fields were changed.
+    Changed,
+    /// It was taken away.
+    TakenAway,
+    /// It is there, and was not written by Refit, as far as is remembered.
+    NotWritten,
 }
 
 /// What has changed of somebody's place in the organisation.

@@ -5,7 +5,7 @@ use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
-    event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished, SourceRead},
+    event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished, SourceRead, TargetObserved},
     groups::GroupInput,
     history::CheckIn,
     publication::CohortKey,
@@ -99,6 +99,8 @@ pub enum Input {
     Identity(IdentityInput),
     /// How a source was read.
     SourceRead(SourceRead),
+    /// How a system that configuration is written to was found.
+    TargetObserved(TargetObserved),
     /// All personal values of a person are to be erased.
     ErasePerson {
         /// The person.

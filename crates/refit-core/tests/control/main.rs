@@ -17,3 +17,4 @@ mod rollouts;
 mod shell;
 mod sources;
 mod standing;
+mod targets;

@@ -34,12 +34,18 @@ pub struct Metrics {
     asking: Gauge,
     halted: Gauge,
     alarms: Family<Source, Gauge>,
+    drifts: Family<Target, Gauge>,
     strangers: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Source {
     source: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Target {
+    target: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -77,6 +83,7 @@ impl Metrics {
             asking: Gauge::default(),
             halted: Gauge::default(),
             alarms: Family::default(),
+            drifts: Family::default(),
             strangers: Gauge::default(),
         };
         {
@@ -94,6 +101,8 @@ impl Metrics {
             registry.register("rollouts_halted", "Releases that are halted", metrics.halted.clone());
             let help = "1 while a source keeps its last good state, by source";
             registry.register("source_alarm", help, metrics.alarms.clone());
+            let help = "Objects of another system that were changed by hand, by target";
+            registry.register("target_drift", help, metrics.drifts.clone());
             let help = "Apple devices that asked for declarations since the start, and that nobody knows";
             registry.register("declarative_unknown", help, metrics.strangers.clone());
         }
@@ -150,6 +159,10 @@ pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
     for (source, reading) in &view.state.readings {
         let of = Source { source: source.to_string() };
         metrics.alarms.get_or_create(&of).set(i64::from(reading.alarm.is_some()));
+    }
+    for observed in view.state.targets_in_force() {
+        let of = Target { target: observed.target.to_string() };
+        metrics.drifts.get_or_create(&of).set(observed.drifted.len() as i64);
     }
     let mut response = metrics.text().into_response();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -38,6 +38,7 @@ mod sources;
 mod ssf;
 mod stream;
 mod subscriptions;
+mod targets;
 mod titles;
 mod tokens;
 mod trust;
@@ -188,6 +189,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(people::list))
         .routes(routes!(people::get, people::observe, people::erase))
         .routes(routes!(sources::list))
+        .routes(routes!(targets::list))
         .routes(routes!(titles::list))
         .routes(routes!(releases::list, releases::publish))
         .routes(routes!(advisories::list, advisories::publish))

@@ -1,5 +1,7 @@
 use crate::server::Server;
-use refit_core::control::{Actor, IdentityInput, Input, SourceAlarm, SourceRead, SourceTrouble};
+use refit_core::control::{
+    Actor, DriftHand, DriftedObject, IdentityInput, Input, SourceAlarm, SourceRead, SourceTrouble, TargetObserved,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -177,4 +179,47 @@ async fn what_is_said_of_a_person_who_was_merged_is_said_of_the_one_who_they_are
     let erased = server.delete("/api/v1/people/u-7").await.ok();
     assert_eq!((&erased["merged"], &erased["changed"]), (&led, &json!(true)));
     assert_eq!(server.get("/api/v1/people/ada").await.ok()["facts"], json!([]));
+}
+
+#[tokio::test]
+async fn what_was_changed_by_hand_in_a_target_is_shown_counted_and_told() {
+    let server = Server::new().await;
+    let policy = "organization: acme\n---\ntarget: windows\nkind: intune\nowner: it@acme.example\n";
+    let plan = server.post("/api/v1/plans", json!({ "files": { "refit.yaml": policy } })).await.ok();
+    let plan = plan["id"].as_str().unwrap().to_owned();
+    server.call(&server.admin, "POST", &format!("/api/v1/plans/{plan}/apply"), &[], None).await.ok();
+    assert_eq!(server.get("/api/v1/targets").await.ok(), json!({ "items": [] }));
+    let ring = DriftedObject {
+        object: "update ring refit-a".into(),
+        hand: DriftHand::Changed,
+        fields: vec!["qualityUpdatesPaused".into()],
+    };
+    let tell = async |target: &str, drifted: Vec<DriftedObject>| {
+        let observed = Some(server.now());
+        let (kind, target) = ("intune".into(), target.into());
+        let said =
+            TargetObserved { target, kind, observed, drifted, undone: Vec::new(), trouble: None, was: Vec::new() };
+        server.shell.tell(&Actor::server(), Input::TargetObserved(said), None).await.unwrap();
+    };
+    tell("windows", vec![ring.clone()]).await;
+    // What the policy does not name is nobody's to look at.
+    tell("other", vec![ring]).await;
+    let objects = json!([{ "object": "update ring refit-a", "hand": "changed", "fields": ["qualityUpdatesPaused"] }]);
+    let now = server.now().to_string();
+    let said = json!({ "target": "windows", "kind": "intune", "observed": now, "drifted": objects });
+    assert_eq!(server.get("/api/v1/targets").await.ok()["items"], json!([said]));
+    let text = server.get("/metrics").await.ok().as_str().unwrap().to_owned();
+    assert!(
+        text.contains(r#"refit_target_drift{target="windows"} 1"#) && !text.contains(r#"target="other""#),
+        "{text}"
+    );
+    tell("windows", Vec::new()).await;
+    let stream = server.get("/api/v1/stream").await.ok();
+    let events = stream["items"].as_array().unwrap().iter();
+    let events: Vec<&Value> = events.filter(|event| event["subject"] == "windows").collect();
+    let types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["target.drifted", "target.restored"]);
+    for event in events {
+        assert_eq!((&event["data"]["objects"], &event["data"]["undone"]), (&objects, &json!(false)));
+    }
 }

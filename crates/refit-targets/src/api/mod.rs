@@ -5,14 +5,18 @@
 //! what is remembered of having made it ([`Memory`]). Whatever has not both a name and one of the others is never changed or taken away.
 //!
 //! - `answers.rs` What was answered. [`calls`] What is called. `memory.rs` What is remembered.
-//! - `plan.rs` What is there held against what should be and what is remembered.
+//! - `plan.rs` What is there held against what should be and what is remembered. `beside.rs` What of it is kept back where others have set the same.
+//! - [`verify`] Trying a target on a live system, and the record of it.
 
 mod answers;
+mod beside;
 pub mod calls;
 mod memory;
 mod plan;
+pub mod verify;
 
 pub use answers::{Answers, Ask, NotUnderstood, Pages};
+pub use beside::KeptBack;
 pub use calls::{BASE, Body, Call, Method, OWN, Until, reference};
 pub use memory::{FORMAT, Memory, Wrote};
 pub use plan::{ForeignSetting, Names, Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
@@ -21,10 +25,24 @@ use crate::{
     object::{Fields, Identity},
     target::Offered,
 };
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use verify::{Samples, Sampling};
 
 /// The field in which the devices of an object are, by their ids in the system, where [`Api::has_members`].
 pub const MEMBERS: &str = "members";
+
+/// The setting of a target's document that says what is done where others have set the same on a device: `foreign: beside` writes
+/// Refit's all the same.
+pub const FOREIGN: &str = "foreign";
+
+/// Its one value.
+pub const BESIDE: &str = "beside";
+
+/// Whether a target's document permits that Refit's is written beside what others have set.
+pub fn is_beside(settings: &BTreeMap<String, Value>) -> bool {
+    settings.get(FOREIGN).and_then(Value::as_str) == Some(BESIDE)
+}
 
 /// How the objects of a target are read and written through the API of its system.
 pub trait Api: Sync {
@@ -41,6 +59,9 @@ pub trait Api: Sync {
     fn scopes(&self) -> &'static [&'static str] {
         &[]
     }
+
+    /// What the secret has to be allowed in the system, to read and write what the target does: `the scope okta.deviceAssurance.manage`.
+    fn permissions(&self) -> &'static str;
 
     /// Settings of the target's document that are its own and not the connector's.
     fn settings(&self) -> &'static [&'static str] {
@@ -80,6 +101,9 @@ pub trait Api: Sync {
     fn ends_by_itself(&self, _kind: &str) -> bool {
         false
     }
+
+    /// Objects that do nothing to anybody, one of each kind at least, to try the target on a live system; and what can't be tried so.
+    fn samples(&self, sampling: &Sampling<'_>) -> Samples;
 
     /// Why what is there can't be taken away by a call; `None` where it can.
     fn stays(&self, _there: &There) -> Option<String> {
@@ -138,6 +162,9 @@ pub struct Foreign {
     pub because: String,
     /// The devices there; `None` is all.
     pub devices: Option<BTreeSet<String>>,
+    /// The kind of Refit's objects that set the same: none of them is written for these devices, unless the target's document permits it
+    /// ([`BESIDE`]). `None` where it is only shown.
+    pub same_as: Option<&'static str>,
 }
 
 /// Devices by all that they are known by; what is the name of two is nobody's.

@@ -1,6 +1,6 @@
 //! What has to be done in a system, and what is left alone there.
 
-use super::{Api, Call, Found, MEMBERS, Memory, There, Wrote, memory::same};
+use super::{Api, Call, Found, KeptBack, MEMBERS, Memory, There, Wrote, beside::keep_back, memory::same};
 use crate::{
     diff::{Change, FieldChange, Observed, diff, fields},
     files::{BrokenOff, ByHand, Hand},
@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Rules {
     /// What was changed by hand is undone.
     pub revert: bool,
+    /// What others have set on a device keeps nothing of Refit's back.
+    pub beside: bool,
 }
 
 /// What should be in a system, with the devices by their ids there.
@@ -48,6 +50,10 @@ pub struct SystemPlan {
     pub not_written: Vec<Identity>,
     /// Settings of others that keep what is written from counting.
     pub foreign: Vec<ForeignSetting>,
+    /// What is not written because of them.
+    pub kept_back: Vec<KeptBack>,
+    /// Whether the target's document permits that Refit's is written beside them.
+    pub beside: bool,
     /// Changes that the system does not take, and why.
     pub refused: Vec<(Identity, String)>,
     /// What a run that was broken off had come to.
@@ -148,7 +154,7 @@ impl SystemPlan {
 
     /// Whether something that the policies ask for is not brought about by the steps.
     pub fn leaves_something(&self) -> bool {
-        !self.foreign.is_empty()
+        (!self.foreign.is_empty() && !self.beside)
             || !self.refused.is_empty()
             || !self.not_written.is_empty()
             || self.by_hand.iter().any(|it| !it.undone)
@@ -215,13 +221,22 @@ pub fn plan(
 ) -> SystemPlan {
     let mut plan = SystemPlan {
         foreign: foreign(&found, wanted),
+        beside: rules.beside,
         unknown_devices: wanted.unknown.clone(),
-        notes: found.notes,
+        notes: found.notes.clone(),
         ..SystemPlan::default()
     };
     let mut memory = memory;
     forget_gone(api, &mut memory, &found.devices, &found.objects);
-    let (ours, twins, theirs) = parted(found.objects, &memory);
+    let mut wanted = wanted.clone();
+    let mut found = found;
+    let (ours, twins, theirs) = parted(std::mem::take(&mut found.objects), &memory);
+    if !rules.beside {
+        let in_groups = ours.iter().filter(|(id, _)| api.has_members(&id.kind));
+        let in_groups = in_groups.map(|(id, there)| (id.clone(), members(&there.fields).map(str::to_owned).collect()));
+        plan.kept_back = keep_back(&mut wanted, &found, &in_groups.collect(), |id| ours.contains_key(id));
+    }
+    let wanted = &wanted;
     plan.known = ours.iter().map(|(id, there)| (id.clone(), there.remote.clone())).collect();
     let of_refit: BTreeMap<&Identity, Fields> =
         ours.iter().map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory))).collect();
@@ -366,7 +381,7 @@ fn concerning(there: &There, want: Option<&Object>, memory: &Memory) -> Fields {
 }
 
 /// Without what is nothing: systems write `null` for what nobody has set.
-fn pruned(fields: impl Iterator<Item = (String, Value)>) -> Fields {
+pub(super) fn pruned(fields: impl Iterator<Item = (String, Value)>) -> Fields {
     fields.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name, without_null(value))).collect()
 }
 
@@ -456,7 +471,9 @@ fn step(
 /// What others have set on devices of the target.
 fn foreign(found: &Found, wanted: &Wanted) -> Vec<ForeignSetting> {
     let mut settings = Vec::new();
-    for it in &found.foreign {
+    // Who wants no drivers is in nobody's way there.
+    let is_wanted = |kind: &str| wanted.objects.keys().any(|id| id.kind == kind);
+    for it in found.foreign.iter().filter(|it| it.same_as.is_none_or(is_wanted)) {
         let devices = match &it.devices {
             None => wanted.devices.len(),
             Some(devices) => devices.intersection(&wanted.devices).count(),

@@ -9,7 +9,7 @@ use crate::{
     repository, terminal,
     worlds::{Kept, Loaded, load},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use refit_core::{
     cohorts::{Cohorts, as_if_open},
     engine::Fleet,
@@ -99,6 +99,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
             in_folder || plan.system.as_ref().is_some_and(|system| !system.by_hand.is_empty())
         };
         let is_drift = compiled.targets.iter().any(by_hand);
+        unreached(&compiled)?;
         return Ok(if args.detailed_exitcode && is_drift { Exit::Changes } else { Exit::Done });
     }
     let changes = compiled.targets.iter().any(|plan| !plan.changes.is_empty());
@@ -109,6 +110,7 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         may_go(&compiled, args.may_remove)?;
         let in_folders = folders::apply(&compiled, &looked)?;
         let in_systems = systems::apply(&compiled, asked)?;
+        unreached(&compiled)?;
         if in_folders == Left::Something || in_systems == Left::Something {
             return Err(Refused::no(
                 "not everything that the policies ask for was written: the plan says what was left alone, and why",
@@ -116,7 +118,15 @@ pub fn run(cli: &Cli, args: &CompileArgs) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     }
+    unreached(&compiled)?;
     Ok(if args.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Says whose systems could not be asked, after all that could be done was done.
+fn unreached(compiled: &Compiled) -> Result<()> {
+    let mut all = compiled.targets.iter().filter_map(|plan| plan.unreached.as_deref());
+    let Some(first) = all.next() else { return Ok(()) };
+    bail!(all.fold(first.to_owned(), |told, more| format!("{told}\n{more}")))
 }
 
 /// Refuses to do anything where more would go of what Refit wrote to a target than may.
@@ -145,7 +155,11 @@ enum Left {
 
 /// Says of which targets nobody has looked what is there.
 fn not_looked_at(compiled: &Compiled) {
-    for plan in compiled.targets.iter().filter(|plan| plan.folder.is_none() && plan.system.is_none()) {
+    for plan in compiled
+        .targets
+        .iter()
+        .filter(|plan| plan.folder.is_none() && plan.system.is_none() && plan.unreached.is_none())
+    {
         let how = match (plan.target.files(), plan.target.api()) {
             (Some(_), _) => "`--folders DIR` says where its files are",
             (None, Some(_)) => "`--systems` asks its system",
@@ -275,7 +289,8 @@ fn as_json(compiled: &Compiled) -> serde_json::Value {
         .map(|plan| {
             serde_json::json!({
                 "target": plan.name, "kind": plan.target.kind(), "origin": plan.origin, "devices": plan.devices,
-                "changes": plan.changes, "desired": plan.desired, "folder": plan.folder, "system": plan.system, "reach": plan.target.reach(),
+                "changes": plan.changes, "desired": plan.desired, "folder": plan.folder, "system": plan.system, "unreached": plan.unreached,
+                "reach": plan.target.reach(),
                 "cost": { "for_1000": plan.cost.of(1_000), "for_1000000": plan.cost.of(1_000_000) },
             })
         })

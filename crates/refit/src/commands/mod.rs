@@ -33,6 +33,7 @@ mod settings;
 mod shadow;
 mod source;
 mod sources;
+mod target;
 mod test;
 mod tokens;
 mod up;
@@ -41,7 +42,7 @@ mod world;
 
 use crate::{
     Exit, Refused,
-    cli::{Cli, Command, FeedsCommand, ImportCommand, SourceCommand, SourcesCommand, VersionsCommand},
+    cli::{Cli, Command, FeedsCommand, ImportCommand, SourceCommand, SourcesCommand, TargetCommand, VersionsCommand},
     remote::is_meant,
 };
 use anyhow::Result;
@@ -96,6 +97,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Import(ImportCommand::Intune(args)) => import::intune(cli, args),
         Command::Import(ImportCommand::Jamf(args)) => import::jamf(cli, args),
         Command::Import(ImportCommand::UnattendedUpgrades(args)) => import::unattended_upgrades(cli, args),
+        Command::Target(TargetCommand::Verify(args)) => target::verify(cli, args),
         Command::Shadow(args) => shadow::run(cli, args),
         Command::Schema(args) => schema::run(cli, args),
         Command::Source(SourceCommand::Test(args)) => source::test(cli, args),

@@ -8,6 +8,7 @@ use crate::{
         serving::{self, Serving},
         syncing::{self, Places},
     },
+    targets,
 };
 use anyhow::{Context, Result};
 use refit_server::{
@@ -28,6 +29,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     runtime()?.block_on(async {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
+        server.spawn(targets::serving::run(server.shell().clone(), sources.clone()));
         server.spawn(serving::run(server.shell().clone(), sources));
         server.run(end).await?;
         Ok(Exit::Done)

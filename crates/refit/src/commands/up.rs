@@ -46,6 +46,7 @@ pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
         let (shell, packages) = (server.shell().clone(), server.packages().clone());
+        server.spawn(crate::targets::serving::run(shell.clone(), served.clone()));
         server.spawn(sources::serving::run(shell.clone(), served));
         server.spawn(this_machine(shell, packages, policy));
         server.run(end).await?;

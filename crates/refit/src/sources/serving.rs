@@ -46,7 +46,8 @@ const KEPT_MOST: u64 = 256 << 20;
 /// How much of what was set aside is logged of one reading.
 const SHOWN: usize = 3;
 
-/// The sources of a server.
+/// The sources of a server, and its targets.
+#[derive(Clone)]
 pub struct Serving {
     /// The data folder.
     pub data: PathBuf,
@@ -78,8 +79,9 @@ struct Kept {
 }
 
 /// What the policy in force says of sources.
-struct Read {
-    files: Files,
+pub struct Read {
+    /// Its files.
+    pub files: Files,
     documents: Documents,
 }
 
@@ -110,7 +112,7 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
     let is_new = memory.policy.as_ref().is_none_or(|(files, _)| *files != in_force.files);
     if is_new {
         let read = Arc::new(policy(shell, &in_force).await?);
-        unknown_places(&serving.places, &read.documents);
+        unknown_places(&serving.places, &read.documents, &in_force);
         memory.policy = Some((in_force.files.clone(), read));
         memory.again.clear();
         // Other fields, and other people who were settled to be one.
@@ -150,7 +152,7 @@ async fn look(shell: &Shell, serving: &Arc<Serving>, memory: &mut Memory) -> Res
 }
 
 /// Reads the documents of the policy in force.
-async fn policy(shell: &Shell, in_force: &InForce) -> Result<Read> {
+pub async fn policy(shell: &Shell, in_force: &InForce) -> Result<Read> {
     let blob = shell.store().blob(&in_force.files).await?;
     let blob = blob.ok_or_else(|| anyhow!("the files of the policy in force are missing in the data folder"))?;
     let files: PolicyFiles = serde_json::from_slice(blob.body()).context("the files of the policy in force")?;
@@ -161,13 +163,15 @@ async fn policy(shell: &Shell, in_force: &InForce) -> Result<Read> {
 }
 
 /// Says which options name no source, where there are some: a name that was mistyped reads nothing.
-fn unknown_places(places: &Places, documents: &Documents) {
-    let names: BTreeSet<&str> = documents.sources.iter().map(|written| written.document.source.as_str()).collect();
+fn unknown_places(places: &Places, documents: &Documents, in_force: &InForce) {
+    let sources = documents.sources.iter().map(|written| written.document.source.as_str());
+    let targets = in_force.repository.targets.iter().map(|target| target.name.as_str());
+    let names: BTreeSet<&str> = sources.chain(targets).collect();
     let secrets =
         places.secret.iter().map(|(name, _)| name.split_once('.').map_or(name.as_str(), |(source, _)| source));
     let files = places.file.iter().map(|(name, _)| name.as_str());
     for name in files.chain(secrets).filter(|name| !names.contains(name)) {
-        tracing::warn!(source = name, "an option names a source that the policy in force does not have");
+        tracing::warn!(source = name, "an option names a source or a target that the policy in force does not have");
     }
 }
 

@@ -127,8 +127,13 @@ impl Company {
         let always =
             ["compile", "acme", "--world", "fleet.jsonl", "--opened", opened, "--systems", "--connect", &connect];
         let secret = ["--secret", "windows.client_secret=secret"];
+        self.refit(&[&always[..], &secret, more].concat())
+    }
+
+    /// Runs `refit`.
+    pub fn refit(&self, args: &[&str]) -> Said {
         let output = Command::new(env!("CARGO_BIN_EXE_refit"))
-            .args([&always[..], &secret, more].concat())
+            .args(args)
             .current_dir(self.home.path())
             .env("REFIT_DATA", self.home.path().join("data"))
             .env("NO_PROXY", "*")

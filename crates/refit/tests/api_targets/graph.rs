@@ -38,6 +38,11 @@ pub struct Graph {
     pub unpublished_for: u32,
     /// Whether records have versions, which Graph gives of some kinds.
     pub has_versions: bool,
+    /// What the tenant makes of a field of whatever is made in a list.
+    pub alters: Option<(&'static str, &'static str, Value)>,
+    /// With the first request of this method it goes down, and stays so.
+    pub dies_at: Option<&'static str>,
+    pub dead: bool,
 }
 
 impl Graph {
@@ -67,6 +72,10 @@ impl Graph {
         }
         if asked.headers.get("authorization").map(String::as_str) != Some("Bearer t1") {
             return no(401, "/graph/errors", "the token is none").into_answer();
+        }
+        self.dead |= self.dies_at.is_some_and(|method| asked.method == method);
+        if self.dead {
+            return answered(503, Some(0));
         }
         let trouble = self.kept.trouble(asked);
         match trouble {
@@ -120,8 +129,10 @@ impl Graph {
             ("POST", [id, "assign"]) => self.assigned(list, id, &body),
             ("GET", [id, "members" | "transitiveMembers"]) => {
                 self.kept.find(list, id)?;
-                let members: Vec<Value> =
-                    self.members.get(*id).into_iter().flatten().map(|id| json!({ "id": id })).collect();
+                let of_type = |id: &str| if id.starts_with("u-") { "user" } else { "device" };
+                let member =
+                    |id: &String| json!({ "@odata.type": format!("#microsoft.graph.{}", of_type(id)), "id": id });
+                let members: Vec<Value> = self.members.get(*id).into_iter().flatten().map(member).collect();
                 Ok(page_of(asked, &members, PAGE))
             }
             ("DELETE", [id, "members", member, "$ref"]) => {
@@ -203,6 +214,9 @@ impl Graph {
         fields.insert("createdDateTime".to_owned(), now.clone());
         fields.insert("lastModifiedDateTime".to_owned(), now);
         fields.entry("@odata.type").or_insert_with(|| type_of(list).into());
+        if let Some((_, field, value)) = self.alters.as_ref().filter(|(of, ..)| *of == list) {
+            fields.insert((*field).to_owned(), value.clone());
+        }
         let record = self.kept.add(list, fields);
         if list == GROUPS {
             self.members.insert(record["id"].as_str().unwrap().to_owned(), members);

@@ -2,7 +2,7 @@
 
 use super::{
     company::{Company, TARGET, WINDOWS},
-    graph::{FEATURES, GROUPS, RINGS},
+    graph::{DRIVERS, FEATURES, GROUPS, RINGS},
 };
 use serde_json::{Map, Value, json};
 
@@ -166,8 +166,103 @@ fn settings_of_others_on_the_same_devices_are_shown() {
     let said = company.compile("canary", &["--apply"]).ends(1);
     said.says("update ring `Everybody`, 2 devices: two update rings on one device contradict each other")
         .says("update ring `Pilots' ring`, 1 device: it is an update ring that is paused")
+        .says("not written because of that (`settings: { foreign: beside }` permits it)")
         .says_not("Idle");
+    // No ring of Refit's is there beside theirs; the pin is nobody else's to set.
+    assert_eq!([RINGS, FEATURES].map(|list| company.graph().kept.count(list)), [3, 1]);
     // Who is not in the group any more is not concerned.
     company.graph().members.insert(id, ["e-3".to_owned()].into());
     company.compile("canary", &[]).says_not("Pilots' ring");
+    // Where the target's document permits it, Refit's is written beside theirs.
+    company.write("targets.yaml", &TARGET.replace("client_id: me", "client_id: me, foreign: beside"));
+    company.apply("canary").says("update ring `Everybody`, 2 devices").says("what is written does not count alone");
+    assert_eq!(company.graph().kept.count(RINGS), 5);
+    company.write("targets.yaml", &TARGET.replace("client_id: me", "client_id: me, foreign: ignore"));
+    company.compile("canary", &[]).ends(1).says("`foreign: beside` permits to write beside");
+}
+
+#[test]
+fn a_device_of_somebody_elses_ring_comes_into_no_group_and_the_others_do() {
+    let company = Company::new(WINDOWS, TARGET);
+    {
+        let mut graph = company.graph();
+        let pilots =
+            graph.kept.add(GROUPS, record(json!({ "displayName": "Pilots" })))["id"].as_str().unwrap().to_owned();
+        graph.members.insert(pilots.clone(), ["e-2".to_owned()].into());
+        let to = json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": pilots });
+        graph.kept.add(RINGS, theirs("Pilots' ring", to));
+    }
+    company.devices(&[("win-1", 1, "canary"), ("win-2", 2, "rest"), ("win-3", 3, "rest")]);
+    company.compile("rest", &["--apply"]).ends(1).says("not for 1 device, which are in no group of it");
+    let members = || {
+        let graph = company.graph();
+        let group = graph.named(GROUPS, "refit-windows-laptops-rest-")["id"].as_str().unwrap().to_owned();
+        graph.members[&group].iter().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(members(), ["e-3"]);
+    // Theirs goes, and the device comes.
+    company.graph().kept.by_hand(RINGS, "Pilots' ring", "assignments", json!([]));
+    company.apply("rest").says("~ members");
+    assert_eq!(members(), ["e-2", "e-3"]);
+}
+
+#[test]
+fn drivers_that_somebody_else_approves_are_not_written_and_are_nobodys_business_elsewhere() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.graph().kept.add(
+        DRIVERS,
+        record(json!({
+            "displayName": "Their drivers", "description": "by hand",
+            "assignments": [{ "target": { "@odata.type": "#microsoft.graph.allDevicesAssignmentTarget" } }],
+        })),
+    );
+    company.apply("canary").says_not("Their drivers");
+    company.write("targets.yaml", &TARGET.replace("settings: {", "settings: { drivers: true,"));
+    let said = company.compile("rest", &["--apply"]).ends(1);
+    said.says("driver update policy `Their drivers`, 2 devices").says("nothing of it, for 1 device");
+    assert_eq!([DRIVERS, RINGS].map(|list| company.graph().kept.count(list)), [1, 2]);
+}
+
+#[test]
+fn of_a_ring_for_people_it_is_said_that_their_devices_are_not_seen() {
+    let company = Company::new(WINDOWS, TARGET);
+    {
+        let mut graph = company.graph();
+        let staff =
+            graph.kept.add(GROUPS, record(json!({ "displayName": "Staff" })))["id"].as_str().unwrap().to_owned();
+        graph.members.insert(staff.clone(), ["u-1".to_owned(), "u-2".to_owned()].into());
+        let to = json!({ "@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": staff });
+        graph.kept.add(RINGS, theirs("Staff's ring", to));
+    }
+    company
+        .apply("canary")
+        .says("update ring `Staff's ring` is somebody else's, and is assigned to 2 people: which devices are theirs can't be seen here");
+}
+
+#[test]
+fn a_pause_that_ends_by_itself_is_said_with_its_day() {
+    let company = Company::new(WINDOWS, TARGET);
+    company.apply("canary");
+    let day = json!("2026-12-28T00:00:00Z");
+    company.graph().kept.by_hand(RINGS, "refit-windows-laptops-rest-", "qualityUpdatesPauseExpiryDateTime", day);
+    company
+        .apply("canary")
+        .says("the pause of update ring refit-windows-laptops-rest-")
+        .says("ends by itself on 2026-12-28");
+}
+
+#[test]
+fn a_system_that_is_not_there_keeps_no_other_from_being_written() {
+    let company = Company::new(WINDOWS, TARGET);
+    let other = "---\ntarget: lab\nkind: intune-apps\nowner: a@acme.example\n\
+                 settings: { connector: intune-double, tenant: nowhere.example, client_id: me, apps: {} }\n";
+    company.write("targets.yaml", &format!("{TARGET}{other}"));
+    let lab = format!("lab={}/none", company.server.url);
+    let more = ["--connect", &lab, "--secret", "lab.client_secret=secret"];
+    let said = company.compile("canary", &[&more[..], &["--apply"]].concat()).ends(3);
+    said.says("not looked at, and nothing is written there: target lab (targets.yaml:")
+        .says("windows: 6 objects written");
+    assert_eq!(company.graph().kept.count(RINGS), 2);
+    // What is not known is no change, and nothing that was changed by hand.
+    company.compile("canary", &[&more[..], &["--drift"]].concat()).ends(3).says("nothing was changed by hand");
 }

@@ -16,3 +16,5 @@ mod kept;
 mod okta;
 mod refusals;
 mod rings;
+mod serving;
+mod verify;

@@ -237,6 +237,41 @@ fn a_floor_is_made_raised_drifts_and_goes() {
 }
 
 #[test]
+fn a_tenant_is_tried_with_policies_that_nobody_names() {
+    let company = Company::new();
+    let theirs = json!({ "name": "refit-macos", "platform": "MACOS", "osVersion": { "minimum": "14" } });
+    company.okta().kept.add(POLICIES, theirs.as_object().unwrap().clone());
+    let connect = format!("sign-in={}", company.server.url);
+    let output = Command::new(env!("CARGO_BIN_EXE_refit"))
+        .args(["target", "verify", "sign-in", "acme", "--connect", &connect, "--secret", "sign-in.private_key=key.pem"])
+        .args(["--json"])
+        .current_dir(company.home.path())
+        .env("REFIT_DATA", company.home.path().join("data"))
+        .env("NO_PROXY", "*")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8(output.stderr).unwrap());
+    let record: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&record["verdict"], &record["left"]), (&json!("as_written"), &json!([])));
+    let path = "/api/v1/device-assurances";
+    let gone = format!("{path}/{{id}}");
+    let writes: Vec<(String, String)> = record["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|step| step["calls"].as_array().unwrap())
+        .filter(|call| call["method"] != "GET")
+        .map(|call| (call["method"].as_str().unwrap().to_owned(), call["path"].as_str().unwrap().to_owned()))
+        .collect();
+    let expected =
+        [("POST", path), ("POST", path), ("PUT", &gone), ("PUT", &gone), ("DELETE", &gone), ("DELETE", &gone)];
+    assert_eq!(writes, expected.map(|(method, path)| (method.to_owned(), path.to_owned())));
+    // What was there is there, as it was.
+    assert_eq!(company.okta().kept.count(POLICIES), 1);
+}
+
+#[test]
 fn what_is_somebody_elses_stays_whatever_it_is_called() {
     let company = Company::new();
     let theirs = json!({ "name": "refit-macos", "platform": "MACOS", "osVersion": { "minimum": "14" } });

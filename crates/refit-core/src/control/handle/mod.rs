@@ -13,6 +13,7 @@ mod plans;
 mod questions;
 mod rollouts;
 mod sources;
+mod targets;
 
 use super::{
     event::{GateAnswered, GateAsked, PlanMade, ReceiptReceived, ReleaseExpedited, RingOpened},
@@ -57,6 +58,7 @@ fn handled(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result
         Input::Assign { device, person } => people::assign(state, device, person),
         Input::Identity(input) => identity::handle(state, input),
         Input::SourceRead(read) => Ok(sources::read(state, read)),
+        Input::TargetObserved(observed) => Ok(targets::observed(state, observed)),
         Input::ErasePerson { person } => people::erase(state, person),
         Input::Releases { source, releases } => catalogue::releases(state, source, releases),
         Input::Advisories { source, advisories } => catalogue::advisories(state, source, advisories),
@@ -117,7 +119,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::CreateToken { .. } | Input::RevokeToken { .. } | Input::Evaluated { .. } | Input::Matched { .. } => {
             Scope::Admin
         }
-        Input::Identity(_) | Input::SourceRead(_) => Scope::Admin,
+        Input::Identity(_) | Input::SourceRead(_) | Input::TargetObserved(_) => Scope::Admin,
         Input::Enrol { .. }
         | Input::Observe(_)
         | Input::Retire { .. }

@@ -81,6 +81,9 @@ impl State {
             Event::SourceRead(read) => {
                 self.readings.insert(read.source.clone(), Arc::new(read.clone()));
             }
+            Event::TargetObserved(observed) => {
+                self.targets.insert(observed.target.clone(), Arc::new(observed.clone()));
+            }
             Event::PresenceSeen(seen) => self.presence_seen(seq, seen),
             Event::PersonObserved(observed) => self.person_observed(seq, observed),
             Event::GroupObserved(observed) => self.group_observed(seq, at, observed),

@@ -27,7 +27,7 @@ use super::{
     device_set::DeviceSet,
     entry::{InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::SlotOutcome,
-    event::SourceRead,
+    event::{SourceRead, TargetObserved},
     groups::GroupRecord,
     publication::Wanted,
     rollouts::Rollouts,
@@ -132,6 +132,9 @@ pub struct State {
     /// How each source was last read.
     #[serde(default)]
     pub readings: OrdMap<SmolStr, Arc<SourceRead>>,
+    /// How each system that configuration is written to was last found.
+    #[serde(default)]
+    pub targets: OrdMap<SmolStr, Arc<TargetObserved>>,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,
@@ -173,6 +176,12 @@ const UNWRITTEN_MOST: usize = 4 * 24 * 4;
 const SOURCES_MOST: usize = 4;
 
 impl State {
+    /// How the targets of the policy in force were last found; what it names no more is nobody's to look at.
+    pub fn targets_in_force(&self) -> impl Iterator<Item = &TargetObserved> {
+        let in_force = self.policy.iter().flat_map(|in_force| &in_force.repository.targets);
+        in_force.filter_map(|target| self.targets.get(&target.name)).map(AsRef::as_ref)
+    }
+
     /// The device of an id, where it is managed.
     pub fn device(&self, id: &DeviceId) -> Option<&Arc<DeviceRecord>> {
         self.devices.get(id).filter(|device| device.retired.is_none())

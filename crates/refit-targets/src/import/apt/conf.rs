@@ -39,6 +39,11 @@ impl Options {
         // What was read since the last `;` or brace.
         let mut said: Vec<&Word> = Vec::new();
         for word in &words {
+            // A directive without its `;` ends with its line: what follows is a statement of its own.
+            if let Some(directive) = said.first().filter(|first| is_unended(first, word)) {
+                errors.push(format!("line {}: `{}` is not followed", directive.line, directive.text));
+                said.clear();
+            }
             match word.kind {
                 Kind::Opens => {
                     match said.first() {
@@ -233,6 +238,11 @@ fn words(text: &str) -> (Vec<Word>, Option<String>) {
     (words, None)
 }
 
+/// Whether a word stands on a line after that of a directive that names a file.
+fn is_unended(first: &Word, word: &Word) -> bool {
+    first.kind == Kind::Name && first.text == "#include" && word.line > first.line && word.kind != Kind::Ends
+}
+
 fn is_directive(text: &str) -> bool {
     ["#clear", "#include"]
         .iter()
@@ -302,5 +312,18 @@ mod tests {
         assert!(options.incomplete);
         assert!(options.is_on("B", false));
         assert_eq!(entries(&options, "A"), ["o=Bar (a:2)"]);
+    }
+
+    #[test]
+    fn a_directive_without_its_end_swallows_nothing() {
+        let mut options = Options::default();
+        let text = "#include \"/etc/apt/other\"\nA \"1\";\nB { \"x\"; };\n#include /etc/apt/more\nC { \"y\"; };\n";
+        let errors = options.add("a", text).unwrap_err();
+        assert_eq!(errors, ["line 1: `#include` is not followed", "line 4: `#include` is not followed"]);
+        assert!(options.is_on("A", false) && options.incomplete);
+        assert_eq!(
+            (entries(&options, "B"), entries(&options, "C")),
+            (vec!["x (a:3)".to_owned()], vec!["y (a:5)".to_owned()])
+        );
     }
 }

@@ -4,6 +4,7 @@ use super::{ASSIGNMENTS, Place, all_members, is_marked};
 use crate::{
     api::{Answers, Foreign, NotUnderstood},
     object::Identity,
+    render::figure,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -43,12 +44,27 @@ pub(super) fn groups(places: &[Place], mark: &str, answers: &Answers) -> Result<
     Ok(wanted)
 }
 
+/// What others have set.
+pub(super) struct Settings {
+    /// What, and on which devices.
+    pub foreign: Vec<Foreign>,
+    /// What can't be seen of it.
+    pub notes: Vec<String>,
+}
+
 /// What others have set, and on which devices.
-pub(super) fn settings(places: &[Place], mark: &str, answers: &Answers) -> Result<Vec<Foreign>, NotUnderstood> {
-    let mut found = Vec::new();
-    let members = |group: &str| -> Result<BTreeSet<String>, NotUnderstood> {
-        let members = answers.records(&all_members(group), "/value")?;
-        Ok(members.iter().filter_map(|member| member["id"].as_str()).map(str::to_owned).collect())
+pub(super) fn settings(places: &[Place], mark: &str, answers: &Answers) -> Result<Settings, NotUnderstood> {
+    let (mut found, mut notes) = (Vec::new(), Vec::new());
+    let members = |group: &str| -> Result<Members, NotUnderstood> {
+        let (mut devices, mut people) = (BTreeSet::new(), 0);
+        for member in answers.records(&all_members(group), "/value")? {
+            if member["@odata.type"].as_str().is_some_and(|of| of.ends_with("graph.user")) {
+                people += 1;
+            } else {
+                devices.extend(member["id"].as_str().map(str::to_owned));
+            }
+        }
+        Ok(Members { devices, people })
     };
     for place in places {
         let records = place.records(answers)?;
@@ -60,20 +76,38 @@ pub(super) fn settings(places: &[Place], mark: &str, answers: &Answers) -> Resul
                 continue;
             }
             let mut devices = (!within.contains(&None)).then(BTreeSet::new);
+            let mut people = 0;
             for group in within.into_iter().flatten() {
+                let of_group = members(group)?;
+                people += of_group.people;
                 if let Some(devices) = &mut devices {
-                    devices.extend(members(group)?);
+                    devices.extend(of_group.devices);
                 }
             }
             for group in out {
-                let gone = members(group)?;
+                let gone = members(group)?.devices;
                 if let Some(devices) = &mut devices {
                     devices.retain(|device| !gone.contains(device));
                 }
             }
             let name = record["displayName"].as_str().unwrap_or("without a name");
-            found.push(Foreign { what: format!("{} `{name}`", place.kind), because: because.to_owned(), devices });
+            let what = format!("{} `{name}`", place.kind);
+            if people > 0 && devices.is_some() {
+                let people = if people == 1 { "1 person".to_owned() } else { format!("{} people", figure(people)) };
+                notes.push(format!(
+                    "{what} is somebody else's, and is assigned to {people}: which devices are theirs can't be seen here, so it is not known \
+                     whether they are among this target's"
+                ));
+            }
+            let same_as = place.is_same.then_some(place.kind);
+            found.push(Foreign { what, because: because.to_owned(), devices, same_as });
         }
     }
-    Ok(found)
+    Ok(Settings { foreign: found, notes })
+}
+
+/// Who is in a group of somebody else's.
+struct Members {
+    devices: BTreeSet<String>,
+    people: u64,
 }

@@ -7,7 +7,10 @@
 mod foreign;
 
 use crate::{
-    api::{self, Answers, Api, Ask, BASE, Call, Devices, Found, MEMBERS, NotUnderstood, OWN, Pages, There, refer},
+    api::{
+        self, Answers, Api, Ask, BASE, Call, Devices, Found, MEMBERS, NotUnderstood, OWN, Pages, There, refer,
+        verify::{NotTried, Sample, Samples, Sampling},
+    },
     cost::{Cost, Load},
     object::{Fields, Identity, Object, word},
     target::{Desired, Document},
@@ -60,6 +63,10 @@ pub struct Place {
     pub fixed: &'static [&'static str],
     /// What comes of somebody else's record on the same device, beside one of Refit's; `None` where two get on with each other.
     pub because: fn(&Value, &[&Value]) -> Option<&'static str>,
+    /// Whether it sets the same as Refit's: those are not written for the devices of somebody else's.
+    pub is_same: bool,
+    /// A note about one of Refit's as it is there: a pause that ends by itself.
+    pub note: fn(&Value) -> Option<String>,
 }
 
 /// A target that Graph keeps.
@@ -70,6 +77,10 @@ pub struct Graph {
     pub order: &'static [&'static str],
     /// Settings of the target's document that are its own.
     pub settings: &'static [&'static str],
+    /// What the secret has to be allowed.
+    pub permissions: &'static str,
+    /// Objects that are tried on a live system, assigned to an empty group of the same name.
+    pub samples: fn(&Sampling<'_>) -> Vec<Sample>,
 }
 
 const GROUPS: &str = "/v1.0/groups";
@@ -130,6 +141,10 @@ impl Api for Graph {
         "/v1.0"
     }
 
+    fn permissions(&self) -> &'static str {
+        self.permissions
+    }
+
     fn ask(&self, mark: &str, answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {
         let mut wanted = vec![groups(), devices(), managed()];
         wanted.extend(self.places.iter().map(Place::ask));
@@ -162,9 +177,14 @@ impl Api for Graph {
                 assigned.push(there);
             }
         }
-        let foreign = foreign::settings(self.places, mark, answers)?;
+        let foreign::Settings { foreign, mut notes } = foreign::settings(self.places, mark, answers)?;
+        for place in self.places {
+            let records = place.records(answers)?;
+            let own = records.iter().filter(|it| owned(place.kind, it).is_some() && is_marked(it, mark));
+            notes.extend(own.filter_map(place.note));
+        }
         objects.extend(assigned);
-        Ok(Found { objects, devices: known(answers)?, foreign, notes: Vec::new() })
+        Ok(Found { objects, devices: known(answers)?, foreign, notes })
     }
 
     fn order(&self) -> &'static [&'static str] {
@@ -225,6 +245,15 @@ impl Api for Graph {
         calls.extend(was.difference(&is).map(|member| Call::delete(format!("{GROUPS}/{OWN}/members/{member}/$ref"))));
         calls.extend(added(&is.difference(&was).copied().collect::<Vec<_>>()));
         calls
+    }
+
+    fn samples(&self, sampling: &Sampling<'_>) -> Samples {
+        let group = group(sampling.name, String::new(), sampling.mark).with(MEMBERS, json!([]));
+        let group = Sample::new(group, "description", format!("{} It was changed.", sampling.mark));
+        let mut samples = vec![group];
+        samples.extend((self.samples)(sampling));
+        let because = "nobody is put into a group by a verification".to_owned();
+        Samples { samples, not_tried: vec![NotTried { what: "devices in groups".to_owned(), because }] }
     }
 
     fn delete(&self, there: &There) -> Vec<Call> {

@@ -7,6 +7,7 @@
 mod besides;
 mod matrix;
 mod places;
+mod samples;
 pub mod time;
 
 use crate::{

@@ -8,7 +8,10 @@ mod matrix;
 pub mod time;
 
 use crate::{
-    api::{self, Api},
+    api::{
+        self, Api,
+        verify::{Sample, Sampling},
+    },
     cost::Cost,
     intent::Intent,
     object::{Identity, MARKER, Object, Source, fingerprint, word},
@@ -18,7 +21,7 @@ use crate::{
     terms::Terms,
     time::{Time, forced},
 };
-use jiff::civil::DateTime;
+use jiff::{SignedDuration, civil::DateTime, tz::TimeZone};
 use refit_core::{
     cohorts::Cohort,
     engine::{Goal, Hold},
@@ -61,10 +64,48 @@ static GRAPH: Graph = Graph {
             let same = ours.iter().any(|our| our["packageIdentifier"] == record["packageIdentifier"]);
             same.then_some("the same product is assigned there too, with another time and other notices")
         },
+        // It is there twice, and each assignment counts for whom it is for.
+        is_same: false,
+        note: |_| None,
     }],
     order: &[GROUP, APP],
     settings: &[SETTING_APPS],
+    permissions: "the application permissions DeviceManagementApps.ReadWrite.All, DeviceManagementConfiguration.ReadWrite.All, \
+                  DeviceManagementManagedDevices.Read.All, Device.Read.All and Group.ReadWrite.All",
+    samples,
 };
+
+/// What is tried where the target's document names no product: Microsoft's own Company Portal, which every tenant may have.
+const TRIED_PRODUCT: &str = "9WZDNCRFJ3PZ";
+
+/// An app for nobody, to try on a live tenant. The time of its assignment is far from now.
+fn samples(sampling: &Sampling<'_>) -> Vec<Sample> {
+    let Sampling { mark, name, now, settings, .. } = *sampling;
+    let named = settings.get(SETTING_APPS).and_then(Value::as_object);
+    let product = named.and_then(|apps| apps.values().find_map(Value::as_str)).unwrap_or(TRIED_PRODUCT);
+    let at = TimeZone::UTC.to_datetime(now).saturating_add(TRIED_AHEAD);
+    let assignment = json!({
+        "intent": "required",
+        "settings": {
+            "@odata.type": "#microsoft.graph.winGetAppAssignmentSettings",
+            "installTimeSettings": { "deadlineDateTime": time::written(at), "useLocalTime": true },
+            "notifications": "showReboot",
+        },
+        "target": to_group(name),
+    });
+    let app = Object::new(Identity::new(APP, name.to_owned()), String::new())
+        .with("@odata.type", "#microsoft.graph.winGetApp")
+        .with("assignments", json!([assignment]))
+        .with("description", mark)
+        .with("displayName", name)
+        .with("installExperience", json!({ "runAsAccount": "system" }))
+        .with("packageIdentifier", product)
+        .with("publisher", "Refit");
+    vec![Sample::new(app, "publisher", "Refit (changed)")]
+}
+
+/// How far ahead the time of a sample's assignment is.
+const TRIED_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 impl Target for IntuneApps {
     fn kind(&self) -> &'static str {

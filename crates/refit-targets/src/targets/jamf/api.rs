@@ -5,10 +5,14 @@
 use super::{
     Catalog, GROUP, INSTALLER, Jamf, MACOS, PATCH, PLAN, SMART_GROUP, Titles,
     catalog::{App, Configuration},
+    samples::samples,
     xml,
 };
 use crate::{
-    api::{Answers, Api, Ask, Call, Devices, Found, MEMBERS, Method, NotUnderstood, OWN, Pages, There, refer},
+    api::{
+        Answers, Api, Ask, Call, Devices, Found, MEMBERS, Method, NotUnderstood, OWN, Pages, There, refer,
+        verify::{Samples, Sampling},
+    },
     object::{Fields, Identity, MARKER},
     target::Offered,
 };
@@ -43,6 +47,16 @@ const PLANNED_AT_ONCE: usize = 1_000;
 impl Api for Jamf {
     fn connector(&self) -> &'static str {
         "jamf-pro"
+    }
+
+    fn permissions(&self) -> &'static str {
+        "an API client whose role reads computers, patch management software titles and managed software updates; creates, reads, updates \
+         and deletes static and smart computer groups, patch policies and App Installers; creates managed software updates; and sends the \
+         remote command to download and install updates"
+    }
+
+    fn samples(&self, sampling: &Sampling<'_>) -> Samples {
+        samples(sampling)
     }
 
     fn settings(&self) -> &'static [&'static str] {
@@ -90,6 +104,13 @@ impl Api for Jamf {
             }
         }
         let (planned, failed) = planned(answers, &found.objects)?;
+        // A group is what its plans are found by: it stays as long as they are under way.
+        for plan in &planned {
+            let group = found.objects.iter_mut().find(|it| it.id.kind == GROUP && it.id.name == plan.id.name);
+            if let (Some(group), Some(running)) = (group, plan.fields.get(RUNNING)) {
+                group.fields.insert(RUNNING.to_owned(), running.clone());
+            }
+        }
         found.objects.extend(planned);
         found.notes.extend(failed);
         found.notes.extend(beside(answers, &found.objects)?);
@@ -161,6 +182,9 @@ impl Api for Jamf {
     fn stays(&self, there: &There) -> Option<String> {
         let running = there.fields.get(RUNNING).and_then(Value::as_u64).filter(|running| *running > 0)?;
         let plans = crate::render::counted(running, "plan");
+        if there.id.kind == GROUP {
+            return Some(format!("{plans} for its Macs are under way, and are found by it"));
+        }
         Some(format!(
             "{plans} under way can't be taken back by a call: cancel them in Jamf Pro, before they are forced"
         ))

@@ -11,6 +11,7 @@ mod api;
 mod catalog;
 mod matrix;
 mod objects;
+mod samples;
 pub mod time;
 mod xml;
 

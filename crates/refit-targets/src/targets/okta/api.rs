@@ -2,12 +2,15 @@
 //!
 //! A policy has no place for a text of Refit's: what is Refit's is known by its name and by what is remembered.
 
-use super::{KIND, Okta};
+use super::{KIND, Okta, time};
 use crate::{
-    api::{Answers, Api, Ask, Call, Found, NotUnderstood, OWN, Pages, There},
-    object::{Fields, Identity},
+    api::{
+        Answers, Api, Ask, Call, Found, NotUnderstood, OWN, Pages, There,
+        verify::{Sample, Samples, Sampling},
+    },
+    object::{Fields, Identity, Object},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 const PATH: &str = "/api/v1/device-assurances";
 
@@ -26,6 +29,32 @@ impl Api for Okta {
 
     fn scopes(&self) -> &'static [&'static str] {
         &["okta.deviceAssurance.read", "okta.deviceAssurance.manage"]
+    }
+
+    fn permissions(&self) -> &'static str {
+        "the scopes okta.deviceAssurance.read and okta.deviceAssurance.manage"
+    }
+
+    fn samples(&self, sampling: &Sampling<'_>) -> Samples {
+        let policy = |platform: &str| {
+            let name = format!("{}-{}", sampling.name, platform.to_ascii_lowercase());
+            Object::new(Identity::new(KIND, name.clone()), String::new())
+                .with("displayRemediationMode", "SHOW")
+                .with("gracePeriod", json!({ "expiry": time::GRACE, "type": "BY_DURATION" }))
+                .with("name", name)
+                .with("platform", platform)
+        };
+        // A policy counts where a sign-in policy names it, and nobody's does.
+        let macs = policy("MACOS").with("osVersion", json!({ "minimum": "15.0.0" }));
+        let constraints = |minimum: &str| json!([{ "majorVersionConstraint": "WINDOWS_11", "minimum": minimum }]);
+        let windows = policy("WINDOWS").with("osVersionConstraints", constraints("10.0.22631.2861"));
+        Samples {
+            samples: vec![
+                Sample::new(macs, "osVersion", json!({ "minimum": "15.1.0" })),
+                Sample::new(windows, "osVersionConstraints", constraints("10.0.22631.3007")),
+            ],
+            not_tried: Vec::new(),
+        }
     }
 
     fn ask(&self, _mark: &str, _answers: &Answers) -> Result<Vec<Ask>, NotUnderstood> {

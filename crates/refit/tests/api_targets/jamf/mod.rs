@@ -331,11 +331,82 @@ fn what_goes_goes_in_its_order_and_no_more_than_somebody_permits() {
     assert!(told.contains("2 plans under way can't be taken back by a call"), "{told}");
     let gone: Vec<String> = company.writes();
     assert!(gone.iter().all(|write| write.starts_with("DELETE ")), "{gone:?}");
-    assert_eq!(gone.len(), 6);
+    assert_eq!(gone.len(), 5);
     // The deployment goes before the smart group that it names, which goes before the static groups.
     let place = |part: &str| gone.iter().position(|write| write.contains(part)).unwrap();
     assert!(place("/deployments/") < place("/smart-groups/") && place("/smart-groups/") < place("/static-groups/"));
+    // It is said in every plan until they have ended: the group by which they are found stays so long.
+    for _ in 0..2 {
+        let told = company.says(&["--apply"], 1);
+        assert!(told.contains("2 plans under way can't be taken back") && told.contains("are found by it"), "{told}");
+    }
+    assert_eq!(company.jamf.state().groups.len(), 1);
+    company.jamf.state().plans.iter_mut().for_each(|plan| plan["status"]["state"] = json!("PlanCompleted"));
+    let told = company.says(&["--apply", "--may-remove", "2"], 0);
+    assert!(!told.contains("under way") && company.jamf.state().groups.is_empty(), "{told}");
     assert!(company.applies().contains("nothing to write"));
+}
+
+#[test]
+fn where_a_server_is_has_to_be_said_once_by_whoever_holds_the_secret() {
+    let company = Company::new(2);
+    let url = company.jamf.server.url.clone();
+    let there = POLICY.replace("settings: { client_id", &format!("settings: {{ url: \"{url}\", client_id"));
+    company.write("acme/refit.yaml", &there);
+    let without = |more: &[&str], status: i32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refit"));
+        command.args(["compile", "acme", "--world", "world.jsonl", "--systems"]);
+        command.args(["--secret", "jamf.client_secret=secret"]).args(more);
+        command
+            .current_dir(company.home.path())
+            .env("NO_PROXY", "*")
+            .env("REFIT_DATA", company.home.path().join("data"));
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        assert_eq!(output.status.code(), Some(status), "{text}");
+        text
+    };
+    let told = without(&[], 2);
+    assert!(told.contains(&format!("`--connect jamf={url}`")), "{told}");
+    assert!(company.jamf.server.asked().is_empty());
+    company.applies();
+    assert!(without(&["--apply"], 0).contains("nothing to change"));
+    // Another address that a policy names is told nothing.
+    company.write("acme/refit.yaml", &there.replace("127.0.0.1", "localhost"));
+    without(&[], 2);
+}
+
+#[test]
+fn a_server_is_tried_with_what_is_for_no_mac() {
+    let company = Company::new(2);
+    let address = format!("jamf={}", company.jamf.server.url);
+    let output = Command::new(env!("CARGO_BIN_EXE_refit"))
+        .args(["target", "verify", "jamf", "acme", "--connect", &address, "--secret", "jamf.client_secret=secret"])
+        .args(["--out", "record.json"])
+        .current_dir(company.home.path())
+        .env("NO_PROXY", "*")
+        .env("REFIT_DATA", company.home.path().join("data"))
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("not tried: update plan: a plan needs a Mac"), "{text}");
+    let record = fs::read_to_string(company.home.path().join("record.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["verdict"], "as_written");
+    let made: Vec<&str> = record["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["step"] == "make")
+        .map(|step| step["object"].as_str().unwrap())
+        .collect();
+    assert_eq!(made, ["static group", "smart group", "patch policy", "app installer"]);
+    let state = company.jamf.state();
+    assert!(
+        state.groups.is_empty() && state.smart.is_empty() && state.policies.is_empty() && state.deployments.is_empty()
+    );
+    assert!(state.plans.is_empty());
 }
 
 #[test]
@@ -454,5 +525,7 @@ fn what_the_client_may_not_do_is_said_before_anything_is_changed() {
     let company = Company::with(2, state);
     let told = company.says(&["--apply"], 3);
     assert!(told.contains("403") && told.contains("target jamf"), "{told}");
+    // What the target needs is more than what a source may read.
+    assert!(told.contains("patch policies and App Installers; creates managed software updates"), "{told}");
     assert_eq!(company.writes(), Vec::<String>::new());
 }
