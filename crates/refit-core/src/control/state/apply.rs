@@ -169,6 +169,8 @@ impl State {
                 self.went_on = seq;
             }
             Event::TokenCreated(created) => {
+                // People sign in every day, and nobody revokes what is over by itself.
+                self.tokens.retain(|_, record| record.roles.is_empty() || record.expires > at);
                 self.tokens.insert(created.token.clone(), Arc::new(created.record.clone()));
             }
             Event::TokenRevoked(revoked) => {
