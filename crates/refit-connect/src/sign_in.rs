@@ -271,7 +271,8 @@ fn random() -> Result<String, SignInError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Refit</title><p>You can close this window, and go on where you began.";
+const PAGE: &str =
+    "<!doctype html><meta charset=utf-8><title>Refit</title><p>You can close this window, and go on where you began.";
 
 /// Answers a browser; gives the path that it asked for.
 fn answered(mut stream: TcpStream) -> Option<String> {
@@ -370,7 +371,9 @@ mod tests {
         for url in ["https://id.example", "http://127.0.0.1:1/x", "http://localhost", "http://[::1]:9"] {
             assert!(is_fit(url), "{url}");
         }
-        for url in ["http://id.example", "http://127.0.0.1.evil.example", "ftp://id.example", "id.example", "https://a@b"] {
+        for url in
+            ["http://id.example", "http://127.0.0.1.evil.example", "ftp://id.example", "id.example", "https://a@b"]
+        {
             assert!(!is_fit(url), "{url}");
         }
     }

@@ -268,9 +268,9 @@ impl Writer {
         let files = files(&self.folder)?;
         for (place, (_, path)) in files.iter().enumerate() {
             let Some((next, _)) = files.get(place + 1) else { break };
-            let is_old = fs::metadata(path)
-                .and_then(|file| file.modified())
-                .is_ok_and(|at| at.elapsed().is_ok_and(|age| SignedDuration::try_from(age).is_ok_and(|age| age > self.bounds.lasts)));
+            let is_old = fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|at| {
+                at.elapsed().is_ok_and(|age| SignedDuration::try_from(age).is_ok_and(|age| age > self.bounds.lasts))
+            });
             if !is_old && files.len() - place <= self.bounds.files {
                 break;
             }

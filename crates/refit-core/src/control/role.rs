@@ -131,11 +131,7 @@ mod tests {
             let (exposures, sensitive) = (may(role, Scope::ReadExposures), may(role, Scope::ReadSensitive));
             let by_all = role == Role::Administrator;
             assert_eq!(sensitive, by_all || role == Role::PeopleOperations, "{role:?}");
-            assert_eq!(
-                exposures,
-                !matches!(role, Role::PeopleOperations | Role::Finance | Role::Identity),
-                "{role:?}"
-            );
+            assert_eq!(exposures, !matches!(role, Role::PeopleOperations | Role::Finance | Role::Identity), "{role:?}");
             assert_eq!(may(role, Scope::Admin), by_all, "{role:?}");
             assert!(may(role, Scope::ReadFleet), "{role:?}");
             // Whoever sees no exposures is told none by other ways: the log, hooks and explanations need the whole of `read`.

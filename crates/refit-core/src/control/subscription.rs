@@ -224,9 +224,16 @@ fn set(
     // What a stream of Shared Signals says has no exposure in it.
     let exposures = stream.is_some() || actor.may(Scope::ReadExposures);
     let record = match before {
-        Some(before) => {
-            SubscriptionRecord { name, url, filter, batch, personal, exposures, stream, ..SubscriptionRecord::clone(before) }
-        }
+        Some(before) => SubscriptionRecord {
+            name,
+            url,
+            filter,
+            batch,
+            personal,
+            exposures,
+            stream,
+            ..SubscriptionRecord::clone(before)
+        },
         None => SubscriptionRecord {
             name,
             url,

@@ -201,7 +201,10 @@ mod tests {
         assert_eq!(of(&[Scope::Read]), [Scope::Read, Scope::ReadFleet, Scope::ReadExposures]);
         assert_eq!(of(&[Scope::ReadPersonal]), [Scope::ReadPersonal, Scope::ReadPeople, Scope::ReadSensitive]);
         assert_eq!(of(&[Scope::ReadFleet]), [Scope::ReadFleet]);
-        assert_eq!(of(&[Scope::ReadFleet, Scope::ReadExposures]), [Scope::Read, Scope::ReadFleet, Scope::ReadExposures]);
+        assert_eq!(
+            of(&[Scope::ReadFleet, Scope::ReadExposures]),
+            [Scope::Read, Scope::ReadFleet, Scope::ReadExposures]
+        );
         assert_eq!(of(&[Scope::ReadPeople]), [Scope::ReadPeople]);
         assert_eq!(of(&[Scope::Admin]), [Scope::Admin, Scope::Audit]);
     }

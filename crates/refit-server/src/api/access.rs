@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 type Rule = (&'static str, &'static str, &'static [Scope]);
 
 use Scope::{
-    Admin, Apply, Approve, Audit, Brake, Catalogue, Facts, Plan, Posture, Read, ReadExposures, ReadFleet, Rollouts, Signals,
+    Admin, Apply, Approve, Audit, Brake, Catalogue, Facts, Plan, Posture, Read, ReadExposures, ReadFleet, Rollouts,
+    Signals,
 };
 
 /// In the order of paths.
@@ -124,7 +125,10 @@ pub fn permit(caller: &Caller, method: &str, path: &str) -> Result<(), Problem> 
         None if RULES.iter().any(|(_, at, _)| *at == path) => Ok(()),
         None => {
             tracing::error!(method, path, "nobody has said which scope this operation needs: it is answered to nobody");
-            Err(Problem::new(Code::Forbidden, "nobody has said which scope this operation needs, so that nobody is answered"))
+            Err(Problem::new(
+                Code::Forbidden,
+                "nobody has said which scope this operation needs, so that nobody is answered",
+            ))
         }
     }
 }

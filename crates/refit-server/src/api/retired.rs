@@ -60,7 +60,9 @@ pub async fn told(retiring: &'static [Retiring], request: Request, next: Next) -
             }
         };
         put(HeaderName::from_static("deprecation"), &format!("@{}", one.since.as_second()));
-        if let Some(date) = one.sunset.and_then(|sunset| DateTimePrinter::new().timestamp_to_rfc9110_string(&sunset).ok()) {
+        if let Some(date) =
+            one.sunset.and_then(|sunset| DateTimePrinter::new().timestamp_to_rfc9110_string(&sunset).ok())
+        {
             put(HeaderName::from_static("sunset"), &date);
         }
         put(header::LINK, GUIDE);

@@ -138,13 +138,15 @@ impl From<SignInError> for Problem {
             SignInError::Over(_) => (Code::Unauthorized, "begin again: `refit login`"),
             SignInError::Token(_) => (Code::Unauthorized, "begin again: `refit login`"),
             SignInError::Claim { .. } => {
-                let help = "the provider has to put it into ID tokens, perhaps for a scope of its own (`--sign-in-scope`)";
+                let help =
+                    "the provider has to put it into ID tokens, perhaps for a scope of its own (`--sign-in-scope`)";
                 (Code::Forbidden, help)
             }
             SignInError::Unverified(_) => (Code::Forbidden, "verify it there, and sign in again"),
-            SignInError::NoRole { .. } => {
-                (Code::Forbidden, "whoever runs the server says which group has which role: `--sign-in-role GROUP=ROLE`")
-            }
+            SignInError::NoRole { .. } => (
+                Code::Forbidden,
+                "whoever runs the server says which group has which role: `--sign-in-role GROUP=ROLE`",
+            ),
         };
         Problem::new(code, error.to_string()).help(help)
     }

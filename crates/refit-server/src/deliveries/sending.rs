@@ -52,7 +52,9 @@ pub(super) async fn send(
             }
             let left_out = unwanted.iter().map(|(position, _)| *position).collect();
             let said = match events.is_empty() {
-                true => (message_id(&unwanted.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>()), None, Ended::Unwanted),
+                true => {
+                    (message_id(&unwanted.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>()), None, Ended::Unwanted)
+                }
                 false => request(inner, &subscription, &events, record).await,
             };
             (places(&events), left_out, said)

@@ -181,8 +181,12 @@ impl Key {
         let number = |name: &str| bytes(name).map(|bytes| bytes.into_iter().skip_while(|byte| *byte == 0).collect());
         let bytes = match (text("kty")?, text("crv")) {
             ("RSA", _) => Bytes::Rsa { n: number("n")?, e: number("e")? },
-            ("EC", Some("P-256")) => Bytes::Ec { curve: Curve::P256, point: [vec![4], bytes("x")?, bytes("y")?].concat() },
-            ("EC", Some("P-384")) => Bytes::Ec { curve: Curve::P384, point: [vec![4], bytes("x")?, bytes("y")?].concat() },
+            ("EC", Some("P-256")) => {
+                Bytes::Ec { curve: Curve::P256, point: [vec![4], bytes("x")?, bytes("y")?].concat() }
+            }
+            ("EC", Some("P-384")) => {
+                Bytes::Ec { curve: Curve::P384, point: [vec![4], bytes("x")?, bytes("y")?].concat() }
+            }
             ("OKP", Some("Ed25519")) => Bytes::Ed25519(bytes("x")?),
             _ => return None,
         };
@@ -473,7 +477,9 @@ mod tests {
         // The algorithm of another kind of key.
         assert_eq!(sign(&signer, json!({ "alg": "RS256", "kid": "k1" })), Err(Refused::Key("`k1`".to_owned())));
         assert_eq!(sign(&signer, json!({ "alg": "ES384", "kid": "k1" })), Err(Refused::Key("`k1`".to_owned())));
-        for header in [json!({ "alg": "ES256", "kid": "k1", "crit": ["b64"] }), json!({ "alg": "ES256", "typ": "at+jwt" })] {
+        for header in
+            [json!({ "alg": "ES256", "kid": "k1", "crit": ["b64"] }), json!({ "alg": "ES256", "typ": "at+jwt" })]
+        {
             assert!(matches!(sign(&signer, header), Err(Refused::Form(_))));
         }
         let two = keys(&[signer.jwk("k1"), other.jwk("k2")]);
@@ -512,7 +518,17 @@ mod tests {
             assert!(verified(&String::from_utf8(changed).unwrap(), &keys).is_err(), "{at}");
         }
         let unsigned = token.rsplit_once('.').unwrap().0;
-        for text in ["", ".", "..", "a.b.c", "e30.e30.", unsigned, &format!("{unsigned}."), &format!("{token}.x"), &format!("{token}\n")] {
+        for text in [
+            "",
+            ".",
+            "..",
+            "a.b.c",
+            "e30.e30.",
+            unsigned,
+            &format!("{unsigned}."),
+            &format!("{token}.x"),
+            &format!("{token}\n"),
+        ] {
             assert!(verified(text, &keys).is_err(), "{text}");
         }
         assert!(verified(&"a".repeat(LARGEST + 1), &keys).is_err());
@@ -527,7 +543,8 @@ mod tests {
     #[test]
     fn a_set_of_keys_is_read_as_far_as_it_is_understood() {
         assert!(Keys::read(b"[]").is_err());
-        let strange = json!({ "keys": [{ "kty": "RSA" }, 5, { "kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA" }] });
+        let strange =
+            json!({ "keys": [{ "kty": "RSA" }, 5, { "kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA" }] });
         assert_eq!(Keys::read(strange.to_string().as_bytes()).unwrap().0.len(), 0);
     }
 }

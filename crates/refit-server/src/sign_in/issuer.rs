@@ -1,9 +1,6 @@
 //! What a provider publishes (OpenID Connect Discovery 1.0): where it is asked, and its keys, which it changes without telling anybody.
 
-use super::{
-    SignInError,
-    id_token::Keys,
-};
+use super::{SignInError, id_token::Keys};
 use jiff::Timestamp;
 use refit_connect::sign_in::{is_fit, published};
 use serde::Deserialize;
@@ -99,7 +96,9 @@ impl Issuer {
         }
         for endpoint in [&said.authorization_endpoint, &said.token_endpoint, &said.jwks_uri] {
             if !is_fit(endpoint) {
-                return Err(self.failed(format!("{url} names `{endpoint}`, which is not asked: it begins with `https://`")));
+                return Err(
+                    self.failed(format!("{url} names `{endpoint}`, which is not asked: it begins with `https://`"))
+                );
             }
         }
         // A provider that says nothing of it may have it all the same.

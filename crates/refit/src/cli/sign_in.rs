@@ -48,9 +48,9 @@ fn group_and_role(text: &str) -> Result<(String, refit_core::control::Role), Str
         return Err("write GROUP=ROLE, such as `it-security=security`".to_owned());
     };
     let found = Role::from_name(role);
-    found.map(|role| (group.to_owned(), role)).ok_or_else(|| {
-        format!("there is no role `{role}`; there are {}", Role::ALL.map(Role::name).join(", "))
-    })
+    found
+        .map(|role| (group.to_owned(), role))
+        .ok_or_else(|| format!("there is no role `{role}`; there are {}", Role::ALL.map(Role::name).join(", ")))
 }
 
 impl SignInArgs {
@@ -87,7 +87,9 @@ mod tests {
     #[test]
     fn a_group_has_any_name_and_a_role_one_of_refits() {
         assert_eq!(group_and_role("cn=IT, ou=x=security"), Ok(("cn=IT, ou=x".to_owned(), Role::Security)));
-        for (text, why) in [("security", "write GROUP=ROLE"), ("=security", "write GROUP=ROLE"), ("a=root", "there are security, ")] {
+        for (text, why) in
+            [("security", "write GROUP=ROLE"), ("=security", "write GROUP=ROLE"), ("a=root", "there are security, ")]
+        {
             assert!(group_and_role(text).unwrap_err().contains(why), "{text}");
         }
     }

@@ -64,7 +64,9 @@ fn code(sign_in: &SignIn, issuer: &str, url: &str, no_browser: bool) -> Result<S
     if !std::io::stdin().is_terminal() {
         return Ok(sign_in.code(&sign_in.wait(PATIENCE)?, issuer)?);
     }
-    terminal::note(format_args!("where the browser is on another machine, it ends at a page that can't be shown: paste its address here"));
+    terminal::note(format_args!(
+        "where the browser is on another machine, it ends at a page that can't be shown: paste its address here"
+    ));
     let (tell, told) = mpsc::channel();
     let pasted = tell.clone();
     // It waits for a line until the program ends.
@@ -79,7 +81,9 @@ fn code(sign_in: &SignIn, issuer: &str, url: &str, no_browser: bool) -> Result<S
             match told.recv_timeout(PATIENCE) {
                 Ok(Ok(came_back)) => match sign_in.code(&came_back, issuer) {
                     // Something else was pasted.
-                    Err(SignInError::Foreign(why)) => terminal::note(format_args!("that is no answer to this sign-in: {why}")),
+                    Err(SignInError::Foreign(why)) => {
+                        terminal::note(format_args!("that is no answer to this sign-in: {why}"))
+                    }
                     code => {
                         sign_in.stop();
                         return Ok(code?);
@@ -96,7 +100,8 @@ fn code(sign_in: &SignIn, issuer: &str, url: &str, no_browser: bool) -> Result<S
 fn open(url: &str) -> bool {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     // Over a network nobody sees a browser of this machine.
-    let seen = cfg!(target_os = "macos") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    let seen =
+        cfg!(target_os = "macos") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     let quiet = || Stdio::null();
     seen && std::env::var_os("SSH_CONNECTION").is_none()
         && Command::new(program).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().is_ok()

@@ -55,9 +55,7 @@ pub fn run(cli: &Cli, command: &TokensCommand) -> Result<Exit> {
 }
 
 fn read_scopes(names: &[String]) -> Result<BTreeSet<Scope>> {
-    let known = || {
-        Scope::ALL.map(Scope::name).join(", ")
-    };
+    let known = || Scope::ALL.map(Scope::name).join(", ");
     let mut scopes = BTreeSet::new();
     for name in names {
         match serde_json::from_value(serde_json::Value::String(name.clone())) {

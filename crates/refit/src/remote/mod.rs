@@ -14,8 +14,8 @@ pub use fleet_plan::{devices_in, devices_of, fleet_changes, fleet_plan, preview}
 pub use groups::groups;
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
-pub use signed_in::SignedIn;
 pub use rollouts::{rollouts, signals, stopped, timeline};
+pub use signed_in::SignedIn;
 
 /// A value's name as the API writes it, with blanks: `restart pending`.
 pub fn word(value: &impl serde::Serialize) -> String {

@@ -82,7 +82,9 @@ pub(super) fn create_token(
         return Err(Refusal::Invalid("a token lasts 400 days at most".into()));
     }
     if record.requests_per_minute == Some(0) {
-        return Err(Refusal::Invalid("a token that may make no request is of no use: revoke it, or leave the limit out".into()));
+        return Err(Refusal::Invalid(
+            "a token that may make no request is of no use: revoke it, or leave the limit out".into(),
+        ));
     }
     // Nobody hands on more than they have; the server's own console makes the first tokens.
     let more = record.scopes.iter().find(|scope| actor.name != "server" && !actor.may(**scope));

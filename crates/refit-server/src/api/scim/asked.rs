@@ -188,7 +188,10 @@ pub(super) fn shown<'r>(resources: impl IntoIterator<Item = &'r Map<String, Valu
     let mut shown = Shown::default();
     for resource in resources {
         let ids = resource.get("id").and_then(Value::as_str).into_iter();
-        let is_user = resource.get("schemas").and_then(Value::as_array).is_some_and(|schemas| schemas.iter().any(|one| one == USER));
+        let is_user = resource
+            .get("schemas")
+            .and_then(Value::as_array)
+            .is_some_and(|schemas| schemas.iter().any(|one| one == USER));
         let members = resource.get("members").and_then(Value::as_array).into_iter().flatten();
         let members = members.filter_map(|member| member.get("value").and_then(Value::as_str));
         let people: Vec<&str> = if is_user { ids.collect() } else { members.collect() };
