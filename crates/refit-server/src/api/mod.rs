@@ -56,7 +56,7 @@ use crate::{
     agents::Agents, audit::Audit, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell,
     sign_in::SignIn,
 };
-use axum::Router;
+use axum::{Router, extract::Request, middleware::Next};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -273,7 +273,8 @@ pub fn router(api: Api) -> Router {
     let guard = axum::middleware::from_fn_with_state(api.clone(), auth::authenticate);
     let (guarded, _) = guarded().split_for_parts();
     let (open, _) = open().split_for_parts();
-    let told = axum::middleware::from_fn(|request, next| retired::told(retired::RETIRING, request, next));
+    let told =
+        axum::middleware::from_fn(|request: Request, next: Next| retired::told(retired::RETIRING, request, next));
     let router = guarded
         .method_not_allowed_fallback(layers::method_not_allowed)
         .route_layer(guard)

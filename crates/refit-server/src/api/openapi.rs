@@ -85,8 +85,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let words: Vec<&str> = name.split(['/', '-', '.']).filter(|word| !word.is_empty()).collect();
     operation["operationId"] = json!(format!("{method}_{}", words.join("_")));
     let mut statuses = vec![405, 500, 503];
-    // What needs no token and takes a body is how one is had.
-    if !is_open || has_body {
+    // What needs no token and is no reading is how a token is had.
+    if !is_open || writes {
         statuses.extend([401, 403, 429]);
         // A parameter that can't be read, and text that is no id.
         statuses.extend([404, 422]);
@@ -104,7 +104,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             operation["responses"][key] = reference;
         }
     }
-    if method == "post" {
+    if method == "post" && !is_open {
         let parameter = json!({
             "name": "Idempotency-Key",
             "in": "header",

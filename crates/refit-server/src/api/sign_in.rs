@@ -2,7 +2,7 @@
 
 use super::{
     Api, answer, auth,
-    extract::{Caller, Posted},
+    extract::{Caller, Put},
     new_id,
     problem::{Code, Problem},
     tokens::{secret, token},
@@ -68,7 +68,8 @@ pub(super) async fn begin(State(api): State<Api>, _: Stranger) -> Result<Respons
 pub(super) async fn finish(
     State(api): State<Api>,
     Stranger(origin): Stranger,
-    Posted { body, .. }: Posted<SignInProof>,
+    // The sign-in counts once, so that there is nothing to repeat.
+    Put(body): Put<SignInProof>,
 ) -> Result<Response, Problem> {
     let sign_in = set_up(&api)?;
     let person = sign_in.finish(&body.id, &body.id_token, api.shell().now()).await?;

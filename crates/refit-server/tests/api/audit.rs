@@ -30,7 +30,8 @@ async fn who_reads_personal_values_is_written_down_with_whose_and_which() {
     let (server, _folder) = server().await;
     let security = server.token("sec", "sina", Bearer::Person, &[Scope::Read, Scope::ReadPeople]).await;
     let plain = server.token("plain", "otto", Bearer::Program, &[Scope::Read]).await;
-    let call = async |secret: &str, path: &str| server.call(secret, "GET", path, &[("x-request-id", "r-7")], None).await;
+    let call =
+        async |secret: &str, path: &str| server.call(secret, "GET", path, &[("x-request-id", "r-7")], None).await;
     let person = call(&security, "/api/v1/people/p1").await;
     let tag = person.header("etag").to_owned();
     person.ok();

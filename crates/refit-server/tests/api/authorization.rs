@@ -37,13 +37,16 @@ fn operations(document: &Value) -> Vec<Operation> {
                 [none] if *none == json!({}) => None,
                 [one] => {
                     let names = one["token"].as_array().unwrap().iter();
-                    let read = |name: &Value| serde_json::from_value(name.clone()).unwrap_or_else(|_| panic!("{at}: {name}"));
+                    let read =
+                        |name: &Value| serde_json::from_value(name.clone()).unwrap_or_else(|_| panic!("{at}: {name}"));
                     Some(names.map(read).collect())
                 }
                 _ => panic!("{at}: {security:?}"),
             };
             let uri = uri(path, operation);
-            let body = operation.pointer("/requestBody/content/application~1json/schema").map(|schema| example(document, schema));
+            let body = operation
+                .pointer("/requestBody/content/application~1json/schema")
+                .map(|schema| example(document, schema));
             operations.push(Operation { method: method.to_uppercase(), path: path.clone(), needs, uri, body });
         }
     }
@@ -130,7 +133,9 @@ async fn ask(server: &Server, secret: Option<&str>, operation: &Operation) -> (O
         (401, _) => Outcome::Unknown,
         (403, "/problems/scope-missing") => Outcome::Refused,
         // Two locks that disagree: the one before the handler lets in what the handler refuses.
-        (403, "/problems/forbidden") if answer.body["detail"].as_str().unwrap().contains("nobody has said") => Outcome::Refused,
+        (403, "/problems/forbidden") if answer.body["detail"].as_str().unwrap().contains("nobody has said") => {
+            Outcome::Refused
+        }
         (500.., _) if answer.status != 503 => panic!("{} {}: {}", operation.method, operation.uri, answer.body),
         _ => Outcome::Heard,
     };
@@ -150,7 +155,10 @@ fn every_operation_states_its_scope_and_none_is_stated_of_what_there_is_not() {
     assert_eq!(stated, guarded);
     let mut sorted = access::RULES.to_vec();
     sorted.sort_by_key(|(_, path, _)| *path);
-    assert!(sorted.iter().map(|(_, path, _)| path).eq(access::RULES.iter().map(|(_, path, _)| path)), "by path, please");
+    assert!(
+        sorted.iter().map(|(_, path, _)| path).eq(access::RULES.iter().map(|(_, path, _)| path)),
+        "by path, please"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +224,10 @@ async fn every_operation_is_for_whom_the_matrix_says() {
         fs::write(&path, &text).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == text, "run with UPDATE_AUTHORIZATION=1, and read what changed in docs/reference/authorization.md");
+    assert!(
+        committed == text,
+        "run with UPDATE_AUTHORIZATION=1, and read what changed in docs/reference/authorization.md"
+    );
 }
 
 /// Operations whose least body is none that they take: it has to be signed, or to name one thing of several.
@@ -287,7 +298,8 @@ async fn no_answer_shows_what_its_reader_may_not_see() {
     let advisory = json!({
         "id": ADVISORY, "title": "firefox", "affected": ["<131.0"], "known_at": "2026-11-01T00:00:00Z", "cvss": 9.8, "kev": true,
     });
-    let published = server.post("/api/v1/advisories", json!({ "source": "mozilla", "advisories": [advisory.clone()] })).await;
+    let published =
+        server.post("/api/v1/advisories", json!({ "source": "mozilla", "advisories": [advisory.clone()] })).await;
     if !published.status.is_success() {
         let mut plain = advisory;
         plain.as_object_mut().unwrap().remove("kev");
@@ -319,13 +331,20 @@ async fn no_answer_shows_what_its_reader_may_not_see() {
                 "/api/v1/devices" => "/api/v1/devices?facts=true".to_owned(),
                 _ => operation.uri.clone(),
             };
-            let body = operation.path.ends_with("/preview").then(|| json!({ "files": { "refit.yaml": crate::server::POLICY } }));
+            let body = operation
+                .path
+                .ends_with("/preview")
+                .then(|| json!({ "files": { "refit.yaml": crate::server::POLICY } }));
             let answer = server.call(&secret, &operation.method, &uri, &[], body).await;
             let text = answer.body.to_string();
             let at = format!("{role:?} by {} {uri}", operation.method);
             // Whoever may ask for the posture is told what obliges.
             let is_posture = operation.needs.as_ref().unwrap().contains(&Scope::Posture);
-            for (marker, scope) in [(ADVISORY, Scope::ReadExposures), (DEPARTMENT, Scope::ReadPeople), (r#""on_leave":true"#, Scope::ReadSensitive)] {
+            for (marker, scope) in [
+                (ADVISORY, Scope::ReadExposures),
+                (DEPARTMENT, Scope::ReadPeople),
+                (r#""on_leave":true"#, Scope::ReadSensitive),
+            ] {
                 if !text.contains(marker) {
                     continue;
                 }

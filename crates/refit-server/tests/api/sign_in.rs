@@ -201,7 +201,8 @@ async fn a_person_signs_in_with_a_browser_and_has_the_roles_of_their_groups() {
     server.wait(SignedDuration::from_hours(2));
     server.call(otto, "GET", "/api/v1/devices", &[], None).await.problem(401, "unauthorized");
     let kinds = server.get("/api/v1/events?kind=token.").await.ok();
-    let kinds: Vec<&str> = kinds["items"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        kinds["items"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["token.created", "token.created", "token.created", "token.revoked"]);
 }
 
@@ -216,7 +217,8 @@ async fn tokens_for_others_of_others_and_of_other_sign_ins_are_refused() {
         assert!(detail(&problem).contains(why), "{why}: {problem}");
     };
     // The same provider, and another client.
-    refused(&id_token(&issuer, &begun, "other", nonce, "anna").await, "it is for `other`, and not for `refit` alone").await;
+    refused(&id_token(&issuer, &begun, "other", nonce, "anna").await, "it is for `other`, and not for `refit` alone")
+        .await;
     // Another sign-in at this server, and one that it did not begin.
     let other = begin(&server).await;
     refused(&own(&issuer, &other, "anna").await, "nonce").await;
