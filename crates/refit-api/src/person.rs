@@ -19,7 +19,7 @@ pub struct Person {
     /// Ids that lead to this person since they were merged into it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former_ids: Vec<String>,
-    /// What sources say. Values are shown to tokens with the scope `read_personal`.
+    /// What sources say. Values are shown to tokens with the scope `read_people`, sensitive ones to those with `read_sensitive`.
     pub facts: Vec<FactSaid>,
     /// The devices that are given to this person.
     pub devices: Vec<String>,

@@ -53,9 +53,9 @@ impl<T: JsonSchema> ToSchema for Page<T> {
 }
 
 wire! {
-    Applied, AskPosture, Assignment, Brake, DeclarativeManagement, Device, DeviceDecisions, DeviceDeclarations, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
+    Applied, AskPosture, Assignment, AuditPage, Brake, DeclarativeManagement, Device, DeviceDecisions, DeviceDeclarations, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
     GateAnswered, GiveBack, Health, KeySet, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewSubscription, NewToken,
-    Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, PostureSaid, Problem, ReleaseAndWhy, Replay, Replayed, RootEnvelope, Settings, StreamPage, Subscription, SubscriptionMade, TokenMade, Trust,
+    Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, PostureSaid, Problem, ReleaseAndWhy, Replay, Replayed, RootEnvelope, Settings, SignInBegun, SignInProof, StreamPage, Subscription, SubscriptionMade, Token, TokenMade, Trust,
     WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;
     AdvisorySaid, BudgetSaid, DeadLetter, DeliverySaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid, SourceSaid, Subscription, TargetSaid,
     TitleSummary, Token, Webhook,

@@ -1,7 +1,7 @@
 //! Tokens.
 
 use jiff::Timestamp;
-use refit_core::control::{Bearer, Scope};
+use refit_core::control::{Bearer, Role, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -23,6 +23,10 @@ pub struct NewToken {
     pub scopes: BTreeSet<Scope>,
     /// From when on it no longer counts; at most in 400 days.
     pub expires: Timestamp,
+    /// How many requests it may make in a minute; as many as any, where it is not given.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_minute: Option<u32>,
 }
 
 /// What is known of a token.
@@ -40,6 +44,12 @@ pub struct Token {
     pub scopes: BTreeSet<Scope>,
     /// From when on it no longer counts.
     pub expires: Timestamp,
+    /// The roles that its scopes come of, where a person signed in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<Role>,
+    /// How many requests it may make in a minute; absent where it is as many as any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
 }
 
 /// A token that was made.

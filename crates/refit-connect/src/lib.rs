@@ -7,6 +7,7 @@ pub mod feeds;
 pub mod outbound;
 pub mod prometheus;
 mod retry;
+pub mod sign_in;
 pub mod systems;
 pub mod targets;
 pub mod webhook;

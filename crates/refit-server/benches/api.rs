@@ -416,6 +416,8 @@ async fn serve(store: Arc<dyn Store>) -> (Shell, Router) {
         bearer: Bearer::Person,
         scopes: Scope::ALL.into_iter().collect(),
         expires: ago(-24),
+        roles: Default::default(),
+        requests_per_minute: None,
     };
     let input = Input::CreateToken { token: TokenId::new("bench"), record };
     shell.tell(&Actor::server(), input, None).await.unwrap();

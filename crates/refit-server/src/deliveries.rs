@@ -226,7 +226,8 @@ impl Inner {
             let filter = Filter::read(&record.filter).inspect_err(|error| {
                 tracing::error!(subscription = %id, %error, "a filter can't be read any more: deliveries wait until it is changed");
             });
-            let wanted = filter.ok().map(|filter| Wanted { filter, personal: record.personal });
+            let wanted =
+                filter.ok().map(|filter| Wanted { filter, personal: record.personal, exposures: record.exposures });
             match lines.get_mut(id) {
                 Some(line) => {
                     // Another address is another receiver: what the one before it answered says nothing of it.

@@ -11,11 +11,14 @@
 //! - [`matching`] Which advisories concern a distribution's packages.
 //! - [`policy`] Applying a policy repository in one step.
 //! - [`erasures`] Erasing again who was erased after a backup was made.
+//! - [`sign_in`] Sign-in of people through an OpenID provider.
+//! - [`audit`] Who has read what is personal.
 //! - [`tls`], [`tokens`] Its certificates, and the first token.
 //! - [`log`], [`metrics`] What it says of itself.
 
 pub mod agents;
 pub mod api;
+pub mod audit;
 mod background;
 pub mod connections;
 pub mod deliveries;
@@ -27,6 +30,7 @@ pub mod metrics;
 pub mod policy;
 pub mod shared_signals;
 pub mod shell;
+pub mod sign_in;
 pub mod start;
 mod stream;
 pub mod tls;

@@ -3,11 +3,12 @@
 //! Files in the data folder besides the log's: `tls/`, `keys/` (the key that signs what devices are told), `admin.token` (the first token, which may do everything),
 //! `server.json` (where a running server listens, for the command line on the same machine), `server.alive` (until when it was
 //! known to listen), `server.feeds` (the feeds that were last matched), `erase-again` (people whose erasure a restored log lacks),
-//! `deliveries/` (how far sending events to subscriptions is), `shared-signals/` (how far streams are).
+//! `audit/` (who has read what is personal), `deliveries/` (how far sending events to subscriptions is), `shared-signals/` (how far streams are).
 
 use crate::{
     agents::{self, Agents, Authority},
     api::{self, Api},
+    audit::{self, Audit},
     connections::Connections,
     deliveries::Deliveries,
     erasures,
@@ -15,6 +16,7 @@ use crate::{
     matching::Packages,
     shared_signals::{RsaKey, SharedSignals},
     shell::{Clock, Shell, SystemClock, TellError},
+    sign_in::{self, SignIn},
     tls::{Certificates, Clients, TlsError, write_private},
     tokens::{self, TokenError},
     webhooks,
@@ -64,6 +66,8 @@ pub struct Options {
     pub webhook_private: Vec<String>,
     /// The file that says what Apple offers.
     pub apple_versions: Option<PathBuf>,
+    /// The provider through which people sign in, where they do.
+    pub sign_in: Option<sign_in::Options>,
     /// The catalog's titles.
     pub catalog: Titles,
     /// The machine's name, for its certificate and its lease.
@@ -178,6 +182,7 @@ impl Server {
             connections,
             webhook_private,
             apple_versions,
+            sign_in,
             catalog,
             hostname,
             version,
@@ -238,6 +243,10 @@ impl Server {
         text.and_then(|text| write_private(&file(&data), &text))
             .map_err(|source| ServerError::File { path: file(&data), source })?;
 
+        let audit = data.join("audit");
+        let audit = Audit::open(audit.clone(), audit::Bounds::default())
+            .map_err(|source| ServerError::File { path: audit, source })?;
+        let sign_in = sign_in.map(SignIn::new).transpose().map_err(TokenError::Random)?;
         let packages = Packages::default();
         let door = agents::Options {
             interval: agents::INTERVAL,
@@ -266,6 +275,8 @@ impl Server {
             deliveries: Some(deliveries.clone()),
             apple_versions,
             shared_signals: Some(shared_signals.clone()),
+            sign_in,
+            audit: Some(audit),
             ..api::Options::default()
         };
         let api = Api::new(shell.clone(), agents.clone(), limits);

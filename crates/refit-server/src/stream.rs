@@ -19,6 +19,8 @@ pub(crate) struct Wanted {
     pub filter: Filter,
     /// Whether events about people too.
     pub personal: bool,
+    /// Whether events about exposures too, and what others say of them.
+    pub exposures: bool,
 }
 
 /// A part of the stream.
@@ -45,12 +47,14 @@ pub(crate) enum StreamError {
 
 impl Wanted {
     fn wants(&self, kind: Kind) -> bool {
-        self.personal || !kind.is_personal()
+        (self.personal || !kind.is_personal()) && (self.exposures || !kind.is_of_exposures())
     }
 
-    /// Whether an event is wanted.
-    pub(crate) fn passes(&self, event: &CloudEvent) -> bool {
-        Kind::from_name(&event.r#type).is_some_and(|kind| self.wants(kind)) && self.filter.passes(event)
+    /// An event as it is sent, where it is wanted. What is left out of it is asked for by no filter either: that would be a way to learn it.
+    pub(crate) fn take(&self, event: CloudEvent) -> Option<CloudEvent> {
+        Kind::from_name(&event.r#type).filter(|kind| self.wants(*kind))?;
+        let shown = if self.exposures { event } else { event.without_exposures() };
+        self.filter.passes(&shown).then_some(shown)
     }
 }
 
@@ -82,9 +86,7 @@ pub(crate) async fn part(
                 part.next = here;
                 if wanted.wants(derived.kind) {
                     let event = CloudEvent::new(here.seq, here.index, entry.at, &derived)?;
-                    if wanted.filter.passes(&event) {
-                        part.items.push((here, event));
-                    }
+                    part.items.extend(wanted.take(event).map(|event| (here, event)));
                 }
             }
             part.next = part.next.max(Position::after(entry.seq));

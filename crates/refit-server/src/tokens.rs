@@ -10,6 +10,7 @@ use refit_core::control::{Actor, Bearer, Input, Scope, State, TokenId, TokenReco
 use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
@@ -70,6 +71,8 @@ pub async fn first(shell: &Shell, path: &Path) -> Result<(), TokenError> {
         bearer: Bearer::Person,
         scopes: Scope::ALL.into_iter().collect(),
         expires: now.checked_add(LASTS).unwrap_or(Timestamp::MAX),
+        roles: BTreeSet::new(),
+        requests_per_minute: None,
     };
     let token = TokenId::new(uuid::Uuid::now_v7().to_string());
     shell.tell(&Actor::server(), Input::CreateToken { token, record }, None).await?;

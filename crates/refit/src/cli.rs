@@ -9,6 +9,7 @@ mod keys;
 mod rollouts;
 mod serve;
 mod shadow;
+mod sign_in;
 mod source;
 mod sources;
 mod target;
@@ -23,6 +24,7 @@ pub use keys::*;
 pub use rollouts::*;
 pub use serve::*;
 pub use shadow::*;
+pub use sign_in::*;
 pub use source::*;
 pub use sources::*;
 pub use target::*;
@@ -142,6 +144,12 @@ pub enum Command {
     /// Make, list and revoke the tokens of a server.
     #[command(subcommand)]
     Tokens(TokensCommand),
+    /// Sign in at a server with the organisation's identity provider, in a browser.
+    Login(LoginArgs),
+    /// Sign out: what was given at the sign-in no longer counts.
+    Logout,
+    /// Show who asks a server, with which roles and until when.
+    Whoami,
     /// Make, list and revoke enrolment tokens, with which devices' agents come to a server.
     #[command(subcommand)]
     Enrolment(EnrolmentCommand),
@@ -215,6 +223,7 @@ impl Command {
             Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) => true,
             Command::Gate(_) | Command::Expedite(_) => true,
             Command::Quarantine(_) => true,
+            Command::Login(_) | Command::Logout | Command::Whoami => true,
             Command::Settings(_) | Command::Tokens(_) | Command::Enrolment(_) | Command::People(_) => true,
             Command::Key(_) | Command::Mandate(_) => true,
             Command::Check(_) | Command::Test(_) | Command::Inventory(_) | Command::Schema(_) | Command::Feeds(_) => {

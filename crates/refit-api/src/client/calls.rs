@@ -369,6 +369,26 @@ impl Client {
         self.post("/api/v1/brake/go-on", Some(&Why { why: why.to_owned() }))
     }
 
+    /// Begins a sign-in; this needs no token.
+    pub fn begin_sign_in(&self) -> Result<SignInBegun, ClientError> {
+        self.post("/api/v1/sign-in/begin", None::<&()>)
+    }
+
+    /// Finishes a sign-in: gives a token; this needs none.
+    pub fn finish_sign_in(&self, proof: &SignInProof) -> Result<TokenMade, ClientError> {
+        self.post("/api/v1/sign-in", Some(proof))
+    }
+
+    /// What is known of the token that this client asks with.
+    pub fn session(&self) -> Result<Token, ClientError> {
+        self.get("/api/v1/session", &[])
+    }
+
+    /// Signs out: the token that this client asks with no longer counts.
+    pub fn end_session(&self) -> Result<Written, ClientError> {
+        self.delete("/api/v1/session")
+    }
+
     /// All tokens.
     pub fn tokens(&self) -> Result<Vec<Token>, ClientError> {
         self.get::<Page<_>>("/api/v1/tokens", &[]).map(|page| page.items)

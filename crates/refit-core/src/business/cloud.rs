@@ -11,6 +11,9 @@ use std::{fmt, str::FromStr};
 /// The `source` of all business events of a server: relative to its address.
 pub const SOURCE: &str = "/api/v1/stream";
 
+/// The fields of data that speak of exposures, in the order of their names.
+const OF_EXPOSURES: [&str; 3] = ["advisories", "kev", "obligations"];
+
 /// A business event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CloudEvent {
@@ -36,6 +39,9 @@ pub struct CloudEvent {
     pub sequence: String,
     /// The department that owns the type.
     pub department: Department,
+    /// The fields of the data that are left out because whoever reads may not see them, with commas: `kev,obligations`; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redacted: Option<String>,
     /// What there is to say.
     pub data: Value,
 }
@@ -132,8 +138,17 @@ impl CloudEvent {
             dataschema: derived.kind.schema_uri(),
             sequence: format!("{seq:020}.{index:010}"),
             department: derived.kind.department(),
+            redacted: None,
             data: serde_json::to_value(&derived.data)?,
         })
+    }
+
+    /// Without what it says of exposures, which is named under `redacted`.
+    pub fn without_exposures(mut self) -> CloudEvent {
+        let Some(data) = self.data.as_object_mut() else { return self };
+        let hidden: Vec<&str> = OF_EXPOSURES.iter().copied().filter(|name| data.remove(*name).is_some()).collect();
+        self.redacted = (!hidden.is_empty()).then(|| hidden.join(","));
+        self
     }
 
     /// The ids of the devices that it lists or is about.

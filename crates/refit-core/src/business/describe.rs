@@ -73,7 +73,7 @@ pub fn page() -> String {
          where nothing clears it, it is a moment and not a state. The schemas are in `schemas/events/`, and all of it as AsyncAPI in \
          `schemas/asyncapi.json`. Fields are added without a new version; a reader ignores those that it does not know.\n\n\
          An event of more than one device lists up to 500 of them: those that the server decided at once and that share what happened. \
-         Ids of devices and people are opaque, and no event holds a personal value. Types marked with * need the scope `read_personal`.\n",
+         Ids of devices and people are opaque, and no event holds a personal value. Types marked with * need the scope `read_people`, those of exposures and advisories `read_exposures`.\n",
     );
     for department in Department::ALL {
         let kinds: Vec<&Kind> = Kind::ALL.iter().filter(|kind| kind.department() == department).collect();

@@ -236,6 +236,12 @@ impl Kind {
         use Kind::{DeviceAssigned, PersonErased, PersonJoined, PersonLeft, PersonMoved};
         matches!(self, PersonJoined | PersonLeft | PersonMoved | PersonErased | DeviceAssigned)
     }
+
+    /// Whether it speaks of exposures alone, so that only who may read them gets it.
+    pub fn is_of_exposures(self) -> bool {
+        use Kind::{AdvisoryPublished, AdvisoryWithdrawn, ExposureClosed, ExposureExploited, ExposureOpened};
+        matches!(self, ExposureOpened | ExposureExploited | ExposureClosed | AdvisoryPublished | AdvisoryWithdrawn)
+    }
 }
 
 #[cfg(test)]

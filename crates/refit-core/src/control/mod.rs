@@ -32,6 +32,7 @@ mod parts;
 mod publication;
 mod reading;
 pub mod report;
+mod role;
 mod rollouts;
 mod snapshot;
 mod sorted;
@@ -69,6 +70,7 @@ pub use lookout::Lookout;
 pub use parts::{Encoded, encode_within};
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
+pub use role::Role;
 pub use rollouts::{
     AskedFor, Course, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look, Moment, Reading,
     RingRecord, RolloutRecord, Rollouts, SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Status, Trial, because,

@@ -35,6 +35,9 @@ pub struct SubscriptionRecord {
     pub batch: bool,
     /// Whether events about people are sent too: whether whoever made it may read what is personal.
     pub personal: bool,
+    /// Whether events about exposures are sent too, and others with them in: whether whoever made it may read them.
+    #[serde(default = "yes", skip_serializing_if = "is_so")]
+    pub exposures: bool,
     /// Who answers for it.
     pub owner: SmolStr,
     /// When it was made.
@@ -49,6 +52,16 @@ pub struct SubscriptionRecord {
     /// What it is as a stream of Shared Signals, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Box<SignalStream>>,
+}
+
+/// Before there were tokens that may not read exposures, everybody who subscribed could.
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_so(exposures: &bool) -> bool {
+    *exposures
 }
 
 /// A stream of Shared Signals (OpenID Shared Signals Framework 1.0).
@@ -207,17 +220,27 @@ fn set(
     if before.is_none() && state.subscriptions.len() >= SUBSCRIPTIONS_MOST {
         return Err(Refusal::Conflict(format!("there are {SUBSCRIPTIONS_MOST} subscriptions, which is the most")));
     }
-    let personal = actor.may(Scope::ReadPersonal);
+    let personal = actor.may(Scope::ReadPeople);
+    // What a stream of Shared Signals says has no exposure in it.
+    let exposures = stream.is_some() || actor.may(Scope::ReadExposures);
     let record = match before {
-        Some(before) => {
-            SubscriptionRecord { name, url, filter, batch, personal, stream, ..SubscriptionRecord::clone(before) }
-        }
+        Some(before) => SubscriptionRecord {
+            name,
+            url,
+            filter,
+            batch,
+            personal,
+            exposures,
+            stream,
+            ..SubscriptionRecord::clone(before)
+        },
         None => SubscriptionRecord {
             name,
             url,
             filter,
             batch,
             personal,
+            exposures,
             owner: actor.owner.clone(),
             made: now,
             after: state.seq,

@@ -40,6 +40,7 @@ pub(super) async fn list(
     Query(query): Query<Advisories>,
 ) -> Result<Response, Problem> {
     let cursor = query.cursor.clone();
+    caller.needs(Scope::ReadExposures)?;
     api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
         let wanted = view.state.advisories.values().flat_map(|list| list.values()).filter(|entry| {
             query.title.as_ref().is_none_or(|title| entry.title.as_str() == title)

@@ -76,7 +76,7 @@ impl Api {
         headers: &HeaderMap,
         said: impl FnOnce(&View) -> Result<T, Problem>,
     ) -> Result<Response, Problem> {
-        caller.needs(Scope::Read)?;
+        caller.needs(Scope::ReadFleet)?;
         Ok(tagged(headers, &said(&self.shell().view())?))
     }
 

@@ -1,12 +1,12 @@
 //! Who asks: the token of `Authorization: Bearer`, and how often it may ask.
 
 use super::{
-    Api,
+    Api, access,
     extract::Caller,
     problem::{Code, Problem},
 };
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{Extensions, HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -22,9 +22,14 @@ use subtle::ConstantTimeEq;
 /// How many failed attempts count together: whoever guesses is slowed down, and nobody else is.
 const STRANGERS: &str = "";
 
-/// Lets a request through where its token counts, and notes who asks.
+/// Lets a request through where its token counts and permits what is asked for, and notes who asks.
 pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    match identify(&api, request.headers(), request.extensions(), Credentials::Bearer) {
+    let identified = identify(&api, request.headers(), request.extensions(), Credentials::Bearer);
+    let permitted = identified.and_then(|caller| {
+        let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        access::permit(&caller, request.method().as_str(), route).map(|()| caller)
+    });
+    match permitted {
         Ok(caller) => {
             tracing::Span::current().record("actor", caller.actor.name.as_str());
             request.extensions_mut().insert(caller);
@@ -68,8 +73,11 @@ pub fn identify(
             .help("send `Authorization: Bearer SECRET`; `refit tokens create` makes tokens")),
         Some(secret) => find(&view.state, &secret, api.shell().now(), origin(extensions)),
     };
-    let who = caller.as_ref().map_or(STRANGERS, |caller| caller.token.as_str());
-    if let Err(seconds) = api.inner.rates.take(who) {
+    let (who, own) = match &caller {
+        Ok(caller) => (caller.token.as_str(), caller.requests_per_minute),
+        Err(_) => (STRANGERS, None),
+    };
+    if let Err(seconds) = api.inner.rates.take(who, own) {
         let problem = Problem::new(Code::RateLimited, format!("too many requests: come back in {seconds} s"));
         return Err(Problem { retry_after: Some(seconds), ..problem });
     }
@@ -110,5 +118,5 @@ fn find(state: &World, secret: &str, now: Timestamp, origin: SmolStr) -> Result<
         scopes: record.scopes.clone(),
         origin,
     };
-    Ok(Caller { actor, token: id.clone() })
+    Ok(Caller { actor, token: id.clone(), requests_per_minute: record.requests_per_minute })
 }

@@ -25,7 +25,7 @@ const WHY_LONGEST: usize = 4_096;
     ),
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let brake = view.state.brake.as_ref();
     let said = Brake {

@@ -11,7 +11,7 @@ use refit_core::control::{Budgets, Scope};
     responses((status = 200, description = "Each budget, by value of its field.", body = refit_api::BudgetPage)),
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let now = api.shell().now();
     let figures = api.reading(move |view| Budgets::new(&view.state, now).figures()).await?;
     Ok(answer::json(StatusCode::OK, &Page::whole(figures.into_iter().map(BudgetSaid).collect())))

@@ -131,7 +131,7 @@ async fn page(
     limit: usize,
     head: u64,
 ) -> Result<EventPage, Problem> {
-    let personal = caller.actor.may(Scope::ReadPersonal);
+    let personal = caller.actor.may(Scope::ReadPeople);
     let mut page = EventPage { items: Vec::new(), next: after, head };
     let mut looked_at = 0;
     while page.items.len() < limit && looked_at < LOOKED_AT_MOST && page.next < head {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
     responses((status = 200, description = "All exceptions.", body = refit_api::ExceptionPage)),
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     Ok(answer::json(StatusCode::OK, &Page::whole(api.reading(exceptions).await?)))
 }
 

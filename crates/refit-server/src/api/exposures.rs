@@ -9,7 +9,10 @@ use super::{
 use crate::shell::View;
 use axum::{extract::State, response::Response};
 use refit_api::{Exposure, Page};
-use refit_core::{control::DeviceSet, decide::Compliance};
+use refit_core::{
+    control::{DeviceSet, Scope},
+    decide::Compliance,
+};
 use refit_model::{AdvisoryId, TitleId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -46,6 +49,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<Exposures>,
 ) -> Result<Response, Problem> {
+    caller.needs(Scope::ReadExposures)?;
     let cursor = query.cursor.clone();
     api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| Ok(page(view, &query, place))).await
 }

@@ -24,6 +24,8 @@ pub struct Caller {
     pub actor: Actor,
     /// The token.
     pub token: TokenId,
+    /// How many requests it may make in a minute, where it has a limit of its own.
+    pub requests_per_minute: Option<u32>,
 }
 
 impl Caller {

@@ -23,7 +23,7 @@ use refit_model::DeviceId;
     responses((status = 200, description = "All groups.", body = refit_api::GroupPage)),
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let (view, now) = (api.shell().view(), api.shell().now());
     let said = groups(&view.state, now).into_iter().map(|status| said(&view.state, status)).collect();
     Ok(answer::json(StatusCode::OK, &Page::<GroupSaid>::whole(said)))
@@ -98,7 +98,7 @@ fn holder(device: Option<String>, client: Option<String>) -> Result<Holder, Prob
     responses((status = 200, description = "All of them.", body = refit_api::WebhookPage)),
 )]
 pub(super) async fn webhooks(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let hooks = view.state.leases.hooks();
     let said = hooks.map(|(name, url)| Webhook { name: name.to_string(), url: url.to_string() }).collect();

@@ -138,7 +138,7 @@ impl Metrics {
     responses((status = 200, description = "The figures.", content_type = "application/openmetrics-text", body = String)),
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let (view, metrics) = (api.shell().view(), api.metrics());
     let devices = view.state.managed_count();
     // Nobody looks at all devices for a figure: those that another revision has made stale are counted, of the others the

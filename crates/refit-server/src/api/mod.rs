@@ -2,8 +2,10 @@
 //!
 //! [`router`] is all of it, [`openapi()`] its description, made of the same handlers and of the types in `refit-api`.
 
+pub mod access;
 mod advisories;
 mod answer;
+mod audit;
 pub(crate) mod auth;
 mod body;
 mod brake;
@@ -29,10 +31,13 @@ mod policies;
 mod posture;
 mod problem;
 mod rate;
+mod redact;
 mod releases;
+mod retired;
 mod rollouts;
 mod scim;
 mod settings;
+mod sign_in;
 mod signals;
 mod sources;
 mod ssf;
@@ -48,8 +53,11 @@ pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
 
-use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell};
-use axum::Router;
+use crate::{
+    agents::Agents, audit::Audit, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell,
+    sign_in::SignIn,
+};
+use axum::{Router, extract::Request, middleware::Next};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -78,6 +86,10 @@ pub struct Options {
     pub apple_versions: Option<PathBuf>,
     /// What sends security events to streams; `None` where nothing does.
     pub shared_signals: Option<SharedSignals>,
+    /// The provider through which people sign in; `None` where they do not.
+    pub sign_in: Option<SignIn>,
+    /// Where it is written down who reads what is personal; `None` where it is not.
+    pub audit: Option<Audit>,
 }
 
 impl Default for Options {
@@ -94,6 +106,8 @@ impl Default for Options {
             deliveries: None,
             apple_versions: None,
             shared_signals: None,
+            sign_in: None,
+            audit: None,
         }
     }
 }
@@ -228,6 +242,8 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(brake::go_on))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(sign_in::session, sign_in::end))
+        .routes(routes!(audit::list))
         .routes(routes!(enrolments::list, enrolments::create))
         .routes(routes!(enrolments::revoke))
         .routes(routes!(enrolments::revoke_certificates))
@@ -250,6 +266,8 @@ fn open() -> OpenApiRouter<Api> {
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::document))
         .routes(routes!(posture::keys))
+        .routes(routes!(sign_in::begin))
+        .routes(routes!(sign_in::finish))
 }
 
 /// The whole API, ready to be served.
@@ -257,10 +275,13 @@ pub fn router(api: Api) -> Router {
     let guard = axum::middleware::from_fn_with_state(api.clone(), auth::authenticate);
     let (guarded, _) = guarded().split_for_parts();
     let (open, _) = open().split_for_parts();
+    let told =
+        axum::middleware::from_fn(|request: Request, next: Next| retired::told(retired::RETIRING, request, next));
     let router = guarded
         .method_not_allowed_fallback(layers::method_not_allowed)
         .route_layer(guard)
         .merge(open.method_not_allowed_fallback(layers::method_not_allowed))
+        .route_layer(told)
         .merge(fleet_lock::router())
         .merge(declarative::router())
         .merge(scim::router())

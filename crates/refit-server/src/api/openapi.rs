@@ -1,6 +1,6 @@
 //! The description of the API: OpenAPI 3.1, from the handlers and the types.
 
-use super::{answer, guarded, open, problem::Code};
+use super::{access, answer, guarded, open, problem::Code, retired};
 use axum::{http::HeaderMap, response::Response};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -73,13 +73,20 @@ fn responses() -> Value {
 /// Adds what is so of every operation: the problems that it can answer, and the headers that it takes.
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let is_open = operation.get("security").is_some();
+    if !is_open && let Some(scopes) = access::needed(method, path) {
+        operation["security"] = access::security(scopes);
+    }
+    if let Some(retiring) = retired::find(retired::RETIRING, method, path) {
+        retired::mark(operation, retiring);
+    }
     let has_body = operation.get("requestBody").is_some();
     let writes = method != "get";
     let name = path.trim_start_matches("/api/v1").trim_matches('/').replace(['{', '}'], "");
     let words: Vec<&str> = name.split(['/', '-', '.']).filter(|word| !word.is_empty()).collect();
     operation["operationId"] = json!(format!("{method}_{}", words.join("_")));
     let mut statuses = vec![405, 500, 503];
-    if !is_open {
+    // What needs no token and is no reading is how a token is had.
+    if !is_open || writes {
         statuses.extend([401, 403, 429]);
         // A parameter that can't be read, and text that is no id.
         statuses.extend([404, 422]);
@@ -97,7 +104,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             operation["responses"][key] = reference;
         }
     }
-    if method == "post" {
+    if method == "post" && !is_open {
         let parameter = json!({
             "name": "Idempotency-Key",
             "in": "header",

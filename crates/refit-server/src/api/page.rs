@@ -55,7 +55,7 @@ impl Api {
         (cursor, limit): (Option<&str>, Option<u32>),
         page: impl FnOnce(&View, &Place) -> Result<Page<T>, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
-        caller.needs(Scope::Read)?;
+        caller.needs(Scope::ReadFleet)?;
         let place = place(cursor, limit)?;
         let page = self.reading(move |view| page(view, &place)).await??;
         Ok(answer::json(StatusCode::OK, &page))

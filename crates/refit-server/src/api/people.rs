@@ -1,10 +1,13 @@
 //! People: `/api/v1/people`.
 
 use super::{
-    Api,
+    Api, answer,
+    audit::Shown,
     devices::unread_facts,
     extract::{Caller, Path, Put, Query},
+    page,
     problem::Problem,
+    redact::Sight,
 };
 use crate::shell::View;
 use axum::{
@@ -43,9 +46,10 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<People>,
 ) -> Result<Response, Problem> {
-    let personal = caller.actor.may(Scope::ReadPersonal);
-    let cursor = query.cursor.clone();
-    api.listed(&caller, (cursor.as_deref(), query.limit), move |view, place| {
+    caller.needs(Scope::ReadFleet)?;
+    let sight = Sight::of(&caller);
+    let place = page::place(query.cursor.as_deref(), query.limit)?;
+    let page = api.reading(move |view| {
         // Whoever was merged into somebody is listed with them.
         let themselves = |id: &&PersonId| view.state.identity.person_merged_into(id).is_none();
         let ids = view.state.people.keys().filter(themselves);
@@ -56,12 +60,25 @@ pub(super) async fn list(
         }
         let items = ids.items.iter().map(|id| {
             let former_ids = former.remove(&PersonId::new(id)).unwrap_or_default();
-            Ok(Person { former_ids, ..person(view, id, personal)? })
+            Ok(Person { former_ids, ..person(view, id, sight)? })
         });
-        let items: Result<_, Problem> = items.collect();
-        Ok(Page { items: items?, next: ids.next })
-    })
-    .await
+        let items: Result<Vec<Person>, Problem> = items.collect();
+        Ok::<_, Problem>(Page { items: items?, next: ids.next })
+    });
+    let page = page.await??;
+    api.note(&caller, "GET /api/v1/people", shown(&page.items)).await?;
+    Ok(answer::json(StatusCode::OK, &page))
+}
+
+/// Whose values are shown, and which.
+fn shown(people: &[Person]) -> Shown {
+    let mut shown = Shown::default();
+    for person in people {
+        for fact in person.facts.iter().filter(|fact| fact.value.is_some()) {
+            shown.add(&person.id, &fact.field, Sight::is_sensitive(&fact.field, fact.purpose.as_deref()));
+        }
+    }
+    shown
 }
 
 /// A person. Values are shown to tokens that may read them.
@@ -79,38 +96,49 @@ pub(super) async fn get(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let personal = caller.actor.may(Scope::ReadPersonal);
-    api.one(&caller, &headers, |view| {
-        let former = view.state.identity.former_people(&PersonId::new(&id));
-        Ok(Person { former_ids: former.iter().map(ToString::to_string).collect(), ..person(view, &id, personal)? })
-    })
+    caller.needs(Scope::ReadFleet)?;
+    let view = api.shell().view();
+    let former = view.state.identity.former_people(&PersonId::new(&id));
+    let former_ids = former.iter().map(ToString::to_string).collect();
+    let person = Person { former_ids, ..person(&view, &id, Sight::of(&caller))? };
+    // Also where the client has it already: then it is looked at again.
+    api.note(&caller, "GET /api/v1/people/{id}", shown(std::slice::from_ref(&person))).await?;
+    Ok(answer::tagged(&headers, &person))
 }
 
-fn person(view: &View, id: &str, personal: bool) -> Result<Person, Problem> {
+fn person(view: &View, id: &str, sight: Sight) -> Result<Person, Problem> {
     let person = PersonId::new(id);
     let record = view.state.people.get(&person).ok_or_else(|| Problem::missing("person", id))?;
     // What is kept of memberships are ids; what they are called is what policies read.
     let groups = view.state.groups.keys().filter_map(|source| {
         let names = view.state.groups_said(record, source)?;
-        Some(FactSaid {
+        let fact = FactSaid {
             field: groups::FIELD.to_owned(),
             source: source.to_string(),
-            value: personal.then_some(Plain::List(names)),
+            value: None,
             observed: record.reported.get(source).copied(),
             problem: None,
             purpose: None,
-        })
+            redacted: false,
+        };
+        Some(sight.of_person(fact, Some(Plain::List(names))))
     });
     let facts = record.facts.iter().filter(|(field, _)| *field != groups::MEMBERSHIPS).flat_map(|(field, said)| {
-        said.iter().map(move |(source, reference)| FactSaid {
-            field: field.to_string(),
-            source: source.to_string(),
-            value: view.state.personal.get(reference).filter(|_| personal).cloned(),
-            observed: record.reported.get(source).copied(),
-            problem: view.state.personal.get(reference).filter(|_| personal).and_then(|value| {
+        said.iter().map(move |(source, reference)| {
+            let value = view.state.personal.get(reference);
+            let problem = value.and_then(|value| {
                 unread(view.state.fields(), &FieldRef::new(Root::Person, field), value).map(|why| why.to_string())
-            }),
-            purpose: view.state.purpose(source, &format!("person.{field}")).map(ToString::to_string),
+            });
+            let fact = FactSaid {
+                field: field.to_string(),
+                source: source.to_string(),
+                value: None,
+                observed: record.reported.get(source).copied(),
+                problem,
+                purpose: view.state.purpose(source, &format!("person.{field}")).map(ToString::to_string),
+                redacted: false,
+            };
+            sight.of_person(fact, value.cloned())
         })
     });
     let identity = &view.state.identity;

@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
     ),
 )]
 pub(super) async fn in_force(State(api): State<Api>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let Some(policy) = &view.state.policy else {
         return Err(
@@ -61,7 +61,7 @@ pub(super) async fn files(api: &Api, content: &str) -> Result<PolicyFiles, Probl
     responses((status = 200, description = "All policies.", body = refit_api::PolicyPage)),
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     Ok(answer::json(StatusCode::OK, &Page::whole(api.reading(policies).await?)))
 }
 

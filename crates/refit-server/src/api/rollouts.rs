@@ -40,7 +40,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(which): Query<Which>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let now = api.shell().now();
     Ok(answer::json(StatusCode::OK, &Page::whole(rollouts(&api.shell().view().state, &which, now))))
 }
@@ -143,7 +143,7 @@ pub(super) async fn timeline(
     caller: Caller,
     Query(of): Query<Of>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let mut said: Vec<MomentSaid> = Vec::new();
     if let Some(moments) = view.state.rollouts.timelines.get(&TitleId::new(&of.title)) {

@@ -25,7 +25,7 @@ const APPROVALS_MOST: u32 = 16;
     ),
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     Ok(answer::tagged(&headers, &Settings { approvals: api.shell().view().state.approvals_needed }))
 }
 

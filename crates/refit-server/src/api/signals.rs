@@ -21,7 +21,7 @@ const DEVICES_MOST: usize = 100_000;
     responses((status = 200, description = "The signals.", body = refit_api::SignalPage)),
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let said = signals(&view.state, |source, signal| api.options().troubles.of(source, signal));
     Ok(answer::json(StatusCode::OK, &Page::whole(said)))

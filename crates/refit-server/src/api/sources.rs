@@ -11,7 +11,7 @@ use refit_core::control::{Scope, SourceRead};
     responses((status = 200, description = "The sources.", body = refit_api::SourcePage)),
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let said = view.state.readings.values().map(|read| said(read)).collect();
     Ok(answer::json(StatusCode::OK, &Page::whole(said)))

@@ -125,7 +125,7 @@ impl Overseer {
 
 /// Whether a stream is one of the caller's.
 fn is_own(caller: &Caller, record: &SubscriptionRecord) -> bool {
-    record.owner == caller.actor.owner && (!record.personal || caller.actor.may(Scope::ReadPersonal))
+    record.owner == caller.actor.owner && (!record.personal || caller.actor.may(Scope::ReadPeople))
 }
 
 /// Which stream is meant.

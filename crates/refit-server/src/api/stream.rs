@@ -6,6 +6,7 @@ use super::{
     events::{ALIVE_EVERY, CHUNK},
     extract::{Caller, Query},
     problem::{Code, Problem},
+    redact::Sight,
     waiting::{self, Waiting},
 };
 use crate::stream::{Part, StreamError, Wanted};
@@ -48,7 +49,8 @@ pub(super) struct Stream {
 /// Lists business events as CloudEvents 1.0, oldest first; or with `Accept: text/event-stream`, streams them as they come.
 ///
 /// A stream begins after the header `Last-Event-ID`, or after `after`, or at the log's end. It ends when the token does. Events about people
-/// need the scope `read_personal`, and are left out without it.
+/// need the scope `read_people`, those about exposures and advisories `read_exposures`: they are left out without it. What other events say of exposures
+/// is left out too, and named under `redacted`.
 #[utoipa::path(
     get, path = "/api/v1/stream", tag = "events",
     params(
@@ -66,13 +68,13 @@ pub(super) async fn list(
     Query(query): Query<Stream>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let limit = waiting::limit(query.limit)?;
     let mut waiting = Waiting::new(&api, query.wait)?;
     let filter = Filter::read(query.filter.as_deref().unwrap_or_default())
         .map_err(|error| Problem::field("filter", error.to_string()))?;
     let after = query.after.as_deref().map(|text| position("after", text)).transpose()?;
-    let wanted = Wanted { filter, personal: caller.actor.may(Scope::ReadPersonal) };
+    let wanted = Sight::of(&caller).wanted(filter);
     if waiting::wants_stream(&headers) {
         let last = headers.get("last-event-id").map(|given| given.to_str().unwrap_or("?").trim());
         let last = last.map(|text| position("Last-Event-ID", text)).transpose()?;

@@ -11,6 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use refit_api::{NewToken, Page, Token, TokenMade, Written};
 use refit_core::control::{Input, Scope, TokenId, TokenRecord};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// Lists tokens, also expired ones. Secrets are not kept.
 #[utoipa::path(
@@ -43,6 +44,8 @@ pub(super) async fn create(
         bearer: body.bearer,
         scopes: body.scopes,
         expires: body.expires,
+        roles: BTreeSet::new(),
+        requests_per_minute: body.requests_per_minute,
     };
     let made = token(&id, &record);
     let input = Input::CreateToken { token: id, record };
@@ -68,7 +71,7 @@ pub(super) async fn revoke(
     api.post(&caller, None, StatusCode::OK, input, |told| Written { changed: true, ..super::written(told) }).await
 }
 
-fn token(id: &TokenId, record: &TokenRecord) -> Token {
+pub(super) fn token(id: &TokenId, record: &TokenRecord) -> Token {
     Token {
         id: id.to_string(),
         name: record.name.to_string(),
@@ -76,11 +79,13 @@ fn token(id: &TokenId, record: &TokenRecord) -> Token {
         bearer: record.bearer,
         scopes: record.scopes.clone(),
         expires: record.expires,
+        roles: record.roles.clone(),
+        requests_per_minute: record.requests_per_minute,
     }
 }
 
 /// A new secret: 32 random bytes.
-fn secret() -> Result<String, Problem> {
+pub(super) fn secret() -> Result<String, Problem> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Problem::new(Code::Unavailable, format!("the system gives no random numbers: {error}")))?;

@@ -25,7 +25,7 @@ use refit_wire::{Envelope, Mandate, Root, envelope::Document};
     ),
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let agents = api.agents();
     let view = api.shell().view();
     let trust = &view.state.agents;
@@ -82,7 +82,7 @@ pub(super) async fn root(
     caller: Caller,
     Path(version): Path<String>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let found = version.parse::<u64>().ok().and_then(|version| view.state.agents.roots.get(&version).cloned());
     let found = found.ok_or_else(|| Problem::missing("root", &version))?;
@@ -112,7 +112,7 @@ pub(super) async fn publish_mandate(
     responses((status = 200, description = "The mandate in its envelope.", body = MandateEnvelope)),
 )]
 pub(super) async fn mandate(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let found = view.state.agents.mandate().map(|(_, mandate)| mandate.clone());
     let found = found.ok_or_else(|| Problem::missing("mandate", "current"))?;

@@ -42,12 +42,22 @@ pub(super) async fn send(
     let Attempt { positions, number } = attempt;
     let (positions, unwanted, (id, status, ended)) = match read(inner, &positions).await {
         Ok(found) => {
-            let (events, unwanted): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, event)| wanted.passes(event));
+            let (mut events, mut unwanted) = (Vec::new(), Vec::new());
+            for (position, event) in found {
+                let id = event.id.clone();
+                match wanted.take(event) {
+                    Some(event) => events.push((position, event)),
+                    None => unwanted.push((position, id)),
+                }
+            }
+            let left_out = unwanted.iter().map(|(position, _)| *position).collect();
             let said = match events.is_empty() {
-                true => (id_of(&unwanted), None, Ended::Unwanted),
+                true => {
+                    (message_id(&unwanted.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>()), None, Ended::Unwanted)
+                }
                 false => request(inner, &subscription, &events, record).await,
             };
-            (places(&events), places(&unwanted), said)
+            (places(&events), left_out, said)
         }
         Err(why) => (positions, Vec::new(), (String::new(), None, Ended::Failed { why, wait: None })),
     };

@@ -66,6 +66,7 @@ async fn what_is_declared_is_the_same_after_a_restart_and_needs_no_new_sync() {
                 name: "mdm".into(),
                 owner: Some("endpoint".into()),
                 bearer: Bearer::Program,
+                requests_per_minute: None,
                 scopes: [Scope::DeclarativeManagement].into(),
                 expires: jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(24)).unwrap(),
             };

@@ -136,6 +136,7 @@ async fn machines_that_speak_fleet_lock_restart_one_after_the_other_and_among_de
         name: "nodes".into(),
         owner: Some("ops".into()),
         bearer: Bearer::Program,
+        requests_per_minute: None,
         scopes: [Scope::FleetLock].into(),
         expires: jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(24)).unwrap(),
     };

@@ -76,6 +76,7 @@ async fn everything_that_the_command_line_needs() {
             name: "ci".into(),
             owner: None,
             bearer: Bearer::Program,
+            requests_per_minute: None,
             scopes: [Scope::Read].into(),
             expires: now.checked_add(Duration::from_secs(3600)).unwrap(),
         };

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails is meant to panic")]
 
+mod audit;
+mod authorization;
 mod client;
 mod conditional;
 mod declarative;
@@ -26,6 +28,7 @@ mod scim;
 mod scim_groups;
 mod scim_samples;
 mod server;
+mod sign_in;
 mod sources;
 mod ssf;
 mod stream;

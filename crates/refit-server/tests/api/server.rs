@@ -147,6 +147,8 @@ impl Server {
             bearer,
             scopes: scopes.iter().copied().collect(),
             expires: self.now().checked_add(SignedDuration::from_hours(24)).unwrap(),
+            roles: std::collections::BTreeSet::new(),
+            requests_per_minute: None,
         };
         let input = Input::CreateToken { token: TokenId::new(id), record };
         self.shell.tell(&Actor::server(), input, None).await.unwrap();

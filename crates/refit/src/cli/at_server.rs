@@ -110,12 +110,16 @@ pub enum TokensCommand {
         #[arg(long)]
         person: bool,
         /// What it permits, with commas: read, facts, catalogue, plan, approve, apply, rollouts, fleet_lock, posture,
-        /// declarative_management, hooks, shared_signals, brake, admin.
+        /// declarative_management, hooks, shared_signals, brake, admin; or less than read: read_fleet, read_exposures. What is personal
+        /// is read_personal, or less: read_people, read_sensitive; who has read it is audit.
         #[arg(long = "scope", value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// How many days it lasts.
         #[arg(long, default_value_t = 90)]
         days: u16,
+        /// How many requests it may make in a minute [default: as many as any].
+        #[arg(long = "per-minute", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        per_minute: Option<u32>,
     },
     /// Revoke one.
     Revoke {

@@ -1,6 +1,6 @@
 //! The options of `refit up` and `refit serve`.
 
-use super::address;
+use super::{SignInArgs, address};
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -37,6 +37,8 @@ pub struct ServeArgs {
     /// The address at which devices reach this server, such as `https://refit.example:7443` [default: the one that it listens on].
     #[arg(long, value_name = "URL")]
     pub public: Option<String>,
+    #[command(flatten)]
+    pub sign_in: SignInArgs,
     #[command(flatten)]
     pub connections: ConnectionArgs,
     #[command(flatten)]

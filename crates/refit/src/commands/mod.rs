@@ -31,6 +31,7 @@ mod schema;
 mod serve;
 mod settings;
 mod shadow;
+mod sign_in;
 mod source;
 mod sources;
 mod target;
@@ -75,6 +76,9 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Expedite(args) => rollouts::expedite(cli, args),
         Command::Settings(command) => settings::run(cli, command),
         Command::Tokens(command) => tokens::run(cli, command),
+        Command::Login(args) => sign_in::login(cli, args),
+        Command::Logout => sign_in::logout(cli),
+        Command::Whoami => sign_in::whoami(cli),
         Command::Quarantine(command) => quarantine::run(cli, command),
         Command::Enrolment(command) => enrolment::run(cli, command),
         Command::Key(command) => key::run(cli, command),

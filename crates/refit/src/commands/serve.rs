@@ -24,6 +24,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     let mut options = options(cli, args.listen, &args.connections)?;
     options.approvals = Some(args.approvals);
     options.public = args.public.as_deref().map(public).transpose()?;
+    options.sign_in = args.sign_in.options().map_err(Refused::usage)?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
     let sources = serving(cli, &args.connections)?;
     runtime()?.block_on(async {
@@ -51,6 +52,7 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
         connections: read_connections(connections)?,
         webhook_private: connections.webhook_private.clone(),
         apple_versions: apple_versions(connections)?,
+        sign_in: None,
         data: data_folder(cli.data.as_deref())?,
         listen,
         public: None,

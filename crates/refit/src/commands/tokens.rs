@@ -23,7 +23,7 @@ pub fn run(cli: &Cli, command: &TokensCommand) -> Result<Exit> {
                 terminal::print(&remote::tokens(&tokens))?;
             }
         }
-        TokensCommand::Create { name, owner, person, scopes, days } => {
+        TokensCommand::Create { name, owner, person, scopes, days, per_minute } => {
             let hours = i64::from(*days) * 24;
             let expires = Timestamp::now().checked_add(hours.hours()).context("that is too far ahead")?;
             let token = NewToken {
@@ -32,6 +32,7 @@ pub fn run(cli: &Cli, command: &TokensCommand) -> Result<Exit> {
                 bearer: if *person { Bearer::Person } else { Bearer::Program },
                 scopes: read_scopes(scopes)?,
                 expires,
+                requests_per_minute: *per_minute,
             };
             let made = client.create_token(&token)?;
             if cli.json {
@@ -54,10 +55,7 @@ pub fn run(cli: &Cli, command: &TokensCommand) -> Result<Exit> {
 }
 
 fn read_scopes(names: &[String]) -> Result<BTreeSet<Scope>> {
-    let known = || {
-        let names = Scope::ALL.iter().filter_map(|scope| serde_json::to_value(scope).ok());
-        names.filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>().join(", ")
-    };
+    let known = || Scope::ALL.map(Scope::name).join(", ");
     let mut scopes = BTreeSet::new();
     for name in names {
         match serde_json::from_value(serde_json::Value::String(name.clone())) {

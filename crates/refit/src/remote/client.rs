@@ -1,5 +1,6 @@
 //! Which server is asked, and with which token.
 
+use super::SignedIn;
 use crate::{Refused, cli::Cli, local::data_folder};
 use anyhow::{Context, Result};
 use refit_api::{
@@ -31,6 +32,10 @@ pub fn connect(cli: &Cli) -> Result<Client> {
         }
         None => std::env::var("REFIT_TOKEN").ok().filter(|token| !token.is_empty()),
     };
+    let token = match (token, &server) {
+        (None, Some(server)) => signed_in(cli, server)?,
+        (token, _) => token,
+    };
     let data = match data_folder(cli.data.as_deref()) {
         Ok(data) => Some(data),
         // Nothing is asked of the folder.
@@ -39,6 +44,18 @@ pub fn connect(cli: &Cli) -> Result<Client> {
     };
     let connection = Connection { server, token, ca: cli.ca.clone(), data };
     Ok(Client::find(&connection)?)
+}
+
+/// What signing in at a server gave.
+fn signed_in(cli: &Cli, server: &str) -> Result<Option<String>> {
+    let Ok(data) = data_folder(cli.data.as_deref()) else { return Ok(None) };
+    let signed_in = SignedIn::read(&data)?;
+    match signed_in.token(server) {
+        Some((_, expires)) if expires <= jiff::Timestamp::now() => Err(Refused::usage(format!(
+            "the sign-in at {server} ended at {expires:.0}: `refit login --server={server}` signs in again"
+        ))),
+        kept => Ok(kept.map(|(token, _)| token.to_owned())),
+    }
 }
 
 /// The device that is named by its id, or by one that was merged into it, or by its name where only one has it.

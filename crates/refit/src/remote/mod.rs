@@ -7,6 +7,7 @@ pub mod inputs;
 mod lists;
 mod names;
 mod rollouts;
+mod signed_in;
 
 pub use client::{connect, device, is_meant, no_title};
 pub use fleet_plan::{devices_in, devices_of, fleet_changes, fleet_plan, preview};
@@ -14,6 +15,7 @@ pub use groups::groups;
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};
 pub use names::Names;
 pub use rollouts::{rollouts, signals, stopped, timeline};
+pub use signed_in::SignedIn;
 
 /// A value's name as the API writes it, with blanks: `restart pending`.
 pub fn word(value: &impl serde::Serialize) -> String {

@@ -16,6 +16,7 @@ mod package;
 mod rotation;
 mod running;
 mod scim;
+mod sign_in;
 mod signing;
 mod sources;
 mod withheld;

@@ -41,6 +41,7 @@ fn a_public_scim_client_finds_what_the_standard_says() {
         name: "okta".into(),
         owner: None,
         bearer: Bearer::Program,
+        requests_per_minute: None,
         scopes: BTreeSet::from([Scope::Facts, Scope::ReadPersonal]),
         expires: jiff::Timestamp::now() + Duration::from_secs(86_400),
     };

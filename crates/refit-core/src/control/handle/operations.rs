@@ -81,6 +81,11 @@ pub(super) fn create_token(
     if record.expires.duration_since(now) > TOKEN_LONGEST {
         return Err(Refusal::Invalid("a token lasts 400 days at most".into()));
     }
+    if record.requests_per_minute == Some(0) {
+        return Err(Refusal::Invalid(
+            "a token that may make no request is of no use: revoke it, or leave the limit out".into(),
+        ));
+    }
     // Nobody hands on more than they have; the server's own console makes the first tokens.
     let more = record.scopes.iter().find(|scope| actor.name != "server" && !actor.may(**scope));
     if let Some(scope) = more {

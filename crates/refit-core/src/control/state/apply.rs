@@ -15,9 +15,10 @@ use crate::control::{
     entry::{ReceiptResult, SlotName},
     event::Event,
     publication::CohortKey,
+    token::TokenRecord,
 };
 use jiff::{SignedDuration, Timestamp};
-use refit_model::{DeviceId, PlanId};
+use refit_model::{DeviceId, PlanId, TokenId};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -172,6 +173,13 @@ impl State {
                 self.went_on = seq;
             }
             Event::TokenCreated(created) => {
+                // People sign in every day, and nobody revokes what is over by itself.
+                let over = |record: &TokenRecord| !record.roles.is_empty() && record.expires <= at;
+                let over: Vec<TokenId> =
+                    self.tokens.iter().filter(|(_, record)| over(record)).map(|(id, _)| id.clone()).collect();
+                for id in &over {
+                    self.tokens.remove(id);
+                }
                 self.tokens.insert(created.token.clone(), Arc::new(created.record.clone()));
             }
             Event::TokenRevoked(revoked) => {

@@ -24,7 +24,7 @@ pub(in super::super) async fn of_device(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let record = view.state.device_now(&DeviceId::new(&id)).ok_or_else(|| Problem::missing("device", &id))?.clone();
     let now = api.shell().now().max(view.state.clock);
@@ -53,7 +53,7 @@ pub(in super::super) async fn of_device(
     responses((status = 200, description = "How it stands since the server started.", body = DeclarativeManagement)),
 )]
 pub(in super::super) async fn all(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let now = api.shell().now().max(api.shell().view().state.clock);
     let there = api.clone();
     let offers = api.beside(move || there.desk().offers(now)).await?;

@@ -2,6 +2,7 @@ use super::super::{
     Api, answer,
     extract::{Caller, Path},
     problem::Problem,
+    redact::Sight,
 };
 use super::managed;
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -20,7 +21,8 @@ pub(in super::super) async fn decisions(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
+    let sight = Sight::of(&caller);
     let view = api.shell().view();
     let (state, record) = (&view.state, managed(&view.state, &id)?.clone());
     let now = api.shell().now().max(state.clock);
@@ -40,7 +42,7 @@ pub(in super::super) async fn decisions(
         said.behind = row.revision != state.revision()
             || revised > row.basis
             || row.next_change.is_some_and(|change| change <= now);
-        said.slots = row.slots.iter().map(|outcome| decision(state, &record, outcome)).collect();
+        said.slots = row.slots.iter().map(|outcome| sight.decision(decision(state, &record, outcome))).collect();
     } else if view.board.failure(&record.id).is_some() {
         // Deciding it has failed, and would again.
         said.behind = true;
@@ -49,7 +51,7 @@ pub(in super::super) async fn decisions(
         let asked = record.clone();
         let decided = api.reading(move |view| Evaluator::default().evaluate(&view.state, &terms, &asked, now)).await?;
         said.decided_at = Some(now);
-        said.slots = decided.slots.iter().map(|outcome| decision(state, &record, outcome)).collect();
+        said.slots = decided.slots.iter().map(|outcome| sight.decision(decision(state, &record, outcome))).collect();
     }
     Ok(answer::json(StatusCode::OK, &said))
 }
@@ -75,6 +77,7 @@ fn decision(state: &World, record: &DeviceRecord, outcome: &Arc<SlotOutcome>) ->
         exposures: exposures.map(|(id, kev)| ExposureOf { advisory: id.to_string(), kev: *kev }).collect(),
         exceptions: outcome.exceptions.iter().map(ToString::to_string).collect(),
         decided: outcome.key.clone(),
+        redacted: Vec::new(),
     }
 }
 

@@ -1,14 +1,16 @@
 use super::super::{
     Api, answer,
+    audit::Shown,
     extract::{Caller, Path, Query, Time},
     problem::{Code, Problem},
+    redact::Sight,
 };
 use super::{decisions::said, managed};
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use refit_api::{Explanation, HeldSlot};
 use refit_core::{
-    control::{DeviceRecord, Evaluator, Scope, SlotName, State as World, Terms},
+    control::{DeviceRecord, Evaluator, PersonId, Scope, SlotName, State as World, Terms},
     decide::{self, Decision, Hold, View},
     facts::{Root, Value},
 };
@@ -48,13 +50,15 @@ pub(in super::super) async fn explanation(
     Path(id): Path<String>,
     Query(query): Query<Explain>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
+    caller.needs(Scope::ReadExposures)?;
     let title = TitleId::new(&query.title);
-    let personal = caller.actor.may(Scope::ReadPersonal);
+    let sight = Sight::of(&caller);
     let view = api.shell().view();
     let now = api.shell().now().max(view.state.clock);
     let Some(Time(at)) = query.at else {
-        let said = api.beside(move || explain(&view.state, &id, &title, now, personal)).await??;
+        let (said, shown) = api.beside(move || explain(&view.state, &id, &title, now, sight)).await??;
+        api.note(&caller, OPERATION, shown).await?;
         return Ok(answer::json(StatusCode::OK, &said));
     };
     if at > now {
@@ -64,11 +68,20 @@ pub(in super::super) async fn explanation(
     // Reading a part of the log takes a while, and a thread that may wait.
     let (shell, runtime, device) = (api.shell().clone(), tokio::runtime::Handle::current(), DeviceId::new(&id));
     let state = api.beside(move || runtime.block_on(shell.view_of_at(&device, at))).await??.state;
-    let said = api.beside(move || explain(&state, &id, &title, at, personal)).await??;
+    let (said, shown) = api.beside(move || explain(&state, &id, &title, at, sight)).await??;
+    api.note(&caller, OPERATION, shown).await?;
     Ok(answer::json(StatusCode::OK, &said))
 }
 
-fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bool) -> Result<Explanation, Problem> {
+const OPERATION: &str = "GET /api/v1/devices/{id}/explanation";
+
+fn explain(
+    state: &World,
+    id: &str,
+    title: &TitleId,
+    at: Timestamp,
+    sight: Sight,
+) -> Result<(Explanation, Shown), Problem> {
     let record = managed(state, id)?;
     let terms = Terms::in_force(state).ok_or_else(|| {
         Problem::new(Code::Conflict, format!("no policy was in force at {at:.0}: nothing is decided"))
@@ -86,10 +99,17 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         let slot = SlotName::from(&decision.slot);
         held_by.extend(state.add_holds(record, decision).into_iter().map(|held| said(&slot, held)));
     }
-    if !personal {
-        let used = decisions.iter_mut().flat_map(|decision| &mut decision.derivation.facts);
-        for fact in used.filter(|fact| fact.field.root == Root::Person && fact.value.is_some()) {
-            fact.value = Some(Value::Text("(personal)".into()));
+    let mut shown = Shown::default();
+    let used = decisions.iter_mut().flat_map(|decision| &mut decision.derivation.facts);
+    for fact in used.filter(|fact| fact.field.root == Root::Person && fact.value.is_some()) {
+        let field = fact.field.name.as_str();
+        // What is put together from several sources is as sensitive as any of them.
+        let purpose = record.person.as_ref().and_then(|person| purpose(state, person, field));
+        let purpose = purpose.as_deref();
+        match (&record.person, sight.shows(field, purpose)) {
+            (Some(person), true) => shown.add(person.as_str(), field, Sight::is_sensitive(field, purpose)),
+            (None, true) => {}
+            (_, false) => fact.value = Some(Value::Text("(personal)".into())),
         }
     }
     let name = zone.iana_name().unwrap_or("UTC").to_owned();
@@ -104,7 +124,7 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
     let carried =
         terms.repository.carried_in_words(title, |package| record.installs.keys().any(|slot| slot.title == *package));
     let carried = carried.map(|said| format!("\n{said}\n")).unwrap_or_default();
-    Ok(Explanation {
+    let said = Explanation {
         device: record.id.to_string(),
         title: title.to_string(),
         at,
@@ -113,7 +133,16 @@ fn explain(state: &World, id: &str, title: &TitleId, at: Timestamp, personal: bo
         text: quarantined(record) + &held(&held_by) + &text.join("\n") + &carried,
         held_by,
         decisions: decisions.iter().map(json).collect::<Result<_, _>>()?,
-    })
+    };
+    Ok((said, shown))
+}
+
+/// What a field of a person is kept for, where any source says that it is for something.
+fn purpose(state: &World, person: &PersonId, field: &str) -> Option<String> {
+    let record = state.people.get(state.identity.person(person))?;
+    let said = record.facts.get(field)?;
+    let purposes = said.keys().filter_map(|source| state.purpose(source, &format!("person.{field}")));
+    purposes.map(ToString::to_string).next()
 }
 
 /// A decision in words; what is not in order is told by the version and the state that it really has.

@@ -67,6 +67,7 @@ pub(super) fn facts(record: &DeviceRecord, state: &control::State) -> Vec<FactSa
             observed: record.reported.get(source).copied(),
             problem: field.parse().ok().and_then(|field| unread(fields, &field, value)).map(|why| why.to_string()),
             purpose: state.purpose(source, field).map(ToString::to_string),
+            redacted: false,
         })
     });
     facts.collect()

@@ -61,7 +61,7 @@ pub(in super::super) async fn get(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let id = PlanId::new(id);
     let plan = view.state.plans.get(&id).ok_or_else(|| Problem::missing("plan", id.as_str()))?;

@@ -1,7 +1,7 @@
 //! What clients want to read, and what they have read already: the same for all kinds of resources.
 
 use super::{
-    super::body,
+    super::{audit::Shown, body},
     answer,
     error::Refused,
     filter,
@@ -181,6 +181,27 @@ fn plain(name: &str) -> &str {
         if before.eq_ignore_ascii_case(schema) { rest.strip_prefix(':') } else { None }
     };
     within(USER).or_else(|| within(GROUP)).unwrap_or(name)
+}
+
+/// The people among resources, with the attributes that are shown of them. Groups are called by their ids, and have their members.
+pub(super) fn shown<'r>(resources: impl IntoIterator<Item = &'r Map<String, Value>>) -> Shown {
+    let mut shown = Shown::default();
+    for resource in resources {
+        let ids = resource.get("id").and_then(Value::as_str).into_iter();
+        let is_user = resource
+            .get("schemas")
+            .and_then(Value::as_array)
+            .is_some_and(|schemas| schemas.iter().any(|one| one == USER));
+        let members = resource.get("members").and_then(Value::as_array).into_iter().flatten();
+        let members = members.filter_map(|member| member.get("value").and_then(Value::as_str));
+        let people: Vec<&str> = if is_user { ids.collect() } else { members.collect() };
+        let fields = resource.keys().filter(|name| !["id", "schemas", "meta"].contains(&name.as_str()));
+        let fields: Vec<&String> = fields.filter(|name| is_user || *name == "members").collect();
+        for person in people {
+            fields.iter().for_each(|field| shown.add(person, field, false));
+        }
+    }
+    shown
 }
 
 /// One resource, or that the client has it.

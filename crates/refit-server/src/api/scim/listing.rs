@@ -13,6 +13,7 @@ use axum::{
     response::Response,
 };
 use refit_model::PersonId;
+use serde_json::Value;
 use smol_str::SmolStr;
 
 /// A kind of resources.
@@ -65,6 +66,7 @@ async fn searched(api: &Api, asking: Asking, request: Request, kinds: &'static [
 async fn listed(api: &Api, asking: Asking, wanted: Wanted, kinds: &'static [Kind]) -> Result<Response, Refused> {
     let filter = wanted.filter()?;
     let within = api.clone();
+    let caller = asking.caller.clone();
     let body = api.reading(move |view| {
         let mut among = Vec::new();
         for kind in kinds {
@@ -82,5 +84,8 @@ async fn listed(api: &Api, asking: Asking, wanted: Wanted, kinds: &'static [Kind
             Which::Group(id) => groups::whole(&within, view, &asking, &id, wanted.members()),
         })
     });
-    Ok(answer(StatusCode::OK, &body.await?))
+    let body = body.await?;
+    let resources = body["Resources"].as_array().into_iter().flatten().filter_map(Value::as_object);
+    api.note(&caller, "GET /scim/{source}/v2", asked::shown(resources)).await?;
+    Ok(answer(StatusCode::OK, &body))
 }

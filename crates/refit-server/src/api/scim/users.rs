@@ -44,7 +44,9 @@ pub(super) async fn get(State(api): State<Api>, asking: Asking, request: Request
     let wanted = Wanted::of(&request).unwrap_or_default();
     let view = api.shell().view();
     let found = found(&view, &asking)?;
-    Ok(asked::got(request.headers(), whole(&asking, &found), &wanted))
+    let whole_one = whole(&asking, &found);
+    api.note(&asking.caller, "GET /scim/{source}/v2/Users/{id}", asked::shown([&whole_one])).await?;
+    Ok(asked::got(request.headers(), whole_one, &wanted))
 }
 
 /// A person of whom the provider has not spoken before.

@@ -35,7 +35,7 @@ pub(super) async fn meant(api: &Api, caller: &Caller, subject: &Value) -> Result
         }
         Some("email") => {
             // Whether an address is somebody's is personal.
-            caller.needs(Scope::ReadPersonal)?;
+            caller.needs(Scope::ReadPeople)?;
             let address = text("email").ok_or_else(|| wrong("this subject has an `email`"))?.to_owned();
             let (there, view) = (api.clone(), api.shell().view());
             let look = move || there.inner.directory.called(&view.state, &address);
