@@ -339,9 +339,9 @@ pub struct ExceptionData {
     /// The titles that it is for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub titles: Vec<String>,
-    /// Its last day.
+    /// Its last day: `2026-12-31`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
+    pub last_day: Option<String>,
     /// The rule under which it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,

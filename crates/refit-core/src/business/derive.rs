@@ -294,7 +294,7 @@ impl Found<'_> {
             Event::ExceptionRequested(asked) => {
                 let data = ExceptionData {
                     titles: asked.terms.software.clone(),
-                    until: Some(asked.terms.until.to_string()),
+                    last_day: Some(asked.terms.until.to_string()),
                     rule: Some(asked.rule.to_string()),
                     ..exception(&asked.exception)
                 };
@@ -305,7 +305,7 @@ impl Found<'_> {
                 self.push(Kind::ExceptionGranted, Some(data.exception.clone()), Data::Exception(data));
             }
             Event::ExceptionExpiring(expiring) => {
-                let data = ExceptionData { until: Some(expiring.until.to_string()), ..exception(&expiring.exception) };
+                let data = ExceptionData { last_day: Some(expiring.until.to_string()), ..exception(&expiring.exception) };
                 self.push(Kind::ExceptionExpiring, Some(data.exception.clone()), Data::Exception(data));
             }
             Event::ExceptionRefused(refused) => self.exception(Kind::ExceptionRefused, &refused.exception),
@@ -468,7 +468,7 @@ impl Found<'_> {
 
 /// What there is to say of an exception at the least.
 fn exception(name: &str) -> ExceptionData {
-    ExceptionData { exception: name.to_owned(), titles: Vec::new(), until: None, rule: None, kev: None }
+    ExceptionData { exception: name.to_owned(), titles: Vec::new(), last_day: None, rule: None, kev: None }
 }
 
 /// The one device of a list; `None` where there are more.

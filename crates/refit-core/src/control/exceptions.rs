@@ -36,7 +36,7 @@ use std::{
 };
 
 /// All exceptions that were asked for.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExceptionBook {
     by_name: OrdMap<SmolStr, Arc<AskedException>>,
     /// The last event by which what acts has changed.

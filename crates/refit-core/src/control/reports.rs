@@ -20,7 +20,7 @@ use smol_str::{SmolStr, format_smolstr};
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 /// All reports.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reports {
     by_id: OrdMap<SmolStr, Arc<ReportRecord>>,
     of_devices: OrdMap<DeviceId, Arc<Vec<SmolStr>>>,
