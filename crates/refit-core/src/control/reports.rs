@@ -244,16 +244,17 @@ impl Reports {
     }
 
     pub(super) fn add(&mut self, id: SmolStr, record: ReportRecord) {
-        let ids = Arc::make_mut(self.of_devices.entry(record.device.clone()).or_default());
+        let device = record.device.clone();
+        self.by_id.insert(id.clone(), Arc::new(record));
+        let ids = Arc::make_mut(self.of_devices.entry(device).or_default());
         if !ids.contains(&id) {
-            ids.push(id.clone());
+            ids.push(id);
         }
         if ids.len() > OF_DEVICE_MOST {
             let is_closed = |id: &SmolStr| self.by_id.get(id).is_none_or(|known| known.closed.is_some());
             let forgotten = ids.remove(ids.iter().position(is_closed).unwrap_or(0));
             self.by_id.remove(&forgotten);
         }
-        self.by_id.insert(id, Arc::new(record));
     }
 
     pub(super) fn apply(&mut self, at: Timestamp, event: &Event) {
