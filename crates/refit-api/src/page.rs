@@ -37,6 +37,8 @@ pub type ExposurePage = Page<crate::Exposure>;
 pub type PolicyPage = Page<crate::PolicySummary>;
 /// Exceptions.
 pub type ExceptionPage = Page<crate::ExceptionSaid>;
+/// Reports.
+pub type ReportPage = Page<crate::ReportSaid>;
 /// Plans.
 pub type PlanPage = Page<crate::PlanSummary>;
 /// What has happened to releases.

@@ -1,4 +1,4 @@
-//! The policy in force, its policies and exceptions.
+//! The policy in force, and its policies.
 
 use jiff::Timestamp;
 use refit_core::{decide::Compliance, policy::document::policy::Mode};
@@ -38,17 +38,4 @@ pub struct PolicySummary {
     pub since: Option<Timestamp>,
     /// Slots that it decides, by how they stand.
     pub compliance: BTreeMap<Compliance, u64>,
-}
-
-/// An exception of the policy in force.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ExceptionSaid {
-    /// Its name.
-    pub exception: String,
-    /// Who asked for it, and why.
-    pub why: Option<String>,
-    /// The last day, in each device's zone.
-    pub until: String,
-    /// Slots for which it acts now.
-    pub acts_on: u64,
 }

@@ -53,11 +53,8 @@ impl<T: JsonSchema> ToSchema for Page<T> {
 }
 
 wire! {
-    Applied, AskPosture, Assignment, AuditPage, Brake, DeclarativeManagement, Device, DeviceDecisions, DeviceDeclarations, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, Explanation,
-    GateAnswered, GiveBack, Health, KeySet, MandateEnvelope, NewAdvisories, NewEnrolment, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewSignal, NewSubscription, NewToken,
-    Observed, OpenRing, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, PostureSaid, Problem, ReleaseAndWhy, Replay, Replayed, RootEnvelope, Settings, SignInBegun, SignInProof, StreamPage, Subscription, SubscriptionMade, Token, TokenMade, Trust,
-    WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;
-    AdvisorySaid, BudgetSaid, DeadLetter, DeliverySaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, RolloutSaid, SignalSaid, SourceSaid, Subscription, TargetSaid,
+    Applied, AskPosture, Assignment, AuditPage, Brake, CloseReport, DeclarativeManagement, Device, DeviceDecisions, DeviceDeclarations, DeviceDirectives, DeviceSummary, Enrol, EnrolmentMade, Event, EventPage, ExceptionChanged, ExceptionSaid, Explanation, GateAnswered, GiveBack, Health, KeySet, MandateEnvelope, NewAdvisories, NewEnrolment, NewException, NewObservation, NewPersonObservation, NewPlan, NewReceipt, NewReleases, NewReport, NewSignal, NewSubscription, NewToken, Observed, OpenRing, Patch, Person, Plan, PlanChanged, PlanPreview, PolicyInForce, PostureSaid, Problem, ReleaseAndWhy, Replay, Replayed, ReportIsClosed, ReportSaid, RootEnvelope, Settings, SignInBegun, SignInProof, StreamPage, Subscription, SubscriptionMade, Token, TokenMade, Trust, WebhookAddress, WebhookAnswer, WebhookQuestion, Why, Written;
+    AdvisorySaid, BudgetSaid, DeadLetter, DeliverySaid, DeviceSummary, Enrolment, Event, ExceptionSaid, Exposure, GroupSaid, MomentSaid, Person, PlanSummary, PolicySummary, ReleaseSaid, ReportSaid, RolloutSaid, SignalSaid, SourceSaid, Subscription, TargetSaid,
     TitleSummary, Token, Webhook,
 }
 

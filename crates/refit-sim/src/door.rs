@@ -404,6 +404,7 @@ impl Run {
             want,
             receipts: receipts.clone(),
             complaints,
+            answers: Vec::new(),
             next_seconds: by_lease.map_or(next_seconds, |soon| soon.min(next_seconds)),
             renew,
             recorded: report::recorded(&record, history.as_ref()),

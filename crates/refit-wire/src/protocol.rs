@@ -110,6 +110,10 @@ pub struct CheckIn {
     /// What people said of this device, until the server has confirmed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub complaints: Vec<Complaint>,
+    /// What was said ([`Complaint::id`]) and of which the person was shown by now what came of it, until the server names it no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub answered: Vec<SmolStr>,
     /// How long the device has been in use since it started to count after its last absence, in seconds.
     #[serde(default)]
     pub used_seconds: u64,
@@ -250,6 +254,9 @@ pub struct CheckInAnswer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub complaints: Vec<SmolStr>,
+    /// What came of what people said on this device, until the device says that it was shown. Agents that do not know it leave it out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<ReportAnswer>,
     /// When to check in next, in seconds from now; the device adds up to a tenth at random.
     pub next_seconds: u64,
     /// Whether the device should ask for its next certificate.
@@ -379,6 +386,31 @@ pub struct Complaint {
     pub title: Option<SmolStr>,
     /// In the person's words; at most 500 characters.
     pub text: String,
+}
+
+/// What came of what a person said of the device. It has no words: those are the agent's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportAnswer {
+    /// The complaint, by the name that the device drew: it shows answers to its own alone.
+    #[schemars(with = "String")]
+    pub complaint: SmolStr,
+    /// What came of it.
+    pub outcome: ReportOutcome,
+}
+
+/// What comes of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportOutcome {
+    /// An update was to blame, and is stopped.
+    Block,
+    /// It is mended.
+    Fix,
+    /// No update was the cause.
+    NotUs,
+    /// Something that this program does not know yet.
+    #[serde(other)]
+    Other,
 }
 
 /// Why a call was refused (RFC 9457, with a stable code).

@@ -2,6 +2,7 @@
 
 mod at_server;
 mod compile;
+mod feedback;
 mod fleet;
 mod groups;
 mod import;
@@ -17,6 +18,7 @@ mod world;
 
 pub use at_server::*;
 pub use compile::*;
+pub use feedback::*;
 pub use fleet::*;
 pub use groups::*;
 pub use import::*;
@@ -130,6 +132,10 @@ pub enum Command {
     Rollouts(RolloutsArgs),
     /// Show disruption groups and who is away, or give a lease back by hand.
     Groups(GroupsArgs),
+    /// List what people say is broken, with what may be the cause; answer it.
+    Reports(ReportsArgs),
+    /// List exceptions; ask for one, agree to one, write one back into the policy repository.
+    Exceptions(ExceptionsArgs),
     /// Halt a release, or stop everything that a server does to devices.
     Halt(HaltArgs),
     /// Let it go on.
@@ -219,7 +225,7 @@ impl Command {
         match self {
             Command::Plan(_) | Command::Apply(_) | Command::Explain(_) | Command::Exposures(_) => true,
             Command::Devices(_) | Command::Plans(_) | Command::Events(_) => true,
-            Command::Groups(_) => true,
+            Command::Groups(_) | Command::Reports(_) | Command::Exceptions(_) => true,
             Command::Rollouts(_) | Command::Halt(_) | Command::Resume(_) => true,
             Command::Gate(_) | Command::Expedite(_) => true,
             Command::Quarantine(_) => true,

@@ -6,7 +6,7 @@ use refit_model::{AdvisoryId, TitleId};
 use refit_wire::{
     Digest, Envelope,
     mandate::check::Step,
-    protocol::CheckIn,
+    protocol::{CheckIn, ReportOutcome},
     state::{Package, PackageName},
 };
 use smol_str::SmolStr;
@@ -147,6 +147,15 @@ pub enum Telling {
         /// By when it has to be replaced.
         by: Option<Timestamp>,
     },
+    /// What a person said here was answered.
+    Answer {
+        /// What was broken, in the person's own words.
+        title: Option<String>,
+        /// When it was said.
+        said: Timestamp,
+        /// What came of it.
+        outcome: ReportOutcome,
+    },
     /// Nothing has been heard for so long that somebody may be withholding updates.
     Silence {
         /// Since when.
@@ -161,7 +170,9 @@ impl Telling {
             Telling::Notice { deferrals_left: 0, .. } => vec![PersonSaid::Now],
             Telling::Notice { .. } => vec![PersonSaid::Now, PersonSaid::Later],
             Telling::RestartNeeded { .. } => vec![PersonSaid::RestartNow],
-            Telling::Restarting | Telling::Unsupported { .. } | Telling::Silence { .. } => Vec::new(),
+            Telling::Restarting | Telling::Unsupported { .. } | Telling::Answer { .. } | Telling::Silence { .. } => {
+                Vec::new()
+            }
         }
     }
 }

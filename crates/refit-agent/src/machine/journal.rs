@@ -7,7 +7,7 @@ use refit_wire::{
     Digest, Envelope, Root,
     lease::Brake,
     mandate::check::Floors,
-    protocol::{History, HistoryHead, Receipt},
+    protocol::{History, HistoryHead, Receipt, ReportOutcome},
     state::{PackageName, Terms},
 };
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,9 @@ pub struct Journal {
     pub receipts: Vec<Receipt>,
     /// Complaints that the server has not confirmed.
     pub complaints: Vec<refit_wire::protocol::Complaint>,
+    /// What people said here lately, to know what is answered to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<SaidHere>,
     /// What was refused or could not be done.
     pub problems: Vec<KnownProblem>,
     /// Messages that have been shown, by directive.
@@ -228,6 +231,24 @@ pub struct Usage {
     pub seconds: u64,
 }
 
+/// What a person said, and how far the answer to it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaidHere {
+    /// The name of the complaint.
+    pub id: SmolStr,
+    /// When it was said.
+    pub at: Timestamp,
+    /// What was broken, where the person named it.
+    pub title: Option<SmolStr>,
+    /// What came of it, by the server.
+    #[serde(default)]
+    pub outcome: Option<ReportOutcome>,
+    /// Whether a person was shown that.
+    #[serde(default)]
+    pub shown: bool,
+}
+
 /// Something that was refused or could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -279,6 +300,7 @@ impl Journal {
             usage: Usage::default(),
             receipts: Vec::new(),
             complaints: Vec::new(),
+            said: Vec::new(),
             problems: Vec::new(),
             shown: BTreeSet::new(),
         }

@@ -37,7 +37,8 @@ pub use input::{
 };
 pub use job::Job;
 pub use journal::{
-    Blocked, CheckIns, FORM, FirstSeen, Held, HoldSeen, Journal, KnownProblem, PendingRestart, Progress, Usage,
+    Blocked, CheckIns, FORM, FirstSeen, Held, HoldSeen, Journal, KnownProblem, PendingRestart, Progress, SaidHere,
+    Usage,
 };
 pub use report::Complaint;
 pub use status::Status;
@@ -246,6 +247,7 @@ impl Machine {
         self.note_silence(now);
         self.begin_exchange(now);
         self.begin_session(now);
+        self.show_answers();
         self.consider_restart(now);
         self.wake(now);
         self.finish_step()

@@ -1,7 +1,7 @@
 //! What the server is told, and what people are.
 
 use super::{
-    Clock, Effect, KnownProblem, Machine, PersonSaid, Reading, Severity, Telling, after, before,
+    Clock, Effect, KnownProblem, Machine, PersonSaid, Reading, SaidHere, Severity, Telling, after, before,
     first_seen::{compare, name, version_of},
     session::raise_floor,
     timing::Stand,
@@ -10,7 +10,9 @@ use refit_model::{TitleId, entry::Plain};
 use refit_wire::{
     Digest,
     mandate::Verb,
-    protocol::{CheckIn, CheckInAnswer, Holds, Inventory, Problem, Report, Standing, Universe, WaitsFor, Want},
+    protocol::{
+        CheckIn, CheckInAnswer, Holds, Inventory, Problem, Report, ReportOutcome, Standing, Universe, WaitsFor, Want,
+    },
     state::{Action, Message, PackageName, System},
 };
 use smol_str::{SmolStr, format_smolstr};
@@ -46,6 +48,8 @@ fn offered(universe: &Universe) -> Digest {
 const RECEIPTS_MOST: usize = 100;
 const COMPLAINTS_MOST: usize = 50;
 const PROBLEMS_MOST: usize = 100;
+/// How much of what people said here is remembered, to know what is answered to it.
+const SAID_MOST: usize = 32;
 /// How long a problem is remembered that is not noticed again, in seconds.
 const PROBLEM_SECONDS: u64 = 86_400;
 /// How often silence is spoken of, in seconds.
@@ -102,6 +106,7 @@ impl Machine {
             standing,
             problems: told.collect(),
             complaints: self.journal.complaints.iter().take(COMPLAINTS_MOST).cloned().collect(),
+            answered: self.journal.said.iter().filter(|said| said.shown).map(|said| said.id.clone()).collect(),
             used_seconds: self.journal.usage.seconds,
         };
         Some((check_in, sent))
@@ -141,6 +146,7 @@ impl Machine {
         self.journal.history.answered(answer.recorded);
         self.journal.receipts.retain(|receipt| !answer.receipts.contains(&receipt.id));
         self.journal.complaints.retain(|complaint| !answer.complaints.contains(&complaint.id));
+        self.note_answers(answer);
         for known in &mut self.journal.problems {
             known.told |= sent.problems.iter().any(|(code, what)| *code == known.code && *what == known.what);
         }
@@ -323,6 +329,11 @@ impl Machine {
             PersonSaid::Complains(Complaint { title, text }) => {
                 let id = self.draw_name();
                 if self.journal.complaints.len() < COMPLAINTS_MOST {
+                    let surplus = (self.journal.said.len() + 1).saturating_sub(SAID_MOST);
+                    self.journal.said.drain(..surplus);
+                    let said =
+                        SaidHere { id: id.clone(), at: now.wall, title: title.clone(), outcome: None, shown: false };
+                    self.journal.said.push(said);
                     let text = text.chars().take(500).collect();
                     self.journal.complaints.push(refit_wire::protocol::Complaint { id, at: now.wall, title, text });
                 }
@@ -330,6 +341,33 @@ impl Machine {
                 self.set_next_check_in(now.monotonic);
             }
         }
+    }
+
+    /// What the server answers to what people said here. Of what nobody said here it may say what it likes.
+    fn note_answers(&mut self, answer: &CheckInAnswer) {
+        let named = |said: &SaidHere| answer.answers.iter().find(|it| it.complaint == said.id);
+        // What was shown and is named no more, the server knows of.
+        self.journal.said.retain(|said| !said.shown || named(said).is_some());
+        for said in &mut self.journal.said {
+            let outcome = named(said).map(|it| it.outcome).filter(|outcome| *outcome != ReportOutcome::Other);
+            said.outcome = outcome.or(said.outcome);
+        }
+    }
+
+    /// Answers that have come, each once, where there is somebody to read them.
+    pub(super) fn show_answers(&mut self) {
+        if !self.life.as_ref().is_some_and(|life| life.presence.attended) {
+            return;
+        }
+        let mut tellings = Vec::new();
+        for said in self.journal.said.iter_mut().filter(|said| !said.shown) {
+            let Some(outcome) = said.outcome else { continue };
+            said.shown = true;
+            let title = said.title.as_ref().map(|title| super::shortened(title, 80));
+            tellings.push(Telling::Answer { title, said: said.at, outcome });
+        }
+        self.step.changed |= !tellings.is_empty();
+        tellings.into_iter().for_each(|telling| self.emit(Effect::Tell(telling)));
     }
 
     /// Says so where no fresh state has come for too long: a server that is not there can't.

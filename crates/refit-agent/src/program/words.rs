@@ -2,7 +2,7 @@
 
 use crate::machine::{NoticeItem, PersonSaid, Telling};
 use jiff::{Timestamp, tz::TimeZone};
-use refit_wire::protocol::WaitsFor;
+use refit_wire::protocol::{ReportOutcome, WaitsFor};
 
 /// The title and the text of a message.
 pub fn telling(telling: &Telling, zone: &TimeZone) -> (String, String) {
@@ -33,6 +33,17 @@ pub fn telling(telling: &Telling, zone: &TimeZone) -> (String, String) {
         Telling::Unsupported { title, by } => {
             let by = by.as_ref().map_or_else(String::new, |by| format!(" It has to be replaced by {}.", time(by)));
             (format!("{title} is no longer supported"), format!("This machine can get no supported release of it.{by}"))
+        }
+        Telling::Answer { title, said, outcome } => {
+            let about = title.as_ref().map_or_else(String::new, |title| format!(" about {title}"));
+            let came = match outcome {
+                ReportOutcome::Block => "An update was the cause. It is stopped, and given to nobody any more.",
+                ReportOutcome::Fix => "It is mended. If it still happens, report it again.",
+                ReportOutcome::NotUs | ReportOutcome::Other => {
+                    "It was looked into, and no update was the cause. Your IT department can tell you more."
+                }
+            };
+            ("Your report was answered".into(), format!("On {} you reported a problem{about}. {came}", time(said)))
         }
         Telling::Silence { since } => (
             "This machine gets no updates".into(),

@@ -92,6 +92,8 @@ pub struct Server {
     pub refusal: Option<Failure>,
     /// Whether check-ins are said to be written down.
     pub records: bool,
+    /// What is answered to what people said.
+    pub answers: Vec<refit_wire::protocol::ReportAnswer>,
     pub want: Option<Want>,
 }
 
@@ -338,6 +340,7 @@ impl Rig {
                     want: self.server.want.unwrap_or(Want::Nothing),
                     receipts: if self.server.keep_receipts { Vec::new() } else { receipts.collect() },
                     complaints: check_in.complaints.iter().map(|complaint| complaint.id.clone()).collect(),
+                    answers: self.server.answers.clone(),
                     next_seconds: 300,
                     renew: false,
                     recorded: self.server.records,

@@ -5,7 +5,7 @@ use refit_agent::machine::{Complaint, Failure, Input, PersonSaid, Telling};
 use refit_model::TitleId;
 use refit_wire::lease::Brake;
 use refit_wire::mandate::check::Step;
-use refit_wire::protocol::{Report, Want};
+use refit_wire::protocol::{Report, ReportAnswer, ReportOutcome, Want};
 use refit_wire::state::{
     Action, AfterDue, Busy, DeferTerms, Package, RelaunchTerms, Releases, RestartMode, Span, System, WindowTerms,
     Withheld,
@@ -448,6 +448,34 @@ fn a_complaint_is_sent_at_once() {
     rig.step(Input::Person(PersonSaid::Complains(complaint)));
     let sent = &rig.check_ins.last().unwrap().complaints;
     assert_eq!((sent.len(), sent[0].text.len()), (1, 500));
+}
+
+#[test]
+fn an_answer_to_what_was_said_here_is_shown_once_and_to_somebody() {
+    let mut rig = Rig::new();
+    rig.presence.attended = false;
+    rig.step(Input::Person(PersonSaid::Complains(Complaint { title: Some("curl".into()), text: "broken".into() })));
+    let complaint = rig.check_ins.last().unwrap().complaints[0].clone();
+    let answer = |complaint: &str, outcome| ReportAnswer { complaint: complaint.into(), outcome };
+    // Nobody said the one, and the other is of a newer server.
+    rig.server.answers = vec![answer("nobody's", ReportOutcome::Fix), answer(&complaint.id, ReportOutcome::Other)];
+    rig.check_in();
+    rig.server.answers = vec![answer(&complaint.id, ReportOutcome::Block)];
+    rig.check_in();
+    assert_eq!(rig.told, [], "nobody is there to read it");
+    assert!(rig.check_ins.iter().all(|check_in| check_in.answered.is_empty()));
+    rig.presence.attended = true;
+    rig.check_in();
+    let told = Telling::Answer { title: Some("curl".into()), said: complaint.at, outcome: ReportOutcome::Block };
+    assert_eq!(rig.told, std::slice::from_ref(&told));
+    rig.check_in();
+    assert_eq!(rig.check_ins.last().unwrap().answered, std::slice::from_ref(&complaint.id));
+    // Once the server names it no more, it is forgotten; and it is not shown again.
+    rig.server.answers.clear();
+    rig.check_in();
+    rig.check_in();
+    assert!(rig.check_ins.last().unwrap().answered.is_empty());
+    assert_eq!(rig.told, [told]);
 }
 
 #[test]

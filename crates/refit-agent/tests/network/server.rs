@@ -219,6 +219,7 @@ impl Answers {
                     want: Want::Nothing,
                     receipts: check_in.receipts.iter().map(|receipt| receipt.id.clone()).collect(),
                     complaints: check_in.complaints.iter().map(|complaint| complaint.id.clone()).collect(),
+                    answers: Vec::new(),
                     next_seconds: 300,
                     renew: check_in.counter == 1,
                     recorded: false,

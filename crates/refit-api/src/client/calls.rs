@@ -4,7 +4,7 @@ use super::{Client, ClientError, PLAN_PATIENCE, escaped, key};
 use crate::*;
 use jiff::Timestamp;
 use refit_core::{
-    control::PlanStatus,
+    control::{PlanStatus, ReportStatus},
     decide::{Compliance, Hold},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -286,6 +286,72 @@ impl Client {
     /// Disruption groups, with those who are away.
     pub fn groups(&self) -> Result<Vec<GroupSaid>, ClientError> {
         self.get::<Page<_>>("/api/v1/groups", &[]).map(|page| page.items)
+    }
+
+    /// What people say is broken; of one status, or all.
+    pub fn reports(&self, status: Option<ReportStatus>, title: Option<&str>) -> Result<Vec<ReportSaid>, ClientError> {
+        let query = [("status", status.as_ref().and_then(word)), ("title", title.map(str::to_owned))];
+        self.all("/api/v1/reports", &query)
+    }
+
+    /// A report, with its words where the token may read them.
+    pub fn report(&self, id: &str) -> Result<ReportSaid, ClientError> {
+        self.get(&format!("/api/v1/reports/{}", escaped(id)), &[])
+    }
+
+    /// Says that something is broken.
+    pub fn open_report(&self, report: &NewReport) -> Result<Written, ClientError> {
+        self.post("/api/v1/reports", Some(report))
+    }
+
+    /// Says that one looks at a report.
+    pub fn acknowledge_report(&self, id: &str) -> Result<Written, ClientError> {
+        self.post(&format!("/api/v1/reports/{}/acknowledge", escaped(id)), None::<&()>)
+    }
+
+    /// Answers a report.
+    pub fn close_report(&self, id: &str, close: &CloseReport) -> Result<ReportIsClosed, ClientError> {
+        self.post(&format!("/api/v1/reports/{}/close", escaped(id)), Some(close))
+    }
+
+    /// The block of what a report was closed with, as a change of the policy repository.
+    pub fn report_patch(&self, id: &str) -> Result<Patch, ClientError> {
+        self.get(&format!("/api/v1/reports/{}/patch", escaped(id)), &[])
+    }
+
+    /// Exceptions of the policy in force, and those that were asked for.
+    pub fn exceptions(&self) -> Result<Vec<ExceptionSaid>, ClientError> {
+        self.get::<Page<_>>("/api/v1/exceptions", &[]).map(|page| page.items)
+    }
+
+    /// One of them.
+    pub fn exception(&self, name: &str) -> Result<ExceptionSaid, ClientError> {
+        self.get(&format!("/api/v1/exceptions/{}", escaped(name)), &[])
+    }
+
+    /// Asks for an exception.
+    pub fn request_exception(&self, exception: &NewException) -> Result<ExceptionChanged, ClientError> {
+        self.post("/api/v1/exceptions", Some(exception))
+    }
+
+    /// Agrees to an exception.
+    pub fn approve_exception(&self, name: &str) -> Result<ExceptionChanged, ClientError> {
+        self.post(&format!("/api/v1/exceptions/{}/approve", escaped(name)), None::<&()>)
+    }
+
+    /// Refuses an exception.
+    pub fn refuse_exception(&self, name: &str, why: &str) -> Result<Written, ClientError> {
+        self.post(&format!("/api/v1/exceptions/{}/refuse", escaped(name)), Some(&Why { why: why.to_owned() }))
+    }
+
+    /// Takes an exception back.
+    pub fn withdraw_exception(&self, name: &str, why: &str) -> Result<Written, ClientError> {
+        self.post(&format!("/api/v1/exceptions/{}/withdraw", escaped(name)), Some(&Why { why: why.to_owned() }))
+    }
+
+    /// An exception as a change of the policy repository.
+    pub fn exception_patch(&self, name: &str) -> Result<Patch, ClientError> {
+        self.get(&format!("/api/v1/exceptions/{}/patch", escaped(name)), &[])
     }
 
     /// Gives a lease of a disruption group back by hand.

@@ -2,7 +2,7 @@
 //! opaque, and no field holds a personal value.
 
 use crate::{
-    control::{DriftHand, HeldBy, PersonChange, ReceiptResult, SourceTrouble},
+    control::{DriftHand, HeldBy, PersonChange, ReceiptResult, ReportOutcome, SourceTrouble},
     decide::Compliance,
     policy::document::test::GateAnswer,
 };
@@ -313,6 +313,43 @@ pub struct ComplaintData {
     pub title: Option<String>,
 }
 
+/// A report. The words are not here: they may say anything.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ReportData {
+    /// Its id.
+    pub report: String,
+    /// The device.
+    pub device: String,
+    /// What it is about, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// With what it was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<ReportOutcome>,
+    /// The release that is to be blocked, or that mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// An exception that was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ExceptionData {
+    /// Its name.
+    pub exception: String,
+    /// The titles that it is for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub titles: Vec<String>,
+    /// Its last day: `2026-12-31`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_day: Option<String>,
+    /// The rule under which it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Whether something that is known to be exploited was open when it was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kev: Option<bool>,
+}
+
 /// A token.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct AccessData {
@@ -388,6 +425,8 @@ pub enum Data {
     Reason(ReasonData),
     Update(UpdateData),
     Complaint(ComplaintData),
+    Report(ReportData),
+    Exception(ExceptionData),
     Access(AccessData),
     Signed(SignedData),
     Target(TargetData),

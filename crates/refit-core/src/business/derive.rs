@@ -6,7 +6,7 @@ use super::{data::*, kinds::Kind, standing};
 use crate::{
     control::{
         DeviceSet, DriftedObject, Event, GateAnswered, GateAsked, HeldCohort, MovesHeld, PersonChange, ReceiptReceived,
-        ReceiptResult, SourceRead, SourceTrouble, TargetObserved,
+        ReceiptResult, SourceRead, SourceTrouble, TargetObserved, report_id,
     },
     policy::document::test::GateAnswer,
 };
@@ -27,7 +27,7 @@ pub struct Derived {
 
 /// Whether an entry of this kind may mean anything; others need not be read.
 pub fn concerns(kind: &str) -> bool {
-    const NOTHING: [&str; 17] = [
+    const NOTHING: [&str; 19] = [
         "server.started",
         "settings.changed",
         "device.observed",
@@ -45,6 +45,8 @@ pub fn concerns(kind: &str) -> bool {
         "device.stands",
         "signal.read",
         "brake.reached",
+        "report.shown",
+        "exception.approved",
     ];
     !NOTHING.contains(&kind) && !kind.starts_with("lease.") && !kind.starts_with("subscription.")
 }
@@ -107,6 +109,21 @@ impl Found<'_> {
     fn access(&mut self, kind: Kind, token: &refit_model::TokenId, expires: Option<jiff::Timestamp>) {
         let token = token.to_string();
         self.push(kind, Some(token.clone()), Data::Access(AccessData { token, expires }));
+    }
+
+    fn opened(&mut self, report: &str, device: &DeviceId, title: Option<&str>) {
+        let data = ReportData {
+            report: report.to_owned(),
+            device: device.to_string(),
+            title: title.map(str::to_owned),
+            outcome: None,
+            version: None,
+        };
+        self.push(Kind::ReportOpened, Some(report.to_owned()), Data::Report(data));
+    }
+
+    fn exception(&mut self, kind: Kind, name: &str) {
+        self.push(kind, Some(name.to_owned()), Data::Exception(exception(name)));
     }
 
     fn reason(&mut self, kind: Kind, why: &str) {
@@ -251,7 +268,51 @@ impl Found<'_> {
                     title: complaint.title.as_ref().map(ToString::to_string),
                 };
                 self.push(Kind::ComplaintReceived, Some(device), Data::Complaint(data));
+                let report = report_id(&complaint.device, &complaint.complaint);
+                self.opened(&report, &complaint.device, complaint.title.as_deref());
             }
+            Event::ReportOpened(opened) => self.opened(&opened.report, &opened.device, opened.title.as_deref()),
+            Event::ReportAcknowledged(taken) => {
+                let data = ReportData {
+                    report: taken.report.to_string(),
+                    device: taken.device.to_string(),
+                    title: None,
+                    outcome: None,
+                    version: None,
+                };
+                self.push(Kind::ReportAnswered, Some(data.report.clone()), Data::Report(data));
+            }
+            Event::ReportClosed(closed) => {
+                let data = ReportData {
+                    report: closed.report.to_string(),
+                    device: closed.device.to_string(),
+                    title: closed.title.as_ref().map(ToString::to_string),
+                    outcome: Some(closed.outcome),
+                    version: closed.version.as_ref().map(ToString::to_string),
+                };
+                self.push(Kind::ReportClosed, Some(data.report.clone()), Data::Report(data));
+            }
+            Event::ExceptionRequested(asked) => {
+                let data = ExceptionData {
+                    titles: asked.terms.software.clone(),
+                    last_day: Some(asked.terms.until.to_string()),
+                    rule: Some(asked.rule.to_string()),
+                    ..exception(&asked.exception)
+                };
+                self.push(Kind::ExceptionRequested, Some(data.exception.clone()), Data::Exception(data));
+            }
+            Event::ExceptionGranted(granted) => {
+                let data = ExceptionData { kev: Some(granted.kev), ..exception(&granted.exception) };
+                self.push(Kind::ExceptionGranted, Some(data.exception.clone()), Data::Exception(data));
+            }
+            Event::ExceptionExpiring(expiring) => {
+                let data =
+                    ExceptionData { last_day: Some(expiring.until.to_string()), ..exception(&expiring.exception) };
+                self.push(Kind::ExceptionExpiring, Some(data.exception.clone()), Data::Exception(data));
+            }
+            Event::ExceptionRefused(refused) => self.exception(Kind::ExceptionRefused, &refused.exception),
+            Event::ExceptionWithdrawn(over) => self.exception(Kind::ExceptionWithdrawn, &over.exception),
+            Event::ExceptionExpired(over) => self.exception(Kind::ExceptionExpired, &over.exception),
             Event::ServerStarted(_)
             | Event::SettingsChanged(_)
             | Event::DeviceObserved(_)
@@ -277,7 +338,9 @@ impl Found<'_> {
             | Event::SubscriptionRemoved(_)
             | Event::DeviceStands(_)
             | Event::SignalRead(_)
-            | Event::BrakeReached(_) => {}
+            | Event::BrakeReached(_)
+            | Event::ReportShown(_)
+            | Event::ExceptionApproved(_) => {}
         }
     }
 
@@ -432,6 +495,11 @@ impl Found<'_> {
         };
         self.push(Kind::RolloutAsks, Some(about(&asked.title, &asked.version)), Data::Rollout(data));
     }
+}
+
+/// What there is to say of an exception at the least.
+fn exception(name: &str) -> ExceptionData {
+    ExceptionData { exception: name.to_owned(), titles: Vec::new(), last_day: None, rule: None, kev: None }
 }
 
 /// The one device of a list; `None` where there are more.

@@ -218,6 +218,24 @@ kinds! {
         "In a system that configuration is written to something is otherwise than Refit left it: somebody has changed it by hand." [TargetRestored]
     TargetRestored "target.restored" 1 Engineering TargetData
         "What was changed by hand in a system is as it should be again: somebody or Refit has undone it." [TargetDrifted]
+    ReportOpened "report.opened" 1 Support ReportData
+        "Somebody says that something is broken: on the device, or to somebody who passed it on." [ReportClosed]
+    ReportAnswered "report.answered" 1 Support ReportData
+        "Somebody looks at a report." [ReportClosed]
+    ReportClosed "report.closed" 1 Support ReportData
+        "A report was closed: with a block, with a fix, or as no fault of an update." []
+    ExceptionRequested "exception.requested" 1 Compliance ExceptionData
+        "Somebody asks for an exception, and the rules permit to ask." [ExceptionGranted ExceptionRefused ExceptionWithdrawn ExceptionExpired]
+    ExceptionGranted "exception.granted" 1 Compliance ExceptionData
+        "An exception acts from now on." [ExceptionExpired ExceptionWithdrawn]
+    ExceptionRefused "exception.refused" 1 Compliance ExceptionData
+        "A person refused an exception." []
+    ExceptionExpiring "exception.expiring" 1 Compliance ExceptionData
+        "An exception ends soon: whoever still needs it asks again." [ExceptionExpired ExceptionWithdrawn]
+    ExceptionExpired "exception.expired" 1 Compliance ExceptionData
+        "An exception has ended, or nobody has decided in time." []
+    ExceptionWithdrawn "exception.withdrawn" 1 Compliance ExceptionData
+        "An exception was taken back before its end." []
 }
 
 impl Kind {

@@ -8,8 +8,10 @@
 use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReleaseEntry, SlotName},
+    exceptions::ExceptionTerms,
     history::Head,
     publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause},
+    reports::ReportOutcome,
     rollouts::AskedFor,
     subscription::SubscriptionRecord,
     token::TokenRecord,
@@ -834,6 +836,135 @@ events! {
         /// What had been changed when it was written down before; the server says it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         was: Vec<DriftedObject>,
+    }
+
+    "report.opened", 1 =>
+    /// Somebody said through the API that something is broken on a device. The words are content, with a retention of its own.
+    ReportOpened {
+        /// The report's id.
+        report: SmolStr,
+        /// The device.
+        device: DeviceId,
+        /// Whose words these are; `None` is: the device's person's.
+        person: Option<PersonId>,
+        /// Who passed them on: the owner of the token.
+        by: SmolStr,
+        /// Since when it is so.
+        at: Timestamp,
+        /// What is broken, where somebody named it.
+        title: Option<SmolStr>,
+        /// SHA-256 of the content that holds the words.
+        text: SmolStr,
+    }
+
+    "report.acknowledged", 1 =>
+    /// Somebody looks at a report.
+    ReportAcknowledged {
+        /// The report.
+        report: SmolStr,
+        /// The device.
+        device: DeviceId,
+        /// Who.
+        by: SmolStr,
+    }
+
+    "report.closed", 1 =>
+    /// A report was answered.
+    ReportClosed {
+        /// The report.
+        report: SmolStr,
+        /// The device.
+        device: DeviceId,
+        /// What came of it.
+        outcome: ReportOutcome,
+        /// The title that it turned out to be about.
+        title: Option<TitleId>,
+        /// The release: that is to be blocked, or that mends it.
+        version: Option<SmolStr>,
+        /// Why.
+        why: SmolStr,
+        /// Who answered.
+        by: SmolStr,
+    }
+
+    "report.shown", 1 =>
+    /// The answers to reports were shown on the device.
+    ReportShown {
+        /// The device.
+        device: DeviceId,
+        /// The reports.
+        reports: Vec<SmolStr>,
+    }
+
+    "exception.requested", 1 =>
+    /// Somebody asked for an exception.
+    ExceptionRequested {
+        /// Its name.
+        exception: SmolStr,
+        /// What is asked for.
+        terms: ExceptionTerms,
+        /// Who asks: the owner of the token.
+        by: SmolStr,
+        /// The rule that permits to ask, and says who decides.
+        rule: SmolStr,
+    }
+
+    "exception.approved", 1 =>
+    /// A person agreed to an exception.
+    ExceptionApproved {
+        /// Its name.
+        exception: SmolStr,
+        /// Who.
+        by: SmolStr,
+    }
+
+    "exception.granted", 1 =>
+    /// An exception acts from now on.
+    ExceptionGranted {
+        /// Its name.
+        exception: SmolStr,
+        /// The document, as decisions read it.
+        document: SmolStr,
+        /// Whether something that is known to be exploited was open, so that two people had to agree.
+        kev: bool,
+    }
+
+    "exception.refused", 1 =>
+    /// A person refused an exception.
+    ExceptionRefused {
+        /// Its name.
+        exception: SmolStr,
+        /// Who.
+        by: SmolStr,
+        /// Why.
+        why: SmolStr,
+    }
+
+    "exception.withdrawn", 1 =>
+    /// An exception acts no more, or is asked for no more.
+    ExceptionWithdrawn {
+        /// Its name.
+        exception: SmolStr,
+        /// Who withdrew it.
+        by: SmolStr,
+        /// Why.
+        why: SmolStr,
+    }
+
+    "exception.expiring", 1 =>
+    /// An exception ends soon.
+    ExceptionExpiring {
+        /// Its name.
+        exception: SmolStr,
+        /// Its last day.
+        until: SmolStr,
+    }
+
+    "exception.expired", 1 =>
+    /// An exception has ended, wherever a device is; or nobody has decided before it would have.
+    ExceptionExpired {
+        /// Its name.
+        exception: SmolStr,
     }
 }
 

@@ -6,9 +6,11 @@ use super::{
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
     event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished, SourceRead, TargetObserved},
+    exceptions::ExceptionInput,
     groups::GroupInput,
     history::CheckIn,
     publication::CohortKey,
+    reports::ReportInput,
     rollouts::AskedFor,
     subscription::SubscriptionInput,
     token::{Scope, TokenRecord},
@@ -309,6 +311,10 @@ pub enum Input {
     Leases(LeaseInput),
     /// Subscriptions to business events.
     Subscriptions(SubscriptionInput),
+    /// What people say is broken.
+    Reports(ReportInput),
+    /// Exceptions that are asked for.
+    Exceptions(ExceptionInput),
 }
 
 /// What the server is told of who is who.
@@ -478,6 +484,13 @@ pub enum AgentInput {
     Stands(DeviceStands),
     /// A person said that something is broken.
     Complaint(ComplaintReceived),
+    /// A device has shown what was answered to what a person said there.
+    Answered {
+        /// The device.
+        device: DeviceId,
+        /// Which, by the names that its agent drew.
+        complaints: Vec<SmolStr>,
+    },
     /// Devices honour the brake that was pulled then.
     Braked {
         /// When it was pulled.

@@ -21,6 +21,7 @@ pub mod document;
 mod entry;
 mod evaluate;
 mod event;
+mod exceptions;
 mod fleet_plan;
 pub mod groups;
 mod handle;
@@ -32,6 +33,7 @@ mod parts;
 mod publication;
 mod reading;
 pub mod report;
+mod reports;
 mod role;
 mod rollouts;
 mod snapshot;
@@ -54,6 +56,10 @@ pub use entry::read as read_fact;
 pub use entry::{AdvisoryEntry, InstallEntry, PackageSource, Plain, ReceiptResult, ReleaseEntry, SlotName};
 pub use evaluate::{Awaited, Evaluation, Evaluator, SlotOutcome, Terms};
 pub use event::*;
+pub use exceptions::{
+    AskedException, Concerned, ExceptionBook, ExceptionInput, ExceptionStatus, ExceptionTerms, NAME_LONGEST, Ruling,
+    concerned, document_of, judge, new_file, patch_of, slug,
+};
 pub use fleet_plan::{
     After, AtOnce, Before, ChangeMembers, Difference, EXAMPLES, FIELDS, FleetPlan, FleetSummary, Gathered, NO_RING,
     Permit, PlannedChange, UNKNOWN, Who, count, fleet_plan, fleet_plan_by,
@@ -70,6 +76,10 @@ pub use lookout::Lookout;
 pub use parts::{Encoded, encode_within};
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
+pub use reports::{
+    Closed, Counted, ReportChange, ReportInput, ReportOutcome, ReportRecord, ReportStatus, Reports, Suspect,
+    block_patch, report_id, report_owner, suspects,
+};
 pub use role::Role;
 pub use rollouts::{
     AskedFor, Course, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look, Moment, Reading,

@@ -4,7 +4,7 @@
 use super::state::{ApplyError, Ground, State};
 
 /// The version of the format.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Why a snapshot can't be read. Nothing is lost by it: the log has everything.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ use super::{
         outside::{GoalDocument, GuaranteeDocument, IdentitiesDocument, SourceDocument, TargetSystemDocument},
         policy::{BlockDocument, ExceptionDocument, PolicyDocument},
         posture::PostureDocument,
+        rules::ExceptionRulesDocument,
         scalars::FORMATS,
         test::TestDocument,
         title::TitleDocument,
@@ -63,6 +64,8 @@ pub struct Documents {
     pub mandates: Vec<Written<MandateDocument>>,
     /// `posture:`
     pub postures: Vec<Written<PostureDocument>>,
+    /// `exception_rules:`
+    pub exception_rules: Vec<Written<ExceptionRulesDocument>>,
     /// `test:`
     pub tests: Vec<Written<TestDocument>>,
     /// Kind and name of documents that are there and have mistakes: what others say of them is not wrong for that.
@@ -122,6 +125,7 @@ impl Documents {
             Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, at, diagnostics),
             Kind::Mandate => decode(&mut self.mandates, &SHAPES.mandate, node, at, diagnostics),
             Kind::Posture => decode(&mut self.postures, &SHAPES.posture, node, at, diagnostics),
+            Kind::ExceptionRules => decode(&mut self.exception_rules, &SHAPES.exception_rules, node, at, diagnostics),
             Kind::Test => {
                 // Half a world proves nothing.
                 let read = decode(&mut self.tests, &SHAPES.test, node, at, diagnostics);
@@ -218,6 +222,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| Shapes {
     guarantee: Shape::new(FORMATS),
     mandate: Shape::new(FORMATS),
     posture: Shape::new(FORMATS),
+    exception_rules: Shape::new(FORMATS),
     test: Shape::new(FORMATS),
 });
 
@@ -234,6 +239,7 @@ struct Shapes {
     guarantee: Shape<GuaranteeDocument>,
     mandate: Shape<MandateDocument>,
     posture: Shape<PostureDocument>,
+    exception_rules: Shape<ExceptionRulesDocument>,
     test: Shape<TestDocument>,
 }
 

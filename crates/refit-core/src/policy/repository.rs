@@ -8,6 +8,7 @@ use super::{
             AfterDue, AtDue, DisruptionDocument, ExperienceDocument, Mode, PackagesDocument, Presence, RestartMode,
         },
         posture::{Access, AccessOrKnown, HeldUpdates, HowMany},
+        rules::{Decided, ExceptionTerm},
         scalars::{Day, Share, When},
         title::{System as Names, TitleDocument, TitleKind},
     },
@@ -64,6 +65,10 @@ pub struct Repository {
     pub mandate: Option<MandateTerms>,
     /// What whoever asks before somebody is let in is answered, by name.
     pub postures: Vec<Posture>,
+    /// Who may ask the server for which exceptions, by name.
+    pub exception_rules: Vec<ExceptionRule>,
+    /// For how long exceptions last at most, from today; `None` where the organisation does not say.
+    pub exceptions_longest: Option<SignedDuration>,
     /// Systems that configuration is written to, by name.
     pub targets: Vec<TargetSystem>,
     /// Titles by id: the catalog's and the repository's own.
@@ -223,6 +228,59 @@ pub struct Origin {
     pub file: SmolStr,
     /// The line, from 1.
     pub line: usize,
+}
+
+impl Origin {
+    /// Where an exception is written that the server granted and that is in no repository yet.
+    const GRANTED: SmolStr = SmolStr::new_static("granted through the API");
+
+    /// The origin of what the server granted.
+    pub fn granted() -> Origin {
+        Origin { file: Origin::GRANTED, line: 1 }
+    }
+
+    /// Whether the server granted it, and no repository has it.
+    pub fn is_granted(&self) -> bool {
+        self.file == Origin::GRANTED
+    }
+}
+
+/// A permission to ask the server for exceptions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExceptionRule {
+    /// Its name.
+    pub name: SmolStr,
+    /// Where it is written.
+    pub origin: Origin,
+    /// Who answers for it.
+    pub owner: Option<SmolStr>,
+    /// Who may ask; `None` is everybody.
+    pub askers: Option<Vec<SmolStr>>,
+    /// For which titles; `None` is all.
+    pub software: Option<Vec<Selector>>,
+    /// Which terms may be changed.
+    pub terms: BTreeSet<ExceptionTerm>,
+    /// For how long at most.
+    pub longest: SignedDuration,
+    /// For how many devices at most; `None` is any number.
+    pub devices_most: Option<u64>,
+    /// Who decides.
+    pub decided: Decided,
+    /// Who may grant and refuse.
+    pub approvers: Vec<SmolStr>,
+    /// How long before its end notice is given.
+    pub notice: SignedDuration,
+}
+
+impl ExceptionRule {
+    /// Whether a name is among those that are written: as it is, or by its end where `*` stands at the beginning.
+    pub fn names(written: &[SmolStr], name: &str) -> bool {
+        let is = |written: &SmolStr| match written.strip_prefix('*') {
+            Some(end) => name.ends_with(end) && !name.is_empty(),
+            None => written == name,
+        };
+        written.iter().any(is)
+    }
 }
 
 /// A title, as far as decisions need it.

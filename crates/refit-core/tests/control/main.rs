@@ -8,6 +8,7 @@ mod clones;
 mod cohorts;
 mod disruption;
 mod documents;
+mod exceptions;
 mod fleet;
 mod found;
 mod lookout;

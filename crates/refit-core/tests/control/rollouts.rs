@@ -1,5 +1,6 @@
 //! Releases go through the rings by themselves, stop where they break something, and go on when it is mended.
 
+mod answered_reports;
 mod answers;
 mod asks;
 mod by_hand;

@@ -24,7 +24,7 @@ use refit_core::control::{
 };
 use refit_wire::{
     Digest, limits,
-    protocol::{CheckIn, Receipt, Want},
+    protocol::{CheckIn, Receipt, ReportAnswer, Want},
 };
 use serde::Serialize;
 use smol_str::SmolStr;
@@ -50,6 +50,8 @@ struct Answer {
     receipts: Vec<SmolStr>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     complaints: Vec<SmolStr>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    answers: Vec<ReportAnswer>,
     next_seconds: u64,
     renew: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -90,6 +92,13 @@ pub(super) async fn check_in(
     let mut inputs: Vec<(About, Input)> = report.into_iter().map(|report| (About::Report, report)).collect();
     agents.take(&record, said.receipts, &mut inputs).await?;
     agents.take_complaints(&record, said.complaints, &mut inputs).await?;
+    // Only what is waited for is worth an entry of the log.
+    let unshown = view.state.reports.unshown(&record.id);
+    let shown: Vec<SmolStr> = said.answered.into_iter().take(BATCH_MOST).collect();
+    if unshown.iter().any(|(complaint, _)| shown.contains(complaint)) {
+        let answered = AgentInput::Answered { device: record.id.clone(), complaints: shown };
+        inputs.push((About::Standing, Input::Agents(answered)));
+    }
     let standing = said.standing.clone();
     let stands =
         DeviceStands { device: record.id.clone(), agent: said.agent, standing: said.standing, problems: said.problems };
@@ -151,6 +160,9 @@ pub(super) async fn check_in(
         want,
         receipts,
         complaints,
+        answers: (view.state.reports.unshown(&record.id).into_iter())
+            .map(|(complaint, outcome)| ReportAnswer { complaint, outcome: outcome.said() })
+            .collect(),
         next_seconds: next(&view, &record, agents.options().interval, now).as_secs(),
         renew,
         recorded: report::recorded(&record, history.as_ref()),

@@ -103,7 +103,7 @@ fn stamp(view: &View, record: &DeviceRecord) -> Stamp {
             record.published.values().fold(0, |sum, published| sum.wrapping_add(published.by_event)),
         ),
         rollouts: newest(view, record),
-        policy: state.policy.as_ref().map_or(0, |policy| policy.by_event),
+        policy: state.policy.as_ref().map_or(0, |policy| policy.by_event).max(state.exceptions.revised),
         mandate: state.agents.mandate().map_or(0, |(_, mandate)| mandate.by_event),
         lease: (
             state.leases.of_device(&record.id).map_or(0, |lease| lease.revised),

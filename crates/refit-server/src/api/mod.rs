@@ -33,6 +33,7 @@ mod problem;
 mod rate;
 mod redact;
 mod releases;
+mod reports;
 mod retired;
 mod rollouts;
 mod scim;
@@ -210,7 +211,17 @@ fn guarded() -> OpenApiRouter<Api> {
         .routes(routes!(exposures::list))
         .routes(routes!(policies::in_force))
         .routes(routes!(policies::list))
-        .routes(routes!(exceptions::list))
+        .routes(routes!(exceptions::list, exceptions::request))
+        .routes(routes!(exceptions::get))
+        .routes(routes!(exceptions::approve))
+        .routes(routes!(exceptions::refuse))
+        .routes(routes!(exceptions::withdraw))
+        .routes(routes!(exceptions::patch))
+        .routes(routes!(reports::list, reports::open))
+        .routes(routes!(reports::get))
+        .routes(routes!(reports::acknowledge))
+        .routes(routes!(reports::close))
+        .routes(routes!(reports::patch))
         .routes(routes!(plans::list, plans::make))
         .routes(routes!(plans::preview))
         .routes(routes!(plans::get))

@@ -69,6 +69,8 @@ impl Shell {
         let mut guard = CancelOnDrop(Some(progress.clone()));
         let work = move || {
             crate::background::yield_to_others();
+            // What was granted acts under the next revision too, where that does not say it itself.
+            let repository = view.state.exceptions.granted_into(repository);
             fleet_plan(&view.state, repository, &policy_hash, now, |done, of| progress.note(done, of))
         };
         let (reply, answer) = tokio::sync::oneshot::channel();

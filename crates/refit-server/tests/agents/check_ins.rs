@@ -4,6 +4,7 @@ use super::{
     client::{answer, exchange},
     server::{Running, debian},
 };
+use refit_api::CloseReport;
 use refit_core::control::Event;
 use refit_model::{
     TitleId,
@@ -11,7 +12,9 @@ use refit_model::{
 };
 use refit_wire::{
     Lease,
-    protocol::{CheckInAnswer, Complaint, Problem, Receipt, Report, Standing, WaitsFor, Want},
+    protocol::{
+        CheckInAnswer, Complaint, Problem, Receipt, Report, ReportAnswer, ReportOutcome, Standing, WaitsFor, Want,
+    },
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -124,6 +127,51 @@ async fn receipts_and_complaints_are_acknowledged_and_count_once() {
     }
     assert_eq!(events(&server, "receipt.received").await, 1);
     assert_eq!(events(&server, "complaint.received").await, 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_of_a_report_is_answered_until_the_device_has_shown_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(folder.path()).await;
+    let mut device = server.device("a").await;
+    device.say_all(debian("3.0.1-1")).await;
+    let mut check_in = device.same();
+    check_in.complaints =
+        vec![Complaint { id: "c1".into(), at: jiff::Timestamp::now(), title: None, text: "it is slow".into() }];
+    let answer: CheckInAnswer = device.send(&check_in).await.ok();
+    assert_eq!(answer.answers, []);
+    let report = server
+        .ask(|admin| {
+            let report = admin.reports(None, None)?.remove(0);
+            assert_eq!(admin.report(&report.report)?.words.as_deref(), Some("it is slow"));
+            let close = CloseReport {
+                outcome: refit_core::control::ReportOutcome::Fix,
+                title: None,
+                version: None,
+                why: "a full disk was emptied".into(),
+            };
+            assert!(admin.close_report(&report.report, &close)?.changed);
+            Ok::<_, refit_api::client::ClientError>(report.report)
+        })
+        .await
+        .unwrap();
+    let told = vec![ReportAnswer { complaint: "c1".into(), outcome: ReportOutcome::Fix }];
+    for _ in 0..2 {
+        let check_in = device.same();
+        let answer: CheckInAnswer = device.send(&check_in).await.ok();
+        assert_eq!(answer.answers, told, "until it was shown");
+    }
+    let mut check_in = device.same();
+    check_in.answered = vec!["c1".into(), "c2".into()];
+    let answer: CheckInAnswer = device.send(&check_in).await.ok();
+    assert_eq!(answer.answers, []);
+    let mut check_in = device.same();
+    check_in.answered = vec!["c1".into()];
+    let _: CheckInAnswer = device.send(&check_in).await.ok();
+    assert_eq!(events(&server, "report.shown").await, 1);
+    let shown = server.ask(move |admin| admin.report(&report)).await.unwrap().shown;
+    assert!(shown.is_some());
     server.stop().await;
 }
 

@@ -245,6 +245,7 @@ impl Device {
             standing: Vec::new(),
             problems: Vec::new(),
             complaints: Vec::new(),
+            answered: Vec::new(),
             used_seconds: 0,
         }
     }

@@ -10,6 +10,7 @@ mod declarative;
 mod description;
 mod devices;
 mod events;
+mod feedback;
 mod fleet;
 mod foreign;
 mod idempotency;

@@ -11,6 +11,7 @@ mod devices;
 mod enrolment;
 mod entity;
 mod events;
+mod exceptions;
 mod explain;
 mod exposures;
 mod feeds;
@@ -25,6 +26,7 @@ mod people;
 mod plan;
 mod plans;
 mod quarantine;
+mod reports;
 mod restore;
 mod rollouts;
 mod schema;
@@ -70,6 +72,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Events(args) => events::run(cli, args),
         Command::Rollouts(args) => rollouts::run(cli, args),
         Command::Groups(args) => groups::run(cli, args),
+        Command::Reports(args) => reports::run(cli, args),
+        Command::Exceptions(args) => exceptions::run(cli, args),
         Command::Halt(args) => halt::halt(cli, args),
         Command::Resume(args) => halt::resume(cli, args),
         Command::Gate(args) => rollouts::gate(cli, args),

@@ -1,6 +1,7 @@
 //! A Refit server, as the command line talks to it: where it is, and its answers as people read them.
 
 mod client;
+mod feedback;
 mod fleet_plan;
 mod groups;
 pub mod inputs;
@@ -10,6 +11,7 @@ mod rollouts;
 mod signed_in;
 
 pub use client::{connect, device, is_meant, no_title};
+pub use feedback::{exception, exceptions, report, reports};
 pub use fleet_plan::{devices_in, devices_of, fleet_changes, fleet_plan, preview};
 pub use groups::groups;
 pub use lists::{device_text, devices, enrolments, event, exposures, plans, reach, tokens};

@@ -6,6 +6,7 @@ mod agent;
 mod booted;
 mod commands;
 mod faults;
+mod feedback;
 mod fleet;
 mod hosts;
 mod kill;

@@ -14,6 +14,7 @@ use super::{
     },
     devices::{enrol, managed},
     operations::one,
+    reports,
 };
 use jiff::{SignedDuration, Timestamp};
 use refit_model::{DeviceId, TokenId};
@@ -42,6 +43,7 @@ pub(super) fn scope(input: &AgentInput) -> Scope {
         | AgentInput::Seen(_)
         | AgentInput::Stands(_)
         | AgentInput::Complaint(_)
+        | AgentInput::Answered { .. }
         | AgentInput::Braked { .. } => Scope::Facts,
     }
 }
@@ -80,6 +82,7 @@ pub(super) fn handle(state: &State, input: AgentInput, now: Timestamp) -> Result
         AgentInput::Seen(devices) => Ok(Outcome { present: known(state, devices), ..Outcome::default() }),
         AgentInput::Stands(said) => stands(state, said),
         AgentInput::Complaint(complaint) => complain(state, complaint, now),
+        AgentInput::Answered { device, complaints } => reports::shown(state, device, &complaints),
         AgentInput::Braked { since, after } => Ok(braked(state, since, after)),
     }
 }

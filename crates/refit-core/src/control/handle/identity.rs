@@ -3,6 +3,7 @@
 use super::super::{
     event::{DeviceMerged, DeviceSplit, Event, PersonAssigned, PersonMerged, PersonSplit},
     input::{AgentInput, IdentityInput, Input, LeaseInput, Outcome, Refusal},
+    reports::ReportInput,
     state::{IdentityBook, State},
 };
 use super::{devices::managed, operations::one};
@@ -42,6 +43,11 @@ pub(super) fn led(state: &State, mut input: Input) -> (Input, BTreeMap<SmolStr, 
         Input::Agents(AgentInput::Issue { device, .. } | AgentInput::Revoke { device, .. }) => lead.device(device),
         Input::Agents(AgentInput::Stands(said)) => lead.device(&mut said.device),
         Input::Agents(AgentInput::Complaint(said)) => lead.device(&mut said.device),
+        Input::Agents(AgentInput::Answered { device, .. }) => lead.device(device),
+        Input::Reports(ReportInput::Open { device, person, .. }) => {
+            lead.device(device);
+            person.iter_mut().for_each(|person| lead.person(person));
+        }
         Input::Leases(LeaseInput::Device { device, .. }) => lead.device(device),
         Input::Leases(
             LeaseInput::Answer { holder: Holder::Device(device), .. }

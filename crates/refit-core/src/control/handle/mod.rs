@@ -4,6 +4,7 @@
 mod agents;
 mod catalogue;
 mod devices;
+mod exceptions;
 mod identity;
 mod leases;
 mod moves;
@@ -11,6 +12,7 @@ mod operations;
 mod people;
 mod plans;
 mod questions;
+mod reports;
 mod rollouts;
 mod sources;
 mod targets;
@@ -108,6 +110,8 @@ fn handled(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result
         Input::Agents(input) => agents::handle(state, input, now),
         Input::Leases(input) => leases::handle(state, input, now),
         Input::Subscriptions(input) => subscription::handle(state, actor, input, now),
+        Input::Reports(input) => reports::handle(state, actor, input, now),
+        Input::Exceptions(input) => exceptions::handle(state, actor, input, now),
     }
 }
 
@@ -142,6 +146,8 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::Agents(input) => agents::scope(input),
         Input::Leases(input) => leases::scope(input),
         Input::Subscriptions(input) => subscription::scope(input),
+        Input::Reports(input) => reports::scope(input),
+        Input::Exceptions(input) => exceptions::scope(input),
     };
     if actor.may(scope) { Ok(()) } else { Err(Refusal::Scope(scope)) }
 }

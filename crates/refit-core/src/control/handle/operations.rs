@@ -8,7 +8,7 @@ use super::super::{
     state::{PRESENCE, State},
     token::{Actor, TokenRecord},
 };
-use super::leases;
+use super::{exceptions, leases};
 use jiff::{SignedDuration, Timestamp};
 use refit_model::TokenId;
 use smol_str::SmolStr;
@@ -28,6 +28,7 @@ pub(super) fn end(state: &State, now: Timestamp) -> Outcome {
 pub(super) fn tick(state: &State, now: Timestamp) -> Outcome {
     let mut outcome = presence(state, now, state.presence_every());
     outcome.events.extend(leases::tick(state, now));
+    outcome.events.extend(exceptions::tick(state, now));
     outcome
 }
 

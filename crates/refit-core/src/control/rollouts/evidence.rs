@@ -245,9 +245,9 @@ impl Control<'_> {
         let ours = |named: &SmolStr| titles.iter().any(|title| title.as_str() == named);
         let complains = |index: &u32| {
             let device = self.state.by_index.get(*index as usize);
-            let agent = device.and_then(|device| self.state.agents.devices.get(device));
-            let mut complaints = agent.into_iter().flat_map(|agent| &agent.complaints);
-            complaints.any(|it| it.at >= opened && it.title.as_ref().is_none_or(ours))
+            let reports = device.into_iter().flat_map(|device| self.state.reports.of(device));
+            let mut counts = reports.filter(|(_, report)| report.counts());
+            counts.any(|(_, it)| it.received >= opened && it.title.as_ref().is_none_or(ours))
         };
         let control = Tally::new(once(&mut group.iter().filter(complains)), group.len());
         Compared { measure: Measure::Reports, reached, control, watched: None }

@@ -493,6 +493,14 @@ impl Rollouts {
             }
         }
     }
+
+    /// What was said of a release on a device turned out to be no fault of it.
+    pub(in super::super) fn no_complaint(&mut self, index: u32, title: &TitleId, version: &str) {
+        let trials = self.trials.get_mut(title).filter(|trials| trials.contains_key(version));
+        if let Some(trial) = trials.and_then(|trials| Arc::make_mut(trials).get_mut(version)) {
+            trial.complained.remove(index);
+        }
+    }
 }
 
 #[cfg(test)]

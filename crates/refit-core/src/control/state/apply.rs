@@ -6,6 +6,7 @@ mod identity;
 mod moves;
 mod people;
 mod plans;
+mod reports;
 
 use super::{
     DeviceRecord, Distribution, Ground, PlanKind, PlanRecord, PlanStatus, Published, Quarantine, Receipt, State,
@@ -186,9 +187,22 @@ impl State {
                 self.tokens.remove(&revoked.token);
             }
             Event::ComplaintReceived(complaint) => {
-                self.complained(complaint);
+                self.complained(at, complaint);
                 self.agents.apply(seq, at, event);
             }
+            Event::ReportOpened(opened) => self.report_opened(at, opened),
+            Event::ReportAcknowledged(_) | Event::ReportShown(_) => self.reports.apply(at, event),
+            Event::ReportClosed(closed) => {
+                self.reports.apply(at, event);
+                self.counts_no_more(closed);
+            }
+            Event::ExceptionRequested(_)
+            | Event::ExceptionApproved(_)
+            | Event::ExceptionGranted(_)
+            | Event::ExceptionRefused(_)
+            | Event::ExceptionWithdrawn(_)
+            | Event::ExceptionExpiring(_)
+            | Event::ExceptionExpired(_) => self.exception_event(seq, at, event),
             Event::DeviceJoined(joined) => {
                 // A device that is enrolled again counts its check-ins anew.
                 if let Some(record) = self.devices.get_mut(&joined.device).filter(|record| record.history.is_some()) {

@@ -28,8 +28,10 @@ use super::{
     entry::{InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::SlotOutcome,
     event::{SourceRead, TargetObserved},
+    exceptions::ExceptionBook,
     groups::GroupRecord,
     publication::Wanted,
+    reports::Reports,
     rollouts::Rollouts,
     sorted::Sorted,
     subscription::SubscriptionRecord,
@@ -135,6 +137,12 @@ pub struct State {
     /// How each system that configuration is written to was last found.
     #[serde(default)]
     pub targets: OrdMap<SmolStr, Arc<TargetObserved>>,
+    /// What people say is broken.
+    #[serde(default)]
+    pub reports: Reports,
+    /// Exceptions that were asked for.
+    #[serde(default)]
+    pub exceptions: ExceptionBook,
     /// Devices that checked in since [`State::presence_from`]; not in the log yet.
     #[serde(skip)]
     pub seen_since: DeviceSet,
@@ -221,7 +229,8 @@ impl State {
             Selector::Title(title) => self.title_revised.get(title).copied(),
             _ => None,
         });
-        revised.max().unwrap_or(0).max(policy.by_event).max(self.went_on).max(self.groups_revised)
+        let terms = policy.by_event.max(self.exceptions.revised);
+        revised.max().unwrap_or(0).max(terms).max(self.went_on).max(self.groups_revised)
     }
 
     /// The last event that changed what decisions on a device read, besides what [`State::revised_for_all`] says.
@@ -337,7 +346,7 @@ impl State {
     /// Reads again what snapshots leave out: the policy's documents, lists of advisories, which devices have what.
     pub fn restore(&mut self, ground: &Ground<'_>) -> Result<(), ApplyError> {
         if let Some(policy) = &mut self.policy {
-            let repository = ground.repository(&policy.files)?;
+            let repository = self.exceptions.granted_into(ground.repository(&policy.files)?);
             Arc::make_mut(policy).repository = repository;
         }
         let names: Vec<SmolStr> = self.distributions.keys().cloned().collect();

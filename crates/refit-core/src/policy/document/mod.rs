@@ -8,6 +8,7 @@ pub mod organization;
 pub mod outside;
 pub mod policy;
 pub mod posture;
+pub mod rules;
 pub mod scalars;
 pub mod test;
 pub mod title;
@@ -41,13 +42,15 @@ pub enum Kind {
     Mandate,
     /// [`posture::PostureDocument`]
     Posture,
+    /// [`rules::ExceptionRulesDocument`]
+    ExceptionRules,
     /// [`test::TestDocument`]
     Test,
 }
 
 impl Kind {
     /// All kinds, in the order in which help texts list them.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Organization,
         Kind::Policy,
         Kind::Block,
@@ -60,6 +63,7 @@ impl Kind {
         Kind::Guarantee,
         Kind::Mandate,
         Kind::Posture,
+        Kind::ExceptionRules,
         Kind::Test,
     ];
 
@@ -78,6 +82,7 @@ impl Kind {
             Kind::Guarantee => "guarantee",
             Kind::Mandate => "mandate",
             Kind::Posture => "posture",
+            Kind::ExceptionRules => "exception_rules",
             Kind::Test => "test",
         }
     }
@@ -105,6 +110,7 @@ impl Kind {
             Kind::Guarantee => of::<outside::GuaranteeDocument>(),
             Kind::Mandate => of::<mandate::MandateDocument>(),
             Kind::Posture => of::<posture::PostureDocument>(),
+            Kind::ExceptionRules => of::<rules::ExceptionRulesDocument>(),
             Kind::Test => of::<test::TestDocument>(),
         }
     }

@@ -2,14 +2,42 @@
 
 use super::{Context, Resolver, Scope, terms::schemes};
 use crate::policy::{
-    diagnostic::Diagnostic,
-    load::Written,
-    repository::{Block, Exception, Repository},
+    diagnostic::{Diagnostic, Files, Severity},
+    expr::Compiler,
+    load::{Written, load},
+    repository::{Block, Exception, Origin, Repository},
+    syntax::Limits,
 };
 use crate::steps;
 use refit_model::TitleId;
 use smol_str::SmolStr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads an `exception:` document by itself, as it would mean in a repository. Windows that the repository defines are not known to it.
+///
+/// The error is the first thing that is wrong with it, in words.
+pub fn resolve_exception(text: &str, repository: &Repository) -> Result<Exception, String> {
+    let mut files = Files::default();
+    let said = |found: &Diagnostic| match (&found.label, &found.help) {
+        (label, Some(help)) if !label.is_empty() => format!("{}: {label}; {help}", found.message),
+        (label, None) if !label.is_empty() => format!("{}: {label}", found.message),
+        _ => found.message.clone(),
+    };
+    files.add("exception.yaml", text.as_bytes(), &Limits::default()).map_err(|found| said(&found))?;
+    let (documents, mut found) = load(&files, &Limits::default());
+    let unread = BTreeSet::new();
+    let mut resolver =
+        Resolver { files: &files, bad_windows: BTreeSet::new(), unread: &unread, diagnostics: Vec::new() };
+    let fields = repository.fields.clone();
+    let mut context = Context { compiler: Compiler::new(&fields), windows: BTreeMap::new(), rollouts: BTreeSet::new() };
+    let read = documents.exceptions.first().and_then(|written| resolver.exception(written, &mut context, repository));
+    found.append(&mut resolver.diagnostics);
+    if let Some(wrong) = found.iter().find(|found| found.severity == Severity::Error) {
+        return Err(said(wrong));
+    }
+    let read = read.ok_or_else(|| "this is no exception".to_owned())?;
+    Ok(Exception { origin: Origin::granted(), ..read })
+}
 
 impl Resolver<'_> {
     pub(super) fn block(

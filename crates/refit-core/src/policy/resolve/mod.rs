@@ -8,8 +8,12 @@ mod outside;
 mod package;
 mod policy;
 mod posture;
+mod rules;
 mod terms;
 mod title;
+
+pub use exception::resolve_exception;
+pub use rules::NOTICE;
 
 use super::{
     diagnostic::{Diagnostic, Files, Place, did_you_mean},
@@ -38,6 +42,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     if let Some(written) = organization {
         repository.organization = written.document.organization.as_str().into();
         repository.budgets = written.document.budgets.clone();
+        repository.exceptions_longest = written.document.exceptions.as_ref().map(|limits| limits.longest.0);
         repository.fields = resolver.fields(documents, written);
         repository.authority = resolver.authority(written, &repository.fields);
         repository.zones = resolver.zones(written);
@@ -79,6 +84,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     }
     repository.mandate = resolver.mandate(documents, &repository);
     repository.postures = resolver.postures(documents);
+    repository.exception_rules = resolver.exception_rules(documents, &repository);
     // Neither the order of files nor that of documents may matter.
     repository.policies.sort_by(|a, b| a.name.cmp(&b.name));
     repository.blocks.sort_by(|a, b| a.name.cmp(&b.name));
@@ -109,6 +115,8 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
             exceptions: read.exceptions,
             mandate: read.mandate,
             postures: read.postures,
+            exception_rules: read.exception_rules,
+            exceptions_longest: read.exceptions_longest,
             targets: read.targets,
             ..Repository::default()
         };

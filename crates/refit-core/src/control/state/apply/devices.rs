@@ -3,7 +3,7 @@
 use super::super::{AbsenceRecord, DeviceRecord, InForce, Installed, Receipt, State, Tried, found};
 use crate::control::{
     entry::{InstallEntry, ReceiptResult, SlotName},
-    event::{ComplaintReceived, DeviceObserved, PresenceSeen, ReceiptReceived},
+    event::{DeviceObserved, PresenceSeen, ReceiptReceived},
     history::History,
     sorted::Sorted,
 };
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The shortest time without a sign of a device that counts as an absence (rule 11).
 const ABSENCE: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// How long a change counts as what people complain of.
-const BLAMED: SignedDuration = SignedDuration::from_hours(72);
+pub(super) const BLAMED: SignedDuration = SignedDuration::from_hours(72);
 /// The lengths of a grace, in seconds of use (rule 11).
 const GRACES: [i64; 2] = [4 * 3600, 24 * 3600];
 /// How many absences are kept: earlier ones have no grace left.
@@ -228,22 +228,6 @@ impl State {
             let at = receipt.at.min(self.clock.max(at));
             self.rollouts.result(&receipt.slot.title, version, device.index, at, failed);
         }
-    }
-
-    /// What was tried on a device within three days before somebody complained is what they complain of: each release, and also one
-    /// that failed, which may have left something behind.
-    pub(super) fn complained(&mut self, complaint: &ComplaintReceived) {
-        let Some(device) = self.devices.get(&complaint.device) else { return };
-        let from = complaint.at.checked_sub(BLAMED).unwrap_or(Timestamp::MIN);
-        let newest = device.receipts.iter();
-        let newest = newest.filter_map(|(slot, receipt)| Some((&slot.title, receipt.tried()?, receipt.at)));
-        let earlier = device.tried.iter().map(|tried| (&tried.title, &tried.version, tried.at));
-        let blamed = newest.chain(earlier).filter(|(title, _, at)| {
-            let named = complaint.title.as_ref().is_none_or(|named| named.as_str() == title.as_str());
-            named && *at >= from && *at <= complaint.at
-        });
-        let blamed: Vec<_> = blamed.map(|(title, version, _)| (title.clone(), version.clone())).collect();
-        self.rollouts.complaint(device.index, &blamed);
     }
 }
 

@@ -52,6 +52,7 @@ impl State {
         self.leases.retired(gone, index);
         self.no_longer_held(gone);
         self.identity.merge_device(gone, kept);
+        self.reports.merged(gone, kept);
         self.group_one(kept);
     }
 

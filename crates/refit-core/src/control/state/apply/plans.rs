@@ -42,7 +42,7 @@ impl State {
         applied: &PolicyApplied,
         ground: &Ground<'_>,
     ) -> Result<(), ApplyError> {
-        let repository = ground.repository(&applied.files)?;
+        let repository = self.exceptions.granted_into(ground.repository(&applied.files)?);
         // What applied before keeps its time; what is new, or has another text, begins now.
         let before = std::mem::take(&mut self.applied);
         let mut times = AppliedTimes::default();
