@@ -214,6 +214,10 @@ kinds! {
         "The organisation published a root of trust." [RootPublished]
     MandatePublished "mandate.published" 1 Security SignedData
         "The organisation published a mandate: what the server may ask of devices at most." [MandatePublished]
+    RolloutApproved "rollout.approved" 1 Compliance RolloutData
+        "People agreed, in the system of a process, that a release goes on to the rings that wait for that." [RolloutRefused]
+    RolloutRefused "rollout.refused" 1 Compliance RolloutData
+        "People refused, in the system of a process, that a release goes on to the rings that wait for that." [RolloutApproved]
 }
 
 impl Kind {

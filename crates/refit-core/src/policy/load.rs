@@ -6,7 +6,9 @@ use super::{
         Kind,
         mandate::MandateDocument,
         organization::OrganizationDocument,
-        outside::{GoalDocument, GuaranteeDocument, IdentitiesDocument, SourceDocument, TargetSystemDocument},
+        outside::{
+            GoalDocument, GuaranteeDocument, IdentitiesDocument, ProcessDocument, SourceDocument, TargetSystemDocument,
+        },
         policy::{BlockDocument, ExceptionDocument, PolicyDocument},
         posture::PostureDocument,
         scalars::FORMATS,
@@ -63,6 +65,8 @@ pub struct Documents {
     pub mandates: Vec<Written<MandateDocument>>,
     /// `posture:`
     pub postures: Vec<Written<PostureDocument>>,
+    /// `process:`
+    pub processes: Vec<Written<ProcessDocument>>,
     /// `test:`
     pub tests: Vec<Written<TestDocument>>,
     /// Kind and name of documents that are there and have mistakes: what others say of them is not wrong for that.
@@ -103,8 +107,8 @@ impl Documents {
 
     fn add_at(&mut self, node: Node, file: usize, line: Option<usize>, diagnostics: &mut Vec<Diagnostic>) {
         let at = (file, line);
-        // A connector of the organisation's own lies beside the policies, and says nothing of them.
-        if node.first_key() == Some(CONNECTOR) {
+        // A connector or a template of the organisation's own lies beside the policies, and says nothing of them.
+        if node.first_key().is_some_and(|key| [CONNECTOR, TEMPLATE].contains(&key)) {
             return;
         }
         let Some(kind) = kind_of(&node, file, diagnostics) else { return };
@@ -122,6 +126,7 @@ impl Documents {
             Kind::Guarantee => decode(&mut self.guarantees, &SHAPES.guarantee, node, at, diagnostics),
             Kind::Mandate => decode(&mut self.mandates, &SHAPES.mandate, node, at, diagnostics),
             Kind::Posture => decode(&mut self.postures, &SHAPES.posture, node, at, diagnostics),
+            Kind::Process => decode(&mut self.processes, &SHAPES.process, node, at, diagnostics),
             Kind::Test => {
                 // Half a world proves nothing.
                 let read = decode(&mut self.tests, &SHAPES.test, node, at, diagnostics);
@@ -145,6 +150,8 @@ impl Documents {
 
 /// The first key of a connector's document, which [`crate::facts::mapping::load()`] reads.
 const CONNECTOR: &str = "connector";
+/// That of a process's template, which [`crate::process::load()`] reads.
+const TEMPLATE: &str = "template";
 
 fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Option<Kind> {
     let keys = || Kind::ALL.map(|kind| format!("`{}:`", kind.key())).join(", ");
@@ -218,6 +225,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| Shapes {
     guarantee: Shape::new(FORMATS),
     mandate: Shape::new(FORMATS),
     posture: Shape::new(FORMATS),
+    process: Shape::new(&crate::facts::mapping::document::FORMATS),
     test: Shape::new(FORMATS),
 });
 
@@ -234,6 +242,7 @@ struct Shapes {
     guarantee: Shape<GuaranteeDocument>,
     mandate: Shape<MandateDocument>,
     posture: Shape<PostureDocument>,
+    process: Shape<ProcessDocument>,
     test: Shape<TestDocument>,
 }
 

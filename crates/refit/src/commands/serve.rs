@@ -4,6 +4,7 @@ use crate::{
     Exit, Refused, catalog,
     cli::{Cli, ConnectionArgs, LogArgs, LogFormat, ServeArgs},
     local::data_folder,
+    processes,
     sources::{
         serving::{self, Serving},
         syncing::{self, Places},
@@ -25,10 +26,12 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     options.public = args.public.as_deref().map(public).transpose()?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
     let sources = serving(cli, &args.connections)?;
+    let told = processes(cli, &args.connections)?;
     runtime()?.block_on(async {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
         server.spawn(serving::run(server.shell().clone(), sources));
+        server.spawn(processes::serving::run(server.shell().clone(), told));
         server.run(end).await?;
         Ok(Exit::Done)
     })
@@ -82,6 +85,12 @@ pub fn serving(cli: &Cli, args: &ConnectionArgs) -> Result<Serving> {
         std::fs::metadata(file).map_err(|error| Refused::usage(format!("{file}: {error}")))?;
     }
     Ok(Serving { data: data_folder(cli.data.as_deref())?, places })
+}
+
+/// Where the systems are that a server tells of what happens.
+pub fn processes(cli: &Cli, args: &ConnectionArgs) -> Result<processes::serving::Serving> {
+    let places = Places { connect: args.connect.clone(), secret: args.secret.clone(), ..Places::default() };
+    Ok(processes::serving::Serving { data: data_folder(cli.data.as_deref())?, places })
 }
 
 fn read_connections(args: &ConnectionArgs) -> Result<Connections> {

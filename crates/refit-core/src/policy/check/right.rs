@@ -47,6 +47,7 @@ impl Right {
         kept.guarantees = keep(&documents.guarantees, &wrong);
         kept.mandates = keep(&documents.mandates, &wrong);
         kept.postures = keep(&documents.postures, &wrong);
+        kept.processes = keep(&documents.processes, &wrong);
         let unread = |kind: Kind| documents.unread.iter().any(|(unread, _)| *unread == kind);
         let all = |kept: usize, of: usize, kind: Kind| kept == of && !unread(kind) && !documents.broken_file;
         right.organization = kept.organizations.len() == documents.organizations.len()

@@ -41,13 +41,15 @@ pub enum Kind {
     Mandate,
     /// [`posture::PostureDocument`]
     Posture,
+    /// [`outside::ProcessDocument`]
+    Process,
     /// [`test::TestDocument`]
     Test,
 }
 
 impl Kind {
     /// All kinds, in the order in which help texts list them.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Organization,
         Kind::Policy,
         Kind::Block,
@@ -60,6 +62,7 @@ impl Kind {
         Kind::Guarantee,
         Kind::Mandate,
         Kind::Posture,
+        Kind::Process,
         Kind::Test,
     ];
 
@@ -78,6 +81,7 @@ impl Kind {
             Kind::Guarantee => "guarantee",
             Kind::Mandate => "mandate",
             Kind::Posture => "posture",
+            Kind::Process => "process",
             Kind::Test => "test",
         }
     }
@@ -105,6 +109,7 @@ impl Kind {
             Kind::Guarantee => of::<outside::GuaranteeDocument>(),
             Kind::Mandate => of::<mandate::MandateDocument>(),
             Kind::Posture => of::<posture::PostureDocument>(),
+            Kind::Process => of::<outside::ProcessDocument>(),
             Kind::Test => of::<test::TestDocument>(),
         }
     }

@@ -8,6 +8,7 @@ mod outside;
 mod package;
 mod policy;
 mod posture;
+mod process;
 mod terms;
 mod title;
 
@@ -79,6 +80,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     }
     repository.mandate = resolver.mandate(documents, &repository);
     repository.postures = resolver.postures(documents);
+    resolver.processes(documents, organization);
     // Neither the order of files nor that of documents may matter.
     repository.policies.sort_by(|a, b| a.name.cmp(&b.name));
     repository.blocks.sort_by(|a, b| a.name.cmp(&b.name));
