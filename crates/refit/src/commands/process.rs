@@ -85,10 +85,13 @@ pub fn test(cli: &Cli, args: &ProcessTestArgs) -> Result<Exit> {
                 true => terminal::json_line(&Shown { key: key.to_string(), doing, call: (*call).clone() })?,
                 false => terminal::print(&format!("{}: {call}\n", word(doing)))?,
             }
-            let ended = match doing {
-                Doing::Find => Ended::Answered(Answer::NotHere { entries: 0 }),
-                _ => Ended::Answered(Answer::Says(pretended(&line.remembers(process, &key), &answers))),
+            let said = pretended(&line.remembers(process, &key), &answers);
+            // Nothing is there; what is asked before it is looked for is answered.
+            let answer = match doing == Doing::Find && said.contains_key("id") {
+                true => Answer::NotHere { entries: 0 },
+                false => Answer::Says(said),
             };
+            let ended = Ended::Answered(answer);
             if let Some(approval) = line.ended(process, &given, &key, ended, now)
                 && !cli.json
             {
