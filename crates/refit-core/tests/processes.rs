@@ -73,7 +73,8 @@ fn calls(process: &Process, situations: &Value) -> String {
             let is_search = doing == Doing::Find && answers.contains_key("id");
             let answer = if is_search { Answer::NotHere { entries: 0 } } else { Answer::Says(answers) };
             if let Some(approval) = line.ended(process, &given, &key, Ended::Answered(answer), now) {
-                writeln!(said, "# people {}: {}", if approval.agrees { "agree" } else { "refuse" }, approval.says).unwrap();
+                writeln!(said, "# people {}: {}", if approval.agrees { "agree" } else { "refuse" }, approval.says)
+                    .unwrap();
             }
         }
         for object in line.objects().values() {
@@ -111,9 +112,9 @@ fn every_call_of_a_template_can_be_lost_and_nothing_is_made_twice() {
         let process = template(&folder);
         // What makes something is the only call that may not be sent twice: all others have to say so.
         let makes = |calls: &[refit_core::process::document::CallDocument]| {
-            let unsafe_ones = calls.iter().filter(|call| {
-                (call.post.is_some() || call.patch.is_some()) && call.repeatable != Some(true)
-            });
+            let unsafe_ones = calls
+                .iter()
+                .filter(|call| (call.post.is_some() || call.patch.is_some()) && call.repeatable != Some(true));
             unsafe_ones.map(|call| call.remember.contains_key("id")).collect::<Vec<_>>()
         };
         let document = &process.document;

@@ -64,6 +64,8 @@ pub struct Options {
     pub webhook_private: Vec<String>,
     /// The file that says what Apple offers.
     pub apple_versions: Option<PathBuf>,
+    /// With what Slack signs what people press, by process.
+    pub signing_secrets: api::SigningSecrets,
     /// The catalog's titles.
     pub catalog: Titles,
     /// The machine's name, for its certificate and its lease.
@@ -178,6 +180,7 @@ impl Server {
             connections,
             webhook_private,
             apple_versions,
+            signing_secrets,
             catalog,
             hostname,
             version,
@@ -265,6 +268,7 @@ impl Server {
             troubles,
             deliveries: Some(deliveries.clone()),
             apple_versions,
+            signing_secrets,
             shared_signals: Some(shared_signals.clone()),
             ..api::Options::default()
         };

@@ -113,9 +113,7 @@ pub(super) struct Read {
 impl Read {
     pub fn new(about: &About<'_>, answer: &Value) -> Read {
         let object = Value::Object(about.object.clone());
-        Read {
-            texts: [about.subject.to_string(), object.to_string(), answer.to_string(), about.settings.to_string()],
-        }
+        Read { texts: [about.subject.to_string(), object.to_string(), answer.to_string(), about.settings.to_string()] }
     }
 
     /// Does something with the scope of expressions.

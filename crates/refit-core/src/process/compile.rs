@@ -80,7 +80,9 @@ pub(super) fn compile(written: &Written<TemplateDocument>, files: &Files) -> (Pr
         let tree = compiler.tree(part, &[Place::Key("parts".into()), Place::Key(name.clone())], &BTreeMap::new());
         compiler.parts.insert(name.clone(), tree);
     }
-    let steps = |compiler: &mut Compiler<'_>, calls: &[CallDocument], key: &str| compiler.steps(calls, &[Place::Key(key.into())]);
+    let steps = |compiler: &mut Compiler<'_>, calls: &[CallDocument], key: &str| {
+        compiler.steps(calls, &[Place::Key(key.into())])
+    };
     let find = steps(&mut compiler, &document.find, "find");
     let create = steps(&mut compiler, &document.create, "create");
     let update = steps(&mut compiler, &document.update, "update");
@@ -89,7 +91,13 @@ pub(super) fn compile(written: &Written<TemplateDocument>, files: &Files) -> (Pr
     compiler.remembers_id(&document.find, "find");
     compiler.remembers_id(&document.create, "create");
     if document.look.is_some() && document.one_for != Subject::Rollout {
-        compiler.report(&[Place::Key("look".into())], "process/no-answer", "an answer to nothing", "only rollouts wait for people's answer")
+        compiler
+            .report(
+                &[Place::Key("look".into())],
+                "process/no-answer",
+                "an answer to nothing",
+                "only rollouts wait for people's answer",
+            )
             .help = Some("leave `look:` out".to_owned());
     }
     (Process { document: document.clone(), find, create, update, close, look }, compiler.found)
@@ -116,7 +124,13 @@ fn as_steps(path: &[Place]) -> Vec<syntax::Step<'_>> {
 }
 
 impl Compiler<'_> {
-    fn report(&mut self, path: &[Place], code: &'static str, message: &'static str, label: impl Into<String>) -> &mut Diagnostic {
+    fn report(
+        &mut self,
+        path: &[Place],
+        code: &'static str,
+        message: &'static str,
+        label: impl Into<String>,
+    ) -> &mut Diagnostic {
         let diagnostic = Diagnostic::error(code, message).at(self.written.key_place(&as_steps(path))).label(label);
         self.found.push(diagnostic);
         let last = self.found.len() - 1;
@@ -148,7 +162,8 @@ impl Compiler<'_> {
 
     fn expr(&mut self, formula: &Formula, path: &[Place]) -> Option<Expr> {
         let compiled = Expr::compile(&formula.0, Names::PROCESS);
-        let wrong = |errors: Vec<ExprError>| errors.into_iter().map(|error| Mistake { at: 0, error: Some(error) }).collect();
+        let wrong =
+            |errors: Vec<ExprError>| errors.into_iter().map(|error| Mistake { at: 0, error: Some(error) }).collect();
         compiled.map_err(|errors| self.wrong(path, wrong(errors))).ok()
     }
 
@@ -189,8 +204,13 @@ impl Compiler<'_> {
             self.report(&join(path, "body"), "process/body", "a body that is not sent", format!("`{key}` sends none"));
         }
         if call.list.is_none() && (call.is.is_some() || call.paging.is_some() || call.required) {
-            self.report(path, "process/no-list", "an entry of no list", "`is`, `required` and `paging` are about the entries of a list").help =
-                Some("say where in the answer it is: `list: /result`".to_owned());
+            self.report(
+                path,
+                "process/no-list",
+                "an entry of no list",
+                "`is`, `required` and `paging` are about the entries of a list",
+            )
+            .help = Some("say where in the answer it is: `list: /result`".to_owned());
         }
         let address = self.text(address, &at);
         let mut query = Vec::new();
@@ -228,7 +248,8 @@ impl Compiler<'_> {
 
     fn tree(&mut self, body: &Value, path: &[Place], parts: &BTreeMap<String, Tree>) -> Tree {
         let mut wrong = Vec::new();
-        let tree = Tree::compile(body, parts, &mut path.to_vec(), &mut |path, found| wrong.push((path.to_vec(), found)));
+        let tree =
+            Tree::compile(body, parts, &mut path.to_vec(), &mut |path, found| wrong.push((path.to_vec(), found)));
         for (path, found) in wrong {
             match found {
                 Wrong::Text(mistakes) => self.wrong(&path, mistakes),
@@ -236,7 +257,10 @@ impl Compiler<'_> {
                     let known: Vec<&str> = parts.keys().map(String::as_str).collect();
                     let help = match did_you_mean(&name, known.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("`parts:` has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }),
+                        None => format!(
+                            "`parts:` has {}",
+                            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                        ),
                     };
                     let label = format!("there is no part `{name}`");
                     self.report(&path, "process/unknown-part", "unknown part", label).help = Some(help);

@@ -142,6 +142,8 @@ impl Line {
             match doing {
                 Doing::Create if !object.has_id() => object.forget(later(now, process.settle())),
                 Doing::Create => {}
+                // It may be closed by now, and wanted again: whether it is open has to be seen.
+                Doing::Close => object.forget(later(now, process.settle())),
                 // They do no more than once.
                 _ => object.work = None,
             }
@@ -228,14 +230,22 @@ impl Line {
         let look = look.map(|look| object.looked.map_or(object.next, |looked| later(looked, look.every)));
         let other = match (object.stands, &object.work) {
             (_, Some(_)) | (Stands::Unknown | Stands::Absent, None) => true,
-            (Stands::There, None) => object.wanted.over || self.told(process, object, &object.wanted, given) != object.told,
+            (Stands::There, None) => {
+                object.wanted.over || self.told(process, object, &object.wanted, given) != object.told
+            }
             (Stands::Closed, None) => false,
         };
         [other.then_some(object.next), look].into_iter().flatten().min()
     }
 
     /// What is done next for an object: a call, or why there is none; `None`: nothing now.
-    fn turn(&mut self, process: &Process, key: &SmolStr, given: &Value, now: Timestamp) -> Option<Result<(Doing, Call), String>> {
+    fn turn(
+        &mut self,
+        process: &Process,
+        key: &SmolStr,
+        given: &Value,
+        now: Timestamp,
+    ) -> Option<Result<(Doing, Call), String>> {
         let object = self.objects.get(key)?;
         if object.work.is_none() {
             let doing = self.begins(process, object, given, now)?;
@@ -277,7 +287,10 @@ impl Line {
             Stands::Absent => may.then_some(Some(Doing::Create)),
             Stands::There if object.wanted.over => may.then_some(Some(Doing::Close)),
             Stands::There => {
-                let looks = process.look.as_ref().is_some_and(|look| object.looked.is_none_or(|at| later(at, look.every) <= now));
+                let looks = process
+                    .look
+                    .as_ref()
+                    .is_some_and(|look| object.looked.is_none_or(|at| later(at, look.every) <= now));
                 if looks {
                     return Some(Some(Doing::Look));
                 }
@@ -319,8 +332,12 @@ impl Line {
                 // What was found may have been left half made: what follows the call that makes it is done, and does no harm twice.
                 let made = process.create.iter().position(|step| step.remember.iter().any(|(name, _)| name == "id"));
                 let step = made.map_or(0, |made| made + 1);
-                object.work = (step < process.create.len())
-                    .then(|| Work { doing: Doing::Create, step, by: object.wanted.clone(), sent: false });
+                object.work = (step < process.create.len()).then(|| Work {
+                    doing: Doing::Create,
+                    step,
+                    by: object.wanted.clone(),
+                    sent: false,
+                });
                 if object.work.is_some() {
                     object.told = None;
                 }
@@ -356,7 +373,8 @@ impl Line {
                         (true, false) => Some(true),
                         (false, false) => None,
                     }?;
-                    let says = look.says.as_ref().and_then(|says| read.with(|scope| says.filled(scope, str::to_owned)).ok());
+                    let says =
+                        look.says.as_ref().and_then(|says| read.with(|scope| says.filled(scope, str::to_owned)).ok());
                     Some(Approval { key: key.clone(), agrees, says: says.unwrap_or_default() })
                 });
             }
@@ -374,7 +392,13 @@ impl Line {
     }
 
     /// What the answer to the call that is under way says. Of a list that goes on over pages each page is asked by itself.
-    pub fn reads(&self, process: &Process, given: &BTreeMap<String, String>, key: &str, answer: &Value) -> Result<Answer, String> {
+    pub fn reads(
+        &self,
+        process: &Process,
+        given: &BTreeMap<String, String>,
+        key: &str,
+        answer: &Value,
+    ) -> Result<Answer, String> {
         let found = self.objects.get(key).and_then(|object| Some((object, object.work.as_ref()?)));
         let Some((object, work)) = found else { return Ok(Answer::Says(Map::new())) };
         let Some(step) = steps(process, work.doing).get(work.step) else { return Ok(Answer::Says(Map::new())) };
@@ -446,7 +470,8 @@ impl Line {
                 }
                 let unmade = !object.has_id();
                 self.object_failed(key, why, now);
-                if doing == Doing::Create && lost && unmade {
+                // What was closed, perhaps, may be wanted again: whether it is open has to be seen.
+                if lost && (doing == Doing::Close || (doing == Doing::Create && unmade)) {
                     self.objects.get_mut(key)?.forget(later(now, process.settle()));
                 }
             }

@@ -44,7 +44,11 @@ fn rollout(state: &State, title: &TitleId, record: &RolloutRecord, now: Timestam
     let (fine, failed) = (trial.fine.common(&reached), trial.failed.common(&reached));
     let stage = status.course.stage();
     let succeeded = state.is_succeeded(title, record);
-    let soaked = record.open.last().and_then(|open| open.first_result?.checked_add(status.soak).ok()).is_some_and(|at| at <= now);
+    let soaked = record
+        .open
+        .last()
+        .and_then(|open| open.first_result?.checked_add(status.soak).ok())
+        .is_some_and(|at| at <= now);
     let all_said = reached.len() <= fine + failed;
     // A release that is halted may go on: its object stays open, until another release takes its place.
     let over = match stage {
@@ -107,7 +111,8 @@ fn rollout(state: &State, title: &TitleId, record: &RolloutRecord, now: Timestam
 fn outstanding(state: &State, title: &TitleId, devices: &DeviceSet, now: Timestamp) -> (Option<Timestamp>, u64) {
     let (mut first, mut overdue): (Option<Timestamp>, u64) = (None, 0);
     for device in devices.iter().filter_map(|index| state.at_index(index)) {
-        let due = device.stands.iter().filter(|(slot, _)| slot.title == *title).filter_map(|(_, stands)| stands.due).min();
+        let due =
+            device.stands.iter().filter(|(slot, _)| slot.title == *title).filter_map(|(_, stands)| stands.due).min();
         if let Some(due) = due {
             first = Some(first.map_or(due, |first| first.min(due)));
             overdue += u64::from(due <= now);

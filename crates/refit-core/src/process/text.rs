@@ -68,7 +68,9 @@ impl Text {
             let source = text.get(inside..inside + length).unwrap_or_default();
             match Expr::compile(source, Names::PROCESS) {
                 Ok(expr) => parts.push(Part::Expr(expr)),
-                Err(errors) => mistakes.extend(errors.into_iter().map(|error| Mistake { at: inside, error: Some(error) })),
+                Err(errors) => {
+                    mistakes.extend(errors.into_iter().map(|error| Mistake { at: inside, error: Some(error) }))
+                }
             }
             from = inside + length + 1;
         }
@@ -238,9 +240,7 @@ fn plain(value: &Option<Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(items)) => {
-            items.iter().map(|item| plain(&Some(item.clone()))).collect::<Vec<_>>().join(", ")
-        }
+        Some(Value::Array(items)) => items.iter().map(|item| plain(&Some(item.clone()))).collect::<Vec<_>>().join(", "),
         Some(other) => other.to_string(),
     }
 }

@@ -34,6 +34,7 @@ mod rollouts;
 mod scim;
 mod settings;
 mod signals;
+mod slack;
 mod sources;
 mod ssf;
 mod stream;
@@ -46,6 +47,7 @@ mod waiting;
 pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
+pub use slack::SigningSecrets;
 
 use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell};
 use axum::Router;
@@ -77,6 +79,8 @@ pub struct Options {
     pub apple_versions: Option<PathBuf>,
     /// What sends security events to streams; `None` where nothing does.
     pub shared_signals: Option<SharedSignals>,
+    /// With what Slack signs what people press, by process.
+    pub signing_secrets: SigningSecrets,
 }
 
 impl Default for Options {
@@ -93,6 +97,7 @@ impl Default for Options {
             deliveries: None,
             apple_versions: None,
             shared_signals: None,
+            signing_secrets: SigningSecrets::default(),
         }
     }
 }
@@ -263,6 +268,7 @@ pub fn router(api: Api) -> Router {
         .merge(declarative::router())
         .merge(scim::router())
         .merge(okta::router())
+        .merge(slack::router())
         .merge(ssf::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)

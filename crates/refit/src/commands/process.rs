@@ -108,7 +108,10 @@ pub fn test(cli: &Cli, args: &ProcessTestArgs) -> Result<Exit> {
 
 /// What a system might answer: what the file says, and the names of the rest.
 fn pretended(names: &[String], answers: &BTreeMap<String, Value>) -> Map<String, Value> {
-    names.iter().map(|name| (name.clone(), answers.get(name).cloned().unwrap_or_else(|| name.as_str().into()))).collect()
+    names
+        .iter()
+        .map(|name| (name.clone(), answers.get(name).cloned().unwrap_or_else(|| name.as_str().into())))
+        .collect()
 }
 
 pub fn run(cli: &Cli, args: &ProcessRunArgs) -> Result<Exit> {
@@ -131,7 +134,8 @@ pub fn run(cli: &Cli, args: &ProcessRunArgs) -> Result<Exit> {
         let turn = running.turn(&Timestamp::now, CALLS_MOST)?;
         let object = running.line.objects().get(&situation.key);
         let why = object.and_then(|object| object.why.clone());
-        let is_told = object.is_none_or(|object| matches!(object.stands, Stands::There | Stands::Closed)) && why.is_none();
+        let is_told =
+            object.is_none_or(|object| matches!(object.stands, Stands::There | Stands::Closed)) && why.is_none();
         if is_told {
             if cli.json {
                 let remembered = object.map(|object| &object.remembered);
@@ -139,7 +143,8 @@ pub fn run(cli: &Cli, args: &ProcessRunArgs) -> Result<Exit> {
             }
             return Ok(Exit::Done);
         }
-        let wait = turn.next.map(|next| next.duration_since(Timestamp::now())).and_then(|wait| Duration::try_from(wait).ok());
+        let wait =
+            turn.next.map(|next| next.duration_since(Timestamp::now())).and_then(|wait| Duration::try_from(wait).ok());
         let why = why.map_or_else(|| "the system does not say why".to_owned(), |why| why.to_string());
         match wait.filter(|wait| started.elapsed() + *wait < WAITS_MOST) {
             Some(wait) => {
@@ -168,7 +173,8 @@ fn situation(args: &ProcessRunArgs, name: &str) -> Result<Situation> {
         fields.insert(name.clone(), value.as_str().into());
     }
     if let Some(path) = &args.text {
-        let text = std::fs::read_to_string(path).map_err(|error| Refused::usage(format!("{}: {error}", path.display())))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Refused::usage(format!("{}: {error}", path.display())))?;
         let cut: String = text.chars().take(TEXT_MOST).collect();
         let more = if cut.len() < text.len() { "\n\n… the rest is too long for a comment" } else { "" };
         fields.insert("text".to_owned(), format!("{cut}{more}").into());

@@ -12,12 +12,13 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use refit_server::{
+    api::SigningSecrets,
     connections::{Connection, Connections},
     log,
     start::{Options, Server, asked_to_end},
 };
 use refit_targets::targets::apple::Versions;
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc};
 
 pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     begin_log(&args.log);
@@ -52,6 +53,7 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
         connections: read_connections(connections)?,
         webhook_private: connections.webhook_private.clone(),
         apple_versions: apple_versions(connections)?,
+        signing_secrets: signing_secrets(connections),
         data: data_folder(cli.data.as_deref())?,
         listen,
         public: None,
@@ -61,6 +63,15 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").into(),
     })
+}
+
+/// With what Slack signs what people press: secrets of processes.
+fn signing_secrets(connections: &ConnectionArgs) -> SigningSecrets {
+    let named = connections.secret.iter().filter_map(|(name, file)| {
+        let process = name.strip_suffix(".signing_secret")?;
+        Some((process.into(), file.into()))
+    });
+    SigningSecrets(Arc::new(named.collect()))
 }
 
 /// The file that says what Apple offers. One that can't be read is told now, and not when a device asks.

@@ -13,11 +13,7 @@ use refit_core::{
     process::{Answer, Call, Ended, Process, Verb},
 };
 use serde_json::{Map, Value};
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,7 +106,8 @@ impl Caller {
         paging: refit_connect::systems::Paging,
         reads: &dyn Fn(&Value) -> Result<Answer, String>,
     ) -> Ended {
-        let question = Question { address: address.to_owned(), query: call.query.clone(), paging, ..Question::default() };
+        let question =
+            Question { address: address.to_owned(), query: call.query.clone(), paging, ..Question::default() };
         let mut found: Option<Answer> = None;
         let mut page = |text: &str| match read(text, reads)? {
             Answer::NotHere { entries } => Ok(entries),
@@ -177,9 +174,7 @@ fn read(text: &str, reads: &dyn Fn(&Value) -> Result<Answer, String>) -> Result<
 fn asked(call: &Call, error: AskError, lost: bool) -> Ended {
     let why = error.to_string();
     match error {
-        AskError::ComeBackLater { wait, .. } => {
-            Ended::Failed { why, wait: SignedDuration::try_from(wait).ok(), lost }
-        }
+        AskError::ComeBackLater { wait, .. } => Ended::Failed { why, wait: SignedDuration::try_from(wait).ok(), lost },
         AskError::Refused { status, .. } if !lost => said(call, status, why),
         AskError::NotAllowed { status, .. } => said(call, status, why),
         _ => Ended::Failed { why, wait: None, lost },

@@ -86,7 +86,8 @@ pub fn kept(file: &Path, organization: &str, name: &str, process: &Process, now:
 
 /// The file of a process in the data folder.
 pub fn file(data: &Path, name: &SmolStr) -> PathBuf {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
     data.join("processes").join(format!("{plain}.json"))
 }
 

@@ -16,11 +16,7 @@ use refit_core::{
 };
 use refit_server::shell::Shell;
 use smol_str::SmolStr;
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// How often to look whether anything has changed.
 const LOOK: Duration = Duration::from_secs(2);

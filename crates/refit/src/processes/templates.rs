@@ -57,7 +57,10 @@ pub fn of_policy(name: &str, files: &Files) -> Result<Read> {
     }
     let folder = name.trim_start_matches("./").trim_end_matches('/');
     let wanted = [format!("{folder}/{FILE}"), folder.to_owned()];
-    let found = files.0.iter().find(|file| wanted.iter().any(|path| *path == file.path || file.path.ends_with(&format!("/{path}"))));
+    let found = files
+        .0
+        .iter()
+        .find(|file| wanted.iter().any(|path| *path == file.path || file.path.ends_with(&format!("/{path}"))));
     found.map(|file| parsed(file.path.clone(), file.text.as_bytes())).ok_or_else(|| unknown(name))
 }
 

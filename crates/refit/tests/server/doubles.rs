@@ -67,7 +67,11 @@ fn nothing() -> Answer {
 }
 
 fn refused(status: u16, why: &str) -> Answer {
-    Answer::Whole(status, vec![("content-type", "application/json".into())], object!({ "error": { "message": why } }).to_string())
+    Answer::Whole(
+        status,
+        vec![("content-type", "application/json".into())],
+        object!({ "error": { "message": why } }).to_string(),
+    )
 }
 
 fn is_basic(asked: &Asked) -> bool {
@@ -84,8 +88,19 @@ pub struct ServiceNow {
 }
 
 const KNOWN: [&str; 13] = [
-    "type", "correlation_id", "correlation_display", "short_description", "description", "justification", "implementation_plan",
-    "backout_plan", "assignment_group", "state", "close_code", "close_notes", "approval",
+    "type",
+    "correlation_id",
+    "correlation_display",
+    "short_description",
+    "description",
+    "justification",
+    "implementation_plan",
+    "backout_plan",
+    "assignment_group",
+    "state",
+    "close_code",
+    "close_notes",
+    "approval",
 ];
 
 pub fn servicenow(days: Days) -> Double<ServiceNow> {
@@ -205,7 +220,9 @@ fn right_fields(fields: &Value) -> Result<(), &'static str> {
             "project" => value["key"] == "PATCH",
             "issuetype" => value["name"] == "Task",
             "labels" => value.as_array().unwrap().iter().all(|label| !label.as_str().unwrap().contains(' ')),
-            "summary" => value.as_str().is_some_and(|text| !text.is_empty() && text.len() <= 255 && !text.contains('\n')),
+            "summary" => {
+                value.as_str().is_some_and(|text| !text.is_empty() && text.len() <= 255 && !text.contains('\n'))
+            }
             "duedate" => value.as_str().unwrap().parse::<jiff::civil::Date>().is_ok(),
             "assignee" => value["id"].is_string(),
             // A text in Atlassian's document format is never empty.
@@ -235,7 +252,10 @@ pub fn jira(days: Days) -> Double<Jira> {
         match (asked.method.as_str(), parts.as_slice()) {
             ("GET", ["search", "jql"]) => {
                 let jql = &asked.query["jql"];
-                assert!(jql.starts_with("project = \"PATCH\" AND labels = \"refit-") && jql.ends_with("statusCategory != Done"));
+                assert!(
+                    jql.starts_with("project = \"PATCH\" AND labels = \"refit-")
+                        && jql.ends_with("statusCategory != Done")
+                );
                 let label = jql.split('"').nth(3).unwrap();
                 let found = jira.tickets.iter().filter(|(_, ticket)| {
                     let labels = ticket.fields["labels"].as_array().unwrap();
@@ -258,7 +278,9 @@ pub fn jira(days: Days) -> Double<Jira> {
                 }
                 let key = format!("PATCH-{}", jira.tickets.len() + 1);
                 jira.tickets.insert(key.clone(), Ticket { fields, done: false, made: Instant::now() });
-                created(object!({ "id": "10000", "key": key, "self": "https://acme.atlassian.net/rest/api/3/issue/10000" }))
+                created(
+                    object!({ "id": "10000", "key": key, "self": "https://acme.atlassian.net/rest/api/3/issue/10000" }),
+                )
             }
             (method, ["issue", key, rest @ ..]) => {
                 let Some(ticket) = jira.tickets.get_mut(*key) else { return refused(404, "Issue does not exist") };
@@ -276,12 +298,16 @@ pub fn jira(days: Days) -> Double<Jira> {
                         nothing()
                     }
                     ("GET", ["transitions"]) => {
-                        let all = [object!({ "id": "11", "to": state(false) }), object!({ "id": "31", "to": state(true) })];
+                        let all =
+                            [object!({ "id": "11", "to": state(false) }), object!({ "id": "31", "to": state(true) })];
                         json(object!({ "transitions": all }))
                     }
                     ("POST", ["transitions"]) => {
                         if body(asked)["transition"]["id"] != "31" {
-                            return refused(400, "It seems that you have tried to perform an illegal workflow operation.");
+                            return refused(
+                                400,
+                                "It seems that you have tried to perform an illegal workflow operation.",
+                            );
                         }
                         ticket.done = true;
                         nothing()
@@ -305,7 +331,8 @@ pub struct Forge {
 
 impl Forge {
     fn page(&self, asked: &Asked) -> Answer {
-        let number = |name: &str, otherwise: usize| asked.query.get(name).map_or(otherwise, |text| text.parse().unwrap());
+        let number =
+            |name: &str, otherwise: usize| asked.query.get(name).map_or(otherwise, |text| text.parse().unwrap());
         let (size, page) = (number("per_page", 30).min(100), number("page", 1));
         let all = self.comments.iter().enumerate().skip(size * (page - 1)).take(size);
         let page: Vec<Value> = all.map(|(index, text)| object!({ "id": index + 1, "body": text })).collect();
@@ -376,7 +403,9 @@ pub fn gitlab(others: usize, days: Days) -> Double<Forge> {
                 let state = status["state"].as_str().unwrap();
                 assert!(["pending", "running", "success", "failed", "canceled"].contains(&state), "{state}");
                 status["sha"] = (*sha).into();
-                let same = |it: &&Value| (&it["sha"], &it["name"], &it["state"]) == (&status["sha"], &status["name"], &status["state"]);
+                let same = |it: &&Value| {
+                    (&it["sha"], &it["name"], &it["state"]) == (&status["sha"], &status["name"], &status["state"])
+                };
                 if forge.statuses.iter().any(|it| same(&it)) {
                     return refused(400, "Cannot transition status via :succeed from :success");
                 }
@@ -406,10 +435,15 @@ pub fn slack(days: Days) -> Double<Slack> {
                 json(object!({ "ok": true, "user": { "id": "U1", "name": "ada" } }))
             }
             "/api/users.lookupByEmail" => wrong("users_not_found"),
-            "/api/conversations.open" if said["users"] == "U1" => json(object!({ "ok": true, "channel": { "id": "D1" } })),
+            "/api/conversations.open" if said["users"] == "U1" => {
+                json(object!({ "ok": true, "channel": { "id": "D1" } }))
+            }
             "/api/conversations.open" => wrong("user_not_found"),
             "/api/conversations.history" => {
-                assert_eq!((asked.query["channel"].as_str(), asked.query["include_all_metadata"].as_str()), ("D1", "true"));
+                assert_eq!(
+                    (asked.query["channel"].as_str(), asked.query["include_all_metadata"].as_str()),
+                    ("D1", "true")
+                );
                 json(object!({ "ok": true, "messages": slack.messages, "response_metadata": { "next_cursor": "" } }))
             }
             "/api/chat.postMessage" if said["channel"] == "D1" => {

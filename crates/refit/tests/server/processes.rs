@@ -128,14 +128,20 @@ impl Company {
             running.client.observe_person(person, &said).unwrap();
         }
         for (device, person) in [("d0", Some("ada")), ("d1", Some("ada")), ("d2", Some("bob")), ("d3", None)] {
-            running.client.enrol(&Enrol { id: Some(device.to_owned()), name: Some(format!("laptop-{device}")) }).unwrap();
+            running
+                .client
+                .enrol(&Enrol { id: Some(device.to_owned()), name: Some(format!("laptop-{device}")) })
+                .unwrap();
             observe(running, device, "1.0.0");
             running.client.assign(device, person).unwrap();
         }
         release(running, "1.0.0");
         let files = [
             ("refit.yaml", POLICY.to_owned()),
-            ("processes/change/template.yaml", template("servicenow-change", &[("every: 1m", "every: 1s"), ("one_for:", "settle: 2s\none_for:")])),
+            (
+                "processes/change/template.yaml",
+                template("servicenow-change", &[("every: 1m", "every: 1s"), ("one_for:", "settle: 2s\none_for:")]),
+            ),
             ("processes/tickets/template.yaml", template("jira-tickets", &[("settle: 2m", "settle: 2s")])),
         ];
         let files = files.map(|(path, text)| (path.to_owned(), text)).into();
@@ -181,14 +187,17 @@ fn a_rollout_has_one_change_and_each_owner_one_ticket_through_bad_days_and_a_res
 
     let mark = until("a change", || {
         let state = company.servicenow.state();
-        state.changes.values().next().filter(|change| change["state"] == "-4").map(|change| change["correlation_id"].clone())
+        state
+            .changes
+            .values()
+            .next()
+            .filter(|change| change["state"] == "-4")
+            .map(|change| change["correlation_id"].clone())
     });
     assert!(mark.starts_with("refit-"), "{mark}");
     until("three tickets", || (company.jira.state().tickets.len() == 3).then_some(()));
     updated(&running, "d0");
-    until("what the rollout waits for", || {
-        says(&running).filter(|says| says.contains("people have agreed in change"))
-    });
+    until("what the rollout waits for", || says(&running).filter(|says| says.contains("people have agreed in change")));
     until("Ada's ticket with one device less", || {
         let jira = company.jira.state();
         let ada = jira.tickets.values().find(|ticket| ticket.fields["assignee"]["id"] == "5b10")?.fields.clone();
@@ -253,14 +262,26 @@ fn a_pull_request_has_one_comment_with_the_newest_plan_and_a_status_of_each_comm
     });
     let folder = folder();
     let url = format!("--connect={}", github.server.url);
-    for (sha, text, result) in [("aaa", "3 devices change", "success"), ("bbb", "nothing changes", "failure"), ("bbb", "nothing changes", "failure")] {
+    for (sha, text, result) in [
+        ("aaa", "3 devices change", "success"),
+        ("bbb", "nothing changes", "failure"),
+        ("bbb", "nothing changes", "failure"),
+    ] {
         fs::write(folder.path().join("plan.md"), text).unwrap();
         let (sha, result) = (format!("--set=sha={sha}"), format!("--fact=result={result}"));
         done(&pipeline(
             folder.path(),
             &[
-                "github-plan", "plan.json", "--text=plan.md", "--set=owner=acme", "--set=repository=policy",
-                "--set=pull_request=12", "--secret=token=token", &sha, &result, &url,
+                "github-plan",
+                "plan.json",
+                "--text=plan.md",
+                "--set=owner=acme",
+                "--set=repository=policy",
+                "--set=pull_request=12",
+                "--secret=token=token",
+                &sha,
+                &result,
+                &url,
             ],
         ));
     }
@@ -268,7 +289,10 @@ fn a_pull_request_has_one_comment_with_the_newest_plan_and_a_status_of_each_comm
     assert_eq!(forge.comments.len(), 151, "150 of others, and ours");
     assert!(forge.comments[150].contains("nothing changes\n\nPlan of bbb."), "{}", forge.comments[150]);
     let last = forge.statuses.last().unwrap();
-    assert_eq!((last["sha"].as_str(), last["state"].as_str(), last["context"].as_str()), (Some("bbb"), Some("failure"), Some("refit/plan")));
+    assert_eq!(
+        (last["sha"].as_str(), last["state"].as_str(), last["context"].as_str()),
+        (Some("bbb"), Some("failure"), Some("refit/plan"))
+    );
     assert!(forge.statuses.iter().any(|status| status["sha"] == "aaa" && status["state"] == "success"));
 }
 
@@ -285,8 +309,15 @@ fn a_merge_request_has_one_note_with_the_newest_plan_and_a_status_of_each_commit
         done(&pipeline(
             folder.path(),
             &[
-                "gitlab-plan", "plan.json", "--text=plan.md", "--set=project=acme/policy", "--set=merge_request=12",
-                "--set=sha=aaa", "--fact=result=success", "--secret=token=token", &url,
+                "gitlab-plan",
+                "plan.json",
+                "--text=plan.md",
+                "--set=project=acme/policy",
+                "--set=merge_request=12",
+                "--set=sha=aaa",
+                "--fact=result=success",
+                "--secret=token=token",
+                &url,
             ],
         ));
     }
@@ -303,7 +334,16 @@ fn a_pipeline_that_may_not_write_is_told_so() {
     let folder = folder();
     fs::write(folder.path().join("token"), "wrong").unwrap();
     let url = format!("--connect={}", github.server.url);
-    let args = ["github-plan", "plan.json", "--set=owner=acme", "--set=repository=policy", "--set=pull_request=12", "--set=sha=a", "--secret=token=token", &url];
+    let args = [
+        "github-plan",
+        "plan.json",
+        "--set=owner=acme",
+        "--set=repository=policy",
+        "--set=pull_request=12",
+        "--set=sha=a",
+        "--secret=token=token",
+        &url,
+    ];
     let mut child = Command::new(env!("CARGO_BIN_EXE_refit"));
     let child = child.current_dir(folder.path()).args(["process", "run"]).args(args);
     let begun = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -322,7 +362,13 @@ fn the_person_of_a_device_has_one_message_that_is_written_anew() {
         _ => Day::Fine,
     });
     let folder = folder();
-    let template = template("slack-devices", &[("address: https://slack.com/api", "address: \"{url}/api\""), ("settings: {}", "settings: { url: { about: Slack. } }")]);
+    let template = template(
+        "slack-devices",
+        &[
+            ("address: https://slack.com/api", "address: \"{url}/api\""),
+            ("settings: {}", "settings: { url: { about: Slack. } }"),
+        ],
+    );
     fs::write(folder.path().join("template.yaml"), template).unwrap();
     let url = format!("--connect={}", slack.server.url);
     for titles in ["editor", "editor, firefox"] {

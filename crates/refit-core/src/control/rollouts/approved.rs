@@ -45,12 +45,12 @@ impl Rollouts {
 
     pub(in super::super) fn approval_answered(&mut self, seq: u64, at: Timestamp, answered: &ApprovalAnswered) {
         let ApprovalAnswered { title, version, rollout, platform, process, agrees, why } = answered.clone();
-        let what =
-            Happened::Approved { rollout: rollout.clone(), process: process.clone(), agrees, why: why.clone() };
+        let what = Happened::Approved { rollout: rollout.clone(), process: process.clone(), agrees, why: why.clone() };
         self.note(&title, Moment { seq, at, version: version.clone(), platform: platform.clone(), what });
         let list = Arc::make_mut(self.approvals.entry(title).or_default());
         list.retain(|known| {
-            (&known.version, &known.rollout, &known.platform, &known.process) != (&version, &rollout, &platform, &process)
+            (&known.version, &known.rollout, &known.platform, &known.process)
+                != (&version, &rollout, &platform, &process)
         });
         list.push(ApprovalRecord { version, rollout, platform, process, agrees, why, at });
     }
