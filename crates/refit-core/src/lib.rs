@@ -15,5 +15,6 @@ pub mod facts;
 pub mod plan;
 pub mod policy;
 pub mod posture;
+pub mod process;
 pub mod rollout;
 pub mod world;

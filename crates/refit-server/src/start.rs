@@ -68,6 +68,8 @@ pub struct Options {
     pub apple_versions: Option<PathBuf>,
     /// The provider through which people sign in, where they do.
     pub sign_in: Option<sign_in::Options>,
+    /// With what Slack signs what people press, by process.
+    pub signing_secrets: api::SigningSecrets,
     /// The catalog's titles.
     pub catalog: Titles,
     /// The machine's name, for its certificate and its lease.
@@ -183,6 +185,7 @@ impl Server {
             webhook_private,
             apple_versions,
             sign_in,
+            signing_secrets,
             catalog,
             hostname,
             version,
@@ -274,6 +277,7 @@ impl Server {
             troubles,
             deliveries: Some(deliveries.clone()),
             apple_versions,
+            signing_secrets,
             shared_signals: Some(shared_signals.clone()),
             sign_in,
             audit: Some(audit),

@@ -7,6 +7,7 @@ mod fleet;
 mod groups;
 mod import;
 mod keys;
+mod process;
 mod rollouts;
 mod serve;
 mod shadow;
@@ -23,6 +24,7 @@ pub use fleet::*;
 pub use groups::*;
 pub use import::*;
 pub use keys::*;
+pub use process::*;
 pub use rollouts::*;
 pub use serve::*;
 pub use shadow::*;
@@ -190,6 +192,9 @@ pub enum Command {
     /// Read the systems that facts come from, and show how they stand.
     #[command(subcommand)]
     Sources(SourcesCommand),
+    /// Work with business processes: what other systems are told of what happens here.
+    #[command(subcommand)]
+    Process(ProcessCommand),
     /// Show a device as all sources know it: its person, each field with who says it, what is disputed.
     Device(EntityArgs),
     /// Show a person as all sources know them, with their devices.
@@ -236,6 +241,7 @@ impl Command {
                 false
             }
             Command::Query(_) | Command::Compile(_) | Command::Target(_) | Command::Shadow(_) => false,
+            Command::Process(_) => false,
             Command::Source(_) | Command::Sources(_) | Command::Fleet(_) | Command::Import(_) => false,
             Command::Device(_) | Command::Person(_) | Command::Conflicts(_) => false,
             Command::Up(_) | Command::Serve(_) | Command::Backup(_) | Command::Restore(_) => false,

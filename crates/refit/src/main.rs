@@ -10,6 +10,7 @@ mod commands;
 mod connectors;
 mod keys;
 mod local;
+mod processes;
 mod remote;
 mod repository;
 mod signals;

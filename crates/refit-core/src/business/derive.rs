@@ -223,6 +223,24 @@ impl Found<'_> {
             }
             Event::GateAnswered(answered) => self.answered(answered),
             Event::GateAsked(asked) => self.asked(asked),
+            Event::ApprovalAnswered(answered) => {
+                let data = RolloutData {
+                    title: answered.title.to_string(),
+                    version: answered.version.to_string(),
+                    platform: answered.platform.as_ref().map(ToString::to_string),
+                    rollout: Some(answered.rollout.to_string()),
+                    ring: None,
+                    answer: None,
+                    until: None,
+                    count: None,
+                    reported: None,
+                    failed: None,
+                    why: Some(answered.why.to_string()).filter(|why| !why.is_empty()),
+                };
+                let subject = about(&answered.title, &answered.version);
+                let kind = if answered.agrees { Kind::RolloutApproved } else { Kind::RolloutRefused };
+                self.push(kind, Some(subject), Data::Rollout(data));
+            }
             Event::ReleaseExpedited(expedited) => {
                 let data = RolloutData {
                     title: expedited.title.to_string(),

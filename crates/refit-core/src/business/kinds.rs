@@ -236,6 +236,10 @@ kinds! {
         "An exception has ended, or nobody has decided in time." []
     ExceptionWithdrawn "exception.withdrawn" 1 Compliance ExceptionData
         "An exception was taken back before its end." []
+    RolloutApproved "rollout.approved" 1 Compliance RolloutData
+        "People agreed, in the system of a process, that a release goes on to the rings that wait for that." [RolloutRefused]
+    RolloutRefused "rollout.refused" 1 Compliance RolloutData
+        "People refused, in the system of a process, that a release goes on to the rings that wait for that." [RolloutApproved]
 }
 
 impl Kind {

@@ -966,6 +966,25 @@ events! {
         /// Its name.
         exception: SmolStr,
     }
+
+    "approval.answered", 1 =>
+    /// People answered, in another system, whether the rings of a release may open that wait for that.
+    ApprovalAnswered {
+        /// The title.
+        title: TitleId,
+        /// The release.
+        version: SmolStr,
+        /// The rollout.
+        rollout: SmolStr,
+        /// The platform; `None` is every platform.
+        platform: Option<SmolStr>,
+        /// The process in which they answered.
+        process: SmolStr,
+        /// Whether they agree.
+        agrees: bool,
+        /// What is written down of it there.
+        why: SmolStr,
+    }
 }
 
 /// An object of another system that somebody has changed by hand.

@@ -5,7 +5,10 @@ use super::{
     device_set::DeviceSet,
     entry::{AdvisoryEntry, InstallEntry, Plain, ReceiptResult, ReleaseEntry, SlotName},
     evaluate::Evaluation,
-    event::{ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished, SourceRead, TargetObserved},
+    event::{
+        ApprovalAnswered, ComplaintReceived, DeviceStands, Event, MandatePublished, RootPublished, SourceRead,
+        TargetObserved,
+    },
     exceptions::ExceptionInput,
     groups::GroupInput,
     history::CheckIn,
@@ -227,6 +230,8 @@ pub enum Input {
         /// What the gate is in want of, and by what; `None` where the rollout has none.
         found: Option<Box<(Verdict, Evidence)>>,
     },
+    /// People answered, in another system, whether the rings of a release may open that wait for that.
+    AnswerApproval(ApprovalAnswered),
     /// A release is to go no further, for three days: a block in the policy repository stops it for good.
     HaltRelease {
         /// The title.

@@ -82,9 +82,9 @@ pub use reports::{
 };
 pub use role::Role;
 pub use rollouts::{
-    AskedFor, Course, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look, Moment, Reading,
-    RingRecord, RolloutRecord, Rollouts, SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Status, Trial, because,
-    evidence,
+    ApprovalRecord, AskedFor, Course, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look,
+    Moment, Reading, RingRecord, RolloutRecord, Rollouts, SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Status,
+    Trial, because, evidence,
 };
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;

@@ -6,7 +6,9 @@ use super::{
         Kind,
         mandate::MandateDocument,
         organization::OrganizationDocument,
-        outside::{GoalDocument, GuaranteeDocument, IdentitiesDocument, SourceDocument, TargetSystemDocument},
+        outside::{
+            GoalDocument, GuaranteeDocument, IdentitiesDocument, ProcessDocument, SourceDocument, TargetSystemDocument,
+        },
         policy::{BlockDocument, ExceptionDocument, PolicyDocument},
         posture::PostureDocument,
         rules::ExceptionRulesDocument,
@@ -66,6 +68,8 @@ pub struct Documents {
     pub postures: Vec<Written<PostureDocument>>,
     /// `exception_rules:`
     pub exception_rules: Vec<Written<ExceptionRulesDocument>>,
+    /// `process:`
+    pub processes: Vec<Written<ProcessDocument>>,
     /// `test:`
     pub tests: Vec<Written<TestDocument>>,
     /// Kind and name of documents that are there and have mistakes: what others say of them is not wrong for that.
@@ -106,8 +110,8 @@ impl Documents {
 
     fn add_at(&mut self, node: Node, file: usize, line: Option<usize>, diagnostics: &mut Vec<Diagnostic>) {
         let at = (file, line);
-        // A connector of the organisation's own lies beside the policies, and says nothing of them.
-        if node.first_key() == Some(CONNECTOR) {
+        // A connector or a template of the organisation's own lies beside the policies, and says nothing of them.
+        if node.first_key().is_some_and(|key| [CONNECTOR, TEMPLATE].contains(&key)) {
             return;
         }
         let Some(kind) = kind_of(&node, file, diagnostics) else { return };
@@ -126,6 +130,7 @@ impl Documents {
             Kind::Mandate => decode(&mut self.mandates, &SHAPES.mandate, node, at, diagnostics),
             Kind::Posture => decode(&mut self.postures, &SHAPES.posture, node, at, diagnostics),
             Kind::ExceptionRules => decode(&mut self.exception_rules, &SHAPES.exception_rules, node, at, diagnostics),
+            Kind::Process => decode(&mut self.processes, &SHAPES.process, node, at, diagnostics),
             Kind::Test => {
                 // Half a world proves nothing.
                 let read = decode(&mut self.tests, &SHAPES.test, node, at, diagnostics);
@@ -149,6 +154,8 @@ impl Documents {
 
 /// The first key of a connector's document, which [`crate::facts::mapping::load()`] reads.
 const CONNECTOR: &str = "connector";
+/// That of a process's template, which [`crate::process::load()`] reads.
+const TEMPLATE: &str = "template";
 
 fn kind_of(node: &Node, file: usize, diagnostics: &mut Vec<Diagnostic>) -> Option<Kind> {
     let keys = || Kind::ALL.map(|kind| format!("`{}:`", kind.key())).join(", ");
@@ -223,6 +230,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| Shapes {
     mandate: Shape::new(FORMATS),
     posture: Shape::new(FORMATS),
     exception_rules: Shape::new(FORMATS),
+    process: Shape::new(&crate::facts::mapping::document::FORMATS),
     test: Shape::new(FORMATS),
 });
 
@@ -240,6 +248,7 @@ struct Shapes {
     mandate: Shape<MandateDocument>,
     posture: Shape<PostureDocument>,
     exception_rules: Shape<ExceptionRulesDocument>,
+    process: Shape<ProcessDocument>,
     test: Shape<TestDocument>,
 }
 

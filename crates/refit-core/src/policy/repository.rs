@@ -471,6 +471,8 @@ pub struct Ring {
     pub share: Option<Share>,
     /// How long a release has to be in use here before the gate can pass.
     pub soak: SignedDuration,
+    /// The process in which people have to agree before it opens.
+    pub approval: Option<SmolStr>,
 }
 
 /// What has to be true between two rings.

@@ -40,6 +40,7 @@ mod scim;
 mod settings;
 mod sign_in;
 mod signals;
+mod slack;
 mod sources;
 mod ssf;
 mod stream;
@@ -53,6 +54,7 @@ mod waiting;
 pub use metrics::Metrics;
 pub use openapi::openapi;
 pub use problem::{Code, Problem};
+pub use slack::SigningSecrets;
 
 use crate::{
     agents::Agents, audit::Audit, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell,
@@ -91,6 +93,8 @@ pub struct Options {
     pub sign_in: Option<SignIn>,
     /// Where it is written down who reads what is personal; `None` where it is not.
     pub audit: Option<Audit>,
+    /// With what Slack signs what people press, by process.
+    pub signing_secrets: SigningSecrets,
 }
 
 impl Default for Options {
@@ -109,6 +113,7 @@ impl Default for Options {
             shared_signals: None,
             sign_in: None,
             audit: None,
+            signing_secrets: SigningSecrets::default(),
         }
     }
 }
@@ -297,6 +302,7 @@ pub fn router(api: Api) -> Router {
         .merge(declarative::router())
         .merge(scim::router())
         .merge(okta::router())
+        .merge(slack::router())
         .merge(ssf::router())
         .fallback(layers::not_found);
     layers::around(router, &api).with_state(api)

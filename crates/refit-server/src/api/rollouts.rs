@@ -163,7 +163,7 @@ fn moment_said<'m>(moment: &Moment, before: impl Iterator<Item = &'m Moment>) ->
         Happened::Answered { after, answer, evidence, .. } => (Some(after), *answer, evidence.clone()),
         Happened::HaltEnded { after, .. } => (Some(after), None, None),
         Happened::Asked { after, evidence, .. } => (Some(after), None, evidence.clone()),
-        Happened::Expedited { .. } => (None, None, None),
+        Happened::Expedited { .. } | Happened::Approved { .. } => (None, None, None),
     };
     MomentSaid {
         seq: moment.seq,

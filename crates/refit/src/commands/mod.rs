@@ -25,6 +25,7 @@ mod mandate;
 mod people;
 mod plan;
 mod plans;
+mod process;
 mod quarantine;
 mod reports;
 mod restore;
@@ -45,7 +46,10 @@ mod world;
 
 use crate::{
     Exit, Refused,
-    cli::{Cli, Command, FeedsCommand, ImportCommand, SourceCommand, SourcesCommand, TargetCommand, VersionsCommand},
+    cli::{
+        Cli, Command, FeedsCommand, ImportCommand, ProcessCommand, SourceCommand, SourcesCommand, TargetCommand,
+        VersionsCommand,
+    },
     remote::is_meant,
 };
 use anyhow::Result;
@@ -112,6 +116,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Source(SourceCommand::New(args)) => source::new(cli, args),
         Command::Sources(SourcesCommand::Sync(args)) => sources::sync(cli, args),
         Command::Sources(SourcesCommand::Status(args)) => sources::status(cli, args),
+        Command::Process(ProcessCommand::Test(args)) => process::test(cli, args),
+        Command::Process(ProcessCommand::Run(args)) => process::run(cli, args),
         Command::Device(args) => entity::device(cli, args),
         Command::Person(args) => entity::person(cli, args),
         Command::Conflicts(args) => conflicts::run(cli, args),

@@ -4,6 +4,7 @@ use crate::{
     Exit, Refused, catalog,
     cli::{Cli, ConnectionArgs, LogArgs, LogFormat, ServeArgs},
     local::data_folder,
+    processes,
     sources::{
         serving::{self, Serving},
         syncing::{self, Places},
@@ -12,12 +13,13 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use refit_server::{
+    api::SigningSecrets,
     connections::{Connection, Connections},
     log,
     start::{Options, Server, asked_to_end},
 };
 use refit_targets::targets::apple::Versions;
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc};
 
 pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     begin_log(&args.log);
@@ -27,11 +29,13 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     options.sign_in = args.sign_in.options().map_err(Refused::usage)?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
     let sources = serving(cli, &args.connections)?;
+    let told = processes(cli, &args.connections)?;
     runtime()?.block_on(async {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
         server.spawn(targets::serving::run(server.shell().clone(), sources.clone()));
         server.spawn(serving::run(server.shell().clone(), sources));
+        server.spawn(processes::serving::run(server.shell().clone(), told));
         server.run(end).await?;
         Ok(Exit::Done)
     })
@@ -53,6 +57,7 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
         webhook_private: connections.webhook_private.clone(),
         apple_versions: apple_versions(connections)?,
         sign_in: None,
+        signing_secrets: signing_secrets(connections),
         data: data_folder(cli.data.as_deref())?,
         listen,
         public: None,
@@ -62,6 +67,15 @@ pub fn options(cli: &Cli, listen: SocketAddr, connections: &ConnectionArgs) -> R
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").into(),
     })
+}
+
+/// With what Slack signs what people press: secrets of processes.
+fn signing_secrets(connections: &ConnectionArgs) -> SigningSecrets {
+    let named = connections.secret.iter().filter_map(|(name, file)| {
+        let process = name.strip_suffix(".signing_secret")?;
+        Some((process.into(), file.into()))
+    });
+    SigningSecrets(Arc::new(named.collect()))
 }
 
 /// The file that says what Apple offers. One that can't be read is told now, and not when a device asks.
@@ -86,6 +100,12 @@ pub fn serving(cli: &Cli, args: &ConnectionArgs) -> Result<Serving> {
         std::fs::metadata(file).map_err(|error| Refused::usage(format!("{file}: {error}")))?;
     }
     Ok(Serving { data: data_folder(cli.data.as_deref())?, places })
+}
+
+/// Where the systems are that a server tells of what happens.
+pub fn processes(cli: &Cli, args: &ConnectionArgs) -> Result<processes::serving::Serving> {
+    let places = Places { connect: args.connect.clone(), secret: args.secret.clone(), ..Places::default() };
+    Ok(processes::serving::Serving { data: data_folder(cli.data.as_deref())?, places })
 }
 
 fn read_connections(args: &ConnectionArgs) -> Result<Connections> {

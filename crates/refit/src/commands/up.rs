@@ -1,6 +1,6 @@
 //! `refit up`
 
-use super::serve::{begin_log, options, runtime, serving};
+use super::serve::{begin_log, options, processes, runtime, serving};
 use crate::{
     Exit,
     cli::{Cli, UpArgs},
@@ -42,12 +42,14 @@ pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
     let mut options = options(cli, args.listen, &args.connections)?;
     options.approvals = Some(0);
     let served = serving(cli, &args.connections)?;
+    let told = processes(cli, &args.connections)?;
     runtime()?.block_on(async {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
         let (shell, packages) = (server.shell().clone(), server.packages().clone());
         server.spawn(crate::targets::serving::run(shell.clone(), served.clone()));
         server.spawn(sources::serving::run(shell.clone(), served));
+        server.spawn(crate::processes::serving::run(shell.clone(), told));
         server.spawn(this_machine(shell, packages, policy));
         server.run(end).await?;
         Ok(Exit::Done)

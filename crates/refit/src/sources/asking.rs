@@ -285,6 +285,11 @@ impl<'d> Asking<'d> {
         Ok(Database::new(Place::Postgres { address, user, password, hosts: self.hosts.clone() }))
     }
 
+    /// What was said of it, with what is so where nobody did.
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
     /// The address that paths of the system are appended to.
     pub fn address(&self) -> String {
         self.filled(self.connector.address.as_deref().unwrap_or_default())
@@ -461,7 +466,7 @@ fn limits(document: &written::LimitsDocument) -> Limits {
     }
 }
 
-fn paging(document: &PagingDocument) -> Paging {
+pub fn paging(document: &PagingDocument) -> Paging {
     let size =
         |parameter: &Option<String>, size: Option<u32>| Some(Size { parameter: parameter.clone()?, records: size? });
     let number = |it: &written::NumberPagingDocument| Number {

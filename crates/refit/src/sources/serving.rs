@@ -162,16 +162,20 @@ pub async fn policy(shell: &Shell, in_force: &InForce) -> Result<Read> {
     Ok(Read { files, documents })
 }
 
-/// Says which options name no source, where there are some: a name that was mistyped reads nothing.
+/// Says which options name no source, target or process, where there are some: a name that was mistyped reads nothing.
 fn unknown_places(places: &Places, documents: &Documents, in_force: &InForce) {
+    let processes = documents.processes.iter().map(|written| written.document.process.as_str());
     let sources = documents.sources.iter().map(|written| written.document.source.as_str());
     let targets = in_force.repository.targets.iter().map(|target| target.name.as_str());
-    let names: BTreeSet<&str> = sources.chain(targets).collect();
+    let names: BTreeSet<&str> = sources.chain(targets).chain(processes).collect();
     let secrets =
         places.secret.iter().map(|(name, _)| name.split_once('.').map_or(name.as_str(), |(source, _)| source));
     let files = places.file.iter().map(|(name, _)| name.as_str());
     for name in files.chain(secrets).filter(|name| !names.contains(name)) {
-        tracing::warn!(source = name, "an option names a source or a target that the policy in force does not have");
+        tracing::warn!(
+            source = name,
+            "an option names a source, target or process that the policy in force does not have"
+        );
     }
 }
 

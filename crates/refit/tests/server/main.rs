@@ -14,6 +14,7 @@ mod lab;
 mod monitoring;
 mod notice;
 mod package;
+mod processes;
 mod rotation;
 mod running;
 mod scim;

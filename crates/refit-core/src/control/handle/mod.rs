@@ -80,6 +80,7 @@ fn handled(state: &State, actor: &Actor, input: Input, now: Timestamp) -> Result
             let (verdict, evidence) = found.map(|found| *found).unzip();
             questions::ask(state, GateAsked { title, version, rollout, after, platform, because, verdict, evidence })
         }
+        Input::AnswerApproval(answered) => questions::approval(state, answered),
         Input::Signal { source, signal, at, whole, devices } => {
             rollouts::signal(state, source, signal, at.min(now), whole, &devices)
         }
@@ -123,7 +124,7 @@ fn permitted(actor: &Actor, input: &Input) -> Result<(), Refusal> {
         Input::CreateToken { .. } | Input::RevokeToken { .. } | Input::Evaluated { .. } | Input::Matched { .. } => {
             Scope::Admin
         }
-        Input::Identity(_) | Input::SourceRead(_) | Input::TargetObserved(_) => Scope::Admin,
+        Input::Identity(_) | Input::SourceRead(_) | Input::TargetObserved(_) | Input::AnswerApproval(_) => Scope::Admin,
         Input::Enrol { .. }
         | Input::Observe(_)
         | Input::Retire { .. }

@@ -1,7 +1,7 @@
 //! Questions to people about releases that wait.
 
 use super::super::{
-    event::GateAsked,
+    event::{ApprovalAnswered, GateAsked},
     input::{Outcome, Refusal},
     state::State,
 };
@@ -28,4 +28,15 @@ pub(super) fn ask(state: &State, asked: GateAsked) -> Result<Outcome, Refusal> {
     let new =
         waits.is_some_and(|record| rollouts.asks(title, record).all(|question| !question.because.is_like(*because)));
     Ok(if new { one(asked) } else { Outcome::default() })
+}
+
+/// People answered in another system whether a release goes on. The same answer again says nothing new.
+pub(super) fn approval(state: &State, answered: ApprovalAnswered) -> Result<Outcome, Refusal> {
+    let ApprovalAnswered { title, version, rollout, platform, process, agrees, .. } = &answered;
+    if !repository(state)?.rollouts.contains_key(rollout) {
+        return Err(Refusal::Missing { what: "rollout", id: rollout.clone() });
+    }
+    let known = state.rollouts.approval((title, version), (rollout, platform.as_deref()), process);
+    let same = known.is_some_and(|known| known.agrees == *agrees);
+    Ok(if same { Outcome::default() } else { one(answered) })
 }

@@ -321,6 +321,9 @@ impl One<'_> {
     fn open(&self, index: usize, look: &mut Look) {
         let later = self.rollout.rings.get(index..).unwrap_or_default();
         let Some(ring) = later.first().filter(|_| self.state.brake.is_none()) else { return };
+        if !self.is_approved(ring) {
+            return;
+        }
         let waits = |ring: &Ring| self.waiting.get(&ring.name).is_some_and(|devices| !devices.is_empty());
         if !later.iter().any(waits) {
             return;
@@ -334,6 +337,17 @@ impl One<'_> {
             members: Some(self.members_or_those_ahead(&ring.name)),
             releases: self.releases.iter().cloned().collect(),
         });
+    }
+
+    /// Whether people have agreed that a ring opens, where the policy has them asked. Who lets a release wait for no gate answers in their place.
+    fn is_approved(&self, ring: &Ring) -> bool {
+        let rollouts = &self.state.rollouts;
+        ring.approval.as_ref().is_none_or(|process| {
+            let release = (self.title, self.version.as_str());
+            let place = (self.rollout.name.as_str(), Some(self.platform.as_str()));
+            rollouts.approval(release, place, process).is_some_and(|answer| answer.agrees)
+                || rollouts.is_expedited(self.title, self.version, Some(self.platform))
+        })
     }
 
     /// The members of a ring; where that is nobody, those that another rollout has brought the release to. An urgent rollout that

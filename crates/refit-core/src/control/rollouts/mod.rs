@@ -6,10 +6,12 @@
 //! - `evidence.rs` What a gate has to go by.
 //! - `status.rs` How a release stands, for people.
 //! - `asked.rs` What people are asked about.
+//! - `approved.rs` What people answered in other systems.
 //! - `succession.rs` Which releases a later one has taken over from.
 //! - `director.rs` What comes next: rings that open, gates that answer, halts that end.
 
 mod answered;
+mod approved;
 mod asked;
 mod director;
 mod evidence;
@@ -19,6 +21,7 @@ mod status;
 mod succession;
 
 pub use answered::GateRecord;
+pub use approved::ApprovalRecord;
 pub use asked::{AskedFor, GateQuestion};
 pub use director::{Director, Look};
 pub use evidence::evidence;

@@ -6,6 +6,7 @@ use super::{
         event::{ReleaseExpedited, RingOpened},
     },
     answered::GateRecord,
+    approved::ApprovalRecord,
     asked::{AskedFor, GateQuestion},
     signals::Signals,
 };
@@ -41,6 +42,9 @@ pub struct Rollouts {
     /// What people are asked about and have not answered.
     #[serde(default)]
     pub asked: OrdMap<TitleId, Arc<Vec<GateQuestion>>>,
+    /// What people answered of releases in other systems.
+    #[serde(default)]
+    pub approvals: OrdMap<TitleId, Arc<Vec<ApprovalRecord>>>,
     /// What monitoring systems say of devices.
     #[serde(default)]
     pub signals: Signals,
@@ -126,6 +130,17 @@ pub enum Happened {
     /// It was to wait for no gate.
     Expedited {
         /// Why.
+        why: SmolStr,
+    },
+    /// People answered in another system whether it goes on.
+    Approved {
+        /// The rollout.
+        rollout: SmolStr,
+        /// The process in which they answered.
+        process: SmolStr,
+        /// Whether they agree.
+        agrees: bool,
+        /// What is written down of it there.
         why: SmolStr,
     },
 }

@@ -3,6 +3,7 @@
 use super::{
     super::state::State,
     answered::GateRecord,
+    approved::ApprovalRecord,
     asked::{AskedFor, GateQuestion},
     evidence::evidence,
     record::{Happened, Moment, RolloutRecord},
@@ -37,6 +38,8 @@ pub struct Status {
     pub verdict: Option<Verdict>,
     /// How long the ring has to soak.
     pub soak: SignedDuration,
+    /// The process in which people have to agree before the next ring opens, and what they answered, where they did not agree.
+    pub approval: Option<(SmolStr, Option<ApprovalRecord>)>,
     /// What people are asked about its gate; also where it is halted, since that may end.
     pub asks: Vec<GateQuestion>,
 }
@@ -117,6 +120,7 @@ impl Status {
             evidence: None,
             verdict: None,
             soak: SignedDuration::ZERO,
+            approval: None,
             asks: state.open_questions(title, record).cloned().collect(),
         };
         if let Some((rollout, _, ring)) = known {
@@ -125,7 +129,15 @@ impl Status {
                 status.evidence = evidence(state, title, record, &open.ring, gate, now);
                 status.verdict = status.evidence.as_ref().map(|evidence| judge(gate, ring.soak, evidence, now));
             }
-            let next = rollout.rings.iter().map(|ring| &ring.name).find(|name| record.ring(name).is_none()).cloned();
+            let next = rollout.rings.iter().find(|ring| record.ring(&ring.name).is_none());
+            status.approval = next.and_then(|ring| ring.approval.as_ref()).and_then(|process| {
+                let release = (title, record.version.as_str());
+                let answer = state.rollouts.approval(release, (&record.rollout, platform), process).cloned();
+                let agrees = answer.as_ref().is_some_and(|answer| answer.agrees);
+                let waits = !agrees && !state.rollouts.is_expedited(title, &record.version, platform);
+                waits.then(|| (process.clone(), answer))
+            });
+            let next = next.map(|ring| ring.name.clone());
             status.course = match next {
                 None => Course::Complete,
                 Some(next) if !status.asks.is_empty() => Course::Asks { next },
@@ -167,7 +179,16 @@ impl Status {
                 let why: String = self.asks.iter().map(|asked| format!("; {}", asked.because.sentence(now))).collect();
                 format!("a person has to say whether {next} opens{results}{why}")
             }
-            Course::UnderWay { next, kept: None } => format!("{next} opens when {ring} has passed{results}"),
+            Course::UnderWay { next, kept: None } => match &self.approval {
+                None => format!("{next} opens when {ring} has passed{results}"),
+                Some((process, None)) => {
+                    format!("{next} opens when {ring} has passed and people have agreed in {process}{results}")
+                }
+                Some((process, Some(answer))) => {
+                    let results = results_after(";");
+                    format!("{next} does not open: people refused it in {process} ({}){results}", answer.why)
+                }
+            },
             Course::UnderWay { next, kept: Some(KeptWaiting { at, why, back }) } => {
                 let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
                 let results = results_after(";");
@@ -319,6 +340,11 @@ impl fmt::Display for Happened {
                 write!(f, "a person is asked whether it goes on after ring {after} of {rollout}: {why}{results}")
             }
             Happened::Expedited { why } => write!(f, "it waits for no gate: {why}"),
+            Happened::Approved { rollout, process, agrees, why } => {
+                let said = if *agrees { "agreed" } else { "refused" };
+                let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+                write!(f, "people {said} in {process} that it goes on in {rollout}{why}")
+            }
         }
     }
 }

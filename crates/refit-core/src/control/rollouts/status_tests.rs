@@ -12,6 +12,7 @@ fn status(course: Course) -> Status {
         evidence: None,
         verdict: None,
         soak: SignedDuration::from_hours(48),
+        approval: None,
         asks: Vec::new(),
     }
 }

@@ -162,6 +162,7 @@ impl State {
             Event::ReceiptReceived(receipt) => self.receipt_received(seq, at, receipt),
             Event::RingOpened(opened) => self.ring_opened(seq, at, opened),
             Event::GateAnswered(answered) => self.gate_answered(seq, at, answered),
+            Event::ApprovalAnswered(answered) => self.rollouts.approval_answered(seq, at, answered),
             Event::GateAsked(asked) => self.rollouts.gate_asked(seq, at, asked),
             Event::SignalRead(read) => self.rollouts.signals.read(read),
             Event::ReleaseExpedited(expedited) => self.rollouts.release_expedited(seq, at, expedited),

@@ -48,6 +48,7 @@ impl Right {
         kept.mandates = keep(&documents.mandates, &wrong);
         kept.postures = keep(&documents.postures, &wrong);
         kept.exception_rules = keep(&documents.exception_rules, &wrong);
+        kept.processes = keep(&documents.processes, &wrong);
         let unread = |kind: Kind| documents.unread.iter().any(|(unread, _)| *unread == kind);
         let all = |kept: usize, of: usize, kind: Kind| kept == of && !unread(kind) && !documents.broken_file;
         right.organization = kept.organizations.len() == documents.organizations.len()

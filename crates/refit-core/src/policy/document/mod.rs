@@ -44,6 +44,8 @@ pub enum Kind {
     Posture,
     /// [`rules::ExceptionRulesDocument`]
     ExceptionRules,
+    /// [`outside::ProcessDocument`]
+    Process,
     /// [`test::TestDocument`]
     Test,
 }
@@ -64,6 +66,7 @@ impl Kind {
         Kind::Mandate,
         Kind::Posture,
         Kind::ExceptionRules,
+        Kind::Process,
         Kind::Test,
     ];
 
@@ -83,6 +86,7 @@ impl Kind {
             Kind::Mandate => "mandate",
             Kind::Posture => "posture",
             Kind::ExceptionRules => "exception_rules",
+            Kind::Process => "process",
             Kind::Test => "test",
         }
     }
@@ -111,6 +115,7 @@ impl Kind {
             Kind::Mandate => of::<mandate::MandateDocument>(),
             Kind::Posture => of::<posture::PostureDocument>(),
             Kind::ExceptionRules => of::<rules::ExceptionRulesDocument>(),
+            Kind::Process => of::<outside::ProcessDocument>(),
             Kind::Test => of::<test::TestDocument>(),
         }
     }

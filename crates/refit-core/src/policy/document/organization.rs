@@ -109,6 +109,9 @@ pub struct RingDocument {
     /// How long a release has to be in use here, from the first result, before the gate can pass.
     #[serde(default)]
     pub soak: Option<Duration>,
+    /// The process in which people have to agree before this ring opens: a change in ServiceNow. What the gate says counts besides.
+    #[serde(default)]
+    pub approval: Option<String>,
 }
 
 /// What has to be true between two rings.

@@ -1,4 +1,4 @@
-//! `source:`, `target:`, `identities:`, `goal:` and `guarantee:`: documents whose shape is checked here and whose meaning
+//! `source:`, `target:`, `process:`, `identities:`, `goal:` and `guarantee:`: documents whose shape is checked here and whose meaning
 //! belongs to the parts of Refit that read from, write to, and promise to others.
 
 use super::scalars::{Duration, Expression, Share};
@@ -81,6 +81,27 @@ pub enum DriftResponse {
     Report,
     /// They are undone.
     Revert,
+}
+
+/// A business process: what another system is told of what happens here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessDocument {
+    /// Its name; rings wait for people's answer in it by that (`approval:`).
+    pub process: String,
+    /// What is told and how: one that comes with Refit (`servicenow-change`), or the folder of a `template.yaml` in this repository; the process's
+    /// own name where nothing is said.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// What is told of; everything where nothing is said. In CEL's syntax: `subject.rollout == "standard"`.
+    #[serde(default, rename = "where")]
+    pub condition: Option<crate::facts::mapping::document::Formula>,
+    /// Settings of the template; secrets only by name.
+    #[serde(default)]
+    pub settings: BTreeMap<String, serde_json::Value>,
 }
 
 /// Settled identities: which records are one device or person, and which are not.

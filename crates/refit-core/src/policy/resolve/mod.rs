@@ -8,6 +8,7 @@ mod outside;
 mod package;
 mod policy;
 mod posture;
+mod process;
 mod rules;
 mod terms;
 mod title;
@@ -84,6 +85,7 @@ pub fn resolve(documents: &Documents, files: &Files, catalog: &Titles) -> (Repos
     }
     repository.mandate = resolver.mandate(documents, &repository);
     repository.postures = resolver.postures(documents);
+    resolver.processes(documents, organization);
     repository.exception_rules = resolver.exception_rules(documents, &repository);
     // Neither the order of files nor that of documents may matter.
     repository.policies.sort_by(|a, b| a.name.cmp(&b.name));

@@ -207,6 +207,7 @@ impl Resolver<'_> {
                     condition,
                     share: ring.share,
                     soak: ring.soak.map_or(SignedDuration::ZERO, |soak| soak.0),
+                    approval: ring.approval.as_deref().map(SmolStr::from),
                 });
             }
             rollouts.insert(SmolStr::new(name), Rollout { name: name.as_str().into(), gate, rings });

@@ -21,6 +21,9 @@ impl Names {
     /// These, and `item`: the entry of a list in the record.
     pub const ITEM: Names = Names(&["record", "parent", "item", "payload"]);
 
+    /// What a process tells other systems of: `subject`, what is remembered of the `object` there, its `answer`, and `settings`.
+    pub const PROCESS: Names = Names(&["subject", "object", "answer", "settings"]);
+
     /// The name of a place.
     pub fn name(index: usize) -> &'static str {
         Names::ITEM.0.get(index).copied().unwrap_or_default()
