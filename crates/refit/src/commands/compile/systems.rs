@@ -1,5 +1,10 @@
 //! Targets whose configuration is kept by a system with an API: asked what is there, and called to change it.
+//!
+//! `carried.rs` Secrets that objects carry to the system.
 
+mod carried;
+
+use self::carried::Carried;
 use super::Left;
 use crate::{
     Refused,
@@ -73,6 +78,8 @@ struct System {
     place: String,
     /// The text in what this target has written.
     mark: String,
+    /// The secrets that its objects carry.
+    carried: Carried,
 }
 
 /// Asks the systems of all targets that have one what is there, and says in each plan what has to change.
@@ -108,6 +115,8 @@ pub fn look(
             )));
         }
         remembered.system = Some(about);
+        let mut noted = remembered.clone();
+        let (numbers, others_now) = it.carried.numbered(&mut noted)?;
         let bar = terminal::spinner("asking what is there");
         let answers = it.observe(api).context(told.clone())?;
         bar.finish_and_clear();
@@ -115,18 +124,22 @@ pub fn look(
         if api.offers(&answers, &mut offered).context(told.clone())? {
             plan.compile_again(&read.repository, cohorts, &offered);
         }
-        let found = api.found(&it.mark, &answers).context(told)?;
+        let mut found = api.found(&it.mark, &answers).context(told)?;
+        found.notes.extend(others_now.into_iter().map(|name| {
+            format!("the secret `{name}` is another one than was written: what carries it is written again")
+        }));
         let id = |number| fleet.id(number).map(ToString::to_string);
         let devices = cohorts.targets.get(&plan.name);
-        let wanted = api::wanted(
+        let mut wanted = api::wanted(
             api,
             &plan.desired,
             devices,
             &found,
             Names { id: &id, others: &|number| others(fleet, number) },
         );
+        api::number_secrets(&mut wanted, &numbers);
         let rules = Rules { revert: args.revert || system.drift == Some(DriftResponse::Revert) };
-        let found = api::plan(plan.target, api, &wanted, remembered.clone(), found, rules);
+        let found = api::plan(plan.target, api, &wanted, noted, found, rules);
         plan.changes.clone_from(&found.changes);
         plan.desired.objects = wanted.objects;
         plan.system = Some(found);
@@ -172,6 +185,8 @@ fn reached(api: &dyn Api, system: &TargetSystem, read: &repository::Read, places
     });
     let connector_name = own.transpose()?.unwrap_or_else(|| api.connector().to_owned());
     settings.retain(|name, _| !api.settings().contains(&name.as_str()));
+    let own_secrets = api.secrets(system);
+    let own_secrets = own_secrets.map_err(|why| Refused::no(format!("`settings` of {called}: {why}")))?;
     let document = SourceDocument {
         source: system.name.to_string(),
         connector: Some(connector_name),
@@ -186,7 +201,12 @@ fn reached(api: &dyn Api, system: &TargetSystem, read: &repository::Read, places
     let policy = Policy { files: &read.files, fields: &read.repository.fields, folder: Some(&read.folder) };
     let (connector, built_in) = connector(&document, policy)?;
     let name = system.name.as_str();
-    let (address, secrets) = (places.address(name), places.secrets(name)?);
+    let (address, mut secrets) = (places.address(name), places.secrets(name)?);
+    if let Some(name) = own_secrets.iter().find(|name| connector.document.secrets.contains_key(*name)) {
+        let what = "is what the connector shows who it is with, and is written into nothing: give the other secret another name";
+        return Err(Refused::no(format!("`settings` of {called}: `{name}` {what}")));
+    }
+    let carried = Carried::read(&called, name, &own_secrets, &mut secrets)?;
     let asking = Asking::called(called, &document, &connector.document, built_in, address, secrets)?;
     let mut system = asking.system()?;
     if !api.scopes().is_empty() {
@@ -197,7 +217,7 @@ fn reached(api: &dyn Api, system: &TargetSystem, read: &repository::Read, places
     let base = base.strip_suffix(api.within()).unwrap_or(base).to_owned();
     let tenant = document.settings.get(TENANT).and_then(|tenant| tenant.as_str());
     let place = tenant.map_or_else(|| base.clone(), |tenant| format!("{base} ({tenant})"));
-    Ok(System { client: Client::new(system), base, place, mark: String::new() })
+    Ok(System { client: Client::new(system), base, place, mark: String::new(), carried })
 }
 
 /// What is remembered of a target.
@@ -266,7 +286,10 @@ impl System {
                 }
                 Ok(None) if step.todo == Todo::TakeAway => drop(known.remove(&step.id)),
                 Ok(None) => {}
-                Err(error) => return (number, made, Some(error.context(step.id.to_string()))),
+                Err(error) => {
+                    let error = self.carried.without_secrets(error);
+                    return (number, made, Some(error.context(step.id.to_string())));
+                }
             }
         }
         (plan.steps.len(), made, None)
@@ -276,7 +299,7 @@ impl System {
     fn one(&mut self, api: &dyn Api, step: &Step, known: &BTreeMap<Identity, String>) -> Result<Option<String>> {
         let (mut own, mut made) = (step.remote.clone(), None);
         for call in &step.calls {
-            let call = call.resolved(&self.base, own.as_deref(), known)?;
+            let call = call.resolved(&self.base, own.as_deref(), known, self.carried.texts())?;
             if call.makes {
                 let remote = self.make(api, step, &call, known)?;
                 own = Some(remote.clone());
