@@ -44,7 +44,7 @@ mod trust;
 mod waiting;
 
 pub use metrics::Metrics;
-pub use openapi::openapi;
+pub use openapi::{openapi, openapi_for_workflows};
 pub use problem::{Code, Problem};
 
 use crate::{agents::Agents, deliveries::Deliveries, jobs::Troubles, shared_signals::SharedSignals, shell::Shell};

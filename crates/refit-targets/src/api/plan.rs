@@ -227,8 +227,7 @@ pub fn plan(
         ours.iter().map(|(id, there)| (id, concerning(api, there, wanted.objects.get(id), &memory))).collect();
     let alone: BTreeMap<&Identity, Fields> =
         of_refit.iter().map(|(id, is)| (*id, left_alone(api, is, memory.last(id)))).collect();
-    let (broken_off, halves) =
-        memory.settle(|id| Some((ours.get(id)?.remote.as_str(), alone.get(id)?)), api.leaving());
+    let (broken_off, halves) = memory.settle(|id| Some((ours.get(id)?.remote.as_str(), alone.get(id)?)), api.leaving());
     plan.broken_off = broken_off;
     let in_groups: BTreeSet<Identity> = of_refit.values().flat_map(members).map(device_in_group).collect();
     let still: BTreeSet<Identity> = wanted.all.iter().map(|it| device_in_group(it)).collect();

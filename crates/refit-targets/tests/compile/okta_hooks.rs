@@ -69,7 +69,8 @@ fn what_is_sent_is_as_oktas_types_want_it() {
 
 #[test]
 fn what_breaks_oktas_types_is_found() {
-    let config = json!({ "uri": "https://r", "authScheme": { "type": "HEADER", "key": "authorization", "value": "x" } });
+    let config =
+        json!({ "uri": "https://r", "authScheme": { "type": "HEADER", "key": "authorization", "value": "x" } });
     let channel = json!({ "type": "HTTP", "version": "1.0.0", "config": config });
     let event = json!({ "name": "n", "events": { "type": "EVENT_TYPE", "items": ["a"] }, "channel": channel });
     let inline = json!({ "name": "n", "type": "com.okta.import.transform", "version": "1.0.0", "channel": channel });
@@ -80,7 +81,9 @@ fn what_breaks_oktas_types_is_found() {
         bad.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(last.to_owned(), to);
         bad
     };
-    for (of, good) in [("EventHook", &event), ("InlineHookCreate", &inline), ("SecurityEventsProviderRequest", &provider)] {
+    for (of, good) in
+        [("EventHook", &event), ("InlineHookCreate", &inline), ("SecurityEventsProviderRequest", &provider)]
+    {
         assert_eq!(types::wrong(&types(), of, good), Vec::<String>::new());
     }
     for (of, bad) in [
@@ -118,7 +121,11 @@ fn what_is_lost_at_a_sign_in_is_said_with_the_policy_that_says_it() {
 fn the_documents_of_the_guide_come_to_hooks_and_a_provider() {
     let guide = std::fs::read_to_string(workspace().join("docs/guides/okta.md")).unwrap();
     let blocks = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let blocks: Vec<&str> = blocks.filter(|block| block.starts_with("target: ")).collect();
+    // They stand in lists, with a margin.
+    let plain = |block: &str| -> String {
+        block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line).to_owned() + "\n").collect()
+    };
+    let blocks: Vec<String> = blocks.map(plain).filter(|block| block.starts_with("target: ")).collect();
     let plan = compiled(&repository("", &blocks.join("---\n")));
     let of_guide = || plan.targets.iter().filter(|plan| plan.name.starts_with("okta-"));
     let made: Vec<&Identity> = of_guide().flat_map(|plan| plan.desired.objects.keys()).collect();

@@ -162,7 +162,9 @@ fn body(kind: &str, fields: &Fields, headers: Option<&Value>) -> Map<String, Val
         sent.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone()))).collect();
     let mut channel = fields.get("channel").cloned().unwrap_or_default();
     let carried = fields.get(SECRET).and_then(|it| it["name"].as_str());
-    if let (Some(name), Some(scheme)) = (carried, channel.pointer_mut("/config/authScheme").and_then(Value::as_object_mut)) {
+    if let (Some(name), Some(scheme)) =
+        (carried, channel.pointer_mut("/config/authScheme").and_then(Value::as_object_mut))
+    {
         scheme.insert("value".to_owned(), format!("Bearer {}", secret(name)).into());
     }
     if let (Some(headers), Some(config)) = (headers, channel.get_mut("config").and_then(Value::as_object_mut)) {

@@ -145,7 +145,8 @@ fn write(settings: &Settings, input: &Input<'_>, desired: &mut Desired) {
             Inline::Import => "asks whose an imported account is",
         };
         let path = format!("{}/{}", settings.source, hook.key());
-        let object = object(id, about.to_owned(), path, true, secret).with("type", hook.kind()).with("version", VERSION);
+        let object =
+            object(id, about.to_owned(), path, true, secret).with("type", hook.kind()).with("version", VERSION);
         desired.add(object);
     }
 }

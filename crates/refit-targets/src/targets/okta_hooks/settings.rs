@@ -125,7 +125,9 @@ impl Settings {
             Some(EventsWritten { secret, source: own, types }) => {
                 let types = types.unwrap_or_else(|| EVENT_TYPES.map(str::to_owned).into());
                 if types.is_empty() {
-                    return Err(format!("`{EVENTS}: {{ types }}` is empty: leave it out for all that Refit understands"));
+                    return Err(format!(
+                        "`{EVENTS}: {{ types }}` is empty: leave it out for all that Refit understands"
+                    ));
                 }
                 let is_type = |name: &String| {
                     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte))
@@ -137,7 +139,8 @@ impl Settings {
                 Some(Events { secret: secret_named(secret)?, source, types })
             }
         };
-        let inline = target.settings.get(INLINE).map(|value| BTreeMap::<Inline, String>::deserialize(value)).transpose();
+        let inline =
+            target.settings.get(INLINE).map(|value| BTreeMap::<Inline, String>::deserialize(value)).transpose();
         let inline = inline.map_err(|error| {
             format!("`{INLINE}`: {error}: it says which secret each hook carries, as in `{INLINE}: {{ token: NAME, import: NAME }}`")
         })?;
@@ -168,7 +171,9 @@ pub(in crate::targets) fn server(target: &TargetSystem) -> Result<String, String
     let host = server.strip_prefix("https://").unwrap_or_default();
     let is_plain = |c: char| c.is_ascii_graphic() && !"?#@[]\\\"<>".contains(c);
     if host.is_empty() || host.starts_with('/') || !host.chars().all(is_plain) {
-        return Err(format!("`{SERVER}` is an address that begins with https://, without user, query and fragment: {example}"));
+        return Err(format!(
+            "`{SERVER}` is an address that begins with https://, without user, query and fragment: {example}"
+        ));
     }
     Ok(server.to_owned())
 }
@@ -239,7 +244,10 @@ mod tests {
             (json!({ "server": server }), "say which hooks"),
             (json!({ "server": server, "events": {} }), "missing field `secret`"),
             (json!({ "server": server, "events": { "secret": "e", "types": [] } }), "is empty"),
-            (json!({ "server": server, "events": { "secret": "e", "types": ["user lifecycle"] } }), "no type of an event"),
+            (
+                json!({ "server": server, "events": { "secret": "e", "types": ["user lifecycle"] } }),
+                "no type of an event",
+            ),
             (json!({ "server": server, "events": { "secret": "e", "source": "Okta" } }), "small letters"),
             (json!({ "server": server, "inline": { "telephony": "p" } }), "unknown variant"),
             (json!({ "server": server, "inline": { "token": "Bearer refit_hush" } }), "and not what it is"),

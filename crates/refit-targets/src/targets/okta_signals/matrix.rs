@@ -41,7 +41,9 @@ pub(super) fn answer(intent: Intent) -> Answer {
         Intent::Rings | Intent::Snapshots | Intent::Gates => HELD,
         Intent::Hurry => DUE_TIME,
         Intent::Budgets | Intent::Disruption | Intent::Brake => HELD,
-        Intent::Observe => Lossy("A device is told also for what is only observed: a token does not say of which policy."),
+        Intent::Observe => {
+            Lossy("A device is told also for what is only observed: a token does not say of which policy.")
+        }
         Intent::NotifyOnly => Emitted("What is overdue is told as under `enforce`."),
         Intent::Notice => Lossy("Okta acts when a device is late; people are told by nobody before."),
         Intent::Defer => Emitted("Putting off ends at the due time."),

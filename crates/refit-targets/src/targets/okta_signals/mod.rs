@@ -80,7 +80,9 @@ impl Target for OktaSignals {
             Ok((server, by)) => {
                 let settings = match by {
                     By::WellKnownUrl => json!({ "well_known_url": format!("{server}/.well-known/ssf-configuration") }),
-                    By::IssuerAndKeys => json!({ "issuer": server, "jwks_url": format!("{server}/.well-known/jwks.json") }),
+                    By::IssuerAndKeys => {
+                        json!({ "issuer": server, "jwks_url": format!("{server}/.well-known/jwks.json") })
+                    }
                 };
                 let id = named(input.target);
                 let name = id.name.clone();

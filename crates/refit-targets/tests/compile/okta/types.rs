@@ -17,7 +17,12 @@ fn followed<'t>(types: &'t Value, of: &'t Value) -> &'t Value {
 }
 
 /// The properties of a type and of those that it is made of, and which have to be there.
-fn parts<'t>(types: &'t Value, of: &'t Value, properties: &mut BTreeMap<&'t str, &'t Value>, required: &mut Vec<&'t str>) {
+fn parts<'t>(
+    types: &'t Value,
+    of: &'t Value,
+    properties: &mut BTreeMap<&'t str, &'t Value>,
+    required: &mut Vec<&'t str>,
+) {
     let of = followed(types, of);
     for (name, of) in of["properties"].as_object().into_iter().flatten() {
         properties.insert(name, of);

@@ -104,7 +104,8 @@ impl Okta {
                     "activate" => ("status", "ACTIVE"),
                     "deactivate" => ("status", "INACTIVE"),
                     "verify" if list == EVENTS && !self.reachable => {
-                        let why = "the outbound request to the event hook failed: no successful response within 3 seconds";
+                        let why =
+                            "the outbound request to the event hook failed: no successful response within 3 seconds";
                         return Err(no(400, &format!("{DOCUMENT}EventHook/"), why));
                     }
                     "verify" if list == EVENTS => ("verificationStatus", "VERIFIED"),
@@ -233,7 +234,8 @@ fn shown(list: &str, record: &Value) -> Value {
 
 #[test]
 fn what_okta_refuses_is_refused_with_the_page_that_says_so() {
-    let config = json!({ "uri": "https://r", "authScheme": { "type": "HEADER", "key": "authorization", "value": "x" } });
+    let config =
+        json!({ "uri": "https://r", "authScheme": { "type": "HEADER", "key": "authorization", "value": "x" } });
     let channel = json!({ "type": "HTTP", "version": "1.0.0", "config": config });
     let event = json!({ "name": "n", "events": { "type": "EVENT_TYPE", "items": ["a"] }, "channel": channel });
     let okta = Okta::new("");
@@ -249,7 +251,10 @@ fn what_okta_refuses_is_refused_with_the_page_that_says_so() {
         event.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(last.to_owned(), value);
         bad.push((EVENTS, event));
     }
-    bad.push((INLINE, json!({ "name": "n", "type": "com.okta.import.transform", "version": "1.0.9", "channel": channel })));
+    bad.push((
+        INLINE,
+        json!({ "name": "n", "type": "com.okta.import.transform", "version": "1.0.9", "channel": channel }),
+    ));
     bad.push((PROVIDERS, json!({ "name": "n", "type": "okta", "settings": {} })));
     assert!(okta.checked(EVENTS, &event.to_string(), Sent::New).is_ok());
     for (list, body) in bad {

@@ -139,7 +139,8 @@ fn hooks_are_made_verified_and_stay_as_they_are() {
         let events = okta.named(EVENTS, "refit-okta-events");
         assert_eq!((&events["status"], &events["verificationStatus"]), (&json!("ACTIVE"), &json!("VERIFIED")));
         assert_eq!(okta.carried(EVENTS, "refit-okta-events"), "Bearer refit_hush_events");
-        for (hook, carries) in [("token", "posture"), ("saml", "posture"), ("registration", "joining"), ("import", "joining")]
+        for (hook, carries) in
+            [("token", "posture"), ("saml", "posture"), ("registration", "joining"), ("import", "joining")]
         {
             let name = format!("refit-okta-{hook}");
             assert_eq!(okta.carried(INLINE, &name), format!("Bearer refit_hush_{carries}"));
@@ -168,7 +169,9 @@ fn a_secret_that_is_another_one_is_written_again_and_that_is_said() {
     company.ends(0, &["--apply"], "nothing to change");
     // Another name with the same text in it is another secret as well: whoever names it knows why.
     company.secret("joining", "refit_hush_new");
-    company.hooks("events: { secret: events }, inline: { token: joining, saml: posture, registration: joining, import: joining }");
+    company.hooks(
+        "events: { secret: events }, inline: { token: joining, saml: posture, registration: joining, import: joining }",
+    );
     company.ends(0, &["--apply"], "3 objects written");
     // An event hook that carries another secret has to be verified again.
     company.writes();
@@ -187,10 +190,18 @@ fn what_is_done_by_hand_is_seen_and_undone_where_that_is_wanted() {
         okta.by_hand(EVENTS, "refit-okta-events", "/events/items", json!(["user.lifecycle.create"]));
         okta.by_hand(INLINE, "refit-okta-token", "/status", json!("INACTIVE"));
         okta.by_hand(INLINE, "refit-okta-saml", "/channel/config/uri", json!("https://elsewhere.example"));
-        okta.by_hand(INLINE, "refit-okta-saml", "/channel/config/headers", json!([{ "key": "x-theirs", "value": "1" }]));
+        okta.by_hand(
+            INLINE,
+            "refit-okta-saml",
+            "/channel/config/headers",
+            json!([{ "key": "x-theirs", "value": "1" }]),
+        );
     }
     let said = company.ends(4, &["--drift", "--detailed-exitcode"], "inline hook refit-okta-token");
-    assert!(said.contains("~ status: \"ACTIVE\" → \"INACTIVE\"") && said.contains("https://elsewhere.example"), "{said}");
+    assert!(
+        said.contains("~ status: \"ACTIVE\" → \"INACTIVE\"") && said.contains("https://elsewhere.example"),
+        "{said}"
+    );
     company.ends(1, &["--apply"], "changed by hand");
     assert_eq!(company.writes(), Vec::<String>::new());
     company.ends(0, &["--apply", "--revert"], "3 objects written");
@@ -231,7 +242,8 @@ fn what_is_not_asked_for_any_more_is_switched_off_and_goes() {
     let company = Company { secrets: vec!["posture", "joining"], ..company };
     let said = company.ends(0, &["--apply"], "3 taken away");
     assert!(said.contains("- event hook refit-okta-events"), "{said}");
-    let writes: Vec<String> = company.writes().iter().map(|write| write.split('/').next().unwrap().to_owned()).collect();
+    let writes: Vec<String> =
+        company.writes().iter().map(|write| write.split('/').next().unwrap().to_owned()).collect();
     let twice = |list: &str| [format!("POST {list}"), format!("DELETE {list}")];
     assert_eq!(writes, [twice("inlineHooks"), twice("inlineHooks"), twice("eventHooks")].concat());
     assert_eq!((company.okta().names(EVENTS).len(), company.okta().names(INLINE).len()), (0, 2));
@@ -299,7 +311,8 @@ fn what_is_somebody_elses_stays_whatever_it_is_called() {
     let company = Company::new();
     {
         let mut okta = company.okta();
-        let config = json!({ "uri": "https://theirs.example", "authScheme": { "type": "HEADER", "key": "authorization" } });
+        let config =
+            json!({ "uri": "https://theirs.example", "authScheme": { "type": "HEADER", "key": "authorization" } });
         let channel = json!({ "type": "HTTP", "version": "1.0.0", "config": config });
         let events = json!({ "type": "EVENT_TYPE", "items": ["user.session.start"] });
         let event = json!({

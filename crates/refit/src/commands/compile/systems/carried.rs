@@ -44,7 +44,9 @@ impl Carried {
         for name in names {
             let Some(path) = files.remove(name) else {
                 let what = "it is named in its `settings`, and written into the system";
-                return Err(Refused::usage(format!("{called} needs a secret: `--secret {target}.{name}=FILE` ({what})")));
+                return Err(Refused::usage(format!(
+                    "{called} needs a secret: `--secret {target}.{name}=FILE` ({what})"
+                )));
             };
             texts.insert(name.clone(), text(&path)?);
         }
