@@ -37,14 +37,19 @@ fn a_provider_is_made_drifts_changes_and_goes() {
     assert_eq!(company.writes(), [format!("POST security-events-providers/{NAME}/lifecycle/activate")]);
 
     company.settings(KIND, "server: https://refit.acme.example, known_by: issuer_and_keys");
-    company.ends(0, &["--apply"], "~ settings.issuer");
+    company.ends(0, &["--apply"], "+ settings.issuer");
     let keys = json!({ "issuer": "https://refit.acme.example", "jwks_url": "https://refit.acme.example/.well-known/jwks.json" });
     assert_eq!(provider(&company.okta())["settings"], keys);
     assert_eq!(company.writes(), [format!("PUT security-events-providers/{NAME}")]);
 
     company.settings(KIND, "server: https://refit.acme.example, known_by: heart");
-    company.ends(1, &["--apply"], "`known_by` is `well_known_url` or `issuer_and_keys`");
+    company.ends(1, &["--apply"], "`known_by` is `well_known_url`, `issuer_and_keys` or `nobody`");
     assert_eq!(company.writes(), Vec::<String>::new());
+
+    company.settings(KIND, "server: https://refit.acme.example, known_by: nobody");
+    company.ends(1, &["--apply"], "`--may-remove 1` permits it");
+    company.ends(0, &["--apply", "--may-remove", "1"], "1 taken away");
+    assert!(company.okta().names(PROVIDERS).is_empty());
 }
 
 #[test]

@@ -148,8 +148,11 @@ impl Settings {
         for (hook, secret) in inline.unwrap_or_default() {
             named.insert(hook, secret_named(secret)?);
         }
-        if events.is_none() && named.is_empty() {
-            return Err(format!("neither `{EVENTS}` nor `{INLINE}` is there: say which hooks there are to be"));
+        // Who wants none writes that.
+        if !target.settings.contains_key(EVENTS) && !target.settings.contains_key(INLINE) {
+            return Err(format!(
+                "neither `{EVENTS}` nor `{INLINE}` is there: say which hooks there are to be, and `{INLINE}: {{}}` if none"
+            ));
         }
         Ok(Settings { server, source, events, inline: named })
     }

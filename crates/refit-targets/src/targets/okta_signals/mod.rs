@@ -19,7 +19,7 @@ use crate::{
 };
 use refit_core::policy::repository::TargetSystem;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Refit as a provider of security events in Okta.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,8 @@ enum By {
     WellKnownUrl,
     /// By the issuer and the address of the keys, each by itself.
     IssuerAndKeys,
+    /// It does not know them: there is no provider.
+    Nobody,
 }
 
 impl Target for OktaSignals {
@@ -56,7 +58,7 @@ impl Target for OktaSignals {
     fn about(&self) -> &'static str {
         "Refit as a security events provider (`/api/v1/security-events-providers`): Okta believes what Refit signs of devices that comply no longer, or \
          do again. `settings: { server: https://refit.acme.example }` says where Refit is; `known_by: well_known_url` (as it comes) or \
-         `issuer_and_keys` by what Okta knows its keys. It needs Identity Threat Protection with Okta AI. The stream by which events are sent is \
+         `issuer_and_keys` by what Okta knows its keys; `nobody` takes it away. It needs Identity Threat Protection with Okta AI. The stream by which events are sent is \
          made at Refit's server."
     }
 
@@ -83,6 +85,7 @@ impl Target for OktaSignals {
                     By::IssuerAndKeys => {
                         json!({ "issuer": server, "jwks_url": format!("{server}/.well-known/jwks.json") })
                     }
+                    By::Nobody => return desired,
                 };
                 let id = named(input.target);
                 let name = id.name.clone();
@@ -125,12 +128,8 @@ fn named(target: &TargetSystem) -> Identity {
 
 fn settings(target: &TargetSystem) -> Result<(String, By), String> {
     let server = server(target)?;
-    let by = match target.settings.get(BY) {
-        None => By::WellKnownUrl,
-        Some(value @ Value::String(_)) => {
-            By::deserialize(value).map_err(|_| format!("`{BY}` is `well_known_url` or `issuer_and_keys`"))?
-        }
-        Some(_) => return Err(format!("`{BY}` is `well_known_url` or `issuer_and_keys`")),
-    };
+    let by = target.settings.get(BY).map_or(Ok(By::WellKnownUrl), |value| {
+        By::deserialize(value).map_err(|_| format!("`{BY}` is `well_known_url`, `issuer_and_keys` or `nobody`"))
+    })?;
     Ok((server, by))
 }

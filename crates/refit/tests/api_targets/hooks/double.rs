@@ -144,7 +144,9 @@ impl Okta {
         }
         let mut fields = value.as_object().unwrap().clone();
         if list == PROVIDERS {
-            fields.entry("status").or_insert_with(|| "ACTIVE".into());
+            if sent == Sent::New {
+                fields.insert("status".to_owned(), "ACTIVE".into());
+            }
             return Ok(fields);
         }
         let wrong = |page: &str, why: &str| Err(no(400, page, why));

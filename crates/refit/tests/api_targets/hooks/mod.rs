@@ -247,11 +247,15 @@ fn what_is_not_asked_for_any_more_is_switched_off_and_goes() {
     let twice = |list: &str| [format!("POST {list}"), format!("DELETE {list}")];
     assert_eq!(writes, [twice("inlineHooks"), twice("inlineHooks"), twice("eventHooks")].concat());
     assert_eq!((company.okta().names(EVENTS).len(), company.okta().names(INLINE).len()), (0, 2));
-    // All of it never goes by itself: what can't be read asks for nothing.
-    company.hooks("inline: {}");
+    // All of it never goes by itself.
     let company = Company { secrets: Vec::new(), ..company };
+    company.settings("okta-hooks", "server: https://refit.acme.example");
     company.ends(1, &["--apply"], "neither `events` nor `inline` is there");
+    company.hooks("inline: {}");
+    company.ends(1, &["--apply"], "`--may-remove 2` permits it");
     assert_eq!(company.okta().names(INLINE).len(), 2);
+    company.ends(0, &["--apply", "--may-remove", "2"], "2 taken away");
+    assert!(company.okta().names(INLINE).is_empty());
 }
 
 #[test]

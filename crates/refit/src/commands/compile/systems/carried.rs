@@ -28,6 +28,9 @@ const SALT_BYTES: usize = 16;
 /// What stands in the place of a secret in what a system says of it.
 const HIDDEN: &str = "…";
 
+/// So many letters of the beginning of a secret are one as well: what a system says is cut off somewhere.
+const BEGINNING: usize = 8;
+
 /// The secrets that objects of a target carry, by their names.
 #[derive(Default)]
 pub struct Carried(BTreeMap<String, String>);
@@ -74,9 +77,16 @@ impl Carried {
     /// An error, without secrets that a system has repeated in it.
     pub fn without_secrets(&self, error: anyhow::Error) -> anyhow::Error {
         let text = format!("{error:#}");
-        let clean = self.0.values().fold(text.clone(), |text, secret| text.replace(secret, HIDDEN));
+        let clean = self.0.values().fold(text.clone(), |text, secret| hidden(&text, secret));
         if clean == text { error } else { anyhow!(clean) }
     }
+}
+
+/// A text without a secret, and without its beginning.
+fn hidden(text: &str, secret: &str) -> String {
+    let lengths = (BEGINNING.min(secret.len())..=secret.len()).rev();
+    let shown = lengths.filter_map(|length| secret.get(..length)).find(|beginning| text.contains(beginning));
+    shown.map_or_else(|| text.to_owned(), |beginning| text.replace(beginning, HIDDEN))
 }
 
 fn text(path: &Path) -> Result<String> {
@@ -111,6 +121,7 @@ mod tests {
             "event hook refit-okta-events: the value `Bearer …` is too long"
         );
         assert_eq!(carried.without_secrets(anyhow!("it is full")).to_string(), "it is full");
+        assert_eq!(carried.without_secrets(anyhow!("the value `Bearer refit_hus")).to_string(), "the value `Bearer …");
     }
 
     #[test]
