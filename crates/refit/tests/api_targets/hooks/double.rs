@@ -130,7 +130,8 @@ impl Okta {
             return Err(no(400, &page(tag), "the body is no JSON"));
         };
         if self.repeats {
-            return Err(no(400, &page(tag), &format!("this is refused: {body}")));
+            let carried = value["channel"]["config"]["authScheme"]["value"].as_str().unwrap_or_default();
+            return Err(no(400, &page(tag), &format!("this is refused: {carried}")));
         }
         let of = match (list, sent) {
             (EVENTS, _) => "EventHook",

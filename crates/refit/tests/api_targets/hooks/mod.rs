@@ -102,6 +102,12 @@ impl Company {
         said
     }
 
+    /// How many event hooks and inline hooks there are.
+    fn count(&self) -> (usize, usize) {
+        let okta = self.okta();
+        (okta.names(EVENTS).len(), okta.names(INLINE).len())
+    }
+
     /// What was written since it was last asked: methods and what follows the lists, with the names of records in the places of their ids.
     pub fn writes(&self) -> Vec<String> {
         let mut okta = self.okta();
@@ -246,7 +252,7 @@ fn what_is_not_asked_for_any_more_is_switched_off_and_goes() {
         company.writes().iter().map(|write| write.split('/').next().unwrap().to_owned()).collect();
     let twice = |list: &str| [format!("POST {list}"), format!("DELETE {list}")];
     assert_eq!(writes, [twice("inlineHooks"), twice("inlineHooks"), twice("eventHooks")].concat());
-    assert_eq!((company.okta().names(EVENTS).len(), company.okta().names(INLINE).len()), (0, 2));
+    assert_eq!(company.count(), (0, 2));
     // All of it never goes by itself.
     let company = Company { secrets: Vec::new(), ..company };
     company.settings("okta-hooks", "server: https://refit.acme.example");
@@ -290,7 +296,7 @@ fn a_run_that_is_broken_off_goes_on_where_it_was() {
     company.ends(3, &["--apply"], "inline hook refit-okta-token");
     assert_eq!(company.okta().named(INLINE, "refit-okta-token")["status"], "INACTIVE");
     company.ends(0, &["--apply"], "2 taken away");
-    assert_eq!((company.okta().names(EVENTS).len(), company.okta().names(INLINE).len()), (0, 3));
+    assert_eq!(company.count(), (0, 3));
 }
 
 #[test]
@@ -306,7 +312,7 @@ fn an_answer_that_is_lost_a_limit_and_a_bad_moment_make_no_second_hook() {
     }
     company.ends(0, &["--apply"], "5 objects written");
     assert!(company.okta().kept.troubles.is_empty());
-    assert_eq!((company.okta().names(EVENTS).len(), company.okta().names(INLINE).len()), (1, 4));
+    assert_eq!(company.count(), (1, 4));
     company.ends(0, &["--apply"], "nothing to change");
 }
 
@@ -373,7 +379,7 @@ fn okta_takes_no_more_hooks_than_it_says_and_that_is_told_before() {
     }
     company.ends(0, &[], "Okta permits 50 inline hooks, and 50 are there");
     company.ends(3, &["--apply"], "limited to 50");
-    assert_eq!((company.okta().names(EVENTS).len(), company.okta().names(INLINE).len()), (1, 50));
+    assert_eq!(company.count(), (1, 50));
 }
 
 #[test]
