@@ -111,11 +111,11 @@ fn named(kind: &str, target: &TargetSystem, what: &str) -> Identity {
 }
 
 fn write(settings: &Settings, input: &Input<'_>, desired: &mut Desired) {
-    let object = |id: Identity, about: String, path: String, inline: bool, secret: &str| {
+    let object = |id: Identity, about: String, path: String, secret: &str| {
         let mut config = json!({
             "authScheme": { "key": HEADER, "type": "HEADER" }, "uri": format!("{}/okta/{path}", settings.server),
         });
-        if inline {
+        if id.kind == INLINE {
             config["method"] = "POST".into();
         }
         let name = id.name.clone();
@@ -130,7 +130,7 @@ fn write(settings: &Settings, input: &Input<'_>, desired: &mut Desired) {
     if let Some(Events { secret, source, types }) = &settings.events {
         let id = named(EVENT, input.target, "events");
         let about = format!("tells the source {source} what happens to accounts");
-        let object = object(id, about, format!("{source}/events"), false, secret)
+        let object = object(id, about, format!("{source}/events"), secret)
             .with("description", mark(&input.repository.organization, &input.target.name))
             .with("events", json!({ "items": types, "type": "EVENT_TYPE" }))
             .with("verificationStatus", "VERIFIED");
@@ -145,8 +145,7 @@ fn write(settings: &Settings, input: &Input<'_>, desired: &mut Desired) {
             Inline::Import => "asks whose an imported account is",
         };
         let path = format!("{}/{}", settings.source, hook.key());
-        let object =
-            object(id, about.to_owned(), path, true, secret).with("type", hook.kind()).with("version", VERSION);
+        let object = object(id, about.to_owned(), path, secret).with("type", hook.kind()).with("version", VERSION);
         desired.add(object);
     }
 }

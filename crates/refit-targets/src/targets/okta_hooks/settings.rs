@@ -118,7 +118,7 @@ impl Settings {
             Some(Value::String(name)) => source_named(name)?,
             Some(_) => return Err(format!("`{SOURCE}` is the name of a source")),
         };
-        let written = target.settings.get(EVENTS).map(|value| EventsWritten::deserialize(value)).transpose();
+        let written = target.settings.get(EVENTS).map(EventsWritten::deserialize).transpose();
         let written = written.map_err(|error| format!("`{EVENTS}`: {error}: write `{EVENTS}: {{ secret: NAME }}`"))?;
         let events = match written {
             None => None,
@@ -139,8 +139,7 @@ impl Settings {
                 Some(Events { secret: secret_named(secret)?, source, types })
             }
         };
-        let inline =
-            target.settings.get(INLINE).map(|value| BTreeMap::<Inline, String>::deserialize(value)).transpose();
+        let inline = target.settings.get(INLINE).map(BTreeMap::<Inline, String>::deserialize).transpose();
         let inline = inline.map_err(|error| {
             format!("`{INLINE}`: {error}: it says which secret each hook carries, as in `{INLINE}: {{ token: NAME, import: NAME }}`")
         })?;
