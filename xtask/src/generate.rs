@@ -1,6 +1,7 @@
 //! `cargo xtask generate`: the JSON Schemas, the description of the API and the agent protocol's in `schemas/`, from the types; what
 //! other systems call the fields of the model in `docs/model/`, from the connectors; business events in `schemas/events/`,
-//! `schemas/asyncapi.json` and `docs/events/`, from their catalogue; what other systems make of policies in `docs/targets/`, from the targets.
+//! `schemas/asyncapi.json` and `docs/events/`, from their catalogue; what other systems make of policies in `docs/targets/`, from the targets;
+//! what Okta Workflows makes a connector of in `examples/okta-workflows/connector/`, from the description of the API.
 
 use super::process::{self, cargo, program, target, workspace};
 use anyhow::{Context, Result, ensure};
@@ -11,7 +12,8 @@ use std::{
 };
 
 /// The folders that are generated, whole; one that is in another comes after it.
-const FOLDERS: [&str; 5] = ["schemas", "schemas/events", "docs/model", "docs/events", "docs/targets"];
+const FOLDERS: [&str; 6] =
+    ["schemas", "schemas/events", "docs/model", "docs/events", "docs/targets", "examples/okta-workflows/connector"];
 
 /// Writes generated files, or with `check` says which are not up to date.
 pub fn run(check: bool) -> Result<()> {
@@ -21,7 +23,9 @@ pub fn run(check: bool) -> Result<()> {
     let schemas = fresh.join("schemas");
     process::run(program(&target().join("debug/refit").display().to_string()).args(["schema", "--out"]).arg(&schemas))?;
     let openapi = ["run", "--quiet", "--package", "refit-server", "--example", "openapi", "--"];
-    process::run(cargo().args(openapi).arg(schemas.join("openapi.json")))?;
+    let connector = fresh.join("examples/okta-workflows/connector");
+    fs::create_dir_all(&connector)?;
+    process::run(cargo().args(openapi).arg(schemas.join("openapi.json")).arg(connector.join("openapi.json")))?;
     let protocol = ["run", "--quiet", "--package", "refit-wire", "--example", "schemas", "--"];
     process::run(cargo().args(protocol).arg(schemas.join("agent-protocol.json")))?;
     let model = ["run", "--quiet", "--package", "refit-core", "--example", "model", "--"];

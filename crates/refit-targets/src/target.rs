@@ -111,7 +111,7 @@ pub struct Document {
 
 /// All targets, in the order of their kinds.
 pub fn registry() -> &'static [&'static dyn Target] {
-    static ALL: [&dyn Target; 9] = [
+    static ALL: [&dyn Target; 11] = [
         &targets::apple::Apple,
         &targets::apt::Apt,
         &targets::browsers::Browsers,
@@ -121,6 +121,8 @@ pub fn registry() -> &'static [&'static dyn Target] {
         &targets::jamf::Jamf,
         &targets::munki::Munki,
         &targets::okta::Okta,
+        &targets::okta_hooks::OktaHooks,
+        &targets::okta_signals::OktaSignals,
     ];
     &ALL
 }

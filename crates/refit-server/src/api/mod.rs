@@ -52,7 +52,7 @@ mod trust;
 mod waiting;
 
 pub use metrics::Metrics;
-pub use openapi::openapi;
+pub use openapi::{openapi, openapi_for_workflows};
 pub use problem::{Code, Problem};
 pub use slack::SigningSecrets;
 

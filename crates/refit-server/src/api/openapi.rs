@@ -3,7 +3,10 @@
 use super::{access, answer, guarded, open, problem::Code, retired};
 use axum::{http::HeaderMap, response::Response};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 /// This description.
 #[utoipa::path(
@@ -44,6 +47,48 @@ pub fn openapi() -> Value {
         }
     }
     document
+}
+
+/// What a connector of Okta Workflows is made of: the operations of posture, which a token with that scope may do.
+const OF_WORKFLOWS: [&str; 3] = ["/api/v1/devices/{id}/posture", "/api/v1/people/{id}/posture", "/api/v1/posture"];
+
+/// The part of the description that Okta's Integration Builder takes for a connector (`examples/okta-workflows`): those operations with all that they
+/// refer to, and nothing else. Whoever uploads it writes their server's address into it.
+pub fn openapi_for_workflows() -> Value {
+    let mut document = openapi();
+    document["info"]["title"] = "Refit: posture".into();
+    document["servers"] = json!([{ "url": "https://refit.acme.example" }]);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.retain(|path, _| OF_WORKFLOWS.contains(&path.as_str()));
+    }
+    let mut known = BTreeSet::new();
+    let mut open = vec![document["paths"].clone()];
+    while let Some(value) = open.pop() {
+        let mut named = BTreeSet::new();
+        references(&value, &mut named);
+        for name in named {
+            open.extend(document.pointer(name.trim_start_matches('#')).cloned().filter(|_| !known.contains(&name)));
+            known.insert(name);
+        }
+    }
+    for part in ["schemas", "responses"] {
+        if let Some(all) = document["components"][part].as_object_mut() {
+            all.retain(|name, _| known.contains(&format!("#/components/{part}/{name}")));
+        }
+    }
+    document
+}
+
+/// All that something refers to.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
 }
 
 /// What every problem of a status looks like.

@@ -16,6 +16,7 @@ mod foreign;
 mod idempotency;
 mod limits;
 mod okta;
+mod okta_workflows;
 mod paging;
 mod past;
 mod people;

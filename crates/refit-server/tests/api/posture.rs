@@ -14,7 +14,7 @@ use refit_server::api::Options;
 use refit_wire::jws;
 use serde_json::{Value, json};
 
-const POLICY: &str = "\
+pub const POLICY: &str = "\
 organization: acme
 defaults: { mode: enforce }
 authority: { device.serial: [jamf, agent] }

@@ -84,6 +84,11 @@ impl Call {
         Call::new(Method::Patch, path, Body::Json(body))
     }
 
+    /// A POST that says all by its path.
+    pub fn act(path: impl Into<String>) -> Call {
+        Call::new(Method::Post, path, Body::Nothing)
+    }
+
     /// Something with XML.
     pub fn xml(method: Method, path: impl Into<String>, text: String) -> Call {
         Call::new(method, path, Body::Xml(text))
@@ -111,10 +116,17 @@ impl Call {
     }
 
     /// The same with ids in the places of what refers to them. `base` is where the system is, `own` the object's id, `known` those of the
-    /// others.
-    pub fn resolved(&self, base: &str, own: Option<&str>, known: &BTreeMap<Identity, String>) -> Result<Call, Unknown> {
+    /// others, `secrets` the texts of secrets by their names: what comes back is to be sent, and to be shown to nobody.
+    pub fn resolved(
+        &self,
+        base: &str,
+        own: Option<&str>,
+        known: &BTreeMap<Identity, String>,
+        secrets: &BTreeMap<String, String>,
+    ) -> Result<Call, Unknown> {
         let mut ids: BTreeMap<String, &str> =
             known.iter().map(|(id, remote)| (reference(id), remote.as_str())).collect();
+        ids.extend(secrets.iter().map(|(name, text)| (secret(name), text.as_str())));
         ids.insert(BASE.to_owned(), base);
         ids.extend(own.map(|own| (OWN.to_owned(), own)));
         let body = match &self.body {
@@ -134,6 +146,11 @@ pub struct Unknown(pub String);
 /// What stands in fields and calls in place of the id of another object, which is known when it is there.
 pub fn reference(id: &Identity) -> String {
     format!("[id of {id}]")
+}
+
+/// What stands in calls in place of a secret, until they are sent.
+pub fn secret(name: &str) -> String {
+    format!("[secret of {name}]")
 }
 
 /// A value with ids in its texts.
@@ -157,7 +174,10 @@ fn filled(text: &str, ids: &BTreeMap<String, &str>) -> Result<String, Unknown> {
     let (mut filled, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once('[') {
         filled += before;
-        match after.split_once(']').filter(|(inner, _)| ["id", "base"].contains(inner) || inner.starts_with("id of ")) {
+        let is_named = |inner: &str| {
+            ["id", "base"].contains(&inner) || inner.starts_with("id of ") || inner.starts_with("secret of ")
+        };
+        match after.split_once(']').filter(|(inner, _)| is_named(inner)) {
             Some((inner, after)) => {
                 let named = format!("[{inner}]");
                 filled += ids.get(&named).ok_or(Unknown(named))?;
@@ -185,12 +205,27 @@ mod tests {
         let body =
             json!({ "to": [reference(&group), reference(&longer)], "about": "[idle] [id", "at": format!("{BASE}/x") });
         let call = Call::post(format!("/things/{OWN}/assign"), body);
-        let resolved = call.resolved("https://a", Some("1"), &known).unwrap();
+        let none = BTreeMap::new();
+        let resolved = call.resolved("https://a", Some("1"), &known, &none).unwrap();
         assert_eq!(resolved.path, "/things/1/assign");
         assert_eq!(resolved.body, Body::Json(json!({ "to": ["7", "8"], "about": "[idle] [id", "at": "https://a/x" })));
-        assert_eq!(call.resolved("https://a", None, &known), Err(Unknown("[id]".to_owned())));
+        assert_eq!(call.resolved("https://a", None, &known, &none), Err(Unknown("[id]".to_owned())));
         let missing = Call::xml(Method::Put, "/x", format!("<id>{}</id>", reference(&group)));
-        assert_eq!(missing.resolved("", Some("1"), &BTreeMap::new()), Err(Unknown("[id of group refit-a]".to_owned())));
-        assert_eq!(missing.resolved("", None, &known).unwrap().body, Body::Xml("<id>7</id>".to_owned()));
+        let unknown = Err(Unknown("[id of group refit-a]".to_owned()));
+        assert_eq!(missing.resolved("", Some("1"), &BTreeMap::new(), &none), unknown);
+        assert_eq!(missing.resolved("", None, &known, &none).unwrap().body, Body::Xml("<id>7</id>".to_owned()));
+    }
+
+    #[test]
+    fn a_secret_is_in_a_call_by_its_name_until_it_is_sent() {
+        let call = Call::post("/hooks", json!({ "value": format!("Bearer {}", secret("token")) }));
+        let nobody = BTreeMap::new();
+        assert!(format!("{call:?}").contains("Bearer [secret of token]"));
+        let secrets = [("token".to_owned(), "hush [id]".to_owned())].into();
+        let resolved = call.resolved("", None, &nobody, &secrets).unwrap();
+        // What stands in a secret is nobody's place.
+        assert_eq!(resolved.body, Body::Json(json!({ "value": "Bearer hush [id]" })));
+        let unknown = Err(Unknown("[secret of token]".to_owned()));
+        assert_eq!(call.resolved("", None, &nobody, &BTreeMap::new()), unknown);
     }
 }

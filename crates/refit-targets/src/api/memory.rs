@@ -28,6 +28,21 @@ pub struct Memory {
     /// What was to be done by a run that has not come to its end: what an object should be, `None` where it should be gone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub begun: BTreeMap<String, Option<Wrote>>,
+    /// The secrets that objects carry, by their names. What is not named any more stays: who names it again is to get a number of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Fingerprint>,
+}
+
+/// By what a secret is known again that no system shows: never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Random, so that the same secret has another print elsewhere.
+    pub salt: String,
+    /// What comes of salt and secret by a function that takes its time.
+    pub print: String,
+    /// How many there have been under this name. It stands in objects, and differs where the secret does.
+    pub version: u64,
 }
 
 /// What Refit wrote into an object.
@@ -48,7 +63,13 @@ pub struct Wrote {
 
 impl Default for Memory {
     fn default() -> Memory {
-        Memory { format: FORMAT, system: None, written: BTreeMap::new(), begun: BTreeMap::new() }
+        Memory {
+            format: FORMAT,
+            system: None,
+            written: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        }
     }
 }
 
@@ -58,6 +79,31 @@ impl Memory {
         let name = id.to_string();
         let begun = self.begun.get(&name).and_then(Option::as_ref);
         begun.into_iter().chain(self.written.get(&name)).any(|wrote| wrote.fields.contains_key(field))
+    }
+
+    /// Takes note of a secret. `print` makes its fingerprint with a salt, and `salt` is one for a secret that is new. Gives its number, and
+    /// whether it is another one than was known under this name.
+    pub fn secret(&mut self, name: &str, salt: String, print: &dyn Fn(&str) -> String) -> (u64, bool) {
+        let known = self.secrets.get(name);
+        if let Some(known) = known.filter(|known| print(&known.salt) == known.print) {
+            return (known.version, false);
+        }
+        let (version, is_other) = known.map_or((1, false), |known| (known.version.saturating_add(1), true));
+        let print = print(&salt);
+        self.secrets.insert(name.to_owned(), Fingerprint { salt, print, version });
+        (version, is_other)
+    }
+
+    /// What was written into a field of this very object; `None` where it is another one by now.
+    pub(super) fn remembers(&self, id: &Identity, remote: &str, field: &str) -> Option<&Value> {
+        let wrote = self.written.get(&id.to_string()).filter(|wrote| wrote.remote.as_deref() == Some(remote))?;
+        wrote.fields.get(field)
+    }
+
+    /// What an object is to be by a run that has not come to its end, or else what it was made.
+    pub(super) fn last(&self, id: &Identity) -> Option<&Wrote> {
+        let name = id.to_string();
+        self.begun.get(&name).and_then(Option::as_ref).or_else(|| self.written.get(&name))
     }
 
     /// Whether this very object is remembered: by its id there, or because it was about to be made when a run was broken off.
@@ -70,10 +116,12 @@ impl Memory {
     }
 
     /// Takes what a run that was broken off had done for written. `is` gives id and fields of an object that is there, as far as Refit wrote
-    /// them. What it was in the middle of comes back: there each field is as it was, or as it was to be.
+    /// them. What it was in the middle of comes back: there each field is as it was, or as it was to be. `leaving` are the fields that are changed
+    /// before an object is taken away.
     pub(super) fn settle<'f>(
         &mut self,
         is: impl Fn(&Identity) -> Option<(&'f str, &'f Fields)>,
+        leaving: &[&str],
     ) -> (Option<BrokenOff>, BTreeSet<String>) {
         let mut halves = BTreeSet::new();
         if self.begun.is_empty() {
@@ -99,7 +147,16 @@ impl Memory {
                         self.written.insert(name, after);
                     }
                 }
-                (None, Some(_)) | (Some(_), None) => {}
+                (None, Some((_, fields))) => {
+                    // It was made ready to go, and did not go yet.
+                    let is_as_it_was = |(name, value): (&String, &Value)| {
+                        leaving.contains(&name.as_str()) || value_of(fields, name) == value
+                    };
+                    if !leaving.is_empty() && before.is_some_and(|before| before.fields.iter().all(is_as_it_was)) {
+                        halves.insert(name.clone());
+                    }
+                }
+                (Some(_), None) => {}
             }
         }
         (Some(told), halves)
@@ -163,7 +220,7 @@ mod tests {
         let settled = |there: Option<Value>| {
             let mut memory = begun();
             let there = there.map(|fields| wrote(None, fields).fields);
-            let (told, halves) = memory.settle(|_| there.as_ref().map(|fields| ("7", fields)));
+            let (told, halves) = memory.settle(|_| there.as_ref().map(|fields| ("7", fields)), &[]);
             (told.unwrap().done, halves.len(), memory.written.get(&name).and_then(|wrote| wrote.remote.clone()))
         };
         assert_eq!(settled(None), (0, 0, None));
@@ -176,12 +233,39 @@ mod tests {
             let begun = [(name.clone(), Some(group.clone()))].into();
             let mut memory = Memory { begun, ..Memory::default() };
             let there = wrote(None, there).fields;
-            memory.settle(|_| Some(("7", &there))).1.len()
+            memory.settle(|_| Some(("7", &there)), &[]).1.len()
         };
         assert_eq!(settled_group(json!({ "members": ["2"] })), 1);
         assert_eq!(settled_group(json!({ "members": ["2", "9"] })), 0);
         // Somebody has changed it since.
         assert_eq!(settled(Some(json!({ "days": 9, "to": [] }))), (0, 0, None));
+    }
+
+    #[test]
+    fn what_was_made_ready_to_go_is_still_ours() {
+        let was = wrote(Some("7"), json!({ "days": 3, "status": "ACTIVE" }));
+        let name = was.id.to_string();
+        let settled = |there: Value| {
+            let (begun, written) = ([(name.clone(), None)].into(), [(name.clone(), was.clone())].into());
+            let mut memory = Memory { begun, written, ..Memory::default() };
+            let there = wrote(None, there).fields;
+            memory.settle(|_| Some(("7", &there)), &["status"]).1.len()
+        };
+        assert_eq!(settled(json!({ "days": 3, "status": "INACTIVE" })), 1);
+        assert_eq!(settled(json!({ "days": 9, "status": "INACTIVE" })), 0);
+    }
+
+    #[test]
+    fn a_secret_has_a_new_number_when_it_is_another_one() {
+        let mut memory = Memory::default();
+        let print = |secret: &'static str| move |salt: &str| format!("{salt}/{secret}");
+        let mut note = |secret, salt: &str| memory.secret("token", salt.to_owned(), &print(secret));
+        assert_eq!(note("a", "s1"), (1, false));
+        assert_eq!(note("a", "s2"), (1, false));
+        assert_eq!(note("b", "s3"), (2, true));
+        // The first one again is none that is known.
+        assert_eq!(note("a", "s4"), (3, true));
+        assert_eq!(memory.secrets["token"].salt, "s4");
     }
 
     #[test]

@@ -17,17 +17,21 @@ pub mod verify;
 
 pub use answers::{Answers, Ask, NotUnderstood, Pages};
 pub use beside::KeptBack;
-pub use calls::{BASE, Body, Call, Method, OWN, Until, reference};
-pub use memory::{FORMAT, Memory, Wrote};
+pub use calls::{BASE, Body, Call, Method, OWN, Until, reference, secret};
+pub use memory::{FORMAT, Fingerprint, Memory, Wrote};
 pub use plan::{ForeignSetting, Names, Rules, Step, SystemPlan, Todo, Wanted, plan, wanted};
 
 use crate::{
     object::{Fields, Identity},
     target::Offered,
 };
-use serde_json::Value;
+use refit_core::policy::repository::TargetSystem;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use verify::{Samples, Sampling};
+
+/// The field that says which secret an object carries: its name, and how many there have been under it ([`secret_named`], [`number_secrets`]).
+pub const SECRET: &str = "secret";
 
 /// The field in which the devices of an object are, by their ids in the system, where [`Api::has_members`].
 pub const MEMBERS: &str = "members";
@@ -65,6 +69,27 @@ pub trait Api: Sync {
 
     /// Settings of the target's document that are its own and not the connector's.
     fn settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The names of the secrets that objects of a target carry to the system, besides those of the connector; `Err` says what of its settings
+    /// can't be read.
+    fn secrets(&self, _target: &TargetSystem) -> Result<BTreeSet<String>, String> {
+        Ok(BTreeSet::new())
+    }
+
+    /// Fields that the system never shows: what Refit wrote into them is there for as long as the object is.
+    fn unseen(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Fields that the system changes by itself when others change: nobody's hand is in them.
+    fn moved_by_others(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Fields that have to be changed before an object can be taken away.
+    fn leaving(&self) -> &'static [&'static str] {
         &[]
     }
 
@@ -116,6 +141,22 @@ pub trait Api: Sync {
     /// What stands in the way of a change from `before` to `after` which the system does not take; `None` where it takes it.
     fn refuses(&self, _id: &Identity, _before: &Fields, _after: &Fields) -> Option<String> {
         None
+    }
+}
+
+/// The field [`SECRET`] of an object that carries a secret. Its number is known when the secret has been held against what is remembered.
+pub fn secret_named(name: &str) -> Value {
+    json!({ "name": name })
+}
+
+/// Gives the secrets in objects their numbers.
+pub fn number_secrets(wanted: &mut Wanted, numbers: &BTreeMap<String, u64>) {
+    let fields = wanted.objects.values_mut().filter_map(|object| object.fields.get_mut(SECRET));
+    for field in fields {
+        let number = field["name"].as_str().and_then(|name| numbers.get(name)).copied();
+        if let (Some(number), Some(field)) = (number, field.as_object_mut()) {
+            field.insert("version".to_owned(), number.into());
+        }
     }
 }
 

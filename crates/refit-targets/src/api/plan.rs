@@ -239,8 +239,10 @@ pub fn plan(
     let wanted = &wanted;
     plan.known = ours.iter().map(|(id, there)| (id.clone(), there.remote.clone())).collect();
     let of_refit: BTreeMap<&Identity, Fields> =
-        ours.iter().map(|(id, there)| (id, concerning(there, wanted.objects.get(id), &memory))).collect();
-    let (broken_off, halves) = memory.settle(|id| Some((ours.get(id)?.remote.as_str(), of_refit.get(id)?)));
+        ours.iter().map(|(id, there)| (id, concerning(api, there, wanted.objects.get(id), &memory))).collect();
+    let alone: BTreeMap<&Identity, Fields> =
+        of_refit.iter().map(|(id, is)| (*id, left_alone(api, is, memory.last(id)))).collect();
+    let (broken_off, halves) = memory.settle(|id| Some((ours.get(id)?.remote.as_str(), alone.get(id)?)), api.leaving());
     plan.broken_off = broken_off;
     let in_groups: BTreeSet<Identity> = of_refit.values().flat_map(members).map(device_in_group).collect();
     let still: BTreeSet<Identity> = wanted.all.iter().map(|it| device_in_group(it)).collect();
@@ -267,7 +269,10 @@ pub fn plan(
         let half = halves.contains(&name);
         let fate = match (want, wrote) {
             (Some(want), Some(_)) if api.ends_by_itself(&id.kind) && is != Some(&clean(want).fields) => Fate::Bring,
-            _ => fate(&id, want, wrote, is, half, rules, &mut plan.by_hand),
+            _ => {
+                let alone = is.map(|is| left_alone(api, is, wrote));
+                fate(&id, want, wrote, is.zip(alone.as_ref()), half, rules, &mut plan.by_hand)
+            }
         };
         match fate {
             Fate::Nothing => match want {
@@ -321,7 +326,7 @@ pub fn plan(
         Todo::Make | Todo::Change => (1, place(&step.id.kind)),
         Todo::TakeAway => (2, usize::MAX - place(&step.id.kind)),
     });
-    plan.memory = Memory { written, system: memory.system, ..Memory::default() };
+    plan.memory = Memory { written, system: memory.system, secrets: memory.secrets, ..Memory::default() };
     plan
 }
 
@@ -373,11 +378,25 @@ fn parted(objects: Vec<There>, memory: &Memory) -> (BTreeMap<Identity, There>, V
     (ours, twins, theirs)
 }
 
-/// The fields that concern Refit: those that it wrote or would write.
-fn concerning(there: &There, want: Option<&Object>, memory: &Memory) -> Fields {
+/// The fields that concern Refit: those that it wrote or would write. What the system does not show is as it was written.
+fn concerning(api: &dyn Api, there: &There, want: Option<&Object>, memory: &Memory) -> Fields {
     let concerns =
         |name: &String| want.is_some_and(|want| want.fields.contains_key(name)) || memory.speaks_of(&there.id, name);
-    pruned(there.fields.iter().filter(|(name, _)| concerns(name)).map(|(name, value)| (name.clone(), value.clone())))
+    let shown = there.fields.iter().filter(|(name, _)| concerns(name));
+    let mut fields = pruned(shown.map(|(name, value)| (name.clone(), value.clone())));
+    let unseen = api.unseen().iter();
+    let written = unseen.filter_map(|name| Some((*name, memory.remembers(&there.id, &there.remote, name)?)));
+    fields.extend(written.map(|(name, value)| (name.to_owned(), value.clone())));
+    fields
+}
+
+/// What is there as it would be if the system had changed nothing by itself.
+fn left_alone(api: &dyn Api, is: &Fields, wrote: Option<&Wrote>) -> Fields {
+    let mut fields = is.clone();
+    let moved = api.moved_by_others().iter();
+    let written = moved.filter_map(|name| Some((*name, wrote?.fields.get(*name)?)));
+    fields.extend(written.map(|(name, value)| (name.to_owned(), value.clone())));
+    fields
 }
 
 /// Without what is nothing: systems write `null` for what nobody has set.
@@ -412,28 +431,29 @@ enum Fate {
     Bring,
 }
 
+/// `is` has what is there, and the same without what the system has changed by itself.
 fn fate(
     id: &Identity,
     want: Option<&Object>,
     wrote: Option<&Wrote>,
-    is: Option<&Fields>,
+    is: Option<(&Fields, &Fields)>,
     half: bool,
     rules: Rules,
     by_hand: &mut Vec<ByHand>,
 ) -> Fate {
     let hand = match (want, wrote, is) {
         (None, _, None) => return Fate::Nothing,
-        (Some(want), _, Some(is)) if clean(want).fields == *is => return Fate::Nothing,
+        (Some(want), _, Some((is, _))) if clean(want).fields == *is => return Fate::Nothing,
         (Some(_), None, None) => return Fate::Bring,
         (_, Some(_), Some(_)) if half => return Fate::Bring,
-        (_, Some(wrote), Some(is)) if same(&wrote.fields, is) => return Fate::Bring,
+        (_, Some(wrote), Some((_, alone))) if same(&wrote.fields, alone) => return Fate::Bring,
         (_, Some(_), Some(_)) => Hand::Changed,
         (_, None, Some(_)) => Hand::NotWritten,
         (Some(_), Some(_), None) => Hand::TakenAway,
     };
     let changed: Vec<FieldChange> = match (&hand, wrote, is) {
-        (Hand::Changed, Some(wrote), Some(is)) => {
-            let known = is.iter().filter(|(name, _)| wrote.fields.contains_key(*name));
+        (Hand::Changed, Some(wrote), Some((_, alone))) => {
+            let known = alone.iter().filter(|(name, _)| wrote.fields.contains_key(*name));
             fields(&wrote.fields, &known.map(|(name, value)| (name.clone(), value.clone())).collect(), &[])
         }
         _ => Vec::new(),

@@ -89,7 +89,10 @@ pub fn repository(organization: &str, documents: &str) -> Repository {
     );
     let targets = "target: macs\nkind: apple-declarative\nowner: endpoint@acme.example\n---\ntarget: browsers\nkind: browser-policies\n\
                    ---\ntarget: debian\nkind: apt\n---\ntarget: fedora\nkind: dnf\n---\n\
-                   target: sign-in\nkind: okta-device-assurance\n---\ntarget: windows\nkind: intune\n---\ntarget: apps\nkind: intune-apps\nsettings: { apps: { google-chrome: XPFCC4CD725961 } }\n---\ntarget: munki\nkind: munki\nowner: endpoint@acme.example\n";
+                   target: sign-in\nkind: okta-device-assurance\n---\ntarget: okta\nkind: okta-hooks\n\
+                   settings: { server: \"https://refit.acme.example\", events: { secret: events, source: okta-events }, \
+                   inline: { token: posture, saml: posture, registration: joining, import: joining } }\n---\n\
+                   target: signals\nkind: okta-shared-signals\nsettings: { server: \"https://refit.acme.example\" }\n---\ntarget: windows\nkind: intune\n---\ntarget: apps\nkind: intune-apps\nsettings: { apps: { google-chrome: XPFCC4CD725961 } }\n---\ntarget: munki\nkind: munki\nowner: endpoint@acme.example\n";
     let mut files = Files::default();
     for (name, text) in [("refit.yaml", refit.as_str()), ("patch.yaml", documents), ("targets.yaml", targets)] {
         files.add(name.to_owned(), text.as_bytes(), &Limits::default()).unwrap();

@@ -14,7 +14,9 @@ fn subject(target: &dyn Target, intent: Intent) -> (&'static str, &'static str, 
     match target.kind() {
         // What is lost of plans alone.
         "jamf-pro" if matches!(intent, Intent::Downgrade | Intent::FreezeUnless) => ("macos", "=25.0", "900"),
-        "apple-declarative" | "okta-device-assurance" => ("macos", "=25.0", "900"),
+        "apple-declarative" | "okta-device-assurance" | "okta-hooks" | "okta-shared-signals" => {
+            ("macos", "=25.0", "900")
+        }
         "browser-policies" | "intune-apps" | "jamf-pro" | "munki" => ("google-chrome", "=1.0.0.0", "900.0.0.0"),
         "intune" => ("windows-11", "=10.0.1.1", "900.0.0.0"),
         "apt" => ("deb/openssl", "=1.0-1", "900"),
@@ -111,6 +113,8 @@ fn every_cell_is_as_the_table_says() {
             "browser-policies" => "browsers",
             "apt" => "debian",
             "okta-device-assurance" => "sign-in",
+            "okta-hooks" => "okta",
+            "okta-shared-signals" => "signals",
             "munki" => "munki",
             "intune" => "windows",
             "intune-apps" => "apps",

@@ -19,4 +19,5 @@ mod jamf;
 mod linux;
 mod munki;
 mod okta;
+mod okta_hooks;
 mod schema;

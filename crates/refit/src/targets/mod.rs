@@ -1,8 +1,10 @@
 //! The systems that targets are kept by: how one talks to them, for every command that does. `serving.rs` is what a server does: it looks
-//! whether they are as Refit left them.
+//! whether they are as Refit left them. `carried.rs` has the secrets that objects carry to the system.
 
+mod carried;
 pub mod serving;
 
+use self::carried::Carried;
 use crate::{
     Refused,
     sources::{
@@ -72,6 +74,8 @@ pub struct System {
     pub called: Vec<Called>,
     /// What the secret has to be allowed there.
     permissions: &'static str,
+    /// The secrets that its objects carry.
+    carried: Carried,
 }
 
 /// What a system is held against.
@@ -115,18 +119,24 @@ impl Look<'_> {
             )));
         }
         remembered.system = Some(about);
+        let mut noted = remembered.clone();
+        let (numbers, others_now) = it.carried.numbered(&mut noted)?;
         let answers = it.observe(api).context(told.clone())?;
         let mut offered = self.offered.clone();
         let is_again = api.offers(&answers, &mut offered).context(told.clone())?;
-        let found = api.found(&it.mark, &answers).context(told)?;
+        let mut found = api.found(&it.mark, &answers).context(told)?;
+        found.notes.extend(others_now.into_iter().map(|name| {
+            format!("the secret `{name}` is another one than was written: what carries it is written again")
+        }));
         if is_again {
             plan.compile_again(self.repository, self.cohorts, &offered);
         }
         let devices = self.cohorts.targets.get(&plan.name);
-        let wanted = api::wanted(api, &plan.desired, devices, &found, self.names);
+        let mut wanted = api::wanted(api, &plan.desired, devices, &found, self.names);
+        api::number_secrets(&mut wanted, &numbers);
         let revert = self.revert || system.drift == Some(DriftResponse::Revert);
         let rules = Rules { revert, beside: is_beside(&system.settings) };
-        let found = api::plan(plan.target, api, &wanted, remembered.clone(), found, rules);
+        let found = api::plan(plan.target, api, &wanted, noted, found, rules);
         plan.changes.clone_from(&found.changes);
         plan.desired.objects = wanted.objects;
         plan.system = Some(found);
@@ -218,6 +228,8 @@ pub fn reached(
     });
     let connector_name = own.transpose()?.unwrap_or_else(|| api.connector().to_owned());
     settings.retain(|name, _| !api.settings().contains(&name.as_str()));
+    let own_secrets = api.secrets(system);
+    let own_secrets = own_secrets.map_err(|why| Refused::no(format!("`settings` of {called}: {why}")))?;
     let document = SourceDocument {
         source: system.name.to_string(),
         connector: Some(connector_name),
@@ -249,7 +261,12 @@ pub fn reached(
              `--connect {name}={url}`. Once something was written there, it is remembered"
         )));
     }
-    let secrets = places.secrets(name)?;
+    let mut secrets = places.secrets(name)?;
+    if let Some(name) = own_secrets.iter().find(|name| connector.document.secrets.contains_key(*name)) {
+        let what = "is what the connector shows who it is with, and is written into nothing: give the other secret another name";
+        return Err(Refused::no(format!("`settings` of {called}: `{name}` {what}")));
+    }
+    let carried = Carried::read(&called, name, &own_secrets, &mut secrets)?;
     let asking = Asking::called(called, &document, &connector.document, built_in, address, secrets)?;
     let mut system = asking.system()?;
     if !api.scopes().is_empty() {
@@ -267,6 +284,7 @@ pub fn reached(
         mark: String::new(),
         called: Vec::new(),
         permissions: api.permissions(),
+        carried,
     })
 }
 
@@ -366,9 +384,20 @@ impl System {
         calls: &[Call],
         known: &BTreeMap<Identity, String>,
     ) -> Result<Option<String>> {
+        self.all(api, id, remote, calls, known).map_err(|error| self.carried.without_secrets(error))
+    }
+
+    fn all(
+        &mut self,
+        api: &dyn Api,
+        id: &Identity,
+        remote: Option<&str>,
+        calls: &[Call],
+        known: &BTreeMap<Identity, String>,
+    ) -> Result<Option<String>> {
         let (mut own, mut made) = (remote.map(str::to_owned), None);
         for call in calls {
-            let call = call.resolved(&self.base, own.as_deref(), known)?;
+            let call = call.resolved(&self.base, own.as_deref(), known, self.carried.texts())?;
             if call.makes {
                 let remote = self.make(api, id, &call, known)?;
                 own = Some(remote.clone());

@@ -115,6 +115,37 @@ fn checked(body: &str) -> Result<Map<String, Value>, Refusal> {
     Ok(fields)
 }
 
+/// The connector of Okta for a double, in a company's folder, and the key with which it shows who it is.
+pub fn connector(home: &Path) {
+    let folder = home.join("acme/okta-double");
+    fs::create_dir_all(&folder).unwrap();
+    // The connector signs with RSA as Okta's own examples do; what signs is not what is looked at here.
+    let connector = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../connectors/okta/connector.yaml");
+    let text = fs::read_to_string(connector).unwrap();
+    let text = text.replacen("connector: okta\n", "connector: okta-double\n", 1);
+    let text = text.replacen("    key: private_key\n", "    key: private_key\n    algorithm: ES256\n", 1);
+    fs::write(folder.join("connector.yaml"), text).unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
+    fs::write(home.join("key.pem"), key).unwrap();
+}
+
+/// A fleet of Macs with these releases of macOS: 26.0, or 26.1.
+pub fn macs(releases: &[usize]) -> String {
+    let mut text = "{\"format\":\"refit-world\",\"version\":1,\"now\":\"2026-12-20T09:00:00Z\"}\n\
+        {\"title\":\"macos\",\"scheme\":\"apple\",\"releases\":[\
+        {\"version\":\"26.0\",\"published\":\"2026-09-15T17:00:00Z\",\"branch\":\"26\"},\
+        {\"version\":\"26.1\",\"published\":\"2026-11-16T17:00:00Z\",\"branch\":\"26\"}]}\n"
+        .to_owned();
+    for (number, release) in releases.iter().enumerate() {
+        text += &format!(
+            "{{\"device\":\"mac-{number}\",\"seen\":\"2026-12-20T08:00:00Z\",\"seen_by\":\"agent\",\"enrolled\":\"2026-01-01T00:00:00Z\",\
+             \"zone\":\"UTC\",\"facts\":[{{\"values\":{{\"device.platform\":\"macos\",\"device.os\":\"macos\"}}}}],\
+             \"installs\":[[1767225600,[{release}]]]}}\n"
+        );
+    }
+    text
+}
+
 /// A company with two Macs, one of which is late, and the double of its Okta.
 struct Company {
     home: tempfile::TempDir,
@@ -128,16 +159,7 @@ impl Company {
         let of_server = Arc::clone(&okta);
         let server = Server::start(move |asked: &Asked| of_server.lock().unwrap().answer(asked));
         let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("acme/okta-double");
-        fs::create_dir_all(&folder).unwrap();
-        // The connector signs with RSA as Okta's own examples do; what signs is not what is looked at here.
-        let connector = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../connectors/okta/connector.yaml");
-        let text = fs::read_to_string(connector).unwrap();
-        let text = text.replacen("connector: okta\n", "connector: okta-double\n", 1);
-        let text = text.replacen("    key: private_key\n", "    key: private_key\n    algorithm: ES256\n", 1);
-        fs::write(folder.join("connector.yaml"), text).unwrap();
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
-        fs::write(home.path().join("key.pem"), key).unwrap();
+        connector(home.path());
         let policy = "organization: acme\ndefaults: { mode: enforce }\n---\npolicy: macos\nsoftware: [macos]\ndeadline: [{ within: 14d }]\n---\n\
                       target: sign-in\nkind: okta-device-assurance\nsettings: { connector: okta-double, client_id: me }\n";
         fs::write(home.path().join("acme/refit.yaml"), policy).unwrap();
@@ -152,19 +174,7 @@ impl Company {
 
     /// Macs with these releases of macOS: 26.0, or 26.1.
     fn macs(&self, releases: &[usize]) {
-        let mut text = "{\"format\":\"refit-world\",\"version\":1,\"now\":\"2026-12-20T09:00:00Z\"}\n\
-            {\"title\":\"macos\",\"scheme\":\"apple\",\"releases\":[\
-            {\"version\":\"26.0\",\"published\":\"2026-09-15T17:00:00Z\",\"branch\":\"26\"},\
-            {\"version\":\"26.1\",\"published\":\"2026-11-16T17:00:00Z\",\"branch\":\"26\"}]}\n"
-            .to_owned();
-        for (number, release) in releases.iter().enumerate() {
-            text += &format!(
-                "{{\"device\":\"mac-{number}\",\"seen\":\"2026-12-20T08:00:00Z\",\"seen_by\":\"agent\",\"enrolled\":\"2026-01-01T00:00:00Z\",\
-                 \"zone\":\"UTC\",\"facts\":[{{\"values\":{{\"device.platform\":\"macos\",\"device.os\":\"macos\"}}}}],\
-                 \"installs\":[[1767225600,[{release}]]]}}\n"
-            );
-        }
-        fs::write(self.home.path().join("fleet.jsonl"), text).unwrap();
+        fs::write(self.home.path().join("fleet.jsonl"), macs(releases)).unwrap();
     }
 
     fn refit(&self, more: &[&str]) -> (i32, String) {

@@ -4,9 +4,11 @@
 //! The documents are public data in `$REFIT_SHARED_DATA`, or beside the repository; Prism is in the target folder, where
 //! `cargo xtask test` installs it.
 
+use refit_targets::api::{Body, Call};
 use refit_testbed::skip;
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     env, fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
@@ -319,11 +321,7 @@ fn okta_is_asked_as_its_document_says() {
 
 #[test]
 fn oktas_device_assurance_is_written_as_its_document_says() {
-    use refit_connect::systems::{Client, Method, Request, System};
-    use refit_targets::{
-        Fields, Identity,
-        api::{Body, There},
-    };
+    use refit_targets::{Fields, Identity, api::There};
 
     let Some(prism) = Prism::start("okta", None) else { return };
     let target = refit_targets::registry().iter().find(|target| target.kind() == "okta-device-assurance").unwrap();
@@ -347,11 +345,22 @@ fn oktas_device_assurance_is_written_as_its_document_says() {
         version: None,
     };
     let calls = [api.create(&id, &after), api.update(&there, &before, &after), api.delete(&there)].concat();
+    called(&prism, api, &there, calls);
+    let seen = prism.seen();
+    let verbs: Vec<&str> = seen.iter().filter_map(|seen| seen.line.split(' ').next()).collect();
+    assert_eq!(verbs, ["POST", "PUT", "DELETE"]);
+}
+
+/// Calls what a target says, and looks that the vendor's document allows it.
+fn called(prism: &Prism, api: &dyn refit_targets::api::Api, there: &refit_targets::api::There, calls: Vec<Call>) {
+    use refit_connect::systems::{Client, Method, Request, System};
+
     let mut client =
         Client::new(System { headers: vec![("authorization".to_owned(), "Bearer t".to_owned())], ..System::default() });
-    let mut made = None;
+    let (mut made, makes) = (None, calls.iter().any(|call| call.makes));
+    let secrets = BTreeMap::from([("token".to_owned(), "refit_hush".to_owned())]);
     for call in calls {
-        let call = call.resolved(&prism.url, Some(&there.remote), &std::collections::BTreeMap::new()).unwrap();
+        let call = call.resolved(&prism.url, Some(&there.remote), &BTreeMap::new(), &secrets).unwrap();
         let text = match &call.body {
             Body::Json(value) => Some(value.to_string()),
             _ => None,
@@ -366,12 +375,79 @@ fn oktas_device_assurance_is_written_as_its_document_says() {
         let request = Request { method, address: &address, body, version: None, repeatable: false };
         let reply = client.call(&request).unwrap_or_else(|error| panic!("{error} {:#?}", prism.seen()));
         if call.makes {
-            made = api.made(&id.kind, &reply.body);
+            made = api.made(&there.id.kind, &reply.body);
         }
     }
-    assert!(made.is_some(), "the vendor's example of what was made has an id");
+    assert!(!makes || made.is_some(), "the vendor's example of what was made has an id");
     let seen = prism.seen();
     assert!(seen.iter().all(|seen| seen.violations.is_empty() && seen.status < 400), "{seen:#?}");
-    let verbs: Vec<&str> = seen.iter().filter_map(|seen| seen.line.split(' ').next()).collect();
-    assert_eq!(verbs, ["POST", "PUT", "DELETE"]);
+}
+
+#[test]
+fn oktas_hooks_and_providers_are_written_as_its_document_says() {
+    use refit_targets::{Fields, Identity, api::There};
+
+    let Some(prism) = Prism::start("okta", None) else { return };
+    let config = json!({ "authScheme": { "key": "authorization", "type": "HEADER" }, "uri": "https://refit.acme.example/okta/okta/x" });
+    let channel = json!({ "config": config, "type": "HTTP", "version": "1.0.0" });
+    let hook = json!({
+        "channel": channel, "name": "refit-okta-x", "secret": { "name": "token", "version": 1 }, "status": "ACTIVE",
+    });
+    let with = |more: serde_json::Value| -> Fields {
+        let mut fields = hook.as_object().unwrap().clone();
+        fields.extend(more.as_object().unwrap().clone());
+        fields.into_iter().collect()
+    };
+    let events = json!({ "items": ["user.lifecycle.create"], "type": "EVENT_TYPE" });
+    let provider = json!({
+        "name": "refit-okta", "settings": { "well_known_url": "https://refit.acme.example/.well-known/ssf-configuration" }, "status": "ACTIVE",
+        "type": "okta",
+    });
+    for (target, kind, after) in [
+        (
+            "okta-hooks",
+            "event hook",
+            with(json!({ "description": "Refit's", "events": events, "verificationStatus": "VERIFIED" })),
+        ),
+        ("okta-hooks", "inline hook", with(json!({ "type": "com.okta.import.transform", "version": "1.0.0" }))),
+        (
+            "okta-shared-signals",
+            "security events provider",
+            provider.as_object().unwrap().clone().into_iter().collect(),
+        ),
+    ] {
+        let target = refit_targets::registry().iter().find(|it| it.kind() == target).unwrap();
+        let api = target.api().unwrap();
+        let mut before = after.clone();
+        before.extend([("name".to_owned(), json!("refit-before")), ("status".to_owned(), json!("INACTIVE"))]);
+        let id = Identity::new(kind, "refit-okta-x".to_owned());
+        let there =
+            There { id: id.clone(), remote: "x1".to_owned(), fields: after.clone(), is_marked: false, version: None };
+        let calls = [api.create(&id, &after), api.update(&there, &before, &after), api.delete(&there)].concat();
+        called(&prism, api, &there, calls);
+    }
+    let seen = prism.seen();
+    let lines: Vec<String> =
+        seen.iter().map(|seen| seen.line.replace("/api/v1", "").replace(" HTTP/1.1", "")).collect();
+    assert_eq!(
+        lines,
+        [
+            "POST /eventHooks",
+            "POST /eventHooks/x1/lifecycle/verify",
+            "PUT /eventHooks/x1",
+            "POST /eventHooks/x1/lifecycle/activate",
+            "POST /eventHooks/x1/lifecycle/verify",
+            "POST /eventHooks/x1/lifecycle/deactivate",
+            "DELETE /eventHooks/x1",
+            "POST /inlineHooks",
+            "PUT /inlineHooks/x1",
+            "POST /inlineHooks/x1/lifecycle/activate",
+            "POST /inlineHooks/x1/lifecycle/deactivate",
+            "DELETE /inlineHooks/x1",
+            "POST /security-events-providers",
+            "PUT /security-events-providers/x1",
+            "POST /security-events-providers/x1/lifecycle/activate",
+            "DELETE /security-events-providers/x1"
+        ]
+    );
 }
