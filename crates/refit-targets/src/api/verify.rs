@@ -98,6 +98,8 @@ pub enum Verdict {
     Failed,
     /// Something could not be taken away again.
     LeftBehind,
+    /// There is nothing of the target that could be tried without harm.
+    NothingTried,
 }
 
 /// One thing that was done.
@@ -206,11 +208,12 @@ impl Sample {
     }
 }
 
-/// What came back otherwise than it was written, of that which was.
-pub fn differences(written: &Fields, there: &There) -> Vec<Otherwise> {
+/// What came back otherwise than it was written, of that which was; `unseen` are fields that the system never shows.
+pub fn differences(written: &Fields, there: &There, unseen: &[&str]) -> Vec<Otherwise> {
     let own = there.fields.iter().filter(|(name, _)| written.contains_key(*name));
     let came_back = pruned(own.map(|(name, value)| (name.clone(), value.clone())));
-    let changes = fields(&pruned(written.clone().into_iter()), &came_back, &[]);
+    let shown = written.iter().filter(|(name, _)| !unseen.contains(&name.as_str()));
+    let changes = fields(&pruned(shown.map(|(name, value)| (name.clone(), value.clone()))), &came_back, &[]);
     changes
         .into_iter()
         .map(|change| Otherwise { field: change.path, written: change.before, came_back: change.after })
@@ -252,6 +255,8 @@ impl Record {
             Verdict::LeftBehind
         } else if self.steps.iter().any(|step| step.failed.is_some()) {
             Verdict::Failed
+        } else if !self.steps.iter().any(|step| step.step == StepKind::Make) {
+            Verdict::NothingTried
         } else if self.steps.iter().any(|step| !step.otherwise.is_empty()) {
             Verdict::Differs
         } else {
@@ -306,6 +311,7 @@ impl Verdict {
             Verdict::Differs => "everything was taken, and some of it came back otherwise",
             Verdict::Failed => "something was refused, or could not be done",
             Verdict::LeftBehind => "something could not be taken away again",
+            Verdict::NothingTried => "nothing of it can be tried without harm",
         }
     }
 }
@@ -346,10 +352,10 @@ mod tests {
     fn what_comes_back_otherwise_is_told_and_what_is_the_systems_own_is_not() {
         let written = there(json!({ "days": 3, "how": { "a": true }, "to": ["g"] })).fields;
         let same = there(json!({ "days": 3, "how": { "a": true, "b": null }, "to": ["g"], "createdDateTime": "now" }));
-        assert_eq!(differences(&written, &same), []);
+        assert_eq!(differences(&written, &same, &[]), []);
         let other = there(json!({ "days": 4, "how": { "a": true, "b": 1 }, "to": null }));
         let told: Vec<(String, Option<Value>, Option<Value>)> =
-            differences(&written, &other).into_iter().map(|it| (it.field, it.written, it.came_back)).collect();
+            differences(&written, &other, &[]).into_iter().map(|it| (it.field, it.written, it.came_back)).collect();
         let expected = [
             ("days".to_owned(), Some(json!(3)), Some(json!(4))),
             ("how.b".to_owned(), None, Some(json!(1))),

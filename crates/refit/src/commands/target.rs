@@ -100,7 +100,7 @@ pub fn verify(cli: &Cli, args: &TargetVerifyArgs) -> Result<Exit> {
     }
     match record.verdict {
         Verdict::AsWritten => Ok(Exit::Done),
-        Verdict::Differs | Verdict::Failed => Ok(Exit::No),
+        Verdict::Differs | Verdict::Failed | Verdict::NothingTried => Ok(Exit::No),
         Verdict::LeftBehind => bail!(
             "something is still there, as listed above: it is for nobody. The same command takes it away before it begins anew; or take it \
              away there by hand"
@@ -271,7 +271,8 @@ impl Trial<'_> {
             samples.iter().all(|sample| {
                 let there = of(found, sample);
                 there.is_some_and(|there| {
-                    step == StepKind::Compare || verify::differences(&wrote(sample), &there).is_empty()
+                    step == StepKind::Compare
+                        || verify::differences(&wrote(sample), &there, self.api.unseen()).is_empty()
                 })
             })
         };
@@ -280,7 +281,7 @@ impl Trial<'_> {
             Ok(found) => {
                 for sample in samples {
                     let (otherwise, failed) = match of(&found, sample) {
-                        Some(there) => (verify::differences(&wrote(sample), &there), None),
+                        Some(there) => (verify::differences(&wrote(sample), &there, self.api.unseen()), None),
                         None => (Vec::new(), Some("it was made, and is not there when it is looked for".to_owned())),
                     };
                     self.note(step, Some(&sample.id), otherwise, failed);

@@ -52,7 +52,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which help texts list them.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Organization,
         Kind::Policy,
         Kind::Block,

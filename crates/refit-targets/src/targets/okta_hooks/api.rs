@@ -3,13 +3,19 @@
 //! An event hook has a description, in which Refit's mark stands. An inline hook has no place for a text of Refit's: there its name and what is
 //! remembered say whose it is. Okta never shows what a hook carries in its header, so that the secret is known to be there because it was written.
 
-use super::{EVENT, HEADER, INLINE, OktaHooks, settings, settings::Settings};
+use super::{
+    EVENT, HEADER, INLINE, OktaHooks, VERSION,
+    settings::{self, Inline, Settings},
+};
 use crate::{
-    api::{Answers, Api, Ask, Call, Found, NotUnderstood, OWN, Pages, SECRET, There, secret},
-    object::{Fields, Identity},
+    api::{
+        Answers, Api, Ask, Call, Found, NotUnderstood, OWN, Pages, SECRET, There, secret, secret_named,
+        verify::{NotTried, Sample, Samples, Sampling},
+    },
+    object::{Fields, Identity, Object},
 };
 use refit_core::policy::repository::TargetSystem;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 const EVENTS_PATH: &str = "/api/v1/eventHooks";
@@ -44,6 +50,39 @@ impl Api for OktaHooks {
 
     fn scopes(&self) -> &'static [&'static str] {
         &["okta.eventHooks.read", "okta.eventHooks.manage", "okta.inlineHooks.read", "okta.inlineHooks.manage"]
+    }
+
+    fn permissions(&self) -> &'static str {
+        "the scopes okta.eventHooks.read, okta.eventHooks.manage, okta.inlineHooks.read and okta.inlineHooks.manage"
+    }
+
+    fn samples(&self, sampling: &Sampling<'_>) -> Samples {
+        let because = "one is called from the moment on at which it is verified, and would be for somebody".to_owned();
+        let mut not_tried = vec![NotTried { what: "event hooks".to_owned(), because }];
+        // An inline hook is called where it was chosen, and this one is chosen nowhere.
+        let secrets = sampling.settings.get("inline").and_then(Value::as_object);
+        let secret = secrets.and_then(|secrets| secrets.values().find_map(Value::as_str));
+        let server = sampling.settings.get(settings::SERVER).and_then(Value::as_str);
+        let (Some(secret), Some(server)) = (secret, server) else {
+            let because = "`settings` name none, and no secret that one carries".to_owned();
+            not_tried.push(NotTried { what: "inline hooks".to_owned(), because });
+            return Samples { samples: Vec::new(), not_tried };
+        };
+        let channel = |what: &str| {
+            let config = json!({
+                "authScheme": { "key": HEADER, "type": "HEADER" }, "method": "POST",
+                "uri": format!("{}/okta/verification/{what}", server.trim_end_matches('/')),
+            });
+            json!({ "config": config, "type": "HTTP", "version": VERSION })
+        };
+        let hook = Object::new(Identity::new(INLINE, sampling.name.to_owned()), String::new())
+            .with("channel", channel("token"))
+            .with("name", sampling.name)
+            .with(SECRET, secret_named(secret))
+            .with(STATUS, "ACTIVE")
+            .with("type", Inline::Token.kind())
+            .with("version", VERSION);
+        Samples { samples: vec![Sample::new(hook, "channel", channel("token-changed"))], not_tried }
     }
 
     fn settings(&self) -> &'static [&'static str] {
@@ -217,8 +256,7 @@ fn there(kind: &str, record: &Value, mark: &str) -> Option<There> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::VERSION, *};
-    use serde_json::json;
+    use super::*;
 
     /// Okta's own examples of answers (`RetrieveAllEventHooks`, `InlineHookMgmtCreateHTTPResponse`), with names and addresses of ours.
     #[test]

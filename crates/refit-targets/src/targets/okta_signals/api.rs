@@ -4,7 +4,10 @@
 
 use super::{KIND, OWN as SETTINGS, OktaSignals, settings};
 use crate::{
-    api::{Answers, Api, Ask, Call, Found, NotUnderstood, OWN, Pages, There},
+    api::{
+        Answers, Api, Ask, Call, Found, NotUnderstood, OWN, Pages, There,
+        verify::{NotTried, Samples, Sampling},
+    },
     object::{Fields, Identity},
 };
 use refit_core::policy::repository::TargetSystem;
@@ -30,6 +33,18 @@ impl Api for OktaSignals {
 
     fn scopes(&self) -> &'static [&'static str] {
         &["okta.securityEventsProviders.read", "okta.securityEventsProviders.manage"]
+    }
+
+    fn permissions(&self) -> &'static str {
+        "the scopes okta.securityEventsProviders.read and okta.securityEventsProviders.manage"
+    }
+
+    fn samples(&self, _sampling: &Sampling<'_>) -> Samples {
+        let because = "Okta believes a provider from the moment on at which it is there: none is for nobody".to_owned();
+        Samples {
+            samples: Vec::new(),
+            not_tried: vec![NotTried { what: "a security events provider".to_owned(), because }],
+        }
     }
 
     fn settings(&self) -> &'static [&'static str] {
