@@ -40,6 +40,9 @@ pub struct Node {
     /// Whether the source does not have it any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// Whether the source has given its id to something else since.
+    #[serde(skip)]
+    pub(super) handed_on: bool,
     /// The record by which it is called, as its place in the registry.
     #[serde(skip)]
     pub(super) entity: Option<u32>,
@@ -109,6 +112,7 @@ impl Node {
             platform: sighting.platform,
             life: Life { began: sighting.began, alive: sighting.alive },
             gone: sighting.gone,
+            handed_on: false,
             entity: None,
         };
         node.note_addresses();

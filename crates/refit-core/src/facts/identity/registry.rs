@@ -191,13 +191,18 @@ impl Registry {
         self.node(self.node(place)?.entity?).map(|node| &node.anchor.id)
     }
 
-    fn add(&mut self, node: Node) -> u32 {
+    fn add(&mut self, mut node: Node) -> u32 {
         let place = self.len();
         for (kind, value) in node.indexed() {
             self.holders.entry((node.record.of, kind, value.clone())).or_default().insert(place);
         }
-        let known = self.current.get(&node.record).and_then(|known| self.node(*known));
-        if known.is_none_or(|known| known.generation < node.generation) {
+        let known = self.current.get(&node.record).copied();
+        let known = known.and_then(|known| self.nodes.get_mut(known as usize));
+        node.handed_on = known.as_ref().is_some_and(|known| known.generation >= node.generation);
+        if !node.handed_on {
+            if let Some(known) = known {
+                known.handed_on = true;
+            }
             self.current.insert(node.record.clone(), place);
         }
         self.anchors.insert(node.anchor.id.clone(), place);

@@ -137,7 +137,7 @@ fn places(lists: &[Vec<Named>]) -> BTreeMap<Named, Vec<usize>> {
 /// All that a record can be named by. What it was before the source gave its id to something else is named by its keys only.
 fn names(node: &Node) -> impl Iterator<Item = Named> {
     let RecordId { source, id, .. } = &node.record;
-    let itself = (!node.gone || node.generation == 0).then(|| Named::Record(source.clone(), id.clone()));
+    let itself = (!node.handed_on).then(|| Named::Record(source.clone(), id.clone()));
     itself.into_iter().chain(node.indexed().map(|(kind, value)| Named::Key(kind, value.clone())))
 }
 

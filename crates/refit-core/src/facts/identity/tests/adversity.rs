@@ -199,3 +199,24 @@ fn what_gave_the_serial_number_of_a_device_away_and_is_gone_holds_nobody() {
     assert_eq!(who(&registry), "csv/1 mdm/new mdm/old", "it was enrolled anew");
     assert_eq!(registry.entities(Subject::Device), ["mdm/old"]);
 }
+
+#[test]
+fn what_is_settled_of_an_id_is_meant_of_what_has_it_now() {
+    let mut registry = known(&["csv/row-7 serial:A1 hostname:ada", "jamf/1 serial:A1 hardware_uuid:u1"]);
+    said(&mut registry, 2, &["csv/row-7 serial:B1 hostname:ada", "jamf/2 hardware_uuid:u2"]);
+    let one = settled(&[&["id:csv/row-7", "id:jamf/2"]], &[]);
+    registry.settle(one.clone());
+    assert_eq!(
+        who(&registry),
+        "csv/row-7 jamf/1 | csv/row-7+1 jamf/2",
+        "the laptop that had the row before is another"
+    );
+    // Also when the row is gone, and when all of it is read again.
+    registry.gone(&[sighting("csv/row-7", 0).record]);
+    assert_eq!(who(&registry), "csv/row-7 jamf/1 | csv/row-7+1 jamf/2");
+    assert_eq!(who(&restored(&registry, one)), who(&registry));
+    let mut backwards = registry.nodes().to_vec();
+    backwards.reverse();
+    let again = Registry::restore(backwards, settled(&[&["id:csv/row-7", "id:jamf/2"]], &[]));
+    assert_eq!(who(&again), who(&registry));
+}
