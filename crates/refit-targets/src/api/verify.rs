@@ -334,7 +334,10 @@ impl StepKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Target, registry};
+    use crate::{
+        target::registry,
+        targets::jamf::{App, Catalog, PatchTitle},
+    };
     use serde_json::json;
 
     fn there(fields: Value) -> There {
@@ -386,20 +389,14 @@ mod tests {
     #[test]
     fn no_sample_is_for_anybody_and_each_is_refits_and_says_so() {
         let settings = BTreeMap::new();
-        let mut offered = Offered::default();
-        offered.jamf = Some(crate::targets::jamf::Catalog {
-            titles: [(
-                "Slack".to_owned(),
-                crate::targets::jamf::PatchTitle {
-                    id: "7".to_owned(),
-                    versions: [("4.41.0".to_owned(), Some("Slack.pkg".to_owned()))].into(),
-                },
-            )]
-            .into(),
-            apps: [("Teams".to_owned(), crate::targets::jamf::App { id: "0AB".to_owned(), version: "2.0".to_owned() })]
-                .into(),
+        let title =
+            PatchTitle { id: "7".to_owned(), versions: [("4.41.0".to_owned(), Some("Slack.pkg".to_owned()))].into() };
+        let catalog = Catalog {
+            titles: [("Slack".to_owned(), title)].into(),
+            apps: [("Teams".to_owned(), App { id: "0AB".to_owned(), version: "2.0".to_owned() })].into(),
             macos: vec!["26.1".to_owned()],
-        });
+        };
+        let offered = Offered { jamf: Some(catalog), ..Offered::default() };
         let now = "2026-11-27T10:00:00Z".parse().unwrap();
         let mark = mark("acme", "it");
         let name = name("acme", "it", now);
