@@ -21,7 +21,7 @@ use Scope::{
 /// In the order of paths.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
-    ("get", "/api/v1/advisories", &[ReadExposures]),
+    ("get", "/api/v1/advisories", &[ReadFleet, ReadExposures]),
     ("post", "/api/v1/advisories", &[Catalogue]),
     ("get", "/api/v1/audit", &[Audit]),
     ("get", "/api/v1/brake", &[ReadFleet]),
@@ -51,7 +51,7 @@ pub const RULES: &[Rule] = &[
     // The log has all that was ever said of advisories.
     ("get", "/api/v1/events", &[Read]),
     ("get", "/api/v1/exceptions", &[ReadFleet]),
-    ("get", "/api/v1/exposures", &[ReadExposures]),
+    ("get", "/api/v1/exposures", &[ReadFleet, ReadExposures]),
     ("get", "/api/v1/groups", &[ReadFleet]),
     ("post", "/api/v1/groups/answers", &[Signals]),
     ("post", "/api/v1/groups/give-back", &[Rollouts]),
@@ -83,12 +83,12 @@ pub const RULES: &[Rule] = &[
     ("get", "/api/v1/rollouts/timeline", &[ReadFleet]),
     ("post", "/api/v1/roots", &[Admin]),
     ("get", "/api/v1/roots/{version}", &[ReadFleet]),
+    ("get", "/api/v1/session", &[]),
+    ("delete", "/api/v1/session", &[]),
     ("get", "/api/v1/settings/approvals", &[ReadFleet]),
     ("put", "/api/v1/settings/approvals", &[Admin]),
     ("get", "/api/v1/settings/webhooks", &[ReadFleet]),
     ("put", "/api/v1/settings/webhooks/{name}", &[Admin]),
-    ("get", "/api/v1/sign-in", &[]),
-    ("delete", "/api/v1/sign-in", &[]),
     ("get", "/api/v1/signals", &[ReadFleet]),
     ("post", "/api/v1/signals", &[Signals]),
     ("get", "/api/v1/sources", &[ReadFleet]),

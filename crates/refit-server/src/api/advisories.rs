@@ -7,7 +7,7 @@ use super::{
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use refit_api::{AdvisorySaid, NewAdvisories, Written};
-use refit_core::control::Input;
+use refit_core::control::{Input, Scope};
 use serde::Deserialize;
 use utoipa::IntoParams;
 

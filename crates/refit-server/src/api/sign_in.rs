@@ -43,7 +43,7 @@ impl FromRequestParts<Api> for Stranger {
     post, path = "/api/v1/sign-in/begin", tag = "tokens", security(()),
     responses((status = 200, description = "Where to sign in.", body = SignInBegun)),
 )]
-pub(super) async fn begin(State(api): State<Api>, _: Stranger) -> Result<Response, Problem> {
+pub(super) async fn begin(State(api): State<Api>, _stranger: Stranger) -> Result<Response, Problem> {
     let sign_in = set_up(&api)?;
     let begun = sign_in.begin(api.shell().now()).await?;
     let options = sign_in.options();
@@ -136,8 +136,7 @@ impl From<SignInError> for Problem {
             SignInError::Issuer { .. } => {
                 (Code::Unavailable, "tokens that were given before count as they did; nobody new can sign in")
             }
-            SignInError::Over(_) => (Code::Unauthorized, "begin again: `refit login`"),
-            SignInError::Token(_) => (Code::Unauthorized, "begin again: `refit login`"),
+            SignInError::Over(_) | SignInError::Token(_) => (Code::Unauthorized, "begin again: `refit login`"),
             SignInError::Claim { .. } => {
                 let help =
                     "the provider has to put it into ID tokens, perhaps for a scope of its own (`--sign-in-scope`)";
