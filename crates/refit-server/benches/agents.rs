@@ -91,6 +91,7 @@ async fn serve(which: &str) {
         version: "bench".into(),
         webhook_private: Vec::new(),
         apple_versions: None,
+        signing_secrets: Default::default(),
     };
     let server = Server::start(options).await.unwrap();
     println!("{}", server.address().address);

@@ -31,6 +31,7 @@ impl Running {
             connections: Default::default(),
             webhook_private: Vec::new(),
             apple_versions: None,
+            signing_secrets: Default::default(),
             data: data.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             public: None,
