@@ -92,6 +92,7 @@ async fn serve(which: &str) {
         webhook_private: Vec::new(),
         apple_versions: None,
         sign_in: None,
+        signing_secrets: Default::default(),
     };
     let server = Server::start(options).await.unwrap();
     println!("{}", server.address().address);

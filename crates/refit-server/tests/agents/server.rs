@@ -32,6 +32,7 @@ impl Running {
             webhook_private: Vec::new(),
             apple_versions: None,
             sign_in: None,
+            signing_secrets: Default::default(),
             data: data.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             public: None,

@@ -143,8 +143,7 @@ pub fn run(cli: &Cli, args: &ProcessRunArgs) -> Result<Exit> {
             }
             return Ok(Exit::Done);
         }
-        let wait =
-            turn.next.map(|next| next.duration_since(Timestamp::now())).and_then(|wait| Duration::try_from(wait).ok());
+        let wait = turn.next.map(|next| Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default());
         let why = why.map_or_else(|| "the system does not say why".to_owned(), |why| why.to_string());
         match wait.filter(|wait| started.elapsed() + *wait < WAITS_MOST) {
             Some(wait) => {

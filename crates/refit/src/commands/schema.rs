@@ -10,6 +10,7 @@ use refit_core::{
     facts::mapping::document::ConnectorDocument,
     plan::{Plan, world::WorldPlan},
     policy::{diagnostic::did_you_mean, document::Kind},
+    process::document::TemplateDocument,
 };
 use serde_json::{Value, json};
 
@@ -35,9 +36,9 @@ pub fn run(_: &Cli, args: &SchemaArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `document` is any document of a policy repository; the others are one kind each, a connector, or an output.
+/// `document` is any document of a policy repository; the others are one kind each, a connector, a process's template, or an output.
 fn names() -> impl Iterator<Item = &'static str> {
-    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain(["connector", "plan", "world-plan"])
+    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain(["connector", "template", "plan", "world-plan"])
 }
 
 fn schema(name: &str) -> Option<Value> {
@@ -47,6 +48,10 @@ fn schema(name: &str) -> Option<Value> {
     if name == "connector" {
         let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
         return serde_json::to_value(generator.into_root_schema_for::<ConnectorDocument>()).ok();
+    }
+    if name == "template" {
+        let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+        return serde_json::to_value(generator.into_root_schema_for::<TemplateDocument>()).ok();
     }
     if name == "plan" {
         return serde_json::to_value(schemars::schema_for!(Plan)).ok();

@@ -89,12 +89,7 @@ impl Caller {
                 // It said yes, and nobody knows to what.
                 Err(why) => Ended::Failed { why, wait: None, lost: !call.repeatable },
             },
-            Err(CallError::Gone { .. }) if call.fine.contains(&404) => nothing(),
-            Err(CallError::Gone { .. }) => Ended::Gone,
-            Err(CallError::NotTaken(error)) => asked(call, error, false),
-            Err(CallError::Lost(error)) => asked(call, error, true),
-            Err(error @ CallError::NotAllowed { status, .. }) => said(call, status, error.to_string()),
-            Err(error @ (CallError::Changed { .. } | CallError::NotReady { .. })) => Ended::Refused(error.to_string()),
+            Err(error) => failed(call, error),
         }
     }
 
@@ -168,6 +163,19 @@ fn read(text: &str, reads: &dyn Fn(&Value) -> Result<Answer, String>) -> Result<
         text => serde_json::from_str(text).map_err(|error| format!("the answer is no JSON: {error}"))?,
     };
     reads(&json)
+}
+
+/// What it means that a call did not succeed.
+fn failed(call: &Call, error: CallError) -> Ended {
+    let why = error.to_string();
+    match error {
+        CallError::Gone { .. } if call.fine.contains(&404) => nothing(),
+        CallError::Gone { .. } => Ended::Gone,
+        CallError::NotTaken(error) => asked(call, error, false),
+        CallError::Lost(error) => asked(call, error, true),
+        CallError::NotAllowed { status, .. } => said(call, status, why),
+        CallError::Changed { .. } | CallError::NotReady { .. } => Ended::Refused(why),
+    }
 }
 
 /// What an answer without success means.
