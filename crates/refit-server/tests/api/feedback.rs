@@ -234,7 +234,7 @@ async fn the_rules_say_who_decides_and_what_is_exploited_takes_two() {
     let otto = server.token("otto", "otto", Bearer::Person, &scopes).await;
     let eve = server.token("eve", "eve", Bearer::Person, &scopes).await;
     let ask = json!({
-        "exception": "lab", "where": "\"canary\" not in device.tags", "policy": "editors", "hold_at": "<1.1.0",
+        "exception": "lab", "where": "!(\"canary\" in device.tags)", "policy": "editors", "hold_at": "<1.1.0",
         "until": "2026-12-10", "why": "the lab's licence", "exploited_too": true,
     });
     let problem = server.call(
@@ -268,7 +268,7 @@ async fn the_rules_say_who_decides_and_what_is_exploited_takes_two() {
     approve(&otto).await.problem(409, "conflict");
     // Somebody else asks, and both agree.
     let ask = json!({
-        "exception": "lab", "where": "\"canary\" not in device.tags", "policy": "editors", "hold_at": "<1.1.0",
+        "exception": "lab", "where": "!(\"canary\" in device.tags)", "policy": "editors", "hold_at": "<1.1.0",
         "until": "2026-12-10", "why": "the lab's licence", "exploited_too": true,
     });
     server.call(&eve, "POST", "/api/v1/exceptions", &[], Some(ask)).await.ok();
