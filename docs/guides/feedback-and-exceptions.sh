@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The guide feedback-and-exceptions.md, from the beginning to its two decisions. It needs a running `refit serve` (or `refit up`) on this
+# The guide feedback-and-exceptions.md, from the beginning to its two decisions. It needs a running `refit serve --approvals 0` on this
 # machine that has no policy yet, with REFIT_DATA naming its data folder; curl and git. Nothing outside that server and the folder that it
 # makes is touched.
 set -euo pipefail
@@ -67,6 +67,8 @@ refit check .
 
 step "One fact is another: nothing was changed on the device, so that it was no update"
 call POST /api/v1/devices '{"id": "laptop-8"}' > /dev/null
+call POST /api/v1/devices/laptop-8/observations '{"source": "agent", "facts": {"device.platform": "linux"},
+    "installs": {"all": [{"title": "editor", "version": "1.1.0"}]}}' > /dev/null
 refit reports open "It is slow" --device laptop-8
 report=$(refit reports --json | sed -n 's/.*"report": *"\([^"]*\)".*/\1/p' | head -n 1)
 refit reports show "$report"

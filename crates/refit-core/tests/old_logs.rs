@@ -122,6 +122,32 @@ fn what_older_events_do_not_say_is_supplied() {
     }
 }
 
+#[test]
+fn a_log_of_reports_and_of_exceptions_that_were_asked_for_reads() {
+    let (state, kinds) = read(include_str!("old_logs/2026-11-27-feedback.jsonl"));
+    let later = [
+        "exception.approved",
+        "exception.expired",
+        "exception.expiring",
+        "exception.granted",
+        "exception.refused",
+        "exception.requested",
+        "exception.withdrawn",
+        "report.acknowledged",
+        "report.closed",
+        "report.opened",
+        "report.shown",
+    ];
+    assert!(later.iter().all(|kind| kinds.contains(*kind)), "{kinds:?}");
+    assert_eq!(state.reports.all().filter(|(_, report)| report.closed.is_some()).count(), 2);
+    assert_eq!(state.reports.all().filter(|(_, report)| report.shown.is_some()).count(), 1);
+    let acting: Vec<&str> = state.exceptions.acting().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(acting, ["acts"]);
+    let repository = &state.policy.as_ref().unwrap().repository;
+    assert!(repository.exceptions.iter().all(|exception| exception.name == "acts" && exception.origin.is_granted()));
+    assert_eq!(repository.exceptions.len(), 1);
+}
+
 /// Position, devices, policy revision, plans, people, published slots.
 const FACTS: (u64, u64, u64, usize, usize, usize) = (317, 7, 3, 21, 6, 28);
 

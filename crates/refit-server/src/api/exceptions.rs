@@ -44,6 +44,8 @@ pub(super) async fn request(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Plan)?;
     let why = reason(Why { why: body.why.clone() })?;
+    // Every device is looked at.
+    let _leave = api.long_work()?;
     let now = api.shell().now();
     let (terms, concerned) = api
         .reading(move |view: &View| {
@@ -89,6 +91,7 @@ pub(super) async fn approve(
     Bare(repeat): Bare,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Approve)?;
+    let _leave = api.long_work()?;
     let now = api.shell().now();
     let name = id.clone();
     let concerned = api
