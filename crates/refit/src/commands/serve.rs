@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use refit_server::{
     connections::{Connection, Connections},
     log,
+    made_up::MadeUp,
     start::{Options, Server, asked_to_end},
 };
 use refit_targets::targets::apple::Versions;
@@ -25,13 +26,23 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     options.public = args.public.as_deref().map(public).transpose()?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
     let sources = serving(cli, &args.connections)?;
+    let is_made_up = is_made_up(&options)?;
     runtime()?.block_on(async {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
-        server.spawn(serving::run(server.shell().clone(), sources));
+        // A month that is made up has heard all that it hears.
+        if !is_made_up {
+            server.spawn(serving::run(server.shell().clone(), sources));
+        }
         server.run(end).await?;
         Ok(Exit::Done)
     })
+}
+
+/// Whether the log is a made-up history.
+pub fn is_made_up(options: &Options) -> Result<bool> {
+    let mark = MadeUp::read(&options.data);
+    Ok(mark.with_context(|| format!("{}: history.json", options.data.display()))?.is_some())
 }
 
 /// The address that devices are told.
