@@ -146,7 +146,7 @@ fn the_same_seed_gives_the_same_stream_byte_for_byte() {
     assert_eq!(text, lines(&generate(SEED).stream().unwrap()));
     assert!(text.len() < 500_000, "{} bytes are too many to read", text.len());
     golden("stream.ndjson", &text);
-    golden("README-table.md", &table(stream));
+    golden("types.md", &table(stream));
     let kinds: BTreeSet<&str> = stream.iter().map(|event| event.r#type.as_str()).collect();
     assert!(kinds.len() >= 25, "{kinds:?}");
 }

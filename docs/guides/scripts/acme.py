@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -29,6 +30,8 @@ def program():
 class Acme:
     """The server, from `with Acme() as acme:` to the end of the block."""
 
+    # The time at which the month ends, and a week before it.
+    now, a_week_ago = "2026-07-01T00:00:00Z", "2026-06-24T00:00:00Z"
     # Whether the one fact is another.
     changed = "--changed" in sys.argv[1:]
 
@@ -54,7 +57,7 @@ class Acme:
         self.tls = ssl.create_default_context(cafile=data / where["ca"])
         self.token = (data / where["token_file"]).read_text().strip()
         # A server that has just started decides everything once more.
-        self.settle("/api/v1/devices/win-01/decisions")
+        self.settled()
         return self
 
     def __exit__(self, *_):
@@ -98,19 +101,18 @@ class Acme:
             if "." not in after and int(after) >= page["head"]:
                 return
 
-    def settle(self, path):
-        """Waits until what is decided of a device is of what is known by now."""
+    def decisions(self, device):
+        """How the slots of a device stand, as soon as that is of what is known by now."""
         while True:
-            decisions = self.get(path)
-            if not decisions["behind"] and decisions.get("decided_at"):
-                return
+            decisions = self.get(f"/api/v1/devices/{device}/decisions")
+            if decisions.get("decided_at") and not decisions["behind"]:
+                return decisions["slots"]
             time.sleep(0.05)
 
-    def decisions(self, device):
-        """How the slots of a device stand, as of what is known by now."""
-        path = f"/api/v1/devices/{device}/decisions"
-        self.settle(path)
-        return self.get(path)["slots"]
+    def settled(self):
+        """Waits until what is known by now is decided of every device."""
+        for device in self.all("/api/v1/devices"):
+            self.decisions(device["id"])
 
     def reports(self, device, *installs):
         """A device says that it has these: the one fact that is another."""
