@@ -121,4 +121,4 @@ class Acme:
 
 
 def day(time):
-    return time[:10] if time else "no date"
+    return time[:10]

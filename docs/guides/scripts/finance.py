@@ -22,8 +22,9 @@ with Acme() as acme:
             exploited = [exposure["advisory"] for exposure in slot["exposures"] if exposure["kev"]]
             if "freeze" in slot["holds"]:
                 waits.append(device)
-                when = "since" if slot["compliance"] == "overdue" else "on"
-                print(f"  {device}: {title} waits behind the freeze, {slot['compliance']} {when} {day(slot['due'])}")
+                when = "was due" if slot["compliance"] == "overdue" else "is due"
+                due = f", {when} on {day(slot['due'])}" if slot.get("due") else ""
+                print(f"  {device}: {title} waits behind the freeze{due}")
             if exploited and "freeze" not in slot["holds"]:
                 moves.append(device)
                 print(f"  {device}: {title} does not wait, {', '.join(exploited)} is exploited")

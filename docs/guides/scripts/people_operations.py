@@ -13,7 +13,9 @@ with Acme() as acme:
         return next((fact.get("value") for fact in people[person]["facts"] if fact["field"] in (field, f"person.{field}")), None)
 
     def late(device):
-        return [slot["slot"]["title"] for slot in acme.decisions(device) if slot["compliance"] in ("overdue", "unseen")]
+        """What is overdue, and nothing but its person keeps from being done."""
+        slots = acme.decisions(device)
+        return [slot["slot"]["title"] for slot in slots if slot["compliance"] in ("overdue", "unseen") and not slot["holds"]]
 
     decisions = []
     for event in acme.stream('event.type == "person.left"'):
@@ -30,7 +32,7 @@ with Acme() as acme:
             if said(person, "on_leave"):
                 print(f"{person} is on leave, and {device} waits")
                 decisions.append(f"leave {person} in peace")
-            elif acme.changed and person == "p17":
-                print(f"{person} is back, and {device} is late: {', '.join(late(device))}")
+            else:
+                print(f"{person} is at work, and {device} is late: {', '.join(late(device))}")
                 decisions.append(f"remind {person}")
     print(f"Decision: {'; '.join(decisions)}.")

@@ -28,7 +28,7 @@ with Acme() as acme:
 
     escalated = {}
     for advisory, devices in sorted(exploited.items()):
-        print(f"{advisory} is exploited, and open on {len(devices)} devices")
+        print(f"{advisory} is exploited, and open on {len(devices)} device{'s' if len(devices) > 1 else ''}")
         for device, due in devices:
             seen = acme.get(f"/api/v1/devices/{device}")["presence"]["seen"]
             # What does not mend itself needs somebody: its device is late already, or nobody has seen it for a week.
@@ -37,4 +37,4 @@ with Acme() as acme:
                 escalated.setdefault(advisory, []).append(device)
     running = sum(map(len, exploited.values())) - sum(map(len, escalated.values()))
     escalated = "; ".join(f"{advisory} on {', '.join(devices)}" for advisory, devices in escalated.items())
-    print(f"Decision: escalate {escalated or 'nothing'}. {running or 'None'} more mend themselves in time.")
+    print(f"Decision: escalate {escalated or 'nothing'}; {running} others mend themselves in time.")
