@@ -47,8 +47,12 @@ fn has_python() -> bool {
 
 fn typed(command: &str) -> String {
     let mut words = command.strip_prefix("$ ").unwrap().split(' ');
-    let output = Command::new(words.next().unwrap())
-        .args(words)
+    python(Command::new(words.next().unwrap()).args(words))
+}
+
+/// What a script prints that is well.
+fn python(command: &mut Command) -> String {
+    let output = command
         .current_dir(root())
         .env("REFIT", REFIT)
         .env("REFIT_HISTORY", MONTH.path().join("data"))
@@ -56,7 +60,7 @@ fn typed(command: &str) -> String {
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{command}: {}\n{errors}", output.status);
+    assert!(output.status.success() && errors.is_empty(), "{command:?}: {}\n{errors}", output.status);
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -103,6 +107,38 @@ pages! {
     compliance "for-compliance"
     support "for-support"
     engineering "for-engineering"
+}
+
+/// Reads the stream event by event, goes on from each position that the server said, and holds all of it against the file in the repository.
+const READS: &str = r#"
+import json
+from acme import Acme
+
+with Acme() as acme, open("examples/history/stream.ndjson") as file:
+    known = [json.loads(line) for line in file]
+    read, positions, after = [], [("0", 0)], "0"
+    while len(read) < len(known):
+        page = acme.get("/api/v1/stream", after=after, limit=1)
+        after = page["next"]
+        read += page["items"]
+        positions.append((after, len(read)))
+    assert read == known, next((one, other) for one, other in zip(read, known) if one != other)
+    for number, (after, count) in enumerate(positions):
+        # From every position the next ones, and from some of them all that is left.
+        limit = 1000 if number % 50 == 0 else 20
+        rest = acme.get("/api/v1/stream", after=after, limit=limit)["items"][: len(known) - count]
+        assert rest == known[count : count + len(rest)] and len(rest) == min(limit, len(known) - count), after
+    print(len(known))
+"#;
+
+#[test]
+fn a_server_streams_the_month_as_it_stands_in_the_repository_from_every_position() {
+    if !has_python() {
+        return;
+    }
+    let output = python(Command::new("python3").args(["-c", READS]).env("PYTHONPATH", "docs/guides/scripts"));
+    let lines = fs::read_to_string(root().join("examples/history/stream.ndjson")).unwrap().lines().count();
+    assert_eq!(output.trim(), lines.to_string());
 }
 
 #[test]
