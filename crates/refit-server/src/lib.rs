@@ -9,6 +9,7 @@
 //! - `stream`, [`deliveries`] Business events from the log, and sending them to subscriptions.
 //! - [`shared_signals`] Receivers are told which devices comply no longer, as signed security event tokens.
 //! - [`matching`] Which advisories concern a distribution's packages.
+//! - [`made_up`] Data folders whose log is a made-up history.
 //! - [`policy`] Applying a policy repository in one step.
 //! - [`erasures`] Erasing again who was erased after a backup was made.
 //! - [`sign_in`] Sign-in of people through an OpenID provider.
@@ -25,6 +26,7 @@ pub mod deliveries;
 pub mod erasures;
 mod jobs;
 pub mod log;
+pub mod made_up;
 pub mod matching;
 pub mod metrics;
 pub mod policy;

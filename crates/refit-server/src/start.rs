@@ -3,7 +3,8 @@
 //! Files in the data folder besides the log's: `tls/`, `keys/` (the key that signs what devices are told), `admin.token` (the first token, which may do everything),
 //! `server.json` (where a running server listens, for the command line on the same machine), `server.alive` (until when it was
 //! known to listen), `server.feeds` (the feeds that were last matched), `erase-again` (people whose erasure a restored log lacks),
-//! `audit/` (who has read what is personal), `deliveries/` (how far sending events to subscriptions is), `shared-signals/` (how far streams are).
+//! `audit/` (who has read what is personal), `deliveries/` (how far sending events to subscriptions is), `shared-signals/` (how far streams are);
+//! and `history.json` where the log is a made-up history.
 
 use crate::{
     agents::{self, Agents, Authority},
@@ -13,6 +14,7 @@ use crate::{
     deliveries::Deliveries,
     erasures,
     jobs::{self, LEASE, Pace, Troubles},
+    made_up::{self, MadeUp, StandingClock},
     matching::Packages,
     shared_signals::{RsaKey, SharedSignals},
     shell::{Clock, Shell, SystemClock, TellError},
@@ -142,6 +144,14 @@ pub enum ServerError {
         /// What the system says.
         source: io::Error,
     },
+    /// The log is a made-up history, and others could reach it.
+    #[error(
+        "{address}: the log of this data folder is a made-up history, and its server is for this machine alone: `--listen 127.0.0.1:7443`"
+    )]
+    MadeUp {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
     /// It had to end.
     #[error("the server has ended: {0}")]
     Ended(String),
@@ -190,6 +200,11 @@ impl Server {
             hostname,
             version,
         } = options;
+        let mark = || made_up::file(&data);
+        let made_up = MadeUp::read(&data).map_err(|source| ServerError::File { path: mark(), source })?;
+        if made_up.is_some() && !listen.ip().is_loopback() {
+            return Err(ServerError::MadeUp { address: listen });
+        }
         let (store, opened) = open_sqlite(&data).await?;
         match &opened.lost {
             Some(_) => tracing::error!(folder = %data.display(), "{opened}"),
@@ -217,9 +232,16 @@ impl Server {
         let rsa = RsaKey::open(&keys).map_err(|source| ServerError::File { path: keys, source })?;
 
         let store = Arc::new(store);
-        let clock = SystemClock;
-        let fence = lease(&store, &format!("refit on {hostname}"), &clock).await?;
-        let shell = Shell::open(store.clone(), fence, catalog, Arc::new(clock)).await?;
+        // Who writes is settled by the machine's own time, whatever time the log is of.
+        let fence = lease(&store, &format!("refit on {hostname}"), &SystemClock).await?;
+        let clock: Arc<dyn Clock> = match &made_up {
+            None => Arc::new(SystemClock),
+            Some(made_up) => {
+                tracing::warn!(ends = %made_up.ends, about = %made_up.about, "a made-up history: its clock stands still");
+                Arc::new(StandingClock(made_up.ends))
+            }
+        };
+        let shell = Shell::open(store.clone(), fence, catalog, clock).await?;
         // Before anything is written: a log that was brought back from a backup may end before what was delivered.
         let head = *shell.head().borrow();
         let server = Actor::server();
@@ -260,19 +282,26 @@ impl Server {
         let mut jobs = JoinSet::new();
         jobs.spawn(jobs::flush(agents.clone(), Pace::default()));
         jobs.spawn(jobs::tick(shell.clone(), data.clone(), Pace::default()));
-        jobs.spawn(webhooks::run(shell.clone(), agents.clone()));
         jobs.spawn(jobs::snapshots(shell.clone()));
-        jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone(), Pace::default()));
         jobs.spawn(jobs::seldom(shell.clone(), Some((certificates, clients, tls.clone()))));
         let troubles = Troubles::default();
-        jobs.spawn(jobs::monitoring(shell.clone(), connections, troubles.clone(), Pace::default()));
+        // A made-up history asks nobody, and nobody is sent what never happened; its advisories are those that it came with.
+        if made_up.is_none() {
+            jobs.spawn(webhooks::run(shell.clone(), agents.clone()));
+            jobs.spawn(jobs::matching(shell.clone(), packages.clone(), data.clone(), Pace::default()));
+            jobs.spawn(jobs::monitoring(shell.clone(), connections, troubles.clone(), Pace::default()));
+        }
         let outbound = Outbound::new(webhook_private);
         let folder = data.join("deliveries");
         let deliveries = Deliveries::going_on(shell.clone(), agents.clone(), outbound.clone(), folder, head);
-        jobs.spawn(deliveries.clone().run());
+        if made_up.is_none() {
+            jobs.spawn(deliveries.clone().run());
+        }
         let place = (data.join("shared-signals"), head);
         let shared_signals = SharedSignals::new(shell.clone(), agents.clone(), outbound, place, rsa);
-        jobs.spawn(shared_signals.clone().run());
+        if made_up.is_none() {
+            jobs.spawn(shared_signals.clone().run());
+        }
         let limits = api::Options {
             troubles,
             deliveries: Some(deliveries.clone()),

@@ -1,5 +1,7 @@
 //! `refit fleet`
 
+mod history;
+
 use crate::{
     Exit,
     cli::{Cli, FleetCommand, GenerateArgs},
@@ -18,7 +20,10 @@ use std::{
 const STEP: u32 = 1_000;
 
 pub fn run(cli: &Cli, command: &FleetCommand) -> Result<Exit> {
-    let FleetCommand::Generate(args) = command;
+    let args = match command {
+        FleetCommand::Generate(args) => args,
+        FleetCommand::History(args) => return history::run(cli, args),
+    };
     // Whole seconds: a file that is made again for the time in its first line is the same file.
     let now = args.now.unwrap_or_else(Timestamp::now);
     let now = Timestamp::from_second(now.as_second())?;

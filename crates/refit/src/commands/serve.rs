@@ -16,6 +16,7 @@ use refit_server::{
     api::SigningSecrets,
     connections::{Connection, Connections},
     log,
+    made_up::MadeUp,
     start::{Options, Server, asked_to_end},
 };
 use refit_targets::targets::apple::Versions;
@@ -29,16 +30,26 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<Exit> {
     options.sign_in = args.sign_in.options().map_err(Refused::usage)?;
     options.certificates = args.tls_cert.clone().zip(args.tls_key.clone());
     let sources = serving(cli, &args.connections)?;
+    let is_made_up = is_made_up(&options)?;
     let told = processes(cli, &args.connections)?;
     runtime()?.block_on(async {
         let end = asked_to_end();
         let mut server = Server::start(options).await?;
-        server.spawn(targets::serving::run(server.shell().clone(), sources.clone()));
-        server.spawn(serving::run(server.shell().clone(), sources));
-        server.spawn(processes::serving::run(server.shell().clone(), told));
+        // A month that is made up has heard all that it hears, and tells no other system.
+        if !is_made_up {
+            server.spawn(targets::serving::run(server.shell().clone(), sources.clone()));
+            server.spawn(serving::run(server.shell().clone(), sources));
+            server.spawn(processes::serving::run(server.shell().clone(), told));
+        }
         server.run(end).await?;
         Ok(Exit::Done)
     })
+}
+
+/// Whether the log is a made-up history.
+pub fn is_made_up(options: &Options) -> Result<bool> {
+    let mark = MadeUp::read(&options.data);
+    Ok(mark.with_context(|| format!("{}: history.json", options.data.display()))?.is_some())
 }
 
 /// The address that devices are told.

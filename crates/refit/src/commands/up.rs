@@ -1,8 +1,8 @@
 //! `refit up`
 
-use super::serve::{begin_log, options, processes, runtime, serving};
+use super::serve::{begin_log, is_made_up, options, processes, runtime, serving};
 use crate::{
-    Exit,
+    Exit, Refused,
     cli::{Cli, UpArgs},
     local::{Report, report, required},
     repository::{self, Read},
@@ -41,6 +41,12 @@ pub fn run(cli: &Cli, args: &UpArgs) -> Result<Exit> {
     }
     let mut options = options(cli, args.listen, &args.connections)?;
     options.approvals = Some(0);
+    if is_made_up(&options)? {
+        return Err(Refused::usage(format!(
+            "{} holds a made-up history, which this machine is no part of: `refit serve` shows it",
+            options.data.display()
+        )));
+    }
     let served = serving(cli, &args.connections)?;
     let told = processes(cli, &args.connections)?;
     runtime()?.block_on(async {
