@@ -500,6 +500,8 @@ impl Month {
             owner: owner.into(),
             bearer: Bearer::Program,
             scopes: scopes.iter().copied().collect::<BTreeSet<_>>(),
+            roles: BTreeSet::new(),
+            requests_per_minute: None,
             expires: hours(self.stage.now, 24 * 180),
         };
         self.stage.tell_as(&ines(), "a token", Input::CreateToken { token: TokenId::new(id), record }).map(drop)
