@@ -69,7 +69,9 @@ impl Role {
             Role::PeopleOperations => "says who is there and who is away; sees no exposures",
             Role::Finance => "sees the fleet without exposures and people; proposes changes such as a freeze",
             Role::Compliance => "sees the evidence, approves, and sees who has read what is personal",
-            Role::Support => "sees what happened to the device in front of them, and whose it is",
+            Role::Support => {
+                "sees what happened to the device in front of them, and whose it is; passes on what people say is broken"
+            }
             Role::Engineering => "proposes, approves and applies policy, and moves releases through the rings",
             Role::Administrator => "may do everything",
         }
@@ -94,7 +96,7 @@ impl Role {
             Role::PeopleOperations => &[Scope::ReadFleet, Scope::ReadPeople, Scope::ReadSensitive, Scope::Facts],
             Role::Finance => &[Scope::ReadFleet, Scope::Plan],
             Role::Compliance => &[Scope::Read, Scope::ReadPeople, Scope::Approve, Scope::Audit],
-            Role::Support => &[Scope::Read, Scope::ReadPeople, Scope::Posture],
+            Role::Support => &[Scope::Read, Scope::ReadPeople, Scope::Posture, Scope::Reports],
             Role::Engineering => &[
                 Scope::Read,
                 Scope::Catalogue,
@@ -104,6 +106,7 @@ impl Role {
                 Scope::Signals,
                 Scope::Rollouts,
                 Scope::Brake,
+                Scope::Reports,
             ],
             Role::Administrator => &Scope::ALL,
         };

@@ -86,11 +86,13 @@ pub enum Scope {
     ReadSensitive,
     /// Reading who has read what is personal.
     Audit,
+    /// Passing on what people say is broken, and saying that one looks at it.
+    Reports,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 21] = [
+    pub const ALL: [Scope; 22] = [
         Scope::Read,
         Scope::ReadPersonal,
         Scope::Facts,
@@ -112,6 +114,7 @@ impl Scope {
         Scope::ReadPeople,
         Scope::ReadSensitive,
         Scope::Audit,
+        Scope::Reports,
     ];
 
     /// Whether these permit what this does. Some scopes are made of others: `read` of `read_fleet` and `read_exposures`, `read_personal` of
@@ -153,6 +156,7 @@ impl Scope {
             Scope::ReadPeople => "read_people",
             Scope::ReadSensitive => "read_sensitive",
             Scope::Audit => "audit",
+            Scope::Reports => "reports",
         }
     }
 }

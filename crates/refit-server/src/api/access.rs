@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 type Rule = (&'static str, &'static str, &'static [Scope]);
 
 use Scope::{
-    Admin, Apply, Approve, Audit, Brake, Catalogue, Facts, Plan, Posture, Read, ReadExposures, ReadFleet, Rollouts,
-    Signals,
+    Admin, Apply, Approve, Audit, Brake, Catalogue, Facts, Plan, Posture, Read, ReadExposures, ReadFleet, Reports,
+    Rollouts, Signals,
 };
 
 /// In the order of paths.
@@ -51,6 +51,12 @@ pub const RULES: &[Rule] = &[
     // The log has all that was ever said of advisories.
     ("get", "/api/v1/events", &[Read]),
     ("get", "/api/v1/exceptions", &[ReadFleet]),
+    ("post", "/api/v1/exceptions", &[Plan]),
+    ("get", "/api/v1/exceptions/{id}", &[ReadFleet]),
+    ("post", "/api/v1/exceptions/{id}/approve", &[Approve]),
+    ("get", "/api/v1/exceptions/{id}/patch", &[ReadFleet]),
+    ("post", "/api/v1/exceptions/{id}/refuse", &[Approve]),
+    ("post", "/api/v1/exceptions/{id}/withdraw", &[Plan]),
     ("get", "/api/v1/exposures", &[ReadFleet, ReadExposures]),
     ("get", "/api/v1/groups", &[ReadFleet]),
     ("post", "/api/v1/groups/answers", &[Signals]),
@@ -74,6 +80,12 @@ pub const RULES: &[Rule] = &[
     ("post", "/api/v1/posture", &[Posture]),
     ("get", "/api/v1/releases", &[ReadFleet]),
     ("post", "/api/v1/releases", &[Catalogue]),
+    ("get", "/api/v1/reports", &[ReadFleet]),
+    ("post", "/api/v1/reports", &[Reports]),
+    ("get", "/api/v1/reports/{id}", &[ReadFleet]),
+    ("post", "/api/v1/reports/{id}/acknowledge", &[Reports]),
+    ("post", "/api/v1/reports/{id}/close", &[Rollouts]),
+    ("get", "/api/v1/reports/{id}/patch", &[ReadFleet]),
     ("get", "/api/v1/rollouts", &[ReadFleet]),
     ("post", "/api/v1/rollouts/expedite", &[Rollouts]),
     ("post", "/api/v1/rollouts/gates", &[Rollouts]),
@@ -103,6 +115,7 @@ pub const RULES: &[Rule] = &[
     ("post", "/api/v1/subscriptions/{id}/replay", &[Admin]),
     ("post", "/api/v1/subscriptions/{id}/resume", &[Admin]),
     ("post", "/api/v1/subscriptions/{id}/secret", &[Admin]),
+    ("get", "/api/v1/targets", &[ReadFleet]),
     ("get", "/api/v1/titles", &[ReadFleet]),
     ("get", "/api/v1/tokens", &[Admin]),
     ("post", "/api/v1/tokens", &[Admin]),

@@ -71,7 +71,7 @@ pub(super) async fn request(
     responses((status = 200, description = "The exception.", body = ExceptionSaid)),
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let all = api.reading(exceptions).await?;
     let said = all.into_iter().find(|said| said.exception == id);
     Ok(answer::json(StatusCode::OK, &said.ok_or_else(|| Problem::missing("exception", &id))?))
@@ -145,7 +145,7 @@ pub(super) async fn withdraw(
     responses((status = 200, description = "The change.", body = Patch)),
 )]
 pub(super) async fn patch(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let asked = asked(&view.state, &id)?;
     if in_repository(&view.state, &id) {

@@ -81,7 +81,7 @@ pub(super) async fn open(
     caller: Caller,
     Posted { body, repeat }: Posted<NewReport>,
 ) -> Result<Response, Problem> {
-    caller.needs(Scope::Facts)?;
+    caller.needs(Scope::Reports)?;
     let NewReport { device, person, title, since, words } = body;
     let length = words.chars().count();
     if words.trim().is_empty() || length > WORDS_LONGEST {
@@ -140,14 +140,14 @@ fn only_device(state: &World, person: &str) -> Result<DeviceId, Problem> {
     responses((status = 200, description = "The report.", body = ReportSaid)),
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let (said, text) = api
         .reading(move |view: &View| {
             let record = known(&view.state, &id)?;
             Ok::<_, Problem>((said(&view.state, &id, record), record.text.clone()))
         })
         .await??;
-    let words = match caller.actor.may(Scope::ReadPersonal) {
+    let words = match caller.actor.may(Scope::ReadPeople) {
         true => api.shell().store().blob(&text).await?.map(|blob| String::from_utf8_lossy(blob.body()).into_owned()),
         false => None,
     };
@@ -207,7 +207,7 @@ pub(super) async fn close(
     responses((status = 200, description = "The change.", body = Patch)),
 )]
 pub(super) async fn patch(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let record = known(&view.state, &id)?.clone();
     let files = files(&api, &view).await?;

@@ -11,7 +11,7 @@ use refit_core::control::{Scope, TargetObserved};
     responses((status = 200, description = "The targets.", body = refit_api::TargetPage)),
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
-    caller.needs(Scope::Read)?;
+    caller.needs(Scope::ReadFleet)?;
     let view = api.shell().view();
     let said = view.state.targets_in_force().map(said).collect();
     Ok(answer::json(StatusCode::OK, &Page::whole(said)))

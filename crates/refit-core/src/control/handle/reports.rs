@@ -23,8 +23,8 @@ const WORD_LONGEST: usize = 128;
 /// What is needed for it: to say what is so, and, for an answer, what answering a gate takes: gates count reports.
 pub(super) fn scope(input: &ReportInput) -> Scope {
     match input {
-        ReportInput::Open { .. } => Scope::Facts,
-        ReportInput::Acknowledge { .. } | ReportInput::Close { .. } => Scope::Rollouts,
+        ReportInput::Open { .. } | ReportInput::Acknowledge { .. } => Scope::Reports,
+        ReportInput::Close { .. } => Scope::Rollouts,
     }
 }
 

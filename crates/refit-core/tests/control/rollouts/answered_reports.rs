@@ -11,7 +11,7 @@ use refit_core::{
 };
 use refit_model::{DeviceId, TitleId};
 
-const SUPPORT: &[Scope] = &[Scope::Read, Scope::Facts, Scope::Rollouts];
+const SUPPORT: &[Scope] = &[Scope::Read, Scope::Reports, Scope::Rollouts];
 
 fn opens(shell: &mut Shell, id: &str, device: &str, title: Option<&str>) -> Vec<Event> {
     let input = ReportInput::Open {
@@ -230,7 +230,7 @@ fn what_can_not_be_reported_or_closed_is_refused() {
     let sam = person("sam", SUPPORT);
     assert!(matches!(shell.try_as(&sam, nowhere), Err(Refusal::Missing { what: "device", .. })));
     assert!(matches!(shell.try_as(&sam, nobody), Err(Refusal::Missing { what: "person", .. })));
-    assert!(matches!(shell.try_as(&person("ron", &[Scope::Read]), fine.clone()), Err(Refusal::Scope(Scope::Facts))));
+    assert!(matches!(shell.try_as(&person("ron", &[Scope::Read]), fine.clone()), Err(Refusal::Scope(Scope::Reports))));
     shell.try_as(&sam, fine.clone()).unwrap();
     assert!(matches!(shell.try_as(&sam, fine), Err(Refusal::Exists { .. })));
     // Nothing was changed on that device: what would be blocked has to be named.
@@ -244,7 +244,7 @@ fn what_can_not_be_reported_or_closed_is_refused() {
         version: None,
         why: "x".into(),
     };
-    let program = person("ron", &[Scope::Read, Scope::Facts]);
+    let program = person("ron", &[Scope::Read, Scope::Reports]);
     assert!(matches!(shell.try_as(&program, Input::Reports(close)), Err(Refusal::Scope(Scope::Rollouts))));
 }
 
