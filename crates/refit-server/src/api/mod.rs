@@ -33,7 +33,7 @@ mod problem;
 mod rate;
 mod redact;
 mod releases;
-mod retired;
+pub mod retired;
 mod rollouts;
 mod scim;
 mod settings;
