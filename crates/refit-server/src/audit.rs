@@ -135,8 +135,12 @@ impl Audit {
                 Err(error) => return Err(error),
             };
             for line in BufReader::new(file).lines() {
-                let entry: AuditEntry = serde_json::from_str(&line?)
-                    .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+                let entry: AuditEntry = match serde_json::from_str(&line?) {
+                    Ok(entry) => entry,
+                    // It is being written now.
+                    Err(_) if found.next >= last => return Ok(found),
+                    Err(error) => return Err(io::Error::other(format!("{}: {error}", path.display()))),
+                };
                 if entry.seq <= asked.after {
                     continue;
                 }

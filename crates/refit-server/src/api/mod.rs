@@ -34,7 +34,7 @@ mod rate;
 mod redact;
 mod releases;
 mod reports;
-mod retired;
+pub mod retired;
 mod rollouts;
 mod scim;
 mod settings;

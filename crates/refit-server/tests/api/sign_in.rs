@@ -349,7 +349,6 @@ async fn a_provider_that_is_not_there_is_told_and_stops_nobody_who_has_signed_in
     server.call(made["secret"].as_str().unwrap(), "GET", "/api/v1/devices", &[], None).await.ok();
     // What is no provider at all, or calls itself something else.
     let mut elsewhere = options(&issuer.url);
-    elsewhere.issuer = issuer.url.replace("127.0.0.1", "localhost");
     let other = Issuer::start(&["a"]).unwrap();
     elsewhere.issuer = other.url.replace("127.0.0.1", "localhost");
     let sign_in = SignIn::new(elsewhere).unwrap();
