@@ -305,7 +305,8 @@ impl Found<'_> {
                 self.push(Kind::ExceptionGranted, Some(data.exception.clone()), Data::Exception(data));
             }
             Event::ExceptionExpiring(expiring) => {
-                let data = ExceptionData { last_day: Some(expiring.until.to_string()), ..exception(&expiring.exception) };
+                let data =
+                    ExceptionData { last_day: Some(expiring.until.to_string()), ..exception(&expiring.exception) };
                 self.push(Kind::ExceptionExpiring, Some(data.exception.clone()), Data::Exception(data));
             }
             Event::ExceptionRefused(refused) => self.exception(Kind::ExceptionRefused, &refused.exception),
