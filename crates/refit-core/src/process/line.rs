@@ -2,7 +2,7 @@
 //!
 //! One call is under way at a time. What may have been made and was not heard of is looked for, after the time that the system needs to find
 //! it, before anything is made again: so there is one object for each thing, whatever is lost. Whoever runs the machine keeps it on the disk
-//! before a call of [`Doing::Create`] and after each answer; [`Line::recover`] is for after a restart.
+//! before a call for which [`Doing::is_kept_before`] and after each answer; [`Line::recover`] is for after a restart.
 
 use super::{
     call::{About, Answer, Call, Read, Step, settings},
@@ -57,6 +57,13 @@ pub enum Doing {
     Close,
     /// It is asked for people's answer.
     Look,
+}
+
+impl Doing {
+    /// Whether it has to be on the disk that such a call is about to be made: what it does can't be seen from what is kept otherwise.
+    pub fn is_kept_before(self) -> bool {
+        matches!(self, Doing::Create | Doing::Close)
+    }
 }
 
 /// Until when there is nothing to do though nothing happens; `None` is: not before something changes.

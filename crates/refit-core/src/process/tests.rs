@@ -193,7 +193,7 @@ impl Rig {
                 return Err(next);
             }
         };
-        if doing == Doing::Create {
+        if doing.is_kept_before() {
             self.keep();
         }
         let lost = |lost| Ended::Failed { why: "cut".to_owned(), wait: None, lost };
@@ -295,6 +295,23 @@ fn an_object_that_was_made_and_not_heard_of_is_found_and_gone_on_with() {
         rig.settle();
         assert_eq!(rig.open("a"), [(1, "a: one".to_owned())], "{fate:?}");
         assert!(rig.system.tickets[&1].asks, "{fate:?}: what comes after making it is done");
+    }
+}
+
+#[test]
+fn an_object_that_was_closed_and_not_heard_of_is_not_taken_for_open() {
+    for fate in [Fate::Lost, Fate::DiesAfter] {
+        let mut rig = Rig::new();
+        rig.want(vec![situation("a", "one", false)]);
+        rig.settle();
+        rig.want(Vec::new());
+        while rig.open("a").len() == 1 {
+            rig.step(fate).unwrap();
+        }
+        // The same is wanted again.
+        rig.want(vec![situation("a", "one", false)]);
+        rig.settle();
+        assert_eq!(rig.open("a"), [(2, "a: one".to_owned())], "{fate:?}");
     }
 }
 

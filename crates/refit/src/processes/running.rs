@@ -3,7 +3,7 @@
 use super::calling::Caller;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use refit_core::process::{Approval, Doing, Line, Next, Process};
+use refit_core::process::{Approval, Line, Next, Process};
 use smol_str::SmolStr;
 use std::{
     fs,
@@ -45,7 +45,7 @@ impl Running {
                 Next::Call { key, doing, call } => {
                     turn.calls += 1;
                     // If this ends in the middle, what was sent may have been taken: that is known afterwards.
-                    if doing == Doing::Create {
+                    if doing.is_kept_before() {
                         self.keep()?;
                     }
                     let (line, process) = (&self.line, &self.process);
