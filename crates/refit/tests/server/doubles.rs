@@ -1,7 +1,7 @@
 //! Doubles of systems that processes tell of what happens: they keep what they are given, refuse what their vendors' documents refuse, and
 //! have bad days.
 
-use super::double::{Answer, Asked, Server, json, status};
+use super::super::double::{Answer, Asked, Server, json, status};
 use serde_json::{Value, json as object};
 use std::{
     collections::BTreeMap,

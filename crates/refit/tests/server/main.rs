@@ -5,6 +5,9 @@
 mod agent;
 mod booted;
 mod commands;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../../../refit-connect/tests/systems/server.rs"]
+mod double;
 mod faults;
 mod feedback;
 mod fleet;

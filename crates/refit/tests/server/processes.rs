@@ -1,9 +1,6 @@
 //! Processes: a server tells ServiceNow and Jira what happens, through lost answers, limits and its own death; a pipeline tells GitHub and
 //! GitLab what a plan would do. Each time the other system's own count says that there is one object for each thing.
 
-#[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../../../refit-connect/tests/systems/server.rs"]
-mod double;
 #[path = "doubles.rs"]
 mod doubles;
 

@@ -1,6 +1,9 @@
 //! A server reads its sources by itself: two files and a system over HTTP, which name a laptop that has an agent.
 
-use super::running::{Running, command, wait_for};
+use super::{
+    double,
+    running::{Running, command, wait_for},
+};
 use refit_api::{Device, Enrol, NewObservation};
 use refit_core::control::{Plain, SourceTrouble};
 use serde_json::json;
@@ -14,10 +17,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-
-#[allow(dead_code, reason = "other tests use the rest of it")]
-#[path = "../../../refit-connect/tests/systems/server.rs"]
-mod double;
 
 const POLICY: &str = "
 organization: acme
