@@ -70,9 +70,9 @@ pub use parts::{Encoded, encode_within};
 pub use publication::{CohortKey, DueBy, DueCause, HeldBy, MoveCause, Wanted};
 pub use refit_model::{PersonId, PlanId, TokenId};
 pub use rollouts::{
-    ApprovalRecord, AskedFor, Course, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look, Moment, Reading,
-    RingRecord, RolloutRecord, Rollouts, SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Status, Trial, because,
-    evidence,
+    ApprovalRecord, AskedFor, Course, Director, Expedited, GateQuestion, GateRecord, Happened, KeptWaiting, Look,
+    Moment, Reading, RingRecord, RolloutRecord, Rollouts, SIGNAL_STALE_AFTER, SignalRecord, Signals, Stage, Status,
+    Trial, because, evidence,
 };
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub use sorted::Sorted;

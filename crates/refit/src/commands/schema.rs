@@ -38,7 +38,12 @@ pub fn run(_: &Cli, args: &SchemaArgs) -> Result<Exit> {
 
 /// `document` is any document of a policy repository; the others are one kind each, a connector, a process's template, or an output.
 fn names() -> impl Iterator<Item = &'static str> {
-    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain(["connector", "template", "plan", "world-plan"])
+    ["document"].into_iter().chain(Kind::ALL.into_iter().map(Kind::key)).chain([
+        "connector",
+        "template",
+        "plan",
+        "world-plan",
+    ])
 }
 
 fn schema(name: &str) -> Option<Value> {
