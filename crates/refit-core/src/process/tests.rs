@@ -453,7 +453,7 @@ fn happens() -> impl Strategy<Value = Happens> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever is lost, and whoever dies: in the end there is one open object for each thing, with what is so, and none for what is over; and
     /// there never were two open ones.
