@@ -56,6 +56,9 @@ pub struct SystemPlan {
     pub beside: bool,
     /// Changes that the system does not take, and why.
     pub refused: Vec<(Identity, String)>,
+    /// What is not wanted any more and stays, since no call takes it away.
+    #[serde(skip)]
+    pub unwanted: BTreeSet<Identity>,
     /// What a run that was broken off had come to.
     pub broken_off: Option<BrokenOff>,
     /// Devices that are in Refit's groups there, and that the target is for no more, or that the system does not list any more.
@@ -146,7 +149,12 @@ impl SystemPlan {
         };
         let (mut going, coming) = (of(Todo::TakeAway), of(Todo::Make));
         let wrote = |id: &Identity| self.memory.written.get(&id.to_string());
-        going.retain(|id| !wrote(id).is_some_and(|wrote| is_stopped(&wrote.policies, stopped)));
+        let is_asked = |id: &Identity| !wrote(id).is_some_and(|wrote| is_stopped(&wrote.policies, stopped));
+        going.retain(is_asked);
+        // What can't go counts among what would: that it stays is no reason to let all the rest go unasked.
+        if !going.is_empty() {
+            going.extend(self.unwanted.iter().filter(|id| is_asked(id)).cloned());
+        }
         let written = self.memory.written.values().map(|wrote| wrote.id.clone());
         let before: BTreeSet<Identity> = written.chain(going.iter().cloned()).collect();
         Removals::between(&before, before.difference(&going).chain(&coming))
@@ -291,6 +299,7 @@ pub fn plan(
                 if want.is_none()
                     && let Some(why) = ours.get(&id).and_then(|there| api.stays(there))
                 {
+                    plan.unwanted.insert(id.clone());
                     plan.refused.push((id, why));
                     continue;
                 }
