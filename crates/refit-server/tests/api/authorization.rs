@@ -98,7 +98,7 @@ fn example(document: &Value, schema: &Value) -> Value {
                     "title" => json!("firefox"),
                     "version" => json!("131.0"),
                     "url" => json!("https://hooks.example/refit"),
-                    "scopes" => json!(["read_fleet"]),
+                    "scopes" => json!(["admin"]),
                     "files" => json!({ "refit.yaml": crate::server::POLICY }),
                     _ => example(document, &schema["properties"][name]),
                 };
