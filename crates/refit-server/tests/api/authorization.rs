@@ -47,6 +47,7 @@ fn operations(document: &Value) -> Vec<Operation> {
             let body = operation
                 .pointer("/requestBody/content/application~1json/schema")
                 .map(|schema| example(document, schema));
+            let body = if path == "/api/v1/posture" { Some(json!({ "device": "d1" })) } else { body };
             operations.push(Operation { method: method.to_uppercase(), path: path.clone(), needs, uri, body });
         }
     }
@@ -91,14 +92,25 @@ fn example(document: &Value, schema: &Value) -> Value {
     match kind {
         Some("object") => {
             let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let made = required.map(|name| (name.to_owned(), example(document, &schema["properties"][name])));
+            let made = required.map(|name| {
+                // What has to be there to be looked at.
+                let value = match name {
+                    "title" => json!("firefox"),
+                    "version" => json!("131.0"),
+                    "url" => json!("https://hooks.example/refit"),
+                    "scopes" => json!(["admin"]),
+                    "files" => json!({ "refit.yaml": crate::server::POLICY }),
+                    _ => example(document, &schema["properties"][name]),
+                };
+                (name.to_owned(), value)
+            });
             Value::Object(made.collect::<Map<_, _>>())
         }
         Some("array") => {
             let least = schema["minItems"].as_u64().unwrap_or(0);
             (0..least).map(|_| example(document, &schema["items"])).collect()
         }
-        Some("string") if schema["format"] == "date-time" => json!("2026-11-25T20:00:00Z"),
+        Some("string") if schema["format"] == "date-time" => json!("2026-11-28T20:00:00Z"),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(1)),
         Some("boolean") => json!(true),
         _ => json!("x"),
