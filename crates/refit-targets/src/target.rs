@@ -109,6 +109,14 @@ pub struct Document {
     pub text: String,
 }
 
+impl Document {
+    /// The fields of an object as JSON, called by its name.
+    pub(crate) fn json(object: &Object) -> Document {
+        let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
+        Document { path: format!("{}.json", object.id.name), text }
+    }
+}
+
 /// All targets, in the order of their kinds.
 pub fn registry() -> &'static [&'static dyn Target] {
     static ALL: [&dyn Target; 11] = [

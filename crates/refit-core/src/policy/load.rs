@@ -39,6 +39,47 @@ pub struct Written<T> {
     pub mistakes: Mistakes,
 }
 
+/// What a file holds that has one document and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone {
+    /// The code of what is said where it has none, or several.
+    pub code: &'static str,
+    /// What it is: `connector`.
+    pub what: &'static str,
+}
+
+impl Alone {
+    /// Reads the only document of a file, and all that is wrong with it; `None` where nothing can be looked over.
+    pub fn read<T: DeserializeOwned + JsonSchema>(
+        self,
+        files: &Files,
+        file: usize,
+        limits: &Limits,
+        shape: &Shape<T>,
+    ) -> (Option<Written<T>>, Vec<Diagnostic>) {
+        let Some(source) = files.0.get(file) else { return (None, Vec::new()) };
+        let Alone { code, what } = self;
+        let (mut nodes, mut found) = syntax::parse(file, &source.text, limits);
+        if nodes.len() != 1 {
+            if found.is_empty() {
+                let span = nodes.get(1).map_or(0..source.text.len().min(1), |node| node.span.clone());
+                found.push(
+                    Diagnostic::error(code, format!("a {what} is one document"))
+                        .at(Place { file, span })
+                        .label(if nodes.is_empty() { "there is none in this file" } else { "this is a second one" })
+                        .with_help(format!("write each {what} into a folder of its own")),
+                );
+            }
+            return (None, found);
+        }
+        let Some(node) = nodes.pop() else { return (None, found) };
+        let Decoded { value, found: wrong, mistakes, node: of_value } = shape.decode_what_is_right(&node, file);
+        found.extend(wrong);
+        let node = of_value.unwrap_or(node);
+        (value.map(|document| Written { document, file, node, line: None, mistakes }), found)
+    }
+}
+
 /// All documents of a repository, by kind, in the order of the files.
 #[derive(Clone, Debug, Default)]
 pub struct Documents {

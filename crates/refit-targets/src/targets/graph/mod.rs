@@ -23,8 +23,8 @@ pub const GROUP: &str = "group";
 
 /// An object as the body that is sent.
 pub fn document(object: &Object) -> Document {
-    let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
-    Document { path: format!("{}/{}.json", word(&object.id.kind, 24), object.id.name), text }
+    let Document { path, text } = Document::json(object);
+    Document { path: format!("{}/{path}", word(&object.id.kind, 24)), text }
 }
 
 /// What it costs: an object is read, written and assigned, and twenty members of a group are added by one call.

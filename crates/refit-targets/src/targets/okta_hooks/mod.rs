@@ -83,8 +83,7 @@ impl Target for OktaHooks {
     }
 
     fn document(&self, object: &Object) -> Document {
-        let text = serde_json::to_string_pretty(&object.fields).unwrap_or_default() + "\n";
-        Document { path: format!("{}.json", object.id.name), text }
+        Document::json(object)
     }
 
     fn api(&self) -> Option<&dyn Api> {
