@@ -24,15 +24,24 @@ struct Okta {
     in_use: Vec<String>,
 }
 
-impl Okta {
+/// What every double of Okta does before it looks at what is asked: it gives tokens, makes trouble, and says refusals as Okta does.
+pub trait OktaDouble {
+    /// What it keeps, with the trouble that it is to make.
+    fn kept(&mut self) -> &mut Kept;
+
+    /// The scopes that have to be asked for.
+    fn scopes(&self) -> &str;
+
+    /// Does what is asked.
+    fn carried_out(&mut self, asked: &Asked) -> Result<Answer, Refusal>;
+
     fn answer(&mut self, asked: &Asked) -> Answer {
         if asked.path == "/oauth2/v1/token" {
-            let form = pairs(&asked.body);
-            assert_eq!(form["scope"], "okta.deviceAssurance.read okta.deviceAssurance.manage");
+            assert_eq!(pairs(&asked.body)["scope"], self.scopes());
             return whole(json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": "t1" }));
         }
         assert_eq!(asked.headers["authorization"], "Bearer t1");
-        match self.kept.trouble(asked) {
+        match self.kept().trouble(asked) {
             Some(Trouble { then: Do::Refuse(status, wait), .. }) => return answered(status, wait),
             Some(Trouble { then: Do::LoseAnswer, .. }) => {
                 let _ = self.carried_out(asked);
@@ -44,6 +53,16 @@ impl Okta {
             let body = json!({ "errorCode": "E0000001", "errorSummary": format!("{why} ({page})"), "errorCauses": [] });
             Answer::Whole(status, vec![("content-type", "application/json".into())], body.to_string())
         })
+    }
+}
+
+impl OktaDouble for Okta {
+    fn kept(&mut self) -> &mut Kept {
+        &mut self.kept
+    }
+
+    fn scopes(&self) -> &str {
+        "okta.deviceAssurance.read okta.deviceAssurance.manage"
     }
 
     fn carried_out(&mut self, asked: &Asked) -> Result<Answer, Refusal> {

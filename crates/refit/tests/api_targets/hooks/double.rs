@@ -2,8 +2,9 @@
 //! refuses; each refusal names where that stands.
 
 use super::super::{
-    kept::{Do, Kept, Refusal, Trouble, answered, no},
-    server::{Answer, Asked, json as whole, pairs},
+    kept::{Kept, Refusal, no},
+    okta::OktaDouble,
+    server::{Answer, Asked, json as whole},
 };
 use serde_json::{Map, Value, json};
 
@@ -40,25 +41,15 @@ impl Okta {
     pub fn new(scopes: &'static str) -> Okta {
         Okta { kept: Kept::default(), scopes, reachable: true, repeats: false, inline_most: 50 }
     }
+}
 
-    pub fn answer(&mut self, asked: &Asked) -> Answer {
-        if asked.path == "/oauth2/v1/token" {
-            assert_eq!(pairs(&asked.body)["scope"], self.scopes);
-            return whole(json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": "t1" }));
-        }
-        assert_eq!(asked.headers["authorization"], "Bearer t1");
-        match self.kept.trouble(asked) {
-            Some(Trouble { then: Do::Refuse(status, wait), .. }) => return answered(status, wait),
-            Some(Trouble { then: Do::LoseAnswer, .. }) => {
-                let _ = self.carried_out(asked);
-                return Answer::Nothing;
-            }
-            _ => {}
-        }
-        self.carried_out(asked).unwrap_or_else(|Refusal { status, page, why }| {
-            let body = json!({ "errorCode": "E0000001", "errorSummary": format!("{why} ({page})"), "errorCauses": [] });
-            Answer::Whole(status, vec![("content-type", "application/json".into())], body.to_string())
-        })
+impl OktaDouble for Okta {
+    fn kept(&mut self) -> &mut Kept {
+        &mut self.kept
+    }
+
+    fn scopes(&self) -> &str {
+        self.scopes
     }
 
     fn carried_out(&mut self, asked: &Asked) -> Result<Answer, Refusal> {
@@ -118,7 +109,9 @@ impl Okta {
             other => panic!("nobody asks Okta for {other:?}"),
         }
     }
+}
 
+impl Okta {
     fn checked(&self, list: &str, body: &str, sent: Sent) -> Result<Map<String, Value>, Refusal> {
         let page = |tag: &str| format!("{DOCUMENT}{tag}/");
         let tag = match list {

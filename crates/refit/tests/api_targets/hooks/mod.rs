@@ -2,6 +2,7 @@
 
 pub mod double;
 
+use super::okta::OktaDouble as _;
 use super::{
     kept::Do,
     okta::{connector, macs},
