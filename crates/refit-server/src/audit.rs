@@ -125,7 +125,7 @@ impl Audit {
         let files = files(&self.folder)?;
         for (place, (_, path)) in files.iter().enumerate() {
             // Whether all of it is before what is asked for shows in the name of the next.
-            if files.get(place + 1).is_some_and(|(first, _)| *first <= asked.after + 1) {
+            if files.get(place + 1).is_some_and(|(first, _)| *first <= asked.after.saturating_add(1)) {
                 continue;
             }
             let file = match File::open(path) {

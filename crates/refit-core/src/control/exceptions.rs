@@ -436,6 +436,11 @@ pub fn concerned(state: &State, name: &str, terms: &ExceptionTerms, now: Timesta
     let exception = resolve_exception(&document_of(name, terms, "", &[]), repository)?;
     let others: Vec<&Exception> =
         repository.exceptions.iter().filter(|other| other.name != name && contradicts(other, &exception)).collect();
+    // What has ended wherever a device is changes nothing any more.
+    let others: Vec<&Exception> = others
+        .into_iter()
+        .filter(|other: &&Exception| other.until.end_in(&TimeZone::fixed(offset(-12))) > now)
+        .collect();
     let mut concerned = Concerned::default();
     for record in state.managed() {
         let titles = record.installs.keys().any(|slot| selects(&exception, &slot.title));
@@ -449,7 +454,8 @@ pub fn concerned(state: &State, name: &str, terms: &ExceptionTerms, now: Timesta
         let meant = |condition: Option<&Expr>| match (condition, &device) {
             (Some(condition), Some(device)) => {
                 let view = device.facts.view(&repository.authority, &repository.staleness, now);
-                condition.truth(&view, now) != Truth::False
+                // What depends on the time may be meant tomorrow.
+                condition.asks_the_time() || condition.truth(&view, now) != Truth::False
             }
             _ => true,
         };

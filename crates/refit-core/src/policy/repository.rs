@@ -273,11 +273,12 @@ pub struct ExceptionRule {
 }
 
 impl ExceptionRule {
-    /// Whether a name is among those that are written: as it is, or by its end where `*` stands at the beginning.
+    /// Whether a name is among those that are written: as it is, or by its end where `*` stands at the beginning;
+    /// small and large letters are the same, as in addresses.
     pub fn names(written: &[SmolStr], name: &str) -> bool {
         let is = |written: &SmolStr| match written.strip_prefix('*') {
-            Some(end) => name.ends_with(end) && !name.is_empty(),
-            None => written == name,
+            Some(end) => name.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()) && !name.is_empty(),
+            None => written.eq_ignore_ascii_case(name),
         };
         written.iter().any(is)
     }

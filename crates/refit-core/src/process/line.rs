@@ -168,10 +168,8 @@ impl Line {
             match known {
                 // What was begun is brought to its end, also where it is no longer meant.
                 Some(object) => {
-                    if meant() {
-                        seen.insert(situation.key.clone());
-                        object.wanted = situation;
-                    }
+                    seen.insert(situation.key.clone());
+                    object.wanted = situation;
                 }
                 None if situation.over || !meant() => {}
                 None if open >= process.at_most() => self.left_out += 1,
@@ -378,12 +376,16 @@ impl Line {
                     let agrees = match (asks(&look.approved), look.refused.as_ref().is_some_and(asks)) {
                         (_, true) => Some(false),
                         (true, false) => Some(true),
-                        (false, false) => None,
+                        // What was agreed to is no longer: it counts as it would if nobody had.
+                        (false, false) => object.agreed.then_some(false),
                     }?;
                     let says =
                         look.says.as_ref().and_then(|says| read.with(|scope| says.filled(scope, str::to_owned)).ok());
                     Some(Approval { key: key.clone(), agrees, says: says.unwrap_or_default() })
                 });
+                if let Some(Approval { agrees, .. }) = &answer {
+                    object.agreed = *agrees;
+                }
             }
         }
         object.failures = 0;

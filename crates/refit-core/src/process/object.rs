@@ -29,6 +29,9 @@ pub struct Object {
     /// When it was last asked for people's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) looked: Option<Timestamp>,
+    /// Whether people agreed when they were last heard: an answer that is taken back has to be told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) agreed: bool,
     /// When it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) closed: Option<Timestamp>,
@@ -72,6 +75,7 @@ impl Object {
             next: now,
             why: None,
             looked: None,
+            agreed: false,
             closed: None,
         }
     }

@@ -342,7 +342,8 @@ fn peoples_answer_is_asked_for_again_and_again() {
     rig.want(vec![situation("a", "one", false)]);
     rig.settle();
     assert!(rig.approvals.is_empty());
-    for (approval, agrees) in [("yes", true), ("no", false)] {
+    // What was agreed to and is asked for again is agreed to no more.
+    for (approval, agrees) in [("yes", true), ("no", false), ("yes", true), ("", false)] {
         rig.system.approval = approval;
         rig.settle();
         let last = rig.approvals.last().unwrap();

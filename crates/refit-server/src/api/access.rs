@@ -56,7 +56,7 @@ pub const RULES: &[Rule] = &[
     ("post", "/api/v1/exceptions/{id}/approve", &[Approve]),
     ("get", "/api/v1/exceptions/{id}/patch", &[ReadFleet]),
     ("post", "/api/v1/exceptions/{id}/refuse", &[Approve]),
-    ("post", "/api/v1/exceptions/{id}/withdraw", &[Plan]),
+    ("post", "/api/v1/exceptions/{id}/withdraw", &[ReadFleet]),
     ("get", "/api/v1/exposures", &[ReadFleet, ReadExposures]),
     ("get", "/api/v1/groups", &[ReadFleet]),
     ("post", "/api/v1/groups/answers", &[Signals]),

@@ -7,6 +7,7 @@ use super::{
     brake::reason,
     extract::{Bare, Caller, Path, Posted},
     problem::{Code, Problem},
+    redact::Sight,
 };
 use crate::shell::{Told, View};
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -43,6 +44,7 @@ pub(super) async fn request(
     Posted { body, repeat }: Posted<NewException>,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Plan)?;
+    let sight = Sight::of(&caller);
     let why = reason(Why { why: body.why.clone() })?;
     // Every device is looked at.
     let _leave = api.long_work()?;
@@ -61,7 +63,7 @@ pub(super) async fn request(
         terms,
         concerned: concerned.clone(),
     });
-    api.post(&caller, repeat, StatusCode::CREATED, input, move |told| changed(exception, &concerned, told)).await
+    api.post(&caller, repeat, StatusCode::CREATED, input, move |told| changed(exception, &concerned, told, sight)).await
 }
 
 /// An exception.
@@ -91,6 +93,7 @@ pub(super) async fn approve(
     Bare(repeat): Bare,
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Approve)?;
+    let sight = Sight::of(&caller);
     let _leave = api.long_work()?;
     let now = api.shell().now();
     let name = id.clone();
@@ -102,7 +105,7 @@ pub(super) async fn approve(
         .await??;
     let input =
         Input::Exceptions(ExceptionInput::Approve { exception: id.as_str().into(), concerned: concerned.clone() });
-    api.post(&caller, repeat, StatusCode::OK, input, move |told| changed(id, &concerned, told)).await
+    api.post(&caller, repeat, StatusCode::OK, input, move |told| changed(id, &concerned, told, sight)).await
 }
 
 /// Refuses an exception.
@@ -219,14 +222,16 @@ fn terms(state: &World, body: NewException, why: String) -> Result<ExceptionTerm
     })
 }
 
-fn changed(exception: String, concerned: &Concerned, told: &Told) -> ExceptionChanged {
+/// Which advisories are open is for whoever may read exposures.
+fn changed(exception: String, concerned: &Concerned, told: &Told, sight: Sight) -> ExceptionChanged {
+    let exploited = concerned.exploited.iter().filter(|_| sight.exposures);
     ExceptionChanged {
         exception,
         seq: told.seq,
         changed: !told.events.is_empty(),
         granted: told.events.iter().any(|event| matches!(event, Event::ExceptionGranted(_))),
         devices: concerned.devices,
-        exploited: concerned.exploited.iter().map(ToString::to_string).collect(),
+        exploited: exploited.map(ToString::to_string).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Api, answer,
+    audit::Shown,
     brake::reason,
     extract::{Bare, Caller, Path, Posted, Query},
     new_id,
@@ -141,13 +142,21 @@ fn only_device(state: &World, person: &str) -> Result<DeviceId, Problem> {
 )]
 pub(super) async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
     caller.needs(Scope::ReadFleet)?;
-    let (said, text) = api
+    let (said, text, erased) = api
         .reading(move |view: &View| {
             let record = known(&view.state, &id)?;
-            Ok::<_, Problem>((said(&view.state, &id, record), record.text.clone()))
+            let person = record.person.as_ref().and_then(|person| view.state.people.get(person));
+            let erased = person.is_some_and(|person| person.erased.is_some());
+            Ok::<_, Problem>((said(&view.state, &id, record), record.text.clone(), erased))
         })
         .await??;
-    let words = match caller.actor.may(Scope::ReadPeople) {
+    let is_shown = caller.actor.may(Scope::ReadPeople) && !erased;
+    if is_shown {
+        let mut shown = Shown::default();
+        shown.add(said.person.as_deref().unwrap_or(&said.device), "words of a report", false);
+        api.note(&caller, "GET /api/v1/reports/{id}", shown).await?;
+    }
+    let words = match is_shown {
         true => api.shell().store().blob(&text).await?.map(|blob| String::from_utf8_lossy(blob.body()).into_owned()),
         false => None,
     };

@@ -159,11 +159,11 @@ impl Options {
         let owner = text(&self.owner).filter(|owner| !owner.is_empty() && owner.len() <= 256);
         let owner = owner.ok_or_else(|| SignInError::Claim { claim: self.owner.clone(), what: "who somebody is" })?;
         // Approvals are counted by owner: an address that anybody can write into their profile would make two people of one.
-        if self.owner == "email" && token.claims.get("email_verified") == Some(&Value::Bool(false)) {
+        if self.owner == "email" && token.claims.get("email_verified").is_some_and(is_no) {
             return Err(SignInError::Unverified(owner.to_owned()));
         }
         // Addresses are the same however they are written; what else there is (`sub`) is not.
-        let owner = if owner.contains('@') { owner.to_lowercase() } else { owner.to_owned() };
+        let owner = if owner.contains('@') && self.owner != "sub" { owner.to_lowercase() } else { owner.to_owned() };
         let groups: Vec<&str> = match token.claims.get(&self.groups) {
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
             Some(Value::String(one)) => vec![one],
@@ -183,6 +183,11 @@ impl Options {
         let most = now.checked_add(LASTS_MOST).unwrap_or(token.expires);
         Ok(SignedIn { owner: owner.into(), roles, scopes, expires: token.expires.min(most) })
     }
+}
+
+/// Whether a claim says no: some providers write it as a text.
+fn is_no(claim: &Value) -> bool {
+    claim.as_bool() == Some(false) || claim.as_str().is_some_and(|text| text.eq_ignore_ascii_case("false"))
 }
 
 impl SignIn {
@@ -305,6 +310,7 @@ mod tests {
             (json!({ "email": "a@b", "groups": [] }), "they are in none"),
             (json!({ "email": "a@b", "groups": ["Security", 1] }), "no group of a@b has a role here: Security"),
             (json!({ "email": "a@b", "email_verified": false, "groups": ["security"] }), "has not verified"),
+            (json!({ "email": "a@b", "email_verified": "false", "groups": ["security"] }), "has not verified"),
         ] {
             let refused = person(claims.clone()).unwrap_err().to_string();
             assert!(refused.contains(why), "{claims}: {refused}");

@@ -9,6 +9,7 @@ use super::{
             EnrolmentCreated, EnrolmentRevoked, EpochRaised, Event, MandatePublished, RootPublished,
         },
         input::{AgentInput, Outcome, Refusal},
+        reports::report_id,
         state::State,
         token::Scope,
     },
@@ -186,7 +187,9 @@ fn stands(state: &State, mut said: DeviceStands) -> Result<Outcome, Refusal> {
 fn complain(state: &State, mut complaint: ComplaintReceived, now: Timestamp) -> Result<Outcome, Refusal> {
     managed(state, &complaint.device)?;
     let agent = agent_of(state, &complaint.device)?;
-    if agent.complaints.iter().any(|it| it.id == complaint.complaint) {
+    // A device that enrolled again may say what it said before.
+    let known = state.reports.get(&report_id(&complaint.device, &complaint.complaint)).is_some();
+    if known || agent.complaints.iter().any(|it| it.id == complaint.complaint) {
         return Ok(Outcome::default());
     }
     complaint.at = complaint.at.min(now);

@@ -32,7 +32,9 @@ const TEXT_LONGEST: usize = 64 << 10;
 /// repository say so too.
 pub(super) fn scope(input: &ExceptionInput) -> Scope {
     match input {
-        ExceptionInput::Request { .. } | ExceptionInput::Withdraw { .. } => Scope::Plan,
+        ExceptionInput::Request { .. } => Scope::Plan,
+        // Who asked for it may ask, and who decides on it may approve: which of them it is says the exception.
+        ExceptionInput::Withdraw { .. } => Scope::ReadFleet,
         ExceptionInput::Approve { .. } | ExceptionInput::Refuse { .. } => Scope::Approve,
     }
 }
@@ -57,7 +59,11 @@ pub(super) fn handle(state: &State, actor: &Actor, input: ExceptionInput, now: T
             if asked.status.is_over() {
                 return Err(over(&exception, asked));
             }
-            if actor.owner != asked.by {
+            if actor.owner == asked.by {
+                if !actor.may(Scope::Plan) && !actor.may(Scope::Approve) {
+                    return Err(Refusal::Scope(Scope::Plan));
+                }
+            } else {
                 if !actor.may(Scope::Approve) {
                     return Err(Refusal::Forbidden(format!(
                         "{} asked for `{exception}`: they can take it back, or who may approve it",
@@ -127,7 +133,8 @@ fn approve(
         return Err(over(&exception, asked));
     }
     may_decide(repository, actor, &exception, asked)?;
-    if actor.owner == asked.by {
+    // An address is the same however it is written.
+    if actor.owner.eq_ignore_ascii_case(&asked.by) {
         return Err(Refusal::Forbidden(format!(
             "{} asked for this exception, and nobody grants their own: somebody else has to",
             actor.owner
@@ -135,12 +142,15 @@ fn approve(
     }
     // The rules may be others by now, and so may be what is open.
     let ruling = ruling(repository, asked, concerned, now)?;
-    if asked.approvals.contains_key(&actor.owner) {
+    if asked.approvals.keys().any(|who| who.eq_ignore_ascii_case(&actor.owner)) {
         return Ok(Outcome::default());
     }
     let by = actor.owner.clone();
     let mut outcome = one(ExceptionApproved { exception: exception.clone(), by: by.clone() });
-    let mut agreed: Vec<SmolStr> = asked.approvals.keys().cloned().collect();
+    // Who may not decide any more does not count, though they agreed when they might.
+    let rule = repository.exception_rules.iter().find(|rule| rule.name == asked.rule);
+    let still = |who: &&SmolStr| rule.is_some_and(|rule| ExceptionRule::names(&rule.approvers, who));
+    let mut agreed: Vec<SmolStr> = asked.approvals.keys().filter(still).cloned().collect();
     agreed.push(by);
     if agreed.len() >= ruling.approvals {
         let document = document_of(&exception, &asked.terms, &asked.by, &agreed).into();

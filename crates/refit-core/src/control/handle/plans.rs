@@ -29,7 +29,8 @@ pub(super) fn approve(state: &State, actor: &Actor, id: PlanId) -> Result<Outcom
             "a program can't approve a plan: a person has to, with a token of their own".into(),
         ));
     }
-    if actor.owner == plan.author {
+    // An address is the same however it is written.
+    if actor.owner.eq_ignore_ascii_case(&plan.author) {
         return Err(Refusal::Forbidden(format!(
             "{} made this plan, and nobody approves their own: somebody else has to",
             actor.owner

@@ -12,6 +12,11 @@ use std::collections::BTreeSet;
 const TRIES_MAX: usize = 1000;
 
 impl Expr {
+    /// Whether the answer may be another one later though no fact changes.
+    pub fn asks_the_time(&self) -> bool {
+        self.root.depends_on_now()
+    }
+
     /// The earliest time after `now` at which the answer differs from that of `now`, if no fact changes; `None`: never. Where
     /// more than a thousand instants would have to be tried, it may be earlier than that, never later.
     pub fn next_change(&self, facts: &dyn Lookup, now: Timestamp) -> Option<Timestamp> {
